@@ -1,0 +1,64 @@
+"""One exception type per kind of cause; the command line turns each into one line on stderr."""
+
+from __future__ import annotations
+
+import os
+
+
+class MidasError(Exception):
+    """A mistake in the user's input or surroundings, never a defect of the program.
+
+    Parameters
+    ----------
+    reason : what is wrong and, where it is not plain, what to do about it.
+    file, line, key, value : where it is wrong; each is printed when given.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        key: str | None = None,
+        value: object = None,
+    ):
+        self.reason = reason
+        self.file = None if file is None else os.fspath(file)
+        self.line = line
+        self.key = key
+        self.value = value
+        place = [] if self.file is None else [self.file if line is None else f"{self.file}, line {line}"]
+        if key is not None:
+            place.append(key)
+        if value is not None:
+            place.append(str(value))
+        super().__init__(": ".join([*place, reason]))
+
+
+class UsageError(MidasError):
+    """A command line that does not fit the command."""
+
+    exit_code = 2
+
+
+class ParameterError(MidasError):
+    """A missing, unreadable or impossible parameter."""
+
+
+class ArchiveError(MidasError):
+    """A ``.MIDAS.zip`` that cannot be read as one."""
+
+
+class FormatError(MidasError):
+    """A table or binary file that does not have the layout it must have."""
+
+
+class OutputError(MidasError):
+    """A result that cannot be written."""
+
+
+class StageError(MidasError):
+    """Readable input on which a stage cannot produce a result."""

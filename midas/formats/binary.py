@@ -1,0 +1,52 @@
+"""Headerless little-endian record files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from midas.errors import FormatError
+from midas.files import write_atomic
+
+
+def read_records(
+    path: str | os.PathLike[str],
+    dtype: DTypeLike,
+    record: tuple[int, ...],
+    *,
+    written_by: str = "",
+    mapped: bool = False,
+) -> NDArray:
+    """All records of a file as an array of shape (n, *record).
+
+    Parameters
+    ----------
+    mapped : map the file instead of reading it, for sparse or large files
+
+    Raises
+    ------
+    FormatError
+        when the file is missing, or its size is not a whole number of records
+    """
+    dtype = np.dtype(dtype)
+    size = dtype.itemsize * int(np.prod(record))
+    try:
+        length = Path(path).stat().st_size
+        if length % size:
+            raise FormatError(f"has {length} bytes, not a multiple of {size} bytes a record; it is cut off", file=path)
+        if length == 0:
+            return np.empty((0, *record), dtype)
+        if mapped:
+            return np.memmap(path, dtype, "r", shape=(length // size, *record))
+        return np.fromfile(path, dtype).reshape(-1, *record)
+    except OSError as error:
+        advice = f"; run {written_by} first" if written_by else ""
+        raise FormatError(f"cannot be read ({error.strerror}){advice}", file=path) from None
+
+
+def write_records(path: str | os.PathLike[str], records: NDArray, dtype: DTypeLike) -> None:
+    """Write the array, C order, complete or not at all."""
+    write_atomic(path, np.ascontiguousarray(records, dtype=dtype).tobytes())

@@ -1,0 +1,27 @@
+"""Merged spots: ``Result_*.csv`` and ``MergeMap.csv`` (spec chapter 03 §5.1-5.2)."""
+
+from __future__ import annotations
+
+from midas.formats.table import Layout, fixed, integer
+
+RESULT = Layout(
+    header=(
+        "SpotID IntegratedIntensity Omega(degrees) YCen(px) ZCen(px) IMax MinOme(degrees) MaxOme(degress) SigmaR "
+        "SigmaEta NrPx NrPxTot Radius(px) Eta(degrees) RawSumIntensity"
+    ),
+    columns=(
+        integer("spot_id"),
+        *fixed(
+            "intensity omega y z i_max min_omega max_omega sigma_r sigma_eta pixels region_pixels radius eta raw_sum"
+        ),
+    ),
+    required=14,
+    written_by="ff-merge",
+)
+
+MERGE_MAP = Layout(
+    header="%MergedSpotID\tFrameNr\tPeakID",
+    columns=tuple(map(integer, ["merged_id", "frame", "peak_id"])),
+    separator="\t",
+    written_by="ff-merge",
+)

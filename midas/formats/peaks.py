@@ -1,0 +1,89 @@
+"""Peaks of one frame: ``_PS.csv`` (one row a peak) and ``_PX.bin`` (its pixels) (spec chapter 02 §5)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import FormatError
+from midas.files import read_bytes, write_atomic
+from midas.formats.table import Layout, fixed, integer
+
+LAYOUT = Layout(
+    header="\t".join(
+        "SpotID IntegratedIntensity Omega(degrees) YCen(px) ZCen(px) IMax Radius(px) Eta(degrees) SigmaR SigmaEta NrPixels "
+        "TotalNrPixelsInPeakRegion nPeaks maxY maxZ diffY diffZ rawIMax returnCode retVal BG "
+        "SigmaGR SigmaLR SigmaGEta SigmaLEta MU RawSumIntensity".split()
+    ),
+    columns=(
+        integer("peak_id"),
+        *fixed("intensity omega y z i_max radius eta sigma_r sigma_eta"),
+        *map(integer, "pixels region_pixels region_peaks max_y max_z".split()),
+        *fixed("diff_y diff_z raw_i_max"),
+        integer("return_code"),
+        *fixed("residual background sigma_gauss_r sigma_lorentz_r sigma_gauss_eta sigma_lorentz_eta mixing raw_sum"),
+    ),
+    separator="\t",
+    written_by="ff-peaks",
+)
+
+
+@dataclass(frozen=True)
+class PixelLists:
+    """Pixels of the peaks of one frame, in file order.
+
+    Parameters
+    ----------
+    size : side of the padded square detector
+    offsets : (n + 1,) int64; peak k owns pixels ``offsets[k] : offsets[k + 1]``
+    y, z : int16 pixel coordinates, concatenated
+    """
+
+    size: int
+    offsets: NDArray[np.int64]
+    y: NDArray[np.int16]
+    z: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def format_pixels(pixels: PixelLists) -> bytes:
+    """Content of a ``_PX.bin``."""
+    counts = np.diff(pixels.offsets)
+    parts = [np.array([pixels.size, len(counts)], "<i4").tobytes()]
+    pairs = np.stack([pixels.y, pixels.z], axis=1).astype("<i2")
+    for start, count in zip(pixels.offsets[:-1], counts, strict=True):
+        parts.append(np.array([count], "<i4").tobytes())
+        parts.append(pairs[start : start + count].tobytes())
+    return b"".join(parts)
+
+
+def write_pixels(path: str | os.PathLike[str], pixels: PixelLists) -> None:
+    """Write a ``_PX.bin``."""
+    write_atomic(path, format_pixels(pixels))
+
+
+def read_pixels(path: str | os.PathLike[str]) -> PixelLists:
+    """Read a ``_PX.bin``; `FormatError` when it is cut off or has surplus bytes."""
+    content = read_bytes(path, advice="run ff-peaks first")
+    if len(content) < 8:
+        raise FormatError("is cut off", file=path)
+    size, count = (int(n) for n in np.frombuffer(content, "<i4", 2))
+    at = 8
+    offsets = np.zeros(max(count, 0) + 1, np.int64)
+    pairs = []
+    for k in range(count):
+        length = int(np.frombuffer(content, "<i4", 1, at)[0]) if at + 4 <= len(content) else -1
+        if length < 0 or at + 4 + 4 * length > len(content):
+            raise FormatError(f"is cut off in the pixels of peak {k + 1}", file=path)
+        pairs.append(np.frombuffer(content, "<i2", 2 * length, at + 4))
+        offsets[k + 1] = offsets[k] + length
+        at += 4 + 4 * length
+    if at != len(content) or count < 0:
+        raise FormatError(f"has {len(content)} bytes where its {count} peaks need {at}", file=path)
+    flat = np.concatenate(pairs).reshape(-1, 2) if pairs else np.empty((0, 2), np.int16)
+    return PixelLists(size, offsets, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]))

@@ -1,0 +1,146 @@
+"""Text tables of numbers: what a column is called, how it is printed, and the table in memory.
+
+A `Layout` is the only place that knows a file's header, separators and print formats. A `Table` is columns by name;
+each column is contiguous, so kernels take it as ``double[::1]`` without a copy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midas._ext.text import format_table, parse_table, rounded
+from midas.errors import FormatError
+from midas.files import read_bytes, write_atomic
+
+
+class Table:
+    """Numbers in named columns.
+
+    Parameters
+    ----------
+    names : one name per column
+    columns : (k, n) float64, one row of the array per column
+    """
+
+    __slots__ = ("_index", "columns", "names")
+
+    def __init__(self, names: Sequence[str], columns: NDArray[np.float64]):
+        self.names = tuple(names)
+        self.columns = np.ascontiguousarray(columns, dtype=np.float64)
+        if self.columns.ndim != 2 or len(self.names) != len(self.columns):
+            raise ValueError(f"{len(self.names)} names for an array of shape {self.columns.shape}")
+        self._index = {name: i for i, name in enumerate(self.names)}
+
+    @classmethod
+    def from_columns(cls, names: Sequence[str], columns: Mapping[str, ArrayLike]) -> Table:
+        """A table from one array per name; all the same length."""
+        return cls(names, np.array([np.asarray(columns[name], dtype=np.float64) for name in names]))
+
+    def __len__(self) -> int:
+        return self.columns.shape[1]
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return self.columns[self._index[name]]
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """A column truncated to whole numbers."""
+        return self[name].astype(np.int64)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Table:
+        """The table of these rows."""
+        return Table(self.names, self.columns[:, rows])
+
+
+@dataclass(frozen=True)
+class Column:
+    """Name in the program, and ``%d`` (decimals -1) or ``%<width>.<decimals>f`` in the file."""
+
+    name: str
+    decimals: int = 6
+    width: int = 0
+
+
+def integer(name: str) -> Column:
+    """A column printed with ``%d``."""
+    return Column(name, -1)
+
+
+def fixed(names: str, decimals: int = 6, width: int = 0) -> tuple[Column, ...]:
+    """Columns, given as one blank-separated string, printed with ``%f`` unless said otherwise."""
+    return tuple(Column(name, decimals, width) for name in names.split())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One kind of text table.
+
+    Parameters
+    ----------
+    header : the header lines without the last line feed; "" for a file without header
+    columns : in file order
+    separator : between two columns
+    trailing : whether the separator also follows the last column
+    required : leading columns that a reader insists on; the others read as 0 when absent (all by default)
+    written_by : the command that makes the file, for the message when it is missing
+    """
+
+    header: str
+    columns: tuple[Column, ...]
+    separator: str = " "
+    trailing: bool = False
+    required: int | None = None
+    written_by: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def header_lines(self) -> int:
+        return self.header.count("\n") + 1 if self.header else 0
+
+    def format(self, table: Table, *, header: str | None = None) -> bytes:
+        """The file's content; `header` replaces the fixed one where it holds values."""
+        head = self.header if header is None else header
+        values = np.array([table[name] for name in self.names]).reshape(len(self.columns), -1).T
+        decimals = np.array([c.decimals for c in self.columns], dtype=np.int32)
+        widths = np.array([c.width for c in self.columns], dtype=np.int32)
+        body = format_table(values, decimals, widths, self.separator.encode(), self.trailing)
+        return (head + "\n").encode() + body if head else body
+
+    def write(self, path: str | os.PathLike[str], table: Table, *, header: str | None = None) -> None:
+        """Write the file, complete or not at all."""
+        write_atomic(path, self.format(table, header=header))
+
+    def parse(self, content: bytes, path: str | os.PathLike[str]) -> Table:
+        """The table in `content`; `path` is for messages."""
+        required = len(self.columns) if self.required is None else self.required
+        columns, bad_line = parse_table(content, len(self.columns), self.header_lines, required)
+        if bad_line:
+            raise FormatError(f"must hold {required} numbers", file=path, line=bad_line)
+        if self.header and not content:
+            raise FormatError("is empty", file=path)
+        return Table(self.names, columns)
+
+    def read(self, path: str | os.PathLike[str]) -> Table:
+        """Read the file."""
+        advice = f"run {self.written_by} first" if self.written_by else ""
+        return self.parse(read_bytes(path, advice=advice), path)
+
+    def rounded(self, table: Table) -> Table:
+        """The table as it would read back from its file, without writing it."""
+        columns = [
+            np.trunc(table[c.name]) if c.decimals < 0 else rounded(table[c.name], c.decimals) for c in self.columns
+        ]
+        return Table(self.names, np.array(columns).reshape(len(self.columns), -1))
+
+
+def concatenate(tables: Iterable[Table]) -> Table:
+    """One table from several of the same columns."""
+    tables = list(tables)
+    return Table(tables[0].names, np.concatenate([t.columns for t in tables], axis=1))

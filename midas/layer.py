@@ -1,0 +1,180 @@
+"""The files of one layer of the sample: every path of the pipeline is composed here (spec chapter 09 §5)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer folder and the archive of its frames.
+
+    Parameters
+    ----------
+    folder : where the layer's results are
+    archive : its ``.MIDAS.zip``; None when the run starts from a spot table
+    folder_text : the folder as the user or the archive spelled it; paramstest.txt repeats it
+    output, results : folders of the binary results where a parameter file puts them elsewhere
+    """
+
+    folder: Path
+    archive: Path | None = None
+    folder_text: str = ""
+    output_folder: Path | None = None
+    results_folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
+        if not self.folder_text:
+            object.__setattr__(self, "folder_text", os.fspath(self.folder))
+
+    @property
+    def output(self) -> Path:
+        return self.output_folder or self.folder / "Output"
+
+    @property
+    def results(self) -> Path:
+        return self.results_folder or self.folder / "Results"
+
+    @property
+    def temp(self) -> Path:
+        return self.folder / "Temp"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "midas_log"
+
+    # Text tables
+    @property
+    def hkls(self) -> Path:
+        return self.folder / "hkls.csv"
+
+    def peaks(self, frame: int) -> Path:
+        """Peak table of a frame, counted from 1 after the skipped ones."""
+        return self.temp / f"{self._archive_name}_{frame:06d}_PS.csv"
+
+    def peak_pixels(self, frame: int) -> Path:
+        return self.temp / f"{self._archive_name}_{frame:06d}_PX.bin"
+
+    def merged(self, frames: int) -> Path:
+        """Merged spots of a scan of that many frames (without the skipped ones)."""
+        return self.folder / f"Result_StartNr_1_EndNr_{frames}.csv"
+
+    @property
+    def merge_map(self) -> Path:
+        return self.folder / "MergeMap.csv"
+
+    def radius(self, frames: int) -> Path:
+        return self.folder / f"Radius_StartNr_1_EndNr_{frames}.csv"
+
+    @property
+    def id_rings(self) -> Path:
+        return self.folder / "IDRings.csv"
+
+    @property
+    def ids_hash(self) -> Path:
+        return self.folder / "IDsHash.csv"
+
+    @property
+    def spots_to_index(self) -> Path:
+        return self.folder / "SpotsToIndex.csv"
+
+    @property
+    def input_all(self) -> Path:
+        return self.folder / "InputAll.csv"
+
+    @property
+    def input_all_no_header(self) -> Path:
+        return self.folder / "InputAllNoHeader.csv"
+
+    @property
+    def extra_info(self) -> Path:
+        return self.folder / "InputAllExtraInfoFittingAll.csv"
+
+    @property
+    def paramstest(self) -> Path:
+        return self.folder / "paramstest.txt"
+
+    @property
+    def grains(self) -> Path:
+        return self.folder / "Grains.csv"
+
+    @property
+    def grain_ids_key(self) -> Path:
+        return self.folder / "GrainIDsKey.csv"
+
+    @property
+    def spot_matrix(self) -> Path:
+        return self.folder / "SpotMatrix.csv"
+
+    # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
+    @property
+    def spots_binary(self) -> Path:
+        return self.output.parent / "Spots.bin"
+
+    @property
+    def bins(self) -> Path:
+        return self.output.parent / "Data.bin"
+
+    @property
+    def bin_counts(self) -> Path:
+        return self.output.parent / "nData.bin"
+
+    @property
+    def extra_info_binary(self) -> Path:
+        return self.results.parent / "ExtraInfo.bin"
+
+    @property
+    def index_best(self) -> Path:
+        return self.output / "IndexBest.bin"
+
+    @property
+    def index_best_full(self) -> Path:
+        return self.output / "IndexBestFull.bin"
+
+    @property
+    def fit_best(self) -> Path:
+        return self.output / "FitBest.bin"
+
+    @property
+    def key(self) -> Path:
+        return self.results / "Key.bin"
+
+    @property
+    def orient_pos_fit(self) -> Path:
+        return self.results / "OrientPosFit.bin"
+
+    @property
+    def process_key(self) -> Path:
+        return self.results / "ProcessKey.bin"
+
+    @property
+    def consolidated(self) -> Path:
+        """The HDF5 file with all results."""
+        stem = self.archive.name.removesuffix(".zip") if self.archive else "output"
+        return self.folder / f"{stem}_consolidated.h5"
+
+    @property
+    def _archive_name(self) -> str:
+        if self.archive is None:
+            raise ValueError("a layer without an archive has no peak files")
+        return self.archive.name
+
+
+@dataclass
+class StageResult:
+    """What a stage hands on.
+
+    Parameters
+    ----------
+    stage : its name
+    summary : rows of the closing table
+    data : its tables in memory, exactly as they would read back from the files it wrote
+    """
+
+    stage: str
+    summary: dict[str, Any] = field(default_factory=dict)
+    data: Any = None

@@ -1,0 +1,108 @@
+"""Who does which part of the work: MPI ranks or legacy blocks, times OpenMP threads.
+
+A stage sees a `Communicator`: its own number, how many there are, and, when they can talk to each other (MPI), a way
+to wait and to agree. Legacy blocks (``blockNr nBlocks``) are members that cannot talk; a serial run is one member.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from midas.errors import UsageError
+
+#: Variables that a launcher (mpirun, srun, mpiexec) sets for each of its processes.
+_LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "PALS_NRANKS")
+_LAUNCHER_LOCAL_SIZES = (
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+    "PALS_LOCAL_SIZE",
+)
+
+
+class Communicator:
+    """Member `rank` of `size` members that cannot talk to each other (a legacy block, or the only one)."""
+
+    #: whether the members can wait for each other; if not, each must cope with any order of the others
+    connected = False
+
+    def __init__(self, rank: int = 0, size: int = 1):
+        if size < 1:
+            raise UsageError("must be at least 1", key="nBlocks", value=size)
+        if not 0 <= rank < size:
+            raise UsageError(f"must lie in 0 ... {size - 1}", key="blockNr", value=rank)
+        self.rank = rank
+        self.size = size
+
+    def rows(self, total: int) -> range:
+        """The part of ``range(total)`` that is this member's: half-open blocks of ceil(total / size)."""
+        length = -(-total // self.size)
+        return range(min(self.rank * length, total), min((self.rank + 1) * length, total))
+
+    def barrier(self) -> None:
+        """Wait until every member has come here."""
+
+    def gather(self, item: Any) -> list[Any] | None:
+        """Everybody's item, in order of rank, on rank 0; None elsewhere."""
+        return [item]
+
+    def broadcast(self, item: Any) -> Any:
+        """Rank 0's item, on every member."""
+        return item
+
+    def abort(self) -> None:
+        """End the other members after an error of this one, so that they do not wait for ever."""
+
+
+class MPICommunicator(Communicator):
+    """The ranks of an MPI run."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        from mpi4py import MPI  # only here: starting MPI costs time and needs a launcher
+
+        self._comm = MPI.COMM_WORLD
+        super().__init__(self._comm.Get_rank(), self._comm.Get_size())
+
+    def barrier(self) -> None:
+        self._comm.Barrier()
+
+    def gather(self, item: Any) -> list[Any] | None:
+        return self._comm.gather(item, root=0)
+
+    def broadcast(self, item: Any) -> Any:
+        return self._comm.bcast(item, root=0)
+
+    def abort(self) -> None:
+        self._comm.Abort(1)
+
+
+SERIAL = Communicator()
+
+
+def communicator() -> Communicator:
+    """The MPI ranks when a launcher started more than one process, else the serial communicator."""
+    for variable in _LAUNCHER_SIZES:
+        if int(os.environ.get(variable) or 1) > 1:
+            return MPICommunicator()
+    return SERIAL
+
+
+def available_cores() -> int:
+    """Cores that this process may use, shared fairly with the other ranks on this node."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for variable in _LAUNCHER_LOCAL_SIZES:
+        if ranks := int(os.environ.get(variable) or 0):
+            return max(1, cores // ranks)
+    return cores
+
+
+def thread_count(requested: int | None) -> int:
+    """Threads to use: what the user asked for, else every core that this process may use."""
+    if requested is None:
+        return available_cores()
+    if requested < 1:
+        raise UsageError("must be at least 1", key="nCPUs", value=requested)
+    return requested
