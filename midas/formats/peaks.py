@@ -14,8 +14,8 @@ from midas.formats.table import Layout, fixed, integer
 
 LAYOUT = Layout(
     header="\t".join(
-        "SpotID IntegratedIntensity Omega(degrees) YCen(px) ZCen(px) IMax Radius(px) Eta(degrees) SigmaR SigmaEta NrPixels "
-        "TotalNrPixelsInPeakRegion nPeaks maxY maxZ diffY diffZ rawIMax returnCode retVal BG "
+        "SpotID IntegratedIntensity Omega(degrees) YCen(px) ZCen(px) IMax Radius(px) Eta(degrees) SigmaR SigmaEta "
+        "NrPixels TotalNrPixelsInPeakRegion nPeaks maxY maxZ diffY diffZ rawIMax returnCode retVal BG "
         "SigmaGR SigmaLR SigmaGEta SigmaLEta MU RawSumIntensity".split()
     ),
     columns=(
