@@ -1,6 +1,6 @@
 """The ``.MIDAS.zip``: frames, dark, mask and parameters of one scan, as Zarr 2 arrays in a ZIP file (chapter 01 §3.5).
 
-Reading and writing in one place for the rest of the suite: `Archive`, `FrameStack`, `ArchiveWriter`, `set_datasets`.
+Reading and writing in one place for the rest of the suite: `Archive`, `FrameStack`, `ArchiveWriter`, `set_dataset`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,27 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import ANALYSIS, BRIGHT, DARK, DATA, FLOOD, MASK, SCAN, ArchiveWriter, set_datasets
+from midas.archive_writer import (
+    ANALYSIS,
+    BRIGHT,
+    DARK,
+    DATA,
+    FLOOD,
+    MASK,
+    SCAN,
+    ArchiveWriter,
+    set_dataset,
+    set_datasets,
+)
 from midas.errors import ArchiveError
 from midas.formats.zarr_array import StoredArray
 from midas.formats.zip_container import ZipReader
-
-if TYPE_CHECKING:
-    from midas.parameters import Parameters
+from midas.parameters import Parameters
 
 __all__ = [
     "ANALYSIS",
@@ -34,6 +43,7 @@ __all__ = [
     "Archive",
     "ArchiveWriter",
     "FrameStack",
+    "set_dataset",
     "set_datasets",
 ]
 
@@ -57,7 +67,7 @@ class FrameStack:
             reason = f"has {len(array.shape)} dimensions instead of frame, row and column"
             raise ArchiveError(reason, file=array.file, key=array.path)
         self._array = array
-        self.shape: tuple[int, int, int] = array.shape  # type: ignore[assignment]
+        self.shape: tuple[int, int, int] = array.shape
         self.dtype: np.dtype[Any] = array.dtype
         if self.dtype.kind not in "iuf":
             raise ArchiveError(f"has pixels of type {self.dtype}", file=array.file, key=array.path)
@@ -143,9 +153,7 @@ class Archive:
     @cached_property
     def parameters(self) -> Parameters:
         """The parameters of the analysis and of the scan, under their names in a parameter file."""
-        from midas.parameters import Parameters
-
-        values = {name: array.read() for name, array in self._parameter_arrays()}
+        values = {array.path: array.read() for array in self._parameter_arrays()}
         return Parameters.from_archive_values(values, self.path)
 
     @cached_property
@@ -159,7 +167,8 @@ class Archive:
                 reason = f"has {len(omegas)} angles for {count} frames"
                 raise ArchiveError(reason, file=self.path, key=centres.path)
             return omegas
-        return self._scan_number("start") + self._scan_number("step") * np.arange(count)
+        start, step = self._scan_number("start"), self._scan_number("step")
+        return np.array(start + step * np.arange(count), np.float64)
 
     def dataset(self, path: str) -> StoredArray | None:
         """The array of that name, or None."""
@@ -193,12 +202,12 @@ class Archive:
             raise ArchiveError(reason, file=self.path, key=path)
         return stack
 
-    def _parameter_arrays(self) -> Iterator[tuple[str, StoredArray]]:
-        """Name and array of each parameter, in the order of the archive's directory."""
+    def _parameter_arrays(self) -> Iterator[StoredArray]:
+        """The array of each parameter, in the order of the archive's directory."""
         for path in self.datasets():
             group, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
             if group == ANALYSIS or (group == SCAN and name not in _NO_PARAMETERS):
-                yield name, StoredArray(self._container, path)
+                yield StoredArray(self._container, path)
 
     def _scan_number(self, name: str) -> float:
         """A number of the scan group; 0 when it is not given, the last one when there are several."""

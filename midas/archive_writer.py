@@ -15,9 +15,8 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,9 +26,7 @@ from midas.files import atomic_output
 from midas.formats.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, StoredArray, encode
 from midas.formats.zip_container import Member, ZipReader, ZipWriter
 from midas.parallel import thread_count
-
-if TYPE_CHECKING:
-    from midas.parameters import Parameters
+from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
 
@@ -77,47 +74,39 @@ class ArchiveWriter:
             raise OutputError("a frame has 2 GiB or more; archives cannot hold it", file=path)
         self._threads = thread_count(threads)
         self._keep_old = keep_old
-        self._resources = ExitStack()
+        self._output = atomic_output(self.path)
         self._members: dict[str, Member] = {}
         self._empty_chunk: tuple[bytes, int] | None = None
 
     def __enter__(self) -> ArchiveWriter:
-        self._stream: IO[bytes] = self._resources.enter_context(atomic_output(self.path))
+        self._stream: IO[bytes] = self._output.__enter__()
         try:
             self._zip = ZipWriter(self._stream)
             for group in _GROUPS:
                 self._add_group(group)
             self._add_member(f"{DATA}/.zarray", self._stack_metadata(self.shape, self.dtype).document())
         except BaseException as error:
-            self._leave(error)
+            self._output.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        try:
-            if error is None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            try:
                 self._finish()
-        except BaseException as failure:
-            self._leave(failure)
-            raise
+            except BaseException as failure:
+                self._output.__exit__(type(failure), failure, failure.__traceback__)
+                raise
         old = self.path.with_name(self.path.name + ".old")
         moved = error is None and self._keep_old and self.path.exists()
         if moved:
             os.replace(self.path, old)
         try:
-            self._leave(error)
+            self._output.__exit__(kind, error, trace)
         except BaseException:
             if moved:
                 os.replace(old, self.path)
             raise
-
-    def _leave(self, error: BaseException | None) -> None:
-        """Close the file: under its final name if there was no error, else remove it."""
-        if error is None:
-            self._resources.close()
-        else:
-            with contextlib.suppress(type(error)):  # atomic_output raises it again; our caller does so too
-                self._resources.__exit__(type(error), error, error.__traceback__)
 
     def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[NDArray[Any]]) -> None:
         """Write a stack of frames (``exchange/data``, ``exchange/dark``).
@@ -225,6 +214,11 @@ class ArchiveWriter:
         self._datatype_if_missing()
         end = self._zip.write_directory(self._members.values())
         self._stream.write(end)
+
+
+def set_dataset(path: str | os.PathLike[str], name: str, values: ArrayLike) -> bool:
+    """Replace or add one small dataset of an archive in place; see `set_datasets`."""
+    return set_datasets(path, {name: values})
 
 
 def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) -> bool:
