@@ -122,12 +122,11 @@ cdef inline void ideal_to_detector(const Detector* d, double y, double z, double
     cdef double corrected = sqrt(y * y + z * z)
     cdef double radius = corrected
     cdef double eta_t, rho2, two_fold, four_fold, step, scale, a, b, c, e, determinant
-    cdef int i
     if corrected > 0.0:
         eta_t = 90.0 - eta_of(y, z)
         two_fold = d.p0 * cos(DEG2RAD * (2.0 * eta_t)) + d.p2
         four_fold = d.p1 * cos(DEG2RAD * (4.0 * eta_t + d.p3))
-        for i in range(50):
+        for _ in range(50):
             rho2 = (radius / d.rho_d) * (radius / d.rho_d)
             step = radius * (1.0 + rho2 * (two_fold + rho2 * four_fold)) - corrected
             step /= 1.0 + rho2 * (3.0 * two_fold + 5.0 * rho2 * four_fold)

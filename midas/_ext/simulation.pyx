@@ -4,7 +4,7 @@ import numpy as np
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange, threadid
 from libc.math cimport NAN, asin, ceil, cos, erf, exp, fabs, floor, fmax, fmin, isnan, round, sin, sqrt, tan
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t
 
 from midas._ext.diffraction cimport (
     OmegaSolution, legacy_omegas, omega_degrees, omega_solutions, scattering_direction, wedge_omega_shift)
