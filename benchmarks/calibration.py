@@ -1,4 +1,4 @@
-"""What every benchmark divides by: the CPU time of a fixed piece of arithmetic on this machine, measured in the same run.
+"""What every benchmark divides by: the CPU time of fixed arithmetic on this machine, measured in the same run.
 
 A figure in seconds says as much about the machine as about the program; the ratio of two times of one run travels.
 """
