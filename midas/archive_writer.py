@@ -26,20 +26,21 @@ from midas.files import atomic_output
 from midas.formats.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, StoredArray, encode
 from midas.formats.zip_container import Member, ZipReader, ZipWriter
 from midas.parallel import thread_count
-from midas.parameters import Parameters
+from midas.parameters import ANALYSIS, SCAN, Parameters
 
 log = logging.getLogger(__name__)
 
 DATA, DARK, BRIGHT, MASK, FLOOD = (f"exchange/{name}" for name in ("data", "dark", "bright", "mask", "flood"))
-SCAN = "measurement/process/scan_parameters"
-ANALYSIS = "analysis/process/analysis_parameters"
-DATATYPE = f"{SCAN}/datatype"
+DATATYPE = f"{SCAN}datatype"
 
-_GROUPS = ("", "exchange", "measurement", "measurement/process", SCAN, "analysis", "analysis/process", ANALYSIS)
+_GROUPS = (
+    *("", "exchange", "measurement", "measurement/process", SCAN.rstrip("/")),
+    *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
+)
 _STACKS = (DATA, DARK, BRIGHT)
 _GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
-_RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", f"{SCAN}/", f"{ANALYSIS}/")
+_RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
 
 
 class ArchiveWriter:
