@@ -13,7 +13,7 @@ import logging
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -38,6 +38,9 @@ _GROUPS = (
     *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
 )
 _STACKS = (DATA, DARK, BRIGHT)
+#: a frame, or a function that makes it, which one of the compressing threads then calls
+Frame = NDArray[Any] | Callable[[], NDArray[Any]]
+
 _GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
 _RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
@@ -85,7 +88,6 @@ class ArchiveWriter:
             self._zip = ZipWriter(self._stream)
             for group in _GROUPS:
                 self._add_group(group)
-            self._add_member(f"{DATA}/.zarray", self._stack_metadata(self.shape, self.dtype).document())
         except BaseException as error:
             self._output.__exit__(type(error), error, error.__traceback__)
             raise
@@ -109,19 +111,21 @@ class ArchiveWriter:
                 os.replace(old, self.path)
             raise
 
-    def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[NDArray[Any]]) -> None:
+    def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[Frame]) -> None:
         """Write a stack of frames (``exchange/data``, ``exchange/dark``).
 
         Parameters
         ----------
         path : name of the stack
         shape : frames, rows, columns; for ``exchange/data`` that of the writer
-        frames : 2-D arrays in ascending order; an array must not change after it was handed over
+        frames : 2-D arrays in ascending order (which must not change after they were handed over), or functions that
+            make them, which the compressing threads call
         """
         if shape[1:] != self.shape[1:] or (path == DATA and shape != self.shape):
             raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
-        if path != DATA:
-            self._add_member(f"{path}/.zarray", self._stack_metadata(shape, self.dtype).document())
+        for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
+            if name not in self:
+                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
         count = 0
         for chunk, crc in self._compressed(frames):
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
@@ -165,7 +169,7 @@ class ArchiveWriter:
     def __contains__(self, path: str) -> bool:
         return f"{path}/.zarray" in self._members
 
-    def _compressed(self, frames: Iterable[NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
+    def _compressed(self, frames: Iterable[Frame]) -> Iterable[tuple[bytes, int]]:
         """Chunk and checksum of each frame, in order, compressed by the threads while the next ones are read."""
         if self._threads == 1:
             yield from map(self._compress, frames)
@@ -182,7 +186,8 @@ class ArchiveWriter:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _compress(self, frame: NDArray[Any]) -> tuple[bytes, int]:
+    def _compress(self, item: Frame) -> tuple[bytes, int]:
+        frame = item() if callable(item) else item
         if frame.shape != self.shape[1:]:
             raise ValueError(f"a frame has shape {frame.shape}, not {self.shape[1:]}")
         frame = np.ascontiguousarray(frame, self.dtype)

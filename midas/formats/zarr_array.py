@@ -142,7 +142,8 @@ class StoredArray:
         grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
         for index in itertools.product(*grid):
             start = [i * chunk for i, chunk in zip(index, chunks, strict=True)]
-            region = out[(*(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True)), ...)]
+            where: tuple[Any, ...] = tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))
+            region = out[(*where, ...)]  # without the dots an array of no dimensions would give its element
             region[...] = self._chunk(index)[tuple(slice(0, n) for n in region.shape)]
         return out
 
