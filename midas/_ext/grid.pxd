@@ -66,7 +66,7 @@ cdef inline void build_grid(Grid* grid, const double* y, const double* z, Py_ssi
 
 
 cdef inline long long neighbours(const Grid* grid, const double* y, const double* z, double at_y, double at_z,
-                                  double limit, int* peer, double* distance) noexcept nogil:
+                                 double limit, int* peer, double* distance) noexcept nogil:
     """Peaks of a grid closer than `limit` to a point; how many. They are stored unless `peer` is NULL."""
     cdef int row = _cell(at_y - grid.y0, grid.y_scale, grid.rows)
     cdef int column = _cell(at_z - grid.z0, grid.z_scale, grid.columns)

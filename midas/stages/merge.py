@@ -148,7 +148,9 @@ class _PixelSource:
         for axis, values in (("y", pixels.y), ("z", pixels.z)):
             if len(values) and not (values.min() >= 0 and values.max() < self.size):
                 outside = values[(values < 0) | (values >= self.size)][0]
-                raise FormatError(f"lies outside the detector of {self.size} pixels", file=path, key=axis, value=outside)
+                raise FormatError(
+                    f"lies outside the detector of {self.size} pixels", file=path, key=axis, value=outside
+                )
         return pixels.offsets, pixels.y, pixels.z
 
 
