@@ -22,10 +22,15 @@ def match_rings(const double[::1] radius, const double[::1] ring_radii, double w
     spots, rings : (k,) int64, indices into `radius` and `ring_radii`, in the order of the spots
     """
     cdef Py_ssize_t i, r, k = 0, n = radius.shape[0], count = ring_radii.shape[0]
-    spots = np.empty(n * count, dtype=np.int64)
-    rings = np.empty(n * count, dtype=np.int64)
+    with nogil:
+        for i in range(n):
+            for r in range(count):
+                k += fabs(radius[i] - ring_radii[r]) < width
+    spots = np.empty(k, dtype=np.int64)
+    rings = np.empty(k, dtype=np.int64)
     cdef long long[::1] spot = spots
     cdef long long[::1] ring = rings
+    k = 0
     with nogil:
         for i in range(n):
             for r in range(count):
@@ -33,7 +38,7 @@ def match_rings(const double[::1] radius, const double[::1] ring_radii, double w
                     spot[k] = i
                     ring[k] = r
                     k += 1
-    return spots[:k].copy(), rings[:k].copy()
+    return spots, rings
 
 
 cdef inline double _spelled(double x) noexcept nogil:
