@@ -1,19 +1,16 @@
 """Number tables as text, exactly as C's printf and strtod write and read them (spec chapter 03 §10, 04 §10)."""
 import numpy as np
 
-from libc.math cimport fabs, floor
+from libc.math cimport copysign, fabs, floor
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc, realloc, strtod
 from libc.string cimport memcpy
-
-cdef enum:
-    LONGEST = 400          # "%.12f" of the largest double has 309 digits before the point
 
 cdef double[13] SCALES
 SCALES[:] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12]
 
 
-cdef int _write_fixed(char* out, double x, int decimals) noexcept nogil:
+cdef int write_fixed(char* out, double x, int decimals) noexcept nogil:
     """``%.<decimals>f`` of x; the number of characters."""
     cdef double scaled = fabs(x) * SCALES[decimals]
     cdef double whole, fraction
@@ -51,7 +48,22 @@ cdef int _write_fixed(char* out, double x, int decimals) noexcept nogil:
 
 
 cdef int _write_integer(char* out, long long n) noexcept nogil:
-    return snprintf(out, LONGEST, b"%lld", n)
+    """``%d`` of n; the number of characters."""
+    cdef unsigned long long rest = <unsigned long long>n if n >= 0 else 0 - <unsigned long long>n
+    cdef char[24] digits
+    cdef int count = 0, length = 0
+    while rest > 0 or count == 0:
+        digits[count] = <char>(48 + rest % 10)
+        rest //= 10
+        count += 1
+    if n < 0:
+        out[0] = 45
+        length = 1
+    while count > 0:
+        count -= 1
+        out[length] = digits[count]
+        length += 1
+    return length
 
 
 def format_table(const double[:, :] values, const int[::1] decimals, const int[::1] widths, bytes separator,
@@ -87,7 +99,7 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
                 if decimals[j] < 0:
                     length = _write_integer(cell, <long long>values[i, j])
                 else:
-                    length = _write_fixed(cell, values[i, j], decimals[j])
+                    length = write_fixed(cell, values[i, j], decimals[j])
                 pad = widths[j] - length if widths[j] > length else 0
                 if used + length + pad + 2 > capacity:
                     capacity = 2 * capacity + length + pad + 2
@@ -115,23 +127,60 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
         free(buffer)
 
 
+cdef inline double _rounded(double x, int decimals) noexcept nogil:
+    """The number that reading ``%.<decimals>f`` of x back gives."""
+    cdef double scaled = fabs(x) * SCALES[decimals]
+    cdef double fraction = scaled - floor(scaled)
+    cdef char[LONGEST + 1] cell
+    # As in write_fixed. A whole number below 2^53 divided by an exact power of ten is what strtod gives.
+    if scaled < 1e12 and fabs(fraction - 0.5) >= 1e-3:
+        return copysign((floor(scaled) + (1.0 if fraction > 0.5 else 0.0)) / SCALES[decimals], x)
+    cell[write_fixed(cell, x, decimals)] = 0
+    return strtod(cell, NULL)
+
+
 def rounded(const double[:] values, int decimals):
     """The numbers that reading ``%.<decimals>f`` of `values` back gives; (n,) float64."""
     cdef Py_ssize_t i, n = values.shape[0]
     out = np.empty(n, dtype=np.float64)
     cdef double[::1] view = out
-    cdef char[LONGEST + 1] cell
-    cdef int length
     with nogil:
         for i in range(n):
-            length = _write_fixed(cell, values[i], decimals)
-            cell[length] = 0
-            view[i] = strtod(cell, NULL)
+            view[i] = _rounded(values[i], decimals)
     return out
 
 
 cdef inline bint _is_blank(char c) noexcept nogil:
     return c == 32 or c == 9 or c == 13
+
+
+cdef inline const char* _read_number(const char* at, const char* end, double* x) noexcept nogil:
+    """strtod for the word at `at`; the character behind it, or NULL when the word is not a number."""
+    cdef const char* start = at
+    cdef char* after
+    cdef long long digits = 0
+    cdef int decimals = -1, count = 0
+    if at[0] == 45 or at[0] == 43:
+        at += 1
+    # Plain decimals of at most 15 digits: the digits as one whole number, divided by an exact power of ten, round
+    # like strtod does. Everything else (exponents, more digits, nan, rubbish) is the C library's.
+    while at < end and count <= 15:
+        if 48 <= at[0] <= 57:
+            digits = 10 * digits + (at[0] - 48)
+            count += 1
+            decimals += decimals >= 0
+        elif at[0] == 46 and decimals < 0:
+            decimals = 0
+        else:
+            break
+        at += 1
+    if 0 < count <= 15 and decimals <= 12 and (at == end or _is_blank(at[0])):
+        x[0] = copysign(digits / SCALES[decimals if decimals > 0 else 0], -1.0 if start[0] == 45 else 1.0)
+        return at
+    x[0] = strtod(start, &after)
+    if after == start or after > end or not (after == end or _is_blank(after[0])):
+        return NULL
+    return after
 
 
 def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
@@ -152,7 +201,6 @@ def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
     cdef const char* at = text
     cdef const char* end = at + len(text)
     cdef const char* line
-    cdef char* after
     cdef Py_ssize_t capacity = text.count(b"\n") + 1, rows = 0, number = 0
     cdef int j, need = columns if required < 0 else required
     cdef double x
@@ -180,12 +228,11 @@ def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
                     if j < need:
                         bad = number
                     break
-                x = strtod(line, &after)
-                if after == line or after > at or not (after == at or _is_blank(after[0])):
+                line = _read_number(line, at, &x)
+                if line == NULL:
                     bad = number
                     break
                 out[rows, j] = x
-                line = after
             if bad:
                 break
             rows += 1
