@@ -197,7 +197,7 @@ def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, 
     begin : first eta row of this part
     eta_bins : eta rows of a ring
     offset : entries of all earlier bins
-    records : (part, omega bins, 2) int32, filled with (count, offset) of the bins of eta rows begin ... begin + part - 1
+    records : (part, omega bins, 2) int32, filled with (count, offset) of the bins of `part` eta rows
 
     Returns
     -------

@@ -17,6 +17,8 @@ ACCEPTED, NO_WEDGE_SOLUTION, OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX = range(5)
 
 cdef enum:
     CHUNK = 256            # spots that a thread takes at a time
+    AZIMUTH_WIDTH = 5      # degrees
+    AZIMUTHS = 72
 
 # Two omegas closer than this (degrees) are the same solution of the wedge equation.
 cdef double SAME_OMEGA = 1e-6
@@ -206,10 +208,10 @@ cdef inline int _reason(double y, double z, double omega, double eta, double min
                         const double[:, ::1] boxes) noexcept nogil:
     cdef Py_ssize_t j
     cdef int reason = 3                                    # OUTSIDE_OMEGA
+    if not (-180.0 + min_eta < eta < -min_eta or min_eta < eta < 180.0 - min_eta):
+        return 2                                           # OUTSIDE_ETA, the beam centre included
     if omega != omega:
         return 1                                           # NO_WEDGE_SOLUTION
-    if not (-180.0 + min_eta < eta < -min_eta or min_eta < eta < 180.0 - min_eta):
-        return 2                                           # OUTSIDE_ETA
     for j in range(ranges.shape[0]):
         if ranges[j, 0] <= omega <= ranges[j, 1]:
             if boxes[j, 0] < y < boxes[j, 1] and boxes[j, 2] < z < boxes[j, 3]:
@@ -241,3 +243,54 @@ def accept_spots(const double[:, ::1] spots, double min_eta, const double[:, ::1
     for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
         reason[i] = <unsigned char>_reason(spots[0, i], spots[1, i], spots[2, i], spots[3, i], min_eta, ranges, boxes)
     return out
+
+
+def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents,
+                const double[::1] detector, int threads):
+    """How far spots lie from their ideal rings, every azimuth weighing the same (chapter 04 §4.2).
+
+    Parameters
+    ----------
+    y_px, z_px : (n,) float64, px
+    tangents : (n,) float64, tan(2θ) of each spot's ring
+    detector : (12,) float64 of `midas.detector.DetectorGeometry.packed`
+
+    Returns
+    -------
+    misfit : sum over the azimuth bins of the mean |1 - R/(Lsd tan 2θ)| of their spots
+    bins : number of bins that hold a spot
+    """
+    cdef Py_ssize_t i, b, n = y_px.shape[0]
+    cdef Detector geometry = unpack_detector(detector)
+    cdef double[::1] deviations = np.empty(n)
+    cdef int[::1] bin_of = np.empty(n, dtype=np.int32)
+    cdef double[AZIMUTHS] sums
+    cdef Py_ssize_t[AZIMUTHS] counts
+    cdef double misfit = 0.0
+    cdef int filled = 0
+    if z_px.shape[0] != n or tangents.shape[0] != n or detector.shape[0] != 12:
+        raise ValueError("two coordinates and one ring per spot, and twelve numbers of the detector")
+    for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
+        bin_of[i] = _deviation(&geometry, y_px[i], z_px[i], tangents[i], &deviations[i])
+    for b in range(AZIMUTHS):
+        sums[b] = 0.0
+        counts[b] = 0
+    for i in range(n):                                     # one thread: the same order of the sums always
+        if bin_of[i] >= 0:
+            sums[bin_of[i]] += deviations[i]
+            counts[bin_of[i]] += 1
+    for b in range(AZIMUTHS):
+        if counts[b] > 0:
+            misfit += sums[b] / counts[b]
+            filled += 1
+    return misfit, filled
+
+
+cdef inline int _deviation(const Detector* geometry, double y_px, double z_px, double tangent,
+                           double* deviation) noexcept nogil:
+    """Relative distance from the ring; the spot's azimuth bin, -1 at the beam centre."""
+    cdef IdealPoint point = detector_to_ideal(geometry, y_px, z_px)
+    deviation[0] = fabs(1.0 - point.radius / (geometry.lsd * tangent))
+    if not point.radius > 0.0:
+        return -1
+    return min(<int>((point.eta + 180.0) / AZIMUTH_WIDTH), AZIMUTHS - 1)
