@@ -2,21 +2,28 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from midas._ext.text cimport LONGEST, write_fixed
+from midas._ext.text cimport DIGITS, LONGEST, prepend_fixed, scaled_decimal, write_fixed
 
 cdef enum:
     COLUMNS = 16
     LEADING = 8            # columns of the short table
     SPOT_ID = 4            # the one number of a rejected row, by column
-    BLOCK = 2048           # rows that a thread formats at a time
+    BLOCK = 1024           # rows that a thread formats at a time
     DECIMALS = 5
     WIDTH = 12
 
-# Decimals of a rejected row, except its id.
-cdef int[COLUMNS] REJECTED_DECIMALS
-REJECTED_DECIMALS[:] = [3, 3, 3, 4, 5, 4, 4, 4, 3, 3, 3, 4, 3, 3, 3, 3]
+# A rejected row around its id.
+cdef extern from *:
+    """
+    static const char BEFORE_ID[] = "0.000 0.000 0.000 0.0000 ";
+    static const char AFTER_ID[] = " 0.0000 0.0000 0.0000";
+    static const char NO_EXTRA[] = " 0.000 0.000 0.000 0.0000 0.000 0.000 0.000 0.000\\n";
+    """
+    const char[26] BEFORE_ID
+    const char[22] AFTER_ID
+    const char[51] NO_EXTRA
 
 
 cdef struct Text:
@@ -42,47 +49,75 @@ cdef inline bint _reserve(Text* text, Py_ssize_t more) noexcept nogil:
     return True
 
 
-cdef inline Py_ssize_t _write_cell(char* out, double x, int decimals, int width) noexcept nogil:
-    """The number, right-aligned in `width`; how many characters."""
+cdef inline Py_ssize_t _write_cell(char* out, double x) noexcept nogil:
+    """The number, right-aligned in `WIDTH`; how many characters. Up to LONGEST are touched."""
+    cdef char[DIGITS] digits
     cdef char[LONGEST] cell
-    cdef int length = write_fixed(cell, x, decimals)
-    cdef int pad = width - length if width > length else 0
-    cdef int i
-    for i in range(pad):
-        out[i] = 32
+    cdef char* at
+    cdef long long n
+    cdef int length, pad
+    if scaled_decimal(x, DECIMALS, &n):
+        memset(digits, 32, DIGITS)
+        at = prepend_fixed(digits + DIGITS, n, DECIMALS, x)
+        length = max(<int>(digits + DIGITS - at), WIDTH)
+        memcpy(out, digits + DIGITS - length, length)
+        return length
+    length = write_fixed(cell, x, DECIMALS)
+    pad = max(WIDTH - length, 0)
+    memset(out, 32, pad)
     memcpy(out + pad, cell, length)
     return pad + length
+
+
+cdef inline Py_ssize_t _write_row(char* out, const double[:, ::1] values, Py_ssize_t i,
+                                  Py_ssize_t* leading) noexcept nogil:
+    """A spot's row with its line feed; how many characters, and how many of them are the leading columns."""
+    cdef Py_ssize_t used = 0
+    cdef int j
+    for j in range(COLUMNS):
+        used += _write_cell(out + used, values[j, i])
+        if j == LEADING - 1:
+            leading[0] = used
+        out[used] = 32 if j < COLUMNS - 1 else 10
+        used += 1
+    return used
+
+
+cdef inline Py_ssize_t _write_rejected(char* out, double spot_id, Py_ssize_t* leading) noexcept nogil:
+    cdef Py_ssize_t used = sizeof(BEFORE_ID) - 1
+    memcpy(out, BEFORE_ID, sizeof(BEFORE_ID) - 1)
+    used += _write_cell(out + used, spot_id)
+    memcpy(out + used, AFTER_ID, sizeof(AFTER_ID) - 1)
+    used += sizeof(AFTER_ID) - 1
+    leading[0] = used
+    memcpy(out + used, NO_EXTRA, sizeof(NO_EXTRA) - 1)
+    return used + sizeof(NO_EXTRA) - 1
 
 
 cdef bint _format_block(const double[:, ::1] values, const unsigned char[::1] rejected, Py_ssize_t first,
                         Py_ssize_t last, Block* block) noexcept nogil:
     """Rows first ... last - 1; False when there is no memory."""
-    cdef Py_ssize_t i, start, end_of_leading = 0
-    cdef int j, plain
+    cdef Py_ssize_t i, length, leading = 0
     cdef char* out
-    block.full.capacity = (last - first) * COLUMNS * (WIDTH + 3)
+    block.full.capacity = (last - first) * COLUMNS * (WIDTH + 2)
     block.full.buffer = <char*>malloc(block.full.capacity)
-    block.leading.capacity = (last - first) * LEADING * (WIDTH + 3)
+    block.leading.capacity = (last - first) * LEADING * (WIDTH + 2)
     block.leading.buffer = <char*>malloc(block.leading.capacity)
     if block.full.buffer == NULL or block.leading.buffer == NULL:
         return False
     for i in range(first, last):
         if not _reserve(&block.full, COLUMNS * (LONGEST + 1)):
             return False
-        out = block.full.buffer
-        start = block.full.used
-        for j in range(COLUMNS):
-            plain = rejected[i] and j != SPOT_ID
-            block.full.used += _write_cell(out + block.full.used, 0.0 if plain else values[j, i],
-                                           REJECTED_DECIMALS[j] if plain else DECIMALS, 0 if plain else WIDTH)
-            if j == LEADING - 1:
-                end_of_leading = block.full.used
-            out[block.full.used] = 32 if j < COLUMNS - 1 else 10
-            block.full.used += 1
-        if not _reserve(&block.leading, end_of_leading - start + 1):
+        out = block.full.buffer + block.full.used
+        if rejected[i]:
+            length = _write_rejected(out, values[SPOT_ID, i], &leading)
+        else:
+            length = _write_row(out, values, i, &leading)
+        block.full.used += length
+        if not _reserve(&block.leading, leading + 1):
             return False
-        memcpy(block.leading.buffer + block.leading.used, out + start, end_of_leading - start)
-        block.leading.used += end_of_leading - start + 1
+        memcpy(block.leading.buffer + block.leading.used, out, leading)
+        block.leading.used += leading + 1
         block.leading.buffer[block.leading.used - 1] = 10
     return True
 
@@ -102,8 +137,9 @@ cdef bytes _joined(const Block* blocks, Py_ssize_t count, bint leading):
     return result
 
 
-def format_spots(const double[:, ::1] values, const unsigned char[::1] rejected, int threads):
-    """Rows of InputAllExtraInfoFittingAll.csv and of InputAllNoHeader.csv.
+def format_spots(const double[:, ::1] values, const unsigned char[::1] rejected, Py_ssize_t begin, Py_ssize_t end,
+                 int threads):
+    """Rows begin ... end - 1 of InputAllExtraInfoFittingAll.csv and of InputAllNoHeader.csv.
 
     Parameters
     ----------
@@ -114,17 +150,20 @@ def format_spots(const double[:, ::1] values, const unsigned char[::1] rejected,
     -------
     full, leading : bytes, all 16 columns and the first 8
     """
-    cdef Py_ssize_t k, n = values.shape[1], count = (n + BLOCK - 1) // BLOCK
+    cdef Py_ssize_t k, count = (end - begin + BLOCK - 1) // BLOCK
     cdef Block* blocks
     cdef Py_ssize_t failed = 0
-    if values.shape[0] != COLUMNS or rejected.shape[0] != n:
+    if values.shape[0] != COLUMNS or rejected.shape[0] != values.shape[1]:
         raise ValueError("sixteen columns, and one mark per row")
+    if not 0 <= begin <= end <= values.shape[1]:
+        raise ValueError("rows outside the table")
     blocks = <Block*>calloc(count + 1, sizeof(Block))
     if blocks == NULL:
         raise MemoryError()
     try:
         for k in prange(count, nogil=True, num_threads=threads, schedule="dynamic"):
-            failed += not _format_block(values, rejected, k * BLOCK, min((k + 1) * BLOCK, n), &blocks[k])
+            failed += not _format_block(values, rejected, begin + k * BLOCK, min(begin + (k + 1) * BLOCK, end),
+                                        &blocks[k])
         if failed:
             raise MemoryError()
         return _joined(blocks, count, False), _joined(blocks, count, True)

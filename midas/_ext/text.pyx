@@ -1,68 +1,38 @@
 """Number tables as text, exactly as C's printf and strtod write and read them (spec chapter 03 §10, 04 §10)."""
 import numpy as np
 
-from libc.math cimport copysign, fabs, floor
+from libc.math cimport copysign
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc, realloc, strtod
 from libc.string cimport memcpy
 
-cdef double[13] SCALES
-SCALES[:] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12]
-
-
 cdef int write_fixed(char* out, double x, int decimals) noexcept nogil:
     """``%.<decimals>f`` of x; the number of characters."""
-    cdef double scaled = fabs(x) * SCALES[decimals]
-    cdef double whole, fraction
     cdef long long n
-    cdef char[32] digits
-    cdef int count = 0, length = 0
-    # The product is off by at most half a unit in its last place (< 1e-4 below 1e12), so away from a tie the rounding
-    # is already decided; at a tie, for huge and for non-finite numbers the C library decides.
-    if not scaled < 1e12:
+    cdef char[DIGITS] digits
+    cdef char* at
+    cdef int length
+    if not scaled_decimal(x, decimals, &n):
         return snprintf(out, LONGEST, b"%.*f", decimals, x)
-    whole = floor(scaled)
-    fraction = scaled - whole
-    if fabs(fraction - 0.5) < 1e-3:
-        return snprintf(out, LONGEST, b"%.*f", decimals, x)
-    n = <long long>whole + (1 if fraction > 0.5 else 0)
-    while n > 0 or count <= decimals:
-        digits[count] = <char>(48 + n % 10)
-        n //= 10
-        count += 1
-        if count == decimals:
-            digits[count] = 46
-            count += 1
-            if n == 0:
-                digits[count] = 48
-                count += 1
-    # The sign bit, so that small negative numbers print as "-0.000000" like printf's.
-    if x < 0 or (x == 0 and 1.0 / x < 0):
-        out[0] = 45
-        length = 1
-    while count > 0:
-        count -= 1
-        out[length] = digits[count]
-        length += 1
+    at = prepend_fixed(digits + DIGITS, n, decimals, x)
+    length = <int>(digits + DIGITS - at)
+    memcpy(out, at, length)
     return length
 
 
 cdef int _write_integer(char* out, long long n) noexcept nogil:
     """``%d`` of n; the number of characters."""
-    cdef unsigned long long rest = <unsigned long long>n if n >= 0 else 0 - <unsigned long long>n
-    cdef char[24] digits
-    cdef int count = 0, length = 0
-    while rest > 0 or count == 0:
-        digits[count] = <char>(48 + rest % 10)
-        rest //= 10
-        count += 1
+    cdef char[DIGITS] digits
+    cdef char* at
+    cdef int length
+    if n < 0 and -n < 0:
+        return snprintf(out, LONGEST, b"%lld", n)
+    at = prepend_digits(digits + DIGITS, n if n >= 0 else -n, 1)
     if n < 0:
-        out[0] = 45
-        length = 1
-    while count > 0:
-        count -= 1
-        out[length] = digits[count]
-        length += 1
+        at -= 1
+        at[0] = 45
+    length = <int>(digits + DIGITS - at)
+    memcpy(out, at, length)
     return length
 
 
@@ -129,25 +99,26 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
 
 cdef inline double _rounded(double x, int decimals) noexcept nogil:
     """The number that reading ``%.<decimals>f`` of x back gives."""
-    cdef double scaled = fabs(x) * SCALES[decimals]
-    cdef double fraction = scaled - floor(scaled)
+    cdef long long n
     cdef char[LONGEST + 1] cell
-    # As in write_fixed. A whole number below 2^53 divided by an exact power of ten is what strtod gives.
-    if scaled < 1e12 and fabs(fraction - 0.5) >= 1e-3:
-        return copysign((floor(scaled) + (1.0 if fraction > 0.5 else 0.0)) / SCALES[decimals], x)
+    # A whole number below 2^53 divided by an exact power of ten is what strtod gives.
+    if scaled_decimal(x, decimals, &n):
+        return copysign(n / SCALES[decimals], x)
     cell[write_fixed(cell, x, decimals)] = 0
     return strtod(cell, NULL)
 
 
-def rounded(const double[:] values, int decimals):
-    """The numbers that reading ``%.<decimals>f`` of `values` back gives; (n,) float64."""
+def rounded(const double[:] values, int decimals, double[::1] out=None):
+    """The numbers that reading ``%.<decimals>f`` of `values` back gives; (n,) float64, in `out` when it is given."""
     cdef Py_ssize_t i, n = values.shape[0]
-    out = np.empty(n, dtype=np.float64)
-    cdef double[::1] view = out
+    if out is None:
+        out = np.empty(n, dtype=np.float64)
+    if out.shape[0] != n:
+        raise ValueError("one place per value")
     with nogil:
         for i in range(n):
-            view[i] = _rounded(values[i], decimals)
-    return out
+            out[i] = _rounded(values[i], decimals)
+    return np.asarray(out)
 
 
 cdef inline bint _is_blank(char c) noexcept nogil:

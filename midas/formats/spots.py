@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from midas._ext.spot_text import format_spots
 from midas.errors import FormatError
-from midas.files import atomic_output, read_bytes, write_atomic
+from midas.files import atomic_output, read_bytes
 from midas.formats.table import Layout, Table, fixed, integer
 from midas.layer import Layer
 from midas.parameters import Parameters
@@ -58,6 +58,10 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
+
+
+#: rows formatted at a time
+_PART = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,17 @@ def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool
     extra_info : all 16 columns
     rejected : rows that keep only their spot id
     """
-    full, leading = format_spots(extra_info.columns, np.ascontiguousarray(rejected, dtype=np.uint8), threads)
-    with atomic_output(layer.extra_info) as stream:
-        stream.write(EXTRA_INFO.header.encode() + b"\n")
-        stream.write(full)
-    write_atomic(layer.input_all_no_header, leading)
-    with atomic_output(layer.input_all) as stream:
-        stream.write(INPUT_ALL.header.encode() + b"\n")
-        stream.write(leading)
+    marks = np.ascontiguousarray(rejected, dtype=np.uint8)
+    with (
+        atomic_output(layer.extra_info) as extra_file,
+        atomic_output(layer.input_all) as input_file,
+        atomic_output(layer.input_all_no_header) as headless_file,
+    ):
+        extra_file.write(EXTRA_INFO.header.encode() + b"\n")
+        input_file.write(INPUT_ALL.header.encode() + b"\n")
+        for begin in range(0, len(extra_info), _PART):
+            end = min(begin + _PART, len(extra_info))
+            full, leading = format_spots(extra_info.columns, marks, begin, end, threads)
+            extra_file.write(full)
+            input_file.write(leading)
+            headless_file.write(leading)

@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 _ANY_OMEGA = (-180.0, 180.0)
 _ANY_BOX = (-1e9, 1e9, -1e9, 1e9)
 
+#: of the Radius file that follow a spot
+_COLUMNS = ("spot_id", "intensity", "omega", "y", "z", "ring", "grain_radius", "raw_sum")
+
 
 def run(
     layer: Layer,
@@ -82,7 +85,8 @@ def _run(layer: Layer, parameters: Parameters, threads: int, hkls: Table | None,
     last_frame = frames - parameters["SkipFrame"]
     radius = radius_format.LAYOUT.read(layer.radius(last_frame)) if radius is None else radius
     rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
-    peaks = _sorted_peaks(_usable_peaks(radius, rings, parameters), rings, parameters, max(rows, columns), threads)
+    usable = _usable_peaks(radius, rings, parameters)
+    peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, max(rows, columns), threads)
     detector = _detector(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
@@ -181,8 +185,8 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     return rings
 
 
-def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters) -> Table:
-    """Peaks on the rings in use that do not spread over more than MaxNFrames frames."""
+def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters) -> NDArray[np.bool_]:
+    """Which peaks are on the rings in use and do not spread over more than MaxNFrames frames."""
     if not len(radius):
         raise StageError("no spots in the Radius file; nothing can follow", file=parameters.source or None)
     listed = np.isin(radius.integers("ring"), [ring.number for ring in rings])
@@ -195,7 +199,7 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters) -> 
         )
     if not (listed & short).any():
         raise StageError("no spots on the rings in use; nothing can follow", file=parameters.source or None)
-    return radius.take(listed & short)
+    return listed & short
 
 
 def _gap_step(parameters: Parameters) -> float:
@@ -207,10 +211,17 @@ def _gap_step(parameters: Parameters) -> float:
     return (parameters["tGap"] / (parameters["tGap"] + parameters["tInt"])) * parameters["OmegaStep"]
 
 
-def _sorted_peaks(peaks: Table, rings: list[_Ring], parameters: Parameters, size: int, threads: int) -> Table:
-    """Peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
+def _sorted_peaks(
+    peaks: Table,
+    usable: NDArray[np.bool_],
+    rings: list[_Ring],
+    parameters: Parameters,
+    size: int,
+    threads: int,
+) -> Table:
+    """The usable peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
     omega = read_out_correction(peaks["omega"], peaks["z"], _gap_step(parameters), size, threads)
-    numbers = peaks.integers("ring")
+    numbers = np.where(usable, peaks["ring"], 0)
     order = []
     for ring in rings:
         rows = np.flatnonzero(numbers == ring.number)
@@ -268,16 +279,15 @@ def _seeds(
 
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
     """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
-    y, z, omega, eta, two_theta, y_no_wedge, z_no_wedge = spots
-    columns = {
-        "y": y, "z": z, "omega": omega, "grain_radius": peaks["grain_radius"], "ring": peaks["ring"], "eta": eta,
-        "two_theta": two_theta, "omega_raw": peaks["omega"], "y_no_wedge": y_no_wedge, "z_no_wedge": z_no_wedge,
-        "y_px": peaks["y"], "z_px": peaks["z"], "omega_detector": peaks["omega"], "intensity": peaks["intensity"],
-        "raw_sum": peaks["raw_sum"],
-    }  # fmt: skip
-    columns = {name: np.where(rejected, 0.0, column) for name, column in columns.items()}
-    columns["spot_id"] = np.arange(1.0, len(peaks) + 1)
-    return EXTRA_INFO.rounded(Table.from_columns(EXTRA_INFO.names, columns))
+    names = ("y", "z", "omega", "eta", "two_theta", "y_no_wedge", "z_no_wedge")
+    columns = dict(zip(names, spots, strict=True))
+    columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
+    columns |= {"y_px": peaks["y"], "z_px": peaks["z"], "omega_raw": peaks["omega"], "omega_detector": peaks["omega"]}
+    columns["spot_id"] = ids = np.arange(1.0, len(peaks) + 1)
+    table = Table.from_columns(EXTRA_INFO.names, columns)
+    table.columns[:, rejected] = 0.0
+    table["spot_id"][:] = ids
+    return EXTRA_INFO.rounded(table)
 
 
 def _ids_hash(peaks: Table, rings: list[_Ring]) -> Table:
