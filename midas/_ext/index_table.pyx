@@ -94,9 +94,9 @@ cdef _add_omega_bins(SpotTable table, const double[::1] omega, const double[::1]
         for k in range(count[i]):
             first[<Py_ssize_t>ring[i] * n_omega + (low[i] + k) % n_omega + 1] += 1
     np.cumsum(firsts, out=firsts)
-    listed_eta = np.empty(max(1, firsts[-1]))
-    listed_row = np.empty(max(1, firsts[-1]), np.int32)
-    filled = firsts[:-1].copy() if len(firsts) > 1 else firsts.copy()
+    listed_eta = np.empty(max(1, firsts.max()))
+    listed_row = np.empty(max(1, firsts.max()), np.int32)
+    filled = firsts.copy()
     cdef double[::1] etas = listed_eta
     cdef int[::1] rows = listed_row
     cdef long long[::1] fill = filled

@@ -175,18 +175,18 @@ cdef inline int _point_step(double fraction) noexcept nogil:
 cdef int _settle_step(const Problem* p, double radius, int n_orientations, Workspace* w, Best* best, int* best_rows,
                       Tally* tally) noexcept nogil:
     """The step to the next ring point, from as few further orientations as decide it; 0 when there is no memory."""
-    cdef int start, k, j, candidate, least
+    cdef int start, i, k, j, candidate
     cdef double worst, current
     cdef double orientation[9]
-    least = _point_step(<double>tally.matched / p.n_counted_max)
-    if least == 1:
+    if _point_step(<double>tally.matched / p.n_counted_max) == 1:
         return 1
     if tally.matched == 0:
         rotated_orientation(p, w.normal, w.first, 0, orientation)
         predict(p, orientation, &w.prediction)
         tally.predicted = w.prediction.n_counted
         tally.j = 0
-    for start in range(0, n_orientations, BLOCK):
+    for i in range((n_orientations + BLOCK - 1) // BLOCK):
+        start = i * BLOCK
         bound_orientations(p, w.vectors, &w.line, radius, start, min(<int>BLOCK, n_orientations - start), -1.0, &w.block)
         for k in range(w.block.n):
             w.possible[start + k] = w.block.possible[k]
@@ -219,7 +219,7 @@ cdef int _search_point(const Problem* p, int row, double y0, double z0, Workspac
     cdef int n_orientations = <int>(ring.rotation_range / p.orientation_step)
     cdef double radius = p.spots.radius[row]
     cdef Tally tally
-    cdef int start, k
+    cdef int start, i, k
     if not position_line(p, row, y0, z0, &w.line):
         return 0
     if w.line.low > w.line.high or n_orientations == 0 or p.n_pairs == 0:
@@ -230,7 +230,8 @@ cdef int _search_point(const Problem* p, int row, double y0, double z0, Workspac
     pair_vectors(p, w.first, w.normal, w.vectors)
     for k in range(n_orientations):
         w.done[k] = 0
-    for start in range(0, n_orientations, BLOCK):
+    for i in range((n_orientations + BLOCK - 1) // BLOCK):
+        start = i * BLOCK
         bound_orientations(p, w.vectors, &w.line, radius, start, min(<int>BLOCK, n_orientations - start),
                            max(p.min_fraction, best.fraction), &w.block)
         for k in range(w.block.n):
