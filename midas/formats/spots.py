@@ -5,6 +5,13 @@ Row r (0-based) of every one of them belongs to spot id r + 1; a rejected spot k
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import FormatError
+from midas.files import read_bytes
 from midas.formats.table import Layout, fixed, integer
 
 _INPUT = "y z omega grain_radius spot_id ring eta two_theta"
@@ -46,3 +53,21 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
+
+
+def read_seed_ids(path: str | os.PathLike[str]) -> NDArray[np.int32]:
+    """Seed spot ids of ``SpotsToIndex.csv``; the line number is the row of a seed in the binary results.
+
+    The first number of a line counts (lines of a seeded run hold two). A blank line would shift all later rows, so it
+    is an error; at the end of the file it is not.
+    """
+    content = read_bytes(path, advice="run ff-setup first").rstrip()
+    lines = content.split(b"\n") if content else []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise FormatError("is blank where a spot id must stand", file=path, line=number)
+    ids = SPOTS_TO_INDEX.parse(content, path)["spot_id"]
+    whole = ids.astype(np.int32)
+    if (bad := np.flatnonzero(whole != ids)).size:
+        raise FormatError("must be a whole number", file=path, line=int(bad[0]) + 1, value=f"{ids[bad[0]]:g}")
+    return whole
