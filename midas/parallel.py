@@ -82,12 +82,14 @@ class MPICommunicator(Communicator):
 SERIAL = Communicator()
 
 
+def launched_in_parallel() -> bool:
+    """Whether mpirun or the like started more than one process."""
+    return any(int(os.environ.get(variable) or 1) > 1 for variable in _LAUNCHER_SIZES)
+
+
 def communicator() -> Communicator:
     """The MPI ranks when a launcher started more than one process, else the serial communicator."""
-    for variable in _LAUNCHER_SIZES:
-        if int(os.environ.get(variable) or 1) > 1:
-            return MPICommunicator()
-    return SERIAL
+    return MPICommunicator() if launched_in_parallel() else SERIAL
 
 
 def available_cores() -> int:

@@ -1,0 +1,228 @@
+"""The crystal: unit cell, reciprocal basis, and the list of its reflections (spec chapter 01 §4.1 and §7)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
+from midas.formats.hkls import LAYOUT
+from midas.formats.table import Table
+
+if TYPE_CHECKING:
+    from midas.parameters import Parameters
+
+__all__ = ["checked_cell", "reciprocal_basis", "reflections", "space_group"]
+
+log = logging.getLogger(__name__)
+
+#: Largest index of the legacy list.
+LEGACY_LIMIT = 10
+#: A list longer than this is a mistake in the parameters and would not fit into memory.
+_MOST_REFLECTIONS = 2e7
+#: Two spacings (Å) further apart than this are different rings.
+RING_TOLERANCE = 1e-4
+
+#: Groups of the Laue classes -3 and -31m: the legacy list lacks their families without a member h, k, l >= 0.
+_HALF_LISTED = frozenset({143, 144, 145, 146, 147, 148, 149, 151, 153, 157, 159, 162, 163})
+
+_IDENTITY = np.eye(3, dtype=np.int32)
+
+#: Signed directions that a symmetry axis can have.
+_AXES = np.array(
+    [
+        *[(0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, -1, 0), (0, 1, 1), (0, 1, -1), (1, 0, 1), (-1, 0, 1)],
+        *[(2, 1, 0), (1, 2, 0), (1, 1, 1), (-1, 1, 1), (-1, -1, 1), (1, -1, 1)],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SpaceGroup:
+    """Symmetry of a space group in its standard setting (axes b, hexagonal, origin choice 1).
+
+    Parameters
+    ----------
+    number : 1 ... 230
+    rotations : (s, 3, 3) int32, one operation per coset of the lattice translations; x' = R x + t
+    translations : (s, 3) int32, in units of 1/24
+    centrings : (c, 3) int32, lattice translations in units of 1/24
+    operations : (m, 3, 3) int32, the rotations that make a family of reflections (h' = h R), in the order of the list
+    """
+
+    number: int
+    rotations: NDArray[np.int32]
+    translations: NDArray[np.int32]
+    centrings: NDArray[np.int32]
+    operations: NDArray[np.int32]
+
+
+@lru_cache(maxsize=16)
+def space_group(number: int) -> SpaceGroup:
+    """The space group of that number; `ValueError` outside 1 ... 230."""
+    if not 1 <= number <= 230:
+        raise ValueError("must be a space-group number, 1 to 230")
+    group = gemmi.find_spacegroup_by_number(number).operations()
+    operations = list(group.sym_ops)
+    rotations = np.array([op.rot for op in operations], np.int32) // gemmi.Op.DEN
+    translations = np.array([op.tran for op in operations], np.int32)
+    centrings = np.array(list(group.cen_ops), np.int32)
+    return SpaceGroup(
+        number, rotations, translations, centrings, _family_operations(rotations, translations, centrings)
+    )
+
+
+def _family_operations(rotations: NDArray, translations: NDArray, centrings: NDArray) -> NDArray[np.int32]:
+    """The operation list of chapter 01 §4.1 step 2: sorted by kind and axis, each followed by its powers."""
+    inversions = translations[(rotations == -_IDENTITY).all(axis=(1, 2))]
+    if any((((t + c) % gemmi.Op.DEN) == 0).all() for t in inversions for c in centrings):
+        rotations = rotations[np.linalg.det(rotations) > 0]  # the inversion sits at the origin and gives the rest
+    listed: list[NDArray] = []
+    seen: set[bytes] = set()
+    for rotation in sorted(rotations, key=_rank):
+        if rotation.tobytes() in seen:
+            continue
+        for power in _powers(rotation):
+            if power.tobytes() not in seen:
+                seen.add(power.tobytes())
+                listed.append(power)
+    return np.array(listed, np.int32)
+
+
+def _powers(rotation: NDArray) -> list[NDArray]:
+    """R, R², ..., 1."""
+    powers = [rotation]
+    while not np.array_equal(powers[-1], _IDENTITY):
+        powers.append(powers[-1] @ rotation)
+    return powers
+
+
+def _rank(rotation: NDArray) -> tuple:
+    """Sort key of an operation: kind, axis, sense."""
+    handedness = round(float(np.linalg.det(rotation)))
+    proper = handedness * rotation
+    order = len(_powers(proper))
+    axis = _axis(proper, order)
+    zeros = int((axis == 0).sum())
+    weight = 100 * abs(axis[2]) + 10 * abs(axis[0]) + abs(axis[1])
+    kind = (0, 0, 0) if order == 1 and handedness > 0 else (1, 0, 0) if order == 1 else (2, -order, -handedness)
+    return (
+        *kind,
+        -zeros,
+        int(abs(axis).max()),
+        int(-weight if zeros >= 2 else weight),
+        *(int(-component) for component in axis),
+        _sense(proper, axis, order),
+    )
+
+
+def _axis(rotation: NDArray, order: int) -> NDArray:
+    """The direction that a proper rotation leaves alone, with the sign of the list; zero for the identity."""
+    if order == 1:
+        return np.zeros(3, int)
+    return _AXES[(_AXES @ rotation.T == _AXES).all(axis=1)][0]
+
+
+def _sense(rotation: NDArray, axis: NDArray, order: int) -> int:
+    """0 for a right-handed rotation about the axis (and for a two-fold one), 1 for a left-handed one."""
+    if order <= 2:
+        return 0
+    across = next(v for v in _IDENTITY if np.cross(axis, v).any())
+    return 0 if np.linalg.det(np.array([axis, across, rotation @ across])) > 0 else 1
+
+
+def checked_cell(parameters: Parameters, group: SpaceGroup) -> tuple[float, ...]:
+    """`LatticeParameter`, if such a cell can exist; a warning when it lacks the symmetry of the group."""
+    cell = tuple(float(x) for x in parameters["LatticeParameter"])
+    if not all(math.isfinite(x) and x > 0 for x in cell):
+        raise parameters.error("LatticeParameter", "must be six positive numbers")
+    if not all(angle < 180 for angle in cell[3:]):
+        raise parameters.error("LatticeParameter", "angles must lie between 0 and 180 degrees")
+    metric = _metric(cell)
+    if np.linalg.det(metric / np.outer(cell[:3], cell[:3])) <= 1e-12:
+        raise parameters.error("LatticeParameter", "no cell has these angles")
+    transformed = np.einsum("nki,kl,nlj->nij", group.rotations, metric, group.rotations)
+    if not np.allclose(transformed, metric, rtol=0, atol=1e-3 * float(metric.diagonal().max())):
+        log.warning("LatticeParameter %s lacks the symmetry of space group %d", cell, group.number)
+    return cell
+
+
+def _metric(cell: tuple[float, ...]) -> NDArray[np.float64]:
+    """Scalar products of the cell's axes, Å²."""
+    cosines = np.cos(np.radians(cell[3:]))
+    metric = np.outer(cell[:3], cell[:3])
+    for (i, j), cosine in zip([(1, 2), (0, 2), (0, 1)], cosines, strict=True):
+        metric[i, j] *= cosine
+        metric[j, i] *= cosine
+    return metric
+
+
+def reflections(parameters: Parameters) -> Table:
+    """Reflections inside `RhoD`, in the layout of ``hkls.csv``.
+
+    Complete unless `LegacyHKLList` is 1; then indices of a family's first member stop at 10, and the groups of the Laue
+    classes -3 and -31m lack some families, as in the legacy list.
+    """
+    number = int(parameters["SpaceGroup"])
+    try:
+        group = space_group(number)
+    except ValueError as error:
+        raise parameters.error("SpaceGroup", str(error)) from None
+    cell = checked_cell(parameters, group)
+    wavelength, lsd, r_max = (parameters.positive(key) for key in ("Wavelength", "Lsd", "RhoD"))
+    d_min = smallest_spacing(wavelength, lsd, r_max)
+    _check_length(parameters, cell, d_min)
+
+    def listed(limit: int, half: bool) -> Table:
+        first_k = -limit if number <= 2 else 0
+        first_l = -limit if number <= 15 or not half else 0
+        hkl = enumerate_reflections(
+            group.operations, group.rotations, group.translations, group.centrings, limit, first_k, first_l
+        )
+        return Table(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
+
+    limit = max(LEGACY_LIMIT, math.floor(max(cell[:3]) / d_min) + 1)
+    half_listed = number in _HALF_LISTED
+    legacy_is_complete = limit == LEGACY_LIMIT and not half_listed
+    if legacy_is_complete or parameters["LegacyHKLList"]:
+        table = listed(LEGACY_LIMIT, True)
+    else:
+        table = listed(limit, not half_listed)
+        _warn_of_moved_rings(table, listed(LEGACY_LIMIT, True))
+    if not len(table):
+        log.warning("no reflection within RhoD = %g µm of the beam", r_max)
+    return table
+
+
+def _check_length(parameters: Parameters, cell: tuple[float, ...], d_min: float) -> None:
+    """Raise when the sphere of radius 1 / d_min holds more reflections than any experiment has."""
+    expected = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(_metric(cell)))) / d_min**3
+    if expected > _MOST_REFLECTIONS:
+        reason = f"about {expected:.0e} reflections down to {d_min:.3g} Å: check the cell (Å), Lsd and RhoD (µm)"
+        raise parameters.error("LatticeParameter", reason)
+
+
+def _warn_of_moved_rings(complete: Table, legacy: Table) -> None:
+    """Name the first ring whose number means another spacing in the legacy list."""
+    old = _spacing_of_rings(legacy)
+    for ring, (d, d_old) in enumerate(zip(_spacing_of_rings(complete), old, strict=False), 1):
+        if abs(d - d_old) > RING_TOLERANCE:
+            log.warning(
+                "from ring %d on the ring numbers differ from the legacy list: d = %.6f Å here, %.6f Å there "
+                "(LegacyHKLList 1 gives the legacy list)",
+                *(ring, d, d_old),
+            )
+            return
+
+
+def _spacing_of_rings(table: Table) -> NDArray[np.float64]:
+    """Spacing of the first row of each ring."""
+    _, first = np.unique(table["ring"], return_index=True)
+    return table["d_spacing"][first]

@@ -1,0 +1,38 @@
+"""The hkl list: ``GetHKLListZarr``, ``GetHKLList`` (spec chapter 01 §4.1)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from midas import crystal
+from midas.files import make_folder, remove
+from midas.formats.hkls import LAYOUT
+from midas.layer import Layer, StageResult
+from midas.parallel import SERIAL, Communicator
+
+if TYPE_CHECKING:
+    from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+
+def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult:
+    """Write the reflections of the sample to ``hkls.csv``.
+
+    The work takes milliseconds: every member of the run computes the list, and the first one writes it.
+
+    Returns
+    -------
+    StageResult whose data is the `Table` of ``hkls.csv``
+    """
+    if comm.rank == 0:
+        make_folder(layer.folder)
+        remove(layer.hkls)
+    table = crystal.reflections(parameters)
+    if comm.rank == 0:
+        LAYOUT.write(layer.hkls, table)
+    comm.barrier()
+    rings = int(table["ring"][-1]) if len(table) else 0
+    log.info("%d reflections on %d rings: %s", len(table), rings, layer.hkls)
+    return StageResult("hkls", {"reflections": len(table), "rings": rings}, LAYOUT.rounded(table))
