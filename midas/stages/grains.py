@@ -264,9 +264,7 @@ def _distinct(inputs: _Inputs, rows: NDArray[np.int64], operators: NDArray[np.fl
     _, keys = np.unique(inputs.seeds[rows], return_inverse=True)
     positions = np.ascontiguousarray(inputs.refined.columns("x", "z")[rows])
     quaternions = np.ascontiguousarray(_quaternions(inputs.refined, rows))
-    return distinct(
-        keys.astype(np.int64), positions, quaternions, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE
-    )
+    return distinct(keys.astype(np.int64), positions, quaternions, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE)
 
 
 def _quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
