@@ -193,8 +193,8 @@ def _check(layer: Layer, inputs: _Inputs) -> None:
 
 
 def _distance(layer: Layer, parameters: Parameters) -> float:
-    """Sample to detector: the fitted one, to which the spots of this layer were projected, where there is one."""
-    if layer.paramstest.exists():
+    """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
+    if layer.archive is not None and layer.paramstest.exists():
         fitted = Parameters.read(layer.paramstest, "paramstest")
         if "Lsd" in fitted:
             return fitted.positive("Lsd")
