@@ -138,3 +138,21 @@ def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool
             extra_file.write(full)
             input_file.write(leading)
             headless_file.write(leading)
+
+
+def read_seed_ids(path: str | os.PathLike[str]) -> NDArray[np.int32]:
+    """Seed spot ids of ``SpotsToIndex.csv``; the line number is the row of a seed in the binary results.
+
+    The first number of a line counts (lines of a seeded run hold two). A blank line would shift all later rows, so it
+    is an error; at the end of the file it is not.
+    """
+    content = read_bytes(path, advice="run ff-setup first").rstrip()
+    lines = content.split(b"\n") if content else []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise FormatError("is blank where a spot id must stand", file=path, line=number)
+    ids = SPOTS_TO_INDEX.parse(content, path)["spot_id"]
+    whole = ids.astype(np.int32)
+    if (bad := np.flatnonzero(whole != ids)).size:
+        raise FormatError("must be a whole number", file=path, line=int(bad[0]) + 1, value=f"{ids[bad[0]]:g}")
+    return whole
