@@ -124,6 +124,14 @@ def misorientation(q1: ArrayLike, q2: ArrayLike, operators: ArrayLike) -> NDArra
     return np.degrees(2 * np.arctan2(np.linalg.norm(reduced[..., 1:], axis=-1), np.abs(reduced[..., 0])))
 
 
+def reduced(quaternions: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:
+    """Of the equivalents q·S of each (..., 4) orientation the one with the largest scalar part, the first of equals."""
+    equivalents = quaternion_product(np.asarray(quaternions, float)[..., None, :], operators)
+    best = np.argmax(np.abs(equivalents[..., 0]), axis=-1)
+    q = np.take_along_axis(equivalents, best[..., None, None], axis=-2)[..., 0, :]
+    return np.where(q[..., :1] < 0, -q, q)
+
+
 def euler_angles(matrices: ArrayLike) -> NDArray[np.float64]:
     """Bunge angles phi1, Phi, phi2 (radians; [0, 2pi), [0, pi], [0, 2pi)) of U = Rz(phi1) Rx(Phi) Rz(phi2)."""
     m = np.asarray(matrices, float)

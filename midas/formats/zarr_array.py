@@ -143,9 +143,9 @@ class StoredArray:
         grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
         for index in itertools.product(*grid):
             start = [i * chunk for i, chunk in zip(index, chunks, strict=True)]
-            region = out[tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))]
-            chunk = self._chunk(index)
-            region[...] = chunk if chunk.ndim == 0 else chunk[tuple(slice(0, n) for n in region.shape)]
+            where: tuple[Any, ...] = tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))
+            region = out[(*where, ...)]  # without the dots an array of no dimensions would give its element
+            region[...] = self._chunk(index)[tuple(slice(0, n) for n in region.shape)]
         return out
 
     def read_frame(self, frame: int, out: NDArray[Any]) -> None:
