@@ -152,6 +152,9 @@ def convert(values: argparse.Namespace) -> StageResult:
         threshold=values.preProcThresh,
         files_per_scan=values.numFilesPerScan,
         layer=values.LayerNr,
+        columns=values.numPxY,
+        rows=values.numPxZ,
+        omega_step=values.omegaStep,
         threads=thread_count(None),
     )
     # Scripts parse the last line of stdout.

@@ -103,7 +103,6 @@ def run(
         _write_frames(writer, sweep, parameters, locate)
         _write_mask(writer, sweep, parameters, locate)
         if omegas is not None:
-            writer.add_datatype()
             writer.add_dataset(f"{SCAN}omegaCenter", omegas)
         writer.add_parameters(parameters)
         _write_options(writer, parameters, {"paramFN": os.fspath(parameter_file), "omegaStep": omega_step})

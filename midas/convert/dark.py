@@ -97,6 +97,9 @@ class DarkCorrection:
         kept = pixels >= self._limit  # False for NaN
         if self._dtype.kind == "f":
             return np.where(kept, np.maximum(np.trunc(pixels) - self._dark, 0), 0).astype(self._dtype)
+        if self._dtype.kind == "i":  # below a negative dark the difference may leave the range of the pixels
+            difference = np.minimum(np.subtract(pixels, self._dark, dtype=np.int64), np.iinfo(self._dtype).max)
+            return np.multiply(difference, kept).astype(self._dtype)
         return np.multiply(pixels - self._dark, kept, dtype=self._dtype)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from midas.archive_writer import Frame
 from midas.errors import FormatError, UsageError
 
-#: frames that are read at once take about this much memory
-BLOCK_BYTES = 64 << 20
+#: frames that are read at once take about this much memory; small, so that the compressing threads never wait for long
+BLOCK_BYTES = 8 << 20
 
 #: pixels that an archive can hold
 PIXELS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
