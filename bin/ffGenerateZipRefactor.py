@@ -1,1 +1,13 @@
-launch
+#!/usr/bin/env python3
+"""`python ffGenerateZipRefactor.py ...`, as the manual writes it; the same command as `ff-convert`."""
+
+import os
+import sys
+
+try:
+    from midas.cli import main
+except ImportError:  # another python than the one with midas: let the launcher find that one
+    launcher = os.path.join(os.path.dirname(os.path.realpath(__file__)), "ff-convert")
+    os.execv(launcher, [launcher, *sys.argv[1:]])
+
+main()

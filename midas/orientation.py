@@ -116,10 +116,12 @@ def nearest_rotations(matrices: ArrayLike) -> NDArray[np.float64]:
 
 def misorientation(q1: ArrayLike, q2: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:
     """Smallest rotation angle (degrees) between orientations modulo symmetry, broadcast over (..., 4)."""
+    operators = np.asarray(operators, float)
     relative = quaternion_product(np.asarray(q1, float) * [1, -1, -1, -1], q2)
     # Re(r·S) = r0 S0 - r·S; for a group the largest over S is the reduced scalar part.
-    scalar = np.abs(relative @ (np.asarray(operators, float) * [1, -1, -1, -1]).T).max(axis=-1)
-    return np.degrees(2 * np.arccos(np.minimum(scalar, 1.0)))
+    best = np.argmax(np.abs(relative @ (operators * [1, -1, -1, -1]).T), axis=-1)
+    reduced = quaternion_product(relative, operators[best])
+    return np.degrees(2 * np.arctan2(np.linalg.norm(reduced[..., 1:], axis=-1), np.abs(reduced[..., 0])))
 
 
 def euler_angles(matrices: ArrayLike) -> NDArray[np.float64]:

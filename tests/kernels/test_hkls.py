@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
 
+from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
 from midas.crystal import space_group
 
 #: Images of (h k l) under the ordered operations; 1, 2, 3 stand for h, k, l.

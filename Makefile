@@ -1,0 +1,24 @@
+PYTHON ?= python3
+
+.PHONY: build test lint bench docs clean
+
+build:  ## compile the kernels in place (MIDAS_CHECKED=1: bounds checks; MIDAS_NATIVE=1: for this processor only)
+	$(PYTHON) setup.py build_ext --inplace
+
+test:
+	$(PYTHON) -m pytest
+
+lint:
+	ruff check .
+	ruff format --check .
+	mypy
+	cython-lint midas/_ext
+
+bench:  ## every benchmark prints ratios to a calibration kernel of the same run
+	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+
+docs:  ## the parameter reference, from the one table
+	$(PYTHON) -m midas.parameters > docs/parameters.md
+
+clean:
+	rm -rf build midas/_ext/*.so
