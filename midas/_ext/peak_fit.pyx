@@ -164,8 +164,8 @@ cdef void _estimate_widths(Fit* fit, double threshold) noexcept nogil:
             de = region.eta[i] - peak_at(fit.x, nearest).eta
             sums = fit.sums + 3 * nearest
             sums[0] += weight
-            sums[1] += weight * dr * dr
-            sums[2] += weight * de * de
+            sums[1] += weight * (dr * dr)
+            sums[2] += weight * (de * de)
     for j in range(region.peaks):
         sums = fit.sums + 3 * j
         if sums[0] > 0:
