@@ -22,8 +22,15 @@ ctypedef fused pixel_t:
     cnp.float32_t
     cnp.float64_t
 
+cdef extern from *:
+    """
+    #define midas_prefetch(address) __builtin_prefetch(address)
+    """
+    void midas_prefetch(const void* address) noexcept nogil
+
 cdef enum:
     BLOCK = 64             # pixels that are compared at once
+    AHEAD = 12             # segments whose first pixels are on their way from memory
 
 cdef struct Hit:
     int32_t position       # y * size + z
@@ -185,11 +192,15 @@ cdef class FrameScanner:
     cdef Py_ssize_t _find_hits(self, const pixel_t* raw, const pixel_t* limits) noexcept nogil:
         """Selected pixels that reach their threshold, in raw order."""
         cdef Py_ssize_t s, i, length, first, block, selected = 0, found = 0
+        cdef Py_ssize_t segments = self.segments.shape[0]
         cdef bint any_above
         cdef double value
-        for s in range(self.segments.shape[0]):
+        for s in range(segments):
             first = self.segments[s, 0]
             length = self.segments[s, 1]
+            # Rings are narrow, so that the runs lie far apart and the memory would be waited for at each.
+            if s + AHEAD < segments:
+                midas_prefetch(raw + self.segments[s + AHEAD, 0])
             while length > 0:
                 block = length if length < BLOCK else BLOCK
                 any_above = False
