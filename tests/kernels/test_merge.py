@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midas._ext.merge import Chains, link_by_distance, merge_map, order_peaks, sum_chains
@@ -48,6 +48,7 @@ def linked(frames: list[np.ndarray], limit: float, threads: int = 2) -> list[lis
     return [peaks[a:b].tolist() for a, b in zip(chain_first[:-1], chain_first[1:], strict=True)]
 
 
+@settings(deadline=None)
 @given(st.lists(COORDINATES, min_size=1, max_size=4), st.sampled_from([0.0, 1e-9, 0.5, 3.0, 80.0, 1e5, -1.0]))
 def test_grid_finds_what_brute_force_finds(scan, limit: float) -> None:
     frames = [np.array(frame, np.float64).reshape(-1, 2) for frame in scan]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midas._ext.radius import grain_sizes, match_rings, sum_by_ring
@@ -34,6 +34,7 @@ def test_no_limit_on_rows() -> None:
     assert len(spots) == len(rings) == 6_000_100
 
 
+@settings(deadline=None)
 @given(st.floats(-179, 179), st.floats(1e3, 3e5), st.floats(0.05, 3.0))
 def test_formula(eta: float, radius: float, width: float) -> None:
     theta, delta_omega, frames, volume, size = sizes(eta, radius=radius, high=10.0 + width)
