@@ -5,6 +5,13 @@ Row r (0-based) of every one of them belongs to spot id r + 1; a rejected spot k
 
 from __future__ import annotations
 
+import os
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.files import read_bytes
 from midas.formats.table import Layout, fixed, integer
 
 _INPUT = "y z omega grain_radius spot_id ring eta two_theta"
@@ -46,3 +53,15 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
+
+#: stands for a line of SpotsToIndex.csv without an id: a seed without a spot
+NO_SPOT = 0
+
+_FIRST_INTEGER = re.compile(rb"[ \t]*([+-]?\d{1,18})\b")
+
+
+def read_seed_ids(path: str | os.PathLike[str]) -> NDArray[np.int64]:
+    """First number of each line of ``SpotsToIndex.csv``; `NO_SPOT` for a line without one (spec chapter 05 §3.4)."""
+    lines = read_bytes(path, advice="run ff-setup first").splitlines()
+    found = map(_FIRST_INTEGER.match, lines)
+    return np.array([int(number[1]) if number else NO_SPOT for number in found], dtype=np.int64)
