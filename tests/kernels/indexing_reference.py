@@ -108,16 +108,17 @@ class Reference:
         ya, yb, za, zb = ys - self.r_sample, ys + self.r_sample, zs - h / 2, zs + h / 2
 
         def c(t):
-            return math.sqrt(big_r**2 - t**2)
+            # Where the box is higher than the ring, its top limits nothing.
+            return math.sqrt(big_r**2 - t**2) if abs(t) <= big_r else math.nan
 
         if pole <= eta <= 90 - equator:
-            return max(ya, -c(za)), min(yb, -c(zb)), lambda t: (t, c(t))
+            return np.fmax(ya, -c(za)), np.fmin(yb, -c(zb)), lambda t: (t, c(t))
         if 90 + equator <= eta <= 180 - pole:
-            return max(ya, -c(zb)), min(yb, -c(za)), lambda t: (t, -c(t))
+            return np.fmax(ya, -c(zb)), np.fmin(yb, -c(za)), lambda t: (t, -c(t))
         if -90 + equator <= eta <= -pole:
-            return max(ya, c(zb)), min(yb, c(za)), lambda t: (t, c(t))
+            return np.fmax(ya, c(zb)), np.fmin(yb, c(za)), lambda t: (t, c(t))
         if -180 + pole <= eta <= -90 - equator:
-            return max(ya, c(za)), min(yb, c(zb)), lambda t: (t, -c(t))
+            return np.fmax(ya, c(za)), np.fmin(yb, c(zb)), lambda t: (t, -c(t))
         if -pole < eta < pole:
             return ya, yb, lambda t: (t, c(t))
         if eta < -180 + pole or eta > 180 - pole:
@@ -182,9 +183,7 @@ class Reference:
                         and abs(wrap(e - spot[ETA])) < R2D * math.atan(self.margin_eta / big_r)
                     ):
                         d = (y - spot[Y]) ** 2 + (z - spot[Z]) ** 2
-                        if t not in nearest:
-                            nearest[t] = d, k
-                        elif d < nearest[t][0]:
+                        if t not in nearest or d < nearest[t][0]:
                             nearest[t] = d, k
         return [arc[k] for k in dict.fromkeys(k for _, k in nearest.values())]
 
@@ -273,7 +272,7 @@ class Reference:
     def search(self, row: int):
         """(fraction, angle, orientation, position, predicted, matched rows) of the best candidate, or None."""
         best = None
-        points = self.points(row)
+        points = self.points(row) if self.spot_ring[row] >= 0 else []
         p = 0
         self.visited[row] = 0
         while p < len(points):

@@ -33,7 +33,8 @@ def settings_of(**changes: Any) -> dict[str, Any]:
         "ring_g": HKL[[7, 13]] / 4.08, "excluded": np.array([False, False]), "g": HKL / 4.08,
         "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "r_sample": 600.0,
         "h_beam": 600.0, "position_step": 250.0, "orientation_step": 3.0, "margin_omega": 1.0, "margin_eta": 900.0,
-        "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_fraction": 0.3, "friedel": True, **changes,
+        "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_fraction": 0.3, "friedel": True,
+        **changes,
     }  # fmt: skip
 
 
