@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from midas.errors import FormatError
+from midas.formats.binary import read_records
 from midas.formats.index import SLOT
+from midas.layer import Layer
 
 #: ``Key.bin``: int32 (seed id, spots) per seed; (0, 0) is a seed without result
 KEY_BYTES = 8
@@ -40,3 +51,102 @@ FIT_BEST = tuple(
     "g1_calc g2_calc g3_calc y z omega omega_raw y_no_wedge z_no_wedge internal_angle diff_len diff_ome".split()
 )
 FIT_BEST_BYTES = 8 * len(FIT_BEST) * SLOT
+
+
+@dataclass(frozen=True)
+class RefinedSeeds:
+    """The solutions of n seeds.
+
+    Parameters
+    ----------
+    key : (n, 2) int32, seed id and number of spots; (0, 0) is a seed without result
+    orient_pos_fit : (n, 27) float64, the columns of `ORIENT_POS_FIT`; zeros without result
+    offsets : (n + 1,) int64; row r matched ``spot_ids[offsets[r] : offsets[r + 1]]``
+    spot_ids : int32
+    fit_best : (total, 22) float64, the columns of `FIT_BEST`, parallel to spot_ids; None when they are still in
+        `fit_best_file`, which is many times as large as what a reader needs
+    """
+
+    key: NDArray[np.int32]
+    orient_pos_fit: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    spot_ids: NDArray[np.int32]
+    fit_best: NDArray[np.float64] | None = None
+    fit_best_file: Path | None = field(default=None, compare=False)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A column of `orient_pos_fit`."""
+        return self.orient_pos_fit[:, ORIENT_POS_FIT.index(name)]
+
+    def columns(self, first: str, last: str) -> NDArray[np.float64]:
+        """Adjacent columns of `orient_pos_fit`, from `first` to `last`; contiguous."""
+        names = slice(ORIENT_POS_FIT.index(first), ORIENT_POS_FIT.index(last) + 1)
+        return np.ascontiguousarray(self.orient_pos_fit[:, names])
+
+    def fit_rows(self, rows: Sequence[int] | NDArray) -> NDArray[np.float64]:
+        """FitBest records of these rows, one after the other; (sum of their spots, 22)."""
+        rows = np.asarray(rows, np.int64)
+        if self.fit_best is not None:
+            ranges = [self.fit_best[self.offsets[r] : self.offsets[r + 1]] for r in rows]
+            return np.concatenate(ranges) if ranges else np.empty((0, len(FIT_BEST)))
+        if self.fit_best_file is None:
+            raise ValueError("neither the fitted spots nor their file")
+        counts = np.diff(self.offsets)[rows]
+        return _read_slots(self.fit_best_file, "<f8", len(FIT_BEST), FIT_BEST_BYTES, rows, counts)
+
+
+def _read_slots(
+    path: Path, dtype: DTypeLike, width: int, slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray:
+    """The first ``counts[i]`` records of the slot of each row, one after the other: reads what is used and no more."""
+    out = np.empty((int(counts.sum()), width), dtype)
+    view = out.data.cast("B") if out.size else memoryview(b"")
+    size = out.dtype.itemsize * width
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            handle, at = stream.fileno(), 0
+            for row, length in zip((rows * slot).tolist(), (counts * size).tolist(), strict=True):
+                part, done = view[at : at + length], 0
+                while done < length:
+                    got = os.preadv(handle, [part[done:]], row + done)
+                    if not got:
+                        have, need = os.fstat(handle).st_size, row + length
+                        raise FormatError(f"has {have} bytes where its solutions need {need}; it is cut off", file=path)
+                    done += got
+                at += length
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror}); run ff-refine first", file=path) from None
+    return out
+
+
+def read_refined(layer: Layer, n: int) -> RefinedSeeds:
+    """The solutions of `n` seeds from the layer's files; the records of FitBest stay there until they are used.
+
+    OrientPosFit, ProcessKey and FitBest end with the last seed that has a solution; they may be absent when none has.
+
+    Raises
+    ------
+    FormatError
+        when a file is missing, or too short or long for the seeds and their numbers of spots
+    """
+    key = read_records(layer.key, "<i4", (2,), written_by="ff-refine")
+    if len(key) != n:
+        need = n * KEY_BYTES
+        raise FormatError(f"has {len(key) * KEY_BYTES} bytes where {n} seeds need {need}", file=layer.key)
+    counts = np.where(key[:, 0] == 0, 0, key[:, 1]).astype(np.int64)
+    if (bad := np.flatnonzero((counts < 0) | (counts > SLOT))).size:
+        raise FormatError(f"row {bad[0]}: {counts[bad[0]]} spots do not fit into a slot of {SLOT}", file=layer.key)
+    orient_pos_fit = np.zeros((n, len(ORIENT_POS_FIT)))
+    solved = np.flatnonzero(key[:, 0])
+    if solved.size:
+        records = read_records(layer.orient_pos_fit, "<f8", (len(ORIENT_POS_FIT),), written_by="ff-refine")
+        if len(records) <= solved[-1]:
+            have, need = len(records) * ORIENT_POS_FIT_BYTES, (int(solved[-1]) + 1) * ORIENT_POS_FIT_BYTES
+            raise FormatError(f"has {have} bytes where its solutions need {need}", file=layer.orient_pos_fit)
+        orient_pos_fit[solved] = records[solved]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    used = np.flatnonzero(counts)
+    spots = np.empty(0, np.int32)
+    if used.size:
+        spots = _read_slots(layer.process_key, "<i4", 1, PROCESS_KEY_BYTES, used, counts[used]).ravel()
+    return RefinedSeeds(key, orient_pos_fit, offsets, spots, fit_best_file=layer.fit_best)
