@@ -31,6 +31,7 @@ from midas._ext.refine_model cimport (
     Instrument,
     Loss,
     Spots,
+    jacobian,
     lay_out_spots,
     pad_spots,
     residuals,
@@ -609,3 +610,48 @@ cdef class Refiner:
                 records[row, 25] = grain_radius(&spot_rows[offsets[row]], &radii[offsets[row]],
                                                 offsets[row + 1] - offsets[row], &problem.table, largest)
                 records[row, 26] = seeds[row, 14] / seeds[row, 13] if seeds[row, 13] > 0.0 else 0.0
+
+    def linearised(self, const double[::1] base, const double[::1] x, const long long[::1] spot_rows, str objective,
+                   bint euler=False):
+        """Residuals of some spots at given variables and their analytic derivatives, unweighted: what a fit works with.
+
+        Parameters
+        ----------
+        base : (9,) float64, the orientation that a rotation vector turns; ignored with `euler`
+        x : (12,) float64: position (µm), rotation vector or Euler angles (degrees), cell (Å, degrees)
+        spot_rows : rows of the spot table, matched with the grain at `x`
+        objective : "spot and omega", "spot" or "direction" (§10.3, §4.6)
+
+        Returns
+        -------
+        residuals : (3, m) float64 of the m spots that were matched: y, z (µm) and omega (degrees), or three directions
+        jacobian : (12, 3, m) float64, their derivatives
+        """
+        cdef Py_ssize_t n = spot_rows.shape[0], reflections = self.problem.reflections.n, i
+        cdef int kind = {"spot and omega": SPOT_AND_OMEGA, "spot": SPOT, "direction": DIRECTION}[objective]
+        cdef double[::1] doubles = np.empty(workspace_doubles(n, reflections))
+        cdef int[::1] integers = np.empty(2 * reflections + self.problem.reflections.groups + 1, np.int32)
+        cdef unsigned char[::1] matches = np.empty(2 * n * sizeof(Match), np.uint8)
+        cdef Workspace work
+        cdef Grain grain
+        cdef int kept
+        if base.shape[0] != 9 or x.shape[0] != VARIABLES or n == 0:
+            raise ValueError("base must have 9, x 12 numbers, and there must be a spot")
+        lay_out(&work, n, reflections, &doubles[0], &integers[0], <Match*>&matches[0])
+        grain.parameterisation = EULER if euler else ROTATION_VECTOR
+        for i in range(9):
+            grain.base[i] = base[i]
+        kept = collect_spots(&spot_rows[0], n, &self.problem.table, work.indexed)
+        kept = match_spots(work.indexed, kept, &x[0], &grain, &self.problem, &work, work.matched)
+        if kept == 0:
+            return np.empty((3, 0)), np.empty((VARIABLES, 3, 0))
+        load_spots(work.matched, kept, &x[0], &self.problem, &work.spots)
+        residuals(&work.spots, &grain, &x[0], &self.problem.instrument, kind)
+        for i in range(work.spots.padded):
+            work.spots.weight_spot[i] = 1.0
+            work.spots.weight_omega[i] = 1.0
+        jacobian(&work.spots, &grain, &x[0], &self.problem.instrument, kind, 0, VARIABLES)
+        columns = 3 * work.spots.padded
+        at = np.asarray(<double[:columns]>work.spots.residual).reshape(3, -1)[:, :kept].copy()
+        slopes = np.asarray(<double[:VARIABLES * columns]>work.spots.jacobian).reshape(VARIABLES, 3, -1)
+        return at, slopes[:, :, :kept].copy()
