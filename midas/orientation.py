@@ -124,6 +124,14 @@ def misorientation(q1: ArrayLike, q2: ArrayLike, operators: ArrayLike) -> NDArra
     return np.degrees(2 * np.arctan2(np.linalg.norm(reduced[..., 1:], axis=-1), np.abs(reduced[..., 0])))
 
 
+def reduced(quaternions: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:
+    """Of the equivalents q·S of each (..., 4) orientation the one with the largest scalar part, the first of equals."""
+    equivalents = quaternion_product(np.asarray(quaternions, float)[..., None, :], operators)
+    best = np.argmax(np.abs(equivalents[..., 0]), axis=-1)
+    q = np.take_along_axis(equivalents, best[..., None, None], axis=-2)[..., 0, :]
+    return np.where(q[..., :1] < 0, -q, q)
+
+
 def euler_angles(matrices: ArrayLike) -> NDArray[np.float64]:
     """Bunge angles phi1, Phi, phi2 (radians; [0, 2pi), [0, pi], [0, 2pi)) of U = Rz(phi1) Rx(Phi) Rz(phi2)."""
     m = np.asarray(matrices, float)
@@ -134,3 +142,16 @@ def euler_angles(matrices: ArrayLike) -> NDArray[np.float64]:
     upright = np.arctan2(np.where(m[..., 2, 2] > 0, m[..., 1, 0], -m[..., 1, 0]), m[..., 0, 0])
     phi2 = np.where(degenerate, upright, np.arctan2(m[..., 2, 0], m[..., 2, 1]))
     return np.stack([np.mod(phi1, 2 * np.pi), phi, np.mod(phi2, 2 * np.pi)], axis=-1)
+
+
+def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
+    """U = Rz(phi1) Rx(Phi) Rz(phi2) of (..., 3) Bunge angles in radians."""
+    (c1, c, c2), (s1, s, s2) = (np.moveaxis(f(np.asarray(angles, float)), -1, 0) for f in (np.cos, np.sin))
+    return np.stack(
+        [
+            np.stack([c1 * c2 - s1 * s2 * c, -c1 * s2 - s1 * c2 * c, s1 * s], axis=-1),
+            np.stack([s1 * c2 + c1 * s2 * c, -s1 * s2 + c1 * c2 * c, -c1 * s], axis=-1),
+            np.stack([s2 * s, c2 * s, c], axis=-1),
+        ],
+        axis=-2,
+    )

@@ -69,8 +69,8 @@ cdef inline double _omega_of_cosine(double x, double y, double v, double cosine)
 cdef inline int legacy_omegas(double x, double y, double v, double* omega) noexcept nogil:
     """Legacy arithmetic of the same condition: 0, 1 or 2 angles in degrees, larger cosine first (05 §4.4).
 
-    For |y| < 1e-4 Å⁻¹ it ignores y, which misplaces omega by up to 0.02 degrees. Only the indexer uses it, because its
-    records must equal the legacy ones.
+    For |y| < 1e-4 Å⁻¹ it ignores y, which misplaces omega by up to 0.02 degrees. For the indexer, whose records must
+    equal the legacy ones, and for the row-by-row comparison of the simulator.
     """
     cdef double a, b, c, discriminant, root, cosine
     cdef int n = 0

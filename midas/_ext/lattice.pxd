@@ -29,3 +29,19 @@ cdef inline void reciprocal_basis(const double* cell, double* basis) noexcept no
     basis[6] = 0.0
     basis[7] = 0.0
     basis[8] = c_star * sin_beta_star * sin_alpha
+
+
+cdef inline void direct_basis(const double* cell, double* basis) noexcept nogil:
+    """A, row-major 3×3, columns a, b, c in Å, in the same frame: a* along x, c along z (07 §4.5)."""
+    cdef double cos_alpha = cos(DEG2RAD * cell[3]), sin_alpha = sin(DEG2RAD * cell[3])
+    cdef double cos_beta = cos(DEG2RAD * cell[4]), sin_beta = sin(DEG2RAD * cell[4])
+    cdef double cos_gamma_star = (cos_alpha * cos_beta - cos(DEG2RAD * cell[5])) / (sin_alpha * sin_beta)
+    basis[0] = cell[0] * sin_beta * sin(acos(cos_gamma_star))
+    basis[1] = 0.0
+    basis[2] = 0.0
+    basis[3] = -cell[0] * sin_beta * cos_gamma_star
+    basis[4] = cell[1] * sin_alpha
+    basis[5] = 0.0
+    basis[6] = cell[0] * cos_beta
+    basis[7] = cell[1] * cos_alpha
+    basis[8] = cell[2]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from midas.formats.table import Layout, fixed, integer
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import FormatError
+from midas.files import read_bytes
+from midas.formats.table import Layout, Table, fixed, integer
 
 _MATRIX = " ".join(f"{{0}}{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3))
 _NAMES = (
@@ -10,12 +18,14 @@ _NAMES = (
     f"{_MATRIX.format('eFab')} {_MATRIX.format('eKen')} RMSErrorStrain PhaseNr Eul0 Eul1 Eul2"
 )
 
-#: names as in the file; nine header lines, of which the first eight hold values
+#: names as in the file; nine header lines, of which the first eight hold values. A list of grains to simulate or to
+#: look for may end after the cell.
 GRAINS = Layout(
     header="\n" * 8 + "%GrainID\t" + "\t".join(_NAMES.split()),
     columns=(integer("GrainID"), *fixed(_NAMES)),
     separator="\t",
     trailing=True,
+    required=19,
     written_by="ff-grains",
 )
 
@@ -31,3 +41,94 @@ SPOT_MATRIX = Layout(
     trailing=True,
     written_by="ff-grains",
 )
+
+
+@dataclass(frozen=True)
+class GrainsHeader:
+    """The values in the header of ``Grains.csv``."""
+
+    count: int
+    beam_center: float
+    beam_thickness: float
+    global_position: float
+    phases: int
+    space_group: int
+    lattice_parameter: tuple[float, ...]
+
+    def text(self) -> str:
+        """The nine header lines, without the last line feed."""
+        return (
+            f"%NumGrains {self.count}\n%BeamCenter {self.beam_center:f}\n%BeamThickness {self.beam_thickness:f}\n"
+            f"%GlobalPosition {self.global_position:f}\n%NumPhases {self.phases}\n%PhaseInfo\n"
+            f"%\tSpaceGroup:{self.space_group}\n"
+            f"%\tLattice Parameter: {' '.join(f'{x:f}' for x in self.lattice_parameter)}\n"
+            f"{GRAINS.header.lstrip()}"
+        )
+
+
+def read_grains(path: str | os.PathLike[str]) -> Table:
+    """A grain list of 47 columns, or of its first 19 (the others read as 0).
+
+    Raises
+    ------
+    FormatError
+        when the first line does not announce the number of grains, or not the number that follows
+    """
+    content = read_bytes(path, advice="a grain list (Grains.csv) is needed")
+    words = content[: content.find(b"\n") + 1].split()
+    if len(words) < 2 or words[0] != b"%NumGrains" or not words[1].isdigit():
+        raise FormatError("must be '%NumGrains <number>', the start of a grain list", file=path, line=1)
+    table = GRAINS.parse(content, path)
+    if len(table) != int(words[1]):
+        reason = f"announces {int(words[1])} grains, but {len(table)} follow; correct the first line"
+        raise FormatError(reason, file=path, line=1)
+    return table
+
+
+@dataclass(frozen=True)
+class GrainIdsKey:
+    """Which seeds were found to be one grain, the representative first.
+
+    Parameters
+    ----------
+    starts : (g + 1,) int64; group k is ``starts[k] : starts[k + 1]`` of the other two
+    ids : seed spot ids
+    rows : their rows (0-based lines of ``SpotsToIndex.csv``)
+    """
+
+    starts: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def format(self) -> bytes:
+        """Content of ``GrainIDsKey.csv``: one line a group, a blank after every number."""
+        pairs = [f"{i} {r} " for i, r in zip(self.ids.tolist(), self.rows.tolist(), strict=True)]
+        starts = self.starts.tolist()
+        return "".join("".join(pairs[a:b]) + "\n" for a, b in zip(starts[:-1], starts[1:], strict=True)).encode()
+
+    def padded(self) -> NDArray[np.int64]:
+        """The lines as a matrix, the short ones filled up with -1."""
+        lengths = 2 * np.diff(self.starts)
+        out = np.full((len(self), int(lengths.max(initial=0))), -1, np.int64)
+        filled = np.arange(out.shape[1]) < lengths[:, None]
+        out[filled] = np.stack([self.ids, self.rows], axis=1).ravel()
+        return out
+
+
+def read_grain_ids_key(path: str | os.PathLike[str]) -> GrainIdsKey:
+    """Read ``GrainIDsKey.csv``."""
+    starts, pairs = [0], []
+    for number, line in enumerate(read_bytes(path, advice="run ff-grains first").splitlines(), 1):
+        try:
+            numbers = [int(word) for word in line.split()]
+        except ValueError:
+            numbers = []
+        if not numbers or len(numbers) % 2:
+            raise FormatError("must hold pairs of whole numbers, id and row", file=path, line=number)
+        pairs += numbers
+        starts.append(len(pairs) // 2)
+    flat = np.array(pairs, np.int64).reshape(-1, 2)
+    return GrainIdsKey(np.array(starts, np.int64), flat[:, 0].copy(), flat[:, 1].copy())

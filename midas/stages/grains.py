@@ -1,0 +1,390 @@
+"""Grain list: one grain from the many seeds that found it, with its strain (spec chapter 07)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
+
+from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
+from midas.errors import FormatError, StageError
+from midas.files import atomic_output, remove
+from midas.formats import hkls as hkls_format
+from midas.formats import spots as spot_formats
+from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
+from midas.formats.refined import FIT_BEST, RefinedSeeds, read_refined
+from midas.formats.table import Table
+from midas.layer import Layer, StageResult
+from midas.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
+from midas.parallel import SERIAL, Communicator
+from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+#: solutions of one grain: a seed among the matched spots of the other, orientations closer than this (degrees)
+CLUSTER_ANGLE = 0.4
+#: grains closer than both of these are one
+DUPLICATE_ANGLE, DUPLICATE_DISTANCE = 0.1, 5.0
+#: grains that explain a smaller part of their spots are dropped
+LEAST_COMPLETENESS = 0.05
+#: internal angles that differ by less, relatively, are equal: converged solutions agree to rounding only
+TIE = 1e-6
+#: largest size of a strain component
+STRAIN_BOUND = 0.01
+MICROSTRAIN = 1e6
+
+_NO_SEEDS = "No ID was found in SpotsToIndex.csv file. Please check your parameters file."
+_NO_SOLUTIONS = (
+    "Key file was not found. This means nothing was indexed in the previous step. "
+    "Check the ring thresholds, the detector geometry and MinMatchesToAcceptFrac"
+)
+_FIT_COLUMNS = {name: i for i, name in enumerate(FIT_BEST)}
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the stage works on."""
+
+    seeds: NDArray[np.int32]
+    refined: RefinedSeeds
+    spots: Table
+    spacings: NDArray[np.float64]  # of the ring of spot id i, at [i]; 0 where there is none
+
+
+@dataclass(frozen=True)
+class _Strains:
+    """Strain of each grain, dimensionless, sample frame; spots grain after grain."""
+
+    fable: NDArray[np.float64]
+    kenesei: NDArray[np.float64]
+    rms: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    track: bool = False,
+    refined: RefinedSeeds | None = None,
+    extra_info: Table | None = None,
+    ids_hash: Table | None = None,
+    hkls: Table | None = None,
+) -> StageResult:
+    """Write ``GrainIDsKey.csv``, ``SpotMatrix.csv`` and ``Grains.csv``.
+
+    Parameters
+    ----------
+    track : every solution is a grain of its own (a run with seed grains)
+    refined, extra_info, ids_hash, hkls : inputs in memory, else read from the layer's files; the reflections are needed
+        only where there is no ``IDsHash.csv``
+
+    Returns
+    -------
+    StageResult whose data is a dict: grains and spot_matrix (`Table`), grain_ids_key (`GrainIdsKey`)
+    """
+    if comm.rank:  # a matter of seconds on one core
+        return comm.broadcast(None)
+    begin = time.perf_counter()
+    parameters = parameters.for_stage("grains")
+    operators = symmetry_operators(parameters["SpaceGroup"])
+    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
+    inputs = _read(layer, parameters, refined, extra_info, ids_hash, hkls)
+    solved = _solved_rows(inputs)
+    if track:
+        members = np.flatnonzero(solved)
+        starts = np.arange(len(members) + 1, dtype=np.int64)
+    else:
+        starts, members = _clusters(inputs, parameters, solved, operators)
+    log.info("Processed %d of %d IDs.", len(solved), len(solved))
+    starts, members = _best_first(inputs, starts, members)
+    rows = members[starts[:-1]]
+    if not track:
+        rows = rows[_distinct(inputs, rows, operators)]
+    rows = rows[inputs.refined.column("completeness")[rows] >= LEAST_COMPLETENESS]
+
+    table, spot_matrix = _tables(inputs, parameters, _distance(layer, parameters), rows, threads)
+    key = GrainIdsKey(starts, inputs.seeds[members].astype(np.int64), members.astype(np.int64))
+    _write(layer, _header(table, parameters), table, spot_matrix, key)
+    log.info("Number of grains: %d.", len(rows))
+    if not len(rows):
+        log.warning("no grain is left: no cluster has %d seeds and enough spots", parameters["MinNrSpots"])
+    log.info("Time elapsed: %f s.", time.perf_counter() - begin)
+    summary = {"seeds": len(solved), "solutions": int(solved.sum()), "clusters": len(key), "grains": len(rows)}
+    data = {"grains": GRAINS.rounded(table), "spot_matrix": SPOT_MATRIX.rounded(spot_matrix), "grain_ids_key": key}
+    return comm.broadcast(StageResult("grains", summary, data))
+
+
+# Input
+
+
+def _read(
+    layer: Layer,
+    parameters: Parameters,
+    refined: RefinedSeeds | None,
+    extra_info: Table | None,
+    ids_hash: Table | None,
+    hkls: Table | None,
+) -> _Inputs:
+    log.info("Reading IDs file: %s", layer.spots_to_index.name)
+    seeds = spot_formats.read_seed_ids(layer.spots_to_index)
+    if not len(seeds):
+        raise StageError(_NO_SEEDS)
+    log.info("Total of %d IDs will be sorted into grains now.", len(seeds))
+    if refined is None:
+        if not layer.key.exists():
+            raise StageError(_NO_SOLUTIONS)
+        refined = read_refined(layer, len(seeds))
+    if not refined.key[:, 0].any():
+        raise StageError(_NO_SOLUTIONS)
+    spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
+    inputs = _Inputs(seeds, refined, spots, _ring_spacings(layer, spots, ids_hash, hkls))
+    _check(layer, inputs)
+    log.info("Read all grain files.")
+    return inputs
+
+
+def _ring_spacings(layer: Layer, spots: Table, ids_hash: Table | None, hkls: Table | None) -> NDArray[np.float64]:
+    """Lattice spacing of the ring of each spot id."""
+    if ids_hash is None and layer.ids_hash.exists():
+        ids_hash = spot_formats.IDS_HASH.read(layer.ids_hash)
+    spacings = np.zeros(len(spots) + 1)
+    if ids_hash is None:
+        hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+        of_ring = dict(zip(hkls.integers("ring").tolist(), hkls["d_spacing"].tolist(), strict=True))
+        spacings[1:] = [of_ring.get(ring, 0.0) for ring in spots.integers("ring").tolist()]
+        return spacings
+    ranges = zip(ids_hash.integers("first_id"), ids_hash.integers("end_id"), ids_hash["d_spacing"], strict=True)
+    for first, end, spacing in ranges:
+        # The end is one past the last id of the ring; a later ring that starts there takes it back.
+        spacings[first : end + 1] = spacing
+    return spacings
+
+
+def _check(layer: Layer, inputs: _Inputs) -> None:
+    """The files belong together and every id that is used exists."""
+    seeds, refined, spots = inputs.seeds, inputs.refined, inputs.spots
+    if (bad := np.flatnonzero(spots["spot_id"] != np.arange(1, len(spots) + 1))).size:
+        reason = f"holds SpotID {spots['spot_id'][bad[0]]:g} where {bad[0] + 1} must stand; ids count the lines"
+        raise FormatError(reason, file=layer.extra_info, line=int(bad[0]) + 2)
+    if len(refined.key) != len(seeds):
+        raise FormatError(f"has {len(refined.key)} rows for {len(seeds)} seeds", file=layer.key)
+    key = refined.key[:, 0]
+    if (bad := np.flatnonzero((key != 0) & ((seeds < 1) | (seeds > len(spots))))).size:
+        reason = f"is no spot of {layer.extra_info.name} (1 ... {len(spots)})"
+        raise FormatError(reason, file=layer.spots_to_index, line=int(bad[0]) + 1, value=seeds[bad[0]])
+    if (bad := np.flatnonzero((key != 0) & (key != seeds))).size:
+        reason = (
+            f"row {bad[0]} is seed {key[bad[0]]}, in {layer.spots_to_index.name} it is {seeds[bad[0]]}; rerun refine"
+        )
+        raise FormatError(reason, file=layer.key)
+    ids = refined.spot_ids
+    if (wrong := np.flatnonzero((ids < 1) | (ids > len(spots)))).size:
+        row = int(np.searchsorted(refined.offsets, wrong[0], side="right")) - 1
+        reason = f"row {row} holds spot id {ids[wrong[0]]}, which {layer.extra_info.name} does not have"
+        raise FormatError(reason, file=layer.process_key)
+
+
+def _distance(layer: Layer, parameters: Parameters) -> float:
+    """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
+    if layer.archive is not None and layer.paramstest.exists():
+        fitted = Parameters.read(layer.paramstest, "paramstest")
+        if "Lsd" in fitted:
+            return fitted.positive("Lsd")
+    return parameters.positive("Lsd")
+
+
+def _solved_rows(inputs: _Inputs) -> NDArray[np.bool_]:
+    """Rows with a usable solution."""
+    refined = inputs.refined
+    found = refined.key[:, 0] != 0
+    without_spots = found & (np.diff(refined.offsets) == 0)
+    not_finite = found & ~np.isfinite(refined.orient_pos_fit).all(axis=1)
+    for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite")):
+        if rows.any():
+            log.warning("%d solutions have %s and are left out (first: row %d)", rows.sum(), reason, np.argmax(rows))
+    return found & ~without_spots & ~not_finite
+
+
+# Selection
+
+
+def _clusters(
+    inputs: _Inputs, parameters: Parameters, solved: NDArray[np.bool_], operators: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Groups of at least MinNrSpots solutions: ``members[starts[k] : starts[k + 1]]``, in order of visit."""
+    refined, twins = inputs.refined, bool(parameters["Twins"])
+    quaternions = _quaternions(refined, slice(None))
+    if twins:
+        quaternions = reduced(quaternions, operators)
+    starts, members = cluster(
+        inputs.seeds,
+        solved.astype(np.uint8),
+        refined.offsets,
+        refined.spot_ids,
+        np.ascontiguousarray(quaternions),
+        operators,
+        CLUSTER_ANGLE,
+        twins,
+    )
+    sizes = np.diff(starts)
+    enough = sizes >= parameters["MinNrSpots"]
+    return np.concatenate([[0], np.cumsum(sizes[enough])]), members[np.repeat(enough, sizes)]
+
+
+def _best_first(
+    inputs: _Inputs, starts: NDArray[np.int64], members: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The groups with the best member of each moved to its front.
+
+    Best is the smallest internal angle; of those within `TIE` of it the highest completeness, then the smaller seed id,
+    then the lower row.
+    """
+    if not len(members):
+        return starts, members
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    angle = inputs.refined.column("diff_angle")[members]
+    contenders = angle <= np.minimum.reduceat(angle, starts[:-1])[group] * (1 + TIE)
+    completeness = inputs.refined.column("completeness")[members]
+    order = np.lexsort((members, inputs.seeds[members], -completeness, ~contenders, group))
+    rank = np.ones(len(members), np.int64)
+    rank[order[starts[:-1]]] = 0
+    return starts, members[np.lexsort((rank, group))]
+
+
+def _distinct(inputs: _Inputs, rows: NDArray[np.int64], operators: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which representatives are no near-duplicates of an earlier one."""
+    _, keys = np.unique(inputs.seeds[rows], return_inverse=True)
+    positions = np.ascontiguousarray(inputs.refined.columns("x", "z")[rows])
+    quaternions = np.ascontiguousarray(_quaternions(inputs.refined, rows))
+    return distinct(keys.astype(np.int64), positions, quaternions, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE)
+
+
+def _quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+    matrices = refined.columns("u11", "u33")[rows].reshape(-1, 3, 3)
+    # Rows without a solution are zeros; any rotation will do for them.
+    return quaternions_from_matrices(np.where(matrices.any(axis=(1, 2), keepdims=True), matrices, np.eye(3)))
+
+
+# Strain
+
+
+def _strains(
+    inputs: _Inputs,
+    parameters: Parameters,
+    lsd: float,
+    rows: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    fitted: NDArray[np.float64],
+    threads: int,
+) -> _Strains:
+    refined = inputs.refined
+    fable = fable_strain(
+        refined.columns("a", "gamma")[rows],
+        refined.columns("u11", "u33")[rows],
+        np.array(parameters["LatticeParameter"], np.float64),
+        threads,
+    )
+    y, z = (np.ascontiguousarray(fitted[:, _FIT_COLUMNS[name]]) for name in ("y_obs", "z_obs"))
+    normals = np.ascontiguousarray(fitted[:, _FIT_COLUMNS["g1_obs"] : _FIT_COLUMNS["g3_obs"] + 1])
+    unstrained = inputs.spacings[fitted[:, _FIT_COLUMNS["spot_id"]].astype(np.int64)]
+    spacings = lattice_spacings(y, z, lsd, parameters.positive("Wavelength"))
+    relative = (spacings - unstrained) / unstrained
+    kenesei, solved = kenesei_strain(offsets, normals, relative, STRAIN_BOUND, threads)
+    for i in np.flatnonzero(~solved):
+        own = slice(offsets[i], offsets[i + 1])
+        kenesei[i] = _smallest_strain(normals[own], relative[own])
+        log.warning("the spots of grain %d do not determine its strain", inputs.seeds[rows[i]])
+    residuals = kenesei_residuals(offsets, normals, relative, kenesei, threads)
+    rms = np.sqrt(np.add.reduceat(residuals**2, offsets[:-1]) / np.diff(offsets)) if len(rows) else np.empty(0)
+    return _Strains(fable, kenesei, rms, residuals)
+
+
+def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of all strains that fit equally well the one of smallest norm."""
+    g = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    design = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
+    return lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+
+
+# Output
+
+
+def _tables(
+    inputs: _Inputs, parameters: Parameters, lsd: float, rows: NDArray[np.int64], threads: int
+) -> tuple[Table, Table]:
+    """``Grains.csv`` and ``SpotMatrix.csv`` of the representatives, before rounding."""
+    refined = inputs.refined
+    counts = np.diff(refined.offsets)[rows]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    fitted = refined.fit_rows(rows)
+    spots = _checked_spots(inputs, rows, fitted)
+    strains = _strains(inputs, parameters, lsd, rows, offsets, fitted, threads)
+    matrices = refined.columns("u11", "u33")[rows]
+    grains = np.concatenate(
+        [
+            inputs.seeds[rows][:, None],
+            matrices,
+            refined.columns("x", "z")[rows],
+            refined.columns("a", "gamma")[rows],
+            refined.columns("diff_pos", "completeness")[rows],
+            MICROSTRAIN * strains.fable,
+            MICROSTRAIN * strains.kenesei[:, [0, 3, 4, 3, 1, 5, 4, 5, 2]],
+            MICROSTRAIN * strains.rms[:, None],
+            np.full((len(rows), 1), parameters["PhaseNr"]),
+            euler_angles(matrices.reshape(-1, 3, 3)),
+        ],
+        axis=1,
+    )
+    own = inputs.spots.take(spots - 1)
+    columns = [own[name] for name in "omega y_px z_px omega_detector eta ring y z".split()]
+    spot_matrix = [np.repeat(inputs.seeds[rows], counts), spots, *columns, own["two_theta"] / 2, strains.residuals]
+    return Table(GRAINS.names, grains.T), Table(SPOT_MATRIX.names, np.array(spot_matrix).reshape(12, -1))
+
+
+def _checked_spots(inputs: _Inputs, rows: NDArray[np.int64], fitted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Spot ids of the grains, grain after grain; each has a ring, and FitBest lists the spots that ProcessKey lists."""
+    refined = inputs.refined
+    ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]
+    spots = np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
+    owners = np.repeat(rows, [len(r) for r in ranges])
+    if (bad := np.flatnonzero(fitted[:, _FIT_COLUMNS["spot_id"]] != spots)).size:
+        row = owners[bad[0]]
+        raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
+    if (bad := np.flatnonzero(inputs.spacings[spots] <= 0)).size:
+        seed = inputs.seeds[owners[bad[0]]]
+        raise StageError(f"spot {spots[bad[0]]} of grain {seed} lies on no ring of IDsHash.csv or hkls.csv")
+    return spots
+
+
+def _header(grains: Table, parameters: Parameters) -> GrainsHeader:
+    volumes = grains["GrainRadius"] ** 3
+    total = volumes.sum()
+    return GrainsHeader(
+        count=len(grains),
+        beam_center=float((grains["Z"] * volumes).sum() / total) if total > 0 else 0.0,
+        beam_thickness=parameters["BeamThickness"],
+        global_position=parameters["GlobalPosition"],
+        phases=parameters["NumPhases"],
+        space_group=parameters["SpaceGroup"],
+        lattice_parameter=parameters["LatticeParameter"],
+    )
+
+
+def _write(layer: Layer, header: GrainsHeader, grains: Table, spot_matrix: Table, key: GrainIdsKey) -> None:
+    """All three files or none; ``Grains.csv`` gets its name last."""
+    contents = (
+        (layer.grains, GRAINS.format(grains, header=header.text())),
+        (layer.spot_matrix, SPOT_MATRIX.format(spot_matrix)),
+        (layer.grain_ids_key, key.format()),
+    )
+    with ExitStack() as stack:  # renames in reverse order
+        for path, content in contents:
+            stack.enter_context(atomic_output(path)).write(content)

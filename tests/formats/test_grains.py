@@ -1,0 +1,94 @@
+"""Grain lists and their keys as text (spec chapter 07 §5.1-5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midas.errors import FormatError
+from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader, read_grain_ids_key, read_grains
+from midas.formats.table import Table
+
+HEADER = GrainsHeader(1, 1.5576264, 200.0, 100.0, 1, 225, (4.08, 4.08, 4.08, 90.0, 90.0, 90.0))
+
+
+def write(path: Path, content: str) -> Path:
+    path.write_text(content)
+    return path
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
+def test_golden_tables_round_trip(golden: Callable[[str], Path], name: str) -> None:
+    """What was read prints as the legacy text, header values included."""
+    folder = golden(name)
+    text = (folder / "Grains.csv").read_bytes()
+    head = b"\n".join(text.split(b"\n")[:9]).decode()
+    assert GRAINS.format(read_grains(folder / "Grains.csv"), header=head) == text
+    text = (folder / "SpotMatrix.csv").read_bytes()
+    assert SPOT_MATRIX.format(SPOT_MATRIX.read(folder / "SpotMatrix.csv")) == text
+    assert read_grain_ids_key(folder / "GrainIDsKey.csv").format() == (folder / "GrainIDsKey.csv").read_bytes()
+
+
+@pytest.mark.golden
+def test_the_header_is_the_legacy_one(golden: Callable[[str], Path]) -> None:
+    legacy = (golden("au3") / "Grains.csv").read_text().split("\n")[:9]
+    assert HEADER.text().split("\n") == ["%NumGrains 1", *legacy[1:]]
+
+
+@pytest.mark.golden
+def test_a_list_to_simulate_has_nineteen_columns(golden: Callable[[str], Path]) -> None:
+    table = read_grains(golden("au3") / "GrainsGen.csv")
+    assert table["GrainID"].tolist() == [1, 2, 3]
+    assert table["a"][0] == 4.081838
+    assert not table["GrainRadius"].any()
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "line"),
+    [
+        ("", "NumGrains", 1),
+        ("1 0 0 0\n", "NumGrains", 1),
+        ("%NumGrains many\n", "NumGrains", 1),
+        (HEADER.text() + "\n", "announces 1 grains, but 0 follow", 1),
+        (HEADER.text() + "\n1 2 3\n", "19 numbers", 10),
+        (HEADER.text() + "\n" + "\t".join(["x"] * 47) + "\n", "19 numbers", 10),
+    ],
+)
+def test_bad_grain_lists_are_named(tmp_path: Path, content: str, message: str, line: int) -> None:
+    with pytest.raises(FormatError, match=message) as caught:
+        read_grains(write(tmp_path / "Grains.csv", content))
+    assert caught.value.line == line
+
+
+def test_an_empty_grain_list_is_read(tmp_path: Path) -> None:
+    empty = HEADER.text().replace("NumGrains 1", "NumGrains 0") + "\n"
+    assert len(read_grains(write(tmp_path / "Grains.csv", empty))) == 0
+    assert GRAINS.format(Table(GRAINS.names, np.empty((47, 0))), header=empty.rstrip("\n")).decode() == empty
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**5)), min_size=1, max_size=5), max_size=6))
+def test_keys_round_trip(tmp_path_factory: pytest.TempPathFactory, groups: list[list[tuple[int, int]]]) -> None:
+    pairs = np.array([pair for group in groups for pair in group], np.int64).reshape(-1, 2)
+    starts = np.concatenate([[0], np.cumsum([len(g) for g in groups])]).astype(np.int64)
+    key = GrainIdsKey(starts, pairs[:, 0], pairs[:, 1])
+    path = tmp_path_factory.mktemp("key") / "GrainIDsKey.csv"
+    path.write_bytes(key.format())
+    back = read_grain_ids_key(path)
+    assert back.format() == key.format()
+    padded = back.padded()
+    assert padded.shape == (len(groups), 2 * max(map(len, groups), default=0))
+    for line, group in zip(padded, groups, strict=True):
+        flat = [n for pair in group for n in pair]
+        assert line.tolist() == flat + [-1] * (padded.shape[1] - len(flat))
+
+
+@pytest.mark.parametrize("content", ["1 2 3 \n", "1 2\n\n3 4\n", "1 b \n", "1.5 2\n"])
+def test_bad_keys_are_named(tmp_path: Path, content: str) -> None:
+    with pytest.raises(FormatError, match="pairs of whole numbers"):
+        read_grain_ids_key(write(tmp_path / "GrainIDsKey.csv", content))
