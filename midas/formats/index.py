@@ -94,28 +94,33 @@ def join(rows: range, parts: list[IndexedSeeds]) -> IndexedSeeds:
 def read(
     best_path: str | os.PathLike[str], full_path: str | os.PathLike[str], rows: range | None = None
 ) -> IndexedSeeds:
-    """The slots `rows` of both files, all of them by default.
+    """The slots `rows` of both files, all of them by default; rows beyond the end of ``IndexBest.bin`` have no result.
+
+    A row with more spots than fit into a slot keeps its count in `best`, and has no spots here.
 
     Raises
     ------
     FormatError
-        when a file is missing, has no whole number of slots, or holds an impossible number of spots
+        when a file is missing or cut off, or holds no spots where ``IndexBest.bin`` counts some
     """
     records = read_records(best_path, "<f8", (len(BEST),), written_by="ff-index", mapped=True)
-    full = read_records(full_path, "<f8", (SLOT, 2), written_by="ff-index", mapped=True)
     rows = range(len(records)) if rows is None else rows
-    if len(rows) and rows[-1] >= min(len(records), len(full)):
-        raise FormatError(f"ends before slot {rows[-1]}", file=best_path if rows[-1] >= len(records) else full_path)
-    best = np.array(records[rows.start : rows.stop], dtype=np.float64)
+    best = np.zeros((len(rows), len(BEST)))
+    found = records[rows.start : rows.stop]
+    best[: len(found)] = found
     matched = best[:, MATCHED]
-    bad = np.flatnonzero(~((matched >= 0) & (matched <= SLOT) & (matched == np.trunc(matched))))
-    if len(bad):
+    if (bad := np.flatnonzero(~((matched >= 0) & (matched == np.trunc(matched))))).size:
         raise FormatError(f"slot {rows[bad[0]]} holds {matched[bad[0]]:g} matched spots", file=best_path)
-    counts = matched.astype(np.int64)
-    pairs = [full[row, :count] for row, count in zip(rows, counts, strict=True) if count]
-    flat = np.concatenate(pairs) if pairs else np.empty((0, 2))
+    counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return IndexedSeeds(rows, best, offsets, flat[:, 0].astype(np.int64), np.ascontiguousarray(flat[:, 1]))
+    pairs = np.empty((offsets[-1], 2))
+    slots = read_records(full_path, "<f8", (SLOT, 2), written_by="ff-index", mapped=True)
+    for i in np.flatnonzero(counts):
+        if rows[i] >= len(slots):
+            raise FormatError(f"ends before slot {rows[i]}, which has spots in {best_path}", file=full_path)
+        pairs[offsets[i] : offsets[i + 1]] = slots[rows[i], : counts[i]]
+    ids = np.where(np.isfinite(pairs[:, 0]), pairs[:, 0], 0).astype(np.int64)
+    return IndexedSeeds(rows, best, offsets, ids, np.ascontiguousarray(pairs[:, 1]))
 
 
 class SlotWriter:
