@@ -9,12 +9,13 @@ cdef inline bint _in_order(double left, double right) noexcept nogil:
     return <long long>(1000.0 * left - 1000.0 * right) <= 0
 
 
-cdef void _merge_sort(const double* keys, long long* order, long long* scratch, Py_ssize_t n) noexcept nogil:
+cdef void merge_sort(const double* keys, long long* order, long long* scratch, Py_ssize_t n) noexcept nogil:
+    """Sort the n indices in `order` by their keys, as `argsort_tolerant` does; `scratch` has room for n more."""
     cdef Py_ssize_t half = n // 2, i = 0, j = half, k = 0
     if n < 2:
         return
-    _merge_sort(keys, order, scratch, half)
-    _merge_sort(keys, order + half, scratch, n - half)
+    merge_sort(keys, order, scratch, half)
+    merge_sort(keys, order + half, scratch, n - half)
     while i < half and j < n:
         if _in_order(keys[order[i]], keys[order[j]]):
             scratch[k] = order[i]
@@ -48,5 +49,5 @@ def argsort_tolerant(const double[::1] keys):
     cdef long long[::1] scratch_view = scratch
     if n > 1:
         with nogil:
-            _merge_sort(&keys[0], &order_view[0], &scratch_view[0], n)
+            merge_sort(&keys[0], &order_view[0], &scratch_view[0], n)
     return order

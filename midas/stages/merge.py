@@ -1,0 +1,183 @@
+"""Peaks of consecutive frames to spots: ``MergeOverlappingPeaksAllZarr`` (spec chapter 03 §4.1-4.4)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.merge import Chains, link_by_distance, link_by_pixels, merge_map, order_peaks, sum_chains
+from midas.errors import FormatError
+from midas.files import remove
+from midas.formats import peaks as peak_format
+from midas.formats.merged import MERGE_MAP, RESULT
+from midas.formats.peaks import PixelLists
+from midas.formats.table import Table
+from midas.layer import Layer, StageResult
+from midas.parallel import SERIAL, Communicator
+from midas.parameters import Parameters
+from midas.scan import Scan
+
+log = logging.getLogger(__name__)
+
+#: What the peak search hands over in memory: of each frame the peaks and their pixels.
+Peaks = Sequence[tuple[Table, PixelLists]]
+
+#: Columns of a peak that a spot is made of, as `sum_chains` wants them.
+_SUMMED = "intensity omega y z i_max sigma_r sigma_eta pixels region_pixels radius eta raw_sum".split()
+_EMPTY_FRAME = len(peak_format.LAYOUT.header) + 1
+_NO_PEAKS = Table(peak_format.LAYOUT.names, np.empty((len(peak_format.LAYOUT.columns), 0)))
+#: Parsing fewer bytes than this is faster without threads.
+_WORTH_THREADS = 1 << 20
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    peaks: Peaks | None = None,
+) -> StageResult:
+    """Link the peaks of adjacent frames, and write ``Result_*.csv`` and ``MergeMap.csv``.
+
+    Parameters
+    ----------
+    peaks : of each analysed frame its peaks and their pixels; read from the files when None
+
+    Returns
+    -------
+    StageResult whose data are the `Table` of the merged spots and that of the merge map
+    """
+    scan = Scan.of(layer, parameters)
+    remove(layer.merged(scan.frames), layer.merge_map)
+    _log_parameters(layer, parameters, scan)
+    if peaks is not None and len(peaks) != scan.frames:
+        raise ValueError(f"peaks of {len(peaks)} frames for a scan of {scan.frames}")
+    tables = _read_peaks(layer, scan.frames, threads) if peaks is None else [table for table, _ in peaks]
+    first, columns = _stacked(tables, parameters["UseMaximaPositions"] == 1)
+    kept_first, order, invalid = order_peaks(
+        first, *(columns[_SUMMED.index(name)] for name in ("eta", "intensity", "y", "z")), threads
+    )
+    if invalid:
+        log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
+    columns = np.take(columns, order, axis=1)
+    if parameters["UsePixelOverlap"]:
+        pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
+        links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
+    else:
+        y, z = (columns[_SUMMED.index(name)] for name in "yz")
+        links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
+    chain_first, members = merge_map(*links)
+    spots = _spot_table(sum_chains(chain_first, members, columns, threads))
+    ids = np.concatenate([table["peak_id"] for table in tables])[order]
+    constituents = _map_table(chain_first, members, kept_first, ids)
+    RESULT.write(layer.merged(scan.frames), spots)
+    MERGE_MAP.write(layer.merge_map, constituents)
+    log.info("Total spots: %d", len(spots))
+    log.info("MergeMap written to: %s", layer.merge_map)
+    summary = {"frames": scan.frames, "peaks": len(constituents), "merged spots": len(spots)}
+    return StageResult("merge", summary, (RESULT.rounded(spots), constituents))
+
+
+def _log_parameters(layer: Layer, parameters: Parameters, scan: Scan) -> None:
+    log.info("Folder: %s", layer.folder)
+    log.info("EndNr: %d", scan.frames + parameters["SkipFrame"])
+    log.info("OverlapLength: %f", parameters["OverlapLength"])
+    for key in ("UseMaximaPositions", "SkipFrame", "UsePixelOverlap"):
+        log.info("%s: %d", key, parameters[key])
+
+
+def _read_peaks(layer: Layer, frames: int, threads: int) -> list[Table]:
+    """The peak table of each frame; a missing or malformed one is an error."""
+    paths = [layer.peaks(frame) for frame in range(1, frames + 1)]
+    sizes = [_size(path) for path in paths]
+    tables = [_NO_PEAKS] * frames
+    occupied = [i for i, size in enumerate(sizes) if size != _EMPTY_FRAME]
+
+    def read(i: int) -> None:
+        tables[i] = peak_format.LAYOUT.read(paths[i])
+
+    if threads > 1 and sum(sizes[i] for i in occupied) > _WORTH_THREADS:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(read, occupied):
+                pass
+    else:
+        for i in occupied:
+            read(i)
+    return tables
+
+
+def _size(path: os.PathLike[str]) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1  # reading it explains what is wrong
+
+
+def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Where each frame begins, and the columns `_SUMMED` of all frames."""
+    replaced = {"y": "max_y", "z": "max_z"} if use_maxima else {}
+    first = np.zeros(len(tables) + 1, np.int64)
+    np.cumsum([len(table) for table in tables], out=first[1:])
+    columns = np.empty((len(_SUMMED), first[-1]))
+    for column, name in zip(columns, _SUMMED, strict=True):
+        np.concatenate([table[replaced.get(name, name)] for table in tables], out=column)
+    return first, columns
+
+
+class _PixelSource:
+    """Pixels of the peaks of a frame, from memory or from its file, checked against its peaks and the detector."""
+
+    def __init__(self, layer: Layer, peaks: Peaks | None, counts: list[int], size: int):
+        self.layer, self.peaks, self.counts, self.size = layer, peaks, counts, size
+
+    def __call__(self, frame: int) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]]:
+        """Offsets, y and z of a frame, counted from 0."""
+        if not self.counts[frame]:
+            return np.zeros(1, np.int64), np.empty(0, np.int16), np.empty(0, np.int16)
+        path = self.layer.peak_pixels(frame + 1)
+        pixels = self.peaks[frame][1] if self.peaks is not None else peak_format.read_pixels(path)
+        if len(pixels) != self.counts[frame]:
+            reason = f"has the pixels of {len(pixels)} peaks, the table of the frame has {self.counts[frame]} peaks"
+            raise FormatError(reason, file=path)
+        for axis, values in (("y", pixels.y), ("z", pixels.z)):
+            if len(values) and not (values.min() >= 0 and values.max() < self.size):
+                outside = values[(values < 0) | (values >= self.size)][0]
+                raise FormatError(
+                    f"lies outside the detector of {self.size} pixels", file=path, key=axis, value=outside
+                )
+        return pixels.offsets, pixels.y, pixels.z
+
+
+def _link_by_pixels(
+    kept_first: NDArray[np.int64], records: NDArray[np.int64], pixels: Callable[[int], tuple], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`link_by_distance` with shared pixels; `records` are the places of the ordered peaks in their frame's lists."""
+    chains = Chains(kept_first)
+    label_map = np.zeros((size, size), np.int32)
+    frames = [records[begin:end] for begin, end in zip(kept_first[:-1], kept_first[1:], strict=True)]
+    current = pixels(0)
+    for frame in range(1, len(frames)):
+        following = pixels(frame)
+        link_by_pixels(chains, label_map, frames[frame - 1], current, frames[frame], following)
+        current = following
+    return chains.finish()
+
+
+def _spot_table(columns: NDArray[np.float64]) -> Table:
+    ids = np.arange(1.0, columns.shape[1] + 1)
+    return Table(RESULT.names, np.concatenate([ids[None], columns]))
+
+
+def _map_table(
+    chain_first: NDArray[np.int64], members: NDArray[np.int64], kept_first: NDArray[np.int64], ids: NDArray[np.float64]
+) -> Table:
+    """Merged spot, frame and peak of each constituent; the newest frame of a spot first."""
+    spots = np.repeat(np.arange(1, len(chain_first)), np.diff(chain_first))
+    frames = np.repeat(np.arange(1, len(kept_first)), np.diff(kept_first))
+    return Table(MERGE_MAP.names, np.array([spots, frames[members], ids[members]], np.float64))

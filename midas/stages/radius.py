@@ -1,0 +1,103 @@
+"""Spots on rings, and their grain sizes: ``CalcRadiusAllZarr`` (spec chapter 03 §4.5)."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.radius import grain_sizes, sum_by_ring
+from midas.files import remove
+from midas.formats import hkls as hkl_format
+from midas.formats.merged import RESULT
+from midas.formats.radius import LAYOUT
+from midas.formats.table import Table
+from midas.layer import Layer, StageResult
+from midas.parallel import SERIAL, Communicator
+from midas.parameters import Parameters
+from midas.rings import Rings, rings_of_merged
+from midas.scan import Scan
+
+log = logging.getLogger(__name__)
+
+#: Columns that a row takes over from its merged spot.
+_COPIED = (
+    "intensity omega y z i_max min_omega max_omega radius eta sigma_r sigma_eta pixels region_pixels raw_sum".split()
+)
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    hkls: Table | None = None,
+    merged: Table | None = None,
+) -> StageResult:
+    """Give each merged spot to its rings, estimate its grain's size, and write ``Radius_*.csv``.
+
+    Parameters
+    ----------
+    hkls, merged : tables of the hkl list and the merged spots; read from the files when None
+
+    Returns
+    -------
+    StageResult whose data is the `Table` of ``Radius_*.csv``
+    """
+    scan = Scan.of(layer, parameters)
+    path = layer.radius(scan.frames)
+    remove(path)
+    step = parameters["OmegaStep"]
+    if step == 0:
+        raise parameters.error("OmegaStep", "must not be 0")
+    hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    merged = RESULT.read(layer.merged(scan.frames)) if merged is None else merged
+    rings = Rings.of(parameters, hkls)
+    _report(parameters, scan, rings)
+    px, lsd = parameters.positive("px"), parameters.positive("Lsd")
+    spots, which = rings_of_merged(merged, rings, px)
+    rows = merged.take(spots)
+    powder = sum_by_ring(rows["intensity"], which, len(rings.numbers)) / scan.frames
+    sizes = grain_sizes(
+        rows["radius"] * px,
+        *(rows[name] for name in ("eta", "min_omega", "max_omega", "intensity")),
+        powder[which],
+        rings.multiplicities[which],
+        lsd,
+        step,
+        _gauge(parameters),
+        parameters["DiscModel"] == 1,
+    )
+    columns: dict[str, NDArray] = {name: rows[name] for name in _COPIED}
+    columns |= dict(zip(("theta", "delta_omega", "frames", "grain_volume", "grain_radius"), sizes, strict=True))
+    columns |= {"spot_id": np.arange(1, len(rows) + 1), "ring": rings.numbers[which], "powder_intensity": powder[which]}
+    table = Table.from_columns(LAYOUT.names, columns)
+    LAYOUT.write(path, table)
+    log.info("%d of %d merged spots on rings, %d rows: %s", len(np.unique(spots)), len(merged), len(rows), path)
+    summary = {"spots": len(rows), "spots on no ring": len(merged) - len(np.unique(spots))}
+    return StageResult("radius", summary, LAYOUT.rounded(table))
+
+
+def _gauge(parameters: Parameters) -> float:
+    """Illuminated volume in µm³; in the disc model the area in µm²."""
+    if parameters["DiscModel"] == 1:
+        return parameters["DiscArea"]
+    if parameters["Vsample"] != 0:
+        return parameters["Vsample"]
+    height, radius = parameters["Hbeam"], parameters["Rsample"]
+    return (height * math.pi) * radius * radius
+
+
+def _report(parameters: Parameters, scan: Scan, rings: Rings) -> None:
+    for ring in rings.absent:
+        log.warning("ring %d of RingThresh is not in the hkl list; no spot can lie on it", ring)
+    if rings.overlap:
+        log.warning("ring bands of half width %g µm overlap: a spot in two of them has two rows", rings.width)
+    for key in ("Wavelength", "Lsd", "Rsample", "Hbeam", "px", "DiscModel", "DiscArea", "Vsample", "OmegaStep"):
+        log.info("%s: %s", key, parameters.get(key))
+    log.info("Width: %f", rings.width)
+    log.info("EndNr: %d", scan.frames + parameters["SkipFrame"])
+    log.info("nRings: %d", len(rings.numbers))

@@ -1,0 +1,550 @@
+"""Peak merging against the legacy runs, the examples of chapter 03 §11, and a brute-force reference."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from midas import cli
+from midas.archive import Archive, ArchiveWriter
+from midas.errors import ArchiveError, FormatError, ParameterError, StageError
+from midas.formats.merged import MERGE_MAP, RESULT
+from midas.formats.peaks import LAYOUT, PixelLists, read_pixels, write_pixels
+from midas.formats.table import Table
+from midas.layer import Layer
+from midas.parameters import Parameters
+from midas.stages import merge
+
+Frame = list[dict[str, float]]
+
+
+def peak(peak_id: int, intensity: float, y: float, z: float, eta: float, **other: float) -> dict[str, float]:
+    """A peak whose other columns follow the rules of the worked example."""
+    columns = {"i_max": intensity / 10, "radius": 30 + peak_id, "sigma_r": 0.1 * peak_id, "sigma_eta": 0.2 * peak_id}
+    columns |= {"pixels": 8 + peak_id, "region_pixels": 9, "raw_sum": 2 * intensity}
+    return {"peak_id": peak_id, "intensity": intensity, "y": y, "z": z, "eta": eta} | columns | other
+
+
+def block(y: float, z: float) -> list[tuple[int, int]]:
+    """3×3 pixels around a centre."""
+    row, column = math.floor(y + 0.5), math.floor(z + 0.5)
+    return [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+
+def pixel_lists(regions: list[list[tuple[int, int]]], size: int = 64) -> PixelLists:
+    offsets = np.append(0, np.cumsum([len(region) for region in regions])).astype(np.int64)
+    flat = np.array([pixel for region in regions for pixel in region], np.int16).reshape(-1, 2)
+    return PixelLists(size, offsets, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]))
+
+
+def frame_table(peaks: Frame, omega: float) -> Table:
+    columns = {name: [p.get(name, 0.0) for p in peaks] for name in LAYOUT.names}
+    return LAYOUT.rounded(Table.from_columns(LAYOUT.names, columns | {"omega": [omega] * len(peaks)}))
+
+
+def in_memory(frames: list[Frame]) -> merge.Peaks:
+    return [
+        (
+            frame_table(peaks, 10 - 0.25 * i),
+            pixel_lists([p.get("region") or block(p["y"], p["z"]) for p in peaks]),
+        )
+        for i, peaks in enumerate(frames)
+    ]
+
+
+def make_archive(folder: Path, frames: int, shape: tuple[int, int] = (64, 64)) -> Path:
+    path = folder / "scan.MIDAS.zip"
+    with ArchiveWriter(path, (frames, *shape), np.uint16) as writer:
+        writer.add_frames("exchange/data", (frames, *shape), [np.zeros(shape, np.uint16)] * frames)
+    return path
+
+
+def write_scan(folder: Path, frames: list[Frame], *, skipped: int = 0, shape: tuple[int, int] = (64, 64)) -> Layer:
+    """A layer folder with an archive, the peak tables and the pixel lists."""
+    layer = Layer(folder, make_archive(folder, len(frames) + skipped, shape))
+    layer.temp.mkdir()
+    for number, (table, pixels) in enumerate(in_memory(frames), 1):
+        LAYOUT.write(layer.peaks(number), table)
+        write_pixels(layer.peak_pixels(number), pixels)
+    return layer
+
+
+def parameters(**values: object) -> Parameters:
+    return Parameters.parse("\n".join(f"{key} {value}" for key, value in values.items()), "ps.txt")
+
+
+def links(result: merge.StageResult) -> list[list[tuple[int, int]]]:
+    """(frame, peak) of each spot, as the merge map lists them."""
+    spots, constituents = result.data
+    found: list[list[tuple[int, int]]] = [[] for _ in range(len(spots))]
+    for spot, frame, peak_id in constituents.columns.T.astype(int):
+        found[spot - 1].append((int(frame), int(peak_id)))
+    return found
+
+
+EXAMPLE: list[Frame] = [
+    [peak(1, 100, 10, 10, 50), peak(2, 200, 11, 10, -20), peak(3, 0.5, 20, 20, 0), peak(4, 50, 40, 40, -100)],
+    [peak(1, 300, 10.4, 10, 50), peak(2, 80, 41.9, 40, -100), peak(3, 70, 42, 40, -101)],
+    [peak(1, 10, 42.95, 40, -100)],
+]
+EXAMPLE_RESULT = """
+1 200.000000 10.000000 11.000000 10.000000 20.000000 10.000000 10.000000 0.200000 0.400000 10.000000 9.000000 \
+32.000000 -20.000000 400.000000
+2 130.000000 9.846154 41.169231 40.000000 8.000000 9.750000 10.000000 0.400000 0.800000 22.000000 18.000000 \
+32.000000 -100.000000 260.000000
+3 400.000000 9.812500 10.300000 10.000000 30.000000 9.750000 10.000000 0.100000 0.200000 18.000000 18.000000 \
+31.000000 50.000000 800.000000
+4 80.000000 9.718750 42.118750 40.000000 7.000000 9.500000 9.750000 0.300000 0.600000 20.000000 18.000000 \
+31.000000 -100.000000 160.000000
+"""
+
+
+# The legacy runs
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("name", "frames"), [("au3", 1440), ("ds1", 360), ("ds2", 360)])
+def test_equals_golden(name: str, frames: int, threads: int, golden_copy: Callable[..., Path]) -> None:
+    folder = golden_copy(name, f"{name}.MIDAS.zip", "Temp", f"Result_StartNr_1_EndNr_{frames}.csv", "MergeMap.csv")
+    layer = Layer(folder, folder / f"{name}.MIDAS.zip")
+    expected = layer.merged(frames).read_bytes(), layer.merge_map.read_bytes()
+    with Archive(layer.archive) as archive:
+        values = archive.parameters
+    result = merge.run(layer, values, threads=threads)
+    assert (layer.merged(frames).read_bytes(), layer.merge_map.read_bytes()) == expected
+    spots, constituents = result.data
+    assert np.array_equal(spots.columns, RESULT.read(layer.merged(frames)).columns)
+    assert np.array_equal(constituents.columns, MERGE_MAP.read(layer.merge_map).columns)
+    check_invariants(layer, frames, result)
+    peaks = [(LAYOUT.read(layer.peaks(f)), read_pixels(layer.peak_pixels(f))) for f in range(1, frames + 1)]
+    merge.run(layer, values, threads=threads, peaks=peaks)
+    assert (layer.merged(frames).read_bytes(), layer.merge_map.read_bytes()) == expected
+
+
+def check_invariants(layer: Layer, frames: int, result: merge.StageResult) -> None:
+    spots, constituents = result.data
+    tables = [LAYOUT.read(layer.peaks(frame)) for frame in range(1, frames + 1)]
+    strong = {(f, int(p)) for f, t in enumerate(tables, 1) for p in t["peak_id"][t["intensity"] >= 1]}
+    found = links(result)
+    flat = [entry for spot in found for entry in spot]
+    assert len(flat) == len(set(flat)) == len(constituents)
+    assert set(flat) == strong
+    for spot in found:
+        assert [frame for frame, _ in spot] == list(range(spot[0][0], spot[0][0] - len(spot), -1))
+    ends = [spot[0][0] for spot in found]
+    assert ends == sorted(ends)
+    for name in ("intensity", "raw_sum"):
+        total = sum(t[name][t["intensity"] >= 1].sum() for t in tables)
+        assert spots[name].sum() == pytest.approx(total, abs=1e-6 * len(constituents))
+    assert np.all(spots["min_omega"] <= spots["omega"] + 1e-6)
+    assert np.all(spots["omega"] <= spots["max_omega"] + 1e-6)
+
+
+@pytest.mark.golden
+def test_pixel_mode_on_the_reference_run(golden_copy: Callable[..., Path]) -> None:
+    folder = golden_copy("au3", "au3.MIDAS.zip", "Temp")
+    layer = Layer(folder, folder / "au3.MIDAS.zip")
+    with Archive(layer.archive) as archive:
+        values = archive.parameters
+    by_distance = {tuple(spot) for spot in links(merge.run(layer, values, threads=2))}
+    result = merge.run(layer, values.changed(UsePixelOverlap=1), threads=2)
+    check_invariants(layer, 1440, result)
+    by_pixels = {tuple(spot) for spot in links(result)}
+    assert len(by_distance) == 292
+    assert len(by_pixels) == 288
+    assert by_pixels - by_distance == {((f + 1, 1), (f, 1)) for f in (190, 249, 910, 969)}
+    # What the legacy pairing by bare index got wrong.
+    right = [[(390, 1), (391, 3)], [(391, 1), (392, 1)], [(1068, 1), (1069, 2)], [(1110, 1), (1111, 3)]]
+    right += [[(1111, 1), (1112, 1)], [(1230, 1), (1231, 1)]]
+    assert {tuple(reversed(spot)) for spot in right} <= by_pixels
+
+
+# The worked example and its variations
+
+
+@pytest.mark.parametrize("from_files", [True, False])
+def test_worked_example_by_distance(from_files: bool, tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    result = merge.run(layer, parameters(), threads=1, peaks=None if from_files else in_memory(EXAMPLE))
+    assert layer.merged(3).read_text() == RESULT.header + EXAMPLE_RESULT
+    assert links(result) == [[(1, 2)], [(2, 2), (1, 4)], [(2, 1), (1, 1)], [(3, 1), (2, 3)]]
+    lines = ["1\t1\t2", "2\t2\t2", "2\t1\t4", "3\t2\t1", "3\t1\t1", "4\t3\t1", "4\t2\t3"]
+    assert layer.merge_map.read_text().splitlines() == ["%MergedSpotID\tFrameNr\tPeakID", *lines]
+    assert result.summary == {"frames": 3, "peaks": 7, "merged spots": 4}
+
+
+@pytest.mark.parametrize("from_files", [True, False])
+def test_worked_example_by_pixels(from_files: bool, tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    peaks = None if from_files else in_memory(EXAMPLE)
+    result = merge.run(layer, parameters(UsePixelOverlap=1), threads=1, peaks=peaks)
+    assert links(result) == [[(1, 2)], [(2, 3), (1, 4)], [(2, 1), (1, 1)], [(3, 1), (2, 2)]]
+
+
+def test_any_flag_but_zero_means_pixels(tmp_path: Path) -> None:
+    layer = Layer(tmp_path, make_archive(tmp_path, 3))
+    result = merge.run(layer, parameters(UsePixelOverlap=2), threads=1, peaks=in_memory(EXAMPLE))
+    assert links(result)[1] == [(2, 3), (1, 4)]
+
+
+def test_frames_without_peaks(tmp_path: Path) -> None:
+    one = [peak(1, 100, 10, 10, 50)]
+    layer = write_scan(tmp_path, [[], one, [], one, one, []])
+    assert links(merge.run(layer, parameters(), threads=2)) == [[(2, 1)], [(5, 1), (4, 1)]]
+    assert links(merge.run(layer, parameters(UsePixelOverlap=1), threads=2)) == [[(2, 1)], [(5, 1), (4, 1)]]
+
+
+@pytest.mark.parametrize("values", [{}, {"UsePixelOverlap": 1}])
+def test_no_peaks_at_all(values: dict[str, int], tmp_path: Path) -> None:
+    weak = [peak(1, 0.999, 10, 10, 50)]
+    layer = write_scan(tmp_path, [weak, [], weak])
+    result = merge.run(layer, parameters(**values), threads=2)
+    assert layer.merged(3).read_text() == RESULT.header + "\n"
+    assert layer.merge_map.read_text() == MERGE_MAP.header + "\n"
+    assert [len(table) for table in result.data] == [0, 0]
+
+
+def test_one_frame_gives_each_spot_once(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE[:1])
+    assert links(merge.run(layer, parameters(), threads=1)) == [[(1, 4)], [(1, 2)], [(1, 1)]]
+
+
+def test_skipped_frames_do_not_count(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE, skipped=2)
+    result = merge.run(layer, parameters(SkipFrame=2), threads=1)
+    assert layer.merged(3).read_text() == RESULT.header + EXAMPLE_RESULT
+    assert result.summary["frames"] == 3
+
+
+def test_limit_is_exclusive(tmp_path: Path) -> None:
+    two = [[peak(1, 100, 10, 10, 0)], [peak(1, 100, 12, 10, 0)]]
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    run = [merge.run(layer, parameters(OverlapLength=d), threads=1, peaks=in_memory(two)) for d in (2, 2.0001, 0)]
+    assert [len(links(result)) for result in run] == [2, 1, 2]
+
+
+def test_nothing_merges_with_length_zero(tmp_path: Path) -> None:
+    same = [[peak(1, 100, 10, 10, 0)]] * 2
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    result = merge.run(layer, parameters(OverlapLength=0), threads=1, peaks=in_memory(same))
+    assert links(result) == [[(1, 1)], [(2, 1)]]
+
+
+def test_first_of_two_equally_near_peaks(tmp_path: Path) -> None:
+    frames = [[peak(1, 100, 10, 10, 0)], [peak(1, 10, 11, 10, 5), peak(2, 10, 9, 10, -5)]]
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    result = merge.run(layer, parameters(), threads=1, peaks=in_memory(frames))
+    assert [(2, 2), (1, 1)] in links(result)  # lower eta stands first
+
+
+def test_eta_within_a_thousandth_keeps_the_order_of_the_file(tmp_path: Path) -> None:
+    frames = [[peak(1, 10, 10, 10, 20.0009), peak(2, 10, 30, 30, 20.0), peak(3, 10, 50, 50, 19.9985)]]
+    layer = Layer(tmp_path, make_archive(tmp_path, 1))
+    result = merge.run(layer, parameters(), threads=1, peaks=in_memory(frames))
+    assert links(result) == [[(1, 3)], [(1, 1)], [(1, 2)]]
+
+
+def test_maximum_positions(tmp_path: Path) -> None:
+    frames = [
+        [peak(1, 100, 10, 10, 0, max_y=20, max_z=21)],
+        [peak(1, 300, 30, 30, 0, max_y=21, max_z=21)],
+        [peak(1, 300, 30, 30, 0, max_y=40, max_z=21)],
+    ]
+    layer = Layer(tmp_path, make_archive(tmp_path, 3))
+    spots, _ = (result := merge.run(layer, parameters(UseMaximaPositions=1), threads=1, peaks=in_memory(frames))).data
+    assert links(result) == [[(2, 1), (1, 1)], [(3, 1)]]
+    assert spots["y"].tolist() == [20.75, 40]
+    assert spots["radius"].tolist() == [31, 31]
+
+
+def test_regions_with_shared_pixels(tmp_path: Path) -> None:
+    """Peaks of one region have the same pixels: the one painted last owns them, one peak of the next frame follows."""
+    region = [*block(20, 20), *block(20, 22)]
+    both = [peak(1, 100, 20, 20, 10, region=region), peak(2, 100, 20, 22, 30, region=region)]
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    result = merge.run(layer, parameters(UsePixelOverlap=1), threads=1, peaks=in_memory([both, both]))
+    assert links(result) == [[(1, 1)], [(2, 1), (1, 2)], [(2, 2)]]
+
+
+def test_non_square_detector_in_pixel_mode(tmp_path: Path) -> None:
+    frames = [[peak(1, 100, 90, 10, 0)], [peak(1, 100, 91, 10, 0)]]
+    layer = Layer(tmp_path, make_archive(tmp_path, 2, shape=(40, 100)))
+    result = merge.run(layer, parameters(UsePixelOverlap=1), threads=1, peaks=in_memory(frames))
+    assert links(result) == [[(2, 1), (1, 1)]]
+
+
+def test_more_than_64_labels_under_a_peak(tmp_path: Path) -> None:
+    small = [peak(i + 1, 10, 10 + i // 10, 10 + i % 10, i, region=[(10 + i // 10, 10 + i % 10)]) for i in range(70)]
+    small.append(peak(71, 10, 40, 40, 100, region=[(20, y) for y in range(8)]))
+    last = peak(1, 10, 1, 1, 0, region=[pixel for p in small for pixel in p["region"]])
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    result = merge.run(layer, parameters(UsePixelOverlap=1), threads=1, peaks=in_memory([small, [last]]))
+    assert [(2, 1), (1, 71)] in links(result)
+
+
+def test_impossible_peaks_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    good = peak(1, 100, 10, 10, 50)
+    bad = [good | {"peak_id": 2 + i, name: math.nan} for i, name in enumerate(["intensity", "y", "z", "eta"])]
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    tables = [(frame_table(frame, 10), pixel_lists([[]] * len(frame))) for frame in ([*bad, good], [good, *bad])]
+    result = merge.run(layer, parameters(), threads=1, peaks=tables)
+    assert links(result) == [[(2, 1), (1, 1)]]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("8 peaks")
+
+
+def test_no_limit_on_peaks_per_frame(tmp_path: Path) -> None:
+    count = 200_010
+    columns = {name: np.zeros(count) for name in LAYOUT.names}
+    columns |= {"peak_id": np.arange(1, count + 1), "intensity": np.full(count, 10.0), "y": np.arange(count) * 5.0}
+    table = Table.from_columns(LAYOUT.names, columns)
+    layer = Layer(tmp_path, make_archive(tmp_path, 2))
+    result = merge.run(layer, parameters(), threads=2, peaks=[(table, pixel_lists([]))] * 2)
+    assert result.summary["merged spots"] == count
+    assert np.array_equal(result.data[1]["peak_id"][::2], np.arange(1, count + 1))
+
+
+# A slow and simple reference
+
+
+def reference_order(table: Table) -> list[int]:
+    """Rows in the order of eta, without the weak ones."""
+
+    def sort(rows: list[int]) -> list[int]:
+        if len(rows) < 2:
+            return rows
+        left, right = sort(rows[: len(rows) // 2]), sort(rows[len(rows) // 2 :])
+        out = []
+        while left and right:
+            a, b = float(table["eta"][left[0]]), float(table["eta"][right[0]])
+            out.append((left if math.trunc(1000.0 * a - 1000.0 * b) <= 0 else right).pop(0))
+        return out + left + right
+
+    return [row for row in sort(list(range(len(table)))) if table["intensity"][row] >= 1]
+
+
+def reference_distance_match(chains: list[Table], new: list[Table], limit: float) -> dict[int, int]:
+    def distance(i: int, j: int) -> float:
+        return math.sqrt((new[j]["y"] - chains[i]["y"]) ** 2 + (new[j]["z"] - chains[i]["z"]) ** 2)
+
+    matched: dict[int, int] = {}
+    for i in range(len(chains)):
+        free = [(distance(i, j), j) for j in range(len(new)) if j not in matched.values() and distance(i, j) < limit]
+        if free:
+            d, j = min(free)
+            rivals = [k for k in range(len(chains)) if k != i and k not in matched and distance(k, j) < d]
+            if not rivals:
+                matched[i] = j
+    return matched
+
+
+def reference_pixel_match(chains: list, new: list) -> dict[int, int]:
+    owner = {pixel: i for i, chain in enumerate(chains) for pixel in chain["region"]}
+    best: dict[int, tuple[int, int]] = {}
+    for j, item in enumerate(new):
+        counts: dict[int, int] = {}
+        label, most = -1, 0
+        for pixel in item["region"]:
+            if pixel in owner:
+                i = owner[pixel]
+                counts[i] = counts.get(i, 0) + 1
+                if counts[i] > most:
+                    label, most = i, counts[i]
+        if most and most > best.get(label, (0, 0))[0]:
+            best[label] = (most, j)
+    return {i: j for i, (_, j) in best.items()}
+
+
+def reference_links(frames: list[Frame], match: Callable[[list, list], dict[int, int]]) -> list[list[tuple[int, int]]]:
+    """Chains with the peaks of each, newest first, in the order of emission."""
+    spots: list[list[tuple[int, int]]] = []
+    chains: list[tuple[dict, list[tuple[int, int]]]] = []
+    for number, frame in enumerate(frames, 1):
+        table = frame_table(frame, 0)
+        rounded = [
+            frame[row] | {name: float(table[name][row]) for name in ("y", "z")} for row in reference_order(table)
+        ]
+        found = match([last for last, _ in chains], rounded)
+        spots += [members for i, (_, members) in enumerate(chains) if i not in found]
+        continued = [
+            (rounded[found[i]], [(number, rounded[found[i]]["peak_id"]), *chains[i][1]])
+            for i in range(len(chains))
+            if i in found
+        ]
+        opened = [(p, [(number, p["peak_id"])]) for j, p in enumerate(rounded) if j not in found.values()]
+        chains = continued + opened
+    return spots + [members for _, members in chains]
+
+
+def crowded(seed: int, frames: int, count: int, size: int = 64) -> list[Frame]:
+    """Frames in which most peaks have several neighbours, near ties in eta, and some are weak."""
+    rng = np.random.default_rng(seed)
+    scan = []
+    for _ in range(frames):
+        n = int(rng.integers(0, count))
+        y, z = (rng.integers(8, 4 * size - 8, n) / 4 for _ in "yz")  # a grid of quarter pixels: many equal distances
+        eta = np.round(rng.uniform(-0.02, 0.02, n), 4)
+        intensity = rng.choice([0.5, 1.0, 7.3, 1234.567891], n)
+        scan.append([
+            peak(i + 1, *values, region=rng.permutation(block(values[1], values[2]))[:7].tolist())
+            for i, values in enumerate(zip(intensity, y, z, eta, strict=True))
+        ])  # fmt: skip
+        for p in scan[-1]:
+            p["region"] = [tuple(pixel) for pixel in p["region"]]
+        for p in scan[-1][::7]:
+            p["region"] = scan[-1][0]["region"]  # regions of several peaks
+    return scan
+
+
+@pytest.mark.parametrize("limit", [0.6, 2.0, 7.5, 200.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_crowded_frames_by_distance(seed: int, limit: float, tmp_path: Path) -> None:
+    frames = crowded(seed, 6, 60)
+    layer = Layer(tmp_path, make_archive(tmp_path, 6))
+    result = merge.run(layer, parameters(OverlapLength=limit), threads=2, peaks=in_memory(frames))
+    expected = reference_links(frames, lambda chains, new: reference_distance_match(chains, new, limit))
+    assert links(result) == expected
+    assert any(len(spot) > 1 for spot in expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crowded_frames_by_pixels(seed: int, tmp_path: Path) -> None:
+    frames = crowded(seed, 6, 120)
+    layer = Layer(tmp_path, make_archive(tmp_path, 6))
+    result = merge.run(layer, parameters(UsePixelOverlap=1), threads=2, peaks=in_memory(frames))
+    expected = reference_links(frames, reference_pixel_match)
+    assert links(result) == expected
+    assert any(len(spot) > 1 for spot in expected)
+
+
+@pytest.mark.parametrize("values", [{}, {"UsePixelOverlap": 1}])
+def test_threads_do_not_matter(values: dict[str, int], tmp_path: Path) -> None:
+    frames = crowded(9, 30, 100)
+    layer = write_scan(tmp_path, frames)
+    contents = set()
+    for threads in (1, 2, 3):
+        merge.run(layer, parameters(**values), threads=threads)
+        contents.add((layer.merged(30).read_bytes(), layer.merge_map.read_bytes()))
+    assert len(contents) == 1
+
+
+# Bad input: no output under its final name, and the culprit named
+
+
+def fails(layer: Layer, error: type[Exception], match: str, **values: object) -> None:
+    stale = [layer.merged(3), layer.merge_map]
+    for path in stale:
+        path.write_text("of an earlier run")
+    with pytest.raises(error, match=match):
+        merge.run(layer, parameters(**values), threads=1)
+    assert not [path for path in stale if path.exists()]
+    assert not list(layer.folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("frame", [1, 2, 3])
+def test_missing_peak_table(frame: int, tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    layer.peaks(frame).unlink()
+    fails(layer, FormatError, f"_00000{frame}_PS.csv")
+
+
+def test_archive_longer_than_the_peak_search(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE[:2])
+    make_archive(tmp_path, 3)
+    fails(layer, FormatError, "_000003_PS.csv")
+
+
+@pytest.mark.parametrize("line", ["1 2 3", "a b c", "1\t" * 26 + "x"])
+def test_malformed_row(line: str, tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    with layer.peaks(2).open("a") as stream:
+        stream.write(line + "\n")
+    fails(layer, FormatError, r"_000002_PS.csv, line 5")
+
+
+def test_blank_lines_are_skipped(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    content = layer.peaks(2).read_text().splitlines()
+    layer.peaks(2).write_text("\n".join([content[0], "", *content[1:3], " \t", content[3], "", ""]))
+    merge.run(layer, parameters(), threads=1)
+    assert layer.merged(3).read_text() == RESULT.header + EXAMPLE_RESULT
+
+
+def test_missing_pixel_list(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    layer.peak_pixels(2).unlink()
+    fails(layer, FormatError, "_000002_PX.bin", UsePixelOverlap=1)
+
+
+def test_missing_pixel_list_of_a_frame_without_peaks(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, [EXAMPLE[0], [], EXAMPLE[2]])
+    layer.peak_pixels(2).unlink()
+    assert len(links(merge.run(layer, parameters(UsePixelOverlap=1), threads=1))) == 4
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-3], lambda content: content[:6], lambda content: b""])
+def test_truncated_pixel_list(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    path = layer.peak_pixels(2)
+    path.write_bytes(change(path.read_bytes()))
+    fails(layer, FormatError, "_000002_PX.bin.*cut off", UsePixelOverlap=1)
+
+
+def test_pixel_lists_of_other_peaks(tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    write_pixels(layer.peak_pixels(2), pixel_lists([[(1, 1)]]))
+    fails(layer, FormatError, "_000002_PX.bin.*1 peaks.*3 peaks", UsePixelOverlap=1)
+
+
+@pytest.mark.parametrize("pixel", [(-1, 5), (64, 5), (5, -1), (5, 64)])
+def test_pixel_outside_the_detector(pixel: tuple[int, int], tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    write_pixels(layer.peak_pixels(2), pixel_lists([[(1, 1)], [pixel], [(2, 2)]]))
+    fails(layer, FormatError, "_000002_PX.bin.*outside the detector", UsePixelOverlap=1)
+
+
+@pytest.mark.parametrize("skip", [3, 4, -1])
+def test_skip_frame_that_leaves_nothing(skip: int, tmp_path: Path) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    with pytest.raises(ParameterError, match="SkipFrame"):
+        merge.run(layer, parameters(SkipFrame=skip), threads=1)
+
+
+def test_archive_without_frames(tmp_path: Path) -> None:
+    import zipfile
+
+    path = tmp_path / "scan.MIDAS.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("exchange/other/.zarray", "{}")
+    with pytest.raises(ArchiveError, match="exchange/data"):
+        merge.run(Layer(tmp_path, path), parameters(), threads=1)
+    with pytest.raises(StageError, match="archive"):
+        merge.run(Layer(tmp_path), parameters(), threads=1)
+
+
+def test_command_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = write_scan(tmp_path, EXAMPLE)
+    name = "MergeOverlappingPeaksAllZarr"
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"no archive")
+    cases = [
+        ([str(tmp_path / "missing.zip"), str(tmp_path)], 1, "missing.zip"),
+        ([str(broken), str(tmp_path)], 1, "broken.zip"),
+        ([str(layer.archive)], 1, "ResultFolder"),
+        ([str(layer.archive), str(tmp_path / "nowhere")], 1, "nowhere"),
+    ]
+    for arguments, code, culprit in cases:
+        assert cli.run(name, arguments) == code
+        error = capsys.readouterr().err
+        assert culprit in error
+        assert error.count("\n") == 1
+    assert cli.run(name, [str(layer.archive), str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+    assert layer.merged(3).read_text() == RESULT.header + EXAMPLE_RESULT
