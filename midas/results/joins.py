@@ -60,17 +60,17 @@ class SpotLinks:
 
 
 def _radius_rows(sources: Sources) -> NDArray[np.int64]:
-    total = len(sources.extra_info) if sources.extra_info is not None else 0
-    rows = np.full(total + 1, -1, np.int64)
     if sources.id_rings is None or sources.radius is None:
-        return rows
+        return np.full(1, -1, np.int64)
     spot, radius = sources.id_rings.integers("spot_id"), sources.id_rings.integers("radius_id")
+    total = int(spot.max(initial=0)) if sources.extra_info is None else len(sources.extra_info)
     count = len(sources.radius)
     if (sources.radius["spot_id"] != np.arange(1, count + 1)).any():
         raise FormatError("SpotIDs do not count the rows of the radius table", file=sources.layer.folder)
     if ((spot < 1) | (spot > total) | (radius < 1) | (radius > count)).any():
         reason = f"names ids beyond the {total} spots or {count} radius rows of this layer; run ff-setup again"
         raise FormatError(reason, file=sources.layer.id_rings)
+    rows = np.full(total + 1, -1, np.int64)
     rows[spot] = radius - 1
     return rows
 

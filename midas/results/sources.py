@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,21 @@ class Sources:
         if unknown:
             raise KeyError(f"no tables of a layer: {unknown}")
 
-    def _table(self, name: str, layout: Layout, path: Path | None) -> Table | None:
+    def _table(self, name: str, layout: Layout, path: Path | Callable[[int], Path]) -> Table | None:
+        """A table that was given or that its file holds; `path` may need the number of frames of the scan."""
         if name in self._given:
             return self._given[name]
-        return layout.read(path) if path is not None and path.exists() else None
+        if not isinstance(path, Path):
+            if self.layer.archive is None:
+                return None
+            path = path(self._frames)
+        return layout.read(path) if path.exists() else None
 
     @cached_property
     def parameters(self) -> Parameters:
         """The parameters in the archive."""
+        if "parameters" in self._given:
+            return self._given["parameters"]
         with Archive(self._archive) as archive:
             return archive.parameters
 
@@ -75,19 +83,19 @@ class Sources:
             return _of_frames(dict(enumerate(self._given["peaks"], 1)))
         if self.layer.archive is None or not self.layer.temp.is_dir():
             return None
-        name = self.layer.peaks(1).name
-        start, end = name.split("000001")[0], "_PS.csv"
+        start, end = self.layer.peaks(1).name.removesuffix("000001_PS.csv"), "_PS.csv"
         found: dict[int, Table | None] = {}
-        for path in sorted(self.layer.temp.glob(f"*{end}")):
-            number = path.name.removeprefix(start).removesuffix(end)
-            # Peaks of another archive or of an earlier, longer scan are left-overs.
-            if path.name.startswith(start) and number.isdigit() and 1 <= int(number) <= self._frames:
-                found[int(number)] = _peaks_in(path)
+        for name in sorted(os.listdir(self.layer.temp)):
+            if not (name.startswith(start) and name.endswith(end)):
+                continue  # of another archive
+            number = name[len(start) : -len(end)]
+            if number.isdigit() and 1 <= int(number) <= self._frames:  # more are left from a longer scan
+                found[int(number)] = _peaks_in(self.layer.temp / name)
         return _of_frames({k: t for k, t in found.items() if t is not None}) if found else None
 
     @cached_property
     def merged(self) -> Table | None:
-        return self._table("merged", merged.RESULT, self._of_scan(self.layer.merged))
+        return self._table("merged", merged.RESULT, self.layer.merged)
 
     @cached_property
     def merge_map(self) -> Table | None:
@@ -95,10 +103,7 @@ class Sources:
 
     @cached_property
     def radius(self) -> Table | None:
-        return self._table("radius", radius.LAYOUT, self._of_scan(self.layer.radius))
-
-    def _of_scan(self, path: Any) -> Path | None:
-        return path(self._frames) if self.layer.archive is not None else None
+        return self._table("radius", radius.LAYOUT, self.layer.radius)
 
     @cached_property
     def id_rings(self) -> Table | None:
