@@ -9,20 +9,18 @@ import logging
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive_writer import (
-    ANALYSIS,
     BRIGHT,
     DARK,
     DATA,
     FLOOD,
     MASK,
-    SCAN,
     ArchiveWriter,
     set_dataset,
     set_datasets,
@@ -30,16 +28,14 @@ from midas.archive_writer import (
 from midas.errors import ArchiveError
 from midas.formats.zarr_array import StoredArray
 from midas.formats.zip_container import ZipReader
-from midas.parameters import Parameters
+from midas.parameters import ANALYSIS, SCAN, Parameters
 
 __all__ = [
-    "ANALYSIS",
     "BRIGHT",
     "DARK",
     "DATA",
     "FLOOD",
     "MASK",
-    "SCAN",
     "Archive",
     "ArchiveWriter",
     "FrameStack",
@@ -160,7 +156,7 @@ class Archive:
     def omegas(self) -> NDArray[np.float64]:
         """The recorded angle of each frame in degrees: ``omegaCenter`` where it is given, else start + i·step."""
         count = len(self.frames)
-        centres = self.dataset(f"{SCAN}/omegaCenter")
+        centres = self.dataset(f"{SCAN}omegaCenter")
         if centres is not None:
             omegas = np.array(centres.read(), np.float64).ravel()
             if len(omegas) != count:
@@ -205,16 +201,16 @@ class Archive:
     def _parameter_arrays(self) -> Iterator[StoredArray]:
         """The array of each parameter, in the order of the archive's directory."""
         for path in self.datasets():
-            group, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
-            if group == ANALYSIS or (group == SCAN and name not in _NO_PARAMETERS):
+            group, _, name = path.rpartition("/")
+            if f"{group}/" == ANALYSIS or (f"{group}/" == SCAN and name not in _NO_PARAMETERS):
                 yield StoredArray(self._container, path)
 
     def _scan_number(self, name: str) -> float:
         """A number of the scan group; 0 when it is not given, the last one when there are several."""
-        array = self.dataset(f"{SCAN}/{name}")
+        array = self.dataset(f"{SCAN}{name}")
         if array is None:
             if name == "step" and len(self.frames) > 1:
-                log.warning("%s: %s/step is missing: all frames have the same omega", self.path, SCAN)
+                log.warning("%s: %sstep is missing: all frames have the same omega", self.path, SCAN)
             return 0.0
         values = array.read().ravel()
         if len(values) > 1:

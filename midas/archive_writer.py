@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import zlib
-from collections import deque
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -25,21 +24,25 @@ from midas.errors import ArchiveError, OutputError
 from midas.files import atomic_output
 from midas.formats.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, StoredArray, encode
 from midas.formats.zip_container import Member, ZipReader, ZipWriter
-from midas.parallel import thread_count
-from midas.parameters import Parameters
+from midas.parallel import ordered_map, thread_count
+from midas.parameters import ANALYSIS, SCAN, Parameters
 
 log = logging.getLogger(__name__)
 
 DATA, DARK, BRIGHT, MASK, FLOOD = (f"exchange/{name}" for name in ("data", "dark", "bright", "mask", "flood"))
-SCAN = "measurement/process/scan_parameters"
-ANALYSIS = "analysis/process/analysis_parameters"
-DATATYPE = f"{SCAN}/datatype"
+DATATYPE = f"{SCAN}datatype"
 
-_GROUPS = ("", "exchange", "measurement", "measurement/process", SCAN, "analysis", "analysis/process", ANALYSIS)
+_GROUPS = (
+    *("", "exchange", "measurement", "measurement/process", SCAN.rstrip("/")),
+    *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
+)
 _STACKS = (DATA, DARK, BRIGHT)
+#: a frame, or a function that makes it, which one of the compressing threads then calls
+Frame = NDArray[Any] | Callable[[], NDArray[Any]]
+
 _GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
-_RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", f"{SCAN}/", f"{ANALYSIS}/")
+_RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
 
 
 class ArchiveWriter:
@@ -52,6 +55,8 @@ class ArchiveWriter:
     dtype : of the pixels; kept, little-endian
     threads : that compress (None: one per available core); the bytes written do not depend on it
     keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
+    bare : only the frames, without the groups of the parameters, as the legacy simulator writes it; whoever adds
+        parameters to such an archive expects that none are there
 
     Frames pass through: at most a few per thread are in memory.
     """
@@ -64,6 +69,7 @@ class ArchiveWriter:
         *,
         threads: int | None = None,
         keep_old: bool = False,
+        bare: bool = False,
     ):
         self.path = Path(path)
         self.shape = shape
@@ -74,6 +80,7 @@ class ArchiveWriter:
             raise OutputError("a frame has 2 GiB or more; archives cannot hold it", file=path)
         self._threads = thread_count(threads)
         self._keep_old = keep_old
+        self._bare = bare
         self._output = atomic_output(self.path)
         self._members: dict[str, Member] = {}
         self._empty_chunk: tuple[bytes, int] | None = None
@@ -82,9 +89,8 @@ class ArchiveWriter:
         self._stream: IO[bytes] = self._output.__enter__()
         try:
             self._zip = ZipWriter(self._stream)
-            for group in _GROUPS:
+            for group in _GROUPS[:2] if self._bare else _GROUPS:
                 self._add_group(group)
-            self._add_member(f"{DATA}/.zarray", self._stack_metadata(self.shape, self.dtype).document())
         except BaseException as error:
             self._output.__exit__(type(error), error, error.__traceback__)
             raise
@@ -108,21 +114,29 @@ class ArchiveWriter:
                 os.replace(old, self.path)
             raise
 
-    def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[NDArray[Any]]) -> None:
+    def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[Frame]) -> None:
         """Write a stack of frames (``exchange/data``, ``exchange/dark``).
 
         Parameters
         ----------
         path : name of the stack
         shape : frames, rows, columns; for ``exchange/data`` that of the writer
-        frames : 2-D arrays in ascending order; an array must not change after it was handed over
+        frames : 2-D arrays in ascending order (which must not change after they were handed over), or functions that
+            make them, which the compressing threads call
         """
+        self.add_compressed(path, shape, ordered_map(self.compress, frames, self._threads))
+
+    def add_compressed(self, path: str, shape: tuple[int, int, int], chunks: Iterable[tuple[bytes, int]]) -> None:
+        """Write a stack of frames that are compressed already; `chunks` are pairs as `compress` returns them."""
         if shape[1:] != self.shape[1:] or (path == DATA and shape != self.shape):
             raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
-        if path != DATA:
-            self._add_member(f"{path}/.zarray", self._stack_metadata(shape, self.dtype).document())
+        for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
+            if name not in self:
+                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
+                if self._bare:
+                    self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
         count = 0
-        for chunk, crc in self._compressed(frames):
+        for chunk, crc in chunks:
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
             count += 1
         if count != shape[0]:
@@ -164,24 +178,9 @@ class ArchiveWriter:
     def __contains__(self, path: str) -> bool:
         return f"{path}/.zarray" in self._members
 
-    def _compressed(self, frames: Iterable[NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
-        """Chunk and checksum of each frame, in order, compressed by the threads while the next ones are read."""
-        if self._threads == 1:
-            yield from map(self._compress, frames)
-            return
-        pending: deque[Future[tuple[bytes, int]]] = deque()
-        with ThreadPoolExecutor(self._threads) as pool:
-            try:
-                for frame in frames:
-                    pending.append(pool.submit(self._compress, frame))
-                    if len(pending) > self._threads:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _compress(self, frame: NDArray[Any]) -> tuple[bytes, int]:
+    def compress(self, item: Frame) -> tuple[bytes, int]:
+        """Chunk and checksum of a frame; any number of threads may call this at once."""
+        frame = item() if callable(item) else item
         if frame.shape != self.shape[1:]:
             raise ValueError(f"a frame has shape {frame.shape}, not {self.shape[1:]}")
         frame = np.ascontiguousarray(frame, self.dtype)
@@ -211,7 +210,8 @@ class ArchiveWriter:
     def _finish(self) -> None:
         if self.shape[0] and f"{DATA}/0.0.0" not in self._members:
             raise ValueError(f"{DATA} was not written")
-        self._datatype_if_missing()
+        if not self._bare:
+            self._datatype_if_missing()
         end = self._zip.write_directory(self._members.values())
         self._stream.write(end)
 

@@ -142,3 +142,16 @@ def euler_angles(matrices: ArrayLike) -> NDArray[np.float64]:
     upright = np.arctan2(np.where(m[..., 2, 2] > 0, m[..., 1, 0], -m[..., 1, 0]), m[..., 0, 0])
     phi2 = np.where(degenerate, upright, np.arctan2(m[..., 2, 0], m[..., 2, 1]))
     return np.stack([np.mod(phi1, 2 * np.pi), phi, np.mod(phi2, 2 * np.pi)], axis=-1)
+
+
+def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
+    """U = Rz(phi1) Rx(Phi) Rz(phi2) of (..., 3) Bunge angles in radians."""
+    (c1, c, c2), (s1, s, s2) = (np.moveaxis(f(np.asarray(angles, float)), -1, 0) for f in (np.cos, np.sin))
+    return np.stack(
+        [
+            np.stack([c1 * c2 - s1 * s2 * c, -c1 * s2 - s1 * c2 * c, s1 * s], axis=-1),
+            np.stack([s1 * c2 + c1 * s2 * c, -s1 * s2 + c1 * c2 * c, -c1 * s], axis=-1),
+            np.stack([s2 * s, c2 * s, c], axis=-1),
+        ],
+        axis=-2,
+    )

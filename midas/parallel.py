@@ -7,9 +7,15 @@ to wait and to agree. Legacy blocks (``blockNr nBlocks``) are members that canno
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from midas.errors import UsageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: Variables that a launcher (mpirun, srun, mpiexec) sets for each of its processes.
 _LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "PALS_NRANKS")
@@ -108,3 +114,24 @@ def thread_count(requested: int | None) -> int:
     if requested < 1:
         raise UsageError("must be at least 1", key="nCPUs", value=requested)
     return requested
+
+
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Results of `function` in the order of `items`, computed by threads a few items ahead of the consumer.
+
+    For functions that release the interpreter lock. At most ``threads + 1`` results wait at any time.
+    """
+    if threads == 1:
+        yield from map(function, items)
+        return
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -38,6 +38,22 @@ cdef inline bint omega_solutions(double x, double y, double v, OmegaSolution* fi
     return True
 
 
+cdef inline void omega_branch(double x, double y, double v, double sign, double* e, double* cos_omega,
+                              double* sin_omega) noexcept nogil:
+    """The solution whose laboratory y has the sign of `sign` (+1 or -1), for loops over spots: no branches.
+
+    A reflection that does not fire is kept at the nearest one that does (e stays away from 0), so that a fit in
+    progress sees a finite, continuous spot.
+    """
+    cdef double h = x * x + y * y
+    cdef double root = h - v * v
+    cdef double floor = 1e-8 * h
+    root = root if root > floor else floor
+    e[0] = sign * sqrt(root)
+    cos_omega[0] = (y * e[0] - x * v) / h
+    sin_omega[0] = (y * v + x * e[0]) / h
+
+
 cdef inline double omega_degrees(const OmegaSolution* s) noexcept nogil:
     """The angle of a solution in [-180, 180] degrees."""
     return RAD2DEG * atan2(s.sin_omega, s.cos_omega)
@@ -53,8 +69,8 @@ cdef inline double _omega_of_cosine(double x, double y, double v, double cosine)
 cdef inline int legacy_omegas(double x, double y, double v, double* omega) noexcept nogil:
     """Legacy arithmetic of the same condition: 0, 1 or 2 angles in degrees, larger cosine first (05 §4.4).
 
-    For |y| < 1e-4 Å⁻¹ it ignores y, which misplaces omega by up to 0.02 degrees. Only the indexer uses it, because its
-    records must equal the legacy ones.
+    For |y| < 1e-4 Å⁻¹ it ignores y, which misplaces omega by up to 0.02 degrees. For the indexer, whose records must
+    equal the legacy ones, and for the row-by-row comparison of the simulator.
     """
     cdef double a, b, c, discriminant, root, cosine
     cdef int n = 0
@@ -90,6 +106,23 @@ cdef inline void scattering_direction(double sin_theta, double cos_theta, double
     k[0] = -sin_theta
     k[1] = -cos_theta * sin_eta
     k[2] = cos_theta * cos_eta
+
+
+cdef inline bint wedge_rotation(const double* k, double cos_wedge, double sin_wedge, double* cos_shift,
+                                double* sin_shift) noexcept nogil:
+    """`wedge_omega_shift` as a cosine and a sine, without trigonometry; the identity where it has no solution."""
+    cdef double a = k[0] * cos_wedge + k[2] * sin_wedge
+    cdef double h = a * a + k[1] * k[1]
+    cdef double root = h - k[0] * k[0]
+    cdef double k2n
+    cos_shift[0] = 1.0
+    sin_shift[0] = 0.0
+    if root < 0.0 or h == 0.0:
+        return False
+    k2n = sqrt(root) if k[1] >= 0.0 else -sqrt(root)
+    cos_shift[0] = (k[0] * a + k2n * k[1]) / h
+    sin_shift[0] = (k2n * a - k[0] * k[1]) / h
+    return True
 
 
 cdef inline bint wedge_omega_shift(const double* k, double cos_wedge, double sin_wedge, double* shift) noexcept nogil:

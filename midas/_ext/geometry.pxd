@@ -113,6 +113,38 @@ cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double 
     return p
 
 
+cdef inline void ideal_to_detector(const Detector* d, double y, double z, double* y_px, double* z_px) noexcept nogil:
+    """Inverse of `detector_to_ideal`: a point of the ideal plane (µm) to the pixel that sees it.
+
+    The distortion leaves the azimuth alone, so undoing it is Newton's method for the radius; undoing the projection on
+    the tilted plane is a linear system.
+    """
+    cdef double corrected = sqrt(y * y + z * z)
+    cdef double radius = corrected
+    cdef double eta_t, rho2, two_fold, four_fold, step, scale, a, b, c, e, determinant
+    if corrected > 0.0:
+        eta_t = 90.0 - eta_of(y, z)
+        two_fold = d.p0 * cos(DEG2RAD * (2.0 * eta_t)) + d.p2
+        four_fold = d.p1 * cos(DEG2RAD * (4.0 * eta_t + d.p3))
+        for _ in range(50):
+            rho2 = (radius / d.rho_d) * (radius / d.rho_d)
+            step = radius * (1.0 + rho2 * (two_fold + rho2 * four_fold)) - corrected
+            step /= 1.0 + rho2 * (3.0 * two_fold + 5.0 * rho2 * four_fold)
+            radius -= step
+            if fabs(step) <= 1e-15 * corrected:
+                break
+        scale = radius / corrected
+        y *= scale
+        z *= scale
+    a = d.tilt[4] * d.lsd - d.tilt[1] * y
+    b = d.tilt[5] * d.lsd - d.tilt[2] * y
+    c = d.tilt[7] * d.lsd - d.tilt[1] * z
+    e = d.tilt[8] * d.lsd - d.tilt[2] * z
+    determinant = a * e - b * c
+    y_px[0] = d.y_bc - d.lsd * (y * e - z * b) / determinant / d.px
+    z_px[0] = d.z_bc + d.lsd * (z * a - y * c) / determinant / d.px
+
+
 cdef inline double two_theta_of(double radius, double lsd) noexcept nogil:
     """2θ in degrees of a radius on the ideal plane."""
     return RAD2DEG * atan(radius / lsd)

@@ -1,57 +1,39 @@
 """Number tables as text, exactly as C's printf and strtod write and read them (spec chapter 03 §10, 04 §10)."""
 import numpy as np
 
-from libc.math cimport fabs, floor
+from libc.math cimport copysign
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc, realloc, strtod
 from libc.string cimport memcpy
 
-cdef enum:
-    LONGEST = 400          # "%.12f" of the largest double has 309 digits before the point
-
-cdef double[13] SCALES
-SCALES[:] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12]
-
-
-cdef int _write_fixed(char* out, double x, int decimals) noexcept nogil:
+cdef int write_fixed(char* out, double x, int decimals) noexcept nogil:
     """``%.<decimals>f`` of x; the number of characters."""
-    cdef double scaled = fabs(x) * SCALES[decimals]
-    cdef double whole, fraction
     cdef long long n
-    cdef char[32] digits
-    cdef int count = 0, length = 0
-    # The product is off by at most half a unit in its last place (< 1e-4 below 1e12), so away from a tie the rounding
-    # is already decided; at a tie, for huge and for non-finite numbers the C library decides.
-    if not scaled < 1e12:
+    cdef char[DIGITS] digits
+    cdef char* at
+    cdef int length
+    if not scaled_decimal(x, decimals, &n):
         return snprintf(out, LONGEST, b"%.*f", decimals, x)
-    whole = floor(scaled)
-    fraction = scaled - whole
-    if fabs(fraction - 0.5) < 1e-3:
-        return snprintf(out, LONGEST, b"%.*f", decimals, x)
-    n = <long long>whole + (1 if fraction > 0.5 else 0)
-    while n > 0 or count <= decimals:
-        digits[count] = <char>(48 + n % 10)
-        n //= 10
-        count += 1
-        if count == decimals:
-            digits[count] = 46
-            count += 1
-            if n == 0:
-                digits[count] = 48
-                count += 1
-    # The sign bit, so that small negative numbers print as "-0.000000" like printf's.
-    if x < 0 or (x == 0 and 1.0 / x < 0):
-        out[0] = 45
-        length = 1
-    while count > 0:
-        count -= 1
-        out[length] = digits[count]
-        length += 1
+    at = prepend_fixed(digits + DIGITS, n, decimals, x)
+    length = <int>(digits + DIGITS - at)
+    memcpy(out, at, length)
     return length
 
 
 cdef int _write_integer(char* out, long long n) noexcept nogil:
-    return snprintf(out, LONGEST, b"%lld", n)
+    """``%d`` of n; the number of characters."""
+    cdef char[DIGITS] digits
+    cdef char* at
+    cdef int length
+    if n < 0 and -n < 0:
+        return snprintf(out, LONGEST, b"%lld", n)
+    at = prepend_digits(digits + DIGITS, n if n >= 0 else -n, 1)
+    if n < 0:
+        at -= 1
+        at[0] = 45
+    length = <int>(digits + DIGITS - at)
+    memcpy(out, at, length)
+    return length
 
 
 def format_table(const double[:, :] values, const int[::1] decimals, const int[::1] widths, bytes separator,
@@ -87,7 +69,7 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
                 if decimals[j] < 0:
                     length = _write_integer(cell, <long long>values[i, j])
                 else:
-                    length = _write_fixed(cell, values[i, j], decimals[j])
+                    length = write_fixed(cell, values[i, j], decimals[j])
                 pad = widths[j] - length if widths[j] > length else 0
                 if used + length + pad + 2 > capacity:
                     capacity = 2 * capacity + length + pad + 2
@@ -115,23 +97,61 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
         free(buffer)
 
 
-def rounded(const double[:] values, int decimals):
-    """The numbers that reading ``%.<decimals>f`` of `values` back gives; (n,) float64."""
-    cdef Py_ssize_t i, n = values.shape[0]
-    out = np.empty(n, dtype=np.float64)
-    cdef double[::1] view = out
+cdef inline double _rounded(double x, int decimals) noexcept nogil:
+    """The number that reading ``%.<decimals>f`` of x back gives."""
+    cdef long long n
     cdef char[LONGEST + 1] cell
-    cdef int length
+    # A whole number below 2^53 divided by an exact power of ten is what strtod gives.
+    if scaled_decimal(x, decimals, &n):
+        return copysign(n / SCALES[decimals], x)
+    cell[write_fixed(cell, x, decimals)] = 0
+    return strtod(cell, NULL)
+
+
+def rounded(const double[:] values, int decimals, double[::1] out=None):
+    """The numbers that reading ``%.<decimals>f`` of `values` back gives; (n,) float64, in `out` when it is given."""
+    cdef Py_ssize_t i, n = values.shape[0]
+    if out is None:
+        out = np.empty(n, dtype=np.float64)
+    if out.shape[0] != n:
+        raise ValueError("one place per value")
     with nogil:
         for i in range(n):
-            length = _write_fixed(cell, values[i], decimals)
-            cell[length] = 0
-            view[i] = strtod(cell, NULL)
-    return out
+            out[i] = _rounded(values[i], decimals)
+    return np.asarray(out)
 
 
 cdef inline bint _is_blank(char c) noexcept nogil:
     return c == 32 or c == 9 or c == 13
+
+
+cdef inline const char* _read_number(const char* at, const char* end, double* x) noexcept nogil:
+    """strtod for the word at `at`; the character behind it, or NULL when the word is not a number."""
+    cdef const char* start = at
+    cdef char* after
+    cdef long long digits = 0
+    cdef int decimals = -1, count = 0
+    if at[0] == 45 or at[0] == 43:
+        at += 1
+    # Plain decimals of at most 15 digits: the digits as one whole number, divided by an exact power of ten, round
+    # like strtod does. Everything else (exponents, more digits, nan, rubbish) is the C library's.
+    while at < end and count <= 15:
+        if 48 <= at[0] <= 57:
+            digits = 10 * digits + (at[0] - 48)
+            count += 1
+            decimals += decimals >= 0
+        elif at[0] == 46 and decimals < 0:
+            decimals = 0
+        else:
+            break
+        at += 1
+    if 0 < count <= 15 and decimals <= 12 and (at == end or _is_blank(at[0])):
+        x[0] = copysign(digits / SCALES[decimals if decimals > 0 else 0], -1.0 if start[0] == 45 else 1.0)
+        return at
+    x[0] = strtod(start, &after)
+    if after == start or after > end or not (after == end or _is_blank(after[0])):
+        return NULL
+    return after
 
 
 def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
@@ -152,7 +172,6 @@ def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
     cdef const char* at = text
     cdef const char* end = at + len(text)
     cdef const char* line
-    cdef char* after
     cdef Py_ssize_t capacity = text.count(b"\n") + 1, rows = 0, number = 0
     cdef int j, need = columns if required < 0 else required
     cdef double x
@@ -180,12 +199,11 @@ def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
                     if j < need:
                         bad = number
                     break
-                x = strtod(line, &after)
-                if after == line or after > at or not (after == at or _is_blank(after[0])):
+                line = _read_number(line, at, &x)
+                if line == NULL:
                     bad = number
                     break
                 out[rows, j] = x
-                line = after
             if bad:
                 break
             rows += 1

@@ -6,13 +6,18 @@ Row r (0-based) of every one of them belongs to spot id r + 1; a rejected spot k
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.spot_text import format_spots
 from midas.errors import FormatError
-from midas.files import read_bytes
-from midas.formats.table import Layout, fixed, integer
+from midas.files import atomic_output, read_bytes
+from midas.formats.table import Layout, Table, fixed, integer
+from midas.layer import Layer
+from midas.parameters import Parameters
 
 _INPUT = "y z omega grain_radius spot_id ring eta two_theta"
 _EXTRA = "omega_raw y_no_wedge z_no_wedge y_px z_px omega_detector intensity raw_sum"
@@ -53,6 +58,86 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
+
+
+#: rows formatted at a time
+_PART = 1 << 14
+
+
+@dataclass(frozen=True)
+class SpotTables:
+    """What the setup stage hands on, with the numbers of its files.
+
+    Parameters
+    ----------
+    input_all, extra_info, id_rings, ids_hash : the tables of the files of the same names
+    spots_to_index : (n,) int64 spot ids
+    parameters : of paramstest.txt
+    """
+
+    input_all: Table
+    extra_info: Table
+    id_rings: Table
+    ids_hash: Table
+    spots_to_index: NDArray[np.int64]
+    parameters: Parameters
+
+
+def read_spots(path: str | os.PathLike[str], layout: Layout) -> Table:
+    """InputAll.csv (`INPUT_ALL`) or the ExtraInfo file (`EXTRA_INFO`), checked: spot r + 1 is in row r.
+
+    Surplus columns are ignored; a line that is blank or not numbers is a `FormatError`.
+    """
+    content = read_bytes(path, advice=f"run {layout.written_by} first")
+    if blank := re.search(rb"\n[ \t\r]*\n[ \t\r\n]*[^ \t\r\n]", content):
+        raise FormatError("is blank", file=path, line=content.count(b"\n", 0, blank.start()) + 2)
+    table = layout.parse(content, path)
+    check_spots(table, path)
+    return table
+
+
+def check_spots(table: Table, source: str | os.PathLike[str]) -> None:
+    """A `FormatError` that names `source` unless there are spots, all numbers are finite and row r has id r + 1."""
+    first_line = 2
+    if not len(table):
+        raise FormatError("holds no spots", file=source)
+    bad = np.flatnonzero(~np.isfinite(table.columns).all(axis=0))
+    if len(bad):
+        raise FormatError("must hold finite numbers", file=source, line=int(bad[0]) + first_line)
+    bad = np.flatnonzero(table["spot_id"] != np.arange(1, len(table) + 1))
+    if len(bad):
+        row = int(bad[0])
+        raise FormatError(
+            "spot ids must be 1, 2, 3 ... in the order of the rows",
+            file=source,
+            line=row + first_line,
+            key="SpotID",
+            value=f"{table['spot_id'][row]:g}",
+        )
+
+
+def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool_], threads: int) -> None:
+    """Write InputAll.csv, InputAllNoHeader.csv and the ExtraInfo file, whose rows share their text.
+
+    Parameters
+    ----------
+    extra_info : all 16 columns
+    rejected : rows that keep only their spot id
+    """
+    marks = np.ascontiguousarray(rejected, dtype=np.uint8)
+    with (
+        atomic_output(layer.extra_info) as extra_file,
+        atomic_output(layer.input_all) as input_file,
+        atomic_output(layer.input_all_no_header) as headless_file,
+    ):
+        extra_file.write(EXTRA_INFO.header.encode() + b"\n")
+        input_file.write(INPUT_ALL.header.encode() + b"\n")
+        for begin in range(0, len(extra_info), _PART):
+            end = min(begin + _PART, len(extra_info))
+            full, leading = format_spots(extra_info.columns, marks, begin, end, threads)
+            extra_file.write(full)
+            input_file.write(leading)
+            headless_file.write(leading)
 
 
 def read_seed_ids(path: str | os.PathLike[str]) -> NDArray[np.int32]:

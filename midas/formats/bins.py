@@ -1,0 +1,68 @@
+"""``Data.bin`` and ``nData.bin``: spots by (ring, eta, omega) for the legacy indexer (spec chapter 04 §5.6)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import FormatError
+from midas.files import atomic_output
+from midas.formats.binary import read_records
+from midas.layer import Layer
+
+#: of both files: spot rows, and pairs (entries of the bin, entries of all bins before it)
+DTYPE = np.dtype("<i4")
+
+
+class BinWriter:
+    """Writes both files part by part, in the order of the bins."""
+
+    def __init__(self, counts: IO[bytes], rows: IO[bytes]):
+        self._counts = counts
+        self._rows = rows
+        #: entries so far: the offset of the next bin
+        self.entries = 0
+
+    def add(self, records: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
+        """Append bins: `records` (..., 2) of (count, offset), `rows` of their entries."""
+        self.entries += len(rows)
+        if self.entries:
+            self._counts.write(np.ascontiguousarray(records, DTYPE).data)
+            self._rows.write(np.ascontiguousarray(rows, DTYPE).data)
+        else:
+            # Zeros up to the first entry: a hole in the file reads the same.
+            self._counts.seek(records.size * DTYPE.itemsize, os.SEEK_CUR)
+
+
+@contextmanager
+def bin_writer(layer: Layer) -> Iterator[BinWriter]:
+    """A writer whose files appear when the block ends without an error, nData.bin last."""
+    with atomic_output(layer.bin_counts) as counts, atomic_output(layer.bins) as rows:
+        yield BinWriter(counts, rows)
+        counts.truncate()
+
+
+def read_bins(layer: Layer, eta_bins: int, omega_bins: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Both files.
+
+    Returns
+    -------
+    records : (rings, eta_bins, omega_bins, 2) int32, a map of the file: (count, offset); ring r is records[r - 1]
+    rows : (entries,) int32 spot rows
+    """
+    records = read_records(layer.bin_counts, DTYPE, (eta_bins, omega_bins, 2), written_by="ff-bin", mapped=True)
+    rows = read_records(layer.bins, DTYPE, (), written_by="ff-bin")
+    _check_total(records, rows, layer.bins)
+    return records, rows
+
+
+def _check_total(records: NDArray[np.int32], rows: NDArray[np.int32], path: Path) -> None:
+    total = int(records[-1, -1, -1].sum()) if len(records) else 0
+    if total != len(rows):
+        raise FormatError(f"has {len(rows)} entries where nData.bin counts {total}", file=path)

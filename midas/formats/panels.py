@@ -1,0 +1,23 @@
+"""The panel-shift file of a segmented detector: ``id dY dZ [dTheta [dLsd [dP2]]]`` (spec chapter 02 §4.4)."""
+
+from __future__ import annotations
+
+import os
+
+from midas.errors import FormatError
+from midas.files import read_bytes
+
+
+def read_shifts(path: str | os.PathLike[str]) -> dict[int, tuple[float, float, float]]:
+    """Shift in y and z (px) and rotation (degrees) of each panel that the file names; the last line of a panel wins."""
+    shifts = {}
+    for number, line in enumerate(read_bytes(path).decode("latin-1").splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            panel, (y, z, *rest) = int(words[0]), map(float, words[1:4])
+        except ValueError:
+            raise FormatError("must hold the panel's number, dY and dZ", file=path, line=number) from None
+        shifts[panel] = (y, z, rest[0] if rest else 0.0)
+    return shifts

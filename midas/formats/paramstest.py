@@ -1,0 +1,101 @@
+"""``paramstest.txt``: the parameters of binning, indexing and refinement (spec chapter 04 §5.5).
+
+Reading it is ``Parameters.read(path, "paramstest")``; this module knows the order and the print formats of its lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from midas.layer import Layer
+from midas.parameters import Parameters
+
+
+class _Line(NamedTuple):
+    """Spelling in the file, the parameter it shows, and whether each of its items has a line."""
+
+    name: str
+    parameter: str
+    repeated: bool = False
+
+
+#: lines that end in a semicolon
+_LINES = (
+    _Line("LatticeParameter", "LatticeParameter"),
+    _Line("MaxRingRad", "RhoD"),
+    _Line("SpaceGroup", "SpaceGroup"),
+    _Line("Wavelength", "Wavelength"),
+    _Line("Distance", "Lsd"),
+    _Line("Rsample", "Rsample"),
+    _Line("Hbeam", "Hbeam"),
+    _Line("px", "px"),
+    _Line("BeamSize", "BeamThickness"),
+    _Line("StepsizePos", "StepSizePos"),
+    _Line("StepsizeOrient", "StepSizeOrient"),
+    _Line("MarginRadius", "MarginRadius"),
+    _Line("OmeBinSize", "OmeBinSize"),
+    _Line("EtaBinSize", "EtaBinSize"),
+    _Line("ExcludePoleAngle", "MinEta"),
+    _Line("RingNumbers", "RingNumbers", True),
+    _Line("RingRadii", "RingRadii", True),
+    _Line("UseFriedelPairs", "UseFriedelPairs"),
+    _Line("Wedge", "Wedge"),
+    _Line("OmegaRange", "OmegaRange", True),
+    _Line("BoxSize", "BoxSize", True),
+    _Line("MarginEta", "MarginEta"),
+    _Line("MarginOme", "MarginOme"),
+    _Line("MargABC", "MargABC"),
+    _Line("MargABG", "MargABG"),
+    _Line("MarginRadial", "MarginRadial"),
+    _Line("MinMatchesToAcceptFrac", "Completeness"),
+)
+
+#: parameters of the new suite, written only when they are not the default
+_NEW = (_Line("RingsToReject", "RingsToReject", True), _Line("RefineMethod", "RefineMethod"),
+        _Line("WriteLegacyBins", "WriteLegacyBins"))  # fmt: skip
+
+
+def _number(value: float | int | str) -> str:
+    """``%d`` or ``%f``; where ``%f`` loses digits, the shortest text that does not."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.6f}"
+    return text if float(text) == value else repr(value)
+
+
+def _values(value: Any) -> str:
+    return " ".join(map(_number, value if isinstance(value, tuple) else (value,)))
+
+
+def _lines(line: _Line, value: Any) -> Iterator[str]:
+    for item in value if line.repeated else (value,):
+        yield f"{line.name} {_values(item)}"
+
+
+def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
+    """The file's content.
+
+    Parameters
+    ----------
+    parameters : with the fitted geometry as Lsd, BC, ty and tz, and with the rings in use
+    """
+    folder = layer.folder_text
+    y_bc, z_bc = parameters["BC"]
+    lines = [f"{text};" for line in _LINES for text in _lines(line, parameters[line.parameter])]
+    lines += [
+        f"SpotsFileName {layer.input_all.name}",
+        f"RefinementFileName {layer.extra_info.name}",
+        f"OutputFolder {folder}//{layer.output.name}",
+        f"ResultFolder {folder}//{layer.results.name}",
+        f"IDsFileName {layer.spots_to_index.name}",
+    ]
+    tail = {"LsdFit": parameters["Lsd"], "YBCFit": y_bc, "ZBCFit": z_bc}
+    tail |= {"tyFit": parameters["ty"], "tzFit": parameters["tz"]}
+    tail |= {name: parameters[name] for name in ("p0", "p1", "p2", "p3")}
+    lines += [f"{name} {_number(value)}" for name, value in tail.items()]
+    defaults = Parameters({})
+    for line in _NEW:
+        if parameters[line.parameter] != defaults[line.parameter]:
+            lines += _lines(line, parameters[line.parameter])
+    return "".join(f"{line}\n" for line in lines).encode()

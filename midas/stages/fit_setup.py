@@ -1,0 +1,336 @@
+"""Setup: merged peaks to spots in the laboratory, and the parameters of the later stages (spec chapter 04 §4.1)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midas._ext.fit_setup import (
+    ACCEPTED,
+    NO_WEDGE_SOLUTION,
+    OUTSIDE_BOX,
+    OUTSIDE_ETA,
+    OUTSIDE_OMEGA,
+    accept_spots,
+    laboratory_spots,
+    read_out_correction,
+)
+from midas._ext.ordering import argsort_tolerant
+from midas.archive import Archive
+from midas.detector import DetectorGeometry
+from midas.errors import StageError
+from midas.files import make_folder, remove, write_atomic
+from midas.formats import hkls as hkls_format
+from midas.formats import radius as radius_format
+from midas.formats.paramstest import format_paramstest
+from midas.formats.spots import (
+    EXTRA_INFO,
+    ID_RINGS,
+    IDS_HASH,
+    INPUT_ALL,
+    SPOTS_TO_INDEX,
+    SpotTables,
+    write_spot_tables,
+)
+from midas.formats.table import Table
+from midas.geometry_fit import fit_geometry
+from midas.layer import Layer, StageResult
+from midas.parallel import SERIAL, Communicator
+from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+#: accepted region where the user gives none
+_ANY_OMEGA = (-180.0, 180.0)
+_ANY_BOX = (-1e9, 1e9, -1e9, 1e9)
+
+#: of the Radius file that follow a spot
+_COLUMNS = ("spot_id", "intensity", "omega", "y", "z", "ring", "grain_radius", "raw_sum")
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    hkls: Table | None = None,
+    radius: Table | None = None,
+) -> StageResult:
+    """Write the spot tables, the seeds and paramstest.txt of a layer.
+
+    Parameters
+    ----------
+    parameters : of the archive
+    hkls, radius : the tables of hkls.csv and of the Radius file; read from them when None
+
+    Returns
+    -------
+    StageResult
+        data: `SpotTables`
+    """
+    if comm.connected and comm.size > 1:
+        return comm.broadcast(_run(layer, parameters, threads, hkls, radius) if comm.rank == 0 else None)
+    return _run(layer, parameters, threads, hkls, radius)
+
+
+def _run(layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None) -> StageResult:
+    parameters = _with_limits(parameters.for_stage("setup"))
+    remove(layer.paramstest)
+    frames, rows, columns = _frames(layer)
+    last_frame = frames - parameters["SkipFrame"]
+    radius = radius_format.LAYOUT.read(layer.radius(last_frame)) if radius is None else radius
+    rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
+    usable = _usable_peaks(radius, rings, parameters)
+    peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, max(rows, columns), threads)
+    detector = _detector(parameters)
+    if parameters["DoFit"]:
+        detector = _fitted(detector, peaks, rings, parameters, threads)
+    spots = laboratory_spots(
+        peaks["y"],
+        peaks["z"],
+        peaks["omega"],
+        detector.packed(),
+        parameters["Wavelength"],
+        parameters["Wedge"],
+        threads,
+    )
+    ranges, boxes = (np.array(parameters[name]) for name in ("OmegaRange", "BoxSize"))
+    reasons = accept_spots(spots, parameters["MinEta"], ranges, boxes, threads)
+    seeds = _seeds(peaks, spots[2], reasons, parameters)
+    in_use = [ring for ring in rings if (reasons[peaks["ring"] == ring.number] == ACCEPTED).any()]
+    handed_on = parameters.changed(
+        Lsd=detector.lsd,
+        BC=(detector.y_bc, detector.z_bc),
+        ty=detector.ty,
+        tz=detector.tz,
+        RingNumbers=tuple(ring.number for ring in in_use),
+        # A fitted distance moves the ideal rings with it.
+        RingRadii=tuple(ring.radius * (detector.lsd / parameters["Lsd"]) for ring in in_use),
+    )
+    tables = _write(layer, handed_on, peaks, spots, reasons, seeds, rings, threads)
+    accepted = int((reasons == ACCEPTED).sum())
+    summary = {"spots": len(peaks), "accepted": accepted, "rings": len(in_use), "seeds": len(seeds)}
+    log.info("Number of spots: %d, accepted: %d, spots to index: %d", len(peaks), accepted, len(seeds))
+    return StageResult("fit_setup", summary, tables)
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """A ring in use: d spacing in Å, two_theta in degrees, radius in µm."""
+
+    number: int
+    d_spacing: float
+    two_theta: float
+    radius: float
+
+
+def _with_limits(parameters: Parameters) -> Parameters:
+    """The parameters with the accepted region spelled out: as many boxes as omega ranges."""
+    ranges, boxes = parameters["OmegaRange"], parameters["BoxSize"]
+    if not ranges:
+        log.warning("No OmegaRange is given: all omegas are accepted")
+    if not boxes:
+        log.warning("No BoxSize is given: the whole detector is accepted")
+    rows = max(len(ranges), len(boxes), 1)
+    ranges = ranges or (_ANY_OMEGA,) * rows
+    boxes = boxes or (_ANY_BOX,) * rows
+    if len(ranges) != len(boxes):
+        raise parameters.error("BoxSize", f"must be one per OmegaRange: {len(ranges)}, not {len(boxes)}")
+    return parameters.changed(OmegaRange=ranges, BoxSize=boxes)
+
+
+def _frames(layer: Layer) -> tuple[int, int, int]:
+    if layer.archive is None:
+        raise StageError("the setup needs the archive of the scan", file=layer.folder)
+    with Archive(layer.archive) as archive:
+        return archive.frames.shape
+
+
+def _detector(parameters: Parameters) -> DetectorGeometry:
+    y_bc, z_bc = parameters["BC"]
+    return DetectorGeometry(
+        lsd=parameters.positive("Lsd"),
+        y_bc=y_bc,
+        z_bc=z_bc,
+        px=parameters.positive("px"),
+        rho_d=parameters.positive("RhoD"),
+        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
+    )
+
+
+def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
+    """The rings of RingThresh up to MaxRingRad, in the order of hkls.csv."""
+    wanted = [number for number, _ in parameters.rings()]
+    beyond = np.flatnonzero(
+        hkls["theta"] > math.degrees(math.atan(parameters["RhoD"] / parameters.positive("Lsd"))) / 2
+    )
+    rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
+    numbers, first = np.unique(rows, return_index=True)
+    rings = [
+        _Ring(int(rows[row]), float(hkls["d_spacing"][row]), 2 * float(hkls["theta"][row]), float(hkls["radius"][row]))
+        for row in np.sort(first[np.isin(numbers, wanted)])
+    ]
+    if missing := sorted(set(wanted) - {ring.number for ring in rings}):
+        numbers_text = " ".join(map(str, missing))
+        log.warning("RingThresh: ring %s is not in hkls.csv or lies beyond MaxRingRad; ignored", numbers_text)
+    if not rings:
+        raise parameters.error("RingThresh", "names no ring of hkls.csv within MaxRingRad")
+    if parameters["OverAllRingToIndex"] not in [ring.number for ring in rings]:
+        raise parameters.error("OverAllRingToIndex", "must be one of the rings of RingThresh")
+    return rings
+
+
+def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters) -> NDArray[np.bool_]:
+    """Which peaks are on the rings in use and do not spread over more than MaxNFrames frames."""
+    if not len(radius):
+        raise StageError("no spots in the Radius file; nothing can follow", file=parameters.source or None)
+    listed = np.isin(radius.integers("ring"), [ring.number for ring in rings])
+    short = radius.integers("frames") <= parameters["MaxNFrames"]
+    if not listed.all():
+        log.warning("%d spots on rings that are not in use are dropped", (~listed).sum())
+    if not short.all():
+        log.warning(
+            "%d spots on more than %d frames (MaxNFrames) are dropped", (~short).sum(), parameters["MaxNFrames"]
+        )
+    if not (listed & short).any():
+        raise StageError("no spots on the rings in use; nothing can follow", file=parameters.source or None)
+    return listed & short
+
+
+def _gap_step(parameters: Parameters) -> float:
+    """Rotation during the read-out gap, degrees."""
+    if parameters["tGap"] == 0:
+        return 0.0
+    if parameters["tGap"] + parameters["tInt"] == 0:
+        raise parameters.error("tGap", "must not be the negative of tInt")
+    return (parameters["tGap"] / (parameters["tGap"] + parameters["tInt"])) * parameters["OmegaStep"]
+
+
+def _sorted_peaks(
+    peaks: Table,
+    usable: NDArray[np.bool_],
+    rings: list[_Ring],
+    parameters: Parameters,
+    size: int,
+    threads: int,
+) -> Table:
+    """The usable peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
+    omega = read_out_correction(peaks["omega"], peaks["z"], _gap_step(parameters), size, threads)
+    numbers = np.where(usable, peaks["ring"], 0)
+    order = []
+    for ring in rings:
+        rows = np.flatnonzero(numbers == ring.number)
+        order.append(rows[argsort_tolerant(omega[rows])])
+        log.info("Number of spots on ring %d: %d", ring.number, len(rows))
+    by_ring = np.concatenate(order)
+    peaks = peaks.take(by_ring)
+    peaks["omega"][:] = omega[by_ring]
+    return peaks
+
+
+def _fitted(
+    detector: DetectorGeometry, peaks: Table, rings: list[_Ring], parameters: Parameters, threads: int
+) -> DetectorGeometry:
+    two_theta = {ring.number: ring.two_theta for ring in rings}
+    for name in ("tolLsd", "tolBC", "tolTilts"):
+        if parameters[name] < 0:
+            raise parameters.error(name, "must not be negative")
+    fit = fit_geometry(
+        detector,
+        peaks["y"],
+        peaks["z"],
+        np.array([two_theta[int(number)] for number in peaks["ring"]]),
+        tol_lsd=parameters["tolLsd"],
+        tol_bc=parameters["tolBC"],
+        tol_tilts=parameters["tolTilts"],
+        threads=threads,
+    )
+    found = fit.detector
+    log.info("Fitted: Lsd %.4f, BC %.5f %.5f, ty %.6f, tz %.6f", found.lsd, found.y_bc, found.z_bc, found.ty, found.tz)
+    log.info("Mean deviation from the rings: %.3g, before %.3g", fit.misfit / fit.bins, fit.initial_misfit / fit.bins)
+    log.info("RingRadii are multiplied by LsdFit/Lsd = %.9f", found.lsd / detector.lsd)
+    return found
+
+
+def _seeds(
+    peaks: Table, omega: NDArray[np.float64], reasons: NDArray[np.uint8], parameters: Parameters
+) -> NDArray[np.int64]:
+    """Ids of the spots to index."""
+    ring, low, high = (
+        parameters[name] for name in ("OverAllRingToIndex", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex")
+    )
+    seeds = np.flatnonzero((reasons == ACCEPTED) & (peaks["ring"] == ring) & (omega >= low) & (omega <= high)) + 1
+    without = int((reasons == NO_WEDGE_SOLUTION).sum())
+    outside = [int((reasons == reason).sum()) for reason in (OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX)]
+    log.info("Rejected by eta: %d, by omega: %d, by the box: %d, beside the wedge: %d", *outside, without)
+    if not len(seeds):
+        log.warning(
+            "No spots to index: none of ring %d with omega %g ... %g is accepted; rejected by eta: %d, by omega: %d, "
+            "by the box: %d",
+            ring, low, high, *outside,
+        )  # fmt: skip
+    return seeds.astype(np.int64)
+
+
+def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
+    """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
+    names = ("y", "z", "omega", "eta", "two_theta", "y_no_wedge", "z_no_wedge")
+    columns = dict(zip(names, spots, strict=True))
+    columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
+    columns |= {"y_px": peaks["y"], "z_px": peaks["z"], "omega_raw": peaks["omega"], "omega_detector": peaks["omega"]}
+    columns["spot_id"] = ids = np.arange(1.0, len(peaks) + 1)
+    table = Table.from_columns(EXTRA_INFO.names, columns)
+    table.columns[:, rejected] = 0.0
+    table["spot_id"][:] = ids
+    return EXTRA_INFO.rounded(table)
+
+
+def _ids_hash(peaks: Table, rings: list[_Ring]) -> Table:
+    counts = [int((peaks["ring"] == ring.number).sum()) for ring in rings]
+    ends = np.cumsum(counts) + 1
+    columns: dict[str, ArrayLike] = {
+        "ring": [ring.number for ring in rings],
+        "first_id": ends - counts,
+        "end_id": ends,
+        "d_spacing": [ring.d_spacing for ring in rings],
+    }
+    return Table.from_columns(IDS_HASH.names, columns)
+
+
+def _write(
+    layer: Layer,
+    parameters: Parameters,
+    peaks: Table,
+    spots: NDArray[np.float64],
+    reasons: NDArray[np.uint8],
+    seeds: NDArray[np.int64],
+    rings: list[_Ring],
+    threads: int,
+) -> SpotTables:
+    """All files of the stage, paramstest.txt last."""
+    paramstest = format_paramstest(parameters, layer)  # first: it finds the keys that are missing
+    rejected = reasons != ACCEPTED
+    extra_info = _extra_info(peaks, spots, rejected)
+    ids = {"ring": peaks["ring"], "radius_id": peaks["spot_id"], "spot_id": extra_info["spot_id"]}
+    id_rings = ID_RINGS.rounded(Table.from_columns(ID_RINGS.names, ids))
+    ids_hash = _ids_hash(peaks, rings)
+    make_folder(layer.output)
+    make_folder(layer.results)
+    ID_RINGS.write(layer.id_rings, id_rings)
+    IDS_HASH.write(layer.ids_hash, ids_hash)
+    SPOTS_TO_INDEX.write(layer.spots_to_index, Table(SPOTS_TO_INDEX.names, seeds[None].astype(np.float64)))
+    write_spot_tables(layer, extra_info, rejected, threads)
+    write_atomic(layer.paramstest, paramstest)
+    return SpotTables(
+        input_all=Table(INPUT_ALL.names, extra_info.columns[: len(INPUT_ALL.names)]),
+        extra_info=extra_info,
+        id_rings=id_rings,
+        ids_hash=IDS_HASH.rounded(ids_hash),
+        spots_to_index=seeds,
+        parameters=Parameters.read(layer.paramstest, "paramstest"),
+    )
