@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from midas.archive import Archive
-from midas.errors import ParameterError, UsageError
+from midas.errors import ArchiveError, ParameterError, UsageError, exiting_with
 from midas.layer import Layer, StageResult
 from midas.parallel import SERIAL, Communicator, communicator, thread_count
 from midas.parameters import Parameters
@@ -69,7 +69,8 @@ def peaks(values: argparse.Namespace) -> StageResult:
     from midas.stages import peaks as stage
 
     comm, threads = _members(values), _threads(values)
-    layer, parameters = _of_archive(values)
+    with exiting_with(stage.EXIT_NO_ARCHIVE, ArchiveError):
+        layer, parameters = _of_archive(values)
     return stage.run(layer, parameters, threads=threads, comm=comm, fit=values.fitPeaks)
 
 

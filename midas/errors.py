@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class MidasError(Exception):
@@ -62,3 +64,13 @@ class OutputError(MidasError):
 
 class StageError(MidasError):
     """Readable input on which a stage cannot produce a result."""
+
+
+@contextmanager
+def exiting_with(code: int, kind: type[MidasError] = MidasError) -> Iterator[None]:
+    """Errors of that kind in the block end the command with this exit code; for commands whose codes scripts know."""
+    try:
+        yield
+    except kind as error:
+        error.exit_code = code
+        raise

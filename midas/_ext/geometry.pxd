@@ -97,14 +97,20 @@ cdef inline double distortion_factor(const Detector* d, double radius, double et
             + d.p2 * rho2 + 1.0)
 
 
-cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
-    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion (04 §4.0)."""
+cdef inline double projected_radius(const Detector* d, double y_px, double z_px, double* y, double* z) noexcept nogil:
+    """Pixel to the untilted plane, still distorted: radius (µm), and (y, z) in its direction (04 §4.0)."""
     cdef double yc = -(y_px - d.y_bc) * d.px
     cdef double zc = (z_px - d.z_bc) * d.px
     cdef double vx = d.tilt[1] * yc + d.tilt[2] * zc
-    cdef double vy = d.tilt[4] * yc + d.tilt[5] * zc
-    cdef double vz = d.tilt[7] * yc + d.tilt[8] * zc
-    cdef double radius = (d.lsd / (d.lsd + vx)) * sqrt(vy * vy + vz * vz)
+    y[0] = d.tilt[4] * yc + d.tilt[5] * zc
+    z[0] = d.tilt[7] * yc + d.tilt[8] * zc
+    return (d.lsd / (d.lsd + vx)) * sqrt(y[0] * y[0] + z[0] * z[0])
+
+
+cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
+    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion (04 §4.0)."""
+    cdef double vy = 0.0, vz = 0.0
+    cdef double radius = projected_radius(d, y_px, z_px, &vy, &vz)
     cdef IdealPoint p
     p.eta = eta_of(vy, vz)
     p.radius = radius * distortion_factor(d, radius, p.eta)

@@ -31,8 +31,10 @@ from midas._ext.refine_model cimport (
     Instrument,
     Loss,
     Spots,
+    jacobian,
     lay_out_spots,
     pad_spots,
+    residuals,
     set_grain,
 )
 from midas._ext.rotation cimport matrix_euler, orthonormalise
@@ -53,6 +55,9 @@ cdef enum:
     FIT_COLUMNS = 22
     RECORD = 27
     SEED = 15
+
+# Half width of a uniform distribution, and a bit, over its median absolute deviation.
+cdef double OMEGA_CORE = 2.4
 
 cdef enum Method:
     JOINT
@@ -84,7 +89,6 @@ cdef struct Problem:
     double h_beam
     double sigma_spot
     double sigma_omega
-    double core_omega      # smallest epsilon of omega
     bint converge_fully    # epsilon down to 0.01
 
 
@@ -176,6 +180,24 @@ cdef void orientation_bounds(const double* x, double reach, Fit* fit) noexcept n
         fit.upper[i] = x[i] + reach
 
 
+cdef double median_omega(const Spots* spots) noexcept nogil:
+    """Median of the absolute omega residuals, degrees, by bisection."""
+    cdef const double* omega = spots.residual + 2 * spots.padded
+    cdef double low = 0.0, high = 10.0, middle
+    cdef Py_ssize_t i, below
+    cdef int _step
+    for _step in range(20):
+        middle = 0.5 * (low + high)
+        below = 0
+        for i in range(spots.n):
+            below += fabs(omega[i]) <= middle
+        if 2 * below < spots.n:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 cdef void free_variables(Fit* fit, int objective, int first, int last) noexcept nogil:
     fit.objective = objective
     fit.first = first
@@ -184,8 +206,13 @@ cdef void free_variables(Fit* fit, int objective, int first, int last) noexcept 
 
 cdef void descend(const Fit* fit, const Problem* problem, Workspace* work, Grain* grain, bint last_only,
                   double* x) noexcept nogil:
-    """Minimise with a loss that sharpens from a wide to a narrow core."""
+    """Minimise with a loss that sharpens from a wide to a narrow core.
+
+    The core of the omega loss stays as wide as the bulk of the omegas is: spots of a single frame scatter uniformly
+    over the rotation step, where a mean is better than the median that a narrow core amounts to.
+    """
     cdef double epsilons[5]
+    cdef double omega_core = 0.0
     cdef Loss loss
     cdef int i, n = 5 if problem.converge_fully else 3
     epsilons[0] = 1.0
@@ -197,8 +224,11 @@ cdef void descend(const Fit* fit, const Problem* problem, Workspace* work, Grain
     loss.sigma_spot = problem.sigma_omega if fit.objective == DIRECTION else problem.sigma_spot
     loss.sigma_omega = problem.sigma_omega
     for i in range(n - 1 if last_only else 0, n):
+        if fit.objective == SPOT_AND_OMEGA and (i == 1 or last_only):
+            residuals(&work.spots, grain, x, &problem.instrument, fit.objective)
+            omega_core = OMEGA_CORE * median_omega(&work.spots) / problem.sigma_omega
         loss.epsilon_spot = epsilons[i]
-        loss.epsilon_omega = max(epsilons[i], problem.core_omega)
+        loss.epsilon_omega = max(epsilons[i], omega_core)
         minimise(fit, &work.spots, grain, &problem.instrument, &loss,
                  4 * MAX_ITERATIONS if problem.converge_fully else MAX_ITERATIONS, x)
 
@@ -470,7 +500,7 @@ cdef class Refiner:
                  const double[:, ::1] boxes, const int[::1] mask, long long mask_side, double px,
                  const double[:, ::1] hkl, const int[::1] group_first, const double[:, ::1] spots,
                  const int[::1] spot_group, const unsigned char[::1] rejected, double sigma_spot, double sigma_omega,
-                 str method, bint converge_fully, bint largest_radius, double core_omega=0.0):
+                 str method, bint converge_fully, bint largest_radius):
         cdef Problem* p = &self.problem
         cdef int i
         if cell.shape[0] != 6 or hkl.shape[0] != 3 or spots.shape[0] != 6 or group_first.shape[0] < 1:
@@ -521,7 +551,6 @@ cdef class Refiner:
         p.h_beam = h_beam
         p.sigma_spot = sigma_spot
         p.sigma_omega = sigma_omega
-        p.core_omega = core_omega
         p.converge_fully = converge_fully
 
     def rows(self, const double[:, ::1] seeds, const long long[::1] offsets, const long long[::1] spot_rows,
@@ -581,3 +610,48 @@ cdef class Refiner:
                 records[row, 25] = grain_radius(&spot_rows[offsets[row]], &radii[offsets[row]],
                                                 offsets[row + 1] - offsets[row], &problem.table, largest)
                 records[row, 26] = seeds[row, 14] / seeds[row, 13] if seeds[row, 13] > 0.0 else 0.0
+
+    def linearised(self, const double[::1] base, const double[::1] x, const long long[::1] spot_rows, str objective,
+                   bint euler=False):
+        """Residuals of some spots at given variables and their analytic derivatives, unweighted: what a fit works with.
+
+        Parameters
+        ----------
+        base : (9,) float64, the orientation that a rotation vector turns; ignored with `euler`
+        x : (12,) float64: position (µm), rotation vector or Euler angles (degrees), cell (Å, degrees)
+        spot_rows : rows of the spot table, matched with the grain at `x`
+        objective : "spot and omega", "spot" or "direction" (§10.3, §4.6)
+
+        Returns
+        -------
+        residuals : (3, m) float64 of the m spots that were matched: y, z (µm) and omega (degrees), or three directions
+        jacobian : (12, 3, m) float64, their derivatives
+        """
+        cdef Py_ssize_t n = spot_rows.shape[0], reflections = self.problem.reflections.n, i
+        cdef int kind = {"spot and omega": SPOT_AND_OMEGA, "spot": SPOT, "direction": DIRECTION}[objective]
+        cdef double[::1] doubles = np.empty(workspace_doubles(n, reflections))
+        cdef int[::1] integers = np.empty(2 * reflections + self.problem.reflections.groups + 1, np.int32)
+        cdef unsigned char[::1] matches = np.empty(2 * n * sizeof(Match), np.uint8)
+        cdef Workspace work
+        cdef Grain grain
+        cdef int kept
+        if base.shape[0] != 9 or x.shape[0] != VARIABLES or n == 0:
+            raise ValueError("base must have 9, x 12 numbers, and there must be a spot")
+        lay_out(&work, n, reflections, &doubles[0], &integers[0], <Match*>&matches[0])
+        grain.parameterisation = EULER if euler else ROTATION_VECTOR
+        for i in range(9):
+            grain.base[i] = base[i]
+        kept = collect_spots(&spot_rows[0], n, &self.problem.table, work.indexed)
+        kept = match_spots(work.indexed, kept, &x[0], &grain, &self.problem, &work, work.matched)
+        if kept == 0:
+            return np.empty((3, 0)), np.empty((VARIABLES, 3, 0))
+        load_spots(work.matched, kept, &x[0], &self.problem, &work.spots)
+        residuals(&work.spots, &grain, &x[0], &self.problem.instrument, kind)
+        for i in range(work.spots.padded):
+            work.spots.weight_spot[i] = 1.0
+            work.spots.weight_omega[i] = 1.0
+        jacobian(&work.spots, &grain, &x[0], &self.problem.instrument, kind, 0, VARIABLES)
+        columns = 3 * work.spots.padded
+        at = np.asarray(<double[:columns]>work.spots.residual).reshape(3, -1)[:, :kept].copy()
+        slopes = np.asarray(<double[:VARIABLES * columns]>work.spots.jacobian).reshape(VARIABLES, 3, -1)
+        return at, slopes[:, :, :kept].copy()

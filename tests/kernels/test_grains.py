@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from scipy.optimize import lsq_linear
 from scipy.spatial.transform import Rotation
 
+from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.orientation import misorientation, quaternion_product, reduced, symmetry_operators
 
 CUBIC = symmetry_operators(225)

@@ -1,0 +1,394 @@
+"""Connected regions of pixels above threshold in raw detector frames (spec chapter 02 §4.2, §4.3).
+
+Only the pixels that belong to rings are looked at, in the frame's own number type and orientation. Those that pass a
+cautious limit get the exact test in float64, and everything after that works on the few pixels that pass it.
+"""
+from collections import namedtuple
+
+import numpy as np
+
+cimport numpy as cnp
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport qsort
+from libc.string cimport memset
+
+ctypedef fused pixel_t:
+    cnp.uint8_t
+    cnp.uint16_t
+    cnp.uint32_t
+    cnp.int8_t
+    cnp.int16_t
+    cnp.int32_t
+    cnp.float32_t
+    cnp.float64_t
+
+cdef extern from *:
+    """
+    #define midas_prefetch(address) __builtin_prefetch(address)
+    """
+    void midas_prefetch(const void* address) noexcept nogil
+
+cdef enum:
+    BLOCK = 64             # pixels that are compared at once
+    AHEAD = 12             # segments whose first pixels are on their way from memory
+
+cdef struct Hit:
+    int32_t position       # y * size + z
+    int32_t pixel          # number in the selection
+    double value
+
+cdef struct Maximum:
+    double value
+    int32_t item           # place in the region's list
+
+# The order in which neighbours go on the stack; it decides the order of every pixel list (§4.3).
+cdef int[8] STEP_Y = [1, 0, -1, 0, 1, -1, 1, -1]
+cdef int[8] STEP_Z = [0, 1, 0, -1, 1, 1, -1, -1]
+
+Regions = namedtuple("Regions", "components in_window y z counts offsets thresholds maxima maxima_offsets")
+Regions.__doc__ = """Regions of one frame, or of several in a row.
+
+Attributes
+----------
+components : int, connected components, single pixels included
+in_window : int, those whose number of pixels lies in the window
+y, z : (p,) int16, pixels of the regions that are kept, in list order
+counts : (p,) float64, their corrected values
+offsets : (n + 1,) int64, region i owns pixels offsets[i] : offsets[i + 1]
+thresholds : (n,) float64, threshold of the region's first pixel
+maxima : (m,) int32, the regions' maxima as places in their lists, in peak order
+maxima_offsets : (n + 1,) int64, region i owns maxima maxima_offsets[i] : maxima_offsets[i + 1]
+"""
+
+
+cdef int _falling(const void* left, const void* right) noexcept nogil:
+    cdef const Maximum* a = <const Maximum*>left
+    cdef const Maximum* b = <const Maximum*>right
+    if a.value != b.value:
+        return -1 if a.value > b.value else 1
+    return -1 if a.item < b.item else 1
+
+
+cdef class FrameScanner:
+    """Finds the regions of one frame after another; one scanner per thread.
+
+    Parameters
+    ----------
+    size : side N of the padded square image, at most 32767
+    segments : (s, 2) int64, first raw pixel and length of each run of selected pixels
+    positions : (k,) int32, y * N + z of each selected pixel, in the order of the segments
+    limits : (k,) in the type of the frames: a pixel below its limit certainly fails the threshold
+    corrections : (3, k) float64: threshold, dark, flood of each selected pixel
+    masked : (k,) bool
+    blanks : (b,) float64, raw values that count as 0
+    current : factor on the corrected counts
+    saturation : a region with a larger value is dropped
+    min_pixels, max_pixels : regions have more and fewer pixels than this
+    max_peaks : maxima kept per region, at least 1
+
+    Raises
+    ------
+    ValueError : arrays that do not fit each other.
+    """
+
+    cdef readonly int size
+    cdef int64_t[:, ::1] segments
+    cdef int32_t[::1] positions
+    cdef object limits
+    cdef double[:, ::1] corrections
+    cdef uint8_t[::1] masked
+    cdef double[::1] blanks
+    cdef double current, saturation
+    cdef int64_t min_pixels, max_pixels, max_peaks, last_pixel
+    # Work space: stamp[position] - base is the number of a hit of this frame; older stamps are out of range.
+    cdef uint32_t[::1] stamp
+    cdef uint32_t base
+    cdef object memory
+    cdef Hit* hits
+    cdef Hit* sorted_hits
+    cdef Maximum* candidates
+    cdef int32_t* bins
+    cdef int32_t* stack
+    cdef int32_t* listed       # hits in list order, region after region
+    cdef int32_t* ends         # end of each component in `listed`
+    cdef int32_t* kept         # components that are kept
+    cdef int32_t* peaks        # maxima of the kept ones, as places in `listed`
+    cdef int32_t* peak_ends
+    cdef uint8_t* labelled
+
+    def __init__(self, int size, segments, positions, limits, corrections, masked, blanks, *, double current=1.0,
+                 double saturation=np.inf, int64_t min_pixels=1, int64_t max_pixels=10000, int64_t max_peaks=400):
+        cdef Py_ssize_t k = len(positions)
+        self.size = size
+        self.segments = np.array(segments, np.int64).reshape(-1, 2)
+        self.positions = np.array(positions, np.int32)
+        self.limits = np.ascontiguousarray(limits)
+        self.corrections = np.array(corrections, np.float64)
+        self.masked = np.array(masked, np.uint8)
+        self.blanks = np.array(blanks, np.float64)
+        lengths = np.asarray(self.segments)[:, 1]
+        in_range = k == 0 or 0 <= np.min(self.positions) <= np.max(self.positions) < size * size
+        if (not 0 < size <= 32767 or not in_range or lengths.sum() != k or (lengths < 1).any() or max_peaks < 1
+                or not self.corrections.shape[0] == 3 or not self.corrections.shape[1] == k
+                or not len(self.limits) == len(self.masked) == k or (k and np.asarray(self.segments).min() < 0)):
+            raise ValueError("the arrays of the selection do not fit each other")
+        self.last_pixel = int(np.asarray(self.segments).sum(axis=1).max(initial=0)) - 1
+        self.current = current
+        self.saturation = saturation
+        self.min_pixels = min_pixels
+        self.max_pixels = max_pixels
+        self.max_peaks = max_peaks
+        self.stamp = np.zeros(size * size, np.uint32)
+        self.base = 1
+        self._reserve(k)
+
+    cdef _reserve(self, Py_ssize_t k):
+        """Room for the case that every selected pixel is a hit; the system provides what is touched."""
+        cdef uint8_t[::1] raw
+        parts = [2 * k * sizeof(Hit), k * sizeof(Maximum), (self.size + 1 + 8 * k + 1 + 5 * k) * sizeof(int32_t), k]
+        self.memory = np.empty(sum(parts) + 64, np.uint8)
+        raw = self.memory
+        self.hits = <Hit*>&raw[0]
+        self.sorted_hits = self.hits + k
+        self.candidates = <Maximum*>(self.sorted_hits + k)
+        self.bins = <int32_t*>(self.candidates + k)
+        self.stack = self.bins + self.size + 1
+        self.listed = self.stack + 8 * k + 1
+        self.ends = self.listed + k
+        self.kept = self.ends + k
+        self.peaks = self.kept + k
+        self.peak_ends = self.peaks + k
+        self.labelled = <uint8_t*>(self.peak_ends + k)
+
+    def scan(self, const pixel_t[::1] raw):
+        """The regions of a frame.
+
+        Parameters
+        ----------
+        raw : (rows * columns,) the frame as the detector wrote it, in the type of `limits`
+
+        Returns
+        -------
+        `Regions`
+
+        Raises
+        ------
+        ValueError : the frame is too small or has another type than the limits.
+        """
+        cdef const pixel_t[::1] limits = self.limits
+        cdef Py_ssize_t found, components, in_window = 0, kept
+        if raw.shape[0] <= self.last_pixel:
+            raise ValueError(f"the selection needs {self.last_pixel + 1} pixels, the frame has {raw.shape[0]}")
+        if limits.shape[0] == 0:
+            return self._collect(0, 0, 0)
+        with nogil:
+            found = self._find_hits(&raw[0], &limits[0])
+            self._sort(found)
+            components = self._label(found)
+            kept = self._select(found, components, &in_window)
+            self.base += <uint32_t>found
+        return self._collect(components, in_window, kept)
+
+    cdef Py_ssize_t _find_hits(self, const pixel_t* raw, const pixel_t* limits) noexcept nogil:
+        """Selected pixels that reach their threshold, in raw order."""
+        cdef Py_ssize_t s, i, length, first, block, selected = 0, found = 0
+        cdef Py_ssize_t segments = self.segments.shape[0]
+        cdef bint any_above
+        cdef double value
+        for s in range(segments):
+            first = self.segments[s, 0]
+            length = self.segments[s, 1]
+            # Rings are narrow, so that the runs lie far apart and the memory would be waited for at each.
+            if s + AHEAD < segments:
+                midas_prefetch(raw + self.segments[s + AHEAD, 0])
+            while length > 0:
+                block = length if length < BLOCK else BLOCK
+                any_above = False
+                # "Not below" and not "at least", so that NaN pixels go on to the exact test.
+                for i in range(block):
+                    any_above |= not raw[first + i] < limits[selected + i]
+                if any_above:
+                    for i in range(block):
+                        if not raw[first + i] < limits[selected + i]:
+                            value = self._corrected(<double>raw[first + i], selected + i)
+                            if value != 0.0:
+                                self.hits[found].position = self.positions[selected + i]
+                                self.hits[found].pixel = <int32_t>(selected + i)
+                                self.hits[found].value = value
+                                found += 1
+                first += block
+                selected += block
+                length -= block
+        return found
+
+    cdef inline double _corrected(self, double value, Py_ssize_t pixel) noexcept nogil:
+        """Counts after dark, flood and current; 0 below the threshold."""
+        cdef Py_ssize_t i
+        if value != value:
+            value = 0.0
+        for i in range(self.blanks.shape[0]):
+            if value == self.blanks[i]:
+                value = 0.0
+        value = ((value - self.corrections[1, pixel]) / self.corrections[2, pixel]) * self.current
+        return 0.0 if value < self.corrections[0, pixel] else value
+
+    cdef void _sort(self, Py_ssize_t found) noexcept nogil:
+        """Hits by position: a stable counting sort by z, then by y."""
+        self._sort_by(self.hits, self.sorted_hits, found, False)
+        self._sort_by(self.sorted_hits, self.hits, found, True)
+
+    cdef void _sort_by(self, const Hit* source, Hit* target, Py_ssize_t found, bint by_y) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef int32_t key
+        memset(self.bins, 0, (self.size + 1) * sizeof(int32_t))
+        for i in range(found):
+            key = source[i].position // self.size if by_y else source[i].position % self.size
+            self.bins[key + 1] += 1
+        for i in range(self.size):
+            self.bins[i + 1] += self.bins[i]
+        for i in range(found):
+            key = source[i].position // self.size if by_y else source[i].position % self.size
+            target[self.bins[key]] = source[i]
+            self.bins[key] += 1
+
+    cdef Py_ssize_t _label(self, Py_ssize_t found) noexcept nogil:
+        """Connected components in scan order, their pixels in depth-first order; how many."""
+        cdef Py_ssize_t i, components = 0, listed = 0
+        if self.base > <uint32_t>0xffffffff - <uint32_t>found:
+            memset(&self.stamp[0], 0, self.stamp.shape[0] * sizeof(uint32_t))
+            self.base = 1
+        for i in range(found):
+            self.stamp[self.hits[i].position] = self.base + <uint32_t>i
+        memset(self.labelled, 0, found)
+        for i in range(found):
+            if not self.labelled[i]:
+                listed = self._fill(<int32_t>i, found, listed)
+                self.ends[components] = <int32_t>listed
+                components += 1
+        return components
+
+    cdef Py_ssize_t _fill(self, int32_t seed, Py_ssize_t found, Py_ssize_t listed) noexcept nogil:
+        """List the component of a hit; the new length of the list."""
+        cdef Py_ssize_t height = 1
+        cdef int32_t hit, neighbour
+        cdef int step
+        self.stack[0] = seed
+        while height > 0:
+            height -= 1
+            hit = self.stack[height]
+            if self.labelled[hit]:
+                continue
+            self.labelled[hit] = True
+            self.listed[listed] = hit
+            listed += 1
+            for step in range(8):
+                neighbour = self._neighbour(self.hits[hit].position, step, found)
+                if neighbour >= 0 and not self.labelled[neighbour]:
+                    self.stack[height] = neighbour
+                    height += 1
+        return listed
+
+    cdef inline int32_t _neighbour(self, int32_t position, int step, Py_ssize_t found) noexcept nogil:
+        """Number of the hit at a neighbouring pixel, -1 when that is none or outside the image."""
+        cdef int y = position // self.size + STEP_Y[step]
+        cdef int z = position % self.size + STEP_Z[step]
+        cdef uint32_t number
+        if not 0 <= y < self.size or not 0 <= z < self.size:
+            return -1
+        number = self.stamp[y * self.size + z] - self.base
+        return <int32_t>number if number < <uint32_t>found else -1
+
+    cdef Py_ssize_t _select(self, Py_ssize_t found, Py_ssize_t components, Py_ssize_t* in_window) noexcept nogil:
+        """Drop components by size, saturation and mask, find the maxima of the others; how many are kept."""
+        cdef Py_ssize_t c, begin = 0, end, kept = 0, peaks = 0
+        for c in range(components):
+            end = self.ends[c]
+            if self.min_pixels < end - begin < self.max_pixels:
+                in_window[0] += 1
+                if self._usable(begin, end):
+                    peaks = self._find_maxima(begin, end, found, peaks)
+                    self.kept[kept] = <int32_t>c
+                    self.peak_ends[kept] = <int32_t>peaks
+                    kept += 1
+            begin = end
+        return kept
+
+    cdef bint _usable(self, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef const Hit* hit
+        for i in range(begin, end):
+            hit = self.hits + self.listed[i]
+            if hit.value > self.saturation or self.masked[hit.pixel]:
+                return False
+        return True
+
+    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t found, Py_ssize_t peaks) noexcept nogil:
+        """Append the maxima of a component, each pixel of a plateau included; the new number of maxima."""
+        cdef Py_ssize_t i, count = 0
+        cdef int step
+        cdef int32_t neighbour
+        cdef const Hit* hit
+        for i in range(begin, end):
+            hit = self.hits + self.listed[i]
+            for step in range(8):
+                neighbour = self._neighbour(hit.position, step, found)
+                if neighbour >= 0 and self.hits[neighbour].value > hit.value:
+                    break
+            else:
+                self.candidates[count].value = hit.value
+                self.candidates[count].item = <int32_t>(i - begin)
+                count += 1
+        if count > self.max_peaks:
+            qsort(self.candidates, count, sizeof(Maximum), _falling)
+            count = self.max_peaks
+        for i in range(count):
+            self.peaks[peaks + i] = self.candidates[i].item
+        return peaks + count
+
+    cdef _collect(self, Py_ssize_t components, Py_ssize_t in_window, Py_ssize_t kept):
+        """Copies of the kept regions that outlive the next frame."""
+        cdef Py_ssize_t r, i, pixels = 0, begin, end
+        cdef Py_ssize_t peaks = self.peak_ends[kept - 1] if kept else 0
+        cdef int64_t[::1] offsets = np.zeros(kept + 1, np.int64), maxima_offsets = np.zeros(kept + 1, np.int64)
+        cdef double[::1] thresholds = np.empty(kept)
+        cdef int32_t[::1] maxima = np.empty(peaks, np.int32)
+        cdef int16_t[::1] y, z
+        cdef double[::1] counts
+        cdef const Hit* hit
+        for r in range(kept):
+            begin = self.ends[self.kept[r] - 1] if self.kept[r] else 0
+            pixels += self.ends[self.kept[r]] - begin
+            offsets[r + 1] = pixels
+            maxima_offsets[r + 1] = self.peak_ends[r]
+            thresholds[r] = self.corrections[0, self.hits[self.listed[begin]].pixel]
+        for i in range(peaks):
+            maxima[i] = self.peaks[i]
+        y = np.empty(pixels, np.int16)
+        z = np.empty(pixels, np.int16)
+        counts = np.empty(pixels)
+        pixels = 0
+        for r in range(kept):
+            begin = self.ends[self.kept[r] - 1] if self.kept[r] else 0
+            end = self.ends[self.kept[r]]
+            for i in range(begin, end):
+                hit = self.hits + self.listed[i]
+                y[pixels] = <int16_t>(hit.position // self.size)
+                z[pixels] = <int16_t>(hit.position % self.size)
+                counts[pixels] = hit.value
+                pixels += 1
+        return Regions(components, in_window, *map(np.asarray, (y, z, counts, offsets, thresholds, maxima,
+                                                                 maxima_offsets)))
+
+
+def concatenate_regions(frames):
+    """The regions of several frames in a row, as if they were of one."""
+    def joined(name):
+        return np.concatenate([getattr(frame, name) for frame in frames])
+
+    def joined_offsets(name):
+        lengths = np.concatenate([np.diff(getattr(frame, name)) for frame in frames])
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    return Regions(sum(f.components for f in frames), sum(f.in_window for f in frames), joined("y"), joined("z"),
+                   joined("counts"), joined_offsets("offsets"), joined("thresholds"), joined("maxima"),
+                   joined_offsets("maxima_offsets"))

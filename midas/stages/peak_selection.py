@@ -1,0 +1,157 @@
+"""Which pixels of a raw frame the peak search looks at, and what corrects them (spec chapter 02 §4.1, §4.2).
+
+The legacy program padded, turned and corrected each frame as a whole. Here the same operations act once, on pixel
+numbers: the result says which runs of the raw frame belong to rings and which detector pixel each of theirs is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from midas.archive import Archive
+
+#: pixel types that the kernel scans
+PIXEL_TYPES = tuple(np.dtype(name) for name in "u1 u2 u4 i1 i2 i4 f4 f8".split())
+
+#: sides beyond this do not fit the two-byte coordinates of the pixel lists
+LARGEST_SIDE = 32767
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The selected pixels in the order of the raw frame; the arguments of `midas._ext.peak_regions.FrameScanner`.
+
+    Parameters
+    ----------
+    size : side N of the padded square detector
+    segments : (s, 2) int64, first raw pixel and length of each run
+    positions : (k,) int32, y * N + z of each pixel
+    limits : (k,) in the type of the frames; a pixel below certainly fails the threshold
+    corrections : (3, k) float64: threshold, dark, flood
+    masked : (k,) bool
+    """
+
+    size: int
+    segments: NDArray[np.int64]
+    positions: NDArray[np.int32]
+    limits: NDArray[Any]
+    corrections: NDArray[np.float64]
+    masked: NDArray[np.bool_]
+
+
+def raw_numbers(shape: tuple[int, int], operations: Sequence[int]) -> NDArray[np.int32]:
+    """Number of the raw pixel that each detector pixel shows.
+
+    Parameters
+    ----------
+    shape : (rows, columns) of the raw frame
+    operations : ``ImTransOpt``, in order: 1 reverses the columns, 2 the rows, 3 transposes; others change nothing
+
+    Returns
+    -------
+    (N, N) int32, indexed [y, z]; -1 where the padding to a square lies
+    """
+    rows, columns = shape
+    size = max(shape)
+    square = np.full((size, size), -1, np.int32)
+    square[:rows, :columns] = np.arange(rows * columns, dtype=np.int32).reshape(shape)
+    for operation in operations:
+        if operation == 1:
+            square = square[:, ::-1]
+        elif operation == 2:
+            square = square[::-1]
+        elif operation == 3:
+            square = square.T
+    return square.T
+
+
+def select(
+    archive: Archive,
+    thresholds: NDArray[np.float64],
+    operations: Sequence[int],
+    *,
+    skip: int,
+    current: float,
+    blanks: Sequence[float],
+) -> Selection:
+    """The pixels with a threshold above 0.
+
+    Parameters
+    ----------
+    thresholds : (N, N) float64, indexed [y, z]; 0 = not in use
+    operations : ``ImTransOpt``
+    skip : leading dark frames to leave out
+    current : factor on the corrected counts
+    blanks : raw values that count as 0
+    """
+    size = len(thresholds)
+    numbers = raw_numbers(archive.frames.shape[1:], operations)
+    y, z = np.nonzero((thresholds > 0) & (numbers >= 0))
+    raw = numbers[y, z]
+    order = np.argsort(raw)
+    raw, y, z = raw[order], y[order], z[order]
+    flood, masked = _flood(archive, raw)
+    masked |= _mask(archive, raw)
+    corrections = np.array([thresholds[y, z], _dark(archive, raw, skip), flood]).reshape(3, -1)
+    limits = _limits(archive.frames.dtype, corrections, current, bool(len(blanks)))
+    return Selection(size, _segments(raw), (y * size + z).astype(np.int32), limits, corrections, masked)
+
+
+def _segments(raw: NDArray[np.int32]) -> NDArray[np.int64]:
+    """First number and length of each run of consecutive numbers."""
+    starts = np.flatnonzero(np.diff(raw, prepend=-2) != 1)
+    return np.stack([raw[starts], np.diff(starts, append=len(raw))], axis=1).astype(np.int64)
+
+
+def _dark(archive: Archive, raw: NDArray[np.int32], skip: int) -> NDArray[np.float64]:
+    """Mean of the dark frames at the selected pixels."""
+    total = np.zeros(len(raw))
+    count = 0
+    if archive.dark is not None:
+        for frame in range(skip, len(archive.dark)):
+            total += np.nan_to_num(archive.dark[frame].ravel()[raw].astype(np.float64), nan=0.0)
+            count += 1
+    return total / count if count else total
+
+
+def _mask(archive: Archive, raw: NDArray[np.int32]) -> NDArray[np.bool_]:
+    if archive.mask is None or not len(archive.mask):
+        return np.zeros(len(raw), bool)
+    return archive.mask[0].ravel()[raw] != 0
+
+
+def _flood(archive: Archive, raw: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Divisor of the selected pixels, and which of them have none (it is 0 or no number)."""
+    if archive.flood is None or not len(archive.flood):
+        return np.ones(len(raw)), np.zeros(len(raw), bool)
+    rows, columns = archive.frames.shape[1:]
+    plane = archive.flood[0].astype(np.float64)
+    if plane.shape not in ((rows, columns), (max(rows, columns),) * 2):
+        reason = f"has frames of {plane.shape} pixels, the data have {(rows, columns)}"
+        raise ArchiveError(reason, file=archive.path, key="exchange/flood")
+    flood = plane[:rows, :columns].ravel()[raw]
+    unusable = ~np.isfinite(flood) | (flood == 0)
+    flood[unusable] = 1.0
+    return flood, unusable
+
+
+def _limits(dtype: np.dtype, corrections: NDArray[np.float64], current: float, has_blanks: bool) -> NDArray[Any]:
+    """Raw values below which the exact test in float64 certainly fails."""
+    threshold, dark, flood = corrections
+    lowest = threshold * flood / current + dark
+    lowest -= 1 + 1e-6 * np.abs(lowest)
+    lowest[(flood < 0) | ~np.isfinite(lowest)] = -np.inf
+    if has_blanks or dtype.kind == "f":
+        lowest[lowest <= 0] = -np.inf  # blanks and NaN count as 0, which may be enough
+    if dtype.kind == "f":
+        return lowest.astype(dtype)
+    range_ = np.iinfo(dtype)
+    return np.clip(np.floor(lowest), range_.min, range_.max).astype(dtype)

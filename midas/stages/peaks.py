@@ -1,0 +1,262 @@
+"""Peak search: ``PeaksFittingOMPZarrRefactor`` (spec chapter 02)."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas import progress
+from midas._ext.peak_fit import COLUMNS, solve_regions
+from midas._ext.peak_mask import ring_thresholds
+from midas._ext.peak_regions import FrameScanner, Regions, concatenate_regions
+from midas.archive import Archive, FrameStack
+from midas.detector import DetectorGeometry
+from midas.errors import ArchiveError, ParameterError, exiting_with
+from midas.files import make_folder, remove, write_atomic
+from midas.formats import hkls as hkls_format
+from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
+from midas.formats.table import Table
+from midas.layer import Layer, StageResult
+from midas.panels import panels_of
+from midas.parallel import SERIAL, Communicator
+from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
+
+if TYPE_CHECKING:
+    from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+# The codes that scripts know from the legacy program.
+EXIT_NO_ARCHIVE = 3
+EXIT_NO_FOLDER = 4
+EXIT_NO_FRAMES = 5
+EXIT_NO_CORRECTION = 6
+
+#: frames per thread that are scanned, fitted and written together; memory grows with it
+BATCH = 16
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    hkls: Table | None = None,
+    fit: int | None = None,
+) -> StageResult:
+    """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
+
+    Parameters
+    ----------
+    hkls : ring radii; None = read ``hkls.csv`` (not needed with ``DoFullImage 1``)
+    fit : replaces ``doPeakFit``
+
+    Returns
+    -------
+    StageResult whose data is the list of (`Table`, `PixelLists`) of this member's frames, in order
+    """
+    start = time.perf_counter()
+    settings = parameters.for_stage("peaks")
+    if fit is not None:
+        settings = settings.changed(doPeakFit=fit)
+    if layer.archive is None:
+        raise ValueError("the peak search needs an archive")
+    with exiting_with(EXIT_NO_ARCHIVE, ArchiveError):
+        archive = Archive(layer.archive)
+    with archive:
+        frames = _frames(archive)
+        total = len(frames) - settings["SkipFrame"]
+        if not 0 < total <= len(frames):
+            raise ParameterError(
+                f"must leave at least one of the {len(frames)} frames",
+                file=layer.archive, key="SkipFrame", value=settings["SkipFrame"],
+            )  # fmt: skip
+        own = comm.rows(total)
+        log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
+        thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
+        search = _Search(archive, settings, thresholds, threads)
+        _prepare_folder(layer, own)
+        log.info("Processing frames %d to %d", own.start, own.stop - 1)
+        data = []
+        with progress.bar(len(own), "Peak search") as advance:
+            for batch, results in search.results(own):
+                for frame, result in zip(batch, results, strict=True):
+                    data.append(_write(layer, frame, *result))
+                advance(len(batch))
+    seconds = time.perf_counter() - start
+    log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
+    peaks = sum(len(table) for table, _ in data)
+    return StageResult("peaks", {"frames": len(own), "peaks": peaks}, data)
+
+
+def _frames(archive: Archive) -> FrameStack:
+    with exiting_with(EXIT_NO_FRAMES):
+        frames = archive.frames
+        if frames.dtype not in PIXEL_TYPES:
+            reason = f"has pixels of type {frames.dtype}; the peak search reads {', '.join(map(str, PIXEL_TYPES))}"
+            raise ArchiveError(reason, file=archive.path, key="exchange/data")
+        if not 0 < max(frames.shape[1:]) <= LARGEST_SIDE:
+            reason = f"has frames of {frames.shape[1:]} pixels; the largest side is {LARGEST_SIDE}"
+            raise ArchiveError(reason, file=archive.path, key="exchange/data")
+    return frames
+
+
+def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
+    """Threshold of each pixel, (N, N) and indexed [y, z]; 0 outside the rings."""
+    rings = settings.rings()
+    if min(threshold for _, threshold in rings) < 0:
+        raise settings.error("RingThresh", "a threshold must not be negative")
+    if settings["DoFullImage"]:
+        return np.full((size, size), float(rings[0][1]))
+    if hkls is None:
+        hkls = hkls_format.LAYOUT.read(layer.hkls)
+    px = settings.positive("px")
+    radii = dict(zip(hkls.integers("ring").tolist(), (hkls["radius"] / px).tolist(), strict=True))
+    known = [(radii[ring], threshold) for ring, threshold in rings if ring in radii]
+    missing = [ring for ring, _ in rings if ring not in radii]
+    if missing:
+        log.warning("rings %s of RingThresh are not in %s and are ignored", missing, layer.hkls)
+    if not known:
+        raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
+    y_bc, z_bc = settings["BC"]
+    shape = {name: settings[name] for name in "tx ty tz p0 p1 p2 p3".split()}
+    detector = DetectorGeometry(settings.positive("Lsd"), y_bc, z_bc, px, settings.positive("RhoD"), **shape)
+    columns = np.array(known).T
+    return ring_thresholds(size, detector.packed(), *columns.copy(), settings.positive("Width") / px, threads)
+
+
+def _prepare_folder(layer: Layer, own: range) -> None:
+    """The folder, without this member's files of an earlier run."""
+    with exiting_with(EXIT_NO_FOLDER):
+        make_folder(layer.temp)
+        remove(*(path(frame + 1) for frame in own for path in (layer.peaks, layer.peak_pixels)))
+
+
+def _write(layer: Layer, frame: int, table: Table, exact: Table, pixels: PixelLists) -> tuple[Table, PixelLists]:
+    """Write the two files of a frame; what reading them would give."""
+    write_atomic(layer.peaks(frame + 1), LAYOUT.format(exact))
+    write_atomic(layer.peak_pixels(frame + 1), format_pixels(pixels))
+    return table, pixels
+
+
+class _Search:
+    """Scans frames on several threads, one batch ahead of the fits, so that decoding and fitting overlap."""
+
+    def __init__(self, archive: Archive, settings: Parameters, thresholds: NDArray[np.float64], threads: int):
+        self.frames = archive.frames
+        self.omegas = archive.omegas
+        self.skip: int = settings["SkipFrame"]
+        self.threads = threads
+        self.size = len(thresholds)
+        self.centre: tuple[float, float] = settings["BC"]
+        self.panels = panels_of(settings, Path())
+        self.method = settings["PeakFitMethod"] if settings["doPeakFit"] else "centroid"
+        if len(self.panels):
+            log.info("%d panels", len(self.panels))
+        blanks = [settings[key] for key in ("BadPxIntensity", "GapIntensity") if key in settings]
+        current = settings.positive("ReferenceRingCurrent")
+        with exiting_with(EXIT_NO_CORRECTION, ArchiveError):
+            selection = select(
+                archive, thresholds, settings["ImTransOpt"], skip=self.skip, current=current, blanks=blanks
+            )
+        log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
+        # One scanner and one frame buffer per thread; a thread takes any that is idle.
+        self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Any]]] = queue.SimpleQueue()
+        for _ in range(threads):
+            buffer = np.empty(self.frames.shape[1:], self.frames.dtype)
+            self.idle.put((_scanner(selection, settings, current, blanks), buffer))
+
+    def results(self, own: range) -> Iterator[tuple[range, list[tuple[Table, Table, PixelLists]]]]:
+        """Batches of frames with the rounded table, the exact table and the pixels of each."""
+        for batch, frames in self._scanned(own):
+            solved = solve_regions(
+                concatenate_regions(frames), *self.centre, self.panels, method=self.method, threads=self.threads
+            )
+            yield batch, self._by_frame(batch, frames, solved)
+
+    def _scanned(self, own: range) -> Iterator[tuple[range, list[Regions]]]:
+        length = BATCH * self.threads
+        batches = [own[i : i + length] for i in range(0, len(own), length)]
+        if self.threads == 1:
+            for batch in batches:
+                yield batch, [self._scan(frame) for frame in batch]
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                pending = [pool.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
+                for number, batch in enumerate(batches):
+                    following = [
+                        pool.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
+                    ]
+                    yield batch, [future.result() for future in pending]
+                    pending = following
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _scan(self, frame: int) -> Regions:
+        start = time.perf_counter()
+        scanner, buffer = self.idle.get()
+        try:
+            self.frames.read_into(frame + self.skip, buffer)
+            regions = scanner.scan(buffer.reshape(-1))
+        finally:
+            self.idle.put((scanner, buffer))
+        log.info(
+            "FrameNr: %d, NrOfRegions: %d, Filtered regions: %d, Number of peaks: %d, Total time: %f",
+            frame, regions.components, regions.in_window, len(regions.maxima), time.perf_counter() - start,
+        )  # fmt: skip
+        return regions
+
+    def _by_frame(
+        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.float64]
+    ) -> list[tuple[Table, Table, PixelLists]]:
+        """Tables and pixel lists of each frame from the peaks of all of them."""
+        counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
+        columns: dict[str, NDArray[np.float64]] = dict(zip(COLUMNS, solved.T, strict=True))
+        columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
+        columns["omega"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
+        exact = Table.from_columns(LAYOUT.names, columns)
+        table = LAYOUT.rounded(exact)
+        ends = np.cumsum([0, *counts])
+        rows = [slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        return [
+            (table.take(r), exact.take(r), self._pixel_lists(regions)) for r, regions in zip(rows, frames, strict=True)
+        ]
+
+    def _pixel_lists(self, regions: Regions) -> PixelLists:
+        """One list per peak: those of a region repeat the region's."""
+        lengths = np.diff(regions.offsets)
+        repeats = np.ones(len(lengths), int) if self.method == "centroid" else np.diff(regions.maxima_offsets)
+        if (repeats == 1).all():
+            return PixelLists(self.size, regions.offsets, regions.y, regions.z)
+        region_of_peak = np.repeat(np.arange(len(lengths)), repeats)
+        parts = [np.arange(regions.offsets[r], regions.offsets[r + 1]) for r in region_of_peak]
+        pixels = np.concatenate(parts)
+        offsets = np.concatenate([[0], np.cumsum(lengths[region_of_peak])])
+        return PixelLists(self.size, offsets, regions.y[pixels], regions.z[pixels])
+
+
+def _scanner(selection: Selection, settings: Parameters, current: float, blanks: Sequence[float]) -> FrameScanner:
+    return FrameScanner(
+        selection.size,
+        selection.segments,
+        selection.positions,
+        selection.limits,
+        selection.corrections,
+        selection.masked,
+        blanks,
+        current=current,
+        saturation=settings["UpperBoundThreshold"],
+        min_pixels=settings["MinNrPx"],
+        max_pixels=settings["MaxNrPx"],
+        max_peaks=int(settings.positive("MaxNPeaks")),
+    )
