@@ -110,9 +110,7 @@ def _frames(archive: Archive) -> FrameStack:
     return frames
 
 
-def _thresholds(
-    layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int
-) -> NDArray[np.float64]:
+def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
     """Threshold of each pixel, (N, N) and indexed [y, z]; 0 outside the rings."""
     rings = settings.rings()
     if min(threshold for _, threshold in rings) < 0:
@@ -196,7 +194,9 @@ class _Search:
             try:
                 pending = [pool.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
                 for number, batch in enumerate(batches):
-                    following = [pool.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b]
+                    following = [
+                        pool.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
+                    ]
                     yield batch, [future.result() for future in pending]
                     pending = following
             finally:
