@@ -162,7 +162,7 @@ COMMANDS = (
             "ff-compare GrainsSim.csv LayerNr_1/Grains.csv --omega-step 0.25", "compare",
             (Argument("true", "grain list of the simulation"), Argument("found", "Grains.csv of the analysis")),
             (Option("--omega-step", "rotation per frame: the true sample is turned by half of it", float, 0.0),
-             Option("--turn-positions", "1: the positions too; 0: orientations only, as in the published legacy figures",
+             Option("--turn-positions", "1: positions too; 0: orientations only, as in the published legacy figures",
                     int, 1),
              Option("--space-group", "symmetry; by default from the header of FOUND", int),
              Option("--lattice", "unstrained cell a b c alpha beta gamma; by default from the header of FOUND", float,
