@@ -158,9 +158,9 @@ def convert(values: argparse.Namespace) -> StageResult:
         omega_step=values.omegaStep,
         threads=thread_count(None),
     )
-    # Scripts parse the last line of stdout.
-    result.summary = {**result.summary, "OutputZipName:": result.data}
-    return result
+    # Scripts parse the last line of stdout; the log has said the rest.
+    print(f"OutputZipName: {result.data}")
+    return StageResult(result.stage, data=result.data)
 
 
 def simulate(values: argparse.Namespace) -> StageResult:

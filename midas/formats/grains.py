@@ -92,6 +92,20 @@ def read_grains(path: str | os.PathLike[str], *, through: str = "gamma", strict:
     return table.take(slice(0, announced))
 
 
+def read_crystal(path: str | os.PathLike[str]) -> tuple[int, tuple[float, ...]]:
+    """Space group and reference cell from the header of a grain list."""
+    lines = read_bytes(path, advice="a grain list (Grains.csv) is needed").decode("latin-1").splitlines()
+    found: dict[str, list[str]] = {}
+    for line in lines[: GRAINS.header_lines]:
+        name, _, values = line.lstrip("%\t ").partition(":")
+        found[name] = values.split()
+    try:
+        a, b, c, alpha, beta, gamma = (float(word) for word in found["Lattice Parameter"][:6])
+        return int(found["SpaceGroup"][0]), (a, b, c, alpha, beta, gamma)
+    except (KeyError, IndexError, ValueError):
+        raise FormatError("has no SpaceGroup and Lattice Parameter in its header", file=path) from None
+
+
 @dataclass(frozen=True)
 class GrainIdsKey:
     """Which seeds were found to be one grain, the representative first.

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 #: ``SpotsToIndex.csv`` of seed mode
 _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 
+#: smallest step and bin, degrees: finer ones would fill the memory with tables
+_FINEST = 0.001
+
 #: seeds searched between two writes; many more than threads, few enough to keep memory flat
 _CHUNK = 512
 
@@ -71,14 +74,14 @@ def run(
     if tracking and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
-    spots = _read_spots(layer) if spots is None else spots
+    spots = read_spots(layer) if spots is None else spots
     hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
     if not len(spots):
         raise StageError("no spots", file=layer.spots_binary)
     if not layer.output.is_dir():
         raise OutputError("output folder does not exist", file=layer.output)
-    rings = _rings(p, hkls)
-    indexer = _indexer(layer, p, rings, spots, hkls)
+    rings = rings_in_use(p, hkls)
+    indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
     if tracking:
@@ -97,9 +100,14 @@ def run(
 # ---------------------------------------------------------------- inputs
 
 
-def _read_spots(layer: Layer) -> Table:
+def read_spots(layer: Layer) -> Table:
+    """The table of ``Spots.bin``, every row checked to hold possible numbers."""
     records = read_records(layer.spots_binary, "<f8", (len(SPOTS_BINARY),), written_by="ff-bin")
-    return Table(SPOTS_BINARY, records.T)
+    table = Table(SPOTS_BINARY, records.T)
+    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega"]) <= 360) & (abs(table["eta"]) <= 360)
+    if not sound.all():
+        raise FormatError(f"row {np.argmin(sound)} holds no spot; run ff-bin again", file=layer.spots_binary)
+    return table
 
 
 def _seed_ids(layer: Layer, seeds: ArrayLike | None) -> NDArray[np.int64]:
@@ -125,7 +133,7 @@ def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -
     return np.where(on_ring, rows, -1)
 
 
-def _rings(p: Parameters, hkls: Table) -> dict[int, float]:
+def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
     """Ring number to radius (µm), in the order of the file."""
     numbers, radii = p["RingNumbers"], p["RingRadii"]
     if not radii:
@@ -166,12 +174,13 @@ def _mask(layer: Layer, p: Parameters) -> dict[str, object]:
     return {"mask": words, "mask_size": side, "px": p.positive("px")}
 
 
-def _indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
+def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
     """The kernel with everything that is the same for all seeds."""
     if not p["StepSizePos"] >= 1:
         raise p.error("StepSizePos", f"must be at least 1 µm, is {p['StepSizePos']:g}")
     for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
-        p.positive(key)
+        if not p[key] >= _FINEST:
+            raise p.error(key, f"must be at least {_FINEST} degrees, is {p[key]:g}")
     numbers = list(rings)
     place = {number: i for i, number in enumerate(numbers)}
     # The last reflection of a ring represents it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midas.archive import BRIGHT, DATA, FLOOD, Archive, ArchiveWriter, set_dataset
+from midas.cli import run
 from midas.convert import conversion
 from midas.convert.dark import DarkCorrection
 from midas.convert.sweep import consecutive
@@ -68,14 +70,14 @@ def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = Non
 def convert(tmp_path: Path) -> Callable[..., Archive]:
     """Convert with a parameter text and options, and open what comes out."""
 
-    def run(text: str = BASE, **options: Any) -> Archive:
+    def converted(text: str = BASE, **options: Any) -> Archive:
         parameter_file = tmp_path / "ps.txt"
         parameter_file.write_text(text)
         result = conversion.run(parameter_file, tmp_path / "out", **{"threads": 2, **options})
         assert not list(result.data.parent.glob("*.part"))
         return Archive(result.data)
 
-    return run
+    return converted
 
 
 def all_of(stack: Any) -> np.ndarray:
@@ -294,7 +296,9 @@ def test_the_correction_is_that_of_the_formula(data: st.DataObject, dtype: str) 
     threshold = data.draw(st.sampled_from([0, 1, 10, 100]))
     found = DarkCorrection(dark, threshold, kind)(frame)
     assert found.dtype == kind
-    expected = np.minimum(reference_correction(frame.astype(float), dark, threshold), high if kind.kind == "i" else 1e9)
+    expected = np.minimum(
+        reference_correction(frame.astype(float), dark, threshold), high if kind.kind == "i" else np.inf
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
@@ -565,6 +569,30 @@ def test_memory_does_not_grow_with_the_scan(convert, tmp_path: Path) -> None:
 
     frame = 128 * 128 * 2
     assert peak(200) - peak(20) < 10 * frame  # the archive's directory grows, the frames do not
+
+
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts take the second word of the last line, and the exit code."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("handlers", "propagate", "level"):  # the command line sets them for good; other tests listen
+        logger = logging.getLogger("midas")
+        monkeypatch.setattr(logger, name, getattr(logger, name))
+    (tmp_path / "ps.txt").write_text(BASE)
+    write_hdf5(tmp_path / "scan.h5", pixels(), pixels(seed=1))
+    arguments = ["-resultFolder", "sub/folder", "-paramFN", "ps.txt", "-dataFN", "scan.h5"]
+    options = ["-numPxY", "10", "-preProcThresh", "4", "-omegaStep", "0.5"]
+    assert run("ffGenerateZipRefactor.py", [*arguments, *options]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "OutputZipName: sub/folder/scan.h5.analysis.MIDAS.zip"
+    assert err == ""
+    with Archive("sub/folder/scan.h5.analysis.MIDAS.zip") as archive:
+        assert archive.parameters["preProcThresh"] == 4 and archive.parameters["NrPixelsY"] == 10
+        assert archive.dataset(f"{ANALYSIS}omegaStep").read().tolist() == [0.5]
+    for wrong, code in ((["-dataFN", "scan.ge3"], 2), (["-dataFN", "none.h5"], 1), (["-dataLoc", "none"], 1)):
+        assert run("ff-convert", [*arguments, *wrong]) == code
+        out, err = capsys.readouterr()
+        assert err.startswith("ff-convert: ") and err.count("\n") == 1
+    assert run("ff-convert", ["-paramFN", "ps.txt"]) == 2
 
 
 @pytest.mark.golden

@@ -44,10 +44,10 @@ def scattering(x: float, y: float, z: float, omega: float) -> NDArray:
     return about_z(-omega, k - [1, 0, 0])
 
 
-def omegas(g: NDArray, theta: float) -> list[float]:
+def omegas(g, theta: float) -> list[float]:
     """§4.4, with the short cut for small y."""
-    x, y, _ = g
-    v = math.sin(D2R * theta) * np.linalg.norm(g)
+    x, y, z = (float(component) for component in g)
+    v = math.sin(D2R * theta) * math.sqrt(x * x + y * y + z * z)
     if abs(y) < 1e-4:
         if x == 0 or abs(v / x) > 1:
             return []
@@ -210,9 +210,10 @@ class Reference:
     def predict(self, u: NDArray) -> list[tuple[float, float, float, int]]:
         spots = []
         for vector, theta, ring in zip(self.g, self.theta, self.hkl_ring, strict=True):
-            g = u @ vector
+            g = (u @ vector).tolist()
             for omega in omegas(g, theta):
-                eta = float(eta_of(*about_z(omega, g)[1:]))
+                y, z = g[0] * math.sin(D2R * omega) + g[1] * math.cos(D2R * omega), g[2]
+                eta = math.copysign(R2D * math.acos(z / math.sqrt(y * y + z * z)), -y)
                 y, z = -self.radii[ring] * math.sin(D2R * eta), self.radii[ring] * math.cos(D2R * eta)
                 beside = abs(eta) >= self.pole_angle and 180 - abs(eta) >= self.pole_angle
                 if beside and any(a < omega < b and c < y < d and e < z < f for a, b, c, d, e, f in self.limits):
