@@ -134,7 +134,7 @@ def _read(
     hkls: Table | None,
 ) -> _Inputs:
     log.info("Reading IDs file: %s", layer.spots_to_index.name)
-    seeds = spot_formats.read_seed_ids(layer.spots_to_index).astype(np.int32)
+    seeds = spot_formats.read_seed_ids(layer.spots_to_index)
     if not len(seeds):
         raise StageError(_NO_SEEDS)
     log.info("Total of %d IDs will be sorted into grains now.", len(seeds))
