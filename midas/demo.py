@@ -42,5 +42,6 @@ def run(arguments: Sequence[str], threads: int) -> StageResult:
     step = float(sample.parameters["OmegaStep"])
     found = Layer(folder / "LayerNr_1").grains
     comparison = compare(folder / sample.truth_file, found, omega_step=step, turn_positions=True)
+    print(comparison.grain_table())
     print(comparison.table())
     return StageResult("demo", result.summary, comparison)
