@@ -125,16 +125,32 @@ def test_bad_files_are_refused(tmp_path):
     with pytest.raises(FormatError, match=r"IndexBest\.bin.*run ff-index first"):
         index.read(best, full)
     write(tmp_path, seeds(range(3)))
-    with pytest.raises(FormatError, match="ends before slot 3"):
-        index.read(best, full, range(2, 4))
     content = bytearray(best.read_bytes())
-    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
+    for count in (-1.0, 1.5, np.nan):
+        content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(count).tobytes()
+        best.write_bytes(content)
+        with pytest.raises(FormatError, match="slot 0 holds"):
+            index.read(best, full)
+    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(1).tobytes()
     best.write_bytes(content)
-    with pytest.raises(FormatError, match="slot 0 holds 5001"):
+    full.write_bytes(b"")
+    with pytest.raises(FormatError, match="ends before slot 0"):
         index.read(best, full)
     best.write_bytes(content[:-1])
     with pytest.raises(FormatError, match="cut off"):
         index.read(best, full)
+
+
+def test_rows_without_a_usable_result(tmp_path):
+    best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
+    write(tmp_path, seeds(range(3)))
+    content = bytearray(best.read_bytes())
+    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
+    best.write_bytes(content)
+    read = index.read(best, full, range(5))
+    assert read.best[0, index.MATCHED] == SLOT + 1  # more than a slot holds: the count tells, the spots are not there
+    assert read.offsets[1] == 0
+    assert not read.found[3:].any()  # beyond the end of the file
 
 
 def test_no_seeds_at_all(tmp_path):
