@@ -55,7 +55,7 @@ class Scan:
         with ArchiveWriter(self.layer.archive, frames.shape, frames.dtype, threads=1) as writer:
             writer.add_frames(DATA, frames.shape, list(frames))
             for path, stack in stacks.items():
-                path = {"dark": DARK, "flood": FLOOD, "mask": MASK, "omegas": f"{SCAN}/omegaCenter"}[path]
+                path = {"dark": DARK, "flood": FLOOD, "mask": MASK, "omegas": f"{SCAN}omegaCenter"}[path]
                 if path == DARK:
                     writer.add_frames(path, stack.shape, list(stack))
                 else:
