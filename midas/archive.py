@@ -62,6 +62,8 @@ class FrameStack:
         if len(array.shape) != 3:
             reason = f"has {len(array.shape)} dimensions instead of frame, row and column"
             raise ArchiveError(reason, file=array.file, key=array.path)
+        if array.shape[1] * array.shape[2] * array.dtype.itemsize >= 1 << 31:
+            raise ArchiveError(f"has frames of impossible size {array.shape[1:]}", file=array.file, key=array.path)
         self._array = array
         self.shape: tuple[int, int, int] = array.shape
         self.dtype: np.dtype[Any] = array.dtype

@@ -175,6 +175,11 @@ class ArchiveWriter:
         for group in _ancestors(path, self._members):
             self._add_group(group)
 
+    def accepts(self, path: str) -> bool:
+        """Whether a dataset of that name can be added: its name is free, and means nothing to a legacy reader."""
+        names = (f"{path}/.zarray", f"{path}/.zgroup")
+        return not _misleading(names[0]) and not any(name in self._members for name in names)
+
     def __contains__(self, path: str) -> bool:
         return f"{path}/.zarray" in self._members
 
@@ -371,6 +376,10 @@ def _ancestors(group: str, present: Iterable[str]) -> list[str]:
 
 
 def _refuse_reserved(name: str) -> None:
-    for part in _RESERVED:
-        if part in name and not name.startswith(part):
-            raise ValueError(f"{name} contains {part}, which legacy readers would take for the dataset of that name")
+    if part := _misleading(name):
+        raise ValueError(f"{name} contains {part}, which legacy readers would take for the dataset of that name")
+
+
+def _misleading(name: str) -> str:
+    """The part of a name by which a legacy reader takes it for something else; empty if there is none."""
+    return next((part for part in _RESERVED if part in name and not name.startswith(part)), "")

@@ -153,11 +153,14 @@ def convert(values: argparse.Namespace) -> StageResult:
         threshold=values.preProcThresh,
         files_per_scan=values.numFilesPerScan,
         layer=values.LayerNr,
+        columns=values.numPxY,
+        rows=values.numPxZ,
+        omega_step=values.omegaStep,
         threads=thread_count(None),
     )
-    # Scripts parse the last line of stdout.
-    result.summary = {**result.summary, "OutputZipName:": result.data}
-    return result
+    # Scripts parse the last line of stdout; the log has said the rest.
+    print(f"OutputZipName: {result.data}")
+    return StageResult(result.stage, data=result.data)
 
 
 def simulate(values: argparse.Namespace) -> StageResult:
@@ -173,6 +176,7 @@ def compare(values: argparse.Namespace) -> StageResult:
         Path(values.true),
         Path(values.found),
         omega_step=values.omega_step,
+        turn_positions=values.turn_positions == 1,
         space_group=values.space_group,
         lattice=values.lattice,
     )

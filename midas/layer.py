@@ -128,6 +128,10 @@ class Layer:
         return self.results.parent / "ExtraInfo.bin"
 
     @property
+    def detector_mask(self) -> Path:
+        return self.results.parent / "BigDetectorMask.bin"
+
+    @property
     def index_best(self) -> Path:
         return self.output / "IndexBest.bin"
 

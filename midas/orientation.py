@@ -155,3 +155,43 @@ def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
         ],
         axis=-2,
     )
+
+
+def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike) -> float:
+    """Degrees of rotation about a plane normal after which a crystal's spots repeat (spec chapter 05 §4.3).
+
+    Classes 23 and m-3 are given the range of m-3m: their reflection lists have its multiplicity, so no spot pattern is
+    lost, but of two twin-related orientations with the same spots only one is ever proposed (05 §8 D7).
+
+    Parameters
+    ----------
+    hkl : indices of the plane
+    angles : alpha, beta, gamma of the cell, degrees
+    """
+    if not 1 <= space_group <= 230:
+        raise ParameterError("must be a space group number, 1 ... 230", key="SpaceGroup", value=space_group)
+    h, k, index = (abs(int(i)) for i in np.asarray(hkl))
+    zeros = (h, k, index).count(0)
+    if zeros == 3:
+        return 0.0
+    if space_group <= 2:
+        return 360.0
+    if space_group <= 15:
+        # A two-fold axis along the only index that is not zero: the other two axes stand square to it.
+        square = np.asarray(angles, float) == 90.0
+        unique = int(np.flatnonzero([h, k, index])[0])
+        return 180.0 if zeros == 2 and all(square[i] for i in range(3) if i != unique) else 360.0
+    if space_group <= 74:
+        return 180.0 if zeros == 2 else 360.0
+    if space_group <= 142:
+        if zeros == 2:
+            return 180.0 if index == 0 else 90.0
+        return 180.0 if index == 0 and h == k else 360.0
+    if space_group <= 194:
+        along_c = zeros == 2 and index != 0
+        return (120.0 if space_group <= 167 else 60.0) if along_c else 360.0
+    if zeros == 2:
+        return 90.0
+    if zeros == 1:
+        return 180.0 if len({h, k, index}) == 2 else 360.0
+    return 120.0 if h == k == index else 360.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ from hypothesis.extra.numpy import arrays
 
 import midas.archive_writer
 from midas.archive import BRIGHT, DARK, DATA, FLOOD, MASK, Archive, ArchiveWriter, set_dataset, set_datasets
-from midas.errors import ArchiveError, OutputError
+from midas.errors import ArchiveError, MidasError, OutputError
 from midas.formats.zip_container import ZipReader, ZipWriter
 from midas.parameters import ANALYSIS, SCAN, Parameters
 
@@ -159,8 +160,8 @@ def test_the_rules_of_the_legacy_readers(written) -> None:
         elif not name.endswith(".zgroup") and "datatype" not in name:
             assert content[0] == 2, f"{name} is not a Blosc-1 frame"
     document = {n: json.loads(c) for n, c in members.items() if n.endswith(".zarray")}
-    codec = {"blocksize": 0, "clevel": 1, "cname": "zstd", "id": "blosc", "shuffle": 2}
-    assert document[f"{DATA}/.zarray"]["compressor"] == codec
+    codec = document[f"{DATA}/.zarray"]["compressor"]
+    assert (codec["id"], codec["cname"], codec["clevel"], codec["shuffle"]) == ("blosc", "zstd", 1, 2)
     assert document[f"{DATA}/.zarray"]["chunks"] == [1, 24, 30]
     for name, dtype, shape in (
         ("Lsd", "<f8", [1]),
@@ -677,6 +678,72 @@ def test_a_deflated_member_that_is_damaged(written) -> None:
     content[start : start + 20] = b"\xff" * 20
     path.write_bytes(content)
     assert "is damaged" in message(path)
+
+
+def read_everything(path: Path) -> None:
+    with Archive(path) as archive:
+        for name in archive.datasets():
+            if np.prod(archive.dataset(name).shape) < 1e6:
+                archive.dataset(name).read()
+        archive.parameters  # noqa: B018
+        for stack in (archive.frames, archive.dark, archive.mask, archive.flood):
+            for frame in range(min(3, len(stack or ()))):
+                stack[frame]
+        if len(archive.frames) < 100:
+            archive.omegas  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def small_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "small.zip"
+    frames = frames_of((3, 6, 7))
+    with ArchiveWriter(path, frames.shape, frames.dtype) as writer:
+        writer.add_frames(DARK, frames.shape, frames)
+        writer.add_frames(DATA, frames.shape, frames)
+        writer.add_parameters(PARAMETERS)
+    return path
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_damage_is_more_than_an_error_message(small_archive: Path, data: st.DataObject) -> None:
+    content = bytearray(small_archive.read_bytes())
+    directory = content.index(b"PK\1\2")
+    for _ in range(data.draw(st.integers(1, 4))):
+        start, stop = data.draw(st.sampled_from([(0, directory), (directory, len(content))]))
+        place = data.draw(st.integers(start, stop - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    damaged = small_archive.with_name("damaged.zip")
+    damaged.write_bytes(content)
+    with contextlib.suppress(MidasError):
+        read_everything(damaged)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_zarray_document_is_more_than_an_error_message(small_archive: Path, data: st.DataObject) -> None:
+    """Documents of any content, with a right checksum."""
+    junk = st.none() | st.booleans() | st.integers(-3, 9) | st.just(2**40) | st.floats() | st.text(max_size=5)
+    junk = junk | st.lists(junk, max_size=4) | st.dictionaries(st.text(max_size=4), junk, max_size=2)
+    changes = data.draw(
+        st.dictionaries(
+            st.sampled_from(
+                "shape chunks dtype compressor filters fill_value order zarr_format dimension_separator".split()
+            ),
+            junk | st.sampled_from(["|O", "<f8", "|S3", "<U2", "<M8[s]", "i4,i4", "F"]),
+            max_size=3,
+        )
+    )
+    target = data.draw(st.sampled_from([DATA, DARK, f"{ANALYSIS}Lsd", f"{SCAN}start", f"{SCAN}datatype"]))
+    damaged = small_archive.with_name("document.zip")
+    with zipfile.ZipFile(small_archive) as source, zipfile.ZipFile(damaged, "w") as output:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == f"{target}/.zarray":
+                content = json.dumps({**json.loads(content), **changes}).encode()
+            output.writestr(name, content)
+    with contextlib.suppress(MidasError):
+        read_everything(damaged)
 
 
 def test_set_dataset_on_what_is_no_archive(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from midas.orientation import (
     nearest_rotations,
     quaternion_product,
     quaternions_from_matrices,
+    rotation_range,
     symmetry_operators,
 )
 
@@ -97,3 +98,44 @@ def test_printed_matrices_become_rotations() -> None:
     fixed = nearest_rotations(printed)
     assert np.linalg.det(fixed) == pytest.approx(1)
     assert np.abs(fixed - m).max() < 2e-6
+
+
+#: spec chapter 05 §4.3: space group, hkl, cell angles, range in degrees
+RANGES = [
+    (1, (0, 0, 1), (90, 90, 90), 360),
+    (14, (0, 2, 0), (90, 103, 90), 180),
+    (14, (2, 0, 0), (90, 103, 90), 360),  # D6: only along the unique axis
+    (14, (0, 0, 2), (90, 103, 90), 360),
+    (14, (0, 0, 2), (90, 90, 103), 180),
+    (14, (2, 0, 0), (103, 90, 90), 180),
+    (14, (1, 1, 0), (90, 103, 90), 360),
+    (62, (0, 4, 0), (90, 90, 90), 180),
+    (62, (1, 1, 0), (90, 90, 90), 360),
+    (139, (1, 1, 0), (90, 90, 90), 180),
+    (139, (-1, 1, 0), (90, 90, 90), 180),
+    (139, (2, 1, 0), (90, 90, 90), 360),
+    (139, (2, 0, 0), (90, 90, 90), 180),
+    (139, (0, 0, 2), (90, 90, 90), 90),
+    (139, (1, 0, 1), (90, 90, 90), 360),
+    (166, (0, 0, 6), (90, 90, 120), 120),
+    (166, (1, 1, 0), (90, 90, 120), 360),
+    (194, (0, 0, -2), (90, 90, 120), 60),
+    (194, (1, 0, 0), (90, 90, 120), 360),
+    (225, (2, 0, 0), (90, 90, 90), 90),
+    (225, (0, -2, 2), (90, 90, 90), 180),
+    (225, (4, 2, 0), (90, 90, 90), 360),  # D5
+    (225, (-1, 1, 1), (90, 90, 90), 120),
+    (225, (3, 1, 1), (90, 90, 90), 360),
+    (225, (0, 0, 0), (90, 90, 90), 0),
+]
+
+
+@pytest.mark.parametrize(("space_group", "hkl", "angles", "degrees"), RANGES)
+def test_rotation_range(space_group: int, hkl: tuple, angles: tuple, degrees: float) -> None:
+    assert rotation_range(space_group, hkl, angles) == degrees
+
+
+@pytest.mark.parametrize("space_group", [0, 231])
+def test_rotation_range_needs_a_space_group(space_group: int) -> None:
+    with pytest.raises(ParameterError, match="SpaceGroup"):
+        rotation_range(space_group, (1, 0, 0), (90, 90, 90))

@@ -50,7 +50,8 @@ cdef struct Counts:            # of matches on counted rings per position of a l
     double* count
 
 
-cdef void pair_vectors(const Problem* p, const double* first, const double* normal, PairVectors* vectors) noexcept nogil
+cdef void pair_vectors(const Problem* p, const double* first, const double* normal,
+                       PairVectors* vectors) noexcept nogil
 cdef void bound_orientations(const Problem* p, const PairVectors* vectors, const Line* line, double radius,
                              int first, int count, double least, Block* b) noexcept nogil
 cdef int count_line(const Problem* p, const Prediction* s, const Line* line, double radius,

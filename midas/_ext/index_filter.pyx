@@ -1,7 +1,7 @@
 """Upper bounds on the matches of many orientations, and matches of one orientation at all positions (05 §10.2).
 
-Nothing here decides a result: the bounds are safe by more than their rounding errors, and where a count comes so near to
-a limit that rounding matters, the caller counts with the exact formulas of `midas._ext.index_score`.
+Nothing here decides a result: the bounds are safe by more than their rounding errors, and where a count comes so near
+to a limit that rounding matters, the caller counts with the exact formulas of `midas._ext.index_score`.
 """
 from libc.math cimport fabs, floor, sqrt
 from libc.stdlib cimport free, malloc
@@ -45,7 +45,8 @@ cdef inline double _fast_atan2(double y, double x) noexcept nogil:
     return -r if y < 0.0 else r
 
 
-cdef void pair_vectors(const Problem* p, const double* first, const double* normal, PairVectors* vectors) noexcept nogil:
+cdef void pair_vectors(const Problem* p, const double* first, const double* normal,
+                       PairVectors* vectors) noexcept nogil:
     """How each reflection turns about the plane normal, from the first orientation on."""
     cdef double length = sqrt(normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2])
     cdef double n[3]
@@ -112,10 +113,9 @@ cdef Presence _presence(const Problem* p, double omega, double y, double z) noex
     """Whether a spot on the ring, beside the poles, lies within the limits; y and z may be off by 0.1 µm."""
     cdef const double* limit = p.limits
     cdef Presence best = ABSENT
-    cdef int i
     if fabs(omega) < ANGLE_ERROR or 180.0 - fabs(omega) < ANGLE_ERROR:
         return UNCERTAIN
-    for i in range(p.n_limits):
+    for _ in range(p.n_limits):
         if limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
             if not p.boxes_matter or (limit[2] + 0.1 < y < limit[3] - 0.1 and limit[4] + 0.1 < z < limit[5] - 0.1):
                 best = PRESENT
@@ -152,7 +152,7 @@ cdef inline bint _row_near(const Problem* p, const Ring* ring, long long at, lon
 cdef inline void _judge_spot(const Problem* p, int ring_index, double omega, double eta, double y, double z,
                              double along_half, double out, double out_half, const Line* line, double radius,
                              Block* b, int k) noexcept nogil:
-    """Count one spot of orientation k: `eta` (degrees) and `out` (µm) at the centre of the line, then the half widths."""
+    """Count one spot of orientation k; `eta` (degrees) and `out` (µm) belong to the centre of the line."""
     cdef const Spots* o = &p.spots
     cdef const Ring* ring = &p.rings[ring_index]
     cdef double position, width
@@ -200,7 +200,7 @@ cdef void _judge_pair(const Problem* p, const Pair* pair, const Line* line, doub
     _judge_spot(p, pair.ring, minus, b.along_minus[k] + eta, -y, z, b.along_minus_half[k], b.out_minus[k],
                 b.out_minus_half[k], line, radius, b, k)
     if pair.members == 2:
-        # -g fires half a turn later, at (y, -z): the shift along the ring is the same, that away from the centre opposite.
+        # -g fires half a turn later at (y, -z), with the same shift along the ring and the opposite one outwards.
         _judge_spot(p, pair.ring, plus + 180.0, b.along_plus[k] - (180.0 - eta), y, -z, b.along_plus_half[k],
                     -b.out_plus[k], b.out_plus_half[k], line, radius, b, k)
         _judge_spot(p, pair.ring, minus + 180.0, b.along_minus[k] + (180.0 - eta), -y, -z, b.along_minus_half[k],

@@ -45,10 +45,9 @@ cdef bint pixel_lives(const Problem* p, double y, double z) noexcept nogil:
 cdef bint _is_kept(const Problem* p, double omega, double eta, double y, double z) noexcept nogil:
     """Whether a spot lies beside the poles and within the omega ranges, their boxes and the mask."""
     cdef const double* limit = p.limits
-    cdef int i
     if not (fabs(eta) >= p.pole_angle and 180.0 - fabs(eta) >= p.pole_angle):
         return False
-    for i in range(p.n_limits):
+    for _ in range(p.n_limits):
         if limit[0] < omega < limit[1] and limit[2] < y < limit[3] and limit[4] < z < limit[5]:
             return p.mask_size == 0 or pixel_lives(p, y, z)
         limit += 6
@@ -140,7 +139,7 @@ cdef int _matching_row(const Problem* p, int ring_index, double omega, double y,
 
 cdef double _internal_angle(const Problem* p, const Prediction* s, int i, double y, double z, int row,
                             const double* position) noexcept nogil:
-    """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and an observed spot (§4.7)."""
+    """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and of a row (§4.7)."""
     cdef const Spots* o = &p.spots
     cdef double predicted[3]
     cdef double observed[3]

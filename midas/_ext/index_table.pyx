@@ -9,7 +9,7 @@ from midas._ext.geometry cimport DEG2RAD
 cdef class SpotTable:
     """Spot look-up that replaces the legacy bin files.
 
-    A spot is listed in every omega bin that its window omega ± (margin + half an orientation step / \\|sin eta\\|) meets.
+    A spot is listed in every omega bin that its window meets: omega ± (margin + half an orientation step / sin(eta)).
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
 """Search for the orientation and position that explain a start spot and most other spots (spec chapter 05).
 
-The result is the best of all candidates that the legacy program visits, record for record; §10.2 of the chapter shows why
-the bounds of `midas._ext.index_filter` may drop the hopeless ones unseen.
+The result is the best of all candidates that the legacy program visits, record for record; §10.2 of the chapter shows
+why the bounds of `midas._ext.index_filter` may drop the hopeless ones unseen.
 """
 import numpy as np
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport atan, cos, round, sin
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from midas._ext.geometry cimport DEG2RAD, RAD2DEG
@@ -187,7 +187,8 @@ cdef int _settle_step(const Problem* p, double radius, int n_orientations, Works
         tally.j = 0
     for i in range((n_orientations + BLOCK - 1) // BLOCK):
         start = i * BLOCK
-        bound_orientations(p, w.vectors, &w.line, radius, start, min(<int>BLOCK, n_orientations - start), -1.0, &w.block)
+        bound_orientations(p, w.vectors, &w.line, radius, start, min(<int>BLOCK, n_orientations - start), -1.0,
+                           &w.block)
         for k in range(w.block.n):
             w.possible[start + k] = w.block.possible[k]
             w.present[start + k] = w.block.present[k]

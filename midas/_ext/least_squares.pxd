@@ -8,8 +8,11 @@ from libc.math cimport sqrt
 cdef extern from *:
     """
     #define MIDAS_MAX_VARIABLES 12
+    /* If a unit change of a variable changes the weighted residuals by less than 1e-9, it is rounding. */
+    #define MIDAS_NO_CURVATURE 1e-18
     """
     enum: MAX_VARIABLES "MIDAS_MAX_VARIABLES"
+    const double NO_CURVATURE "MIDAS_NO_CURVATURE"
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
@@ -84,9 +87,9 @@ cdef inline bint damped_step(const double* normal, const double* gradient, const
     for i in range(n):
         step[i] = 0.0
         # Held from the start: no room, no curvature, or at a bound with the descent pointing outwards.
-        held[i] = (not normal[i * n + i] > 0.0 or (x[i] <= lower[i] and gradient[i] >= 0.0)
+        held[i] = (not normal[i * n + i] > NO_CURVATURE or (x[i] <= lower[i] and gradient[i] >= 0.0)
                    or (x[i] >= upper[i] and gradient[i] <= 0.0))
-        scale[i] = 1.0 / sqrt(normal[i * n + i]) if normal[i * n + i] > 0.0 else 0.0
+        scale[i] = 0.0 if held[i] else 1.0 / sqrt(normal[i * n + i])
     while again:
         again = False
         m = 0

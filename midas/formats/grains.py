@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from midas.errors import FormatError
 from midas.files import read_bytes
 from midas.formats.table import Layout, Table, fixed, integer
+
+log = logging.getLogger(__name__)
 
 _MATRIX = " ".join(f"{{0}}{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3))
 _NAMES = (
@@ -66,23 +69,41 @@ class GrainsHeader:
         )
 
 
-def read_grains(path: str | os.PathLike[str]) -> Table:
-    """A grain list of 47 columns, or of its first 19 (the others read as 0).
+def read_grains(path: str | os.PathLike[str], *, through: str = "gamma", strict: bool = True) -> Table:
+    """A grain list: all 47 columns, of which those after `through` may be absent (they read as 0).
 
     Raises
     ------
     FormatError
-        when the first line does not announce the number of grains, or not the number that follows
+        when the first line does not announce the number of grains, or, if `strict`, not the number that follows. Else
+        that is worth a warning, and the smaller number counts (spec chapter 05 §8 D17).
     """
     content = read_bytes(path, advice="a grain list (Grains.csv) is needed")
     words = content[: content.find(b"\n") + 1].split()
     if len(words) < 2 or words[0] != b"%NumGrains" or not words[1].isdigit():
         raise FormatError("must be '%NumGrains <number>', the start of a grain list", file=path, line=1)
-    table = GRAINS.parse(content, path)
-    if len(table) != int(words[1]):
-        reason = f"announces {int(words[1])} grains, but {len(table)} follow; correct the first line"
-        raise FormatError(reason, file=path, line=1)
-    return table
+    layout = replace(GRAINS, required=GRAINS.names.index(through) + 1)
+    table, announced = layout.parse(content, path), int(words[1])
+    if len(table) != announced:
+        reason = f"announces {announced} grains, but {len(table)} follow"
+        if strict:
+            raise FormatError(f"{reason}; correct the first line", file=path, line=1)
+        log.warning("%s: %s; the smaller number counts", path, reason)
+    return table.take(slice(0, announced))
+
+
+def read_crystal(path: str | os.PathLike[str]) -> tuple[int, tuple[float, ...]]:
+    """Space group and reference cell from the header of a grain list."""
+    lines = read_bytes(path, advice="a grain list (Grains.csv) is needed").decode("latin-1").splitlines()
+    found: dict[str, list[str]] = {}
+    for line in lines[: GRAINS.header_lines]:
+        name, _, values = line.lstrip("%\t ").partition(":")
+        found[name] = values.split()
+    try:
+        a, b, c, alpha, beta, gamma = (float(word) for word in found["Lattice Parameter"][:6])
+        return int(found["SpaceGroup"][0]), (a, b, c, alpha, beta, gamma)
+    except (KeyError, IndexError, ValueError):
+        raise FormatError("has no SpaceGroup and Lattice Parameter in its header", file=path) from None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,27 @@
-"""Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (spec chapter 05 §5)."""
+"""Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (spec chapter 05 §5-6).
+
+Every seed has a slot of fixed size in both files, and every member of a run writes the slots of its own seeds.
+"""
 
 from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import FormatError, OutputError
+from midas.files import remove
+from midas.formats.binary import read_records
+
+if TYPE_CHECKING:
+    from midas.parallel import Communicator
 
 #: spots that fit into the slot of one seed in IndexBestFull, ProcessKey and FitBest: a limit of the file format
 SLOT = 5000
@@ -16,6 +37,186 @@ BEST = (
     "matched",
 )
 BEST_BYTES = 8 * len(BEST)
+MATCHED = BEST.index("matched")
+EXPECTED = BEST.index("expected")
 
 #: ``IndexBestFull.bin``: (spot id, grain radius) float64 pairs, SLOT per seed
 FULL_BYTES = 16 * SLOT
+
+
+@dataclass(frozen=True)
+class IndexedSeeds:
+    """What the indexer found for some seeds.
+
+    Parameters
+    ----------
+    rows : slots of these seeds in the files
+    best : (n, 15) float64, columns `BEST`; zeros where nothing was found
+    offsets : (n + 1,) int64 into `ids` and `radii`: the matched spots of one seed after the other
+    ids : (m,) int64
+    radii : (m,) float64, grain radius of the spots, µm
+    """
+
+    rows: range
+    best: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    radii: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+    def spots(self, i: int) -> slice:
+        """The part of `ids` and `radii` that belongs to seed `i` of these."""
+        return slice(self.offsets[i], self.offsets[i + 1])
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Which seeds have a result."""
+        return self.best[:, MATCHED] > 0
+
+
+def join(rows: range, parts: list[IndexedSeeds]) -> IndexedSeeds:
+    """The seeds `rows` from their parts, in order; seeds beyond the parts have no result."""
+    best = np.zeros((len(rows), len(BEST)))
+    lengths = np.zeros(len(rows), np.int64)
+    done = 0
+    for part in parts:
+        best[done : done + len(part)] = part.best
+        lengths[done : done + len(part)] = np.diff(part.offsets)
+        done += len(part)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ids = np.concatenate([part.ids for part in parts]) if parts else np.empty(0, np.int64)
+    radii = np.concatenate([part.radii for part in parts]) if parts else np.empty(0)
+    return IndexedSeeds(rows, best, offsets, ids, radii)
+
+
+def read(
+    best_path: str | os.PathLike[str], full_path: str | os.PathLike[str], rows: range | None = None
+) -> IndexedSeeds:
+    """The slots `rows` of both files, all of them by default; rows beyond the end of ``IndexBest.bin`` have no result.
+
+    A row with more spots than fit into a slot keeps its count in `best`, and has no spots here.
+
+    Raises
+    ------
+    FormatError
+        when a file is missing or cut off, or holds no spots where ``IndexBest.bin`` counts some
+    """
+    records = read_records(best_path, "<f8", (len(BEST),), written_by="ff-index", mapped=True)
+    rows = range(len(records)) if rows is None else rows
+    best = np.zeros((len(rows), len(BEST)))
+    found = records[rows.start : rows.stop]
+    best[: len(found)] = found
+    matched = best[:, MATCHED]
+    if (bad := np.flatnonzero(~((matched >= 0) & (matched == np.trunc(matched))))).size:
+        raise FormatError(f"slot {rows[bad[0]]} holds {matched[bad[0]]:g} matched spots", file=best_path)
+    counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    pairs = np.empty((offsets[-1], 2))
+    slots = read_records(full_path, "<f8", (SLOT, 2), written_by="ff-index", mapped=True)
+    for i in np.flatnonzero(counts):
+        if rows[i] >= len(slots):
+            raise FormatError(f"ends before slot {rows[i]}, which has spots in {best_path}", file=full_path)
+        pairs[offsets[i] : offsets[i + 1]] = slots[rows[i], : counts[i]]
+    ids = np.where(np.isfinite(pairs[:, 0]), pairs[:, 0], 0).astype(np.int64)
+    return IndexedSeeds(rows, best, offsets, ids, np.ascontiguousarray(pairs[:, 1]))
+
+
+class SlotWriter:
+    """Both files, open for writing. Made by `open_slots`."""
+
+    def __init__(self, best: int, full: int, best_path: Path, full_path: Path, overwrite: bool):
+        self._best, self._full = best, full
+        self._best_path, self._full_path = best_path, full_path
+        self._overwrite = overwrite
+
+    def write(self, seeds: IndexedSeeds) -> None:
+        """Fill the slots of these seeds; what a slot held before is gone."""
+        with _reported(self._best_path):
+            _write_at(self._best, np.ascontiguousarray(seeds.best, "<f8").tobytes(), seeds.rows.start * BEST_BYTES)
+        pairs = np.column_stack([seeds.ids.astype("<f8"), seeds.radii.astype("<f8")])
+        with _reported(self._full_path):
+            for i, row in enumerate(seeds.rows):
+                used = pairs[seeds.spots(i)].tobytes()
+                _write_at(self._full, used, row * FULL_BYTES)
+                if self._overwrite:
+                    _clear(self._full, row * FULL_BYTES + len(used), (row + 1) * FULL_BYTES)
+
+
+@contextmanager
+def open_slots(best_path: Path, full_path: Path, slots: int, comm: Communicator) -> Iterator[SlotWriter]:
+    """Open both files with room for `slots` seeds, for the members of `comm` to fill side by side.
+
+    A run that knows all its members (one process, or MPI) writes under temporary names and renames at the end. Legacy
+    blocks cannot wait for each other: each creates the files if they are missing, extends them if they are short, never
+    truncates, and overwrites its own slots completely, so that blocks may run in any order.
+    """
+    together = comm.size == 1 or comm.connected
+    names = (best_path, full_path)
+    targets = tuple(path.with_name(path.name + ".part") for path in names) if together else names
+    flags = os.O_RDWR | os.O_CREAT
+    if together and comm.rank == 0:
+        remove(*names)
+        flags |= os.O_TRUNC
+    elif together:
+        comm.barrier()
+    descriptors: list[int] = []
+    overwrite = False
+    try:
+        for target, path, size in zip(targets, names, (BEST_BYTES, FULL_BYTES), strict=True):
+            with _reported(path):
+                descriptors.append(os.open(target, flags, 0o666))
+                old = os.fstat(descriptors[-1]).st_size
+                overwrite = overwrite or (old > 0 and not together)
+                if old < slots * size:
+                    os.ftruncate(descriptors[-1], slots * size)
+        if together and comm.rank == 0:
+            comm.barrier()
+        yield SlotWriter(descriptors[0], descriptors[1], best_path, full_path, overwrite)
+        comm.barrier()
+        if together and comm.rank == 0:
+            for target, path in zip(targets, names, strict=True):
+                with _reported(path):
+                    os.replace(target, path)
+    except BaseException:
+        if together and comm.rank == 0:
+            for target in targets:
+                target.unlink(missing_ok=True)
+        raise
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror or error})", file=path) from None
+
+
+def _write_at(descriptor: int, content: bytes, offset: int) -> None:
+    """All of the content; a short write is not an error to the system."""
+    view = memoryview(content)
+    while len(view):
+        written = os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def _clear(descriptor: int, start: int, end: int) -> None:
+    """Zeros from start to end, without filling holes of the file."""
+    while start < end:
+        try:
+            start = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # nothing but holes up to the end of the file
+            hole = end  # no such question on this file system
+        else:
+            hole = os.lseek(descriptor, start, os.SEEK_HOLE)
+        if start < end:
+            _write_at(descriptor, bytes(min(hole, end) - start), start)
+        start = max(hole, start + 1)

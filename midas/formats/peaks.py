@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.pixels import decode_pixels, encode_pixels
 from midas.errors import FormatError
 from midas.files import read_bytes, write_atomic
 from midas.formats.table import Layout, fixed, integer
@@ -53,13 +54,7 @@ class PixelLists:
 
 def format_pixels(pixels: PixelLists) -> bytes:
     """Content of a ``_PX.bin``."""
-    counts = np.diff(pixels.offsets)
-    parts = [np.array([pixels.size, len(counts)], "<i4").tobytes()]
-    pairs = np.stack([pixels.y, pixels.z], axis=1).astype("<i2")
-    for start, count in zip(pixels.offsets[:-1], counts, strict=True):
-        parts.append(np.array([count], "<i4").tobytes())
-        parts.append(pairs[start : start + count].tobytes())
-    return b"".join(parts)
+    return encode_pixels(pixels.size, pixels.offsets, pixels.y, pixels.z)
 
 
 def write_pixels(path: str | os.PathLike[str], pixels: PixelLists) -> None:
@@ -69,21 +64,7 @@ def write_pixels(path: str | os.PathLike[str], pixels: PixelLists) -> None:
 
 def read_pixels(path: str | os.PathLike[str]) -> PixelLists:
     """Read a ``_PX.bin``; `FormatError` when it is cut off or has surplus bytes."""
-    content = read_bytes(path, advice="run ff-peaks first")
-    if len(content) < 8:
-        raise FormatError("is cut off", file=path)
-    size, count = (int(n) for n in np.frombuffer(content, "<i4", 2))
-    at = 8
-    offsets = np.zeros(max(count, 0) + 1, np.int64)
-    pairs = []
-    for k in range(count):
-        length = int(np.frombuffer(content, "<i4", 1, at)[0]) if at + 4 <= len(content) else -1
-        if length < 0 or at + 4 + 4 * length > len(content):
-            raise FormatError(f"is cut off in the pixels of peak {k + 1}", file=path)
-        pairs.append(np.frombuffer(content, "<i2", 2 * length, at + 4))
-        offsets[k + 1] = offsets[k] + length
-        at += 4 + 4 * length
-    if at != len(content) or count < 0:
-        raise FormatError(f"has {len(content)} bytes where its {count} peaks need {at}", file=path)
-    flat = np.concatenate(pairs).reshape(-1, 2) if pairs else np.empty((0, 2), np.int16)
-    return PixelLists(size, offsets, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]))
+    size, offsets, y, z, fault = decode_pixels(read_bytes(path, advice="run ff-peaks first"))
+    if fault:
+        raise FormatError(fault, file=path)
+    return PixelLists(size, offsets, y, z)

@@ -140,19 +140,26 @@ def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool
             headless_file.write(leading)
 
 
-def read_seed_ids(path: str | os.PathLike[str]) -> NDArray[np.int32]:
+#: stands for a line of SpotsToIndex.csv without an id: a seed without a spot
+NO_SPOT = 0
+
+
+def read_seed_ids(path: str | os.PathLike[str], *, blanks: bool = False) -> NDArray[np.int64]:
     """Seed spot ids of ``SpotsToIndex.csv``; the line number is the row of a seed in the binary results.
 
-    The first number of a line counts (lines of a seeded run hold two). A blank line would shift all later rows, so it
-    is an error; at the end of the file it is not.
+    The first number of a line counts (lines of a seeded run hold two). A line without a number is `NO_SPOT` if
+    `blanks`, else an error, because a result table cannot have such a row; at the end of the file it is ignored.
     """
-    content = read_bytes(path, advice="run ff-setup first").rstrip()
-    lines = content.split(b"\n") if content else []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            raise FormatError("is blank where a spot id must stand", file=path, line=number)
-    ids = SPOTS_TO_INDEX.parse(content, path)["spot_id"]
-    whole = ids.astype(np.int32)
-    if (bad := np.flatnonzero(whole != ids)).size:
-        raise FormatError("must be a whole number", file=path, line=int(bad[0]) + 1, value=f"{ids[bad[0]]:g}")
-    return whole
+    content = read_bytes(path, advice="run ff-setup first")
+    lines = content.splitlines() if blanks else content.rstrip().splitlines()
+    ids = np.zeros(len(lines), dtype=np.int64)
+    for row, line in enumerate(lines):
+        number = _FIRST_INTEGER.match(line)
+        if number:
+            ids[row] = int(number[1])
+        elif not blanks:
+            raise FormatError("must begin with a spot id", file=path, line=row + 1, value=line.decode("latin-1"))
+    return ids
+
+
+_FIRST_INTEGER = re.compile(rb"[ \t]*([+-]?\d{1,18})(?![\w.])")

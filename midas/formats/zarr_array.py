@@ -29,6 +29,7 @@ SMALL_CODEC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocks
 
 _BLOSC_HEADER = struct.Struct("<4B3I")
 _BLOSC1_VERSION = 2
+_LARGEST = 1 << 31
 _FLOAT_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -58,16 +59,24 @@ class ArrayMetadata:
             dtype = np.dtype(content["dtype"])
         except KeyError as error:
             raise ValueError(f"has no {error.args[0]}") from None
-        except TypeError as error:
+        except (TypeError, OverflowError) as error:
             raise ValueError(f"cannot be understood ({error})") from None
         if len(shape) != len(chunks) or min(shape, default=0) < 0 or min(chunks, default=1) < 1:
             raise ValueError(f"has shape {list(shape)} and chunks {list(chunks)}")
         order = content.get("order", "C")
         if order not in ("C", "F"):
             raise ValueError(f"has order {order}")
-        fill = content.get("fill_value")
+        if dtype.kind not in "biufSUO":
+            raise ValueError(f"has elements of type {dtype}")
+        separator = content.get("dimension_separator", ".")
+        if separator not in (".", "/"):
+            raise ValueError(f"has dimension_separator {separator!r}")
+        if math.prod(chunks) * dtype.itemsize >= _LARGEST:
+            raise ValueError(f"has chunks {list(chunks)}, which are too large")
         optional = (content.get("compressor"), content.get("filters"))
-        return cls(shape, chunks, dtype, *optional, fill, order, content.get("dimension_separator", "."))
+        metadata = cls(shape, chunks, dtype, *optional, content.get("fill_value"), order, separator)
+        metadata._check()
+        return metadata
 
     def document(self) -> bytes:
         """The document in the layout of the legacy archives: the text ``shape`` nowhere before the shape itself."""
@@ -82,6 +91,19 @@ class ArrayMetadata:
             "zarr_format": 2,
         }
         return json.dumps(content, indent=4, sort_keys=True).encode()
+
+    def _check(self) -> None:
+        """ValueError for codecs that are no descriptions, and for a fill value that the type cannot hold."""
+        filters = [] if self.filters is None else self.filters
+        if not isinstance(filters, list) or not all(isinstance(f, dict) for f in filters):
+            raise ValueError(f"has filters {self.filters!r}")
+        if self.compressor is not None and not isinstance(self.compressor, dict):
+            raise ValueError(f"has compressor {self.compressor!r}")
+        try:
+            if np.array(self.fill(), self.native).ndim:
+                raise ValueError
+        except (TypeError, ValueError, OverflowError, KeyError):
+            raise ValueError(f"has fill_value {self.fill_value!r} for numbers of type {self.dtype}") from None
 
     @property
     def native(self) -> np.dtype[Any]:
@@ -135,10 +157,10 @@ class StoredArray:
 
     def read(self) -> NDArray[Any]:
         """The whole array."""
-        try:
-            out = np.empty(self.shape, self.dtype)
-        except (MemoryError, ValueError):
-            raise ArchiveError(f"has an impossible shape {self.shape}", file=self.file, key=self.path) from None
+        if math.prod(self.shape) * self.dtype.itemsize >= _LARGEST:
+            reason = f"with shape {self.shape} is too large to be read at once"
+            raise ArchiveError(reason, file=self.file, key=self.path)
+        out = np.empty(self.shape, self.dtype)
         chunks = self.metadata.chunks
         grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
         for index in itertools.product(*grid):

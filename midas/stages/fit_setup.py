@@ -95,7 +95,7 @@ def _run(layer: Layer, parameters: Parameters, threads: int, hkls: Table | None,
         peaks["z"],
         peaks["omega"],
         detector.packed(),
-        parameters["Wavelength"],
+        parameters.positive("Wavelength"),
         parameters["Wedge"],
         threads,
     )
@@ -167,7 +167,7 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     """The rings of RingThresh up to MaxRingRad, in the order of hkls.csv."""
     wanted = [number for number, _ in parameters.rings()]
     beyond = np.flatnonzero(
-        hkls["theta"] > math.degrees(math.atan(parameters["RhoD"] / parameters.positive("Lsd"))) / 2
+        hkls["theta"] > math.degrees(math.atan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
     )
     rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
     numbers, first = np.unique(rows, return_index=True)

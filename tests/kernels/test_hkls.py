@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
@@ -97,6 +97,7 @@ def test_nothing_allowed_gives_nothing() -> None:
     assert table.shape == (11, 0)
 
 
+@settings(deadline=None)
 @given(
     st.tuples(*[st.floats(2, 20)] * 3),
     st.tuples(st.floats(75, 105), st.floats(75, 105), st.floats(75, 105)),

@@ -1,0 +1,69 @@
+"""What a reader of raw frames offers, and which reader takes which file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.archive_writer import Frame
+from midas.errors import FormatError, UsageError
+
+#: frames that are read at once take about this much memory; small, so that the compressing threads never wait for long
+BLOCK_BYTES = 8 << 20
+
+#: pixels that an archive can hold
+PIXELS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
+
+
+class FrameSource(Protocol):
+    """One raw file. Opening it reads its sizes; the frames pass by when they are asked for.
+
+    Attributes
+    ----------
+    path : the file
+    shape : frames, rows along Z, columns along Y
+    dtype : of the pixels
+    omegas : angle in degrees at which each frame begins; None where the file does not say
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    omegas: NDArray[np.float64] | None
+
+    def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
+        """The frames from number `first` on, in order; `block` of them are read at once (-1: as many as is good)."""
+        ...
+
+
+def open_source(path: Path, location: str) -> FrameSource:
+    """The reader for a file, by its extension; `location` is the dataset of the frames in files that hold several."""
+    extension = path.suffix.lower()
+    make = _readers().get(extension)
+    if make is None:
+        known = " ".join(sorted(_readers()))
+        raise UsageError(f"raw files of type '{extension}' are not supported yet; only {known}", file=path)
+    if not path.is_file():
+        raise FormatError("is missing", file=path)
+    return make(path, location)
+
+
+def checked_pixels(dtype: np.dtype[Any], path: Path, location: str = "") -> np.dtype[Any]:
+    """The type in the byte order of the archive, or an error if an archive cannot hold it."""
+    if dtype.newbyteorder("=") not in PIXELS:
+        names = ", ".join(pixel.name for pixel in PIXELS)
+        reason = f"has pixels of type {dtype.name}; convert it to one of {names}"
+        raise FormatError(reason, file=path, key=location or None)
+    return dtype.newbyteorder("<")
+
+
+def _readers() -> dict[str, Callable[[Path, str], FrameSource]]:
+    from midas.convert.existing import ArchivedFrames
+    from midas.convert.hdf5 import HDF5Frames
+    from midas.convert.sparse import SparseFrames
+
+    return {".h5": HDF5Frames, ".hdf5": HDF5Frames, ".npz": SparseFrames, ".zip": ArchivedFrames}

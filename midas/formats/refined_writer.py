@@ -1,0 +1,69 @@
+"""Writes the results of the refinement so that no reader ever takes half a result for a whole one (spec 06 §5-7)."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+
+import numpy as np
+
+from midas.files import make_folder, remove
+from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT_BYTES, PROCESS_KEY_BYTES, RefinedSeeds
+from midas.formats.slots import SlotFile
+from midas.layer import Layer
+
+
+def remove_refined(layer: Layer) -> None:
+    """Remove the results of an earlier run; the keys first, since without them the rest means nothing."""
+    remove(layer.key, layer.orient_pos_fit, layer.process_key, layer.fit_best)
+
+
+class RefinedWriter:
+    """The four files, open for the rows of one member of a run.
+
+    Opening sets the keys of all these rows to "no result"; a row gets its key once its other records are written.
+
+    Parameters
+    ----------
+    rows : what this member writes
+    total : rows of the whole run
+    """
+
+    def __init__(self, layer: Layer, rows: range, total: int):
+        make_folder(layer.output)
+        make_folder(layer.results)
+        self._stack = ExitStack()
+        sizes = (
+            (layer.key, KEY_BYTES),
+            (layer.orient_pos_fit, ORIENT_POS_FIT_BYTES),
+            (layer.process_key, PROCESS_KEY_BYTES),
+            (layer.fit_best, FIT_BEST_BYTES),
+        )
+        files = [SlotFile(path, size) for path, size in sizes]
+        self._key, self._orient_pos_fit, self._process_key, self._fit_best = files
+        for file in files:
+            self._stack.enter_context(file)
+            file.shorten(total)
+        if len(rows):
+            self._key.write(rows.start, bytes(KEY_BYTES * len(rows)))
+
+    def __enter__(self) -> RefinedWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def write(self, start: int, seeds: RefinedSeeds) -> None:
+        """Write adjacent rows from row `start` on."""
+        solved = np.flatnonzero(seeds.key[:, 0])
+        if not solved.size or seeds.fit_best is None:
+            return
+        for row in solved.tolist():
+            spots = slice(seeds.offsets[row], seeds.offsets[row + 1])
+            self._fit_best.write(start + row, seeds.fit_best[spots].astype("<f8").tobytes())
+            self._process_key.write(start + row, seeds.spot_ids[spots].astype("<i4").tobytes())
+        first, last = int(solved[0]), int(solved[-1]) + 1
+        self._orient_pos_fit.write(start + first, seeds.orient_pos_fit[first:last].astype("<f8").tobytes())
+        self._key.write(start + first, seeds.key[first:last].astype("<i4").tobytes())

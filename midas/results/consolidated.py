@@ -1,0 +1,166 @@
+"""The consolidated HDF5 file: every result of a layer in one place (spec chapter 07 §5.4-5.5, manual §7)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.files import read_bytes
+from midas.formats.table import Table
+from midas.layer import Layer
+from midas.results.grain_groups import PEAK_COLUMNS, write_grains
+from midas.results.hdf5 import Group, atomic_hdf5
+from midas.results.joins import SpotLinks
+from midas.results.sources import Sources
+
+log = logging.getLogger(__name__)
+
+_ALL_SPOTS = (
+    "YLab ZLab Omega GrainRadius SpotID RingNumber Eta Ttheta OmegaIni YOrig ZOrig YOrigDetCor ZOrigDetCor "
+    "OmegaOrigDetCor IntegratedIntensity RawSumIntensity"
+).split()
+_RADIUS = (
+    "SpotID IntegratedIntensity Omega YCen ZCen IMax MinOme MaxOme Radius Theta Eta DeltaOmega NImgs RingNr "
+    "GrainVolume GrainRadius PowderIntensity SigmaR SigmaEta NrPx NrPxTot RawSumIntensity"
+).split()
+_MERGED = (
+    "SpotID IntegratedIntensity Omega YCen ZCen IMax MinOme MaxOme SigmaR SigmaEta NrPx NrPxTot Radius Eta "
+    "RawSumIntensity"
+).split()
+_SPOT_MATRIX = "GrainID SpotID Omega DetY DetZ OmeRaw Eta RingNr YLab ZLab Theta StrainError".split()
+_HKLS = "h k l D-spacing RingNr g1 g2 g3 Theta 2Theta Radius".split()
+_MERGE_MAP = ["MergedSpotID", "FrameNr", "PeakID"]
+_KEY_TEXT = "One row per grain: seed SpotID and row in SpotsToIndex of each member, the best one first; padded with -1"
+
+_COMMENT = re.compile(r"(^|\s)#.*$")
+
+
+def write(layer: Layer, *, per_spot_groups: int = -1, tables: Mapping[str, Any] | None = None) -> Path:
+    """Write ``<archive>_consolidated.h5`` into the layer folder.
+
+    Parameters
+    ----------
+    per_spot_groups : 1: a group for every spot of every grain; 0: none; -1: up to 5000 of them
+    tables : tables that are in memory, by name (see `midas.results.sources.Sources`); the others come from the files
+
+    Returns
+    -------
+    the file
+    """
+    path = layer.consolidated
+    sources = Sources(layer, tables)
+    links = SpotLinks.of(sources)
+    with atomic_hdf5(path) as root:
+        _write_parameters(root.group("parameters"), layer)
+        _write_spots(root, sources)
+        _write_peaks(root, sources, links)
+        _write_grain_tables(root, sources)
+        write_grains(root, sources, links, per_spot_groups)
+        root.group("raw_data_ref").put_text("zarr_path", str(layer.archive.absolute()) if layer.archive else "")
+    others = sorted(p.name for p in layer.folder.glob("*_consolidated.h5") if p != path)
+    if others:
+        log.warning("%s: readers may take %s instead of %s", layer.folder, ", ".join(others), path.name)
+    log.info("Consolidated results: %s", path)
+    return path
+
+
+# Parameters
+
+
+def _write_parameters(group: Group, layer: Layer) -> None:
+    """Every line of ``paramstest.txt`` under its key."""
+    if not layer.paramstest.exists():
+        return
+    lines = _parameter_lines(read_bytes(layer.paramstest).decode("utf-8", "replace"))
+    if "Lsd" not in lines and "Distance" in lines:
+        lines["Lsd"] = lines["Distance"]
+    for key, values in lines.items():
+        name = key.replace("/", "_")
+        numbers = _numbers(" ".join(values).split())
+        if numbers is None and len(values) > 1:
+            group.attach(**{name: str(values)})
+        elif numbers is None:
+            group.put_text(name, values[0])
+        else:
+            group.put(name, numbers[0] if len(numbers) == 1 else np.array(numbers))
+
+
+def _parameter_lines(text: str) -> dict[str, list[str]]:
+    """Values of each key, one a line, without comments and closing semicolons."""
+    lines: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        words = _COMMENT.sub("", line).strip().rstrip(";").split(None, 1)
+        if words and not words[0].startswith("%"):
+            lines.setdefault(words[0], []).append(words[1].strip() if len(words) > 1 else "")
+    return lines
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    try:
+        return [float(word) for word in words] or None
+    except ValueError:
+        return None
+
+
+# Tables
+
+
+def _rows(table: Table) -> NDArray[np.float64]:
+    return table.columns.T
+
+
+def _write_spots(root: Group, sources: Sources) -> None:
+    """The spot tables and their ids."""
+    if sources.extra_info is not None:
+        root.group("all_spots").put_columns("data", _rows(sources.extra_info), _ALL_SPOTS)
+    if sources.radius is not None:
+        group = root.group("radius_data")
+        for name, column in zip(_RADIUS, sources.radius.columns, strict=True):
+            group.put(name, column)
+        group.attach_names("column_names", _RADIUS)
+    if sources.hkls is not None:
+        root.group("hkls").put_columns("data", _rows(sources.hkls), _HKLS)
+    if sources.id_rings is not None:
+        root.group("id_rings").put_columns("data", _rows(sources.id_rings), ["RingNumber", "OriginalID", "NewID"])
+    if sources.ids_hash is not None:
+        names = ["RingNr", "StartID", "EndID", "D-spacing"]
+        root.group("ids_hash").put_columns("data", _rows(sources.ids_hash), names)
+    seeds = sources.spots_to_index
+    if seeds is not None:
+        names = ["SpotID"] if seeds.ndim == 1 else ["SpotID", "OriginalGrainID"]
+        root.group("spots_to_index").put_columns("data", seeds, names)
+
+
+def _write_peaks(root: Group, sources: Sources, links: SpotLinks) -> None:
+    """The peaks of all frames, the merged spots, and which peak is in which spot."""
+    group = root.group("peaks")
+    if sources.merged is not None:
+        group.group("summary").put_columns("data", _rows(sources.merged), _MERGED)
+    if sources.peaks is not None:
+        group.group("per_frame").put_columns("data", _rows(sources.peaks), ["FrameNr", *PEAK_COLUMNS])
+    if sources.merge_map is None:
+        return
+    group = root.group("merge_map")
+    for name, column in zip(_MERGE_MAP, sources.merge_map.columns, strict=True):
+        group.put(name, column.astype(np.int64))
+    group = root.group("constituent_peaks")
+    rows = np.concatenate([links.constituents.astype(np.float64), links.peaks], axis=1)
+    missing = int(np.isnan(links.peaks).all(axis=1).sum())
+    if missing:
+        log.warning("%d of %d merged peaks are not in the peak tables", missing, len(rows))
+    group.put_columns("data", rows, [*_MERGE_MAP, *PEAK_COLUMNS])
+    group.put("final_spot_id", links.final_spot_id)
+
+
+def _write_grain_tables(root: Group, sources: Sources) -> None:
+    root.group("spot_matrix").put_columns("data", _rows(sources.spot_matrix), _SPOT_MATRIX)
+    if sources.grain_ids_key is not None:
+        group = root.group("grain_ids_key")
+        group.put("data", sources.grain_ids_key.padded(), description=_KEY_TEXT)
+        group.attach(description=_KEY_TEXT)

@@ -1,0 +1,171 @@
+"""One group per grain, and in it one per spot (spec chapter 07 §5.4-5.5)."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.errors import FormatError
+from midas.formats.grains import GRAINS
+from midas.formats.refined import read_refined
+from midas.formats.table import Table
+from midas.results.hdf5 import Group
+from midas.results.joins import SpotLinks
+from midas.results.sources import Sources
+from midas.stages.grains import LEAST_COMPLETENESS
+
+log = logging.getLogger(__name__)
+
+#: more grain spots than this get no group of their own unless asked for: each costs fifty datasets
+MOST_SPOT_GROUPS = 5000
+
+#: columns of ``SpotMatrix.csv`` after the grain id, and their names in the groups
+_SPOT_COLUMNS = (
+    "SpotID Omega DetectorHor DetectorVert OmeRaw Eta RingNr YLab ZLab Theta StrainError".split(),
+    "spotid omega dety detz omeraw eta ringnr ylab zlab theta strainerror".split(),
+)
+#: columns of the radius table, and their names in the groups
+_RADIUS_COLUMNS = (
+    "min_omega max_omega theta delta_omega frames grain_volume grain_radius powder_intensity".split(),
+    "minome maxome theta deltaomega nimgs grainvolume grainradius powderintensity".split(),
+)
+#: columns of the peak tables
+PEAK_COLUMNS = (
+    "SpotID IntegratedIntensity Omega YCen ZCen IMax Radius Eta SigmaR SigmaEta NrPixels TotalNrPixelsInPeakRegion "
+    "nPeaks maxY maxZ diffY diffZ rawIMax returnCode retVal BG SigmaGR SigmaLR SigmaGEta SigmaLEta MU RawSumIntensity"
+).split()
+_PEAK_NAMES = [name.lower() for name in PEAK_COLUMNS]
+
+
+def write_grains(root: Group, sources: Sources, links: SpotLinks, per_spot_groups: int) -> None:
+    """``/grains`` with its summary and groups; `per_spot_groups` as for `consolidated.write`."""
+    grains, spots = sources.grains, sources.spot_matrix
+    with_spots = per_spot_groups == 1 or (per_spot_groups == -1 and len(spots) <= MOST_SPOT_GROUPS)
+    group = root.group("grains")
+    group.put_columns("summary", grains.columns.T, GRAINS.names)
+    if not with_spots:
+        group.attach(per_spot_groups=0)
+        log.info("no groups for each of the %d grain spots; -perSpotGroups 1 writes them", len(spots))
+    offsets = _spot_ranges(sources, grains, spots)
+    joined = _joined(sources, links, spots)
+    names = _unique(f"grain_{i:04d}" for i in grains.integers("GrainID").tolist())
+    for row, name in enumerate(names):
+        own = group.group(name)
+        _write_grain(own, grains.columns[:, row])
+        rows = slice(int(offsets[row]), int(offsets[row + 1]))
+        _Spots(own.group("spots"), spots, joined, links, rows).write(with_spots, sources.merge_map is not None)
+
+
+def _unique(names) -> list[str]:
+    """The names, the second of equal ones with the suffix _2 and so on."""
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return out
+
+
+def _write_grain(group: Group, values: NDArray[np.float64]) -> None:
+    g = dict(zip(GRAINS.names, values.tolist(), strict=True))
+
+    def matrix(prefix: str) -> NDArray[np.float64]:
+        return np.array([[g[f"{prefix}{i}{j}"] for j in (1, 2, 3)] for i in (1, 2, 3)])
+
+    group.put("grain_id", int(g["GrainID"]))
+    group.put("orientation", matrix("O"))
+    group.put("position", np.array([g["X"], g["Y"], g["Z"]]), units="um")
+    group.put("euler_angles", np.degrees([g["Eul0"], g["Eul1"], g["Eul2"]]), units="degrees")
+    group.put("lattice_params_fit", np.array([g[x] for x in ("a", "b", "c", "alpha", "beta", "gamma")]))
+    group.put("strain_fable", matrix("eFab"), units="1e-6")
+    group.put("strain_kenesei", matrix("eKen"), units="1e-6")
+    group.put("rms_strain_error", g["RMSErrorStrain"], units="1e-6")
+    group.put("confidence", g["Confidence"])
+    group.put("phase_nr", int(g["PhaseNr"]))
+    group.put("radius", g["GrainRadius"], units="um")
+    for name in ("DiffPos", "DiffOme", "DiffAngle"):
+        group.put(f"diff_{name[4:].lower()}", g[name])
+
+
+def _joined(sources: Sources, links: SpotLinks, spots: Table) -> NDArray[np.float64]:
+    """Columns of the radius table for each row of the spot matrix; (8, n), NaN where it has none."""
+    out = np.full((len(_RADIUS_COLUMNS[0]), len(spots)), np.nan)
+    if sources.radius is None:
+        return out
+    ids = spots.integers("SpotID")
+    inside = (ids > 0) & (ids < len(links.radius_row))
+    rows = np.where(inside, links.radius_row[np.where(inside, ids, 0)], -1)
+    known = rows >= 0
+    for k, name in enumerate(_RADIUS_COLUMNS[0]):
+        out[k, known] = sources.radius[name][rows[known]]
+    return out
+
+
+def _spot_ranges(sources: Sources, grains: Table, spots: Table) -> NDArray[np.int64]:
+    """Rows of the spot matrix of each grain: ``offsets[i] : offsets[i + 1]``."""
+    ids, owners = grains.integers("GrainID"), spots.integers("GrainID")
+    unique, counts = np.unique(owners, return_counts=True)
+    of_id = dict(zip(unique.tolist(), counts.tolist(), strict=True))
+    if len(np.unique(ids)) == len(ids):
+        lengths = [of_id.get(i, 0) for i in ids.tolist()]
+    else:
+        lengths = _lengths_of_rows(sources, ids)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    if offsets[-1] != len(spots) or (np.repeat(ids, lengths) != owners).any():
+        raise FormatError("does not list the spots of the grains of Grains.csv", file=sources.layer.spot_matrix)
+    return offsets
+
+
+def _lengths_of_rows(sources: Sources, ids: NDArray[np.int64]) -> list[int]:
+    """Spots of each grain where several have the same id (tracking): only the refinement's rows tell them apart."""
+    seeds = sources.spots_to_index
+    refined = read_refined(sources.layer, 0 if seeds is None else len(seeds))
+    counts = np.diff(refined.offsets)
+    kept = (counts > 0) & (refined.column("completeness") >= LEAST_COMPLETENESS)
+    if refined.key[kept, 0].tolist() != ids.tolist():
+        raise FormatError("is not the result of the refinement beside it", file=sources.layer.grains)
+    return counts[kept].tolist()
+
+
+class _Spots:
+    """The spots of one grain."""
+
+    def __init__(self, group: Group, spots: Table, joined: NDArray[np.float64], links: SpotLinks, rows: slice):
+        self.group = group
+        self.columns = {name: spots[column][rows] for column, name in zip(*_SPOT_COLUMNS, strict=True)}
+        self.sizes = dict(zip(_RADIUS_COLUMNS[1], joined[:, rows], strict=True))
+        self.links = links
+
+    def write(self, with_spots: bool, with_peaks: bool) -> None:
+        """The columns as arrays and, if asked for, the groups of the spots and their constituent peaks."""
+        self.group.put("n_spots", len(self.columns["spotid"]))
+        for name, column in self.columns.items():
+            self.group.put(name, column)
+        for name, column in self.sizes.items():
+            self.group.put(f"radius_{name}", column)
+        if not with_spots:
+            return
+        ids = self.columns["spotid"].astype(np.int64).tolist()
+        scalars = {name: column for name, column in self.sizes.items() if name != "theta"} | {
+            name: column for name, column in self.columns.items() if name != "spotid"
+        }
+        for row, name in enumerate(_unique(f"spot_{i:06d}" for i in ids)):
+            spot = self.group.group(name)
+            spot.put("spot_id", ids[row])
+            for key, column in scalars.items():
+                spot.put(key, column[row])
+            if with_peaks:
+                self.write_peaks(spot.group("constituent_peaks"), ids[row])
+
+    def write_peaks(self, group: Group, spot: int) -> None:
+        known = 0 < spot < len(self.links.first)
+        rows = slice(int(self.links.first[spot]), int(self.links.last[spot])) if known else slice(0)
+        constituents, peaks = self.links.constituents[rows], self.links.peaks[rows]
+        group.put("n_constituent_peaks", len(constituents))
+        group.put("frame_nr", constituents[:, 1])
+        group.put("peak_id", constituents[:, 2])
+        for name, column in zip(_PEAK_NAMES, peaks.T, strict=True):
+            group.put(name, column)

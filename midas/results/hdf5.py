@@ -1,0 +1,110 @@
+"""Fast writing of HDF5: many small datasets cost 20 µs each through the low-level interface, 400 through the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5g, h5p, h5s, h5t
+from numpy.typing import NDArray
+
+from midas.errors import OutputError
+
+_TYPES = {"f": h5t.IEEE_F64LE, "i": h5t.STD_I64LE}
+_DTYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}
+_STRING = h5py.string_dtype()
+_TEXT = h5t.py_create(_STRING, logical=True)
+# No time stamps: the same results are the same bytes.
+_DATASET = h5p.create(h5p.DATASET_CREATE)
+_DATASET.set_obj_track_times(False)
+_DATASET.set_fill_time(h5d.FILL_TIME_NEVER)
+_TEXT_DATASET = h5p.create(h5p.DATASET_CREATE)
+_TEXT_DATASET.set_obj_track_times(False)
+_GROUP = h5p.create(h5p.GROUP_CREATE)
+_GROUP.set_obj_track_times(False)
+_SPACES: dict[tuple[int, ...], Any] = {(): h5s.create(h5s.SCALAR)}
+
+
+@contextmanager
+def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
+    """The root group of a file that gets its name only once it is complete."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")
+    try:
+        with h5py.File(partial, "w") as file:
+            yield Group(file.id)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # h5py reports a full disk as either of the two
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot be written ({error})", file=path) from None
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+class Group:
+    """A group that is being written."""
+
+    __slots__ = ("_id",)
+
+    def __init__(self, identifier: Any):
+        self._id = identifier
+
+    def group(self, name: str) -> Group:
+        """A new group in this one."""
+        return Group(h5g.create(self._id, name.encode(), gcpl=_GROUP))
+
+    def put(self, name: str, value: Any, **attributes: str) -> None:
+        """A dataset of float64 or int64 numbers, contiguous, with attributes of text."""
+        array = np.asarray(value)
+        kind = "f" if array.dtype.kind == "f" else "i"
+        array = np.ascontiguousarray(array, _DTYPES[kind]).reshape(array.shape)
+        dataset = h5d.create(self._id, name.encode(), _TYPES[kind], _space(array.shape), _DATASET)
+        if array.size:
+            dataset.write(h5s.ALL, h5s.ALL, array)
+        for key, text in attributes.items():
+            _attach(dataset, key, text)
+
+    def put_text(self, name: str, text: str) -> None:
+        """A scalar dataset of text."""
+        dataset = h5d.create(self._id, name.encode(), _TEXT, _space(()), _TEXT_DATASET)
+        dataset.write(h5s.ALL, h5s.ALL, np.array(text, dtype=_STRING))
+
+    def attach(self, **attributes: Any) -> None:
+        """Attributes of the group: text, or a whole number."""
+        for key, value in attributes.items():
+            _attach(self._id, key, value)
+
+    def put_columns(self, name: str, value: NDArray, columns: Sequence[str]) -> None:
+        """A table: the names of its columns stand on the dataset and on this group."""
+        self.put(name, value)
+        Group(h5d.open(self._id, name.encode())).attach_names("column_names", columns)
+        self.attach_names("column_names", columns)
+
+    def attach_names(self, key: str, names: Sequence[str]) -> None:
+        """An attribute that is a list of texts."""
+        attribute = h5a.create(self._id, key.encode(), _TEXT, _space((len(names),)))
+        attribute.write(np.array(list(names), dtype=_STRING))
+
+
+def _space(shape: tuple[int, ...]) -> Any:
+    space = _SPACES.get(shape)
+    if space is None:
+        space = h5s.create_simple(shape)
+        if len(_SPACES) < 1000:
+            _SPACES[shape] = space
+    return space
+
+
+def _attach(identifier: Any, key: str, value: str | int) -> None:
+    if isinstance(value, str):
+        attribute = h5a.create(identifier, key.encode(), _TEXT, _space(()))
+        attribute.write(np.array(value, dtype=_STRING))
+    else:
+        attribute = h5a.create(identifier, key.encode(), _TYPES["i"], _space(()))
+        attribute.write(np.array(value, _DTYPES["i"]))

@@ -1,0 +1,165 @@
+"""The tables of a finished layer: those that are still in memory, and the others from their files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.archive import Archive
+from midas.errors import FormatError
+from midas.files import read_bytes
+from midas.formats import hkls, merged, peaks, radius, spots
+from midas.formats.grains import SPOT_MATRIX, GrainIdsKey, read_grain_ids_key, read_grains
+from midas.formats.table import Layout, Table, integer
+from midas.layer import Layer
+from midas.parameters import Parameters
+from midas.scan import Scan
+
+_GUIDED_SEEDS = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
+
+#: columns of the peaks of all frames in one table
+PEAK_NAMES = ("frame", *peaks.LAYOUT.names)
+
+
+class Sources:
+    """Every table as an attribute; None where the layer has no such file.
+
+    Parameters
+    ----------
+    layer : where the files are
+    tables : what is in memory, by the names of the attributes; peaks as one `Table` per analysed frame,
+        spots_to_index as an array of integers, (n,) or (n, 2)
+    """
+
+    def __init__(self, layer: Layer, tables: Mapping[str, Any] | None = None):
+        self.layer = layer
+        self._given = dict(tables or {})
+        unknown = [name for name in self._given if not hasattr(type(self), name)]
+        if unknown:
+            raise KeyError(f"no tables of a layer: {unknown}")
+
+    def _table(self, name: str, layout: Layout, path: Path | Callable[[int], Path]) -> Table | None:
+        """A table that was given or that its file holds; `path` may need the number of frames of the scan."""
+        if name in self._given:
+            return self._given[name]
+        if not isinstance(path, Path):
+            if self.layer.archive is None:
+                return None
+            path = path(self._frames)
+        return layout.read(path) if path.exists() else None
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The parameters in the archive."""
+        if "parameters" in self._given:
+            return self._given["parameters"]
+        with Archive(self._archive) as archive:
+            return archive.parameters
+
+    @property
+    def _archive(self) -> Path:
+        if self.layer.archive is None:
+            raise FormatError("has no archive, without which its merged spots have no rings", file=self.layer.folder)
+        return self.layer.archive
+
+    @cached_property
+    def _frames(self) -> int:
+        return Scan.of(self.layer, self.parameters).frames
+
+    @cached_property
+    def hkls(self) -> Table | None:
+        return self._table("hkls", hkls.LAYOUT, self.layer.hkls)
+
+    @cached_property
+    def peaks(self) -> Table | None:
+        """The peaks of all frames, frame by frame; columns `PEAK_NAMES`."""
+        if "peaks" in self._given:
+            return _of_frames(dict(enumerate(self._given["peaks"], 1)))
+        if self.layer.archive is None or not self.layer.temp.is_dir():
+            return None
+        start, end = self.layer.peaks(1).name.removesuffix("000001_PS.csv"), "_PS.csv"
+        found: dict[int, Table | None] = {}
+        for name in sorted(os.listdir(self.layer.temp)):
+            if not (name.startswith(start) and name.endswith(end)):
+                continue  # of another archive
+            number = name[len(start) : -len(end)]
+            if number.isdigit() and 1 <= int(number) <= self._frames:  # more are left from a longer scan
+                found[int(number)] = _peaks_in(self.layer.temp / name)
+        return _of_frames({k: t for k, t in found.items() if t is not None}) if found else None
+
+    @cached_property
+    def merged(self) -> Table | None:
+        return self._table("merged", merged.RESULT, self.layer.merged)
+
+    @cached_property
+    def merge_map(self) -> Table | None:
+        return self._table("merge_map", merged.MERGE_MAP, self.layer.merge_map)
+
+    @cached_property
+    def radius(self) -> Table | None:
+        return self._table("radius", radius.LAYOUT, self.layer.radius)
+
+    @cached_property
+    def id_rings(self) -> Table | None:
+        return self._table("id_rings", spots.ID_RINGS, self.layer.id_rings)
+
+    @cached_property
+    def ids_hash(self) -> Table | None:
+        return self._table("ids_hash", spots.IDS_HASH, self.layer.ids_hash)
+
+    @cached_property
+    def extra_info(self) -> Table | None:
+        return self._table("extra_info", spots.EXTRA_INFO, self.layer.extra_info)
+
+    @cached_property
+    def spots_to_index(self) -> NDArray[np.int64] | None:
+        """Seed ids; in a guided run two columns, the second one the id of the grain that was looked for."""
+        if "spots_to_index" in self._given:
+            return np.asarray(self._given["spots_to_index"], np.int64)
+        path = self.layer.spots_to_index
+        if not path.exists():
+            return None
+        content = read_bytes(path)
+        if len(content.split(b"\n", 1)[0].split()) < 2:
+            return spots.SPOTS_TO_INDEX.parse(content, path).integers("spot_id")
+        return _GUIDED_SEEDS.parse(content, path).columns.T.astype(np.int64)
+
+    @cached_property
+    def grains(self) -> Table:
+        return self._given["grains"] if "grains" in self._given else read_grains(self.layer.grains)
+
+    @cached_property
+    def spot_matrix(self) -> Table:
+        given = self._given.get("spot_matrix")
+        return SPOT_MATRIX.read(self.layer.spot_matrix) if given is None else given
+
+    @cached_property
+    def grain_ids_key(self) -> GrainIdsKey | None:
+        if "grain_ids_key" in self._given:
+            return self._given["grain_ids_key"]
+        return read_grain_ids_key(self.layer.grain_ids_key) if self.layer.grain_ids_key.exists() else None
+
+
+def _peaks_in(path: Path) -> Table | None:
+    """The peaks of a frame; None when there are none, which is so in most of the files."""
+    content = read_bytes(path)
+    header = content.find(b"\n") + 1
+    return None if 0 < header == len(content) else peaks.LAYOUT.parse(content, path)
+
+
+def _of_frames(tables: Mapping[int, Table]) -> Table:
+    """One table of the peaks of all frames."""
+    counts = [len(table) for table in tables.values()]
+    columns = np.empty((len(PEAK_NAMES), sum(counts)))
+    columns[0] = np.repeat(np.array(list(tables), np.float64), counts)
+    at = 0
+    for table, count in zip(tables.values(), counts, strict=True):
+        columns[1:, at : at + count] = table.columns
+        at += count
+    return Table(PEAK_NAMES, columns)

@@ -1,0 +1,309 @@
+"""Orientation and position for every start spot: ``IndexerOMP`` (spec chapter 05)."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midas import progress
+from midas._ext.index_table import SpotTable
+from midas._ext.indexing import Indexer
+from midas.errors import FormatError, OutputError, StageError
+from midas.formats import hkls as hkl_format
+from midas.formats import index
+from midas.formats.binary import read_records
+from midas.formats.grains import read_grains
+from midas.formats.index import IndexedSeeds
+from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_seed_ids
+from midas.formats.table import Layout, Table, integer
+from midas.layer import Layer, StageResult
+from midas.orientation import rotation_range
+from midas.parallel import SERIAL, Communicator
+
+if TYPE_CHECKING:
+    from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+#: ``SpotsToIndex.csv`` of seed mode
+_TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
+
+#: smallest step and bin, degrees: finer ones would fill the memory with tables
+_FINEST = 0.001
+
+#: seeds searched between two writes; many more than threads, few enough to keep memory flat
+_CHUNK = 512
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    seed_count: int | None = None,
+    seeds: ArrayLike | None = None,
+    spots: Table | None = None,
+    hkls: Table | None = None,
+) -> StageResult:
+    """Index the start spots and write ``IndexBest.bin`` and ``IndexBestFull.bin``.
+
+    With `GrainsFile` no search takes place: the grains of that file are matched with the spots, and the first spot of
+    each becomes its start spot in ``SpotsToIndex.csv``. That is the work of the first member alone.
+
+    Parameters
+    ----------
+    seed_count : slots of the output files (the legacy nSpotsToIndex); one per line of ``SpotsToIndex.csv`` by default
+    seeds : spot ids, as in ``SpotsToIndex.csv``
+    spots : table of ``Spots.bin``
+    hkls : table of ``hkls.csv``
+
+    Returns
+    -------
+    StageResult whose data is the `IndexedSeeds` of this member
+    """
+    started = time.perf_counter()
+    p = parameters.for_stage("index")
+    tracking = bool(p.get("GrainsFile"))
+    if tracking and comm.rank != 0:
+        comm.barrier()
+        return StageResult("indexing", {}, index.join(range(0), []))
+    spots = read_spots(layer) if spots is None else spots
+    hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    if not len(spots):
+        raise StageError("no spots", file=layer.spots_binary)
+    if not layer.output.is_dir():
+        raise OutputError("output folder does not exist", file=layer.output)
+    rings = rings_in_use(p, hkls)
+    indexer = make_indexer(layer, p, rings, spots, hkls)
+    ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
+    slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
+    if tracking:
+        data = _track(layer, p, indexer, spots, slots, threads)
+        comm.barrier()
+    else:
+        assert ids is not None
+        data = _index(layer, indexer, _start_rows(spots, ids[:slots], rings), spots, slots, threads, comm)
+    log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
+    found = data.best[data.found]
+    completeness = float(np.mean(found[:, index.MATCHED] / found[:, index.EXPECTED])) if len(found) else 0.0
+    summary = {"seeds": len(data), "indexed": len(found), "mean completeness": round(completeness, 4)}
+    return StageResult("indexing", summary, data)
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def read_spots(layer: Layer) -> Table:
+    """The table of ``Spots.bin``, every row checked to hold possible numbers."""
+    records = read_records(layer.spots_binary, "<f8", (len(SPOTS_BINARY),), written_by="ff-bin")
+    table = Table(SPOTS_BINARY, records.T)
+    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega"]) <= 360) & (abs(table["eta"]) <= 360)
+    if not sound.all():
+        raise FormatError(f"row {np.argmin(sound)} holds no spot; run ff-bin again", file=layer.spots_binary)
+    return table
+
+
+def _seed_ids(layer: Layer, seeds: ArrayLike | None) -> NDArray[np.int64]:
+    return read_seed_ids(layer.spots_to_index, blanks=True) if seeds is None else np.asarray(seeds, np.int64)
+
+
+def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -> NDArray[np.int64]:
+    """Row of each start spot, -1 where there is none that can be indexed."""
+    known = spots["spot_id"]
+    rows = ids - 1
+    direct = (rows >= 0) & (rows < len(known))
+    direct[direct] = known[rows[direct]] == ids[direct]
+    if not direct.all():
+        # Ids that are not row + 1: the first row with the id, as the order of a stable sort tells.
+        order = np.argsort(known, kind="stable")
+        place = np.minimum(np.searchsorted(known[order], ids), len(order) - 1)
+        rows = np.where(direct, rows, np.where(known[order[place]] == ids, order[place], -1))
+    for spot_id in np.unique(ids[(rows < 0) & (ids != NO_SPOT)]):
+        log.warning("start spot %d is not in Spots.bin; its slot stays empty", spot_id)
+    on_ring = np.isin(spots["ring"][rows], list(rings))
+    for spot_id in np.unique(ids[(rows >= 0) & ~on_ring]):
+        log.warning("start spot %d lies on no ring in use; its slot stays empty", spot_id)
+    return np.where(on_ring, rows, -1)
+
+
+def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
+    """Ring number to radius (µm), in the order of the file."""
+    numbers, radii = p["RingNumbers"], p["RingRadii"]
+    if not radii:
+        raise p.error("RingRadii", "is missing; give one line per ring")
+    if len(numbers) < len(radii):
+        raise p.error("RingNumbers", f"{len(radii)} RingRadii lines need as many RingNumbers lines")
+    rings: dict[int, float] = {}
+    for number, radius in zip(numbers, radii, strict=False):
+        if not radius > 0:
+            raise p.error("RingRadii", f"ring {number} must have a radius greater than 0")
+        if number not in hkls["ring"]:
+            raise p.error("RingNumbers", f"ring {number} has no reflection in hkls.csv")
+        rings.setdefault(number, radius)
+    return rings
+
+
+def _limits(p: Parameters) -> NDArray[np.float64]:
+    """Omega ranges and their boxes, (k, 6); what is not given is not limited."""
+    ranges, boxes = p["OmegaRange"], p["BoxSize"]
+    if ranges and boxes and len(boxes) < len(ranges):
+        raise p.error("BoxSize", f"{len(ranges)} OmegaRange lines need as many BoxSize lines")
+    ranges = ranges or ((-math.inf, math.inf),) * max(1, len(boxes))
+    boxes = boxes or ((-math.inf, math.inf, -math.inf, math.inf),) * len(ranges)
+    return np.array([(*omega, *box) for omega, box in zip(ranges, boxes, strict=False)], dtype=np.float64)
+
+
+def _mask(layer: Layer, p: Parameters) -> dict[str, object]:
+    """The detector mask, where `BigDetSize` asks for one."""
+    side = p["BigDetSize"]
+    if side == 0:
+        return {}
+    if side < 0:
+        raise p.error("BigDetSize", "must not be negative")
+    path = layer.spots_binary.with_name("BigDetectorMask.bin")
+    words = read_records(path, "<u4", ())
+    if 32 * len(words) < side * side:
+        raise FormatError(f"has {32 * len(words)} bits, fewer than {side} x {side} pixels", file=path)
+    return {"mask": words, "mask_size": side, "px": p.positive("px")}
+
+
+def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
+    """The kernel with everything that is the same for all seeds."""
+    if not p["StepSizePos"] >= 1:
+        raise p.error("StepSizePos", f"must be at least 1 µm, is {p['StepSizePos']:g}")
+    for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
+        if not p[key] >= _FINEST:
+            raise p.error(key, f"must be at least {_FINEST} degrees, is {p[key]:g}")
+    numbers = list(rings)
+    place = {number: i for i, number in enumerate(numbers)}
+    # The last reflection of a ring represents it.
+    last = hkls.take(np.array([np.flatnonzero(hkls["ring"] == number)[-1] for number in numbers]))
+    used = hkls.take(np.isin(hkls["ring"], numbers))
+    log.info("No of hkl's: %d", len(used))
+    excluded = np.isin(numbers, p["RingsToExcludeFraction"])
+    if excluded.all():
+        log.warning("RingsToExcludeFraction names all rings: nothing can be indexed")
+    group = int(p["SpaceGroup"])
+    angles = p["LatticeParameter"][3:] if 3 <= group <= 15 else (90.0, 90.0, 90.0)
+    ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
+    spot_rings = np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32)
+    table = SpotTable(
+        *(spots[name] for name in ("y", "z", "omega", "eta", "grain_radius", "radial_deviation")),
+        spot_rings,
+        n_rings=len(numbers),
+        omega_bin=p["OmeBinSize"],
+        margin_omega=p["MarginOme"],
+        orientation_step=p["StepSizeOrient"],
+    )
+    return Indexer(
+        table,
+        radii=np.array(list(rings.values())),
+        two_theta=last["two_theta"],
+        rotation_range=np.array(ranges),
+        ring_g=np.column_stack([last["g1"], last["g2"], last["g3"]]),
+        excluded=excluded,
+        g=np.column_stack([used["g1"], used["g2"], used["g3"]]),
+        theta=used["theta"],
+        hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
+        limits=_limits(p),
+        lsd=p.positive("Lsd"),
+        r_sample=p.positive("Rsample"),
+        h_beam=p.positive("Hbeam"),
+        position_step=p["StepSizePos"],
+        orientation_step=p["StepSizeOrient"],
+        margin_omega=p["MarginOme"],
+        margin_eta=p["MarginEta"],
+        margin_radius=p["MarginRadius"],
+        margin_radial=p["MarginRadial"],
+        pole_angle=p["MinEta"],
+        min_fraction=p["Completeness"],
+        friedel=p["UseFriedelPairs"] == 1,
+        **_mask(layer, p),
+    )
+
+
+# ---------------------------------------------------------------- work
+
+
+def _seeds_of(rows: range, spots: Table, best: NDArray, offsets: NDArray, matched: NDArray) -> IndexedSeeds:
+    """Records of the kernel with spot ids and radii in place of row numbers."""
+    if len(best) and best[:, index.EXPECTED].max() > index.SLOT:
+        row = rows[int(np.argmax(best[:, index.EXPECTED]))]
+        raise StageError(
+            f"seed {row} has {best[:, index.EXPECTED].max():g} theoretical spots, a slot of IndexBestFull.bin holds "
+            f"{index.SLOT}; use fewer rings"
+        )
+    return IndexedSeeds(rows, best, offsets, spots["spot_id"][matched].astype(np.int64), spots["grain_radius"][matched])
+
+
+def _index(
+    layer: Layer,
+    indexer: Indexer,
+    start: NDArray[np.int64],
+    spots: Table,
+    slots: int,
+    threads: int,
+    comm: Communicator,
+) -> IndexedSeeds:
+    """Search this member's seeds chunk by chunk and write each chunk's slots."""
+    mine = comm.rows(slots)
+    parts = []
+    with (
+        index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer,
+        progress.bar(len(mine), "Indexing", "seed") as advance,
+    ):
+        for first in range(mine.start, mine.stop, _CHUNK):
+            rows = range(first, min(first + _CHUNK, mine.stop))
+            chosen = np.full(len(rows), -1, np.int64)
+            present = start[rows.start : rows.stop]
+            chosen[: len(present)] = present
+            part = _seeds_of(rows, spots, *indexer.search(chosen, threads=threads))
+            writer.write(part)
+            parts.append(part)
+            _log_found(part, chosen, spots, mine)
+            advance(len(rows))
+    return index.join(mine, parts)
+
+
+def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine: range) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
+    for i in np.flatnonzero(part.found):
+        expected, matched = part.best[i, index.EXPECTED], part.best[i, index.MATCHED]
+        log.info(
+            "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f, omega: %f",
+            part.rows[i] - mine.start, len(mine), spots["spot_id"][start[i]], matched / expected, expected, matched,
+            spots["omega"][start[i]],
+        )  # fmt: skip
+
+
+def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
+    """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots (§4.8)."""
+    grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
+    orientations = np.ascontiguousarray(grains.columns[1:10].T)
+    positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
+    best, offsets, matched, fractions = indexer.evaluate(
+        orientations, positions, grains["GrainRadius"], threads=threads
+    )
+    part = _seeds_of(range(len(grains)), spots, best, offsets, matched)
+    rows = range(max(slots, len(grains)))
+    with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL) as writer:
+        writer.write(part)
+    firsts = [part.ids[part.offsets[i]] if part.found[i] else NO_SPOT for i in range(len(part))]
+    tracked = Table.from_columns(_TRACKED.names, {"spot_id": firsts, "grain_id": grains["GrainID"]})
+    _TRACKED.write(layer.spots_to_index, tracked)
+    for i, fraction in enumerate(fractions):
+        if fraction < p["Completeness"]:
+            log.info("%f %d", fraction, i)
+        log.info(
+            "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f",
+            i, len(part), firsts[i], fraction, part.best[i, index.EXPECTED], part.best[i, index.MATCHED],
+        )  # fmt: skip
+    return index.join(rows, [part])

@@ -1,0 +1,353 @@
+"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (spec chapter 06)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midas import progress
+from midas._ext.refinement import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
+from midas.errors import FormatError, StageError, UsageError
+from midas.formats import hkls as hkl_list
+from midas.formats import index as index_format
+from midas.formats.binary import read_records
+from midas.formats.index import SLOT, IndexedSeeds
+from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
+from midas.formats.refined_writer import RefinedWriter, remove_refined
+from midas.formats.spots import EXTRA_INFO_BINARY, SPOTS_TO_INDEX
+from midas.formats.table import Table
+from midas.layer import Layer, StageResult
+from midas.orientation import euler_angles
+from midas.parallel import SERIAL, Communicator
+
+if TYPE_CHECKING:
+    from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+#: rows between two writes and two movements of the progress bar
+CHUNK = 512
+
+#: scales of the robust loss (spec chapter 06 §10.3): of a pixel, and in degrees
+SPOT_SCALE_PIXELS = 0.15
+SPOT_SCALE_WITHOUT_PIXEL = 30.0
+OMEGA_SCALE = 0.1
+
+_SPOT_COLUMNS = ("y", "z", "omega", "omega_raw", "y_no_wedge", "z_no_wedge")
+_UNLIMITED = (-np.inf, np.inf)
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    seed_count: int | None = None,
+    seeds: Table | ArrayLike | None = None,
+    indexed: IndexedSeeds | None = None,
+    extra_info: Table | None = None,
+    hkls: Table | None = None,
+) -> StageResult:
+    """Refine position, orientation and cell of this member's seeds and write the four result files.
+
+    Parameters
+    ----------
+    parameters : of paramstest.txt
+    seed_count : number of seeds to refine; all of them by default
+    seeds : ids of the seeds, or the table of SpotsToIndex.csv
+    indexed : results of the indexer, of all rows or of this member's
+    extra_info : the table of ExtraInfo.bin
+    hkls : the table of hkls.csv
+
+    Returns
+    -------
+    StageResult
+        data: `RefinedSeeds` of this member's rows
+    """
+    parameters = parameters.for_stage("refine")
+    tracking = bool(parameters.get("GrainsFile"))
+    ids = _seed_ids(layer, seeds, seed_count)
+    rows = comm.rows(len(ids))
+    spots = extra_info if extra_info is not None else _read_extra_info(layer)
+    reflections = hkls if hkls is not None else hkl_list.LAYOUT.read(layer.hkls)
+    refiner = _refiner(layer, parameters, reflections, spots, tracking)
+    found = (
+        _of_rows(indexed, rows, len(ids))
+        if indexed is not None
+        else index_format.read(layer.index_best, layer.index_best_full, rows)
+    )
+    if comm.size == 1 or (comm.connected and comm.rank == 0):
+        remove_refined(layer)
+    comm.barrier()
+    log.info("We are tracking grains!" if tracking else "Running full file!")
+    refined = _refine(layer, refiner, found, spots, ids, rows, threads)
+    solved = int(np.count_nonzero(refined.key[:, 0]))
+    log.info("Refined %d of %d seeds", solved, len(rows))
+    comm.barrier()
+    return StageResult("refinement", {"seeds": len(rows), "refined": solved}, refined)
+
+
+def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | None) -> NDArray[np.int64]:
+    """Ids of the seeds to refine, in the order of SpotsToIndex.csv."""
+    if seeds is None:
+        seeds = SPOTS_TO_INDEX.read(layer.spots_to_index)
+    ids = seeds.integers("spot_id") if isinstance(seeds, Table) else np.asarray(seeds, np.int64).ravel()
+    if not len(ids):
+        raise StageError("holds no seeds, nothing to refine", file=layer.spots_to_index)
+    if seed_count is None:
+        return ids
+    if seed_count < 0:
+        raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
+    if seed_count != len(ids):
+        log.warning("nSpotsToIndex is %d, but there are %d seeds; the smaller number counts", seed_count, len(ids))
+    return ids[:seed_count]
+
+
+def _read_extra_info(layer: Layer) -> Table:
+    names = EXTRA_INFO_BINARY
+    records = read_records(layer.extra_info_binary, "<f8", (len(names),), written_by="ff-bin")
+    if not len(records):
+        raise FormatError("holds no spots", file=layer.extra_info_binary)
+    return Table(names, records.T)
+
+
+def _of_rows(indexed: IndexedSeeds, rows: range, total: int) -> IndexedSeeds:
+    """The part of the indexer's results that belongs to these rows."""
+    if len(indexed.best) == len(rows):
+        return indexed
+    if len(indexed.best) != total:
+        raise ValueError(f"results of {len(indexed.best)} seeds for {len(rows)} of {total} rows")
+    first, last = indexed.offsets[rows.start], indexed.offsets[rows.stop]
+    return IndexedSeeds(
+        rows,
+        indexed.best[rows.start : rows.stop],
+        indexed.offsets[rows.start : rows.stop + 1] - first,
+        indexed.ids[first:last],
+        indexed.radii[first:last],
+    )
+
+
+# What all rows share
+def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
+    hkl, rings, first = _reflections(layer, parameters, hkls)
+    ranges, boxes = _region(parameters)
+    mask, px = _mask(layer, parameters), parameters.get("px", 0.0)
+    ring = spots.integers("ring")
+    group = np.searchsorted(rings, ring)
+    group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
+    method = parameters["RefineMethod"]
+    for key in ("Rsample", "Hbeam", "MargABC", "MargABG"):
+        if parameters[key] < 0:
+            raise parameters.error(key, "must not be negative")
+    return Refiner(
+        lsd=parameters.positive("Lsd"),
+        wavelength=parameters.positive("Wavelength"),
+        wedge=parameters["Wedge"],
+        cell=np.array(parameters["LatticeParameter"], np.float64),
+        margin_lengths=parameters["MargABC"] / 100,
+        margin_angles=parameters["MargABG"] / 100,
+        r_sample=parameters["Rsample"],
+        h_beam=parameters["Hbeam"],
+        min_eta=parameters["MinEta"],
+        ranges=ranges,
+        boxes=boxes,
+        mask=mask,
+        mask_side=parameters["BigDetSize"],
+        px=px,
+        hkl=hkl,
+        group_first=first,
+        spots=np.array([spots[name] for name in _SPOT_COLUMNS]),
+        spot_group=group.astype(np.int32),
+        rejected=np.isin(ring, parameters["RingsToReject"]).astype(np.uint8),
+        sigma_spot=SPOT_SCALE_PIXELS * px if px > 0 else SPOT_SCALE_WITHOUT_PIXEL,
+        sigma_omega=OMEGA_SCALE,
+        method="cell" if tracking else method,
+        converge_fully=method == "staged",
+        largest_radius=parameters["TakeGrainMax"] == 1,
+    )
+
+
+def _reflections(
+    layer: Layer, parameters: Parameters, hkls: Table
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]]:
+    """Indices (3, n) of the reflections in use, ring by ring; the rings; the first reflection of each and the end."""
+    in_use = parameters["RingNumbers"]
+    if not in_use:
+        raise parameters.error("RingNumbers", "is missing; there are no rings to refine with")
+    limit = np.degrees(np.arctan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
+    beyond = np.flatnonzero(hkls["theta"] > limit)
+    inside = hkls.take(slice(0, beyond[0] if beyond.size else None))
+    ring = inside.integers("ring")
+    selected = np.flatnonzero(np.isin(ring, in_use))
+    if not selected.size:
+        reason = f"has no reflection of the RingNumbers {', '.join(map(str, in_use))} within RhoD"
+        raise FormatError(reason, file=layer.hkls)
+    selected = selected[np.argsort(ring[selected], kind="stable")]
+    rings, first = np.unique(ring[selected], return_index=True)
+    hkl = np.array([inside[name][selected] for name in "hkl"])
+    return hkl, rings, np.append(first, len(selected)).astype(np.int32)
+
+
+def _region(parameters: Parameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Omega ranges (k, 2) and the detector box of each (k, 4); what is not given is no limit."""
+    ranges, boxes = parameters["OmegaRange"], parameters["BoxSize"]
+    count = max(len(ranges), len(boxes))
+    if ranges and boxes and len(ranges) != len(boxes):
+        reason = f"{len(ranges)} lines, but {len(boxes)} of BoxSize; each range needs its box"
+        raise parameters.error("OmegaRange", reason)
+    return (
+        np.array(ranges or [_UNLIMITED] * count, np.float64).reshape(count, 2),
+        np.array(boxes or [_UNLIMITED * 2] * count, np.float64).reshape(count, 4),
+    )
+
+
+def _mask(layer: Layer, parameters: Parameters) -> NDArray[np.int32]:
+    """Words of the bit mask of a large detector; empty without one."""
+    side = parameters["BigDetSize"]
+    if side == 0:
+        return np.empty(0, np.int32)
+    if side < 0:
+        raise parameters.error("BigDetSize", "must not be negative")
+    parameters.positive("px")
+    words = read_records(layer.detector_mask, "<i4", ())
+    if 32 * len(words) < side * side:
+        reason = f"has {4 * len(words)} bytes, too few for the pixels of BigDetSize {side}"
+        raise FormatError(reason, file=layer.detector_mask)
+    return words
+
+
+# The rows
+@dataclass
+class _Work:
+    """This member's seeds, and what the indexer found for them."""
+
+    ids: NDArray[np.int64]
+    found: IndexedSeeds
+    spot_rows: NDArray[np.int64]  # of every spot the indexer assigned; -1 when it is not in the spot table
+    lengths: NDArray[np.int64]  # spots to refine with; 0 for a row that is skipped
+    status: NDArray[np.int32]
+
+
+def _refine(
+    layer: Layer, refiner: Refiner, found: IndexedSeeds, spots: Table, ids: NDArray[np.int64], rows: range, threads: int
+) -> RefinedSeeds:
+    """Refine this member's rows in chunks, each written as soon as it is done."""
+    own = ids[rows.start : rows.stop]
+    usable = (found.best[:, -1] <= SLOT) & (own > 0)
+    work = _Work(
+        own,
+        found,
+        _spot_rows(found.ids, spots),
+        np.where(usable, np.diff(found.offsets), 0),
+        np.full(len(rows), NOT_INDEXED, np.int32),
+    )
+    parts = []
+    with RefinedWriter(layer, rows, len(ids)) as writer, progress.bar(len(rows), "Refinement", "seeds") as advance:
+        for start in range(0, len(rows), CHUNK):
+            part = _refine_chunk(refiner, work, slice(start, min(start + CHUNK, len(rows))), threads)
+            writer.write(rows.start + start, part)
+            _log_rows(part, start, len(rows))
+            parts.append(part)
+            advance(len(part.key))
+    _warn(work)
+    return _joined(parts)
+
+
+def _spot_rows(ids: NDArray[np.int64], spots: Table) -> NDArray[np.int64]:
+    """Row of each spot id in the spot table, -1 for an id that is not there."""
+    inside = (ids >= 1) & (ids <= len(spots))
+    rows = np.where(inside, ids - 1, 0)
+    known = inside & (spots["spot_id"][rows] == ids)
+    if not known.all():
+        unknown = np.unique(ids[~known])
+        log.warning("Spot ids of the indexer that are not in the spot table are left out: %s", _some(unknown))
+    return np.where(known, rows, -1)
+
+
+def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> RefinedSeeds:
+    """Adjacent rows; sets their status."""
+    n, ids, status = chunk.stop - chunk.start, work.ids[chunk], work.status[chunk]
+    offsets = _offsets(work.lengths[chunk])
+    entries = _ranges(work.found.offsets[:-1][chunk], work.lengths[chunk])
+    records = np.zeros((n, len(ORIENT_POS_FIT)))
+    fits = np.empty((offsets[-1], len(FIT_BEST)))
+    counts = np.zeros(n, np.int32)
+    best = np.ascontiguousarray(work.found.best[chunk])
+    refiner.rows(
+        best, offsets, work.spot_rows[entries], work.found.radii[entries], records, fits, counts, status, threads
+    )
+    solved = status == REFINED
+    records[~solved] = 0.0
+    for name in ("id", "id_position", "id_lattice", "id_errors"):
+        records[solved, ORIENT_POS_FIT.index(name)] = ids[solved]
+    key = np.where(solved[:, None], np.stack([ids, counts], axis=1), 0).astype(np.int32)
+    # A row's matched spots stand at the front of its part of `fits`.
+    matched = fits[_ranges(offsets[:-1], key[:, 1])]
+    return RefinedSeeds(key, records, _offsets(key[:, 1]), matched[:, 0].astype(np.int32), matched)
+
+
+def _offsets(lengths: NDArray) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _ranges(starts: NDArray[np.int64], lengths: NDArray) -> NDArray[np.int64]:
+    """The indices start … start + length - 1 of each pair, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+
+
+def _joined(parts: list[RefinedSeeds]) -> RefinedSeeds:
+    if not parts:
+        empty = np.zeros((0, len(ORIENT_POS_FIT)))
+        none = np.empty((0, len(FIT_BEST)))
+        return RefinedSeeds(np.zeros((0, 2), np.int32), empty, np.zeros(1, np.int64), np.empty(0, np.int32), none)
+    counts = np.concatenate([np.diff(part.offsets) for part in parts])
+    return RefinedSeeds(
+        np.concatenate([part.key for part in parts]),
+        np.concatenate([part.orient_pos_fit for part in parts]),
+        _offsets(counts),
+        np.concatenate([part.spot_ids for part in parts]),
+        np.concatenate([part.fit_best for part in parts if part.fit_best is not None]),
+    )
+
+
+# Messages
+def _log_rows(part: RefinedSeeds, start: int, total: int) -> None:
+    """The line that the legacy program prints for every seed."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    angles = np.degrees(euler_angles(part.columns("u11", "u33").reshape(-1, 3, 3)))
+    errors, position = part.columns("diff_pos", "diff_angle"), part.columns("x", "z")
+    cell = part.columns("a", "gamma")
+    for i in np.flatnonzero(part.key[:, 0]):
+        log.info(
+            "SpotID %6d, %6d out of %6d, Errors: %7.2f %6.4f %6.4f, Fitvals: Pos: %7.2f %7.2f %7.2f, "
+            "Orient: %7.2f %7.2f %7.2f, LatC: %6.4f %6.4f %6.4f %7.3f %7.3f %7.3f",
+            part.key[i, 0], start + i, total, *errors[i], *position[i], *angles[i], *cell[i],
+        )  # fmt: skip
+
+
+def _warn(work: _Work) -> None:
+    """Seeds that the indexer had solved and that have no result now, with the reason."""
+    matched, status = work.found.best[:, -1], work.status
+    reasons: tuple[tuple[str, Any], ...] = (
+        (f"have more than {SLOT} spots, which the file format cannot hold", matched > SLOT),
+        ("have no spot that is in the spot table", status == NO_VALID_SPOT),
+        ("have no spot that the found orientation explains", status == NOTHING_MATCHED),
+        ("gave no finite result", status == NOT_FINITE),
+    )
+    for reason, rows in reasons:
+        if rows.any():
+            log.warning("%d seeds %s: %s", np.count_nonzero(rows), reason, _some(work.ids[rows]))
+    if len(status) and not matched.any():
+        log.warning("Nothing was found during indexing, nothing to do.")
+
+
+def _some(numbers: NDArray[np.int64]) -> str:
+    """The first few of a list."""
+    return ", ".join(map(str, numbers[:10].tolist())) + (", ..." if len(numbers) > 10 else "")

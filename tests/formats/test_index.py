@@ -1,0 +1,142 @@
+"""Slots of the indexer's files: any order of blocks, sparse, complete or absent."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from midas.errors import FormatError, OutputError
+from midas.formats import index
+from midas.formats.index import BEST, BEST_BYTES, FULL_BYTES, MATCHED, SLOT, IndexedSeeds
+from midas.parallel import SERIAL, Communicator
+
+
+def seeds(rows: range, seed: int = 0) -> IndexedSeeds:
+    """Random results; every third seed has none."""
+    rng = np.random.default_rng(seed)
+    counts = np.array([0 if row % 3 == 2 else int(rng.integers(1, 40)) for row in rows], dtype=np.int64)
+    best = rng.normal(size=(len(rows), len(BEST))) * (counts > 0)[:, None]
+    best[:, MATCHED] = counts
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return IndexedSeeds(rows, best, offsets, rng.integers(1, 999, offsets[-1]), rng.uniform(1, 99, offsets[-1]))
+
+
+def part(whole: IndexedSeeds, rows: range) -> IndexedSeeds:
+    a, b = whole.offsets[rows.start], whole.offsets[rows.stop]
+    offsets = whole.offsets[rows.start : rows.stop + 1] - a
+    return IndexedSeeds(rows, whole.best[rows.start : rows.stop], offsets, whole.ids[a:b], whole.radii[a:b])
+
+
+def write(folder: Path, whole: IndexedSeeds, comm: Communicator = SERIAL) -> tuple[bytes, bytes]:
+    paths = folder / "IndexBest.bin", folder / "IndexBestFull.bin"
+    with index.open_slots(*paths, len(whole), comm) as writer:
+        writer.write(part(whole, comm.rows(len(whole))))
+    return paths[0].read_bytes(), paths[1].read_bytes()
+
+
+def equal(a: IndexedSeeds, b: IndexedSeeds) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("best", "offsets", "ids", "radii"))
+
+
+def test_what_is_written_reads_back(tmp_path):
+    whole = seeds(range(11))
+    best, full = write(tmp_path, whole)
+    assert (len(best), len(full)) == (11 * BEST_BYTES, 11 * FULL_BYTES) == (11 * 120, 11 * 80000)
+    again = index.read(tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin")
+    assert again.rows == range(11) and equal(again, whole)
+    some = index.read(tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin", range(4, 9))
+    assert equal(some, part(whole, range(4, 9)))
+    pairs = np.frombuffer(full).reshape(11, SLOT, 2)
+    np.testing.assert_array_equal(pairs[0, : whole.offsets[1], 0], whole.ids[: whole.offsets[1]])
+    assert not pairs[0, whole.offsets[1] :].any() and not pairs[2].any()
+
+
+def test_the_large_file_is_sparse(tmp_path):
+    write(tmp_path, seeds(range(50)))
+    status = (tmp_path / "IndexBestFull.bin").stat()
+    assert status.st_blocks * 512 < status.st_size / 5
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("stale", [False, True])
+def test_blocks_in_any_order_give_the_same_files(tmp_path, order, stale):
+    whole = seeds(range(8))
+    reference = write(tmp_path, whole)
+    folder = tmp_path / "blocks"
+    folder.mkdir()
+    if stale:
+        write(folder, seeds(range(8), seed=1))
+    for rank in order:
+        result = write(folder, whole, Communicator(rank, 3))
+    assert result == reference
+
+
+def test_more_blocks_than_seeds(tmp_path):
+    whole = seeds(range(5))
+    for rank in reversed(range(8)):
+        result = write(tmp_path, whole, Communicator(rank, 8))
+    folder = tmp_path / "one"
+    folder.mkdir()
+    assert result == write(folder, whole)
+
+
+def test_a_single_member_replaces_a_longer_file(tmp_path):
+    write(tmp_path, seeds(range(9)))
+    best, full = write(tmp_path, seeds(range(4), seed=2))
+    assert (len(best), len(full)) == (4 * BEST_BYTES, 4 * FULL_BYTES)
+
+
+def test_an_error_leaves_no_file(tmp_path):
+    whole = seeds(range(3))
+    with pytest.raises(ZeroDivisionError), index.open_slots(tmp_path / "a", tmp_path / "b", 3, SERIAL) as writer:
+        writer.write(whole)
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    path = tmp_path / "none" / "IndexBest.bin"
+    with pytest.raises(OutputError, match=r"none/IndexBest\.bin"), index.open_slots(path, path, 1, SERIAL):
+        pass
+
+
+def test_where_holes_are_unknown_zeros_are_written(tmp_path, monkeypatch):
+    whole = seeds(range(4))
+    reference = write(tmp_path, whole)
+    folder = tmp_path / "blocks"
+    folder.mkdir()
+    write(folder, seeds(range(4), seed=5))
+
+    def refuse(*_):
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "lseek", refuse)
+    for rank in (1, 0):
+        result = write(folder, whole, Communicator(rank, 2))
+    assert result == reference
+
+
+def test_bad_files_are_refused(tmp_path):
+    best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
+    with pytest.raises(FormatError, match=r"IndexBest\.bin.*run ff-index first"):
+        index.read(best, full)
+    write(tmp_path, seeds(range(3)))
+    with pytest.raises(FormatError, match="ends before slot 3"):
+        index.read(best, full, range(2, 4))
+    content = bytearray(best.read_bytes())
+    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
+    best.write_bytes(content)
+    with pytest.raises(FormatError, match="slot 0 holds 5001"):
+        index.read(best, full)
+    best.write_bytes(content[:-1])
+    with pytest.raises(FormatError, match="cut off"):
+        index.read(best, full)
+
+
+def test_no_seeds_at_all(tmp_path):
+    assert write(tmp_path, seeds(range(0))) == (b"", b"")
+    assert len(index.read(tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin")) == 0

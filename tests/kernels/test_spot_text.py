@@ -1,0 +1,39 @@
+"""Rows of the spot tables against the C formats of spec chapter 04 §5.4."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from midas._ext.spot_text import format_spots
+
+
+def expected(values: np.ndarray, rejected: np.ndarray) -> tuple[bytes, bytes]:
+    full, leading = [], []
+    for row, out in zip(values.T, rejected, strict=True):
+        words = [f"{x:12.5f}" for x in row]
+        if out:
+            words = [f"{0:.{d}f}" for d in (3, 3, 3, 4, 5, 4, 4, 4, 3, 3, 3, 4, 3, 3, 3, 3)]
+            words[4] = f"{row[4]:12.5f}"
+        full.append(" ".join(words) + "\n")
+        leading.append(" ".join(words[:8]) + "\n")
+    return "".join(full).encode(), "".join(leading).encode()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_equals_printf(threads: int) -> None:
+    random = np.random.default_rng(1)
+    values = random.normal(0, 1, (16, 5000)) * 10.0 ** random.integers(-7, 12, (16, 5000))
+    values[4] = np.arange(1.0, 5001)
+    values[:3, :6] = [[-0.0, 1e300, -1e-9, 0.000005, -999999.999995, np.inf]] * 3
+    rejected = (random.random(5000) < 0.2).astype(np.uint8)
+    assert format_spots(values, rejected, 0, 5000, threads) == expected(values, rejected)
+
+
+def test_a_part_of_the_rows() -> None:
+    values = np.random.default_rng(2).uniform(-1e5, 1e5, (16, 50))
+    rejected = np.zeros(50, np.uint8)
+    assert format_spots(values, rejected, 10, 31, 1) == expected(values[:, 10:31], rejected[10:31])
+    assert format_spots(values, rejected, 50, 50, 1) == (b"", b"")
+    with pytest.raises(ValueError, match="rows outside"):
+        format_spots(values, rejected, 10, 51, 1)

@@ -1,0 +1,167 @@
+"""Exact spots of simulated grains, written from the formulas of spec chapter 06 §4 and independent of the kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.orientation import matrices_from_quaternions
+
+Array = NDArray[np.float64]
+
+
+def reciprocal_basis(cell: Array) -> Array:
+    """B of chapter 06 §4.1."""
+    (a, b, c), angles = cell[:3], np.radians(cell[3:])
+    (ca, cb, cg), (sa, sb, sg) = np.cos(angles), np.sin(angles)
+    cos_gamma, cos_beta = (ca * cb - cg) / (sa * sb), (cg * ca - cb) / (sg * sa)
+    sin_gamma, sin_beta = np.sqrt(1 - cos_gamma**2), np.sqrt(1 - cos_beta**2)
+    volume = a * b * c * sa * sin_beta * sg
+    a_star, b_star, c_star = b * c * sa / volume, c * a * sb / volume, a * b * sg / volume
+    return np.array(
+        [
+            [a_star, b_star * cos_gamma, c_star * cos_beta],
+            [0, b_star * sin_gamma, -c_star * sin_beta * ca],
+            [0, 0, c_star * sin_beta * sa],
+        ]
+    )
+
+
+def rotation_z(angle: float) -> Array:
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def small_rotation(vector: Array) -> Array:
+    """The rotation by |vector| degrees about it."""
+    half = np.radians(np.linalg.norm(vector)) / 2
+    axis = vector / max(np.linalg.norm(vector), 1e-300)
+    return matrices_from_quaternions(np.concatenate([[np.cos(half)], np.sin(half) * axis]))
+
+
+@dataclass
+class Experiment:
+    """The gold example's instrument; reflections of a face-centred lattice up to h² + k² + l² = `limit`."""
+
+    cell: Array = field(default_factory=lambda: np.array([4.08, 4.08, 4.08, 90.0, 90.0, 90.0]))
+    lsd: float = 1e6
+    wavelength: float = 0.22291
+    wedge: float = 0.0
+    min_eta: float = 6.0
+    omega_range: tuple[float, float] = (-180.0, 180.0)
+    limit: int = 12
+
+    def reflections(self) -> tuple[Array, NDArray[np.int32]]:
+        """(3, n) indices sorted by ring, and the first of each ring with the end."""
+        rows = [
+            (h * h + k * k + m * m, h, k, m)
+            for h, k, m in product(range(-4, 5), repeat=3)
+            if 0 < h * h + k * k + m * m <= self.limit and len({h % 2, k % 2, m % 2}) == 1
+        ]
+        table = np.array(sorted(rows), float)
+        first = np.flatnonzero(np.diff(table[:, 0], prepend=-1))
+        return np.ascontiguousarray(table[:, 1:].T), np.append(first, len(table)).astype(np.int32)
+
+
+@dataclass
+class Spots:
+    """Spots of some grains; row r has id r + 1. Columns of ``ExtraInfo.bin`` in `table`, (6, n): see `Refiner`."""
+
+    table: Array
+    group: NDArray[np.int32]
+    grain: NDArray[np.int64]
+    hkl: Array
+    branch: Array
+
+
+def simulate(experiment: Experiment, orientations: Array, positions: Array, cells: Array) -> Spots:
+    """Every spot of the grains, ring by ring within a grain."""
+    hkl, first = experiment.reflections()
+    group_of = np.repeat(np.arange(len(first) - 1), np.diff(first))
+    wedge = np.radians(experiment.wedge)
+    rows: list[list[Any]] = []
+    for grain, (u, position, cell) in enumerate(zip(orientations, positions, cells, strict=True)):
+        g = u @ reciprocal_basis(cell) @ hkl
+        for i, (x, y, z) in enumerate(g.T):
+            length = np.sqrt(x * x + y * y + z * z)
+            theta = np.arcsin(experiment.wavelength * length / 2)
+            v = np.sin(theta) * length
+            amplitude, phase = np.hypot(x, y), np.arctan2(-x, y)  # y sin w - x cos w = amplitude·sin(w + phase)
+            if amplitude <= v:
+                continue
+            for omega in (np.arcsin(v / amplitude) - phase, np.pi - np.arcsin(v / amplitude) - phase):
+                omega = np.arctan2(np.sin(omega), np.cos(omega))
+                k = rotation_z(np.degrees(omega)) @ [x, y, z]
+                radius = experiment.lsd * np.tan(2 * theta) / np.hypot(k[1], k[2])
+                spot_y, spot_z = radius * k[1], radius * k[2]
+                eta = np.degrees(np.arctan2(-spot_y, spot_z))
+                low, high = experiment.omega_range
+                if not (experiment.min_eta <= abs(eta) <= 180 - experiment.min_eta and low < np.degrees(omega) < high):
+                    continue
+                lean = k[0] * np.cos(wedge) + k[2] * np.sin(wedge)
+                root = lean**2 + k[1] ** 2 - k[0] ** 2
+                shift = np.arctan2(np.copysign(np.sqrt(root), k[1]), k[0]) - np.arctan2(k[1], lean)
+                raw = np.degrees(np.arctan2(np.sin(omega - shift), np.cos(omega - shift)))
+                px, py, pz = rotation_z(raw) @ position
+                px, pz = px * np.cos(wedge) - pz * np.sin(wedge), px * np.sin(wedge) + pz * np.cos(wedge)
+                det_y, det_z = spot_y * (1 - px / experiment.lsd) + py, spot_z * (1 - px / experiment.lsd) + pz
+                rows.append([det_y, det_z, np.degrees(omega), raw, group_of[i], grain, i, np.sign(k[1])])
+    columns = np.array(rows).T
+    table = np.ascontiguousarray(columns[[0, 1, 2, 3, 0, 1]])
+    return Spots(
+        table, columns[4].astype(np.int32), columns[5].astype(np.int64), hkl[:, columns[6].astype(int)], columns[7]
+    )
+
+
+@dataclass
+class Grains:
+    """True grains and starting points of a fit."""
+
+    orientations: Array
+    positions: Array
+    cells: Array
+    seeds: Array
+
+    @classmethod
+    def random(
+        cls, seed: int, n: int, experiment: Experiment, *, strain: float = 1e-3, off: float = 50.0, tilt: float = 0.08
+    ) -> Grains:
+        """`n` grains within ±300 µm; starts `off` µm and `tilt` degrees away, with the nominal cell."""
+        rng = np.random.default_rng(seed)
+        q = rng.standard_normal((n, 4))
+        u = matrices_from_quaternions(q / np.linalg.norm(q, axis=1, keepdims=True))
+        positions = rng.uniform(-300, 300, (n, 3))
+        e = strain * rng.uniform(-1, 1, (n, 6))
+        cells = experiment.cell * np.concatenate([1 + e[:, :3], 1 + e[:, 3:] * 2 / np.pi], axis=1)
+        shift, axis = rng.standard_normal((2, n, 3))
+        shift *= off / np.linalg.norm(shift, axis=1, keepdims=True)
+        axis *= tilt / np.linalg.norm(axis, axis=1, keepdims=True)
+        seeds = np.zeros((n, 15))
+        seeds[:, 1:10] = [(small_rotation(a) @ m).ravel() for a, m in zip(axis, u, strict=True)]
+        seeds[:, 10:13] = positions + shift
+        return cls(u, positions, cells, seeds)
+
+
+def lattice_errors(fitted: Array, grains: Grains, rows: Any = slice(None)) -> tuple[Array, Array, Array]:
+    """Position error (µm), rotation vector (degrees) and six strain components of records against the truth."""
+    out: list[tuple[float, Array, Array]] = []
+    truth = zip(grains.orientations[rows], grains.positions[rows], grains.cells[rows], strict=True)
+    for record, (u, position, cell) in zip(fitted, truth, strict=True):
+        found = record[1:10].reshape(3, 3) @ np.linalg.inv(reciprocal_basis(record[15:21])).T
+        true = u @ np.linalg.inv(reciprocal_basis(cell)).T
+        x = found @ np.linalg.inv(true)
+        left, _, right = np.linalg.svd(x)
+        turn = left @ right
+        skew = (turn - turn.T) / 2
+        out.append(
+            (
+                float(np.linalg.norm(record[11:14] - position)),
+                np.degrees([skew[2, 1], skew[0, 2], skew[1, 0]]),
+                (turn.T @ x - np.eye(3))[np.triu_indices(3)],
+            )
+        )
+    return np.array([o[0] for o in out]), np.array([o[1] for o in out]), np.array([o[2] for o in out])
