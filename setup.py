@@ -19,7 +19,7 @@ NATIVE = os.environ.get("MIDAS_NATIVE") == "1"
 
 # No contraction into fused multiply-adds and no -ffast-math: the same input must give the same bytes on every machine.
 # -fno-math-errno and -fno-trapping-math change no result, they let the compiler vectorise square roots and selections.
-COMPILE = ["-O3", "-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function", "-g0"]
+COMPILE = "-O3 -g0 -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-unused-function".split()
 if NATIVE:
     COMPILE.append("-march=native")
 

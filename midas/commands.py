@@ -176,9 +176,11 @@ def compare(values: argparse.Namespace) -> StageResult:
         Path(values.true),
         Path(values.found),
         omega_step=values.omega_step,
+        turn_positions=values.turn_positions == 1,
         space_group=values.space_group,
         lattice=values.lattice,
     )
+    print(found.grain_table())
     print(found.table())
     return StageResult("compare", data=found)
 

@@ -158,60 +158,61 @@ class _LayerRun:
             link.symlink_to(layer.logs.name)
         remove(layer.grains, *self.folder.glob("*_consolidated.h5"))
         if self.options.parameter_file is not None:
-            write_atomic(self.folder / self.options.parameter_file.name, self.parameter_text().encode())
+            write_atomic(self.folder / self.user_file.name, self.parameter_text())
 
-    def parameter_text(self) -> str:
+    @property
+    def user_file(self) -> Path:
+        """The user's parameter file; it is never changed."""
+        if self.options.parameter_file is None:
+            raise UsageError("is needed here", key="-paramFN")
+        return self.options.parameter_file
+
+    def parameter_text(self) -> bytes:
         """The user's parameter file with what the options change, for the copy in the layer folder."""
-        assert self.options.parameter_file is not None
-        text = self.options.parameter_file.read_bytes().decode("utf-8", "surrogateescape")
-        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        changes = {}
-        if self.options.raw_folder:
-            changes["RawFolder"] = self.options.raw_folder
-            dark = Parameters.read(self.options.parameter_file).get("Dark", "")
-            if dark:
-                changes["Dark"] = str(Path(self.options.raw_folder) / Path(dark).name)
-        if changes:
-            text = text.rstrip("\n") + "\n" + "".join(f"{key} {value}\n" for key, value in changes.items())
-        return text
+        text = read_bytes(self.user_file)
+        if not self.options.raw_folder:
+            return text
+        lines = [f"RawFolder {self.options.raw_folder}"]
+        if dark := Parameters.read(self.user_file).get("Dark", ""):
+            lines.append(f"Dark {Path(self.options.raw_folder) / Path(dark).name}")
+        return text.rstrip(b"\n") + b"\n" + "".join(f"{line}\n" for line in lines).encode()
 
     def archive(self) -> Path:
-        """Convert the raw scan, or take the archive that is there."""
-        if self.options.convert:
-            from midas.convert import conversion
+        """Convert the raw scan, or take the archive that is there; either way it names the layer's folder."""
+        path = self.converted_archive() if self.options.convert else self.existing_archive()
+        set_dataset(path, ANALYSIS + "ResultFolder", np.array([f"{self.folder}/".encode()]))
+        return path
 
-            assert self.options.parameter_file is not None
-            return self.stage("ZipOut", "Failed to generate ZIP file", lambda: conversion.run(
-                self.folder / self.options.parameter_file.name,  # type: ignore[union-attr]
-                self.folder,
-                data_file=self.options.data_file,
-                frame_chunks=self.options.frame_chunks,
-                threshold=self.options.threshold,
-                layer=self.number,
-                threads=self.options.threads,
-                relative_to=self.options.parameter_file.parent,  # type: ignore[union-attr]
-            )).data  # fmt: skip
-        return self.existing_archive()
+    def converted_archive(self) -> Path:
+        from midas.convert import conversion
+
+        options, original = self.options, self.user_file
+        return self.stage("ZipOut", "Failed to generate ZIP file", lambda: conversion.run(
+            self.folder / original.name,
+            self.folder,
+            data_file=options.data_file,
+            frame_chunks=options.frame_chunks,
+            threshold=options.threshold,
+            layer=self.number,
+            threads=options.threads,
+            relative_to=original.parent,
+        )).data  # fmt: skip
 
     def existing_archive(self) -> Path:
-        options = self.options
-        if options.data_file:
-            given = Path(options.data_file)
-            path = self.folder / given.name
-            if not path.exists():
-                if not given.exists():
-                    raise ParameterError("does not exist", file=given)
-                log.info("Copying %s into %s", given, self.folder)
-                with atomic_output(path) as target, open(given, "rb") as source:
-                    shutil.copyfileobj(source, target, 1 << 24)
-        else:
-            assert options.parameter_file is not None
-            p = Parameters.read(options.parameter_file)
+        if not self.options.data_file:
+            p = Parameters.read(self.user_file)
             file_number = p["StartFileNrFirstLayer"] + (self.number - 1) * p["NrFilesPerSweep"]
             path = self.folder / f"{p['FileStem']}_{file_number:0{p['Padding']}d}.MIDAS.zip"
             if not path.exists():
                 raise ParameterError("does not exist; run with -convertFiles 1, or give -dataFN", file=path)
-        set_dataset(path, ANALYSIS + "ResultFolder", np.array([f"{self.folder}/".encode()]))
+            return path
+        given = Path(self.options.data_file)
+        path = self.folder / given.name
+        if not path.exists():
+            with Archive(given):  # an unreadable archive is not worth a copy
+                log.info("Copying %s into %s", given, self.folder)
+            with atomic_output(path) as target, open(given, "rb") as source:
+                shutil.copyfileobj(source, target, 1 << 24)
         return path
 
     # Steps 2 to 6: reflections, peaks, spots
@@ -253,7 +254,7 @@ class _LayerRun:
         if self.options.grains_file is not None:
             lines.append(f"GrainsFile {self.options.grains_file}")
         if self.options.parameter_file is not None:
-            text = self.parameter_text()
+            text = read_bytes(self.user_file).decode("utf-8", "replace")
             lines += [line.strip() for line in text.splitlines() if line.strip().startswith("RingsToExcludeFraction")]
         if lines:
             old = read_bytes(layer.paramstest).decode()

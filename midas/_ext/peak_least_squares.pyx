@@ -41,16 +41,16 @@ cdef inline double _derivatives(const Peak* peak, double u, double v, double* ro
     cdef double lorentz = 1.0 / (a * b)
     cdef double gauss = exp(-0.5 * (u2 / gauss_r2 + v2 / gauss_eta2))
     cdef double shape = peak.mixing * lorentz + (1.0 - peak.mixing) * gauss
-    cdef double l = 2.0 * peak.amplitude * peak.mixing * lorentz
-    cdef double g = peak.amplitude * (1.0 - peak.mixing) * gauss
+    cdef double by_l = 2.0 * peak.amplitude * peak.mixing * lorentz
+    cdef double by_g = peak.amplitude * (1.0 - peak.mixing) * gauss
     row[0] = shape
-    row[1] = l * u / (lorentz_r2 * a) + g * u / gauss_r2
-    row[2] = l * v / (lorentz_eta2 * b) + g * v / gauss_eta2
+    row[1] = by_l * u / (lorentz_r2 * a) + by_g * u / gauss_r2
+    row[2] = by_l * v / (lorentz_eta2 * b) + by_g * v / gauss_eta2
     row[3] = peak.amplitude * (lorentz - gauss)
-    row[4] = g * u2 / (gauss_r2 * peak.gauss_r)
-    row[5] = l * u2 / (lorentz_r2 * peak.lorentz_r * a)
-    row[6] = g * v2 / (gauss_eta2 * peak.gauss_eta)
-    row[7] = l * v2 / (lorentz_eta2 * peak.lorentz_eta * b)
+    row[4] = by_g * u2 / (gauss_r2 * peak.gauss_r)
+    row[5] = by_l * u2 / (lorentz_r2 * peak.lorentz_r * a)
+    row[6] = by_g * v2 / (gauss_eta2 * peak.gauss_eta)
+    row[7] = by_l * v2 / (lorentz_eta2 * peak.lorentz_eta * b)
     return peak.amplitude * shape
 
 
@@ -115,14 +115,16 @@ cdef void _solve(const double* u, int n, double* b) noexcept nogil:
         b[j] /= row[j]
 
 
-cdef inline bint _held(const Normal* s, int i, const double* x, const double* lower, const double* upper) noexcept nogil:
+cdef inline bint _held(const Normal* s, int i, const double* x, const double* lower,
+                       const double* upper) noexcept nogil:
     """Whether a variable stays: no effect on the model, or at a bound with the descent pointing outwards."""
     cdef double close = 1e-10 * (upper[i] - lower[i])
     return (not s.matrix[<size_t>i * s.n + i] > 0.0 or (x[i] - lower[i] <= close and s.gradient[i] >= 0.0)
             or (upper[i] - x[i] <= close and s.gradient[i] <= 0.0))
 
 
-cdef bint _propose(Normal* s, double damping, const double* x, const double* lower, const double* upper) noexcept nogil:
+cdef bint _propose(Normal* s, double damping, const double* x, const double* lower,
+                   const double* upper) noexcept nogil:
     """A damped step to `trial`, at most half-way to any bound; False when the system cannot be solved."""
     cdef int i, j
     cdef double limit
@@ -154,9 +156,9 @@ cdef int _descend(Region* region, double* x, const double* lower, const double* 
                   Normal* s) noexcept nogil:
     """Minimise from x; a `LeastSquaresCode`."""
     cdef double damping = 1e-2, value = misfit(x, s.n, region), trial
-    cdef int iteration, small = 0, code = ITERATION_LIMIT
+    cdef int small = 0, code = ITERATION_LIMIT
     _linearise(region, x, s)
-    for iteration in range(MAX_ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         trial = INFINITY
         if _propose(s, damping, x, lower, upper):
             trial = misfit(s.trial, s.n, region)

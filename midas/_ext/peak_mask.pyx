@@ -7,7 +7,8 @@ from libc.math cimport fabs
 from midas._ext.geometry cimport Detector, distortion_factor, eta_of, projected_radius, unpack_detector
 
 
-cdef bint _near_a_band(const Detector* d, double radius, const double* radii, int rings, double half_width) noexcept nogil:
+cdef bint _near_a_band(const Detector* d, double radius, const double* radii, int rings,
+                       double half_width) noexcept nogil:
     """Whether the distortion, whatever the azimuth, may bring this radius (µm) into a band; errs towards yes."""
     cdef double rho2 = (radius / d.rho_d) * (radius / d.rho_d)
     cdef double reach = (fabs(d.p0) + fabs(d.p1) * rho2) * rho2 + 1e-9

@@ -102,7 +102,8 @@ cdef class FrameScanner:
     cdef int64_t min_pixels, max_pixels, max_peaks, last_pixel
     # Work space: stamp[position] - base is the number of a hit of this frame; older stamps are out of range.
     cdef uint32_t[::1] stamp
-    cdef uint32_t base
+    #: stamp of the first hit of the next frame
+    cdef public uint32_t base
     cdef object memory
     cdef Hit* hits
     cdef Hit* sorted_hits
@@ -322,7 +323,8 @@ cdef class FrameScanner:
                 return False
         return True
 
-    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t found, Py_ssize_t peaks) noexcept nogil:
+    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t found,
+                                 Py_ssize_t peaks) noexcept nogil:
         """Append the maxima of a component, each pixel of a plateau included; the new number of maxima."""
         cdef Py_ssize_t i, count = 0
         cdef int step
@@ -376,8 +378,8 @@ cdef class FrameScanner:
                 z[pixels] = <int16_t>(hit.position % self.size)
                 counts[pixels] = hit.value
                 pixels += 1
-        return Regions(components, in_window, *map(np.asarray, (y, z, counts, offsets, thresholds, maxima,
-                                                                 maxima_offsets)))
+        return Regions(components, in_window, np.asarray(y), np.asarray(z), np.asarray(counts), np.asarray(offsets),
+                       np.asarray(thresholds), np.asarray(maxima), np.asarray(maxima_offsets))
 
 
 def concatenate_regions(frames):

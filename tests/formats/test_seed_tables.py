@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midas.errors import FormatError
-from midas.formats.grains import GRAINS, SEED_GRAINS, read_seed_grains
+from midas.formats.grains import GRAINS, read_grains
 from midas.formats.spots import NO_SPOT, read_seed_ids
 from midas.formats.table import Table
 
@@ -18,9 +18,19 @@ from midas.formats.table import Table
 def test_first_integer_of_each_line(tmp_path):
     path = tmp_path / "SpotsToIndex.csv"
     path.write_bytes(b"12\n  7 59\n\n-1\nword\n3.5\n+4\t5\r\n99999999999999999999999\n8")
-    assert read_seed_ids(path).tolist() == [12, 7, NO_SPOT, -1, NO_SPOT, 3, 4, NO_SPOT, 8]
+    assert read_seed_ids(path, blanks=True).tolist() == [12, 7, NO_SPOT, -1, NO_SPOT, NO_SPOT, 4, NO_SPOT, 8]
     path.write_bytes(b"")
-    assert read_seed_ids(path).tolist() == []
+    assert read_seed_ids(path, blanks=True).tolist() == []
+
+
+@pytest.mark.parametrize("line", ["", "word", "3.5", "99999999999999999999999"])
+def test_a_result_table_has_no_row_without_an_id(tmp_path, line):
+    path = tmp_path / "SpotsToIndex.csv"
+    path.write_text(f"12\n{line}\n7 59\n\n")
+    with pytest.raises(FormatError, match="line 2.*must begin with a spot id"):
+        read_seed_ids(path)
+    path.write_text("12\n7 59\n\n")
+    assert read_seed_ids(path).tolist() == [12, 7]
 
 
 @given(st.lists(st.integers(-10, 10**9)))
@@ -45,9 +55,8 @@ def grains_file(path, promised: int, present: int) -> np.ndarray:
 
 def test_seed_grains_read_back(tmp_path, caplog):
     values = grains_file(tmp_path / "g.csv", 4, 4)
-    grains = read_seed_grains(tmp_path / "g.csv")
-    assert grains.names == SEED_GRAINS and len(SEED_GRAINS) == 23 and SEED_GRAINS[1] == "O11"
-    np.testing.assert_array_equal(grains.columns, values[:23])
+    grains = read_grains(tmp_path / "g.csv", through="GrainRadius", strict=False)
+    np.testing.assert_array_equal(grains.columns, values)
     assert not caplog.text
 
 
@@ -55,8 +64,10 @@ def test_seed_grains_read_back(tmp_path, caplog):
 def test_the_smaller_number_of_grains_counts(tmp_path, caplog, promised, present):
     grains_file(tmp_path / "g.csv", promised, present)
     with caplog.at_level(logging.WARNING):
-        assert len(read_seed_grains(tmp_path / "g.csv")) == min(promised, present)
-    assert f"{promised} grains in the header, {present} lines" in caplog.text
+        assert len(read_grains(tmp_path / "g.csv", strict=False)) == min(promised, present)
+    assert f"announces {promised} grains, but {present} follow" in caplog.text
+    with pytest.raises(FormatError, match="correct the first line"):
+        read_grains(tmp_path / "g.csv")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"%NumGrains\n", b"%NumGrains x\n", b"%NumGrains -1\n"])
@@ -64,11 +75,11 @@ def test_a_bad_first_line_is_refused(tmp_path, content):
     path = tmp_path / "g.csv"
     path.write_bytes(content)
     with pytest.raises(FormatError, match="line 1"):
-        read_seed_grains(path)
+        read_grains(path)
 
 
 def test_a_short_row_is_refused(tmp_path):
     path = tmp_path / "g.csv"
     path.write_bytes(b"%NumGrains 1\n" + b"\n" * 8 + b"1 2 3\n")
     with pytest.raises(FormatError, match="line 10: must hold 23 numbers"):
-        read_seed_grains(path)
+        read_grains(path, through="GrainRadius")
