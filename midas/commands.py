@@ -180,6 +180,7 @@ def compare(values: argparse.Namespace) -> StageResult:
         space_group=values.space_group,
         lattice=values.lattice,
     )
+    print(found.grain_table())
     print(found.table())
     return StageResult("compare", data=found)
 

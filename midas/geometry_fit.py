@@ -14,12 +14,12 @@ from midas.detector import DetectorGeometry
 #: a restart that lowers the objective by less than this (relative) ends the fit
 CONVERGED = 1e-9
 #: of one run of the minimiser, on the objective
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-11
 _MAX_EVALUATIONS = 5000
 _MAX_RESTARTS = 50
-#: a restart searches the whole bounds and smaller neighbourhoods in turn, so that it does not stall on an edge of this
-#: sum of absolute values
-_NEIGHBOURHOODS = (1.0, 0.1, 0.01)
+#: half widths of the two searches of a restart, in units of the bounds. The objective has edges, and steps where a spot
+#: moves to the next azimuth bin: the wide search leaves a dent in which the narrow one would stay.
+_REACHES = (1.0, 0.1)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def fit_geometry(
     lowest, evaluations = initial, 1
     for _ in range(_MAX_RESTARTS):
         before = lowest
-        for reach in _NEIGHBOURHOODS:
+        for reach in _REACHES:
             # In units of the bounds: one step of the search is then a fair step in every coordinate.
             lower = np.where(widths > 0, np.maximum(best - reach, -1.0), 0.0)
             upper = np.where(widths > 0, np.minimum(best + reach, 1.0), 0.0)

@@ -14,7 +14,7 @@ from numpy.random import PCG64, Generator, SeedSequence
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
-from midas._ext.simulation import brightest_pixel, clear_spots, count_spots, draw_spots, poisson_draws
+from midas._ext.simulation import brightest_pixel, clear_spots, count_spots, draw_counts, draw_spots
 from midas.archive import DARK, DATA, ArchiveWriter
 from midas.formats.table import Table
 from midas.parallel import ordered_map
@@ -152,6 +152,36 @@ def _spread(
     return spot[index], frame, share
 
 
+@dataclass(frozen=True)
+class CountTable:
+    """The distribution of a pixel's counts: cumulative[i] = P(counts <= first + i)."""
+
+    cumulative: NDArray[np.float64]
+    first: int
+
+    @classmethod
+    def of(cls, poisson_mean: float, normal_mean: float, sigma: float) -> CountTable:
+        """A Poisson variable plus a normal one that is rounded to whole counts, within what a detector stores."""
+        low, high = (int(poisson_mean + sign * 12 * np.sqrt(poisson_mean)) for sign in (-1, 1))
+        values = np.arange(max(low, 0), high + 40 if poisson_mean > 0 else 1)
+        poisson = np.diff(pdtr(values, poisson_mean), prepend=pdtr(low - 1, poisson_mean) if low > 0 else 0.0)
+        start = int(np.floor(normal_mean + 0.5 - 9 * sigma))
+        edges = np.arange(start, np.floor(normal_mean + 0.5 + 9 * sigma) + 2) - 0.5 - normal_mean
+        normal = np.diff(ndtr(edges / sigma)) if sigma > 0 else np.ones(1)
+        probability = np.convolve(poisson, normal)
+        values = np.clip(values[0] + start + np.arange(len(probability)), 0, _FULL)
+        first = int(values[0])
+        cumulative = np.cumsum(np.bincount(values - first, probability))
+        cumulative[-1] = 1.0
+        return cls(np.minimum(cumulative, 1.0), first)
+
+    def draw(self, random: Generator, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+        """Independent counts."""
+        counts = np.empty(shape, np.uint16)
+        draw_counts(random.bit_generator, self.cumulative, self.first, counts.ravel())
+        return counts
+
+
 class Renderer:
     """Draws the frames of one scan; `threads` of them at a time, the same bytes for any number of threads."""
 
@@ -191,9 +221,8 @@ class Renderer:
     def dark_frame(self, number: int) -> NDArray[np.uint16]:
         """A frame of the shutter-closed detector."""
         exposure = self.exposure
-        dark = np.full(exposure.shape[1:], exposure.dark_level)
-        random = self._random(exposure.shape[0] + number)
-        return _whole(_with_normal(dark, exposure.dark_noise, random))
+        table = CountTable.of(0.0, exposure.dark_level, exposure.dark_noise)
+        return table.draw(self._random(exposure.shape[0] + number), exposure.shape[1:])
 
     def write(self, path: Path, parameters: Parameters | None) -> None:
         """Write the archive: bare frames, or with `parameters` everything that the pipeline needs."""
@@ -245,48 +274,31 @@ class Renderer:
         return min(int(self.exposure.background + self.exposure.dark_level + half), _FULL)
 
     def _noisy(self, canvas: NDArray[np.float32], random: Generator) -> NDArray[np.uint16]:
+        """Counts with noise: all pixels as if they had no signal, then what the spots add to theirs."""
         exposure = self.exposure
-        multiply, divide = self.scale
+        poisson = exposure.noise == "poisson"
+        counts = self._empty_pixel.draw(random, canvas.shape)
         touched = np.flatnonzero(canvas)
+        multiply, divide = self.scale
         signal = canvas.ravel()[touched].astype(np.float64) * multiply / divide
-        values: NDArray
-        if exposure.noise == "poisson":
+        if poisson:
             # The sum of two Poisson variables is one of the sum of their means.
-            values = self._poisson_background(random)
-            values.ravel()[touched] += random.poisson(signal).astype(np.int32)
+            values = counts.ravel()[touched] + random.poisson(signal)
         else:
-            values = np.full(canvas.shape, exposure.background)
-            values.ravel()[touched] += signal
-            values = _with_normal(values, exposure.noise_sigma, random)
-        return _whole(_with_normal(values + exposure.dark_level, exposure.dark_noise, random))
-
-    def _poisson_background(self, random: Generator) -> NDArray[np.int32]:
-        values = np.zeros(self.exposure.shape[1:], np.int32)
-        if self.exposure.background > 0:
-            cumulative, first = self._poisson_table
-            poisson_draws(random.bit_generator, cumulative, first, values.ravel())
-        return values
+            sigma = np.hypot(exposure.noise_sigma, exposure.dark_noise)
+            mean = exposure.background + exposure.dark_level + signal
+            values = mean + sigma * random.standard_normal(len(touched))
+        counts.ravel()[touched] = np.clip(np.floor(values + 0.5), 0, _FULL)
+        return counts
 
     @cached_property
-    def _poisson_table(self) -> tuple[NDArray[np.float64], int]:
-        """Distribution function of the background, from where it leaves 0 to where it reaches 1."""
-        mean = self.exposure.background
-        first = max(int(mean - 12 * np.sqrt(mean)), 0)
-        last = int(mean + 12 * np.sqrt(mean) + 40)
-        cumulative = pdtr(np.arange(first, last + 1), mean)
-        cumulative[-1] = 1.0
-        return cumulative, first
+    def _empty_pixel(self) -> CountTable:
+        """Counts of a pixel without signal."""
+        exposure = self.exposure
+        if exposure.noise == "poisson":
+            return CountTable.of(exposure.background, exposure.dark_level, exposure.dark_noise)
+        sigma = float(np.hypot(exposure.noise_sigma, exposure.dark_noise))
+        return CountTable.of(0.0, exposure.background + exposure.dark_level, sigma)
 
     def _random(self, stream: int) -> Generator:
         return Generator(PCG64(SeedSequence(self.exposure.seed, spawn_key=(stream,))))
-
-
-def _with_normal(values: NDArray, sigma: float, random: Generator) -> NDArray:
-    if sigma > 0:
-        return values + sigma * random.standard_normal(values.shape, np.float32)
-    return values
-
-
-def _whole(values: NDArray) -> NDArray[np.uint16]:
-    """Counts that the detector would store: rounded, and within its range."""
-    return np.clip(np.floor(values + 0.5), 0, _FULL).astype(np.uint16)

@@ -72,7 +72,7 @@ def _check_orientations(quaternions, operators, Py_ssize_t n):
         raise ValueError("one quaternion per row, and quaternions as operators")
 
 
-def cluster(const int[::1] seeds, const unsigned char[::1] solved, const long long[::1] offsets,
+def cluster(const long long[::1] seeds, const unsigned char[::1] solved, const long long[::1] offsets,
             const int[::1] spots, const double[:, ::1] quaternions, const double[:, ::1] operators,
             double tolerance, bint twins=False):
     """Groups of solutions that describe one grain (chapter 07 §4.3).
@@ -83,7 +83,7 @@ def cluster(const int[::1] seeds, const unsigned char[::1] solved, const long lo
 
     Parameters
     ----------
-    seeds : (n,) int32, seed spot id of each row
+    seeds : (n,) int64, seed spot id of each row
     solved : (n,) uint8, 0 for rows to leave out
     offsets : (n + 1,) int64; row r matched ``spots[offsets[r] : offsets[r + 1]]``
     spots : int32, matched spot ids
@@ -99,11 +99,12 @@ def cluster(const int[::1] seeds, const unsigned char[::1] solved, const long lo
     """
     cdef Py_ssize_t n = seeds.shape[0], row, depth, found = 0, groups = 0, count = operators.shape[0]
     cdef long long p, j, k
-    cdef int t, highest = max(np.max(seeds), 0) if n else 0
+    cdef long long t, highest
     cdef double cos_half = cos(DEG2RAD * tolerance / 2.0)
     if solved.shape[0] != n or offsets.shape[0] != n + 1 or offsets[n] > spots.shape[0]:
         raise ValueError("one flag and one range of spots per seed")
     _check_orientations(quaternions, operators, n)
+    highest = np.max(np.asarray(seeds), where=np.asarray(solved, dtype=bool), initial=0)
     heads = np.full(highest + 1, -1, dtype=np.int64)
     members_array = np.empty(n, dtype=np.int64)
     starts_array = np.zeros(n + 1, dtype=np.int64)

@@ -8,7 +8,7 @@ from libc.math cimport sqrt
 cdef extern from *:
     """
     #define MIDAS_MAX_VARIABLES 12
-    /* A unit change of a variable that changes the (weighted) residuals by less than 1e-9 is rounding, not curvature. */
+    /* If a unit change of a variable changes the weighted residuals by less than 1e-9, it is rounding. */
     #define MIDAS_NO_CURVATURE 1e-18
     """
     enum: MAX_VARIABLES "MIDAS_MAX_VARIABLES"

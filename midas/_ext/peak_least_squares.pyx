@@ -115,7 +115,8 @@ cdef void _solve(const double* u, int n, double* b) noexcept nogil:
         b[j] /= row[j]
 
 
-cdef inline bint _held(const Normal* s, int i, const double* x, const double* lower, const double* upper) noexcept nogil:
+cdef inline bint _held(const Normal* s, int i, const double* x, const double* lower,
+                       const double* upper) noexcept nogil:
     """Whether a variable stays: no effect on the model, or at a bound with the descent pointing outwards."""
     cdef double close = 1e-10 * (upper[i] - lower[i])
     return (not s.matrix[<size_t>i * s.n + i] > 0.0 or (x[i] - lower[i] <= close and s.gradient[i] >= 0.0)

@@ -378,8 +378,8 @@ cdef class FrameScanner:
                 z[pixels] = <int16_t>(hit.position % self.size)
                 counts[pixels] = hit.value
                 pixels += 1
-        arrays = (y, z, counts, offsets, thresholds, maxima, maxima_offsets)
-        return Regions(components, in_window, *map(np.asarray, arrays))
+        return Regions(components, in_window, np.asarray(y), np.asarray(z), np.asarray(counts), np.asarray(offsets),
+                       np.asarray(thresholds), np.asarray(maxima), np.asarray(maxima_offsets))
 
 
 def concatenate_regions(frames):

@@ -6,7 +6,7 @@ spot everything is a column, so that the loops vectorise; the columns are padded
 from libc.math cimport asin, copysign, sqrt
 
 from midas._ext.diffraction cimport omega_branch, wedge_rotation
-from midas._ext.geometry cimport DEG2RAD, RAD2DEG
+from midas._ext.geometry cimport DEG2RAD, RAD2DEG, shift_spot
 from midas._ext.lattice cimport reciprocal_basis
 from midas._ext.rotation cimport axis_rotation, cross_matrix, euler_matrix, matrix_product
 
@@ -299,14 +299,21 @@ cdef inline void spot_residuals(Spots* s, const double* x, const Instrument* ins
     cdef column y_origin = s.y_origin, z_origin = s.z_origin
     cdef column dy = s.residual, dz = s.residual + s.padded
     cdef double px = x[0], py = x[1], pz = x[2], cw = instrument.cos_wedge, sw = instrument.sin_wedge
-    cdef double lab_x, lab_y
+    cdef double lsd = instrument.lsd
+    cdef double lab_x, spot_y, spot_z
+    cdef double grain[3]
     cdef Py_ssize_t i
     for i in range(s.padded):
         lab_x = px * cos_turn[i] - py * sin_turn[i]
-        lab_y = px * sin_turn[i] + py * cos_turn[i]
-        shrink[i] = 1.0 - (lab_x * cw - pz * sw) / instrument.lsd
-        dy[i] = y_origin[i] * shrink[i] + lab_y - y[i]
-        dz[i] = z_origin[i] * shrink[i] + lab_x * sw + pz * cw - z[i]
+        grain[0] = lab_x * cw - pz * sw
+        grain[1] = px * sin_turn[i] + py * cos_turn[i]
+        grain[2] = lab_x * sw + pz * cw
+        spot_y = y_origin[i]
+        spot_z = z_origin[i]
+        shift_spot(lsd, grain, &spot_y, &spot_z)
+        shrink[i] = 1.0 - grain[0] / lsd
+        dy[i] = spot_y - y[i]
+        dz[i] = spot_z - z[i]
 
 
 cdef inline void residuals(Spots* s, Grain* grain, const double* x, const Instrument* instrument,

@@ -4,7 +4,7 @@ import numpy as np
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange, threadid
 from libc.math cimport NAN, asin, ceil, cos, erf, exp, fabs, floor, fmax, fmin, isnan, round, sin, sqrt, tan
-from libc.stdint cimport int32_t, uint16_t
+from libc.stdint cimport uint16_t
 
 from midas._ext.diffraction cimport (
     OmegaSolution, legacy_omegas, omega_degrees, omega_solutions, scattering_direction, wedge_omega_shift)
@@ -453,23 +453,25 @@ cdef extern from "numpy/random/bitgen.h":
         double (*next_double)(void* state) nogil
 
 
-def poisson_draws(bit_generator, const double[::1] cumulative, int first, int32_t[::1] out):
-    """Independent draws from one Poisson distribution by inversion of its table.
+def draw_counts(bit_generator, const double[::1] cumulative, int first, uint16_t[::1] out):
+    """Independent draws from one discrete distribution by inversion of its table.
 
     Parameters
     ----------
     bit_generator : numpy BitGenerator; the caller must be its only user
     cumulative : (m,) float64, P(X <= first + i); the last one must be 1
-    first : smallest value of the table
-    out : (n,) int32
+    first : smallest value of the table; first + m must not exceed 65536
+    out : (n,) uint16
     """
     cdef bitgen_t* source = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
     cdef Py_ssize_t i, m = cumulative.shape[0]
-    cdef int32_t[1024] guide
-    cdef int32_t k = 0
+    cdef int[1024] guide
+    cdef int k = 0
     cdef double u
     if m == 0 or cumulative[m - 1] < 1.0:
         raise ValueError("the cumulative probabilities must end with 1")
+    if first < 0 or first + m > 65536:
+        raise ValueError("the values must lie in 0 ... 65535")
     for i in range(1024):
         while cumulative[k] <= i / 1024.0:
             k += 1
@@ -480,4 +482,4 @@ def poisson_draws(bit_generator, const double[::1] cumulative, int first, int32_
             k = guide[<int>(u * 1024.0)]
             while cumulative[k] <= u:
                 k += 1
-            out[i] = first + k
+            out[i] = <uint16_t>(first + k)

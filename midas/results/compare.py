@@ -39,9 +39,10 @@ class Comparison:
     ----------
     true_count, found_count : grains in either list
     true_row, found_row : (k,) rows of the partners
+    grain_id : (k,) of the found grain
+    true_position, found_position : (k, 3) µm
     rotation : (k, 3) rotation vector from truth to found, sample frame, degrees
     misorientation : (k,) degrees
-    distance : (k,) µm
     lattice_strain : (k, 3, 3) left stretch from the true to the found lattice minus 1, sample frame
     fable, kenesei : (k, 3, 3) errors of the tensors eFab, eKen, sample frame; None when `found` has no such columns
     confidence : (k,)
@@ -51,8 +52,10 @@ class Comparison:
     found_count: int
     true_row: NDArray[np.intp]
     found_row: NDArray[np.intp]
+    grain_id: NDArray[np.int64]
+    true_position: NDArray[np.float64]
+    found_position: NDArray[np.float64]
     rotation: NDArray[np.float64]
-    distance: NDArray[np.float64]
     lattice_strain: NDArray[np.float64]
     fable: NDArray[np.float64] | None
     kenesei: NDArray[np.float64] | None
@@ -61,6 +64,11 @@ class Comparison:
     @property
     def misorientation(self) -> NDArray[np.float64]:
         return np.linalg.norm(self.rotation, axis=1)
+
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """From the true to the found position, µm."""
+        return np.linalg.norm(self.found_position - self.true_position, axis=1)
 
     @property
     def recovered(self) -> int:
@@ -81,12 +89,35 @@ class Comparison:
             len(np.unique(partners)),
             self.true_row[kept],
             partners,
+            self.grain_id[kept],
+            self.true_position[kept],
+            self.found_position[kept],
             self.rotation[kept],
-            self.distance[kept],
             self.lattice_strain[kept],
             None if self.fable is None else self.fable[kept],
             None if self.kenesei is None else self.kenesei[kept],
             self.confidence[kept],
+        )
+
+    def grain_table(self) -> str:
+        """Every true grain that was found, beside its partner, as text."""
+        head = (
+            "true        X        Y        Z (µm)    found        X        Y        Z (µm)  "
+            "angle (°)  distance (µm)  strain error (1e-6)  confidence"
+        )
+        strain = 1e6 * np.sqrt(np.mean(self.lattice_strain**2, axis=(1, 2)))
+        rows = zip(
+            *(self.true_row + 1, self.true_position, self.grain_id, self.found_position),
+            *(self.misorientation, self.distance, strain, self.confidence),
+            strict=True,
+        )
+        return "\n".join(
+            [head]
+            + [
+                f"{true:4d} {a[0]:8.1f} {a[1]:8.1f} {a[2]:8.1f}     {found:8d} {b[0]:8.1f} {b[1]:8.1f} {b[2]:8.1f}     "
+                f"{angle:10.4f} {distance:14.2f} {error:20.1f} {confidence:11.3f}"
+                for true, a, found, b, angle, distance, error, confidence in rows
+            ]
         )
 
     def table(self) -> str:
@@ -173,9 +204,14 @@ def compare(
         name: reconstruction.tensor(name)[found_row] - expected[true_row] if reconstruction.has_tensors else None
         for name in ("eFab", "eKen")
     }
-    distance = np.linalg.norm(reconstruction.positions[found_row] - positions[true_row], axis=1)
     return Comparison(
-        *(len(truth), len(reconstruction), true_row, found_row, rotation, distance, strain),
+        *(len(truth), len(reconstruction), true_row, found_row),
+        *(
+            reconstruction.table.integers("GrainID")[found_row],
+            positions[true_row],
+            reconstruction.positions[found_row],
+        ),
+        *(rotation, strain),
         *(tensors["eFab"], tensors["eKen"], reconstruction.table["Confidence"][found_row]),
     )
 

@@ -50,7 +50,7 @@ _FIT_COLUMNS = {name: i for i, name in enumerate(FIT_BEST)}
 class _Inputs:
     """What the stage works on."""
 
-    seeds: NDArray[np.int32]
+    seeds: NDArray[np.int64]
     refined: RefinedSeeds
     spots: Table
     spacings: NDArray[np.float64]  # of the ring of spot id i, at [i]; 0 where there is none
@@ -111,7 +111,7 @@ def run(
     rows = rows[inputs.refined.column("completeness")[rows] >= LEAST_COMPLETENESS]
 
     table, spot_matrix = _tables(inputs, parameters, _distance(layer, parameters), rows, threads)
-    key = GrainIdsKey(starts, inputs.seeds[members].astype(np.int64), members.astype(np.int64))
+    key = GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64))
     _write(layer, _header(table, parameters), table, spot_matrix, key)
     log.info("Number of grains: %d.", len(rows))
     if not len(rows):
@@ -134,7 +134,7 @@ def _read(
     hkls: Table | None,
 ) -> _Inputs:
     log.info("Reading IDs file: %s", layer.spots_to_index.name)
-    seeds = spot_formats.read_seed_ids(layer.spots_to_index).astype(np.int32)
+    seeds = spot_formats.read_seed_ids(layer.spots_to_index)
     if not len(seeds):
         raise StageError(_NO_SEEDS)
     log.info("Total of %d IDs will be sorted into grains now.", len(seeds))

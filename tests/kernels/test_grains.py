@@ -26,7 +26,7 @@ def turned(degrees: float, axis: tuple[float, float, float] = (1, 2, 3)) -> np.n
 def grouped(seeds, lists, quaternions, *, solved=None, operators=CUBIC, twins=False) -> list[list[int]]:
     offsets = np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
     starts, members = cluster(
-        np.array(seeds, np.int32),
+        np.array(seeds, np.int64),
         np.ones(len(seeds), np.uint8) if solved is None else np.array(solved, np.uint8),
         offsets,
         np.array([s for x in lists for s in x], np.int32),
@@ -225,11 +225,11 @@ def test_lattice_spacing_is_braggs() -> None:
 
 
 def test_shapes_are_checked() -> None:
-    one = np.zeros(1, np.int32)
+    one, ids = np.zeros(1, np.int32), np.zeros(1, np.int64)
     with pytest.raises(ValueError, match="per seed"):
-        cluster(one, np.ones(2, np.uint8), np.zeros(2, np.int64), one, np.zeros((1, 4)), CUBIC, 0.4)
+        cluster(ids, np.ones(2, np.uint8), np.zeros(2, np.int64), one, np.zeros((1, 4)), CUBIC, 0.4)
     with pytest.raises(ValueError, match="quaternion"):
-        cluster(one, np.ones(1, np.uint8), np.zeros(2, np.int64), one, np.zeros((1, 3)), CUBIC, 0.4)
+        cluster(ids, np.ones(1, np.uint8), np.zeros(2, np.int64), one, np.zeros((1, 3)), CUBIC, 0.4)
     with pytest.raises(ValueError, match="per spot"):
         kenesei_strain(np.array([0, 5]), np.zeros((3, 3)), np.zeros(3), 0.01)
     with pytest.raises(ValueError, match="per grain"):

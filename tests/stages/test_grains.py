@@ -431,7 +431,7 @@ def patched(path: Path, offset: int, value: int) -> None:
     [
         (lambda f: f.spots_to_index.write_text(""), "No ID was found in SpotsToIndex.csv file. Please check your"),
         (lambda f: f.spots_to_index.unlink(), "SpotsToIndex.csv.*cannot be read"),
-        (lambda f: f.spots_to_index.write_text("1\n\n3\n"), "line 2.*blank"),
+        (lambda f: f.spots_to_index.write_text("1\n\n3\n"), "line 2.*spot id"),
         (lambda f: f.spots_to_index.write_text("1\nx\n3\n"), "line 2"),
         (lambda f: f.spots_to_index.write_text("1\n9\n61\n"), "line 3: 61: is no spot"),
         (lambda f: f.spots_to_index.write_text("1\n9\n4\n"), "row 2 is seed 3"),

@@ -1,0 +1,49 @@
+"""Files of fixed slots that members of a run fill in any order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midas.errors import OutputError
+from midas.formats.slots import SlotFile
+
+
+@given(order=st.permutations(range(6)), lengths=st.lists(st.integers(1, 10), min_size=6, max_size=6))
+def test_any_order_gives_the_same_file(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], lengths: list[int]
+) -> None:
+    path = tmp_path_factory.mktemp("slots") / "x.bin"
+    for row in order:
+        with SlotFile(path, 10) as file:
+            file.write(row, bytes([row + 1]) * lengths[row])
+    expected = b"".join((bytes([row + 1]) * lengths[row]).ljust(10, b"\0") for row in range(6))
+    assert path.read_bytes() == expected[: 50 + lengths[5]]
+
+
+def test_the_first_record_creates_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    with SlotFile(path, 8) as file:
+        file.shorten(3)
+        assert not path.exists()
+        file.write(2, b"abc")
+    assert path.read_bytes() == bytes(16) + b"abc"
+
+
+def test_shorten(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"0123456789")
+    SlotFile(path, 4).shorten(5)
+    assert path.read_bytes() == b"0123456789"
+    SlotFile(path, 4).shorten(2)
+    assert path.read_bytes() == b"01234567"
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"missing/x\.bin"), SlotFile(tmp_path / "missing" / "x.bin", 4) as file:
+        file.write(0, b"a")
+    with pytest.raises(OutputError), SlotFile(Path("/dev/full"), 4) as file:
+        file.write(0, b"a")

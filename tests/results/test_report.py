@@ -1,0 +1,102 @@
+"""The report, and the colours of orientations in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from midas.errors import FormatError
+from midas.formats.grains import GRAINS, GrainsHeader
+from midas.formats.table import Table
+from midas.layer import Layer
+from midas.orientation import matrices_from_quaternions, symmetry_operators
+from midas.results import report
+from midas.results.colours import pole_figure_colours
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def pointing(crystal: tuple[float, float, float]) -> np.ndarray:
+    """An orientation whose crystal direction `crystal` points along the sample's z."""
+    return Rotation.align_vectors([[0, 0, 1]], [crystal])[0].as_matrix()
+
+
+@pytest.mark.parametrize(
+    ("space_group", "crystal", "colour"),
+    [
+        (225, (0, 0, 1), RED), (225, (1, 0, 0), RED), (225, (1, 0, -1), GREEN), (225, (-1, 1, 1), BLUE),
+        (194, (0, 0, -1), RED), (194, (1, 0, 0), GREEN), (194, (0.5, 3**0.5 / 2, 0), GREEN), (194, (0, 1, 0), BLUE),
+        (167, (0, 0, 1), RED), (167, (1, 0, 0), GREEN), (167, (-1, 0, 0), BLUE),
+        (123, (0, 0, 1), RED), (123, (0, 1, 0), GREEN), (123, (1, -1, 0), BLUE),
+        (47, (0, 0, 1), RED), (47, (-1, 0, 0), GREEN), (47, (0, 1, 0), BLUE),
+    ],
+)  # fmt: skip
+def test_corners_of_the_key(space_group: int, crystal: tuple[float, float, float], colour: tuple[int, ...]) -> None:
+    colours = pole_figure_colours([pointing(crystal)], space_group)
+    assert colours is not None and tuple(colours[0].tolist()) == colour
+
+
+@pytest.mark.parametrize("space_group", [47, 123, 167, 194, 225])
+def test_equivalent_orientations_have_one_colour(space_group: int) -> None:
+    operators = matrices_from_quaternions(symmetry_operators(space_group))
+    for u in Rotation.random(20, random_state=np.random.default_rng(3)).as_matrix():
+        colours = pole_figure_colours(u @ operators, space_group, (1, 2, 2))
+        assert colours is not None
+        assert np.ptp(colours.astype(int), axis=0).max() <= 1  # rounding
+
+
+@pytest.mark.parametrize("space_group", [1, 15])
+def test_low_symmetry_has_no_triangle(space_group: int) -> None:
+    assert pole_figure_colours([np.eye(3)], space_group) is None
+
+
+def choices_of(page: str) -> list[str]:
+    return [json.loads(f'"{label}"') for label in re.findall(r'"label":"((?:[^"\\]|\\.)*)"', page)]
+
+
+@pytest.mark.golden
+def test_report_of_a_legacy_run(golden_copy: Callable[..., Path]) -> None:
+    folder = golden_copy("ds2", "Grains.csv", "SpotMatrix.csv")
+    path = report.write(Layer(folder, folder / "ds2.MIDAS.zip"))
+    assert path.name == "ds2.MIDAS_report.html"
+    page = path.read_text()
+    assert "40 grains in" in page and "1507" in page
+    assert page.count("Plotly.newPlot(") >= 4
+    assert "Orientation along Z (rotation axis)" in choices_of(page) and "Completeness" in choices_of(page)
+    # Nothing is fetched: no element of the page loads a script, a style or a picture.
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+
+
+def made(folder: Path, count: int, space_group: int = 225) -> Layer:
+    layer = Layer(folder)
+    columns = dict.fromkeys(GRAINS.names, np.arange(float(count)))
+    columns |= {name: np.full(count, float(name in ("O11", "O22", "O33"))) for name in GRAINS.names[1:10]}
+    header = GrainsHeader(count, 0, 0, 0, 1, space_group, (4.0, 4.0, 4.0, 90.0, 90.0, 90.0))
+    GRAINS.write(layer.grains, Table.from_columns(GRAINS.names, columns), header=header.text())
+    return layer
+
+
+def test_report_without_grains_or_spots(tmp_path: Path) -> None:
+    folder = tmp_path / "a <b> & c"
+    folder.mkdir()
+    page = report.write(made(folder, 0)).read_text()
+    assert "0 grains" in page and "a &lt;b&gt; &amp; c" in page and "Plotly" not in page
+
+
+def test_a_monoclinic_sample_is_coloured_by_completeness(tmp_path: Path) -> None:
+    page = report.write(made(tmp_path, 2, space_group=14)).read_text()
+    assert choices_of(page)[0] == "Completeness"
+
+
+def test_a_list_of_true_grains_is_no_result(tmp_path: Path) -> None:
+    layer = made(tmp_path, 1)
+    lines = layer.grains.read_text().splitlines()
+    layer.grains.write_text("\n".join([*lines[:9], "\t".join(lines[9].split("\t")[:19])]) + "\n")
+    with pytest.raises(FormatError, match="line 10"):
+        report.write(layer)
