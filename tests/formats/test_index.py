@@ -126,41 +126,16 @@ def test_bad_files_are_refused(tmp_path):
         index.read(best, full)
     write(tmp_path, seeds(range(3)))
     content = bytearray(best.read_bytes())
-<<<<<<< HEAD
-    for count in (-1.0, 1.5, np.nan):
-        content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(count).tobytes()
-        best.write_bytes(content)
-        with pytest.raises(FormatError, match="slot 0 holds"):
-            index.read(best, full)
-    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(1).tobytes()
-    best.write_bytes(content)
-    full.write_bytes(b"")
-    with pytest.raises(FormatError, match="ends before slot 0"):
-        index.read(best, full)
-=======
     for number in (-1.0, 1.5, np.nan):
         content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(number).tobytes()
         best.write_bytes(content)
         with pytest.raises(FormatError, match=f"slot 0 holds {number:g}"):
             index.read(best, full)
->>>>>>> indexing
     best.write_bytes(content[:-1])
     with pytest.raises(FormatError, match="cut off"):
         index.read(best, full)
 
 
-<<<<<<< HEAD
-def test_rows_without_a_usable_result(tmp_path):
-    best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
-    write(tmp_path, seeds(range(3)))
-    content = bytearray(best.read_bytes())
-    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
-    best.write_bytes(content)
-    read = index.read(best, full, range(5))
-    assert read.best[0, index.MATCHED] == SLOT + 1  # more than a slot holds: the count tells, the spots are not there
-    assert read.offsets[1] == 0
-    assert not read.found[3:].any()  # beyond the end of the file
-=======
 def test_rows_beyond_the_end_have_no_result(tmp_path):
     whole = seeds(range(3))
     write(tmp_path, whole)
@@ -181,7 +156,6 @@ def test_more_spots_than_a_slot_holds_are_left_out(tmp_path):
     best.write_bytes(content)
     data = index.read(best, full)
     assert data.best[0, MATCHED] == SLOT + 1 and data.spots(0) == slice(0, 0)
->>>>>>> indexing
 
 
 def test_no_seeds_at_all(tmp_path):
