@@ -247,6 +247,20 @@ SAMPLES: Mapping[str, Sample] = {
     "ds1": Sample(
         "100 strained FCC grains", 225, FCC, Grains(101, 100, FCC, 400, (-100, 100), 2e-3).draw, _seeds(-60, 60)
     ),
+    "ds1n": Sample(
+        "ds1 with spots over several frames, background and noise; thresholds above the noise",
+        225,
+        FCC,
+        Grains(101, 100, FCC, 400, (-100, 100), 2e-3).draw,
+        {
+            **_seeds(-60, 60),
+            "RingThresh": [(ring, 60) for ring in range(1, 6)],
+            "OmegaSpread": 0.3,
+            "Background": 20,
+            "Noise": "poisson",
+            "RandomSeed": 1,
+        },
+    ),
     "ds2": Sample(
         "hexagonal titanium, wedge, tilts, distortion, beam centre beside the middle",
         194,
@@ -345,9 +359,9 @@ def write(name: str, folder: Path, **changes: Any) -> Path:
     sample = SAMPLES[name]
     folder = make_folder(folder)
     truth = sample.draw()
-    grains = truth if sample.simulated is None else sample.simulated(truth)
-    for file, content in ((sample.truth_file, truth), (GRAINS_FILE, grains)):
-        _write_grains(folder / file, content, sample)
+    _write_grains(folder / sample.truth_file, truth, sample)
+    if sample.simulated is not None:
+        _write_grains(folder / GRAINS_FILE, sample.simulated(truth), sample)
     values = {key: value for key, value in {**sample.parameters, **changes}.items() if value is not None}
     text = "".join(f"{key} {_text(row)}\n" for key, value in values.items() for row in _rows(value))
     path = folder / PARAMETER_FILE

@@ -100,6 +100,11 @@ cdef struct Rows:
     Py_ssize_t omega_bins
 
 
+cdef struct Entries:
+    int* rows              # of a band
+    int offset             # entries before them
+
+
 cdef inline Py_ssize_t _overlap(const Rows* band, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
     low = max(low, band.begin)
     high = min(high, band.end)
@@ -118,15 +123,16 @@ cdef inline void _count(int* records, Py_ssize_t first, Py_ssize_t last) noexcep
         records[2 * j] += 1
 
 
-cdef inline void _place(int* records, int* entries, int row, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void _place(int* records, const Entries* entries, int row, Py_ssize_t first,
+                        Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(first, last):
-        entries[records[2 * j + 1]] = row
-        records[2 * j + 1] += 1
+        records[2 * j + 1] -= 1
+        entries.rows[records[2 * j + 1] - entries.offset] = row
 
 
 cdef inline void _visit(const Rows* band, const int* window, Py_ssize_t low, Py_ssize_t high, int row, int* records,
-                        int* entries) noexcept nogil:
+                        const Entries* entries) noexcept nogil:
     """Count a spot in the bins of the eta rows low ... high - 1, or, with `entries`, place it there."""
     cdef Py_ssize_t last = window[2] + window[3]
     cdef Py_ssize_t cut = min(last, band.omega_bins)
@@ -142,38 +148,55 @@ cdef inline void _visit(const Rows* band, const int* window, Py_ssize_t low, Py_
             _place(at, entries, row, 0, last - band.omega_bins)
 
 
-cdef void _visit_all(const Rows* band, const int[::1] rows, const int[:, ::1] windows, int* records,
-                     int* entries) noexcept nogil:
-    cdef Py_ssize_t i, last
-    for i in range(rows.shape[0]):
+cdef void _visit_all(const Rows* band, const int[::1] near, const int[::1] rows, const int[:, ::1] windows,
+                     int* records, const Entries* entries) noexcept nogil:
+    """All spots of `near`, the last one first."""
+    cdef Py_ssize_t i, k, last
+    for k in range(near.shape[0] - 1, -1, -1):
+        i = near[k]
         if _rows_touched(band, &windows[i, 0]):
             last = windows[i, 0] + windows[i, 1]
             _visit(band, &windows[i, 0], windows[i, 0], last, rows[i], records, entries)
             _visit(band, &windows[i, 0], 0, last - band.eta_bins, rows[i], records, entries)
 
 
-cdef long long _band_entries(const Rows* band, const int[:, ::1] windows) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef long long total = 0
+cdef Py_ssize_t _find_near(const Rows* part, const int[:, ::1] windows, int[::1] near) noexcept nogil:
+    """The spots that touch a part of the ring, in their order; how many."""
+    cdef Py_ssize_t i, count = 0
     for i in range(windows.shape[0]):
-        total += _rows_touched(band, &windows[i, 0]) * windows[i, 3]
+        if _rows_touched(part, &windows[i, 0]):
+            near[count] = <int>i
+            count += 1
+    return count
+
+
+cdef long long _band_entries(const Rows* band, const int[::1] near, const int[:, ::1] windows) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef long long total = 0
+    for k in range(near.shape[0]):
+        total += _rows_touched(band, &windows[near[k], 0]) * windows[near[k], 3]
     return total
 
 
-cdef void _fill_band(const Rows* band, const int[::1] rows, const int[:, ::1] windows, int offset, int* records,
-                     int* entries) noexcept nogil:
-    """Counting sort of one band: count, turn the counts into offsets, place the spots in their order."""
+cdef void _fill_band(const Rows* band, const int[::1] near, const int[::1] rows, const int[:, ::1] windows, int offset,
+                     int* records, int* place) noexcept nogil:
+    """Counting sort of one band; its first entry goes to `place`.
+
+    Each bin's second number starts as the end of its entries. Placing the spots from the last to the first moves it to
+    their beginning, which is the offset that the file needs.
+    """
     cdef Py_ssize_t cell, cells = (band.end - band.begin) * band.omega_bins
-    cdef int total = 0
+    cdef int end = offset
+    cdef Entries entries
+    entries.rows = place
+    entries.offset = offset
     memset(records, 0, 2 * cells * sizeof(int))
-    _visit_all(band, rows, windows, records, NULL)
+    _visit_all(band, near, rows, windows, records, NULL)
     for cell in range(cells):
-        records[2 * cell + 1] = total
-        total += records[2 * cell]
-    if total:
-        _visit_all(band, rows, windows, records, entries)
-    for cell in range(cells):
-        records[2 * cell + 1] += offset - records[2 * cell]
+        end += records[2 * cell]
+        records[2 * cell + 1] = end
+    if end > offset:
+        _visit_all(band, near, rows, windows, records, &entries)
 
 
 cdef inline Rows _band(Py_ssize_t b, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t eta_bins,
@@ -210,15 +233,21 @@ def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, 
     """
     cdef Py_ssize_t b, end = begin + records.shape[0], omega_bins = records.shape[1]
     cdef Py_ssize_t bands = (records.shape[0] + BAND - 1) // BAND
-    cdef Rows band
+    cdef Rows band, part
     if windows.shape[0] != rows.shape[0] or windows.shape[1] != 4 or records.shape[2] != 2:
         raise ValueError("one window of four numbers per row, records of two numbers")
     if begin < 0 or end > eta_bins:
         raise ValueError("eta rows outside the ring")
+    part.begin = begin
+    part.end = end
+    part.eta_bins = eta_bins
+    part.omega_bins = omega_bins
+    cdef int[::1] near = np.empty(rows.shape[0] + 1, dtype=np.int32)
+    near = near[:_find_near(&part, windows, near)]
     cdef long long[::1] starts = np.zeros(bands + 1, dtype=np.int64)
     for b in prange(bands, nogil=True, num_threads=threads, schedule="static"):
         band = _band(b, begin, end, eta_bins, omega_bins)
-        starts[b + 1] = _band_entries(&band, windows)
+        starts[b + 1] = _band_entries(&band, near, windows)
     for b in range(bands):
         starts[b + 1] += starts[b]
     if offset + starts[bands] > LAST_OFFSET:
@@ -227,5 +256,6 @@ def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, 
     cdef int[::1] entries = out
     for b in prange(bands, nogil=True, num_threads=threads, schedule="dynamic"):
         band = _band(b, begin, end, eta_bins, omega_bins)
-        _fill_band(&band, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0, 0], &entries[starts[b]])
+        _fill_band(&band, near, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0, 0],
+                   &entries[starts[b]])
     return out[:starts[bands]]

@@ -1,20 +1,5 @@
-"""What can have produced a start spot: plane normals, grain positions, orientations (spec chapter 05 §4.1-4.3)."""
+"""Grain positions and orientations that can have produced a start spot (spec chapter 05 §4.2-4.3)."""
 from midas._ext.index_problem cimport Problem
-
-
-cdef struct Points:            # of a ring: where the spot would be for a grain at the origin, µm
-    int n
-    int capacity
-    double* y
-    double* z
-
-
-cdef struct Mates:             # observed spots that support a plane normal
-    int n
-    int capacity
-    int* row
-    int* point                 # index into the points of the arc
-    double* distance           # squared, µm²
 
 
 cdef struct Line:              # grain positions that explain the start spot, sample frame, µm
@@ -32,7 +17,6 @@ cdef struct Line:              # grain positions that explain the start spot, sa
     double* radial_slack       # µm
 
 
-cdef int find_points(const Problem* p, int row, Points* points, Points* arc, Mates* mates, Line* line) noexcept nogil
 cdef int position_line(const Problem* p, int row, double y0, double z0, Line* line) noexcept nogil
 cdef void plane_normal(const Problem* p, int row, double y0, double z0, double* normal) noexcept nogil
 cdef void first_orientation(const double* g, const double* normal, double* orientation) noexcept nogil
@@ -40,5 +24,3 @@ cdef void rotated_orientation(const Problem* p, const double* normal, const doub
                               double* orientation) noexcept nogil
 cdef int allocate_line(Line* line, int n_rings) noexcept nogil
 cdef void free_line(Line* line) noexcept nogil
-cdef void free_points(Points* points) noexcept nogil
-cdef void free_mates(Mates* mates) noexcept nogil

@@ -205,14 +205,18 @@ def compare(
         for name in ("eFab", "eKen")
     }
     return Comparison(
-        *(len(truth), len(reconstruction), true_row, found_row),
-        *(
-            reconstruction.table.integers("GrainID")[found_row],
-            positions[true_row],
-            reconstruction.positions[found_row],
-        ),
-        *(rotation, strain),
-        *(tensors["eFab"], tensors["eKen"], reconstruction.table["Confidence"][found_row]),
+        true_count=len(truth),
+        found_count=len(reconstruction),
+        true_row=true_row,
+        found_row=found_row,
+        grain_id=reconstruction.table.integers("GrainID")[found_row],
+        true_position=positions[true_row],
+        found_position=reconstruction.positions[found_row],
+        rotation=rotation,
+        lattice_strain=strain,
+        fable=tensors["eFab"],
+        kenesei=tensors["eKen"],
+        confidence=reconstruction.table["Confidence"][found_row],
     )
 
 

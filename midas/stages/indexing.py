@@ -91,10 +91,15 @@ def run(
         assert ids is not None
         data = _index(layer, indexer, _start_rows(spots, ids[:slots], rings), spots, slots, threads, comm)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
+    return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:
+    """Rows of the closing table, over all members that can tell."""
     found = data.best[data.found]
-    completeness = float(np.mean(found[:, index.MATCHED] / found[:, index.EXPECTED])) if len(found) else 0.0
-    summary = {"seeds": len(data), "indexed": len(found), "mean completeness": round(completeness, 4)}
-    return StageResult("indexing", summary, data)
+    own = (len(data), len(found), float(np.sum(found[:, index.MATCHED] / found[:, index.EXPECTED])))
+    seeds, indexed, completeness = np.sum(comm.gather(own) or [own], axis=0)
+    return {"seeds": int(seeds), "indexed": int(indexed), "mean completeness": round(completeness / max(indexed, 1), 4)}
 
 
 # ---------------------------------------------------------------- inputs

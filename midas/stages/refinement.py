@@ -13,7 +13,7 @@ from midas import progress
 from midas._ext.refinement import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
 from midas.errors import FormatError, StageError, UsageError
 from midas.formats import hkls as hkl_list
-from midas.formats import index as index_format
+from midas.formats import index
 from midas.formats.binary import read_records
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
@@ -60,7 +60,7 @@ def run(
     parameters : of paramstest.txt
     seed_count : number of seeds to refine; all of them by default
     seeds : ids of the seeds, or the table of SpotsToIndex.csv
-    indexed : results of the indexer, of all rows or of this member's
+    indexed : results of the indexer for these rows, or more
     extra_info : the table of ExtraInfo.bin
     hkls : the table of hkls.csv
 
@@ -76,11 +76,7 @@ def run(
     spots = extra_info if extra_info is not None else _read_extra_info(layer)
     reflections = hkls if hkls is not None else hkl_list.LAYOUT.read(layer.hkls)
     refiner = _refiner(layer, parameters, reflections, spots, tracking)
-    found = (
-        _of_rows(indexed, rows, len(ids))
-        if indexed is not None
-        else index_format.read(layer.index_best, layer.index_best_full, rows)
-    )
+    found = _indexed_of(layer, indexed, rows)
     if comm.size == 1 or (comm.connected and comm.rank == 0):
         remove_refined(layer)
     comm.barrier()
@@ -116,20 +112,16 @@ def _read_extra_info(layer: Layer) -> Table:
     return Table(names, records.T)
 
 
-def _of_rows(indexed: IndexedSeeds, rows: range, total: int) -> IndexedSeeds:
-    """The part of the indexer's results that belongs to these rows."""
-    if len(indexed.best) == len(rows):
-        return indexed
-    if len(indexed.best) != total:
-        raise ValueError(f"results of {len(indexed.best)} seeds for {len(rows)} of {total} rows")
-    first, last = indexed.offsets[rows.start], indexed.offsets[rows.stop]
-    return IndexedSeeds(
-        rows,
-        indexed.best[rows.start : rows.stop],
-        indexed.offsets[rows.start : rows.stop + 1] - first,
-        indexed.ids[first:last],
-        indexed.radii[first:last],
-    )
+def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> IndexedSeeds:
+    """The indexer's results of these rows, from memory if they are there."""
+    if indexed is None:
+        return index.read(layer.index_best, layer.index_best_full, rows)
+    if not (indexed.rows.start <= rows.start and rows.stop <= indexed.rows.stop):
+        raise ValueError(f"results of rows {indexed.rows} where {rows} are needed")
+    part = slice(rows.start - indexed.rows.start, rows.stop - indexed.rows.start)
+    first, last = indexed.offsets[part.start], indexed.offsets[part.stop]
+    offsets = indexed.offsets[part.start : part.stop + 1] - first
+    return IndexedSeeds(rows, indexed.best[part], offsets, indexed.ids[first:last], indexed.radii[first:last])
 
 
 # What all rows share

@@ -125,16 +125,37 @@ def test_bad_files_are_refused(tmp_path):
     with pytest.raises(FormatError, match=r"IndexBest\.bin.*run ff-index first"):
         index.read(best, full)
     write(tmp_path, seeds(range(3)))
-    with pytest.raises(FormatError, match="ends before slot 3"):
-        index.read(best, full, range(2, 4))
     content = bytearray(best.read_bytes())
-    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
-    best.write_bytes(content)
-    with pytest.raises(FormatError, match="slot 0 holds 5001"):
-        index.read(best, full)
+    for number in (-1.0, 1.5, np.nan):
+        content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(number).tobytes()
+        best.write_bytes(content)
+        with pytest.raises(FormatError, match=f"slot 0 holds {number:g}"):
+            index.read(best, full)
     best.write_bytes(content[:-1])
     with pytest.raises(FormatError, match="cut off"):
         index.read(best, full)
+
+
+def test_rows_beyond_the_end_have_no_result(tmp_path):
+    whole = seeds(range(3))
+    write(tmp_path, whole)
+    best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
+    longer = index.read(best, full, range(1, 6))
+    assert len(longer) == 5 and not longer.best[2:].any()
+    np.testing.assert_array_equal(longer.best[:2], whole.best[1:])
+    full.write_bytes(full.read_bytes()[:FULL_BYTES])
+    with pytest.raises(FormatError, match="ends before slot 1"):
+        index.read(best, full)
+
+
+def test_more_spots_than_a_slot_holds_are_left_out(tmp_path):
+    write(tmp_path, seeds(range(3)))
+    best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
+    content = bytearray(best.read_bytes())
+    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
+    best.write_bytes(content)
+    data = index.read(best, full)
+    assert data.best[0, MATCHED] == SLOT + 1 and data.spots(0) == slice(0, 0)
 
 
 def test_no_seeds_at_all(tmp_path):

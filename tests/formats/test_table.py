@@ -58,6 +58,30 @@ def test_parser_equals_float(rows: list[tuple[float, ...]]) -> None:
     assert columns.T.tolist() == [list(row) for row in rows]
 
 
+@given(st.integers(-(10**17), 10**17), st.integers(0, 17))
+def test_plain_decimals_read_like_float(digits: int, decimals: int) -> None:
+    text = f"{abs(digits):0{decimals + 1}d}"
+    word = ("-" if digits < 0 else "") + (f"{text[:-decimals]}.{text[-decimals:]}" if decimals else text)
+    columns, bad = parse_table(f"{word} +{word.lstrip('-')} {word}.\n".encode() if not decimals else
+                               f"{word} +{word.lstrip('-')} {word}0\n".encode(), 3)  # fmt: skip
+    assert bad == 0
+    assert columns[:, 0].tolist() == [float(word), abs(float(word)), float(word)]
+
+
+def test_columns_and_rows_of_a_table() -> None:
+    table = Table(("a", "b", "c"), np.arange(12.0).reshape(3, 4))
+    assert table.take(np.array([3, 0])).columns.tolist() == [[3, 0], [7, 4], [11, 8]]
+    assert table.take(np.array([False, True, False, True]))["b"].tolist() == [5, 7]
+    assert table.take(slice(1, 3))["c"].tolist() == [9, 10]
+    picked = table.select(("c", "a"))
+    assert (picked.names, picked.columns.tolist()) == (("c", "a"), [[8, 9, 10, 11], [0, 1, 2, 3]])
+
+
+@pytest.mark.parametrize("word", ["-", "+", ".", "-.", "1..2", "1.2.3", "--1", "1-", "0x", "1e"])
+def test_words_that_are_no_numbers(word: str) -> None:
+    assert parse_table(f"1\n{word}\n".encode(), 1)[1] == 2
+
+
 @pytest.mark.parametrize("line", ["1 x 3", "1 2", "1 2 3x", "one", "1,2,3"])
 def test_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "table.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,13 @@ def test_columns_of_the_tables_agree(setup: Callable[..., SpotTables]) -> None:
     )
     for ring in (1, 2):
         assert (np.diff(used["omega_raw"][used["ring"] == ring]) > -0.001).all()
+
+
+def test_tables_travel_between_ranks(setup: Callable[..., SpotTables]) -> None:
+    tables = setup()
+    there = pickle.loads(pickle.dumps(tables))
+    assert there.extra_info.columns.tobytes() == tables.extra_info.columns.tobytes()
+    assert there.parameters["RingRadii"] == tables.parameters["RingRadii"]
 
 
 # Situations of §7

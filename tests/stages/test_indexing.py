@@ -156,7 +156,7 @@ def test_inputs_in_memory_equal_the_files(golden_copy):
     tables = {
         "hkls": LAYOUT.read(layer.hkls),
         "spots": Table(SPOTS_BINARY, np.fromfile(layer.spots_binary).reshape(-1, 9).T),
-        "seeds": Table(["spot_id"], np.loadtxt(layer.spots_to_index)[None]),
+        "seeds": np.loadtxt(layer.spots_to_index, dtype=int),
     }
     p = parameters(layer)
     for path in (layer.hkls, layer.spots_binary, layer.spots_to_index):
@@ -290,7 +290,7 @@ def test_given_grains_that_match_nothing_are_lost(golden, golden_copy, caplog):
     (layer.folder / "Grains.csv").write_text("\n".join(["%NumGrains 2", *lines[1:]]) + "\n")
     with caplog.at_level(logging.WARNING):
         run(layer, GrainsFile=str(layer.folder / "Grains.csv"))
-    assert "2 grains in the header, 3 lines" in caplog.text
+    assert "announces 2 grains, but 3 follow" in caplog.text
     assert [line.split()[0] for line in layer.spots_to_index.read_text().splitlines()] == ["0", "0"]
 
 

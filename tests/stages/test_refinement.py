@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from simulated_grains import Experiment, Grains, Spots, lattice_errors, reciprocal_basis, simulate
 
 from midas.errors import FormatError, MidasError, OutputError, ParameterError, StageError, UsageError
+from midas.formats import index
 from midas.formats.hkls import LAYOUT as HKLS
-from midas.formats.index import SLOT, IndexedSeeds, read_indexed
+from midas.formats.index import SLOT
 from midas.formats.refined import RefinedSeeds, read_refined
 from midas.formats.spots import EXTRA_INFO_BINARY
 from midas.formats.table import Table
@@ -300,7 +301,7 @@ def test_a_layer_gives_its_grains(made: Made, caplog: pytest.LogCaptureFixture) 
 
 def test_inputs_in_memory_equal_those_of_the_files(made: Made) -> None:
     from_files = made.run().data
-    indexed = read_indexed(made.layer, range(4))
+    indexed = index.read(made.layer.index_best, made.layer.index_best_full)
     for path in (made.layer.extra_info_binary, made.layer.index_best, made.layer.index_best_full):
         path.unlink()
     made.layer.spots_to_index.unlink()
@@ -476,10 +477,10 @@ def test_detector_mask(made: Made) -> None:
         ("ExtraInfo.bin", b"", "no spots"),
         ("Output/IndexBest.bin", None, "ff-index"),
         ("Output/IndexBest.bin", bytes(100), "cut off"),
-        ("Output/IndexBest.bin", np.full(60, -1.0).tobytes(), "not a number of spots"),
-        ("Output/IndexBest.bin", np.full(60, np.nan).tobytes(), "not a number of spots"),
+        ("Output/IndexBest.bin", np.full(60, -1.0).tobytes(), "matched spots"),
+        ("Output/IndexBest.bin", np.full(60, np.nan).tobytes(), "matched spots"),
         ("Output/IndexBestFull.bin", None, "ff-index"),
-        ("Output/IndexBestFull.bin", bytes(80000), "slots"),
+        ("Output/IndexBestFull.bin", bytes(80000), "ends before slot"),
     ],
 )
 def test_missing_and_broken_files(made: Made, name: str, content: bytes | None, message: str) -> None:
@@ -527,10 +528,13 @@ def test_no_rings(made: Made) -> None:
 
 
 def test_results_of_other_seeds_are_refused(made: Made) -> None:
-    indexed = read_indexed(made.layer, range(4))
-    fewer = IndexedSeeds(indexed.best[:3], indexed.offsets[:4], indexed.ids, indexed.radii)
-    with pytest.raises(ValueError, match="3 seeds"):
-        made.run(indexed=fewer)
+    paths = made.layer.index_best, made.layer.index_best_full
+    with pytest.raises(ValueError, match="rows"):
+        made.run(indexed=index.read(*paths, range(3)))
+    # More rows than seeds: the indexer's slots when it tracks fewer grains than there were seeds.
+    whole = made.run(indexed=index.read(*paths, range(9))).data
+    part = made.run(indexed=index.read(*paths, range(2, 4)), comm=Communicator(1, 2)).data
+    assert (part.orient_pos_fit == whole.orient_pos_fit[2:]).all()
 
 
 def test_without_pixel_size_or_limits(made: Made) -> None:
