@@ -60,9 +60,6 @@ class Communicator:
         """Rank 0's item, on every member."""
         return item
 
-    def abort(self, code: int = 1) -> None:
-        """End the other members after an error of this one, so that they do not wait for ever."""
-
 
 class MPICommunicator(Communicator):
     """The ranks of an MPI run."""
@@ -91,9 +88,6 @@ class MPICommunicator(Communicator):
     def broadcast(self, item: Any) -> Any:
         return self._comm.bcast(item, root=0)
 
-    def abort(self, code: int = 1) -> None:
-        self._comm.Abort(code)
-
 
 SERIAL = Communicator()
 
@@ -119,9 +113,12 @@ def communicator() -> Communicator:
 
 
 def abort(code: int) -> None:
-    """End all ranks, if MPI has been started; if not, none can be waiting for this one in it."""
+    """End all ranks after an error of this one, so that they do not wait for ever.
+
+    Without effect where MPI has not been started: none can be waiting in it.
+    """
     if launched_size() > 1 and "mpi4py.MPI" in sys.modules:
-        communicator().abort(code)
+        sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(code)
 
 
 def available_cores() -> int:
