@@ -279,7 +279,7 @@ class _LayerRun:
                 threads=self.threads,
                 relative_to=original.parent,
             )
-            logging.getLogger("midas.convert").info("OutputZipName: %s", result.data)
+            result.summary["OutputZipName"] = result.data
             return result
 
         path = self.stage("ZipOut", convert).data
@@ -410,15 +410,14 @@ class _LayerRun:
         if name == "ZipOut":
             out, errors = folder / "ZipOut.txt", folder / "ZipErr.txt"
         write_atomic(errors, b"")
-        with logs.file(out):
-            try:
-                with self.step(name):
-                    result = work()
-            except MidasError as error:
-                write_atomic(errors, f"{error}\n".encode())
-                raise
-            for label, value in result.summary.items():
-                logging.getLogger("midas.stages").info("%s: %s", label, value)
+        try:
+            with self.step(name), logs.file(out):
+                result = work()
+                for label, value in result.summary.items():
+                    logging.getLogger("midas.stages").info("%s: %s", label, value)
+        except MidasError as error:
+            write_atomic(errors, f"{error}\n".encode())
+            raise
         return result
 
     @contextmanager

@@ -92,7 +92,8 @@ def test_consolidated_results(finished: Finished) -> None:
         np.testing.assert_allclose(file["grains/summary"][:], read_grains(layer / "Grains.csv").columns.T)
         assert file["raw_data_ref/zarr_path"].asstr()[()] == str(layer / "sim.analysis.MIDAS.zip")
         spots = file["spot_matrix/data"][:]
-        assert "spots/spot_%06d/constituent_peaks" % spots[0, 1] in file["grains/grain_%04d" % spots[0, 0]]
+        grain, spot = spots[0, :2].astype(int)
+        assert f"grains/grain_{grain:04d}/spots/spot_{spot:06d}/constituent_peaks" in file
     with Archive(layer / "sim.analysis.MIDAS.zip") as archive:
         assert archive.parameters["ResultFolder"] == f"{layer}/"
         ids = archive.dataset("analysis/provenance/grain_spots/spot_ids")
@@ -215,7 +216,7 @@ def test_wrong_command_lines(
         (["-paramFN", "PS", "-dataFN", "no.h5"], "no.h5: raw data file is missing"),
         (["-paramFN", "PS", "-dataFN", "no.MIDAS.zip", "-convertFiles", "0"], "no.MIDAS.zip: is missing"),
         (["-dataFN", "no.MIDAS.zip"], "no.MIDAS.zip: is missing"),
-        (["-paramFN", "PS", "-convertFiles", "0"], "FileStem: is missing"),
+        (["-paramFN", "PS", "-convertFiles", "0"], "StartFileNrFirstLayer: is missing"),
         (["-paramFN", "PS", "-dataFN", "RAW", "-grainsFile", "no.csv"], "no.csv: cannot be read"),
         (["-reprocess", "1", "-resultFolder", "no"], "no: is not a folder"),
         (["-reprocess", "1"], "No .MIDAS.zip file found"),
@@ -255,7 +256,7 @@ def test_conversion_options_arrive(scan: TinyScan, tmp_path: Path, in_process: C
         assert archive.parameters["preProcThresh"] == 5
         assert len(archive.frames) == FRAMES
     output = (layer / "midas_log" / "ZipOut.txt").read_text().splitlines()
-    assert output[-2].startswith("OutputZipName: ") and output[-2].endswith("scan_000001.h5.analysis.MIDAS.zip")
+    assert output[-1] == f"OutputZipName: {layer}/scan_000001.h5.analysis.MIDAS.zip"
 
 
 def test_peak_search_alone_and_the_rest_later(
@@ -336,7 +337,7 @@ def test_raw_folder_of_the_command_line(scan: TinyScan, tmp_path: Path, in_proce
     parameters = prepare(tmp_path, scan, "Dark /old/place/dark.h5", "RawFolder /old/place", ending="")
     (tmp_path / "raw data").rename(tmp_path / "moved")
     with h5py.File(tmp_path / "moved" / "dark.h5", "w") as file:
-        file["exchange/data"] = np.zeros((2, 256, 256), np.uint16)
+        file["exchange/dark"] = np.zeros((2, 256, 256), np.uint16)
     content = parameters.read_bytes()
     arguments = ["-paramFN", parameters, "-rawDir", "moved", "-startLayerNr", 2, "-endLayerNr", 2]
     assert in_process("ff-midas", *arguments, "-peakSearchOnly", 1, cwd=tmp_path) == 0
@@ -421,7 +422,7 @@ FAILURES = {
     "hkls": ("SpaceGroup 999\n", "Failed to generate HKLs: HKL generation failed: ", "hkls_err.csv"),
     "peaks": ("RingThresh 1 -5\n", "Peak search failed: ", "peaksearch_err0.csv"),
     "merging": ("", "Peak merging failed: ", "merge_overlaps_err.csv"),
-    "no seeds": ("OverAllRingToIndex 77\n", "No ID was found in SpotsToIndex.csv", None),
+    "no seeds": ("MinOmeSpotIDsToIndex 89.99\n", "No ID was found in SpotsToIndex.csv", None),
     "no solution": ("Completeness 1.1\n", "Grain processing failed: Key file was not found", "process_grains_err.csv"),
 }
 
