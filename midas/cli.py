@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -276,19 +277,18 @@ def _run(command: Command, values: argparse.Namespace, comm: parallel.Communicat
     kept = logs.Kept()
     console = logs.driver_stderr() if command.function == "run_driver" else logs.stdout()
     level = logging.DEBUG if values.verbose else logging.INFO
-    with logs.attached(kept if comm.rank else console, level):
+    with logs.attached(kept, level), logs.attached(console) if comm.rank == 0 else nullcontext():
         if values.surplus and comm.rank == 0:
             log.warning("ignored: %s", " ".join(values.surplus))
         result = getattr(importlib.import_module("midas.commands"), command.function)(values)
-        summary = {} if result is None else result.summary
-        if comm.size > 1:
-            everybody = comm.gather((kept.messages, summary))
-            if everybody is None:
-                return
-            for message in dict.fromkeys(message for messages, _ in everybody for message in messages):
+        everybody = comm.gather((kept.messages[:], {} if result is None else result.summary))
+        if everybody is None:
+            return
+        said, *others = [messages for messages, _ in everybody]
+        for message in dict.fromkeys(message for messages in others for message in messages):
+            if message not in said:
                 log.warning("%s", message)
-            summary = _joined([rows for _, rows in everybody])
-        print_table(summary)
+        print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
 
 
 def _joined(tables: list[dict[str, Any]]) -> dict[str, Any]:
