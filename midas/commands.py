@@ -185,7 +185,7 @@ def compare(values: argparse.Namespace) -> StageResult:
     return StageResult("compare", data=found)
 
 
-def driver(values: argparse.Namespace) -> StageResult:
-    from midas import pipeline
+def run_driver(values: argparse.Namespace) -> StageResult:
+    from midas import driver
 
-    return pipeline.command(values)
+    return driver.command(values)
