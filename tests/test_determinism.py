@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def fine(result: subprocess.CompletedProcess[str]) -> None:
 
 def one_message(result: subprocess.CompletedProcess[str], name: str) -> str:
     """The line of the command that failed; the launcher has a few of its own."""
-    lines = [line for line in result.stderr.splitlines() if line.lstrip().startswith(f"{name}: ")]
+    lines = re.findall(rf"(?m)\b{name}: .*$", result.stderr)
     assert len(lines) == 1, result.stderr
     assert "Traceback" not in result.stderr
     return lines[0]
@@ -127,13 +128,8 @@ def test_ranks(ranks: int, layer: Path, emptied: Callable[..., Path], run_comman
     same(target, layer)
     seeds = len((target / "SpotsToIndex.csv").read_text().splitlines())
     # One closing table, of the whole run.
-    assert [line.split() for line in peaks.stdout.splitlines() if line.startswith("frames ")] == [
-        ["frames", str(FRAMES)]
-    ]
-    for result in (index, refine):
-        assert [line.split() for line in result.stdout.splitlines() if line.startswith("seeds ")] == [
-            ["seeds", str(seeds)]
-        ]
+    for result, label, count in ((peaks, "frames", FRAMES), (index, "seeds", seeds), (refine, "seeds", seeds)):
+        assert re.findall(rf"(?m)^{label} +(.*)$", result.stdout) == [str(count)]
 
 
 @pytest.mark.mpi
