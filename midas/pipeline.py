@@ -259,6 +259,12 @@ class _LayerRun:
     def archive(self) -> Path:
         """Convert the raw scan, or take the archive that is there; either way it names the layer's folder."""
         path = self.converted_archive() if self.options.convert else self.copied_archive()
+        if self.user_file is not None and not self.options.convert:
+            with Archive(path) as archive:
+                differing = self.user_file.differences(archive.parameters)
+            if differing:
+                names = ", ".join(differing)
+                log.warning("%s: other values than in %s, which count: %s", self.user_file.path, path.name, names)
         set_dataset(path, ANALYSIS + "ResultFolder", np.array([f"{self.folder}/".encode()]))
         return path
 

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from midas import logs
 from midas.files import read_bytes, write_atomic
-from midas.parameters import KEYS, Parameters
+from midas.parameter_table import KEYS, PATH
+from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
+
+_NOT_FROM_ARCHIVE = {"convert", "simulate"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,17 @@ class UserFile:
         from midas.convert.sweep import scan_names
 
         return scan_names(self.parameters.without("dataFN"), layer)[1]
+
+    def differences(self, archive: Parameters) -> list[str]:
+        """Keys whose values are others than those of an archive, as far as the stages read them there."""
+        return [
+            name
+            for name in self.parameters
+            if set(KEYS[name].stages.split()) - _NOT_FROM_ARCHIVE
+            and KEYS[name].kind != PATH
+            and name != "RingsToExcludeFraction"  # goes into paramstest.txt from here
+            and self.parameters[name] != archive.get(name)
+        ]
 
     def lines(self, start: str) -> list[str]:
         """The lines that start with this text, without blanks around them."""

@@ -74,6 +74,7 @@ def test_messages(finished: Finished) -> None:
     assert f"{GRAINS} grains" in lines[1] and str(layer / "Grains.csv") in lines[2]
     messages = result.stderr.splitlines()
     assert all(LOG_LINE.match(line) for line in messages), result.stderr
+    assert "WARNING" not in result.stderr
     done = r"INFO - Layer processing: 1/1 \(100%\), elapsed: [\d.]+ s - Layer 1 completed successfully$"
     assert re.search(done, messages[-2])
     assert messages[-1].endswith("INFO - All layers processed successfully")
@@ -358,6 +359,19 @@ def test_layer_archives_that_are_there(scan: TinyScan, tmp_path: Path, in_proces
     shutil.copy(scan.archive, layer / "scan_0001.MIDAS.zip")
     assert in_process("ff-midas", "-paramFN", parameters, "-convertFiles", 0, "-peakSearchOnly", 1, cwd=tmp_path) == 0
     assert (layer / "Temp" / "scan_0001.MIDAS.zip_000001_PS.csv").exists()
+
+
+def test_parameters_of_the_archive_count_and_the_driver_says_so(
+    scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(
+        scan.parameters.read_text() + "Completeness 0.55\nRingThresh 6 10\nRingsToExcludeFraction 5\n"
+    )
+    arguments = ["-paramFN", "ps.txt", "-dataFN", scan.archive, "-convertFiles", 0, "-peakSearchOnly", 1]
+    assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]
+    assert warning.endswith(": other values than in sim.analysis.MIDAS.zip, which count: RingThresh, Completeness")
 
 
 def test_result_folder_key(scan: TinyScan, tmp_path: Path, in_process: Call, caplog: pytest.LogCaptureFixture) -> None:
