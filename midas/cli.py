@@ -83,6 +83,7 @@ _RESULT_FOLDER = Argument(
     "result_folder", "folder of the results; by default the ResultFolder of the archive", str, False
 )
 _THREADS = Option("--threads", "threads; by default every core that the process may use", int)
+_FOLDER = Option("--folder", "folder of the results, where the block arguments are left out")
 _BLOCKS = (
     Argument("blockNr", "number of this block, from 0", int, False, True),
     Argument("nBlocks", "number of blocks", int, False, True),
@@ -148,9 +149,10 @@ COMMANDS = (
     Command("", ("GetHKLList",), "List the reflections of the crystal (hkls.csv in the current folder).",
             "GetHKLList ps.txt", "hkls_of_parameter_file", (Argument("paramfile", "parameter file"),)),
     Command("ff-peaks", ("PeaksFittingOMPZarrRefactor",), "Find and fit the diffraction peaks of every frame.",
-            "mpirun -n 8 ff-peaks scan.MIDAS.zip\n  PeaksFittingOMPZarrRefactor scan.MIDAS.zip 0 1 18", "peaks",
+            "mpirun -n 8 ff-peaks scan.MIDAS.zip --folder LayerNr_1\n"
+            "  PeaksFittingOMPZarrRefactor scan.MIDAS.zip 0 1 18", "peaks",
             (_ARCHIVE, *_BLOCKS, _N_CPUS, _RESULT_FOLDER,
-             Argument("fitPeaks", "0: centroids instead of fits", int, False)), (_THREADS,), shared=True),
+             Argument("fitPeaks", "0: centroids instead of fits", int, False)), (_THREADS, _FOLDER), shared=True),
     Command("ff-merge", ("MergeOverlappingPeaksAllZarr",), "Merge the peaks of adjacent frames into spots.",
             "ff-merge scan.MIDAS.zip", "merge", (_ARCHIVE, _RESULT_FOLDER), (_THREADS,)),
     Command("ff-radius", ("CalcRadiusAllZarr",), "Give every spot its ring and a grain size.",

@@ -19,7 +19,8 @@ def _of_archive(values: argparse.Namespace, *, create: bool = False) -> tuple[La
     path = Path(values.archive)
     with Archive(path) as archive:
         parameters = archive.parameters
-    folder = getattr(values, "result_folder", None) or parameters.get("ResultFolder")
+    given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
+    folder = given or parameters.get("ResultFolder")
     if not folder:
         raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
     if create:
