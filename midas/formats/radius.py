@@ -15,4 +15,5 @@ LAYOUT = Layout(
         "grain_radius powder_intensity sigma_r sigma_eta pixels region_pixels raw_sum"
     ),
     written_by="ff-radius",
+    free=("i_max", "delta_omega", "grain_volume", "powder_intensity", "sigma_r", "sigma_eta", "raw_sum"),
 )
