@@ -78,13 +78,14 @@ class Parameters:
             content = Path(path).read_bytes()
         except OSError as error:
             raise ParameterError(f"parameter file cannot be read ({error.strerror})", file=path) from None
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
+        # Bytes of another encoding come through as they are: a path names the same file as for the shell.
+        text = content.decode("utf-8-sig", "surrogateescape")
         if "\0" in text:
             raise ParameterError("is not a text file; a parameter file was expected", file=path)
-        return cls.parse(text, path, dialect)
+        parameters = cls.parse(text, path, dialect)
+        if not parameters.given:
+            raise ParameterError("holds no parameters", file=path)
+        return parameters
 
     @classmethod
     def parse(cls, text: str, source: str | os.PathLike[str] = "", dialect: str = "user") -> Parameters:
@@ -142,6 +143,11 @@ class Parameters:
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any key, known or not."""
+        return bool(self._values or self.unknown)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

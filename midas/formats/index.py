@@ -105,6 +105,8 @@ def read(
     """
     records = read_records(best_path, "<f8", (len(BEST),), written_by="ff-index", mapped=True)
     rows = range(len(records)) if rows is None else rows
+    if len(rows) and not len(records):
+        raise FormatError("is empty; run ff-index again", file=best_path)
     best = np.zeros((len(rows), len(BEST)))
     found = records[rows.start : rows.stop]
     best[: len(found)] = found

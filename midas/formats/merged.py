@@ -17,6 +17,7 @@ RESULT = Layout(
     ),
     required=14,
     written_by="ff-merge",
+    free=("i_max", "sigma_r", "sigma_eta", "raw_sum"),
 )
 
 MERGE_MAP = Layout(

@@ -29,6 +29,11 @@ LAYOUT = Layout(
     ),
     separator="\t",
     written_by="ff-peaks",
+    # The fit of a bad region may leave any number; the merging drops a peak without a finite place and intensity.
+    free=tuple(
+        "intensity y z i_max radius eta sigma_r sigma_eta diff_y diff_z raw_i_max residual background sigma_gauss_r "
+        "sigma_lorentz_r sigma_gauss_eta sigma_lorentz_eta mixing raw_sum".split()
+    ),
 )
 
 

@@ -15,4 +15,6 @@ LAYOUT = Layout(
         "grain_radius powder_intensity sigma_r sigma_eta pixels region_pixels raw_sum"
     ),
     written_by="ff-radius",
+    # A disc has no size at the poles; such spots are rejected, or the binning refuses them.
+    free=tuple("i_max delta_omega grain_volume grain_radius powder_intensity sigma_r sigma_eta raw_sum".split()),
 )

@@ -5,6 +5,7 @@ Row r (0-based) of every one of them belongs to spot id r + 1; a rejected spot k
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 from midas._ext.spot_text import format_spots
 from midas.errors import FormatError
 from midas.files import atomic_output, read_bytes
+from midas.formats.binary import read_records
 from midas.formats.table import Layout, Table, fixed, integer
 from midas.layer import Layer
 from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
 
 _INPUT = "y z omega grain_radius spot_id ring eta two_theta"
 _EXTRA = "omega_raw y_no_wedge z_no_wedge y_px z_px omega_detector intensity raw_sum"
@@ -59,6 +63,9 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
 
+
+#: characters of a line that a message quotes
+_SHOWN = 40
 
 #: rows formatted at a time
 _PART = 1 << 14
@@ -116,6 +123,18 @@ def check_spots(table: Table, source: str | os.PathLike[str]) -> None:
         )
 
 
+def read_binary_spots(path: str | os.PathLike[str], names: tuple[str, ...]) -> Table:
+    """Spots.bin (`SPOTS_BINARY`) or ExtraInfo.bin (`EXTRA_INFO_BINARY`), every row checked to hold possible numbers."""
+    table = Table(names, read_records(path, "<f8", (len(names),), written_by="ff-bin").T)
+    if not len(table):
+        raise FormatError("holds no spots", file=path)
+    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega"]) <= 360) & (abs(table["eta"]) <= 360)
+    sound &= (abs(table["spot_id"]) < 2**31) & (abs(table["ring"]) < 2**31)
+    if not sound.all():
+        raise FormatError(f"row {np.argmin(sound)} holds no spot; run ff-bin again", file=path)
+    return table
+
+
 def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool_], threads: int) -> None:
     """Write InputAll.csv, InputAllNoHeader.csv and the ExtraInfo file, whose rows share their text.
 
@@ -148,17 +167,26 @@ def read_seed_ids(path: str | os.PathLike[str], *, blanks: bool = False) -> NDAr
     """Seed spot ids of ``SpotsToIndex.csv``; the line number is the row of a seed in the binary results.
 
     The first number of a line counts (lines of a seeded run hold two). A line without a number is `NO_SPOT` if
-    `blanks`, else an error, because a result table cannot have such a row; at the end of the file it is ignored.
+    `blanks`, with a warning unless it is blank; else an error, because a result table cannot have such a row; at the
+    end of the file a blank one is ignored.
     """
     content = read_bytes(path, advice="run ff-setup first")
     lines = content.splitlines() if blanks else content.rstrip().splitlines()
     ids = np.zeros(len(lines), dtype=np.int64)
+    strange = []
     for row, line in enumerate(lines):
         number = _FIRST_INTEGER.match(line)
         if number:
             ids[row] = int(number[1])
         elif not blanks:
-            raise FormatError("must begin with a spot id", file=path, line=row + 1, value=line.decode("latin-1"))
+            value = line.decode("latin-1").strip()[:_SHOWN]
+            raise FormatError("must begin with a spot id", file=path, line=row + 1, value=value or None)
+        elif line.strip():
+            strange.append(row + 1)
+    if strange:
+        log.warning(
+            "%s: %d lines hold no spot id (first: line %d); nothing is indexed there", path, len(strange), strange[0]
+        )
     return ids
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.text import format_table, parse_table, rounded
 from midas.errors import FormatError
 from midas.files import read_bytes, write_atomic
+
+#: numbers beyond this do not fit into 64-bit integers
+_LARGEST = 1e18
 
 
 class Table:
@@ -93,6 +97,8 @@ class Layout:
     trailing : whether the separator also follows the last column
     required : leading columns that a reader insists on; the others read as 0 when absent (all by default)
     written_by : the command that makes the file, for the message when it is missing
+    free : columns that may hold any number, because no result depends on it or its reader tests it; the others must
+        be finite and fit into 64-bit integers
     """
 
     header: str
@@ -101,6 +107,7 @@ class Layout:
     trailing: bool = False
     required: int | None = None
     written_by: str = ""
+    free: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +138,19 @@ class Layout:
             raise FormatError(f"must hold {required} numbers", file=path, line=bad_line)
         if self.header and not content:
             raise FormatError("is empty", file=path)
+        self._check_numbers(columns, content, path)
         return Table(self.names, columns)
+
+    def _check_numbers(self, columns: NDArray[np.float64], content: bytes, path: str | os.PathLike[str]) -> None:
+        """`FormatError` unless the numbers that count are numbers to count with."""
+        for column, values in zip(self.columns, columns, strict=True):
+            # One pass over the column in the usual case: NaN comes through both.
+            if column.name in self.free or not len(values) or max(values.max(), -values.min()) < _LARGEST:
+                continue
+            row = int(np.argmin(np.abs(values) < _LARGEST))
+            reason = f"must be a finite number below {_LARGEST:.0e}"
+            line = _line_of_row(content, self.header_lines, row)
+            raise FormatError(reason, file=path, line=line, key=column.name, value=f"{values[row]:g}")
 
     def read(self, path: str | os.PathLike[str]) -> Table:
         """Read the file."""
@@ -153,3 +172,9 @@ def concatenate(tables: Iterable[Table]) -> Table:
     """One table from several of the same columns."""
     tables = list(tables)
     return Table(tables[0].names, np.concatenate([t.columns for t in tables], axis=1))
+
+
+def _line_of_row(content: bytes, skip: int, row: int) -> int:
+    """1-based line of a row of a table: blank lines are no rows."""
+    lines = enumerate(content.split(b"\n"), 1)
+    return next(islice((n for n, line in lines if n > skip and line.strip()), row, None))

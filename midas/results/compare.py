@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas import crystal
-from midas.formats.grains import GRAINS, read_crystal
+from midas.formats.grains import read_crystal, read_grains
 from midas.formats.table import Table
 from midas.orientation import (
     matrices_from_quaternions,
@@ -224,7 +224,7 @@ class _Grains:
     """A grain list as rotations, positions and lattices."""
 
     def __init__(self, source: Path | Table):
-        self.table = source if isinstance(source, Table) else GRAINS.read(source)
+        self.table = source if isinstance(source, Table) else read_grains(source)
         columns = self.table.columns
         self.rotations = nearest_rotations(columns[1:10].T.reshape(-1, 3, 3))
         self.positions = columns[10:13].T.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,7 +86,7 @@ def _run(layer: Layer, parameters: Parameters, threads: int, hkls: Table | None,
     last_frame = frames - parameters["SkipFrame"]
     radius = radius_format.LAYOUT.read(layer.radius(last_frame)) if radius is None else radius
     rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
-    usable = _usable_peaks(radius, rings, parameters)
+    usable = _usable_peaks(radius, rings, parameters, layer.radius(last_frame))
     peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, max(rows, columns), threads)
     detector = _detector(parameters)
     if parameters["DoFit"]:
@@ -185,10 +186,10 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     return rings
 
 
-def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters) -> NDArray[np.bool_]:
-    """Which peaks are on the rings in use and do not spread over more than MaxNFrames frames."""
+def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, source: Path) -> NDArray[np.bool_]:
+    """Which peaks of the Radius file `source` are on the rings in use and on at most MaxNFrames frames."""
     if not len(radius):
-        raise StageError("no spots in the Radius file; nothing can follow", file=parameters.source or None)
+        raise StageError("no spots in the Radius file; nothing can follow", file=source)
     listed = np.isin(radius.integers("ring"), [ring.number for ring in rings])
     short = radius.integers("frames") <= parameters["MaxNFrames"]
     if not listed.all():
@@ -198,7 +199,7 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters) -> 
             "%d spots on more than %d frames (MaxNFrames) are dropped", (~short).sum(), parameters["MaxNFrames"]
         )
     if not (listed & short).any():
-        raise StageError("no spots on the rings in use; nothing can follow", file=parameters.source or None)
+        raise StageError("no spots on the rings in use; nothing can follow", file=source)
     return listed & short
 
 

@@ -20,7 +20,7 @@ from midas.formats import index
 from midas.formats.binary import read_records
 from midas.formats.grains import read_grains
 from midas.formats.index import IndexedSeeds
-from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_seed_ids
+from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
 from midas.layer import Layer, StageResult
 from midas.orientation import rotation_range
@@ -74,7 +74,7 @@ def run(
     if tracking and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
-    spots = read_spots(layer) if spots is None else spots
+    spots = read_binary_spots(layer.spots_binary, SPOTS_BINARY) if spots is None else spots
     hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
     if not len(spots):
         raise StageError("no spots", file=layer.spots_binary)
@@ -84,6 +84,8 @@ def run(
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
+    if ids is not None and slots > len(ids):
+        log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", slots, len(ids))
     if tracking:
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
@@ -106,16 +108,6 @@ def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:
 
 
 # ---------------------------------------------------------------- inputs
-
-
-def read_spots(layer: Layer) -> Table:
-    """The table of ``Spots.bin``, every row checked to hold possible numbers."""
-    records = read_records(layer.spots_binary, "<f8", (len(SPOTS_BINARY),), written_by="ff-bin")
-    table = Table(SPOTS_BINARY, records.T)
-    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega"]) <= 360) & (abs(table["eta"]) <= 360)
-    if not sound.all():
-        raise FormatError(f"row {np.argmin(sound)} holds no spot; run ff-bin again", file=layer.spots_binary)
-    return table
 
 
 def _seed_ids(layer: Layer, seeds: ArrayLike | None) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from midas.formats.binary import read_records
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
 from midas.formats.refined_writer import RefinedWriter, remove_refined
-from midas.formats.spots import EXTRA_INFO_BINARY, SPOTS_TO_INDEX
+from midas.formats.spots import EXTRA_INFO_BINARY, SPOTS_TO_INDEX, read_binary_spots
 from midas.formats.table import Table
 from midas.layer import Layer, StageResult
 from midas.orientation import euler_angles
@@ -73,7 +73,7 @@ def run(
     tracking = bool(parameters.get("GrainsFile"))
     ids = _seed_ids(layer, seeds, seed_count)
     rows = comm.rows(len(ids))
-    spots = extra_info if extra_info is not None else _read_extra_info(layer)
+    spots = extra_info if extra_info is not None else read_binary_spots(layer.extra_info_binary, EXTRA_INFO_BINARY)
     reflections = hkls if hkls is not None else hkl_list.LAYOUT.read(layer.hkls)
     refiner = _refiner(layer, parameters, reflections, spots, tracking)
     found = _indexed_of(layer, indexed, rows)
@@ -102,14 +102,6 @@ def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | N
     if seed_count != len(ids):
         log.warning("nSpotsToIndex is %d, but there are %d seeds; the smaller number counts", seed_count, len(ids))
     return ids[:seed_count]
-
-
-def _read_extra_info(layer: Layer) -> Table:
-    names = EXTRA_INFO_BINARY
-    records = read_records(layer.extra_info_binary, "<f8", (len(names),), written_by="ff-bin")
-    if not len(records):
-        raise FormatError("holds no spots", file=layer.extra_info_binary)
-    return Table(names, records.T)
 
 
 def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> IndexedSeeds:

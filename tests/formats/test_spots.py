@@ -27,7 +27,7 @@ def write(path: Path, *rows: str) -> Path:
         ([ROW.format(1), "  \t", "", ROW.format(2)], "line 3: is blank"),
         ([ROW.format(1), "1 2 3"], "line 3: must hold 8 numbers"),
         ([ROW.format(1), ROW.format("two")], "line 3: must hold 8 numbers"),
-        ([ROW.format(1), ROW.format(2).replace("7.0", "nan")], "line 3: must hold finite numbers"),
+        ([ROW.format(1), ROW.format(2).replace("7.0", "nan")], "line 3: eta: nan: must be a finite number"),
         ([ROW.format(1), ROW.format(3)], "line 3: SpotID: 3: spot ids must be 1, 2, 3"),
         ([ROW.format(0)], "line 2: SpotID: 0"),
         ([], "holds no spots"),

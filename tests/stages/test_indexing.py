@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from midas import cli
-from midas.errors import FormatError, MidasError, OutputError, ParameterError, StageError
+from midas.errors import FormatError, MidasError, OutputError, ParameterError
 from midas.files import remove
 from midas.formats import index
 from midas.formats.hkls import LAYOUT
@@ -407,7 +407,7 @@ def test_missing_keys_are_named(golden_copy, key):
 def test_empty_spots(golden_copy):
     layer = prepared(golden_copy)
     layer.spots_binary.write_bytes(b"")
-    with pytest.raises(StageError, match=r"Spots\.bin: no spots"):
+    with pytest.raises(FormatError, match=r"Spots\.bin: holds no spots"):
         run(layer)
 
 

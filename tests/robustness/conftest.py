@@ -1,0 +1,68 @@
+"""A small layer that the product made itself: simulated, analysed, every file there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from midas import pipeline, samples, simulation
+from midas.archive import Archive, set_dataset
+from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
+from midas.parameters import ANALYSIS
+
+from .harness import ARCHIVE, FRAMES, PARAMETERS
+
+CHANGES = {
+    "NrPixels": 256,
+    "px": 800,
+    "BC": (128, 128),
+    "OmegaStart": -30,
+    "OmegaEnd": 30,
+    "OmegaStep": 60 / FRAMES,
+    "OmegaRange": [(-30, 30)],
+    "MinOmeSpotIDsToIndex": -8,
+    "MaxOmeSpotIDsToIndex": 8,
+    "MarginOme": 1,
+    "GaussWidth": 0.8,
+    "OmegaSpread": 0.5,
+    "RingThresh": [(ring, 80) for ring in range(1, 5)],
+    "Background": 0,
+    "Noise": None,
+    "DarkFrames": 1,
+    "DarkNoise": 0,
+    "OmeBinSize": 4,
+    "EtaBinSize": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished layer folder with the inputs of every command. Read only: `harness.prepare` copies."""
+    base = tmp_path_factory.mktemp("robustness")
+    parameters = samples.write("demo", base, **CHANGES)
+    draw = samples.Grains(7, 4, samples.FCC, 100, (-50, 50), 1e-3).draw()
+    header = grain_list_header(4, 225, np.array(samples.FCC), 200)
+    grains = GrainList(draw.matrices, draw.positions, draw.cells, header=header)
+    write_grain_list(base / "GrainsSim.csv", grains)
+    simulated = simulation.run(parameters, threads=2, folder=base).data
+    archive = simulated.archive.rename(base / ARCHIVE)
+    pipeline.run(
+        pipeline.Options(
+            parameter_file=parameters, data_file=str(archive), result_folder=base, threads=2, convert=False
+        )
+    )
+    folder = base / "LayerNr_1"
+    # Relative, so that every copy of the folder works on itself.
+    set_dataset(folder / ARCHIVE, ANALYSIS + "ResultFolder", np.array([b"."]))
+    paramstest = folder / "paramstest.txt"
+    paramstest.write_text(paramstest.read_text().replace(str(folder), "."))
+    shutil.copy(base / "GrainsSim.csv", folder)
+    with Archive(folder / ARCHIVE) as opened, h5py.File(folder / "raw.h5", "w") as raw:
+        raw["exchange/data"] = np.stack(list(opened.frames))[:8]
+        raw["exchange/dark"] = np.stack(list(opened.dark))
+    assert (folder / PARAMETERS).is_file()
+    return folder

@@ -1,0 +1,348 @@
+"""The commands with their files, ways to damage a file, and what a command must do about it (spec chapter 09 §4).
+
+A command runs in this process, as its console script would run it, in a copy of its inputs; `Outcome` compares the
+folder before and after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from midas.cli import run
+
+ARCHIVE = "scan.MIDAS.zip"
+PARAMETERS = "Parameters.txt"
+FRAMES = 60
+PEAKS = f"Temp/{ARCHIVE}_000020_PS.csv"
+PIXELS = f"Temp/{ARCHIVE}_000020_PX.bin"
+RESULT = f"Result_StartNr_1_EndNr_{FRAMES}.csv"
+RADIUS = f"Radius_StartNr_1_EndNr_{FRAMES}.csv"
+EXTRA = "InputAllExtraInfoFittingAll.csv"
+REFINED = ("Results/Key.bin", "Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin")
+INDEXED = ("Output/IndexBest.bin", "Output/IndexBestFull.bin")
+GRAIN_FILES = ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv")
+SPOT_FILES = ("IDRings.csv", "IDsHash.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", EXTRA)
+SIMULATED = ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "sim.analysis.MIDAS.zip")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command line, run in the layer folder.
+
+    Parameters
+    ----------
+    name : of the command
+    arguments : of its line
+    inputs : files that it reads, any of which may be damaged
+    beside : other files and folders that must be there
+    outputs : files that it writes, the last one named last
+    removed : outputs that a failed run must not leave behind, because later programs take them for its result
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    inputs: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    codes: tuple[int, ...] = (1, 2)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_BLOCK = ("0", "1", "3", "2")
+_SPOT_TABLES = ("InputAll.csv", EXTRA)
+_GRAIN_INPUTS = ("SpotsToIndex.csv", *REFINED, "IDsHash.csv", EXTRA)
+
+PROGRAMS = (
+    Program("GetHKLListZarr", (ARCHIVE,), (ARCHIVE,), (), ("hkls.csv",), ("hkls.csv",)),
+    Program("GetHKLList", (PARAMETERS,), (PARAMETERS,), (), ("hkls.csv",), ("hkls.csv",)),
+    Program(
+        "PeaksFittingOMPZarrRefactor", (ARCHIVE, "0", "1", "2"), (ARCHIVE, "hkls.csv"), (), (PEAKS, PIXELS),
+        codes=(1, 2, 3, 4, 5, 6),
+    ),
+    Program(
+        "MergeOverlappingPeaksAllZarr", (ARCHIVE,), (ARCHIVE, PEAKS), ("Temp",), (RESULT, "MergeMap.csv"),
+        (RESULT, "MergeMap.csv"),
+    ),
+    Program("CalcRadiusAllZarr", (ARCHIVE,), (ARCHIVE, RESULT, "hkls.csv"), (), (RADIUS,), (RADIUS,)),
+    Program(
+        "FitSetupZarr", (ARCHIVE,), (ARCHIVE, RADIUS, "hkls.csv"), (), (*SPOT_FILES, "paramstest.txt"),
+        ("paramstest.txt",),
+    ),
+    Program(
+        "SaveBinData", (), ("paramstest.txt", *_SPOT_TABLES), (),
+        ("Spots.bin", "ExtraInfo.bin", "Data.bin", "nData.bin"), ("Data.bin", "nData.bin"),
+    ),
+    Program(
+        "IndexerOMP", ("paramstest.txt", *_BLOCK), ("paramstest.txt", "hkls.csv", "Spots.bin", "SpotsToIndex.csv"),
+        ("Output", "Results"), INDEXED,
+    ),
+    Program(
+        "FitPosOrStrainsOMP", ("paramstest.txt", *_BLOCK),
+        ("paramstest.txt", "hkls.csv", "ExtraInfo.bin", "SpotsToIndex.csv", *INDEXED), ("Output", "Results"), REFINED,
+    ),
+    Program(
+        "ProcessGrainsZarr", (ARCHIVE,), (ARCHIVE, "paramstest.txt", *_GRAIN_INPUTS), (), GRAIN_FILES, ("Grains.csv",)
+    ),
+    Program(
+        "ProcessGrains", ("paramstest.txt",), ("paramstest.txt", *_GRAIN_INPUTS), (), GRAIN_FILES, ("Grains.csv",)
+    ),
+    Program(
+        "ForwardSimulationCompressed", (PARAMETERS, "2"), (PARAMETERS, "GrainsSim.csv"), (), SIMULATED,
+        ("sim.analysis.MIDAS.zip",),
+    ),
+    Program(
+        "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.h5"),
+        (PARAMETERS, "raw.h5"), (), ("out/raw.h5.analysis.MIDAS.zip",), (),
+    ),
+    Program("ff-compare", ("GrainsSim.csv", "Grains.csv"), ("GrainsSim.csv", "Grains.csv")),
+    Program(
+        "ff_MIDAS.py", ("-resultFolder", "run", "-paramFN", PARAMETERS, "-dataFN", ARCHIVE, "-convertFiles", "0"),
+        (PARAMETERS, ARCHIVE), (), (),
+    ),
+)  # fmt: skip
+
+BY_NAME = {program.name: program for program in PROGRAMS}
+
+
+@dataclass
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+    before: dict[str, str]
+    after: dict[str, str]
+    trace: str = ""
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """Files that are new or have another content."""
+        return {name: state for name, state in self.after.items() if self.before.get(name) != state}
+
+    @property
+    def removed(self) -> set[str]:
+        return self.before.keys() - self.after.keys()
+
+    def must_fail(self, program: Program, *names: str) -> None:
+        """The promise to the user: a code, one line that names one of `names`, nothing half-written."""
+        self.must_be_clean(program)
+        assert self.code in program.codes, f"exit {self.code}: {self.stdout}{self.stderr}"
+        if names:
+            assert any(name in self.stderr for name in names), self.stderr
+        assert self.removed <= set(program.outputs), self.removed
+        left = [name for name in self.changed if not name.startswith(("run/", "midas_log/"))]
+        assert not left, left
+
+    def must_be_clean(self, program: Program) -> None:
+        """What holds for every run, successful or not."""
+        assert not self.trace, self.trace
+        assert not [name for name in self.after if name.endswith(".part")], list(self.after)
+        if self.code == 0:
+            assert self.stderr == "" or program.name == "ff_MIDAS.py", self.stderr
+        else:
+            lines = [line for line in self.stderr.splitlines() if " - MIDAS - " not in line]
+            assert len(lines) == 1, self.stderr
+            assert lines[0].startswith(f"{program.name}: "), self.stderr
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Digest of every file below a folder."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            digest = hashlib.sha1()
+            with open(path, "rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+            files[path.relative_to(folder).as_posix()] = digest.hexdigest()
+    return files
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def call(program: Program, folder: Path, *arguments: str) -> Outcome:
+    """Run the command in this process; `arguments` in place of its own ones."""
+    before = snapshot(folder)
+    out, err = io.StringIO(), io.StringIO()
+    trace, code = "", 1
+    with inside(folder), redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning of Python's is noise on the user's stderr
+        try:
+            code = run(program.name, arguments or program.arguments)
+        except Exception:
+            trace = traceback.format_exc()
+    return Outcome(code, out.getvalue(), err.getvalue(), before, snapshot(folder), trace)
+
+
+def prepare(program: Program, pristine: Path, folder: Path, *, stale: bool = False) -> Path:
+    """A folder with copies of the inputs, and, if `stale`, with outputs of an earlier run."""
+    folder.mkdir(exist_ok=True)
+    for name in (*program.inputs, *program.beside):
+        source, target = pristine / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            target.mkdir(exist_ok=True)
+            if name == "Temp":
+                shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+    for name in program.outputs if stale else ():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"old")
+    return folder
+
+
+# Ways to damage a file
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _header_only(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: header_lines(path)]))
+
+
+def _truncated(path: Path) -> None:
+    content = path.read_bytes()
+    end = len(content) // 2 | 1
+    if path.suffix == ".txt":
+        end = content.index(b"Wavelength") + len(b"Wavelength")
+    elif path.suffix == ".csv":
+        line = content.rfind(b"\n", 0, end)
+        end = line + 1 + (content.find(b"\n", end) - line) // 3
+    path.write_bytes(content[:end])
+
+
+def _word(path: Path) -> None:
+    _replace_number(path, b"zero")
+
+
+def _nan(path: Path) -> None:
+    _replace_number(path, b"nan")
+
+
+def _infinite(path: Path) -> None:
+    _replace_number(path, b"1e400")
+
+
+def _huge(path: Path) -> None:
+    _replace_number(path, b"1e30")
+
+
+def _replace_number(path: Path, word: bytes) -> None:
+    """In the middle line, the second number, or the only one."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    head = header_lines(path)
+    row = head + (len(lines) - head) // 2
+    if path.suffix == ".txt":
+        row = next(i for i, line in enumerate(lines) if line.startswith((b"Lsd ", b"Distance ")))
+    words = lines[row].split()
+    words[min(1, len(words) - 1)] = word
+    lines[row] = b" ".join(words) + b"\n"
+    path.write_bytes(b"".join(lines))
+
+
+def _blank_lines(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    head = header_lines(path)
+    path.write_bytes(b"".join([*lines[:head], lines[head], b"\n", b"  \t\r\n", *lines[head + 1 :], b"\n\n"]))
+
+
+def _blank_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n  \n")
+
+
+def _carriage_returns(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def _random(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(5).bytes(3001))
+
+
+def _nan_records(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[:1600] = np.full(200, np.nan).tobytes()[: len(content[:1600])]
+    path.write_bytes(content)
+
+
+def _negative_records(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[:1600] = b"\xff" * len(content[:1600])
+    path.write_bytes(content)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+Damage = Callable[[Path], None]
+
+ANY_DAMAGE: Mapping[str, Damage] = {
+    "missing": _remove,
+    "empty": _empty,
+    "truncated": _truncated,
+    "random": _random,
+    "a folder": _folder,
+}
+TEXT_DAMAGE: Mapping[str, Damage] = {
+    "header only": _header_only,
+    "word": _word,
+    "nan": _nan,
+    "infinite": _infinite,
+    "huge": _huge,
+}
+BINARY_DAMAGE: Mapping[str, Damage] = {"nan records": _nan_records, "negative records": _negative_records}
+
+#: what may happen to a text file on its way through editors and other systems
+HARMLESS: Mapping[str, Damage] = {"blank lines": _blank_lines, "blank end": _blank_end, "CRLF": _carriage_returns}
+
+
+def is_text(path: Path) -> bool:
+    return path.suffix in (".csv", ".txt")
+
+
+def header_lines(path: Path) -> int:
+    """Header lines of a table of this layer folder."""
+    if path.name in ("SpotsToIndex.csv", "IDsHash.csv", "InputAllNoHeader.csv", PARAMETERS, "paramstest.txt"):
+        return 0
+    return 9 if path.name in ("Grains.csv", "GrainsSim.csv") else 1
+
+
+def damages(name: str) -> Mapping[str, Damage]:
+    """The damages that make sense for a file."""
+    if name.endswith(".txt"):  # any finite number may be meant
+        return {kind: damage for kind, damage in {**ANY_DAMAGE, **TEXT_DAMAGE}.items() if kind != "huge"}
+    if name.endswith(".csv"):
+        return {**ANY_DAMAGE, **TEXT_DAMAGE}
+    return ANY_DAMAGE if name.endswith((".zip", ".h5")) else {**ANY_DAMAGE, **BINARY_DAMAGE}
