@@ -206,13 +206,19 @@ def prepare(program: Program, pristine: Path, folder: Path, *, stale: bool = Fal
         if source.is_dir():
             target.mkdir(exist_ok=True)
             if name == "Temp":
-                shutil.copytree(source, target, dirs_exist_ok=True)
+                shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_link)
         else:
             shutil.copy(source, target)
     for name in program.outputs if stale else ():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"old")
     return folder
+
+
+def _link(source: str, target: str) -> None:
+    """Share a file with the pristine folder: the commands replace files, they do not write into them."""
+    if not os.path.exists(target):
+        os.link(source, target)
 
 
 # Ways to damage a file
