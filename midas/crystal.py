@@ -208,7 +208,7 @@ def reflections(parameters: Parameters) -> Table:
 def _check_length(parameters: Parameters, cell: tuple[float, ...], d_min: float) -> None:
     """Raise when the sphere of radius 1 / d_min holds more reflections than any experiment has."""
     volume = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(_metric(cell))))
-    if volume > _MOST_REFLECTIONS * d_min**3:
+    if volume > _MOST_REFLECTIONS * d_min * d_min * d_min:
         reason = f"too many reflections down to {d_min:.3g} Å: check the cell (Å), Lsd and RhoD (µm)"
         raise parameters.error("LatticeParameter", reason)
 
