@@ -7,9 +7,12 @@ Switches (environment variables):
 """
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy
+from Cython import __version__ as cython_version
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -23,23 +26,38 @@ COMPILE = "-O3 -g0 -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math
 if NATIVE:
     COMPILE.append("-march=native")
 
-extensions = [
-    Extension(
-        f"midas._ext.{path.stem}",
-        [str(path)],
+#: Cython's own code for memoryviews, compiled once instead of in every kernel: a third of the build time
+SHARED = "midas._ext._memoryview"
+BUILD = Path("build") / f"cython-{cython_version}"
+
+
+def extension(name: str, source: Path) -> Extension:
+    return Extension(
+        name,
+        [str(source)],
         include_dirs=[numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=COMPILE,
         extra_link_args=["-fopenmp"],
     )
-    for path in KERNELS
-]
+
+
+def shared_extension() -> Extension:
+    source = BUILD / (SHARED.replace(".", "/") + ".c")
+    if not source.exists():
+        source.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={source}"], check=True)
+    return extension(SHARED, source)
+
+
+extensions = [extension(f"midas._ext.{path.stem}", path) for path in KERNELS]
 
 setup(
     ext_modules=cythonize(
         extensions,
-        build_dir="build/cython",
+        build_dir=str(BUILD),
         nthreads=os.cpu_count() or 1,
+        shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
             "boundscheck": CHECKED,
@@ -48,6 +66,7 @@ setup(
             "cdivision": True,
             "freethreading_compatible": False,
         },
-    ),
+    )
+    + [shared_extension()],
     options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )

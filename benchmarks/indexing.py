@@ -1,4 +1,4 @@
-"""CPU time of the search per start spot: ``python -m benchmarks.indexing [folder of a legacy run ...]``.
+"""CPU time of the search per start spot: ``python benchmarks/indexing.py [folder of a legacy run ...]``.
 
 A folder needs hkls.csv, SpotsToIndex.csv, Spots.bin and paramstest.txt; nothing in it is changed. Synthetic samples of
 gold with 3, 400 and 2000 grains follow.
@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from calibration import calibrate, cpu_seconds, report
 
-from benchmarks.calibration import calibrate, cpu_seconds, report
 from midas import crystal
 from midas._ext.indexing import Indexer
 from midas.formats import hkls as hkl_format

@@ -9,13 +9,20 @@ import argparse
 import importlib
 import logging
 import sys
+import time
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NoReturn
 
+from midas import logs, parallel
 from midas._version import __version__
 from midas.errors import MidasError, UsageError
+
+log = logging.getLogger("midas.cli")  # not __name__, which is __main__ where the launchers start this module
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """One program under its short name and its legacy names."""
+    """One program under its short name and its legacy names.
+
+    Parameters
+    ----------
+    function : of `midas.commands`
+    exact : surplus arguments are an error
+    shared : the processes of an MPI run share its work; of another command the first one does all, the others nothing
+    """
 
     short: str
     legacy: tuple[str, ...]
@@ -61,6 +75,7 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     exact: bool = False
+    shared: bool = False
 
 
 _ARCHIVE = Argument("archive", "the scan, a .MIDAS.zip")
@@ -68,6 +83,7 @@ _RESULT_FOLDER = Argument(
     "result_folder", "folder of the results; by default the ResultFolder of the archive", str, False
 )
 _THREADS = Option("--threads", "threads; by default every core that the process may use", int)
+_FOLDER = Option("--folder", "folder of the results, where the block arguments are left out")
 _BLOCKS = (
     Argument("blockNr", "number of this block, from 0", int, False, True),
     Argument("nBlocks", "number of blocks", int, False, True),
@@ -114,16 +130,17 @@ _DRIVER_OPTIONS = (
     Option("-provideInputAll", "1: start from InputAllExtraInfoFittingAll.csv", int, 0),
     Option("-rawDir", "overrides RawFolder", str, ""),
     Option("-grainsFile", "seed grains (a Grains.csv): find these instead of searching", str, ""),
-    Option("-reprocess", "1: merge and consolidate again", int, 0),
+    Option("-reprocess", "1: merge and consolidate finished layers again", int, 0),
     Option("-batchMode", "1: every file of RawFolder is a layer", int, 0),
     Option("-perSpotGroups", "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots", int, -1),
+    Option("-report", "1: also a web page about the grains", int, 0),
 )
 
 COMMANDS = (
     Command("ff-midas", ("ff_MIDAS.py",), "Run the whole pipeline: raw scan in, grain map out.",
             "ff-midas demo                                  simulate a sample and analyse it\n"
             "  ff-midas -paramFN ps.txt -dataFN scan.h5 -nCPUs 16",
-            "driver", options=_DRIVER_OPTIONS),
+            "run_driver", options=_DRIVER_OPTIONS, shared=True),
     Command("ff-convert", ("ffGenerateZipRefactor.py",), "Convert a raw scan to a .MIDAS.zip archive.",
             "ff-convert -resultFolder . -paramFN ps.txt -dataFN scan.h5", "convert", options=_CONVERT_OPTIONS),
     Command("ff-hkls", ("GetHKLListZarr",), "List the reflections of the crystal (hkls.csv).",
@@ -132,9 +149,10 @@ COMMANDS = (
     Command("", ("GetHKLList",), "List the reflections of the crystal (hkls.csv in the current folder).",
             "GetHKLList ps.txt", "hkls_of_parameter_file", (Argument("paramfile", "parameter file"),)),
     Command("ff-peaks", ("PeaksFittingOMPZarrRefactor",), "Find and fit the diffraction peaks of every frame.",
-            "mpirun -n 8 ff-peaks scan.MIDAS.zip\n  PeaksFittingOMPZarrRefactor scan.MIDAS.zip 0 1 18", "peaks",
+            "mpirun -n 8 ff-peaks scan.MIDAS.zip --folder LayerNr_1\n"
+            "  PeaksFittingOMPZarrRefactor scan.MIDAS.zip 0 1 18", "peaks",
             (_ARCHIVE, *_BLOCKS, _N_CPUS, _RESULT_FOLDER,
-             Argument("fitPeaks", "0: centroids instead of fits", int, False)), (_THREADS,)),
+             Argument("fitPeaks", "0: centroids instead of fits", int, False)), (_THREADS, _FOLDER), shared=True),
     Command("ff-merge", ("MergeOverlappingPeaksAllZarr",), "Merge the peaks of adjacent frames into spots.",
             "ff-merge scan.MIDAS.zip", "merge", (_ARCHIVE, _RESULT_FOLDER), (_THREADS,)),
     Command("ff-radius", ("CalcRadiusAllZarr",), "Give every spot its ring and a grain size.",
@@ -146,10 +164,10 @@ COMMANDS = (
             (Argument("folder", "layer folder; by default the current one", str, False),), (_THREADS,)),
     Command("ff-index", ("IndexerOMP",), "Find an orientation and position for every seed spot.",
             "mpirun -n 8 ff-index paramstest.txt\n  IndexerOMP paramstest.txt 0 1 1824 18", "index", _SEEDS,
-            (_THREADS,), exact=True),
+            (_THREADS,), exact=True, shared=True),
     Command("ff-refine", ("FitPosOrStrainsOMP",), "Refine position, orientation and cell of every indexed seed.",
             "mpirun -n 8 ff-refine paramstest.txt\n  FitPosOrStrainsOMP paramstest.txt 0 1 1824 18", "refine", _SEEDS,
-            (_THREADS,), exact=True),
+            (_THREADS,), exact=True, shared=True),
     Command("ff-grains", ("ProcessGrainsZarr",), "Collect the seeds into grains (Grains.csv, SpotMatrix.csv).",
             "ff-grains scan.MIDAS.zip", "grains",
             (Argument("archive", "the scan, a .MIDAS.zip, or a parameter file"),
@@ -226,23 +244,9 @@ def parse(command: Command, name: str, argv: Sequence[str]) -> argparse.Namespac
     values, surplus = parser(command, name).parse_known_args(argv)
     if surplus and (command.exact or (surplus[0].startswith("--") and command.short != "ff-midas")):
         raise UsageError(f"surplus arguments: {' '.join(surplus)} (see {name} --help)")
-    values.surplus = surplus
+    values.demo = surplus if command.function == "run_driver" and surplus[:1] == ["demo"] else []
+    values.surplus = [] if values.demo else surplus
     return values
-
-
-class _Format(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return f"warning: {text}" if record.levelno >= logging.WARNING else text
-
-
-def _log_to_stdout(verbose: bool) -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Format("%(message)s"))
-    root = logging.getLogger("midas")
-    root.handlers = [handler]
-    root.propagate = False
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def print_table(rows: dict[str, Any]) -> None:
@@ -257,12 +261,9 @@ def run(name: str, argv: Sequence[str]) -> int:
     command = NAMES[name]
     try:
         values = parse(command, name, argv)
-        _log_to_stdout(values.verbose)
-        if values.surplus:
-            logging.getLogger(__name__).warning("ignored: %s", " ".join(values.surplus))
-        result = getattr(importlib.import_module("midas.commands"), command.function)(values)
-        if result is not None:
-            print_table(result.summary)
+        shared = command.shared and getattr(values, "blockNr", None) is None and not values.demo
+        if parallel.launched_rank() == 0 or shared:
+            _run(command, values, parallel.communicator() if shared else parallel.SERIAL)
         sys.stdout.flush()
     except MidasError as error:
         return _fail(name, str(error), error.exit_code)
@@ -276,18 +277,54 @@ def run(name: str, argv: Sequence[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(name, f"{place}{error.strerror or error}", 1)
+    except Exception:
+        # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
+        if parallel.launched_size() > 1:
+            traceback.print_exc()
+            parallel.abort(1)
+        raise
     return 0
 
 
+def _run(command: Command, values: argparse.Namespace, comm: parallel.Communicator) -> None:
+    """What one process does; of several, the first one speaks for all."""
+    kept = logs.Kept()
+    console = logs.driver_stderr() if command.function == "run_driver" else logs.stdout()
+    level = logging.DEBUG if values.verbose else logging.INFO
+    with logs.attached(kept, level), logs.attached(console) if comm.rank == 0 else nullcontext():
+        if values.surplus and comm.rank == 0:
+            log.warning("ignored: %s", " ".join(values.surplus))
+        result = getattr(importlib.import_module("midas.commands"), command.function)(values)
+        everybody = comm.gather((kept.messages[:], {} if result is None else result.summary))
+        if everybody is None:
+            return
+        said, *others = [messages for messages, _ in everybody]
+        for message in dict.fromkeys(message for messages in others for message in messages):
+            if message not in said:
+                log.warning("%s", message)
+        print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
+
+
+def _joined(tables: list[dict[str, Any]]) -> dict[str, Any]:
+    """One closing table of those of all ranks: numbers of things add up, anything else is listed."""
+    joined: dict[str, Any] = {}
+    for label in dict.fromkeys(label for table in tables for label in table):
+        values = [table[label] for table in tables if label in table]
+        whole = all(isinstance(value, Integral) for value in values)
+        joined[label] = sum(values) if whole else ", ".join(dict.fromkeys(map(str, values)))
+    return joined
+
+
+#: seconds that a rank leaves to those before it, which mostly have the same to say and end the run with it
+_PATIENCE = 0.5
+
+
 def _fail(name: str, message: str, code: int) -> int:
+    """Say what is wrong, once, and end the other ranks."""
     sys.stdout.flush()
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
-    from midas.parallel import launched_in_parallel
-
-    if launched_in_parallel() and code != UsageError.exit_code:
-        from midas.parallel import communicator
-
-        communicator().abort()
+    time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    parallel.abort(code)
     return code
 
 

@@ -8,20 +8,24 @@ from pathlib import Path
 
 from midas.archive import Archive
 from midas.errors import ArchiveError, ParameterError, UsageError, exiting_with
+from midas.files import make_folder
 from midas.layer import Layer, StageResult
 from midas.parallel import SERIAL, Communicator, communicator, thread_count
 from midas.parameters import Parameters
 
 
-def _of_archive(values: argparse.Namespace) -> tuple[Layer, Parameters]:
-    """Layer and parameters of a command whose first argument is an archive."""
+def _of_archive(values: argparse.Namespace, *, create: bool = False) -> tuple[Layer, Parameters]:
+    """Layer and parameters of a command whose first argument is an archive; the first stage may create the folder."""
     path = Path(values.archive)
     with Archive(path) as archive:
         parameters = archive.parameters
-    folder = getattr(values, "result_folder", None) or parameters.get("ResultFolder")
+    given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
+    folder = given or parameters.get("ResultFolder")
     if not folder:
         raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
-    if not Path(folder).is_dir():
+    if create:
+        make_folder(folder)
+    elif not Path(folder).is_dir():
         raise ParameterError("is not a folder", file=path, key="ResultFolder", value=folder)
     return Layer(Path(folder), path, folder), parameters
 
@@ -55,7 +59,7 @@ def hkls(values: argparse.Namespace) -> StageResult:
 
     if not zipfile.is_zipfile(values.archive) and Path(values.archive).suffix != ".zip":
         return stage.run(Layer(Path(values.result_folder or ".")), Parameters.read(values.archive))
-    layer, parameters = _of_archive(values)
+    layer, parameters = _of_archive(values, create=True)
     return stage.run(layer, parameters)
 
 
@@ -185,7 +189,7 @@ def compare(values: argparse.Namespace) -> StageResult:
     return StageResult("compare", data=found)
 
 
-def driver(values: argparse.Namespace) -> StageResult:
-    from midas import pipeline
+def run_driver(values: argparse.Namespace) -> StageResult:
+    from midas import driver
 
-    return pipeline.command(values)
+    return driver.command(values)

@@ -8,6 +8,7 @@ from pathlib import Path
 from midas import pipeline, samples, simulation
 from midas.errors import UsageError
 from midas.layer import Layer, StageResult
+from midas.parallel import SERIAL
 from midas.results.compare import compare
 
 _DEFAULT_FOLDER = "midas_demo"
@@ -37,7 +38,8 @@ def run(arguments: Sequence[str], threads: int) -> StageResult:
             result_folder=folder,
             threads=threads,
             convert=False,
-        )
+        ),
+        comm=SERIAL,
     )
     step = float(sample.parameters["OmegaStep"])
     found = Layer(folder / "LayerNr_1").grains

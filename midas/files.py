@@ -50,6 +50,14 @@ def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
         stream.write(content)
 
 
+def replace(partial: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Give a complete output its final name."""
+    try:
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", file=path) from None
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create the folder and its parents if they are missing."""
     path = Path(path)

@@ -7,18 +7,21 @@ to wait and to agree. Legacy blocks (``blockNr nBlocks``) are members that canno
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from midas.errors import UsageError
+from midas.errors import MidasError, UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Variables that a launcher (mpirun, srun, mpiexec) sets for each of its processes.
+# Variables that a launcher (mpirun, mpiexec, srun) sets for each of its processes; the first that is there counts.
+# A batch script of Slurm has tasks too, so SLURM_STEP_NUM_TASKS counts only where srun also offers an MPI (PMIX_RANK).
 _LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "PALS_NRANKS")
+_LAUNCHER_RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID", "PMIX_RANK")
 _LAUNCHER_LOCAL_SIZES = (
     "OMPI_COMM_WORLD_LOCAL_SIZE",
     "MPI_LOCALNRANKS",
@@ -57,9 +60,6 @@ class Communicator:
         """Rank 0's item, on every member."""
         return item
 
-    def abort(self) -> None:
-        """End the other members after an error of this one, so that they do not wait for ever."""
-
 
 class MPICommunicator(Communicator):
     """The ranks of an MPI run."""
@@ -67,10 +67,17 @@ class MPICommunicator(Communicator):
     connected = True
 
     def __init__(self) -> None:
-        from mpi4py import MPI  # only here: starting MPI costs time and needs a launcher
+        try:
+            from mpi4py import MPI  # only here: starting MPI costs time and needs a launcher
+        except (ImportError, RuntimeError) as error:
+            raise MidasError(f"{launched_size()} processes were started, but there is no MPI: {error}") from None
 
         self._comm = MPI.COMM_WORLD
         super().__init__(self._comm.Get_rank(), self._comm.Get_size())
+        if self.size != launched_size():
+            library = MPI.Get_library_version().split(",")[0].strip("\0 \n")
+            reason = f"mpi4py uses {library}, which is not the MPI of the launcher"
+            raise MidasError(f"{launched_size()} processes were started, but MPI knows of {self.size}: {reason}")
 
     def barrier(self) -> None:
         self._comm.Barrier()
@@ -81,21 +88,37 @@ class MPICommunicator(Communicator):
     def broadcast(self, item: Any) -> Any:
         return self._comm.bcast(item, root=0)
 
-    def abort(self) -> None:
-        self._comm.Abort(1)
-
 
 SERIAL = Communicator()
 
 
-def launched_in_parallel() -> bool:
-    """Whether mpirun or the like started more than one process."""
-    return any(int(os.environ.get(variable) or 1) > 1 for variable in _LAUNCHER_SIZES)
+def launched_size() -> int:
+    """How many processes mpirun or the like started; 1 without it."""
+    for variable in _LAUNCHER_SIZES:
+        if variable in os.environ:
+            return int(os.environ[variable])
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) if "PMIX_RANK" in os.environ else 1
+
+
+def launched_rank() -> int:
+    """Which of them this one is. Known from the launcher alone, before MPI is started."""
+    if launched_size() == 1:
+        return 0
+    return next((int(os.environ[variable]) for variable in _LAUNCHER_RANKS if variable in os.environ), 0)
 
 
 def communicator() -> Communicator:
     """The MPI ranks when a launcher started more than one process, else the serial communicator."""
-    return MPICommunicator() if launched_in_parallel() else SERIAL
+    return MPICommunicator() if launched_size() > 1 else SERIAL
+
+
+def abort(code: int) -> None:
+    """End all ranks after an error of this one, so that they do not wait for ever.
+
+    Without effect where MPI has not been started: none can be waiting in it.
+    """
+    if launched_size() > 1 and "mpi4py.MPI" in sys.modules:
+        sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(code)
 
 
 def available_cores() -> int:

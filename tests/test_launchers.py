@@ -15,8 +15,8 @@ from midas.cli import NAMES
 BIN = Path(__file__).resolve().parents[1] / "bin"
 
 
-def call(path: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **environment}
+def call(path: Path, *arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **variables}
     return subprocess.run([path, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
 
 
@@ -25,7 +25,7 @@ def test_every_command_has_a_launcher(name: str) -> None:
     assert os.access(BIN / name, os.X_OK)
 
 
-def test_works_where_the_legacy_folder_stood(tmp_path: Path) -> None:
+def test_works_where_the_legacy_folder_stood(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "FF_HEDM").mkdir()
     linked = tmp_path / "FF_HEDM" / "bin"
     linked.symlink_to(BIN)
@@ -35,7 +35,8 @@ def test_works_where_the_legacy_folder_stood(tmp_path: Path) -> None:
     (elsewhere / "midas").mkdir(parents=True)  # not the package
     for folder in (linked, copied):
         for name in ("IndexerOMP", "ff_MIDAS.py"):
-            result = call(folder / name, "--help", cwd=elsewhere, MIDAS_PYTHON=sys.executable)
+            variables = {"MIDAS_PYTHON": sys.executable, "PYTHONPATH": environment["PYTHONPATH"]}
+            result = call(folder / name, "--help", cwd=elsewhere, **variables)
             assert result.returncode == 0, result.stderr
             assert result.stdout.startswith(f"usage: {name}" if name == "IndexerOMP" else "usage: ff")
             assert result.stderr == ""

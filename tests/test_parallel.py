@@ -1,14 +1,17 @@
-"""`midas.parallel`: blocks, and results in order from threads."""
+"""`midas.parallel`: blocks, launchers, and results in order from threads."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 
 import pytest
 
+from midas import parallel
 from midas.errors import UsageError
-from midas.parallel import Communicator, ordered_map, thread_count
+from midas.parallel import SERIAL, Communicator, communicator, launched_rank, launched_size, ordered_map, thread_count
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -58,3 +61,60 @@ def test_thread_count() -> None:
     assert thread_count(3) == 3 and thread_count(None) >= 1
     with pytest.raises(UsageError, match="nCPUs"):
         thread_count(0)
+
+
+LAUNCHERS = {
+    "none": ({}, 1, 0),
+    "one process": ({"OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"}, 1, 0),
+    "Open MPI": ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3"}, 4, 3),
+    "MPICH": ({"PMI_SIZE": "2", "PMI_RANK": "1"}, 2, 1),
+    "MVAPICH": ({"MV2_COMM_WORLD_SIZE": "2", "MV2_COMM_WORLD_RANK": "1"}, 2, 1),
+    "Slurm with PMIx": ({"SLURM_STEP_NUM_TASKS": "8", "PMIX_RANK": "5"}, 8, 5),
+    "a batch script of Slurm": ({"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "0"}, 1, 0),
+    "one process inside a step of Slurm": (
+        {"OMPI_COMM_WORLD_SIZE": "1", "SLURM_STEP_NUM_TASKS": "8", "PMIX_RANK": "0"}, 1, 0,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name.startswith(("OMPI_", "PMI", "MV2_", "PALS_", "SLURM_", "MPI_")):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_launchers(launcher: str, no_launcher: pytest.MonkeyPatch) -> None:
+    variables, size, rank = LAUNCHERS[launcher]
+    for name, value in variables.items():
+        no_launcher.setenv(name, value)
+    assert (launched_size(), launched_rank()) == (size, rank)
+    if size == 1:
+        assert communicator() is SERIAL
+
+
+def test_cores_are_shared_between_the_ranks_of_a_node(no_launcher: pytest.MonkeyPatch) -> None:
+    no_launcher.setattr(os, "sched_getaffinity", lambda _: range(12), raising=False)
+    assert thread_count(None) == 12
+    no_launcher.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "5")
+    assert thread_count(None) == 2
+    no_launcher.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "50")
+    assert thread_count(None) == 1
+    assert thread_count(7) == 7
+
+
+def test_nobody_to_abort(no_launcher: pytest.MonkeyPatch) -> None:
+    parallel.abort(1)
+    no_launcher.setenv("PMI_SIZE", "2")
+    no_launcher.delitem(sys.modules, "mpi4py.MPI", raising=False)
+    parallel.abort(1)  # MPI has not been started
+
+
+def test_members_that_cannot_talk() -> None:
+    block = Communicator(1, 3)
+    block.barrier()
+    assert not block.connected
+    assert block.broadcast("this") == "this"
+    assert block.gather("this") == ["this"]

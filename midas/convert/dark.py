@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from midas.archive_writer import Frame
 from midas.convert.existing import ArchivedFrames
 from midas.convert.hdf5 import HDF5Frames, has_dataset
-from midas.convert.source import FrameSource, open_source
+from midas.convert.readers import open_source
+from midas.convert.source import FrameSource
 from midas.errors import FormatError
 
 

@@ -1,8 +1,8 @@
-"""What a reader of raw frames offers, and which reader takes which file."""
+"""What a reader of raw frames offers, and what all of them share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive_writer import Frame
-from midas.errors import FormatError, UsageError
+from midas.errors import FormatError
 
 #: frames that are read at once take about this much memory; small, so that the compressing threads never wait for long
 BLOCK_BYTES = 8 << 20
@@ -40,18 +40,6 @@ class FrameSource(Protocol):
         ...
 
 
-def open_source(path: Path, location: str) -> FrameSource:
-    """The reader for a file, by its extension; `location` is the dataset of the frames in files that hold several."""
-    extension = path.suffix.lower()
-    make = _readers().get(extension)
-    if make is None:
-        known = " ".join(sorted(_readers()))
-        raise UsageError(f"raw files of type '{extension}' are not supported yet; only {known}", file=path)
-    if not path.is_file():
-        raise FormatError("is missing", file=path)
-    return make(path, location)
-
-
 def checked_pixels(dtype: np.dtype[Any], path: Path, location: str = "") -> np.dtype[Any]:
     """The type in the byte order of the archive, or an error if an archive cannot hold it."""
     if dtype.newbyteorder("=") not in PIXELS:
@@ -59,11 +47,3 @@ def checked_pixels(dtype: np.dtype[Any], path: Path, location: str = "") -> np.d
         reason = f"has pixels of type {dtype.name}; convert it to one of {names}"
         raise FormatError(reason, file=path, key=location or None)
     return dtype.newbyteorder("<")
-
-
-def _readers() -> dict[str, Callable[[Path, str], FrameSource]]:
-    from midas.convert.existing import ArchivedFrames
-    from midas.convert.hdf5 import HDF5Frames
-    from midas.convert.sparse import SparseFrames
-
-    return {".h5": HDF5Frames, ".hdf5": HDF5Frames, ".npz": SparseFrames, ".zip": ArchivedFrames}

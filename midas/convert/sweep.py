@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive_writer import Frame
-from midas.convert.source import FrameSource, open_source
+from midas.convert.readers import open_source
+from midas.convert.source import FrameSource
 from midas.errors import FormatError, UsageError
 from midas.parameters import Parameters
 

@@ -5,7 +5,6 @@ Every seed has a slot of fixed size in both files, and every member of a run wri
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError, OutputError
-from midas.files import remove
+from midas.errors import FormatError
+from midas.files import remove, replace
 from midas.formats.binary import read_records
+from midas.formats.slots import SlotFile
 
 if TYPE_CHECKING:
     from midas.parallel import Communicator
@@ -128,22 +128,19 @@ def read(
 class SlotWriter:
     """Both files, open for writing. Made by `open_slots`."""
 
-    def __init__(self, best: int, full: int, best_path: Path, full_path: Path, overwrite: bool):
+    def __init__(self, best: SlotFile, full: SlotFile, overwrite: bool):
         self._best, self._full = best, full
-        self._best_path, self._full_path = best_path, full_path
         self._overwrite = overwrite
 
     def write(self, seeds: IndexedSeeds) -> None:
         """Fill the slots of these seeds; what a slot held before is gone."""
-        with _reported(self._best_path):
-            _write_at(self._best, np.ascontiguousarray(seeds.best, "<f8").tobytes(), seeds.rows.start * BEST_BYTES)
+        self._best.write(seeds.rows.start, np.ascontiguousarray(seeds.best, "<f8").tobytes())
         pairs = np.column_stack([seeds.ids.astype("<f8"), seeds.radii.astype("<f8")])
-        with _reported(self._full_path):
-            for i, row in enumerate(seeds.rows):
-                used = pairs[seeds.spots(i)].tobytes()
-                _write_at(self._full, used, row * FULL_BYTES)
-                if self._overwrite:
-                    _clear(self._full, row * FULL_BYTES + len(used), (row + 1) * FULL_BYTES)
+        for i, row in enumerate(seeds.rows):
+            used = pairs[seeds.spots(i)].tobytes()
+            self._full.write(row, used)
+            if self._overwrite:
+                self._full.clear(row, len(used))
 
 
 @contextmanager
@@ -157,68 +154,20 @@ def open_slots(best_path: Path, full_path: Path, slots: int, comm: Communicator)
     together = comm.size == 1 or comm.connected
     names = (best_path, full_path)
     targets = tuple(path.with_name(path.name + ".part") for path in names) if together else names
-    flags = os.O_RDWR | os.O_CREAT
-    if together and comm.rank == 0:
-        remove(*names)
-        flags |= os.O_TRUNC
-    elif together:
-        comm.barrier()
-    descriptors: list[int] = []
-    overwrite = False
+    first = together and comm.rank == 0
+    if first:
+        remove(*names, *targets)
+    comm.barrier()
     try:
-        for target, path, size in zip(targets, names, (BEST_BYTES, FULL_BYTES), strict=True):
-            with _reported(path):
-                descriptors.append(os.open(target, flags, 0o666))
-                old = os.fstat(descriptors[-1]).st_size
-                overwrite = overwrite or (old > 0 and not together)
-                if old < slots * size:
-                    os.ftruncate(descriptors[-1], slots * size)
-        if together and comm.rank == 0:
-            comm.barrier()
-        yield SlotWriter(descriptors[0], descriptors[1], best_path, full_path, overwrite)
+        with SlotFile(targets[0], BEST_BYTES) as best, SlotFile(targets[1], FULL_BYTES) as full:
+            had_content = [file.reserve(slots) for file in (best, full)]
+            yield SlotWriter(best, full, overwrite=any(had_content) and not together)
         comm.barrier()
-        if together and comm.rank == 0:
+        if first:
             for target, path in zip(targets, names, strict=True):
-                with _reported(path):
-                    os.replace(target, path)
+                replace(target, path)
     except BaseException:
-        if together and comm.rank == 0:
+        if first:
             for target in targets:
                 target.unlink(missing_ok=True)
         raise
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-@contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror or error})", file=path) from None
-
-
-def _write_at(descriptor: int, content: bytes, offset: int) -> None:
-    """All of the content; a short write is not an error to the system."""
-    view = memoryview(content)
-    while len(view):
-        written = os.pwrite(descriptor, view, offset)
-        view = view[written:]
-        offset += written
-
-
-def _clear(descriptor: int, start: int, end: int) -> None:
-    """Zeros from start to end, without filling holes of the file."""
-    while start < end:
-        try:
-            start = os.lseek(descriptor, start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but holes up to the end of the file
-            hole = end  # no such question on this file system
-        else:
-            hole = os.lseek(descriptor, start, os.SEEK_HOLE)
-        if start < end:
-            _write_at(descriptor, bytes(min(hole, end) - start), start)
-        start = max(hole, start + 1)

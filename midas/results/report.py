@@ -170,19 +170,11 @@ def _strains(grains: Table) -> go.Figure:
 def _spots(spots: Table) -> go.Figure:
     """Distribution of what the strain tensors leave of the spots, ring by ring."""
     rings = spots.integers("RingNr")
-    boxes = [
-        go.Box(
-            name=f"ring {ring}",
-            **dict(
-                zip(
-                    ("lowerfence", "q1", "median", "q3", "upperfence"),
-                    np.percentile(1e6 * spots["StrainError"][rings == ring], [2.5, 25, 50, 75, 97.5])[:, None].tolist(),
-                    strict=True,
-                )
-            ),
-        )
-        for ring in np.unique(rings).tolist()
-    ]
+    numbers = np.unique(rings).tolist()
+    marks = [np.percentile(1e6 * spots["StrainError"][rings == ring], [2.5, 25, 50, 75, 97.5]) for ring in numbers]
+    low, first, median, third, high = np.array(marks).T.tolist()
+    names = [f"ring {ring}" for ring in numbers]
+    boxes = go.Box(x=names, lowerfence=low, q1=first, median=median, q3=third, upperfence=high)
     figure = go.Figure(boxes)
     figure.update_layout(
         title="Spots: strain that the tensor of the grain leaves (median, quartiles, 95 %)",

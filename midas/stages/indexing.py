@@ -97,10 +97,13 @@ def run(
 
 
 def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:
-    """Rows of the closing table, over all members that can tell."""
+    """Rows of the closing table: the first of connected members tells for all of them."""
     found = data.best[data.found]
     own = (len(data), len(found), float(np.sum(found[:, index.MATCHED] / found[:, index.EXPECTED])))
-    seeds, indexed, completeness = np.sum(comm.gather(own) or [own], axis=0)
+    everybody = comm.gather(own)
+    if everybody is None:
+        return {}
+    seeds, indexed, completeness = np.sum(everybody, axis=0)
     return {"seeds": int(seeds), "indexed": int(indexed), "mean completeness": round(completeness / max(indexed, 1), 4)}
 
 

@@ -83,7 +83,7 @@ def run(
         own = comm.rows(total)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
-        search = _Search(archive, settings, thresholds, threads)
+        search = _Search(layer, archive, settings, thresholds, threads)
         _prepare_folder(layer, own)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
         data = []
@@ -151,14 +151,18 @@ def _write(layer: Layer, frame: int, table: Table, exact: Table, pixels: PixelLi
 class _Search:
     """Scans frames on several threads, one batch ahead of the fits, so that decoding and fitting overlap."""
 
-    def __init__(self, archive: Archive, settings: Parameters, thresholds: NDArray[np.float64], threads: int):
+    def __init__(
+        self, layer: Layer, archive: Archive, settings: Parameters, thresholds: NDArray[np.float64], threads: int
+    ):
         self.frames = archive.frames
         self.omegas = archive.omegas
         self.skip: int = settings["SkipFrame"]
         self.threads = threads
         self.size = len(thresholds)
         self.centre: tuple[float, float] = settings["BC"]
-        self.panels = panels_of(settings, Path())
+        # The driver copies the file into the layer folder, where the legacy programs ran.
+        beside = (layer.folder / settings["PanelShiftsFile"]).is_file()
+        self.panels = panels_of(settings, layer.folder if beside else Path())
         self.method = settings["PeakFitMethod"] if settings["doPeakFit"] else "centroid"
         if len(self.panels):
             log.info("%d panels", len(self.panels))

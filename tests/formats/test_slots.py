@@ -47,3 +47,29 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         file.write(0, b"a")
     with pytest.raises(OutputError), SlotFile(Path("/dev/full"), 4) as file:
         file.write(0, b"a")
+
+
+def test_reserved_room_and_clearing(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    with SlotFile(path, 8) as file:
+        assert not file.reserve(3)
+        assert path.stat().st_size == 24
+        file.write(1, b"12345678")
+        file.write(2, b"abcdefgh")
+        file.clear(1, 3)
+        assert file.reserve(2)
+    assert path.read_bytes() == bytes(8) + b"123" + bytes(5) + b"abcdefgh"
+
+
+def test_clearing_keeps_holes(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    slot = 1 << 20
+    with SlotFile(path, slot) as file:
+        file.reserve(4)
+        file.write(1, b"x" * 100)
+        file.clear(1, 10)
+        file.clear(2, 0)
+    content = path.read_bytes()
+    assert content[slot : slot + 100] == b"x" * 10 + bytes(90)
+    assert len(content) == 4 * slot
+    assert path.stat().st_blocks * 512 < slot
