@@ -29,9 +29,9 @@ PIXELS = f"Temp/{ARCHIVE}_000020_PX.bin"
 RESULT = f"Result_StartNr_1_EndNr_{FRAMES}.csv"
 RADIUS = f"Radius_StartNr_1_EndNr_{FRAMES}.csv"
 EXTRA = "InputAllExtraInfoFittingAll.csv"
-REFINED = ("Results/Key.bin", "Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin")
+REFINED = ("Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin", "Results/Key.bin")
 INDEXED = ("Output/IndexBest.bin", "Output/IndexBestFull.bin")
-GRAIN_FILES = ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv")
+GRAIN_FILES = ("GrainIDsKey.csv", "SpotMatrix.csv", "Grains.csv")
 SPOT_FILES = ("IDRings.csv", "IDsHash.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", EXTRA)
 SIMULATED = ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "sim.analysis.MIDAS.zip")
 
