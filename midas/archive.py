@@ -160,7 +160,12 @@ class Archive:
         count = len(self.frames)
         centres = self.dataset(f"{SCAN}omegaCenter")
         if centres is not None:
-            omegas = np.array(centres.read(), np.float64).ravel()
+            try:
+                omegas = np.array(centres.read(), np.float64).ravel()
+            except (TypeError, ValueError):
+                omegas = np.array([np.nan])
+            if not np.isfinite(omegas).all():
+                raise ArchiveError("must hold finite numbers", file=self.path, key=centres.path)
             if len(omegas) != count:
                 reason = f"has {len(omegas)} angles for {count} frames"
                 raise ArchiveError(reason, file=self.path, key=centres.path)

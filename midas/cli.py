@@ -190,6 +190,10 @@ COMMANDS = (
 NAMES = {name: command for command in COMMANDS for name in (command.short, *command.legacy) if name}
 
 
+#: of the whole numbers on a command line
+_LARGEST = 2**31 - 1
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -212,7 +216,12 @@ def parser(command: Command, name: str) -> argparse.ArgumentParser:
         )
     for option in command.options:
         result.add_argument(
-            option.flag, dest=option.key, type=option.type, default=option.default, nargs=option.count, help=option.help
+            option.flag,
+            dest=option.key,
+            type=_number_or_text(option.type),
+            default=option.default,
+            nargs=option.count,
+            help=option.help,
         )
     result.add_argument("-v", "--verbose", action="store_true", help="say more")
     result.add_argument("--version", action="version", version=f"midas {__version__}")
@@ -221,7 +230,10 @@ def parser(command: Command, name: str) -> argparse.ArgumentParser:
 
 def _number_or_text(kind: type) -> Callable[[str], Any]:
     def whole(text: str) -> int:
-        return int(text)
+        number = int(text)
+        if abs(number) > _LARGEST:
+            raise ValueError
+        return number
 
     whole.__name__ = "whole number"
     return whole if kind is int else kind

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 LEGACY_LIMIT = 10
 #: A list longer than this is a mistake in the parameters and would not fit into memory.
 _MOST_REFLECTIONS = 2e7
+#: No crystal has a cell edge (Å) beyond these.
+_SHORTEST, _LONGEST = 1e-3, 1e6
 #: Two spacings (Å) further apart than this are different rings.
 RING_TOLERANCE = 1e-4
 
@@ -143,6 +145,8 @@ def checked_cell(parameters: Parameters, group: SpaceGroup) -> tuple[float, ...]
     cell = tuple(float(x) for x in parameters["LatticeParameter"])
     if not all(math.isfinite(x) and x > 0 for x in cell):
         raise parameters.error("LatticeParameter", "must be six positive numbers")
+    if not all(_SHORTEST <= length <= _LONGEST for length in cell[:3]):
+        raise parameters.error("LatticeParameter", f"lengths must lie between {_SHORTEST:g} and {_LONGEST:g} Å")
     if not all(angle < 180 for angle in cell[3:]):
         raise parameters.error("LatticeParameter", "angles must lie between 0 and 180 degrees")
     metric = _metric(cell)
@@ -203,9 +207,9 @@ def reflections(parameters: Parameters) -> Table:
 
 def _check_length(parameters: Parameters, cell: tuple[float, ...], d_min: float) -> None:
     """Raise when the sphere of radius 1 / d_min holds more reflections than any experiment has."""
-    expected = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(_metric(cell)))) / d_min**3
-    if expected > _MOST_REFLECTIONS:
-        reason = f"about {expected:.0e} reflections down to {d_min:.3g} Å: check the cell (Å), Lsd and RhoD (µm)"
+    volume = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(_metric(cell))))
+    if volume > _MOST_REFLECTIONS * d_min * d_min * d_min:
+        reason = f"too many reflections down to {d_min:.3g} Å: check the cell (Å), Lsd and RhoD (µm)"
         raise parameters.error("LatticeParameter", reason)
 
 

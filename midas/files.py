@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,21 +27,47 @@ def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Ite
     The content goes to ``<name>.part`` in the same folder and is renamed when the block ends without an error; on an
     error the partial file is removed and whatever stood under the name stays.
     """
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
+    with atomic_outputs(path, durable=durable) as (stream,):
+        yield stream
+
+
+@contextmanager
+def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Iterator[tuple[IO[bytes], ...]]:
+    """Files that belong together, as `atomic_output`: all of them get their names, in this order, or none does."""
+    targets = [Path(path) for path in paths]
+    partials = [path.with_name(path.name + ".part") for path in targets]
+    streams: list[IO[bytes]] = []
+    named = 0
     try:
-        with open(partial, "wb") as stream:
-            yield stream
+        for partial in partials:
+            streams.append(open(partial, "wb"))  # noqa: SIM115 - closed in every case below
+        yield tuple(streams)
+        for stream in streams:
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot be written ({error.strerror or error})", file=path) from None
-    except BaseException:
-        partial.unlink(missing_ok=True)
+            stream.close()  # a full disk may show only here
+        for partial, path in zip(partials, targets, strict=True):
+            os.replace(partial, path)
+            named += 1
+    except BaseException as error:
+        at_fault = [path for path, stream in zip(targets, streams, strict=False) if not _closes(stream)]
+        at_fault += targets[len(streams) :] or targets[named:]
+        for path in (*partials, *targets[:named]):
+            with suppress(OSError):
+                path.unlink()
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
         raise
+
+
+def _closes(stream: IO[bytes]) -> bool:
+    """Close the stream; whether what was left to write could be written."""
+    try:
+        stream.close()
+    except OSError:
+        return False
+    return True
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,15 @@ SENTINELS: dict[str, NDArray] = {
     "ImTransOpt": np.array([-1]),
 }
 
+#: larger numbers are mistakes, and their squares or their records would overflow somewhere
+_LARGEST_FLOAT = 1e18
+_LARGEST_INT = {"": 2**31 - 1, "<i4": 2**31 - 1, "<i8": 2**53}
+
 _COMMENT = re.compile(r"(^|\s)#.*$")
+
+
+#: one of the two datasets of BC
+_COORDINATE = replace(KEYS["BC"], count=1)
 
 
 class Parameters:
@@ -133,12 +142,14 @@ class Parameters:
             if key is None or key.archive == "" or key.name == "BC":
                 continue
             value = _from_dataset(key, raw, path, source)
+            if reason := _not_allowed(key, value):
+                raise ParameterError(reason, file=source, key=path, value=value)
             if key.name in values and values[key.name] != value:
                 log.warning("%s: %s and an alias of it differ; the later one counts: %s", source, key.name, value)
             values[key.name] = value
-        centre = [datasets.get(ANALYSIS + name) for name in ("YCen", "ZCen")]
-        if all(c is not None for c in centre):
-            values["BC"] = tuple(float(np.asarray(c).ravel()[-1]) for c in centre)
+        centre = {path: datasets.get(path) for path in (ANALYSIS + "YCen", ANALYSIS + "ZCen")}
+        if all(raw is not None for raw in centre.values()):
+            values["BC"] = tuple(_from_dataset(_COORDINATE, raw, path, source) for path, raw in centre.items())
         return cls(_without_sentinels(values), source)
 
     def __contains__(self, name: str) -> bool:
@@ -264,6 +275,8 @@ class _Line:
             raise self.error("is not a number") from None
         if not math.isfinite(value):
             raise self.error("must be finite")
+        if abs(value) > (largest := _largest(self.key)):
+            raise self.error(f"must not be larger than {largest:g}")
         if self.key.kind == INT:
             if value != int(value):
                 raise self.error("must be a whole number")
@@ -271,12 +284,22 @@ class _Line:
         return value
 
     def checked(self, value: Any) -> Any:
-        if self.key.choices and value not in self.key.choices:
-            raise self.error(f"must be one of {', '.join(map(str, self.key.choices))}")
+        if reason := _not_allowed(self.key, value):
+            raise self.error(reason)
         return value
 
     def error(self, reason: str) -> ParameterError:
         return ParameterError(reason, file=self.source, line=self.number, key=self.name, value=self.rest or None)
+
+
+def _not_allowed(key: Key, value: Any) -> str:
+    """Why the key cannot have this value; "" if it can."""
+    return f"must be one of {', '.join(map(str, key.choices))}" if key.choices and value not in key.choices else ""
+
+
+def _largest(key: Key) -> float:
+    """The largest magnitude that a number of this key can have."""
+    return _LARGEST_INT[key.dtype] if key.kind == INT else _LARGEST_FLOAT
 
 
 def _without_sentinels(values: dict[str, Any]) -> dict[str, Any]:
@@ -294,7 +317,7 @@ def _dataset(key: Key) -> str:
 
 def _to_dataset(key: Key, value: Any) -> NDArray:
     if key.kind in (WORD, PATH):
-        return np.array([str(value).encode()])
+        return np.array([os.fsencode(str(value))])
     dtype = key.dtype or {FLOAT: "<f8", INT: "<i4"}[key.kind]
     array = np.asarray(value, dtype)
     return array.reshape(-1, key.count) if key.lines and key.count > 1 else array.reshape(-1)
@@ -314,14 +337,16 @@ def _guessed(name: str, words: tuple[str, ...]) -> NDArray:
             return np.array([convert(word.rstrip(";")) for word in words], dtype)
         except (ValueError, OverflowError):
             continue
-    return np.array([" ".join(words).encode()])
+    return np.array([os.fsencode(" ".join(words))])
 
 
 def _from_dataset(key: Key, raw: Any, path: str, source: str | os.PathLike[str]) -> Any:
     """The value of a dataset, whatever numeric type and shape an old tool gave it."""
     if key.kind in (WORD, PATH):
-        item = raw if isinstance(raw, (bytes, str)) else np.asarray(raw).ravel()[-1]
-        text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+        items = [raw] if isinstance(raw, (bytes, str)) else np.asarray(raw).ravel().tolist()
+        if not items:
+            raise ParameterError("holds no text", file=source, key=path)
+        text = os.fsdecode(items[-1]) if isinstance(items[-1], bytes) else str(items[-1])
         return text.rstrip("\0")
     try:
         flat = np.asarray(raw).astype(np.float64).ravel()
@@ -329,6 +354,8 @@ def _from_dataset(key: Key, raw: Any, path: str, source: str | os.PathLike[str])
         raise ParameterError("must hold numbers", file=source, key=path) from None
     if flat.size == 0 or not np.isfinite(flat).all():
         raise ParameterError("holds no finite numbers", file=source, key=path)
+    if (np.abs(flat) > (largest := _largest(key))).any():
+        raise ParameterError(f"must not be larger than {largest:g}", file=source, key=path, value=flat.tolist())
     if key.kind == INT and (flat != np.trunc(flat)).any():
         raise ParameterError("must be a whole number", file=source, key=path, value=flat.tolist())
     numbers = tuple(int(x) if key.kind == INT else float(x) for x in flat)

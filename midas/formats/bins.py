@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.errors import FormatError
-from midas.files import atomic_output
+from midas.files import atomic_outputs
 from midas.formats.binary import read_records
 from midas.layer import Layer
 
@@ -43,7 +43,7 @@ class BinWriter:
 @contextmanager
 def bin_writer(layer: Layer) -> Iterator[BinWriter]:
     """A writer whose files appear when the block ends without an error, nData.bin last."""
-    with atomic_output(layer.bin_counts) as counts, atomic_output(layer.bins) as rows:
+    with atomic_outputs(layer.bins, layer.bin_counts) as (rows, counts):
         yield BinWriter(counts, rows)
         counts.truncate()
 

@@ -25,14 +25,13 @@ class RefinedWriter:
 
     Parameters
     ----------
-    rows : what this member writes
+    rows : what this member writes; when these are all of them, an error removes the files
     total : rows of the whole run
     """
 
     def __init__(self, layer: Layer, rows: range, total: int):
-        make_folder(layer.output)
-        make_folder(layer.results)
         self._stack = ExitStack()
+        self._layer, self._rows, self._total = layer, rows, total
         sizes = (
             (layer.key, KEY_BYTES),
             (layer.orient_pos_fit, ORIENT_POS_FIT_BYTES),
@@ -41,19 +40,36 @@ class RefinedWriter:
         )
         files = [SlotFile(path, size) for path, size in sizes]
         self._key, self._orient_pos_fit, self._process_key, self._fit_best = files
-        for file in files:
-            self._stack.enter_context(file)
-            file.shorten(total)
-        if len(rows):
-            self._key.write(rows.start, bytes(KEY_BYTES * len(rows)))
 
     def __enter__(self) -> RefinedWriter:
+        make_folder(self._layer.output)
+        make_folder(self._layer.results)
+        try:
+            for file in (self._key, self._orient_pos_fit, self._process_key, self._fit_best):
+                self._stack.enter_context(file)
+                file.shorten(self._total)
+            if len(self._rows):
+                self._key.write(self._rows.start, bytes(KEY_BYTES * len(self._rows)))
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        try:
+            self._stack.close()
+        except BaseException:
+            self._abandon()
+            raise
+        if kind is not None:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Leave no part of a result, unless other members of the run have theirs in the same files."""
+        if len(self._rows) == self._total:
+            remove_refined(self._layer)
 
     def write(self, start: int, seeds: RefinedSeeds) -> None:
         """Write adjacent rows from row `start` on."""

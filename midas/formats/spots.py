@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from midas._ext.spot_text import format_spots
 from midas.errors import FormatError
-from midas.files import atomic_output, read_bytes
+from midas.files import atomic_outputs, read_bytes
 from midas.formats.binary import read_records
 from midas.formats.table import Layout, Table, fixed, integer
 from midas.layer import Layer
@@ -144,11 +144,8 @@ def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool
     rejected : rows that keep only their spot id
     """
     marks = np.ascontiguousarray(rejected, dtype=np.uint8)
-    with (
-        atomic_output(layer.extra_info) as extra_file,
-        atomic_output(layer.input_all) as input_file,
-        atomic_output(layer.input_all_no_header) as headless_file,
-    ):
+    files = (layer.input_all_no_header, layer.input_all, layer.extra_info)
+    with atomic_outputs(*files) as (headless_file, input_file, extra_file):
         extra_file.write(EXTRA_INFO.header.encode() + b"\n")
         input_file.write(INPUT_ALL.header.encode() + b"\n")
         for begin in range(0, len(extra_info), _PART):

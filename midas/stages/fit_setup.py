@@ -21,7 +21,6 @@ from midas._ext.fit_setup import (
     read_out_correction,
 )
 from midas._ext.ordering import argsort_tolerant
-from midas.archive import Archive
 from midas.detector import DetectorGeometry
 from midas.errors import StageError
 from midas.files import make_folder, remove, write_atomic
@@ -42,6 +41,7 @@ from midas.geometry_fit import fit_geometry
 from midas.layer import Layer, StageResult
 from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
+from midas.scan import Scan
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ def run(
 def _run(layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None) -> StageResult:
     parameters = _with_limits(parameters.for_stage("setup"))
     remove(layer.paramstest)
-    frames, rows, columns = _frames(layer)
-    last_frame = frames - parameters["SkipFrame"]
-    radius = radius_format.LAYOUT.read(layer.radius(last_frame)) if radius is None else radius
+    scan = Scan.of(layer, parameters)
+    source = layer.radius(scan.frames)
+    radius = radius_format.LAYOUT.read(source) if radius is None else radius
     rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
-    usable = _usable_peaks(radius, rings, parameters, layer.radius(last_frame))
-    peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, max(rows, columns), threads)
+    usable = _usable_peaks(radius, rings, parameters, source)
+    peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, scan.size, threads)
     detector = _detector(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
@@ -143,13 +143,6 @@ def _with_limits(parameters: Parameters) -> Parameters:
     if len(ranges) != len(boxes):
         raise parameters.error("BoxSize", f"must be one per OmegaRange: {len(ranges)}, not {len(boxes)}")
     return parameters.changed(OmegaRange=ranges, BoxSize=boxes)
-
-
-def _frames(layer: Layer) -> tuple[int, int, int]:
-    if layer.archive is None:
-        raise StageError("the setup needs the archive of the scan", file=layer.folder)
-    with Archive(layer.archive) as archive:
-        return archive.frames.shape
 
 
 def _detector(parameters: Parameters) -> DetectorGeometry:

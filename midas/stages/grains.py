@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.optimize import lsq_linear
 
 from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.errors import FormatError, StageError
-from midas.files import atomic_output, remove
+from midas.files import atomic_outputs, remove
 from midas.formats import hkls as hkls_format
 from midas.formats import spots as spot_formats
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
@@ -380,11 +379,11 @@ def _header(grains: Table, parameters: Parameters) -> GrainsHeader:
 
 def _write(layer: Layer, header: GrainsHeader, grains: Table, spot_matrix: Table, key: GrainIdsKey) -> None:
     """All three files or none; ``Grains.csv`` gets its name last."""
-    contents = (
-        (layer.grains, GRAINS.format(grains, header=header.text())),
-        (layer.spot_matrix, SPOT_MATRIX.format(spot_matrix)),
-        (layer.grain_ids_key, key.format()),
-    )
-    with ExitStack() as stack:  # renames in reverse order
-        for path, content in contents:
-            stack.enter_context(atomic_output(path)).write(content)
+    contents = {
+        layer.grain_ids_key: key.format(),
+        layer.spot_matrix: SPOT_MATRIX.format(spot_matrix),
+        layer.grains: GRAINS.format(grains, header=header.text()),
+    }
+    with atomic_outputs(*contents) as streams:
+        for stream, content in zip(streams, contents.values(), strict=True):
+            stream.write(content)

@@ -14,6 +14,7 @@ from midas.archive import Archive, set_dataset
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
 from midas.parameters import ANALYSIS
 
+from .contents import Contents
 from .harness import ARCHIVE, FRAMES, PARAMETERS
 
 CHANGES = {
@@ -56,8 +57,10 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     )
     folder = base / "LayerNr_1"
-    # Relative, so that every copy of the folder works on itself.
+    # Relative, so that every copy of the folder works on itself, and packed again: an update leaves the directory that
+    # it replaces in the file, which a reader of a cut copy falls back to.
     set_dataset(folder / ARCHIVE, ANALYSIS + "ResultFolder", np.array([b"."]))
+    Contents(folder / ARCHIVE).save()
     paramstest = folder / "paramstest.txt"
     paramstest.write_text(paramstest.read_text().replace(str(folder), "."))
     shutil.copy(base / "GrainsSim.csv", folder)

@@ -29,9 +29,9 @@ PIXELS = f"Temp/{ARCHIVE}_000020_PX.bin"
 RESULT = f"Result_StartNr_1_EndNr_{FRAMES}.csv"
 RADIUS = f"Radius_StartNr_1_EndNr_{FRAMES}.csv"
 EXTRA = "InputAllExtraInfoFittingAll.csv"
-REFINED = ("Results/Key.bin", "Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin")
+REFINED = ("Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin", "Results/Key.bin")
 INDEXED = ("Output/IndexBest.bin", "Output/IndexBestFull.bin")
-GRAIN_FILES = ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv")
+GRAIN_FILES = ("GrainIDsKey.csv", "SpotMatrix.csv", "Grains.csv")
 SPOT_FILES = ("IDRings.csv", "IDsHash.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", EXTRA)
 SIMULATED = ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "sim.analysis.MIDAS.zip")
 
@@ -206,13 +206,19 @@ def prepare(program: Program, pristine: Path, folder: Path, *, stale: bool = Fal
         if source.is_dir():
             target.mkdir(exist_ok=True)
             if name == "Temp":
-                shutil.copytree(source, target, dirs_exist_ok=True)
+                shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_link)
         else:
             shutil.copy(source, target)
     for name in program.outputs if stale else ():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"old")
     return folder
+
+
+def _link(source: str, target: str) -> None:
+    """Share a file with the pristine folder: the commands replace files, they do not write into them."""
+    if not os.path.exists(target):
+        os.link(source, target)
 
 
 # Ways to damage a file
