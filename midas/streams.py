@@ -59,7 +59,7 @@ def prepare() -> LastingOutput:
 
 
 def _bytes_or_escape(error: UnicodeError) -> tuple[bytes, int]:
-    """What an encoding cannot show: odd bytes of a path as they are on the disk, letters that it lacks as ``\\u....``."""
+    """What an encoding cannot show: odd bytes of a path as they are on the disk, letters it lacks as ``\\u....``."""
     assert isinstance(error, UnicodeEncodeError)
     unknown = error.object[error.start : error.end]
     shown = [
