@@ -348,7 +348,7 @@ def _dataset_members(path: str, values: NDArray[Any]) -> list[tuple[str, bytes]]
 def _normalised(values: NDArray[Any]) -> NDArray[Any]:
     """As it is stored: at least one dimension, little-endian, text as bytes of a fixed length."""
     if values.dtype.kind in "UO":
-        values = np.array([str(text).encode() for text in values.ravel()]).reshape(values.shape)
+        values = np.array([os.fsencode(str(text)) for text in values.ravel()]).reshape(values.shape)
     if values.size == 0:
         raise ValueError("an empty array cannot be stored: readers expect a chunk")
     if values.dtype.itemsize == 0:  # an empty text

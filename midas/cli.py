@@ -18,7 +18,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, NoReturn
 
-from midas import logs, parallel
+from midas import logs, parallel, streams
 from midas._version import __version__
 from midas.errors import MidasError, UsageError
 
@@ -271,9 +271,6 @@ def run(name: str, argv: Sequence[str]) -> int:
         return _fail(name, "not enough memory", 1)
     except KeyboardInterrupt:
         return _fail(name, "interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(name, f"{place}{error.strerror or error}", 1)
@@ -340,7 +337,11 @@ def main() -> NoReturn:
     if name not in NAMES:
         print(f"midas: no command is called {name}; there are {', '.join(sorted(NAMES))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
-    sys.exit(run(name, argv))
+    output = streams.prepare()
+    code = run(name, argv)
+    if output.error is not None and code == 0:
+        code = _fail(name, f"standard output: {output.error.strerror}", 1)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

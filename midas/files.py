@@ -20,6 +20,11 @@ def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
         raise FormatError(f"{reason}; {advice}" if advice else reason, file=path) from None
 
 
+def readable(text: str) -> str:
+    """Text as valid Unicode, for files that must be: a path may hold any bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 @contextmanager
 def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[IO[bytes]]:
     """A binary file that gets its name only once it is complete.

@@ -30,7 +30,7 @@ def attached(handler: logging.Handler, level: int | None = None) -> Iterator[Non
 @contextmanager
 def file(path: Path) -> Iterator[None]:
     """Messages also go to a file, which takes the place of an earlier one, while the block runs."""
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="surrogateescape")
     handler.setFormatter(_Plain())
     heard = ROOT.getEffectiveLevel()
     if heard <= logging.INFO:

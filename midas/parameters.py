@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import math
 import os
@@ -88,7 +89,7 @@ class Parameters:
         except OSError as error:
             raise ParameterError(f"parameter file cannot be read ({error.strerror})", file=path) from None
         # Bytes of another encoding come through as they are: a path names the same file as for the shell.
-        text = content.decode("utf-8-sig", "surrogateescape")
+        text = os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
         if "\0" in text:
             raise ParameterError("is not a text file; a parameter file was expected", file=path)
         parameters = cls.parse(text, path, dialect)

@@ -7,6 +7,7 @@ share their work run on every rank and read their input from the files; the othe
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -265,7 +266,7 @@ class _LayerRun:
             if differing:
                 names = ", ".join(differing)
                 log.warning("%s: other values than in %s, which count: %s", self.user_file.path, path.name, names)
-        set_dataset(path, ANALYSIS + "ResultFolder", np.array([f"{self.folder}/".encode()]))
+        set_dataset(path, ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{self.folder}/")]))
         return path
 
     def converted_archive(self) -> Path:
@@ -353,7 +354,7 @@ class _LayerRun:
             lines += [f"RingsToExcludeFraction {ring}" for ring in parameters["RingsToExcludeFraction"]]
         if lines:
             text = read_bytes(layer.paramstest)
-            write_atomic(layer.paramstest, text + "".join(f"{line}\n" for line in lines).encode())
+            write_atomic(layer.paramstest, text + os.fsencode("".join(f"{line}\n" for line in lines)))
 
     def paramstest(self, layer: Layer) -> Parameters:
         return Parameters.read(layer.paramstest, "paramstest")
@@ -422,7 +423,7 @@ class _LayerRun:
                 for label, value in result.summary.items():
                     logging.getLogger("midas.stages").info("%s: %s", label, value)
         except MidasError as error:
-            write_atomic(errors, f"{error}\n".encode())
+            write_atomic(errors, f"{error}\n".encode("utf-8", "surrogateescape"))
             raise
         return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
         raise ArchiveError(f"holds {names}; move all but one of them away", file=folder)
     layer = Layer(folder, archives[0], f"{folder}/")
     # The folder may have been moved since.
-    set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([layer.folder_text.encode()]))
+    set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(layer.folder_text)]))
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
     errors = make_folder(layer.logs) / "merge_overlaps_reprocess_err.csv"
@@ -90,5 +91,5 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     except OSError as error:
         raise OutputError(f"{error.strerror or error}", file=error.filename or folder) from None
     except MidasError as error:
-        write_atomic(errors, f"{error}\n".encode())
+        write_atomic(errors, f"{error}\n".encode("utf-8", "surrogateescape"))
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,7 +77,7 @@ class UserFile:
             words = line.split(None, 1)
             if words and words[0] in replaced:
                 lines[i] = b"# " + line
-        lines += [f"{name} {value}".encode() for name, value in changes.items()]
+        lines += [os.fsencode(f"{name} {value}") for name, value in changes.items()]
         return b"".join(line + b"\n" for line in lines)
 
     def copy_panel_shifts(self, folder: Path) -> None:

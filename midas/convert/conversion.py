@@ -260,10 +260,10 @@ def _write_options(writer: ArchiveWriter, parameters: Parameters, others: dict[s
     """The options under the names of the command line, as far as the parameters have not written them."""
     width, height = _detector_size(parameters)
     recorded: dict[str, NDArray[Any]] = {
-        "darkFN": np.array([parameters.get("Dark", "").encode()]),
+        "darkFN": np.array([os.fsencode(parameters.get("Dark", ""))]),
         "numPxY": np.array([width], "<i8"),
         "numPxZ": np.array([height], "<i8"),
-        "paramFN": np.array([str(others["paramFN"]).encode()]),
+        "paramFN": np.array([os.fsencode(str(others["paramFN"]))]),
         "omegaStep": np.array([others["omegaStep"]], "<f8"),
     }
     for name, values in recorded.items():

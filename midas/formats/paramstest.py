@@ -5,6 +5,7 @@ Reading it is ``Parameters.read(path, "paramstest")``; this module knows the ord
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -98,4 +99,4 @@ def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
     for line in _NEW:
         if parameters[line.parameter] != defaults[line.parameter]:
             lines += _lines(line, parameters[line.parameter])
-    return "".join(f"{line}\n" for line in lines).encode()
+    return os.fsencode("".join(f"{line}\n" for line in lines))

@@ -14,6 +14,7 @@ from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from midas.errors import OutputError
+from midas.files import readable
 
 _TYPES = {"f": h5t.IEEE_F64LE, "i": h5t.STD_I64LE}
 _DTYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}
@@ -73,7 +74,7 @@ class Group:
     def put_text(self, name: str, text: str) -> None:
         """A scalar dataset of text."""
         dataset = h5d.create(self._id, name.encode(), _TEXT, _space(()), _TEXT_DATASET)
-        dataset.write(h5s.ALL, h5s.ALL, np.array(text, dtype=_STRING))
+        dataset.write(h5s.ALL, h5s.ALL, np.array(readable(text), dtype=_STRING))
 
     def attach(self, **attributes: Any) -> None:
         """Attributes of the group: text, or a whole number."""
@@ -89,7 +90,7 @@ class Group:
     def attach_names(self, key: str, names: Sequence[str]) -> None:
         """An attribute that is a list of texts."""
         attribute = h5a.create(self._id, key.encode(), _TEXT, _space((len(names),)))
-        attribute.write(np.array(list(names), dtype=_STRING))
+        attribute.write(np.array([readable(name) for name in names], dtype=_STRING))
 
 
 def _space(shape: tuple[int, ...]) -> Any:
@@ -104,7 +105,7 @@ def _space(shape: tuple[int, ...]) -> Any:
 def _attach(identifier: Any, key: str, value: str | int) -> None:
     if isinstance(value, str):
         attribute = h5a.create(identifier, key.encode(), _TEXT, _space(()))
-        attribute.write(np.array(value, dtype=_STRING))
+        attribute.write(np.array(readable(value), dtype=_STRING))
     else:
         attribute = h5a.create(identifier, key.encode(), _TYPES["i"], _space(()))
         attribute.write(np.array(value, _DTYPES["i"]))

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from midas.files import write_atomic
+from midas.files import readable, write_atomic
 from midas.formats.grains import SPOT_MATRIX, read_crystal, read_grains
 from midas.formats.table import Table
 from midas.layer import Layer
@@ -63,7 +63,7 @@ def write(layer: Layer) -> Path:
         "Median position error (µm)": _median(grains, "DiffPos"),
         "Median internal angle (°)": _median(grains, "DiffAngle"),
     }
-    write_atomic(path, _page(title, facts, parts).encode())
+    write_atomic(path, readable(_page(title, facts, parts)).encode())
     log.info("Report: %s", path)
     return path
 
