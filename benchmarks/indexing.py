@@ -18,7 +18,7 @@ from calibration import calibrate, cpu_seconds, report
 from midas import crystal
 from midas._ext.indexing import Indexer
 from midas.formats import hkls as hkl_format
-from midas.formats.spots import SPOTS_BINARY
+from midas.formats.spots import SPOTS_BINARY, read_binary_spots
 from midas.layer import Layer
 from midas.orientation import matrices_from_quaternions
 from midas.parameters import Parameters
@@ -97,7 +97,7 @@ def copied(source: Path, folder: Path) -> Layer:
 def measure(name: str, layer: Layer, calibration: float, *, most: int, **changes: object) -> None:
     """CPU milliseconds per start spot of the search alone, one thread."""
     p = Parameters.read(layer.paramstest, "paramstest").changed(**changes).for_stage("index")
-    spots, hkls = indexing.read_spots(layer), hkl_format.LAYOUT.read(layer.hkls)
+    spots, hkls = read_binary_spots(layer.spots_binary, SPOTS_BINARY), hkl_format.LAYOUT.read(layer.hkls)
     rings = indexing.rings_in_use(p, hkls)
     made: list[Indexer] = []
     setup = cpu_seconds(lambda: made.append(indexing.make_indexer(layer, p, rings, spots, hkls)), 1)
