@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.errors import ParameterError
+from midas.files import readable
 from midas.parameter_table import (
     FLOAT,
     FOREIGN_FLOATS,
@@ -232,7 +233,7 @@ class Parameters:
                 yield _dataset(KEYS[name]), _to_dataset(KEYS[name], sentinel)
         for name, words in self.unknown.items():
             if words and "/" not in name:
-                yield ANALYSIS + name, _guessed(name, words)
+                yield ANALYSIS + readable(name), _guessed(name, words)
         skipped = self["SkipFrame"] * self["OmegaStep"] if self["SkipFrame"] else 0.0
         yield SCAN + "start", np.array([self.omega_start() - skipped], "<f8")
 
@@ -276,7 +277,7 @@ class _Line:
             raise self.error("is not a number") from None
         if not math.isfinite(value):
             raise self.error("must be finite")
-        if abs(value) > (largest := _largest(self.key)):
+        if not -(largest := _largest(self.key)) - 1 <= value <= largest:
             raise self.error(f"must not be larger than {largest:g}")
         if self.key.kind == INT:
             if value != int(value):
@@ -355,7 +356,7 @@ def _from_dataset(key: Key, raw: Any, path: str, source: str | os.PathLike[str])
         raise ParameterError("must hold numbers", file=source, key=path) from None
     if flat.size == 0 or not np.isfinite(flat).all():
         raise ParameterError("holds no finite numbers", file=source, key=path)
-    if (np.abs(flat) > (largest := _largest(key))).any():
+    if ((flat > (largest := _largest(key))) | (flat < -largest - 1)).any():
         raise ParameterError(f"must not be larger than {largest:g}", file=source, key=path, value=flat.tolist())
     if key.kind == INT and (flat != np.trunc(flat)).any():
         raise ParameterError("must be a whole number", file=source, key=path, value=flat.tolist())

@@ -79,7 +79,6 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     )
     log.info("Total number of orientations: %d", len(grains))
     listed = crystal.reflections(parameters)
-    hkls_format.LAYOUT.write(tables[0], listed)
     reflections = _selected(listed, parameters)
     log.info("Number of planes: %d", len(reflections))
 
@@ -90,6 +89,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     renderer = Renderer(exposure, contributions, threads)
     log.info("Maximum intensity: %f, scanNr: 0", renderer.brightest)
 
+    hkls_format.LAYOUT.write(tables[0], listed)
     written = spots if parameters["WriteSpots"] == 1 else spots.take(slice(0, 0))
     SPOT_MATRIX_GEN.write(tables[1], written)
     if grains.header:

@@ -36,6 +36,8 @@ TIE = 1e-6
 #: largest size of a strain component
 STRAIN_BOUND = 0.01
 MICROSTRAIN = 1e6
+#: beyond these a number of the refinement is none: of anything in a result, and of a rotation matrix
+_LARGEST, _LARGEST_COSINE = 1e12, 2.0
 
 _NO_SEEDS = "No ID was found in SpotsToIndex.csv file. Please check your parameters file."
 _NO_SOLUTIONS = (
@@ -205,8 +207,11 @@ def _solved_rows(inputs: _Inputs) -> NDArray[np.bool_]:
     refined = inputs.refined
     found = refined.key[:, 0] != 0
     without_spots = found & (np.diff(refined.offsets) == 0)
-    not_finite = found & ~np.isfinite(refined.orient_pos_fit).all(axis=1)
-    for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite")):
+    matrices = refined.columns("u11", "u33")
+    # NaN fails both comparisons.
+    sound = (np.abs(refined.orient_pos_fit) < _LARGEST).all(axis=1) & (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
+    not_finite = found & ~sound
+    for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite or too large")):
         if rows.any():
             log.warning("%d solutions have %s and are left out (first: row %d)", rows.sum(), reason, np.argmax(rows))
     return found & ~without_spots & ~not_finite
@@ -268,8 +273,10 @@ def _distinct(inputs: _Inputs, rows: NDArray[np.int64], operators: NDArray[np.fl
 
 def _quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
     matrices = refined.columns("u11", "u33")[rows].reshape(-1, 3, 3)
-    # Rows without a solution are zeros; any rotation will do for them.
-    return quaternions_from_matrices(np.where(matrices.any(axis=(1, 2), keepdims=True), matrices, np.eye(3)))
+    # Rows without a usable solution, which are zeros or anything: any rotation will do for them.
+    usable = (np.abs(matrices) < _LARGEST_COSINE).all(axis=(1, 2), keepdims=True)
+    usable &= matrices.any(axis=(1, 2), keepdims=True)
+    return quaternions_from_matrices(np.where(usable, matrices, np.eye(3)))
 
 
 # Strain
@@ -357,6 +364,9 @@ def _checked_spots(inputs: _Inputs, rows: NDArray[np.int64], fitted: NDArray[np.
     if (bad := np.flatnonzero(fitted[:, _FIT_COLUMNS["spot_id"]] != spots)).size:
         row = owners[bad[0]]
         raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
+    if (bad := np.flatnonzero(~(np.abs(fitted) < _LARGEST).all(axis=1))).size:
+        reason = f"row {owners[bad[0]]} holds numbers that are not finite or too large; rerun refine"
+        raise FormatError(reason, file=refined.fit_best_file)
     if (bad := np.flatnonzero(inputs.spacings[spots] <= 0)).size:
         seed = inputs.seeds[owners[bad[0]]]
         raise StageError(f"spot {spots[bad[0]]} of grain {seed} lies on no ring of IDsHash.csv or hkls.csv")
