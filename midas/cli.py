@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import math
 import sys
 import time
 import traceback
@@ -235,8 +236,14 @@ def _number_or_text(kind: type) -> Callable[[str], Any]:
             raise ValueError
         return number
 
-    whole.__name__ = "whole number"
-    return whole if kind is int else kind
+    def finite(text: str) -> float:
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
+
+    whole.__name__, finite.__name__ = "whole number", "number"
+    return {int: whole, float: finite}.get(kind, kind)
 
 
 def parse(command: Command, name: str, argv: Sequence[str]) -> argparse.Namespace:

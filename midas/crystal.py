@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from midas.formats.table import Table
 if TYPE_CHECKING:
     from midas.parameters import Parameters
 
-__all__ = ["checked_cell", "reciprocal_basis", "reflections", "space_group"]
+__all__ = ["checked_cell", "possible_cell", "reciprocal_basis", "reflections", "space_group", "why_impossible"]
 
 log = logging.getLogger(__name__)
 
@@ -140,25 +141,38 @@ def _sense(rotation: NDArray, axis: NDArray, order: int) -> int:
     return 0 if np.linalg.det(np.array([axis, across, rotation @ across])) > 0 else 1
 
 
+def why_impossible(cell: Sequence[float]) -> str:
+    """What is wrong with a cell (Å and degrees); "" when there can be such a one."""
+    if not all(math.isfinite(x) and x > 0 for x in cell):
+        return "must be six positive numbers"
+    if not all(_SHORTEST <= length <= _LONGEST for length in cell[:3]):
+        return f"lengths must lie between {_SHORTEST:g} and {_LONGEST:g} Å"
+    if not all(angle < 180 for angle in cell[3:]):
+        return "angles must lie between 0 and 180 degrees"
+    if np.linalg.det(_metric(cell) / np.outer(cell[:3], cell[:3])) <= 1e-12:
+        return "no cell has these angles"
+    return ""
+
+
+def possible_cell(parameters: Parameters) -> tuple[float, ...]:
+    """`LatticeParameter`, if such a cell can exist."""
+    cell = tuple(float(x) for x in parameters["LatticeParameter"])
+    if reason := why_impossible(cell):
+        raise parameters.error("LatticeParameter", reason)
+    return cell
+
+
 def checked_cell(parameters: Parameters, group: SpaceGroup) -> tuple[float, ...]:
     """`LatticeParameter`, if such a cell can exist; a warning when it lacks the symmetry of the group."""
-    cell = tuple(float(x) for x in parameters["LatticeParameter"])
-    if not all(math.isfinite(x) and x > 0 for x in cell):
-        raise parameters.error("LatticeParameter", "must be six positive numbers")
-    if not all(_SHORTEST <= length <= _LONGEST for length in cell[:3]):
-        raise parameters.error("LatticeParameter", f"lengths must lie between {_SHORTEST:g} and {_LONGEST:g} Å")
-    if not all(angle < 180 for angle in cell[3:]):
-        raise parameters.error("LatticeParameter", "angles must lie between 0 and 180 degrees")
+    cell = possible_cell(parameters)
     metric = _metric(cell)
-    if np.linalg.det(metric / np.outer(cell[:3], cell[:3])) <= 1e-12:
-        raise parameters.error("LatticeParameter", "no cell has these angles")
     transformed = np.einsum("nki,kl,nlj->nij", group.rotations, metric, group.rotations)
     if not np.allclose(transformed, metric, rtol=0, atol=1e-3 * float(metric.diagonal().max())):
         log.warning("LatticeParameter %s lacks the symmetry of space group %d", cell, group.number)
     return cell
 
 
-def _metric(cell: tuple[float, ...]) -> NDArray[np.float64]:
+def _metric(cell: Sequence[float]) -> NDArray[np.float64]:
     """Scalar products of the cell's axes, Å²."""
     cosines = np.cos(np.radians(cell[3:]))
     metric = np.outer(cell[:3], cell[:3])

@@ -30,6 +30,10 @@ _LAUNCHER_LOCAL_SIZES = (
 )
 
 
+#: OpenMP dies of more threads than the system can start
+_MOST_THREADS = 1024
+
+
 class Communicator:
     """Member `rank` of `size` members that cannot talk to each other (a legacy block, or the only one)."""
 
@@ -136,6 +140,8 @@ def thread_count(requested: int | None) -> int:
         return available_cores()
     if requested < 1:
         raise UsageError("must be at least 1", key="nCPUs", value=requested)
+    if requested > _MOST_THREADS:
+        raise UsageError(f"must be at most {_MOST_THREADS}", key="nCPUs", value=requested)
     return requested
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from midas import crystal
 from midas._ext.simulation import distortion_map, simulate_spots
 from midas.detector import DetectorGeometry
+from midas.errors import FormatError
 from midas.files import make_folder, remove
 from midas.formats import hkls as hkls_format
 from midas.formats.simulated import (
@@ -77,6 +78,9 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
         min_confidence=parameters["MinConfidence"],
         radii=parameters["IntensityByVolume"] == 1,
     )
+    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
+        if reason := crystal.why_impossible(cell):
+            raise FormatError(f"cell of grain {number}: {reason}", file=folder / parameters["InFileName"])
     log.info("Total number of orientations: %d", len(grains))
     listed = crystal.reflections(parameters)
     reflections = _selected(listed, parameters)

@@ -121,7 +121,7 @@ def read(
         if rows[i] >= len(slots):
             raise FormatError(f"ends before slot {rows[i]}, which has spots in {best_path}", file=full_path)
         pairs[offsets[i] : offsets[i + 1]] = slots[rows[i], : counts[i]]
-    ids = np.where(np.isfinite(pairs[:, 0]), pairs[:, 0], 0).astype(np.int64)
+    ids = np.where(np.abs(pairs[:, 0]) < 2**53, pairs[:, 0], 0).astype(np.int64)
     return IndexedSeeds(rows, best, offsets, ids, np.ascontiguousarray(pairs[:, 1]))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas import crystal
+from midas.errors import FormatError, UsageError
 from midas.formats.grains import read_crystal, read_grains
 from midas.formats.table import Table
 from midas.orientation import (
@@ -187,6 +188,8 @@ def compare(
         header_group, header_cell = read_crystal(Path(found))  # type: ignore[arg-type]
         space_group = header_group if space_group is None else space_group
         lattice = header_cell if lattice is None else lattice
+    if reason := crystal.why_impossible(lattice):
+        raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
     reference = _direct_axes(np.array([lattice], np.float64))[0]
     truth, reconstruction = _Grains(true), _Grains(found)
     if turn_positions:
@@ -226,6 +229,10 @@ class _Grains:
     def __init__(self, source: Path | Table):
         self.table = source if isinstance(source, Table) else read_grains(source)
         columns = self.table.columns
+        for grain, cell in zip(self.table["GrainID"], columns[13:19].T, strict=True):
+            if reason := crystal.why_impossible(cell):
+                file = None if isinstance(source, Table) else source
+                raise FormatError(f"cell of grain {grain:g}: {reason}", file=file)
         self.rotations = nearest_rotations(columns[1:10].T.reshape(-1, 3, 3))
         self.positions = columns[10:13].T.copy()
         self.axes = _direct_axes(columns[13:19].T)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
+from midas import crystal
 from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.errors import FormatError, StageError
 from midas.files import atomic_outputs, remove
@@ -96,6 +97,7 @@ def run(
     begin = time.perf_counter()
     parameters = parameters.for_stage("grains")
     operators = symmetry_operators(parameters["SpaceGroup"])
+    crystal.possible_cell(parameters)
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
     inputs = _read(layer, parameters, refined, extra_info, ids_hash, hkls)
     solved = _solved_rows(inputs)

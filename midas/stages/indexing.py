@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas import progress
 from midas._ext.index_table import SpotTable
 from midas._ext.indexing import Indexer
-from midas.errors import FormatError, OutputError, StageError
+from midas.errors import FormatError, OutputError, StageError, UsageError
 from midas.formats import hkls as hkl_format
 from midas.formats import index
 from midas.formats.binary import read_records
@@ -69,6 +69,8 @@ def run(
     StageResult whose data is the `IndexedSeeds` of this member
     """
     started = time.perf_counter()
+    if seed_count is not None and seed_count < 0:
+        raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
     p = parameters.for_stage("index")
     tracking = bool(p.get("GrainsFile"))
     if tracking and comm.rank != 0:

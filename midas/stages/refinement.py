@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas import progress
+from midas import crystal, progress
 from midas._ext.refinement import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
 from midas.errors import FormatError, StageError, UsageError
 from midas.formats import hkls as hkl_list
@@ -132,7 +132,7 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
         lsd=parameters.positive("Lsd"),
         wavelength=parameters.positive("Wavelength"),
         wedge=parameters["Wedge"],
-        cell=np.array(parameters["LatticeParameter"], np.float64),
+        cell=np.array(crystal.possible_cell(parameters)),
         margin_lengths=parameters["MargABC"] / 100,
         margin_angles=parameters["MargABG"] / 100,
         r_sample=parameters["Rsample"],
