@@ -6,6 +6,7 @@ import os
 
 from midas.errors import FormatError
 from midas.files import read_bytes
+from midas.formats.table import LARGEST
 
 
 def read_shifts(path: str | os.PathLike[str]) -> dict[int, tuple[float, float, float]]:
@@ -20,4 +21,8 @@ def read_shifts(path: str | os.PathLike[str]) -> dict[int, tuple[float, float, f
         except ValueError:
             raise FormatError("must hold the panel's number, dY and dZ", file=path, line=number) from None
         shifts[panel] = (y, z, rest[0] if rest else 0.0)
+        if not all(abs(x) < LARGEST for x in shifts[panel]):
+            raise FormatError("must hold finite numbers", file=path, line=number)
+    if not shifts:
+        raise FormatError("names no panel", file=path)
     return shifts

@@ -14,7 +14,7 @@ from midas.errors import FormatError
 from midas.files import read_bytes
 from midas.formats.binary import read_records
 from midas.formats.grains import GRAINS
-from midas.formats.table import Layout, Table, fixed, integer
+from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.orientation import matrices_from_euler
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def read_grain_list(
         elif content.startswith(b"# SpotID"):
             grains = _spot_id_csv(content, path)
         elif content.startswith(b"#EBSD"):
-            grains = _ebsd(content)
+            grains = _ebsd(content, path)
         elif content.startswith(b"%TriEdgeSize "):
             grains = _mic(content, path, min_confidence)
         elif content.startswith(b"# vtk DataFile "):
@@ -154,7 +154,7 @@ def grain_list_header(count: int, space_group: int, cell: NDArray[np.float64], b
 def read_ring_intensities(path: str | os.PathLike[str]) -> dict[int, float]:
     """Intensity of each ring of an `IntensitiesFile`, relative to the brightest."""
     sums: dict[int, float] = defaultdict(float)
-    for numbers in _rows_with(6, read_bytes(path).decode("latin-1").splitlines()[1:]):
+    for numbers in _rows_with(6, read_bytes(path).decode("latin-1").splitlines(), path, skip=1):
         sums[int(numbers[5])] += numbers[3]
     largest = max(sums.values(), default=0.0)
     if not largest > 0:
@@ -184,9 +184,9 @@ def _spot_id_csv(content: bytes, path: str | os.PathLike[str]) -> GrainList:
     return GrainList(columns[1:10].T.reshape(-1, 3, 3), columns[11:14].T.copy(), columns[15:21].T.copy())
 
 
-def _ebsd(content: bytes) -> GrainList:
-    lines = content.replace(b",", b" ").decode("latin-1").splitlines()[2:]
-    rows = np.array(list(_rows_with(6, lines))).reshape(-1, 6)
+def _ebsd(content: bytes, path: str | os.PathLike[str]) -> GrainList:
+    lines = content.replace(b",", b" ").decode("latin-1").splitlines()
+    rows = np.array(_rows_with(6, lines, path, skip=2)).reshape(-1, 6)
     return GrainList(matrices_from_euler(np.radians(rows[:, 3:6])), rows[:, :3].copy())
 
 
@@ -196,7 +196,7 @@ def _mic(content: bytes, path: str | os.PathLike[str], min_confidence: float) ->
         z = float(lines[2].split()[1])
     except (IndexError, ValueError):
         raise FormatError("must give the height of the layer as its second word", file=path, line=3) from None
-    rows = np.array(list(_rows_with(11, lines[4:]))).reshape(-1, 11)
+    rows = np.array(_rows_with(11, lines, path, skip=4)).reshape(-1, 11)
     rows = rows[rows[:, 10] > min_confidence]
     positions = np.column_stack([rows[:, 3], rows[:, 4], np.full(len(rows), z)])
     return GrainList(matrices_from_euler(rows[:, 7:10]), positions)
@@ -207,14 +207,24 @@ def _binary(path: str | os.PathLike[str]) -> GrainList:
     return GrainList(records[:, 3:12].reshape(-1, 3, 3), records[:, :3].copy(), strains=records[:, 12:18].copy())
 
 
-def _rows_with(count: int, lines: list[str]) -> list[list[float]]:
-    """The first `count` numbers of each line that has as many."""
-    rows = []
-    for line in lines:
-        try:
-            numbers = [float(word) for word in line.split()[:count]]
-        except ValueError:
+def _rows_with(count: int, lines: list[str], path: str | os.PathLike[str], *, skip: int) -> list[list[float]]:
+    """The first `count` numbers of each line that has as many, behind `skip` lines of header (spec 08 §3.2-3.3)."""
+    rows, left_out = [], []
+    for number, line in enumerate(lines[skip:], skip + 1):
+        words = line.split()
+        if not words:
             continue
-        if len(numbers) == count:
+        try:
+            numbers = [float(word) for word in words[:count]]
+        except ValueError:
+            numbers = []
+        if len(numbers) < count or not all(abs(x) < LARGEST for x in numbers):
+            left_out.append(number)
+        else:
             rows.append(numbers)
+    if left_out:
+        log.warning(
+            "%s: %d lines without %d finite numbers are left out (first: line %d)",
+            *(path, len(left_out), count, left_out[0]),
+        )
     return rows

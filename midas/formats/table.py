@@ -19,7 +19,7 @@ from midas.errors import FormatError
 from midas.files import read_bytes, write_atomic
 
 #: numbers beyond this do not fit into 64-bit integers
-_LARGEST = 1e18
+LARGEST = 1e18
 
 
 class Table:
@@ -145,10 +145,10 @@ class Layout:
         """`FormatError` unless the numbers that count are numbers to count with."""
         for column, values in zip(self.columns, columns, strict=True):
             # One pass over the column in the usual case: NaN comes through both.
-            if column.name in self.free or not len(values) or max(values.max(), -values.min()) < _LARGEST:
+            if column.name in self.free or not len(values) or max(values.max(), -values.min()) < LARGEST:
                 continue
-            row = int(np.argmin(np.abs(values) < _LARGEST))
-            reason = f"must be a finite number below {_LARGEST:.0e}"
+            row = int(np.argmin(np.abs(values) < LARGEST))
+            reason = f"must be a finite number below {LARGEST:.0e}"
             line = _line_of_row(content, self.header_lines, row)
             raise FormatError(reason, file=path, line=line, key=column.name, value=f"{values[row]:g}")
 
