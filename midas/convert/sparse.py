@@ -77,10 +77,11 @@ class SparseFrames:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise FormatError("is not a .npz file, but a single array", file=path)
-        with loaded as cache:
-            yield cache
+        with open(path, "rb") as stream:  # NumPy leaves a file open that is no archive
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise FormatError("is not a .npz file, but a single array", file=path)
+            with loaded as cache:
+                yield cache
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"cannot be read as a sparse frame cache ({error})", file=path) from None
