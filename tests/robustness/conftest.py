@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from midas import pipeline, samples, simulation
 from midas.archive import Archive, set_dataset
@@ -67,5 +68,20 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Archive(folder / ARCHIVE) as opened, h5py.File(folder / "raw.h5", "w") as raw:
         raw["exchange/data"] = np.stack(list(opened.frames))[:8]
         raw["exchange/dark"] = np.stack(list(opened.dark))
+    _write_extras(folder)
     assert (folder / PARAMETERS).is_file()
     return folder
+
+
+def _write_extras(folder: Path) -> None:
+    """Files that only some parameters ask for."""
+    with h5py.File(folder / "dark.h5", "w") as dark:
+        dark["exchange/dark"] = np.zeros((2, 256, 256), np.uint16)
+    tifffile.imwrite(folder / "mask.tif", np.eye(256, dtype=np.uint8))
+    np.full(256 * 256 // 8, 255, np.uint8).tofile(folder / "BigDetectorMask.bin")
+    (folder / "shifts.csv").write_text("0 0.1 0.2 0.01\n1 -0.1 0.1\n")
+    rows = "".join(f"1 1 1 {100 - ring} 2.0 {ring}\n" for ring in range(1, 5))
+    (folder / "intensities.csv").write_text(f"h k l intensity d ring\n{rows}")
+    frames = {f"{i}_{part}": np.array([i + 1], np.uint16) for i in range(3) for part in ("row", "col", "data")}
+    omegas = np.array([[i, i + 1.0] for i in range(3)])
+    np.savez(folder / "raw.npz", shape=[256, 256], nframes=3, dtype="uint16", omega=omegas, **frames)

@@ -20,6 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from midas.cli import run
+from midas.parameters import ANALYSIS
+
+from .contents import Contents
 
 ARCHIVE = "scan.MIDAS.zip"
 PARAMETERS = "Parameters.txt"
@@ -48,6 +51,9 @@ class Program:
     beside : other files and folders that must be there
     outputs : files that it writes, the last one named last
     removed : outputs that a failed run must not leave behind, because later programs take them for its result
+    codes : of its errors
+    variant : what is special about this use of the command
+    change : makes the folder fit for it
     """
 
     name: str
@@ -57,9 +63,27 @@ class Program:
     outputs: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     codes: tuple[int, ...] = (1, 2)
+    variant: str = ""
+    change: Callable[[Path], object] | None = None
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.name} {self.variant}".strip()
+
+
+def _appended(name: str, *lines: str) -> Callable[[Path], object]:
+    """Add lines to a parameter file."""
+
+    def change(folder: Path) -> None:
+        with open(folder / name, "a", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+
+    return change
+
+
+def _pixel_overlap(folder: Path) -> None:
+    contents = Contents(folder / ARCHIVE)
+    contents.set(ANALYSIS + "UsePixelOverlap", np.array([1], "<i4"))
+    contents.save()
 
 
 _BLOCK = ("0", "1", "3", "2")
@@ -113,9 +137,49 @@ PROGRAMS = (
         "ff_MIDAS.py", ("-resultFolder", "run", "-paramFN", PARAMETERS, "-dataFN", ARCHIVE, "-convertFiles", "0"),
         (PARAMETERS, ARCHIVE), (), (),
     ),
+    # Files that are read only when a key asks for them
+    Program(
+        "MergeOverlappingPeaksAllZarr", (ARCHIVE,), (PIXELS,), (ARCHIVE, "Temp"), (RESULT, "MergeMap.csv"),
+        (RESULT, "MergeMap.csv"), variant="by pixels", change=_pixel_overlap,
+    ),
+    Program(
+        "IndexerOMP", ("paramstest.txt", *_BLOCK), ("Grains.csv",),
+        ("paramstest.txt", "hkls.csv", "Spots.bin", "SpotsToIndex.csv", "Output", "Results"), INDEXED,
+        variant="of seeds", change=_appended("paramstest.txt", "GrainsFile Grains.csv"),
+    ),
+    Program(
+        "IndexerOMP", ("paramstest.txt", *_BLOCK), ("BigDetectorMask.bin",),
+        ("paramstest.txt", "hkls.csv", "Spots.bin", "SpotsToIndex.csv", "Output", "Results"), INDEXED,
+        variant="with mask", change=_appended("paramstest.txt", "BigDetSize 256"),
+    ),
+    Program(
+        "FitPosOrStrainsOMP", ("paramstest.txt", *_BLOCK), ("BigDetectorMask.bin",),
+        ("paramstest.txt", "hkls.csv", "ExtraInfo.bin", "SpotsToIndex.csv", *INDEXED, "Results"), REFINED,
+        variant="with mask", change=_appended("paramstest.txt", "BigDetSize 256"),
+    ),
+    Program(
+        "ForwardSimulationCompressed", (PARAMETERS, "2"), ("intensities.csv", "shifts.csv"),
+        (PARAMETERS, "GrainsSim.csv"), SIMULATED, variant="with panels", change=_appended(
+            PARAMETERS, "IntensitiesFile intensities.csv", "PanelShiftsFile shifts.csv", "NPanelsY 2", "NPanelsZ 1",
+            "PanelSizeY 120", "PanelSizeZ 256", "PanelGapsY 16",
+        ),
+    ),
+    Program(
+        "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.h5"),
+        ("dark.h5", "mask.tif"), (PARAMETERS, "raw.h5"), ("out/raw.h5.analysis.MIDAS.zip",), variant="with mask",
+        change=_appended(PARAMETERS, "Dark dark.h5", "MaskFN mask.tif"),
+    ),
+    Program(
+        "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.npz"),
+        ("raw.npz",), (PARAMETERS,), ("out/raw.npz.analysis.MIDAS.zip",), variant="sparse",
+    ),
+    Program(
+        "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", ARCHIVE), (ARCHIVE,),
+        (PARAMETERS,), (f"out/{ARCHIVE}.analysis.MIDAS.zip",), variant="again",
+    ),
 )  # fmt: skip
 
-BY_NAME = {program.name: program for program in PROGRAMS}
+BY_NAME = {program.name: program for program in reversed(PROGRAMS)}
 
 
 @dataclass
@@ -209,6 +273,8 @@ def prepare(program: Program, pristine: Path, folder: Path, *, stale: bool = Fal
                 shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_link)
         else:
             shutil.copy(source, target)
+    if program.change is not None:
+        program.change(folder)
     for name in program.outputs if stale else ():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"old")
@@ -342,6 +408,8 @@ def header_lines(path: Path) -> int:
     """Header lines of a table of this layer folder."""
     if path.name in ("SpotsToIndex.csv", "IDsHash.csv", "InputAllNoHeader.csv", PARAMETERS, "paramstest.txt"):
         return 0
+    if path.name == "shifts.csv":
+        return 0
     return 9 if path.name in ("Grains.csv", "GrainsSim.csv") else 1
 
 
@@ -351,4 +419,6 @@ def damages(name: str) -> Mapping[str, Damage]:
         return {kind: damage for kind, damage in {**ANY_DAMAGE, **TEXT_DAMAGE}.items() if kind != "huge"}
     if name.endswith(".csv"):
         return {**ANY_DAMAGE, **TEXT_DAMAGE}
-    return ANY_DAMAGE if name.endswith((".zip", ".h5")) else {**ANY_DAMAGE, **BINARY_DAMAGE}
+    if name == "BigDetectorMask.bin":  # any bits are a mask
+        return {kind: ANY_DAMAGE[kind] for kind in ("missing", "empty", "truncated", "random", "a folder")}
+    return ANY_DAMAGE if name.endswith((".zip", ".h5", ".npz", ".tif")) else {**ANY_DAMAGE, **BINARY_DAMAGE}

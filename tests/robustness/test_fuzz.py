@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from .harness import PROGRAMS, Program, call, is_text, prepare
 
-#: the same damages in every run; enough to find what nobody thought of while they were many
+#: ``MIDAS_FUZZ=200``: so many damages, others in every run; by default a few, the same in every run
+EXAMPLES = int(os.environ.get("MIDAS_FUZZ", 0))
+
 PROFILE = settings(
-    max_examples=int(__import__("os").environ.get("FUZZ", "12")),
+    max_examples=EXAMPLES or 12,
     deadline=None,
-    derandomize="FUZZ" not in __import__("os").environ,
+    derandomize=not EXAMPLES,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -128,7 +128,7 @@ def test_folders_of_paramstest_that_cannot_be(program: str, key: str, pristine: 
 def test_inputs_that_may_only_be_read(pristine: Path, tmp_path: Path) -> None:
     """Read-only inputs serve as well as others, and stay as they are."""
     for program in PROGRAMS:
-        folder = prepare(program, pristine, tmp_path / program.name)
+        folder = prepare(program, pristine, tmp_path / str(program))
         for path in folder.rglob("*"):
             if path.is_file() and path.parent.name != "Temp":
                 path.chmod(0o444)
