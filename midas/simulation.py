@@ -67,6 +67,8 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     folder = Path.cwd() if folder is None else Path(folder)
     parameters = Parameters.read(parameter_file, "simulation").for_stage("simulate")
     shape = _check(parameters)
+    # For the archive that the pipeline reads; before anything is written, since it is stricter about some keys.
+    complete = Parameters.read(parameter_file) if parameters["WriteAnalysisZip"] == 1 else None
     exposure = Exposure.of(parameters, shape)
     archive = _archive_path(parameters, folder)
     tables = [folder / name for name in ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "SpotsGenMerged.csv")]
@@ -102,7 +104,6 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
         SPOTS_MERGED.write(tables[3], _merged(spots, contributions, renderer))
     if parameters["WriteImage"] == 1:
         make_folder(archive.parent)
-        complete = Parameters.read(parameter_file) if parameters["WriteAnalysisZip"] == 1 else None
         renderer.write(archive, complete)
         log.info("%d frames: %s", shape[0], archive)
     log.info("Time elapsed in making diffraction spots: %f [s]", time.perf_counter() - began)

@@ -421,6 +421,7 @@ def test_result_in_memory_is_the_file(simulate, tmp_path: Path) -> None:
         ("IsBinary 1", "GrainsSim.csv"),
         ("NPanelsY 2\nNPanelsZ 1\nPanelSizeY 100\nPanelSizeZ 256", "PanelGapsY"),
         ("NPanelsY 1\nNPanelsZ 1\nPanelSizeY 100", "PanelSizeZ"),
+        ("WriteAnalysisZip 1\nRingThresh 3", "RingThresh"),  # the analysis needs a threshold, the simulation none
     ],
 )
 def test_bad_input_names_its_cause_and_leaves_no_output(simulate, tmp_path: Path, line: str, words: str) -> None:
