@@ -37,18 +37,22 @@ def main() -> None:
     offsets = np.searchsorted(spots.grain, np.arange(seeds + 1)).astype(np.int64)
     results = np.zeros((seeds, 27)), np.zeros((n, 22)), np.zeros(seeds, np.int32), np.zeros(seeds, np.int32)
     calibration = calibrate()
-    for method in ("joint", "staged"):
+    for name, method, solver in (
+        ("joint", "joint", "robust"),
+        ("staged", "staged", "simplex"),
+        ("converged", "staged", "converged"),
+    ):
         refiner = Refiner(
             lsd=experiment.lsd, wavelength=experiment.wavelength, wedge=0.0, cell=experiment.cell, margin_lengths=0.048,
             margin_angles=0.048, r_sample=2000.0, h_beam=2000.0, min_eta=6.0, ranges=np.empty((0, 2)),
             boxes=np.empty((0, 4)), mask=np.empty(0, np.int32), mask_side=0, px=200.0, hkl=hkl, group_first=first,
             spots=spots.table, spot_group=spots.group, rejected=np.zeros(n, np.uint8), sigma_spot=30.0,
-            sigma_omega=0.1, method=method, converge_fully=method == "staged", largest_radius=False,
+            sigma_omega=0.1, method=method, solver=solver, largest_radius=False,
         )  # fmt: skip
         seconds = cpu_seconds(lambda r=refiner: r.rows(grains.seeds, offsets, np.arange(n), np.ones(n), *results, 1))
         limit = f"limit {LIMIT_MS:g} ms" if method == "joint" else ""
-        name = f"refinement, {method}, {n / seeds:.0f} spots a seed"
-        report(name, 1e3 * seconds / seeds, "ms", 1e3 * calibration, limit)
+        what = f"refinement, {name}, {n / seeds:.0f} spots a seed"
+        report(what, 1e3 * seconds / seeds, "ms", 1e3 * calibration, limit)
 
 
 if __name__ == "__main__":

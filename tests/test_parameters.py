@@ -43,7 +43,7 @@ def test_union_of_the_legacy_languages() -> None:
         ("SpaceGroup 225.5", "whole number"),
         ("RingThresh 1", "needs 2 numbers"),
         ("FileStem ;", "has no value"),
-        ("RefineMethod both", "must be one of joint, staged"),
+        ("RefineMethod both", "must be one of joint, staged, converged"),
     ],
 )
 def test_bad_lines_are_named(line: str, reason: str) -> None:

@@ -5,12 +5,10 @@ Every function takes and returns whole columns and works on each spot alone, so 
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport NAN, asin, atan2, cos, fabs, fmod, sin, sqrt, tan
+from libc.math cimport cos, fabs, sin
 
-from midas._ext.diffraction cimport wedge_omega_shift
-from midas._ext.geometry cimport (
-    DEG2RAD, RAD2DEG, Detector, IdealPoint, detector_to_ideal, eta_of, two_theta_of, unpack_detector,
-)
+from midas._ext.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
+from midas._ext.wedge cimport Wedge, WedgeFree, without_wedge, wrap_omega
 
 #: why a spot is not used; the codes of `accept_spots`
 ACCEPTED, NO_WEDGE_SOLUTION, OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX = range(5)
@@ -19,18 +17,6 @@ cdef enum:
     CHUNK = 256            # spots that a thread takes at a time
     AZIMUTH_WIDTH = 5      # degrees
     AZIMUTHS = 72
-
-# Two omegas closer than this (degrees) are the same solution of the wedge equation.
-cdef double SAME_OMEGA = 1e-6
-
-
-cdef inline double _wrap_omega(double omega) noexcept nogil:
-    # Both ends stay: the tables may hold -180 as well as 180.
-    if omega < -180.0:
-        return omega + 360.0
-    if omega > 180.0:
-        return omega - 360.0
-    return omega
 
 
 def read_out_correction(const double[::1] omega, const double[::1] z_px, double gap_step, int size, int threads):
@@ -53,107 +39,8 @@ def read_out_correction(const double[::1] omega, const double[::1] z_px, double 
     if z_px.shape[0] != n:
         raise ValueError("one row coordinate per omega")
     for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
-        corrected[i] = _wrap_omega(omega[i] - gap_step * (1.0 - fabs(2.0 * z_px[i] - size) / size))
+        corrected[i] = wrap_omega(omega[i] - gap_step * (1.0 - fabs(2.0 * z_px[i] - size) / size))
     return out
-
-
-cdef struct Wedge:
-    double cosine
-    double sine
-    double lsd             # µm
-    double wavelength      # Å
-
-
-cdef struct Reflection:
-    double k[3]            # scattering vector in the laboratory, 1/Å
-    double eta             # degrees
-    double ds              # its length by Bragg's law
-
-
-cdef inline Reflection _reflection(const Wedge* wedge, double y, double z) noexcept nogil:
-    """Scattering vector of a spot at (y, z) on the ideal plane, each product from left to right."""
-    cdef Reflection r
-    cdef double theta = two_theta_of(sqrt(y * y + z * z), wedge.lsd) / 2.0
-    cdef double sin_theta = sin(DEG2RAD * theta), cos_theta = cos(DEG2RAD * theta)
-    r.eta = eta_of(y, z)
-    r.ds = 2.0 * sin_theta / wedge.wavelength
-    r.k[0] = -r.ds * sin_theta
-    r.k[1] = -r.ds * cos_theta * sin(DEG2RAD * r.eta)
-    r.k[2] = r.ds * cos_theta * cos(DEG2RAD * r.eta)
-    return r
-
-
-cdef inline void _quadratic_pair(double b, double c, double a, double* first, double* second) noexcept nogil:
-    """Roots of a s² + b s + c for a sine or cosine: zeros without real ones, and one of them clamped to [-1, 1]."""
-    cdef double root = b * b - 4.0 * a * c
-    if root < 0.0:
-        first[0] = second[0] = 0.0
-        return
-    root = sqrt(root)
-    first[0] = (-b - root) / (2.0 * a)
-    second[0] = (-b + root) / (2.0 * a)
-    if first[0] < -1.0:
-        first[0] = -1.0
-    elif first[0] > 1.0:
-        first[0] = 1.0
-    elif second[0] < -1.0:
-        second[0] = -1.0
-    elif second[0] > 1.0:
-        second[0] = 1.0
-
-
-cdef inline double _distance_to_candidate(double* candidate, double omega) noexcept nogil:
-    cdef double distance = fabs(candidate[0] - omega)
-    if fabs(distance - 360.0) < 0.1:
-        candidate[0] = -candidate[0]
-        return 0.0
-    return distance
-
-
-cdef inline double _quadratic_omega(double g1, double g2, double a, double omega) noexcept nogil:
-    """Solution of g1 cos - g2 sin = a next to `omega`, degrees, in the legacy arithmetic (chapter 04 §4.3).
-
-    Its rounding noise decides which spots at the limit of an omega range are accepted; it loses the right solution
-    across ±180, so the caller compares it with the closed form.
-    """
-    cdef double norm = g1 * g1 + g2 * g2
-    cdef double s1, s2, c1, c2, first, second, to_first, to_second
-    _quadratic_pair(2.0 * a * g2, a * a - g1 * g1, norm, &s1, &s2)
-    _quadratic_pair(-2.0 * a * g1, a * a - g2 * g2, norm, &c1, &c2)
-    if fabs(s1 * s1 + c1 * c1 - 1.0) < fabs(s1 * s1 + c2 * c2 - 1.0):
-        first = RAD2DEG * atan2(s1, c1)
-        second = RAD2DEG * atan2(s2, c2)
-    else:
-        first = RAD2DEG * atan2(s1, c2)
-        second = RAD2DEG * atan2(s2, c1)
-    to_first = _distance_to_candidate(&first, omega)
-    to_second = _distance_to_candidate(&second, omega)
-    return first if to_first < to_second else second
-
-
-cdef inline double _omega_without_wedge(const Wedge* wedge, const Reflection* r, double omega,
-                                        double* g_length) noexcept nogil:
-    """Omega (degrees) at which the reflection would fire with no wedge; NaN if it never would."""
-    cdef double a = r.k[0] * wedge.cosine + r.k[2] * wedge.sine
-    cdef double b = r.k[1]
-    cdef double c = r.k[2] * wedge.cosine - r.k[0] * wedge.sine
-    cdef double cos_omega = cos(DEG2RAD * omega), sin_omega = sin(DEG2RAD * omega)
-    cdef double g1 = a * cos_omega + b * sin_omega
-    cdef double g2 = b * cos_omega - a * sin_omega
-    cdef double length = sqrt(g1 * g1 + g2 * g2 + c * c)
-    cdef double shift, closed, legacy
-    g1 = g1 * r.ds / length
-    g2 = g2 * r.ds / length
-    c = c * r.ds / length
-    length = sqrt(g1 * g1 + g2 * g2 + c * c)
-    g_length[0] = length
-    if not wedge_omega_shift(r.k, wedge.cosine, wedge.sine, &shift):
-        return NAN
-    closed = omega + shift
-    legacy = _quadratic_omega(g1, g2, -(length * length * wedge.wavelength) / 2.0, omega)
-    if fabs(fmod(fabs(legacy - closed) + 180.0, 360.0) - 180.0) < SAME_OMEGA:
-        return legacy
-    return _wrap_omega(closed)
 
 
 def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const double[::1] omega,
@@ -192,14 +79,12 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
 cdef inline void _laboratory_spot(const Detector* geometry, const Wedge* wedge, double y_px, double z_px,
                                   double omega, double[:, ::1] spots, Py_ssize_t i) noexcept nogil:
     cdef IdealPoint point = detector_to_ideal(geometry, y_px, z_px)
-    cdef Reflection reflection = _reflection(wedge, point.y, point.z)
-    cdef double g_length, radius
-    spots[2, i] = _omega_without_wedge(wedge, &reflection, omega, &g_length)
-    radius = wedge.lsd * tan(DEG2RAD * (2.0 * RAD2DEG * asin(wedge.wavelength * g_length / 2.0)))
-    spots[0, i] = -radius * sin(DEG2RAD * reflection.eta)
-    spots[1, i] = radius * cos(DEG2RAD * reflection.eta)
-    spots[3, i] = reflection.eta
-    spots[4, i] = two_theta_of(radius, wedge.lsd)
+    cdef WedgeFree spot = without_wedge(wedge, point.y, point.z, omega)
+    spots[0, i] = spot.y
+    spots[1, i] = spot.z
+    spots[2, i] = spot.omega
+    spots[3, i] = spot.eta
+    spots[4, i] = spot.two_theta
     spots[5, i] = point.y
     spots[6, i] = point.z
 

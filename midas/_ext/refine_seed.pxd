@@ -1,7 +1,7 @@
 """What all seeds share, the workspace of a thread, and the match of a seed's spots (spec chapter 06 §4.4-4.5)."""
 from libc.math cimport cos, sin
 
-from midas._ext.geometry cimport DEG2RAD
+from midas._ext.geometry cimport DEG2RAD, rotate_z, unshift_spot_by_ray
 from midas._ext.refine_match cimport (
     Observed,
     Reflections,
@@ -12,12 +12,19 @@ from midas._ext.refine_match cimport (
     simulate_spots,
 )
 from midas._ext.refine_model cimport SPOT_COLUMNS, Grain, Instrument, Spots, lay_out_spots, pad_spots, set_grain
+from midas._ext.wedge cimport Wedge, legacy_loses_spot
 
 
 cdef enum Method:
     JOINT
     STAGED
     CELL_ONLY
+
+
+cdef enum Solver:
+    ROBUST                 # the robust loss down to epsilon 0.1
+    CONVERGED              # down to 0.01, and four times the iterations
+    SIMPLEX                # plain sums, the legacy minimiser
 
 
 cdef struct Table:
@@ -34,6 +41,7 @@ cdef struct Table:
 
 cdef struct Problem:
     Instrument instrument
+    Wedge wedge            # the same, for the legacy arithmetic
     Region region
     Reflections reflections
     Table table
@@ -44,7 +52,7 @@ cdef struct Problem:
     double h_beam
     double sigma_spot
     double sigma_omega
-    bint converge_fully    # epsilon down to 0.01
+    int solver
 
 
 cdef struct Match:
@@ -60,6 +68,29 @@ cdef struct Workspace:
     Simulated simulated
     Match* indexed         # what the indexer assigned
     Match* matched
+    int* branch            # SIMPLEX: which observable branch of its reflection a spot is compared with
+
+
+cdef inline void spot_at_origin(const Table* table, Py_ssize_t row, const double* position, const Wedge* wedge,
+                                double* y, double* z) noexcept nogil:
+    """Where the spot would be if the grain were at the origin, in the legacy rounding."""
+    cdef double omega = table.omega_raw[row]
+    cdef double lab[3]
+    cdef double leaned[3]
+    rotate_z(cos(DEG2RAD * omega), sin(DEG2RAD * omega), position, lab)
+    leaned[0] = lab[0] * wedge.cosine - lab[2] * wedge.sine
+    leaned[1] = lab[1]
+    leaned[2] = lab[0] * wedge.sine + lab[2] * wedge.cosine
+    y[0] = table.y_raw[row]
+    z[0] = table.z_raw[row]
+    unshift_spot_by_ray(wedge.lsd, leaned, y, z)
+
+
+cdef inline bint is_lost(Py_ssize_t row, const double* x, const Problem* problem) noexcept nogil:
+    """Whether the legacy program would lose the spot (defect D4), which the comparison with it has to follow."""
+    cdef double y, z
+    spot_at_origin(&problem.table, row, x, &problem.wedge, &y, &z)
+    return legacy_loses_spot(&problem.wedge, y, z, problem.table.omega_raw[row])
 
 
 cdef inline int match_spots(const Match* candidates, Py_ssize_t n, const double* x, Grain* grain,
@@ -73,7 +104,7 @@ cdef inline int match_spots(const Match* candidates, Py_ssize_t n, const double*
     simulate_spots(&problem.reflections, grain, &problem.instrument, &problem.region, &work.simulated)
     for i in range(n):
         m = candidates[i]
-        if problem.table.group[m.row] < 0:
+        if problem.table.group[m.row] < 0 or (problem.solver == SIMPLEX and is_lost(m.row, x, problem)):
             continue
         correct_spot(problem.table.y_raw[m.row], problem.table.z_raw[m.row], m.cos_omega, m.sin_omega, x,
                      &problem.instrument, &spot)
@@ -126,8 +157,12 @@ cdef inline Py_ssize_t workspace_doubles(Py_ssize_t spots, Py_ssize_t reflection
     return SPOT_COLUMNS * padded + 9 * 2 * reflections
 
 
-cdef inline void lay_out(Workspace* work, Py_ssize_t spots, Py_ssize_t reflections, double* doubles, int* ints,
-                         Match* matches) noexcept nogil:
+cdef inline Py_ssize_t workspace_ints(Py_ssize_t spots, Py_ssize_t reflections, Py_ssize_t groups) noexcept nogil:
+    return 2 * reflections + groups + 1 + spots
+
+
+cdef inline void lay_out(Workspace* work, Py_ssize_t spots, Py_ssize_t reflections, Py_ssize_t groups, double* doubles,
+                         int* ints, Match* matches) noexcept nogil:
     """Point the workspace of one thread into its buffers."""
     cdef Py_ssize_t padded = (spots + 3) // 4 * 4
     cdef double* at = lay_out_spots(&work.spots, padded, doubles)
@@ -144,3 +179,4 @@ cdef inline void lay_out(Workspace* work, Py_ssize_t spots, Py_ssize_t reflectio
     work.simulated.first = ints + 2 * reflections
     work.indexed = matches
     work.matched = matches + spots
+    work.branch = ints + 2 * reflections + groups + 1

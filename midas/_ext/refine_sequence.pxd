@@ -15,7 +15,8 @@ from midas._ext.refine_model cimport (
     Spots,
     residuals,
 )
-from midas._ext.refine_seed cimport Match, Problem, Workspace, load_spots, match_spots
+from midas._ext.refine_seed cimport CONVERGED, SIMPLEX, Match, Problem, Workspace, load_spots, match_spots
+from midas._ext.refine_simplex cimport search
 
 cdef extern from *:
     """
@@ -86,7 +87,7 @@ cdef inline void descend(const Fit* fit, const Problem* problem, Workspace* work
     cdef double epsilons[5]
     cdef double omega_core = 0.0
     cdef Loss loss
-    cdef int i, n = 5 if problem.converge_fully else 3
+    cdef int i, n = 5 if problem.solver == CONVERGED else 3
     epsilons[0] = 1.0
     epsilons[1] = 0.3
     epsilons[2] = 0.1
@@ -102,7 +103,7 @@ cdef inline void descend(const Fit* fit, const Problem* problem, Workspace* work
         loss.epsilon_spot = epsilons[i]
         loss.epsilon_omega = max(epsilons[i], omega_core)
         minimise(fit, &work.spots, grain, &problem.instrument, &loss,
-                 4 * MAX_ITERATIONS if problem.converge_fully else MAX_ITERATIONS, x)
+                 4 * MAX_ITERATIONS if problem.solver == CONVERGED else MAX_ITERATIONS, x)
 
 
 cdef inline int fit_joint(Py_ssize_t n, const Problem* problem, Workspace* work, Grain* grain,
@@ -123,14 +124,23 @@ cdef inline int fit_joint(Py_ssize_t n, const Problem* problem, Workspace* work,
     return match_spots(work.indexed, n, x, grain, problem, work, work.matched)
 
 
+cdef inline void solve(Fit* fit, int objective, int first, int last, Py_ssize_t n, const Problem* problem,
+                       Workspace* work, Grain* grain, double* x) noexcept nogil:
+    """Fit the variables first … last - 1 to the n matched spots."""
+    free_variables(fit, objective, first, last)
+    if problem.solver == SIMPLEX:
+        search(fit, n, problem, work, grain, x)
+    else:
+        load_spots(work.matched, n, x, problem, &work.spots)
+        descend(fit, problem, work, grain, False, x)
+
+
 cdef inline int fit_block(const Match* candidates, Py_ssize_t n, int first, int last, Fit* fit, const Problem* problem,
                           Workspace* work, Grain* grain, double* x) noexcept nogil:
     """Match, then fit one group of variables to the spots; returns the number matched."""
     cdef int kept = match_spots(candidates, n, x, grain, problem, work, work.matched)
     if kept > 0:
-        free_variables(fit, SPOT, first, last)
-        load_spots(work.matched, kept, x, problem, &work.spots)
-        descend(fit, problem, work, grain, False, x)
+        solve(fit, SPOT, first, last, kept, problem, work, grain, x)
     return kept
 
 
@@ -149,22 +159,20 @@ cdef inline int fit_staged(Py_ssize_t n, const Problem* problem, Workspace* work
     position_bounds(x, problem, &fit)
     orientation_bounds(x, 0.01, &fit)
     cell_bounds(problem, &fit)
-    free_variables(&fit, SPOT, 0, VARIABLES)
-    load_spots(work.matched, kept, x, problem, &work.spots)
-    descend(&fit, problem, work, grain, False, trial)
-    kept = match_spots(work.matched, kept, trial, grain, problem, work, work.matched)
+    solve(&fit, SPOT, 0, VARIABLES, kept, problem, work, grain, trial)
+    # The legacy program leaves out as many spots as P lost, but the last ones of the list (defect D5).
+    kept = match_spots(work.matched, kept, trial, grain, problem, work, work.indexed)
     for i in range(ORIENTATION):
         x[i] = trial[i]
-    kept = match_spots(work.matched, kept, x, grain, problem, work, work.matched)
+    kept = match_spots(work.matched if problem.solver == SIMPLEX else work.indexed, kept, x, grain, problem, work,
+                       work.matched)
     if kept == 0:
         return 0
     # O: orientation and cell from directions; only the orientation is kept.
     for i in range(VARIABLES):
         trial[i] = x[i]
     orientation_bounds(x, 2.0, &fit)
-    free_variables(&fit, DIRECTION, ORIENTATION, VARIABLES)
-    load_spots(work.matched, kept, x, problem, &work.spots)
-    descend(&fit, problem, work, grain, False, trial)
+    solve(&fit, DIRECTION, ORIENTATION, VARIABLES, kept, problem, work, grain, trial)
     for i in range(ORIENTATION, CELL):
         x[i] = trial[i]
     # S: the cell, then P2: the position.

@@ -21,7 +21,10 @@ from midas._ext.refine_model cimport (
 from midas._ext.refine_record cimport FIT_COLUMNS, grain_radius, write_spots
 from midas._ext.refine_seed cimport (
     CELL_ONLY,
+    CONVERGED,
     JOINT,
+    ROBUST,
+    SIMPLEX,
     STAGED,
     Match,
     Problem,
@@ -31,7 +34,9 @@ from midas._ext.refine_seed cimport (
     load_spots,
     match_spots,
     workspace_doubles,
+    workspace_ints,
 )
+from midas._ext.refine_simplex cimport start_angles
 from midas._ext.refine_sequence cimport fit_cell, fit_joint, fit_staged
 from midas._ext.rotation cimport matrix_euler, orthonormalise
 
@@ -77,7 +82,10 @@ cdef int refine_row(const double* seed, const long long* spot_rows, Py_ssize_t n
     grain.parameterisation = ROTATION_VECTOR
     if method == STAGED:
         grain.parameterisation = EULER
-        matrix_euler(grain.base, x + ORIENTATION)
+        if problem.solver == SIMPLEX:
+            start_angles(grain.base, x + ORIENTATION)
+        else:
+            matrix_euler(grain.base, x + ORIENTATION)
         kept = fit_staged(valid, problem, work, &grain, x)
     elif method == JOINT:
         kept = fit_joint(valid, problem, work, &grain, x)
@@ -117,8 +125,8 @@ cdef class Refiner:
     spot_group : (s,) int32, ring of each spot as a group of `group_first`; -1 for a ring that is not used
     rejected : (s,) uint8, spots that do not count for the grain radius
     sigma_spot, sigma_omega : scales of the robust loss, µm and degrees
-    method : "joint", "staged" (§10.3) or "cell" (position and orientation kept, §4.9)
-    converge_fully : sharpen the loss to 0.01 instead of 0.1
+    method : "joint" (§10.3), "staged" (the sequence of §4.6) or "cell" (position and orientation kept, §4.9)
+    solver : "robust" (§10.3), "converged" (the same with an epsilon of 0.01) or "simplex" (§4.7; not for "joint")
     largest_radius : largest instead of mean spot radius
     """
 
@@ -132,7 +140,7 @@ cdef class Refiner:
                  const double[:, ::1] boxes, const int[::1] mask, long long mask_side, double px,
                  const double[:, ::1] hkl, const int[::1] group_first, const double[:, ::1] spots,
                  const int[::1] spot_group, const unsigned char[::1] rejected, double sigma_spot, double sigma_omega,
-                 str method, bint converge_fully, bint largest_radius):
+                 str method, str solver, bint largest_radius):
         cdef Problem* p = &self.problem
         cdef int i
         if cell.shape[0] != 6 or hkl.shape[0] != 3 or spots.shape[0] != 6 or group_first.shape[0] < 1:
@@ -145,6 +153,8 @@ cdef class Refiner:
             raise ValueError("there must be reflections, all of them in a group, and spots")
         if max(spot_group) >= group_first.shape[0] - 1:
             raise ValueError("spot_group names a group that does not exist")
+        if solver == "simplex" and method == "joint":
+            raise ValueError("the simplex has no objective of all variables together")
         self.keep_alive = (ranges, boxes, mask, hkl, group_first, spots, spot_group, rejected)
         self.method = {"joint": JOINT, "staged": STAGED, "cell": CELL_ONLY}[method]
         self.largest_radius = largest_radius
@@ -153,6 +163,10 @@ cdef class Refiner:
         p.instrument.cos_wedge = cos(DEG2RAD * wedge)
         p.instrument.sin_wedge = sin(DEG2RAD * wedge)
         p.instrument.wedged = wedge != 0.0
+        p.wedge.lsd = lsd
+        p.wedge.wavelength = wavelength
+        p.wedge.cosine = p.instrument.cos_wedge
+        p.wedge.sine = p.instrument.sin_wedge
         p.region.cos_pole = cos(DEG2RAD * min_eta)
         p.region.n = ranges.shape[0]
         p.region.ranges = &ranges[0, 0] if ranges.shape[0] else NULL
@@ -183,7 +197,7 @@ cdef class Refiner:
         p.h_beam = h_beam
         p.sigma_spot = sigma_spot
         p.sigma_omega = sigma_omega
-        p.converge_fully = converge_fully
+        p.solver = {"robust": ROBUST, "converged": CONVERGED, "simplex": SIMPLEX}[solver]
 
     def rows(self, const double[:, ::1] seeds, const long long[::1] offsets, const long long[::1] spot_rows,
              const double[::1] radii, double[:, ::1] records, double[:, ::1] spots, int[::1] counts, int[::1] status,
@@ -223,14 +237,15 @@ cdef class Refiner:
                 np.asarray(status)[:] = NOT_INDEXED
             return
         doubles = workspace_doubles(most, reflections)
-        integers = 2 * reflections + problem.reflections.groups + 1
+        integers = workspace_ints(most, reflections, problem.reflections.groups)
         cdef double[:, ::1] double_space = np.empty((threads, doubles))
         cdef int[:, ::1] int_space = np.empty((threads, integers), np.int32)
         cdef unsigned char[:, ::1] match_space = np.empty((threads, 2 * most * sizeof(Match)), np.uint8)
         cdef unsigned char[::1] work_space = np.empty(threads * sizeof(Workspace), np.uint8)
         cdef Workspace* work = <Workspace*>&work_space[0]
         for t in range(threads):
-            lay_out(&work[t], most, reflections, &double_space[t, 0], &int_space[t, 0], <Match*>&match_space[t, 0])
+            lay_out(&work[t], most, reflections, problem.reflections.groups, &double_space[t, 0], &int_space[t, 0],
+                    <Match*>&match_space[t, 0])
         for row in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
             if offsets[row + 1] == offsets[row]:
                 counts[row] = 0
@@ -262,14 +277,14 @@ cdef class Refiner:
         cdef Py_ssize_t n = spot_rows.shape[0], reflections = self.problem.reflections.n, i
         cdef int kind = {"spot and omega": SPOT_AND_OMEGA, "spot": SPOT, "direction": DIRECTION}[objective]
         cdef double[::1] doubles = np.empty(workspace_doubles(n, reflections))
-        cdef int[::1] integers = np.empty(2 * reflections + self.problem.reflections.groups + 1, np.int32)
+        cdef int[::1] integers = np.empty(workspace_ints(n, reflections, self.problem.reflections.groups), np.int32)
         cdef unsigned char[::1] matches = np.empty(2 * n * sizeof(Match), np.uint8)
         cdef Workspace work
         cdef Grain grain
         cdef int kept
         if base.shape[0] != 9 or x.shape[0] != VARIABLES or n == 0:
             raise ValueError("base must have 9, x 12 numbers, and there must be a spot")
-        lay_out(&work, n, reflections, &doubles[0], &integers[0], <Match*>&matches[0])
+        lay_out(&work, n, reflections, self.problem.reflections.groups, &doubles[0], &integers[0], <Match*>&matches[0])
         grain.parameterisation = EULER if euler else ROTATION_VECTOR
         for i in range(9):
             grain.base[i] = base[i]

@@ -85,7 +85,10 @@ cdef inline void matrix_euler(const double* m, double* angles) noexcept nogil:
 
 
 cdef inline void orthonormalise(double* m) noexcept nogil:
-    """The rotation nearest to a matrix that is one up to print rounding: Newton's iteration for the polar factor."""
+    """The rotation nearest to a matrix that is one up to print rounding: Newton's iteration for the polar factor.
+
+    A matrix that is one already, to the rounding of a double, stays as it is.
+    """
     cdef double inverse_transpose[9]
     cdef double determinant, change
     cdef int i, _step
@@ -106,6 +109,7 @@ cdef inline void orthonormalise(double* m) noexcept nogil:
         for i in range(9):
             inverse_transpose[i] = 0.5 * (m[i] + inverse_transpose[i] / determinant)
             change += fabs(inverse_transpose[i] - m[i])
-            m[i] = inverse_transpose[i]
-        if change < 1e-15:
+        if change < 1e-14:
             return
+        for i in range(9):
+            m[i] = inverse_transpose[i]

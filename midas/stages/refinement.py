@@ -37,6 +37,9 @@ SPOT_SCALE_PIXELS = 0.15
 SPOT_SCALE_WITHOUT_PIXEL = 30.0
 OMEGA_SCALE = 0.1
 
+#: which variables are fitted in which order, and by what, for each RefineMethod
+_METHODS = {"joint": ("joint", "robust"), "staged": ("staged", "simplex"), "converged": ("staged", "converged")}
+
 _SPOT_COLUMNS = ("y", "z", "omega", "omega_raw", "y_no_wedge", "z_no_wedge")
 _UNLIMITED = (-np.inf, np.inf)
 
@@ -124,7 +127,7 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
     ring = spots.integers("ring")
     group = np.searchsorted(rings, ring)
     group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
-    method = parameters["RefineMethod"]
+    sequence, solver = _METHODS[parameters["RefineMethod"]]
     for key in ("Rsample", "Hbeam", "MargABC", "MargABG"):
         if parameters[key] < 0:
             raise parameters.error(key, "must not be negative")
@@ -150,8 +153,8 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
         rejected=np.isin(ring, parameters["RingsToReject"]).astype(np.uint8),
         sigma_spot=SPOT_SCALE_PIXELS * px if px > 0 else SPOT_SCALE_WITHOUT_PIXEL,
         sigma_omega=OMEGA_SCALE,
-        method="cell" if tracking else method,
-        converge_fully=method == "staged",
+        method="cell" if tracking else sequence,
+        solver=solver,
         largest_radius=parameters["TakeGrainMax"] == 1,
     )
 

@@ -15,18 +15,21 @@ from simulated_grains import Experiment, Grains, Spots, lattice_errors, reciproc
 from midas._ext.refinement import NO_VALID_SPOT, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
 
 EXPERIMENT = Experiment()
-METHODS = ("joint", "staged")
+METHODS = ("joint robust", "staged converged", "staged simplex")
+ALL_METHODS = (*METHODS, "cell robust", "cell simplex")
 
 
 def refiner(experiment: Experiment, spots: Spots, **changes: Any) -> Refiner:
     hkl, first = experiment.reflections()
+    if " " in changes.get("method", ""):
+        changes["method"], changes["solver"] = changes["method"].split()
     settings: dict[str, Any] = {
         "lsd": experiment.lsd, "wavelength": experiment.wavelength, "wedge": experiment.wedge,
         "cell": experiment.cell, "margin_lengths": 0.048, "margin_angles": 0.048, "r_sample": 2000.0,
         "h_beam": 2000.0, "min_eta": experiment.min_eta - 0.5, "ranges": np.empty((0, 2)), "boxes": np.empty((0, 4)),
         "mask": np.empty(0, np.int32), "mask_side": 0, "px": 200.0, "hkl": hkl, "group_first": first,
         "spots": spots.table, "spot_group": spots.group, "rejected": np.zeros(len(spots.group), np.uint8),
-        "sigma_spot": 30.0, "sigma_omega": 0.1, "method": "joint", "converge_fully": False, "largest_radius": False,
+        "sigma_spot": 30.0, "sigma_omega": 0.1, "method": "joint", "solver": "robust", "largest_radius": False,
     }  # fmt: skip
     return Refiner(**(settings | changes))
 
@@ -81,9 +84,10 @@ def test_exact_spots_give_the_exact_grain(wedge: float) -> None:
     assert result.records[:, 22:25].max() < 1e-4
 
 
-def test_the_staged_sequence_comes_close_to_the_exact_grain() -> None:
+@pytest.mark.parametrize("solver", ["converged", "simplex"])
+def test_the_staged_sequence_comes_close_to_the_exact_grain(solver: str) -> None:
     grains, spots = case(12)
-    result = refine(refiner(EXPERIMENT, spots, method="staged", converge_fully=True), grains.seeds, lists_of(spots, 12))
+    result = refine(refiner(EXPERIMENT, spots, method="staged", solver=solver), grains.seeds, lists_of(spots, 12))
     position, rotation, strain = lattice_errors(result.records, grains)
     assert np.sqrt((position**2).mean()) < 0.1  # the legacy sequence: 0.04 µm, 5e-4 degrees, 5e-6 (§10.2)
     assert np.sqrt((rotation**2).mean()) < 1e-3
@@ -256,7 +260,7 @@ def test_a_row_without_spots_has_no_result(empty: int) -> None:
     assert not refine(refiner(EXPERIMENT, spots), grains.seeds[:1], [np.empty(0, np.int64)]).counts.any()
 
 
-@pytest.mark.parametrize("method", [*METHODS, "cell"])
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_rows_that_cannot_be_refined(method: str) -> None:
     grains, spots = case(3)
     lists = lists_of(spots, 3)
@@ -309,7 +313,7 @@ def test_a_cell_without_margin_stays(method: str) -> None:
     fit = refiner(EXPERIMENT, spots, method=method, margin_lengths=0.0, margin_angles=0.0)
     record = refine(fit, grains.seeds, lists_of(spots, 1)).records[0]
     assert record[15:21].tolist() == EXPERIMENT.cell.tolist()
-    assert np.linalg.norm(record[11:14] - grains.positions[0]) < (1e-4 if method == "joint" else 0.1)
+    assert np.linalg.norm(record[11:14] - grains.positions[0]) < (1e-4 if method == "joint robust" else 0.1)
 
 
 def test_tracking_keeps_position_and_matrix_and_fits_the_cell() -> None:
@@ -325,7 +329,7 @@ def test_tracking_keeps_position_and_matrix_and_fits_the_cell() -> None:
 @pytest.mark.parametrize(
     "angles", [(0, 0, 0), (30, 0, 20), (10, 180, 0), (180, 180, 180), (0, 90, 180), (1e-7, 1e-7, 0)]
 )
-@pytest.mark.parametrize("method", [*METHODS, "cell"])
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_rounded_matrices_near_the_poles_of_the_euler_angles(method: str, angles: tuple[float, float, float]) -> None:
     """Defect D9: a cosine of -1.0000004, or one whose angle turns by 180 degrees."""
     psi, phi, theta = angles
@@ -336,8 +340,10 @@ def test_rounded_matrices_near_the_poles_of_the_euler_angles(method: str, angles
     spots = simulate(EXPERIMENT, u[None], np.zeros((1, 3)), cell[None])
     seeds = np.concatenate([[0], rounded.ravel(), np.zeros(5)])[None]
     record = refine(refiner(EXPERIMENT, spots, method=method), seeds, lists_of(spots, 1)).records[0]
-    assert record[1:10] == pytest.approx(u.ravel(), abs=1e-5)
-    assert record[15:21] / cell == pytest.approx(1, abs=2e-5)
+    # The legacy simplex stops where its own tolerance lets it.
+    slack = 20 if method.endswith("simplex") else 1
+    assert record[1:10] == pytest.approx(u.ravel(), abs=slack * 1e-5)
+    assert record[15:21] / cell == pytest.approx(1, abs=slack * 2e-5)
 
 
 # Matching

@@ -78,35 +78,40 @@ class Differences:
 
 
 @pytest.mark.golden
-def test_staged_equals_legacy_on_the_reference(golden: Callable[[str], Path], inputs: Callable[[str], Path]) -> None:
-    folder = inputs("au3")
-    result = run(folder, RefineMethod="staged").data
-    legacy = read_refined(Layer(golden("au3")), 18)
-    for name in FILES:
-        assert (folder / name).stat().st_size == (golden("au3") / name).stat().st_size
-    for name in ("Results/Key.bin", "Results/ProcessKey.bin"):
-        assert (folder / name).read_bytes() == (golden("au3") / name).read_bytes()
-    ours, theirs = result.orient_pos_fit, legacy.orient_pos_fit
+@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
+def test_staged_equals_legacy(name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]) -> None:
+    folder = inputs(name)
+    result = run(folder, RefineMethod="staged", threads=2).data
+    legacy = read_refined(Layer(golden(name)), len(result.key))
+    for file in FILES:
+        assert (folder / file).stat().st_size == (golden(name) / file).stat().st_size
+    for file in ("Results/Key.bin", "Results/ProcessKey.bin"):
+        assert (folder / file).read_bytes() == (golden(name) / file).read_bytes()
+    solved = result.key[:, 0] > 0
+    ours, theirs = result.orient_pos_fit[solved], legacy.orient_pos_fit[solved]
     assert (ours[:, [0, 10, 14, 21, 26]] == theirs[:, [0, 10, 14, 21, 26]]).all()
     assert ours[:, 25] == pytest.approx(theirs[:, 25], abs=1e-9)
     d = Differences.between(ours, theirs)
     assert np.median(d.position) < 1 and d.position.max() < 2
     assert d.orientation.max() < 0.002
-    assert d.lengths.max() < 2e-4 and d.angles.max() < 0.003
+    # Thousands of simplex steps are the same, but where the last bit of another libm decides otherwise.
+    same = (d.position < 1e-6) & (d.orientation < 1e-9) & (d.lengths.max(axis=1) < 1e-9)
+    assert same.mean() > 0.75
+    assert d.lengths.max() < 3e-3 and d.angles.max() < 0.1
     assert np.abs(d.errors - 1).max(axis=0) == pytest.approx(0, abs=0.06)
-    spots, legacy_spots = result.fit_best, legacy.fit_rows(range(18))
+    spots, legacy_spots = result.fit_best, legacy.fit_rows(range(len(result.key)))
     columns = [0, *range(13, 19)]
     assert (spots[:, columns] == legacy_spots[:, columns]).all()
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", ["ds1", "ds2"])
-def test_staged_follows_legacy(name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
+def test_converged_follows_legacy(name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]) -> None:
     """The legacy minimiser stops short in a few per cent of these rows; the median tells the sequence is the same."""
-    result = run(inputs(name), RefineMethod="staged", threads=2).data
+    result = run(inputs(name), RefineMethod="converged", threads=2).data
     legacy = read_refined(Layer(golden(name)), len(result.key))
     assert (result.key[:, 0] == legacy.key[:, 0]).all()
-    # Spots at exactly 0, ±90, ±180 degrees, which the legacy program lost (defect D4), come on top.
+    # Spots that the legacy program lost (defects D4, D5) come on top.
     assert (result.key[:, 1] >= legacy.key[:, 1]).all()
     same = (result.key[:, 1] == legacy.key[:, 1]) & (result.key[:, 0] > 0)
     assert same.mean() > 0.9
@@ -114,7 +119,7 @@ def test_staged_follows_legacy(name: str, golden: Callable[[str], Path], inputs:
         ours, theirs = (s.spot_ids[s.offsets[row] : s.offsets[row + 1]] for s in (result, legacy))
         assert ours.tolist() == theirs.tolist()
     d = Differences.between(result.orient_pos_fit[same], legacy.orient_pos_fit[same])
-    assert (np.quantile(d.position, [0.5, 0.9]) < [0.4, 1.0]).all()
+    assert (np.quantile(d.position, [0.5, 0.9]) < [0.6, 1.2]).all()
     assert (np.quantile(d.orientation, [0.5, 0.9]) < [0.002, 0.004]).all()
     assert np.median(d.errors[:, 0]) == pytest.approx(1, abs=0.01)
 
@@ -125,13 +130,13 @@ def cell_converged(folder: Path, legacy: RefinedSeeds) -> NDArray[np.float64]:
     best[:, 1:10], best[:, 10:13] = legacy.orient_pos_fit[:, 1:10], legacy.orient_pos_fit[:, 11:14]
     (folder / "Output" / "IndexBest.bin").unlink()  # a link to the golden file
     best.tofile(folder / "Output" / "IndexBest.bin")
-    tracked = run(folder, RefineMethod="staged", GrainsFile="seeds", threads=2).data
+    tracked = run(folder, RefineMethod="converged", GrainsFile="seeds", threads=2).data
     return tracked.column("diff_pos") / np.where(legacy.column("diff_pos") > 0, legacy.column("diff_pos"), np.nan)
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
-def test_staged_equals_legacy_where_the_legacy_fit_had_converged(
+def test_converged_equals_legacy_where_the_legacy_fit_had_converged(
     name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]
 ) -> None:
     """Its minimiser adds up Å and degrees when it asks whether to stop, and leaves the cell short of the minimum.
@@ -141,11 +146,11 @@ def test_staged_equals_legacy_where_the_legacy_fit_had_converged(
     """
     legacy = read_refined(Layer(golden(name)), len(np.fromfile(golden(name) / "Results" / "Key.bin", "<i4")) // 2)
     folder = inputs(name)
-    staged = run(folder, RefineMethod="staged", threads=2).data
-    same = (staged.key == legacy.key).all(axis=1) & (staged.key[:, 0] > 0)
+    result = run(folder, RefineMethod="converged", threads=2).data
+    same = (result.key == legacy.key).all(axis=1) & (result.key[:, 0] > 0)
     converged = same & (cell_converged(folder, legacy) > 0.95)
     assert converged.sum() > 0.85 * same.sum()
-    d = Differences.between(staged.orient_pos_fit[converged], legacy.orient_pos_fit[converged])
+    d = Differences.between(result.orient_pos_fit[converged], legacy.orient_pos_fit[converged])
     assert np.median(d.position) < 1
     assert d.position.max() < 2
 
