@@ -18,7 +18,7 @@ from midas.formats.binary import read_records
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
 from midas.formats.refined_writer import RefinedWriter, remove_refined
-from midas.formats.spots import EXTRA_INFO_BINARY, SPOTS_TO_INDEX, read_binary_spots
+from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
 from midas.layer import Layer, StageResult
 from midas.orientation import euler_angles
@@ -94,7 +94,7 @@ def run(
 def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | None) -> NDArray[np.int64]:
     """Ids of the seeds to refine, in the order of SpotsToIndex.csv."""
     if seeds is None:
-        seeds = SPOTS_TO_INDEX.read(layer.spots_to_index)
+        seeds = read_seed_ids(layer.spots_to_index)
     ids = seeds.integers("spot_id") if isinstance(seeds, Table) else np.asarray(seeds, np.int64).ravel()
     if not len(ids):
         raise StageError("holds no seeds, nothing to refine", file=layer.spots_to_index)
