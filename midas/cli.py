@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import math
+import signal
 import sys
 import time
 import traceback
@@ -276,6 +277,8 @@ def run(name: str, argv: Sequence[str]) -> int:
         return _fail(name, str(error), error.exit_code)
     except MemoryError:
         return _fail(name, "not enough memory", 1)
+    except _Ended as ended:
+        return _fail(name, f"ended by {ended.signal.name}", 128 + ended.signal)
     except KeyboardInterrupt:
         return _fail(name, "interrupted", 130)
     except OSError as error:
@@ -332,6 +335,24 @@ def _fail(name: str, message: str, code: int) -> int:
     return code
 
 
+class _Ended(KeyboardInterrupt):
+    """The scheduler of a cluster, or a closed terminal, ends the process: it tidies up as after Ctrl-C."""
+
+    def __init__(self, number: int):
+        self.signal = signal.Signals(number)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise _Ended(number)
+
+
+def _tidy_up_when_ended() -> None:
+    # mpirun sends the same signal to ranks that wait for one that failed, where Python would never handle it.
+    for number in (signal.SIGTERM, signal.SIGHUP) if parallel.launched_size() == 1 else ():
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
 def main() -> NoReturn:
     """Entry of every console script: the name that it was called by says which command it is.
 
@@ -345,6 +366,7 @@ def main() -> NoReturn:
         print(f"midas: no command is called {name}; there are {', '.join(sorted(NAMES))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     output = streams.prepare()
+    _tidy_up_when_ended()
     code = run(name, argv)
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", 1)

@@ -25,8 +25,10 @@ def command_line(name: str, *arguments: str | Path) -> list[str]:
 # Interrupts
 
 
-def interrupted(command: list[str], cwd: Path, started: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Run, wait until the file `started` is there, interrupt; the finished process."""
+def interrupted(
+    command: list[str], cwd: Path, started: Path, environment: dict[str, str], by: signal.Signals = signal.SIGINT
+) -> subprocess.Popen[str]:
+    """Run, wait until the file `started` is there, send a signal; the finished process."""
     process = subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -35,14 +37,16 @@ def interrupted(command: list[str], cwd: Path, started: Path, environment: dict[
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline, "it never began to write"
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     process.wait(timeout=60)
     return process
 
 
-def check_interrupted(process: subprocess.Popen[str], name: str, folder: Path, *outputs: str) -> None:
+def check_interrupted(
+    process: subprocess.Popen[str], name: str, folder: Path, *outputs: str, code: int = 130, said: str = "interrupted"
+) -> None:
     assert process.stderr is not None
-    assert (process.returncode, process.stderr.read()) == (130, f"{name}: interrupted\n")
+    assert (process.returncode, process.stderr.read()) == (code, f"{name}: {said}\n")
     assert not list(folder.rglob("*.part"))
     for output in outputs:
         assert not (folder / output).exists()
@@ -71,12 +75,23 @@ def test_interrupted_among_many_seeds(
     check_interrupted(process, name, folder, *outputs)
 
 
-def test_interrupted_simulation(tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("by", "code", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+)
+def test_interrupted_simulation(
+    by: signal.Signals, code: int, said: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Ctrl-C, the scheduler of a cluster, a closed terminal."""
     samples.write("demo", tmp_path, NrPixels=1024, BC=(512, 512))
     command = command_line("ForwardSimulationCompressed", PARAMETERS, "1")
     archive = tmp_path / "sim.analysis.MIDAS.zip"
-    process = interrupted(command, tmp_path, archive.with_name(archive.name + ".part"), environment)
-    check_interrupted(process, "ForwardSimulationCompressed", tmp_path, archive.name)
+    process = interrupted(command, tmp_path, archive.with_name(archive.name + ".part"), environment, by)
+    check_interrupted(process, "ForwardSimulationCompressed", tmp_path, archive.name, code=code, said=said)
 
 
 def test_interrupted_peak_search(tmp_path: Path, pristine: Path, environment: dict[str, str]) -> None:
