@@ -4,6 +4,7 @@
 ctypedef double (*objective_t)(const double* x, int n, void* context) noexcept nogil
 
 cdef enum StopCode:
+    STOP_FAILURE = -1      # a coordinate starts so close to its bound that a first vertex coincides with the start
     STOP_FTOL = 3          # values at best and worst vertex agree
     STOP_XTOL = 4          # the simplex has shrunk, or a move no longer changes a vertex
     STOP_EVALUATIONS = 5   # the limit is reached

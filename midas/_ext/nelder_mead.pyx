@@ -73,26 +73,32 @@ cdef double _stepped(double x, double lower, double upper, double step) noexcept
     return moved
 
 
-cdef bint _build_simplex(Search* s) noexcept nogil:
-    """Vertices and their values; False when the search must end."""
+cdef inline bint _same(double a, double b) noexcept nogil:
+    return fabs(a - b) <= 1e-13 * (fabs(a) + fabs(b))
+
+
+cdef int _build_simplex(Search* s) noexcept nogil:
+    """Vertices and their values; 0 or a stop code."""
     cdef int i
     cdef double* vertex
-    cdef double step
+    cdef double start
     memcpy(s.vertices, s.best, s.n * sizeof(double))
     s.count = 1
     if not _evaluate(s, s.vertices, s.values):
-        return False
+        return STOP_EVALUATIONS
     for i in range(s.n):
         if s.lower[i] == s.upper[i]:
             continue
         vertex = s.vertices + <size_t>s.count * s.n
         memcpy(vertex, s.best, s.n * sizeof(double))
-        step = _first_step(vertex[i], s.lower[i], s.upper[i])
-        vertex[i] = _stepped(vertex[i], s.lower[i], s.upper[i], step)
+        start = vertex[i]
+        vertex[i] = _stepped(start, s.lower[i], s.upper[i], _first_step(start, s.lower[i], s.upper[i]))
+        if _same(vertex[i], start):
+            return STOP_FAILURE
         s.count += 1
         if not _evaluate(s, vertex, s.values + s.count - 1):
-            return False
-    return True
+            return STOP_EVALUATIONS
+    return 0 if s.count > 1 else STOP_XTOL
 
 
 cdef void _rank(const Search* s, int* lowest, int* highest, int* next_highest) noexcept nogil:
@@ -149,10 +155,6 @@ cdef bint _has_shrunk(const Search* s, int highest, double xtol) noexcept nogil:
                 reach = distance
         size += reach
     return size < xtol * norm
-
-
-cdef inline bint _same(double a, double b) noexcept nogil:
-    return fabs(a - b) <= 1e-13 * (fabs(a) + fabs(b))
 
 
 cdef bint _move(const Search* s, const double* about, double factor, const double* point, double* out) noexcept nogil:
@@ -246,7 +248,7 @@ cdef int minimise(objective_t objective, void* context, int n, double* x, const 
     """
     cdef Search s
     cdef size_t capacity = _vertex_capacity(n, max_evaluations)
-    cdef int lowest, highest, next_highest, stop = 0
+    cdef int lowest, highest, next_highest, stop
     cdef double f_low, f_high
     s.objective = objective
     s.context = context
@@ -262,10 +264,7 @@ cdef int minimise(objective_t objective, void* context, int n, double* x, const 
     s.minimum = INFINITY
     s.evaluations = 0
     s.max_evaluations = max_evaluations
-    if not _build_simplex(&s):
-        stop = STOP_EVALUATIONS
-    elif s.count == 1:
-        stop = STOP_XTOL
+    stop = _build_simplex(&s)
     while stop == 0:
         _rank(&s, &lowest, &highest, &next_highest)
         f_low = s.values[lowest]
@@ -309,7 +308,7 @@ def minimise_function(function, const double[::1] start, const double[::1] lower
     x : (n,) float64, the best point
     minimum : float, its value
     evaluations : int
-    code : int, 3 (values agree), 4 (simplex is small) or 5 (limit of evaluations)
+    code : int, 3 (values agree), 4 (simplex is small), 5 (limit of evaluations) or -1 (starts too close to a bound)
 
     Raises
     ------

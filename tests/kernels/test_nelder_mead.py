@@ -135,3 +135,17 @@ def test_plateau_of_two_pixels():
     expected += [0.108117227, 0.121477086, 0.099997288, 0.096441287, 9.518714269, 785.667049827, -138.238426171]
     expected += [0.681911875, 0.147450591, 0.140802547, 0.108203860, 0.108280285]
     assert x == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(("distance", "code"), [(0.0, 4), (1e-16, -1), (1e-13, -1), (3e-13, 3)])
+def test_a_start_within_rounding_of_its_bound_has_no_first_step(distance: float, code: int) -> None:
+    """The refinement's second run can start there; the legacy program keeps what the first one found."""
+
+    def valley(x: np.ndarray) -> float:
+        return (x[0] - 0.5) ** 2 + (x[1] - 0.7) ** 2
+
+    start = np.array([0.3, 1.0 - distance])
+    best, minimum, evaluations, found = minimise_function(valley, start, np.zeros(2), np.ones(2))
+    assert found == code
+    if code == -1:
+        assert evaluations == 2 and minimum == valley(best) < valley(start)
