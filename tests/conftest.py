@@ -10,12 +10,15 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_scan
+from tiny_archive import PARAMETERS
 from tiny_scan import TinyScan
 
 import midas
 from midas import cli, logs
+from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
 
 SHARED = Path(os.environ.get("MIDAS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -130,3 +133,20 @@ def finished(
     )
     assert result.returncode == 0, result.stderr
     return folder / "LayerNr_1", result
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """``written(frames, dark)``: the path of an archive with these stacks and `tiny_archive.PARAMETERS`."""
+
+    def write(frames: np.ndarray, dark: np.ndarray | None = None, **options: object) -> Path:
+        path = tmp_path / "scan.MIDAS.zip"
+        with ArchiveWriter(path, frames.shape, frames.dtype, **options) as writer:
+            if dark is not None:
+                writer.add_frames(DARK, dark.shape, dark)
+                writer.add_copy(DARK, BRIGHT)
+            writer.add_frames(DATA, frames.shape, iter(frames))
+            writer.add_parameters(PARAMETERS)
+        return path
+
+    return write

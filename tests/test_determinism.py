@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_scan import FRAMES, GRAINS, TinyScan, digests
+from tiny_scan import FRAMES, GRAINS, Finished, TinyScan, digests
 
 import midas
 from midas.archive import set_dataset
 from midas.parameters import ANALYSIS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-Finished = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 ARCHIVE = "sim.analysis.MIDAS.zip"
 PEAKS = ("Temp",)

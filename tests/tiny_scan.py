@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,14 @@ from midas.archive import Archive
 GRAINS = 4
 FRAMES = 180
 OMEGA_STEP = 1.0
+
+#: a message of the driver
+LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - MIDAS - (INFO|WARNING|ERROR) - .")
+
+#: the fixture `in_process`
+Call = Callable[..., int]
+#: the fixture `finished`
+Finished = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 #: in the layer folder, but not the same for every run: logs, and what holds absolute paths or times
 _VOLATILE = (
@@ -73,3 +85,14 @@ def digests(layer: Path) -> dict[str, str]:
         for path in sorted(layer.rglob("*"))
         if path.is_file() and not path.relative_to(layer).parts[0].endswith(_VOLATILE)
     }
+
+
+def prepare(folder: Path, scan: TinyScan, *lines: str, ending: str = "\n") -> Path:
+    """A parameter file for numbered raw files in `folder`/raw data, and two of these."""
+    (folder / "raw data").mkdir(parents=True)
+    for number in (1, 2):
+        shutil.copy(scan.raw, folder / "raw data" / f"scan_{number:06d}.h5")
+    added = ["FileStem scan", "Ext .h5", "StartFileNrFirstLayer 1", "RawFolder raw data", *lines]
+    path = folder / "ps file.txt"
+    path.write_text(scan.parameters.read_text() + "\n".join(added) + ending)
+    return path

@@ -1,88 +1,25 @@
-"""Raw files to archives: names, frames, dark, angles, mask, metadata, and every mistake that a user can make."""
+"""Raw HDF5 files to archives: names, frames, angles, metadata, and every mistake that a user can make."""
 
 from __future__ import annotations
 
 import logging
 import tracemalloc
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from midas.archive import BRIGHT, DATA, FLOOD, Archive, ArchiveWriter, set_dataset
+from midas.archive import BRIGHT, DATA, Archive
 from midas.cli import run
 from midas.convert import conversion
-from midas.convert.dark import DarkCorrection
 from midas.convert.sweep import consecutive
 from midas.errors import ArchiveError, FormatError, MidasError, ParameterError, UsageError
 from midas.parameters import ANALYSIS, SCAN
 
-SHAPE = (4, 12, 10)
-BASE = """
-LatticeConstant 4.08 4.08 4.08 90 90 90
-SpaceGroup 225
-Wavelength 0.22291
-Lsd 1000000
-BC 5 6
-px 200
-RhoD 204800
-RingThresh 1 80
-OmegaFirstFile 10
-OmegaStep -0.25
-"""
-
-
-def pixels(shape: tuple[int, ...] = SHAPE, seed: int = 0, dtype: str = "<u2", high: int = 300) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
-
-
-def write_hdf5(path: Path, frames: np.ndarray | None, dark: np.ndarray | None = None, **options: Any) -> Path:
-    with h5py.File(path, "w") as file:
-        if frames is not None:
-            file.create_dataset("exchange/data", data=frames, **options)
-        if dark is not None:
-            file.create_dataset("exchange/dark", data=dark)
-    return path
-
-
-def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = None, **changes: Any) -> Path:
-    content: dict[str, Any] = {"shape": frames.shape[1:], "nframes": len(frames), "dtype": np.bytes_(frames.dtype.name)}
-    for i, frame in enumerate(frames):
-        rows, columns = np.nonzero(frame)
-        content |= {f"{i}_row": rows.astype("u2"), f"{i}_col": columns.astype("u2"), f"{i}_data": frame[rows, columns]}
-    if omegas is not None:
-        step = omegas[1] - omegas[0] if len(omegas) > 1 else 1.0
-        content["omega"] = np.stack([omegas, omegas + step], 1)
-    content |= changes
-    np.savez_compressed(path, **{name: value for name, value in content.items() if value is not None})
-    return path
-
-
-@pytest.fixture
-def convert(tmp_path: Path) -> Callable[..., Archive]:
-    """Convert with a parameter text and options, and open what comes out."""
-
-    def converted(text: str = BASE, **options: Any) -> Archive:
-        parameter_file = tmp_path / "ps.txt"
-        parameter_file.write_text(text)
-        result = conversion.run(parameter_file, tmp_path / "out", **{"threads": 2, **options})
-        assert not list(result.data.parent.glob("*.part"))
-        return Archive(result.data)
-
-    return converted
-
-
-def all_of(stack: Any) -> np.ndarray:
-    return np.stack(list(stack))
-
+from .raw_files import BASE, SHAPE, all_of, pixels, write_hdf5
 
 # HDF5
 
@@ -272,208 +209,6 @@ def test_metadata_of_the_file(convert, tmp_path: Path, caplog: pytest.LogCapture
     assert len(names) == len(set(names)) and "instrument/.zgroup" in names
 
 
-# Dark and threshold
-
-
-def reference_correction(frames: np.ndarray, dark: np.ndarray, threshold: int) -> np.ndarray:
-    """Chapter 01 §4.3.5, one pixel after the other."""
-    limit = dark + max(threshold, 0)
-    out = [0 if p < t else max(0, int(p) - int(d)) for p, t, d in zip(frames.flat, limit.flat, dark.flat, strict=True)]
-    return np.array(out).reshape(frames.shape)
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data(), dtype=st.sampled_from(["u1", "i1", "<u2", "<i2", "<u4", "<i4", "<f4", "<f8"]))
-def test_the_correction_is_that_of_the_formula(data: st.DataObject, dtype: str) -> None:
-    kind = np.dtype(dtype)
-    low, high = (-1e4, 1e4) if kind.kind == "f" else (np.iinfo(kind).min, np.iinfo(kind).max)
-    numbers = (
-        st.floats(low, high, width=32, allow_subnormal=False) if kind.kind == "f" else st.integers(int(low), int(high))
-    )
-    frame = np.array(data.draw(st.lists(numbers, min_size=6, max_size=6)), kind).reshape(2, 3)
-    values = st.floats(float(low), float(high) * 1.1)
-    dark = np.array(data.draw(st.lists(values, min_size=6, max_size=6)), float).reshape(2, 3)
-    threshold = data.draw(st.sampled_from([0, 1, 10, 100]))
-    found = DarkCorrection(dark, threshold, kind)(frame)
-    assert found.dtype == kind
-    expected = np.minimum(
-        reference_correction(frame.astype(float), dark, threshold), high if kind.kind == "i" else np.inf
-    )
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["<u2", "<i4", "<f4"])
-@pytest.mark.parametrize("threshold", [0, 10])
-@pytest.mark.parametrize("skipped", [0, 1])
-def test_a_threshold_subtracts_the_dark_now(convert, tmp_path: Path, threshold: int, skipped: int, dtype: str) -> None:
-    frames, dark = pixels(dtype=dtype), pixels((3, 12, 10), 1, dtype, 200)
-    path = write_hdf5(tmp_path / "scan.h5", frames, dark)
-    with convert(f"{BASE}\nSkipFrame {skipped}", data_file=str(path), threshold=threshold) as archive:
-        mean = np.broadcast_to(dark[skipped:].astype(float).mean(0), frames.shape)
-        np.testing.assert_array_equal(all_of(archive.frames), reference_correction(frames, mean, threshold))
-        np.testing.assert_array_equal(all_of(archive.dark), np.zeros((3, 12, 10)))
-        assert archive.parameters["preProcThresh"] == threshold
-
-
-def test_a_single_dark_frame_counts_even_when_frames_are_skipped(convert, tmp_path: Path) -> None:
-    frames, dark = pixels(), pixels((1, 12, 10), 1, high=200)
-    path = write_hdf5(tmp_path / "scan.h5", frames, dark)
-    with convert(f"{BASE}\nSkipFrame 1", data_file=str(path), threshold=0) as archive:
-        mean = np.broadcast_to(dark.astype(float)[0], frames.shape)
-        np.testing.assert_array_equal(all_of(archive.frames), reference_correction(frames, mean, 0))
-
-
-def test_thresholds_below_0(convert, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    frames = pixels()
-    path = write_hdf5(tmp_path / "scan.h5", frames, pixels((1, 12, 10), 1, high=200))
-    with convert(f"{BASE}\npreProcThresh -7", data_file=str(path)) as archive:
-        assert archive.parameters["preProcThresh"] == 0
-        assert all_of(archive.dark).max() == 0
-    assert "is below 0" in caplog.text
-    with convert(f"{BASE}\npreProcThresh 5", data_file=str(path), threshold=-1) as archive:
-        assert archive.parameters["preProcThresh"] == 5
-
-
-def test_dark_files(convert, tmp_path: Path) -> None:
-    frames, dark = pixels(), pixels((2, 12, 10), 4)
-    path = write_hdf5(tmp_path / "scan.h5", frames, pixels((1, 12, 10), 9))
-    with h5py.File(tmp_path / "dark.h5", "w") as file:
-        file["dark"] = dark.astype(float) + 0.25
-    with convert(f"{BASE}\nDark {tmp_path / 'none.h5'}", data_file=str(path), dark_file=str(tmp_path / "dark.h5")) as a:
-        np.testing.assert_array_equal(all_of(a.dark), dark)  # in the type of the data, not subtracted (D1)
-        np.testing.assert_array_equal(all_of(a.frames), frames)
-        assert a.dataset(f"{ANALYSIS}darkFN").read().tolist() == [str(tmp_path / "dark.h5").encode()]
-    with pytest.raises(FormatError, match=r"none\.h5: is missing"):
-        convert(f"{BASE}\nDark {tmp_path / 'none.h5'}", data_file=str(path))
-    write_hdf5(tmp_path / "dark.h5", frames)
-    with pytest.raises(FormatError, match=r"dark\.h5: exchange/dark: no dataset of this name; there is exchange/data"):
-        convert(data_file=str(path), dark_file=str(tmp_path / "dark.h5"))
-    write_hdf5(tmp_path / "dark.h5", None, pixels((1, 10, 12)))
-    with pytest.raises(FormatError, match=r"dark has frames of \(10, 12\) pixels, the data have \(12, 10\)"):
-        convert(data_file=str(path), dark_file=str(tmp_path / "dark.h5"))
-
-
-# Mask
-
-
-@pytest.mark.parametrize("name", ["mask.tif", "mask.png"])
-def test_the_mask_is_1_wherever_the_image_is_not_0(convert, tmp_path: Path, name: str) -> None:
-    from PIL import Image
-
-    image = np.zeros((12, 10), np.uint8)
-    image[3, 4:7] = [1, 255, 2]
-    Image.fromarray(image).save(tmp_path / name)
-    path = write_hdf5(tmp_path / "scan.h5", pixels(dtype="<i4"))
-    with convert(f"{BASE}\nMaskFN {name}", data_file=str(path)) as archive:
-        np.testing.assert_array_equal(archive.mask[0], image != 0)
-        assert archive.mask.dtype == np.int32 and archive.mask.shape == (1, 12, 10)
-
-
-def test_masks_that_do_not_fit(convert, tmp_path: Path) -> None:
-    path = str(write_hdf5(tmp_path / "scan.h5", pixels()))
-    text = f"{BASE}\nMaskFN {tmp_path / 'mask.tif'}"
-    with pytest.raises(FormatError, match="MaskFN: is missing"):
-        convert(text, data_file=path)
-    tifffile.imwrite(tmp_path / "mask.tif", np.zeros((10, 12), np.uint8))
-    with pytest.raises(FormatError, match=r"has \(10, 12\) pixels, the frames have \(12, 10\)"):
-        convert(text, data_file=path)
-    (tmp_path / "mask.tif").write_bytes(b"no image")
-    with pytest.raises(FormatError, match="cannot be read as an image"):
-        convert(text, data_file=path)
-    assert not list((tmp_path / "out").iterdir())
-
-
-# Sparse caches
-
-
-@pytest.mark.parametrize("dtype", ["<u2", "<i4", "<f4"])
-def test_sparse_frames(convert, tmp_path: Path, dtype: str) -> None:
-    frames = pixels((6, 12, 10), dtype=dtype)
-    frames[frames < 250] = 0
-    frames[2] = 0
-    path = write_sparse(tmp_path / "scan.npz", frames, 10 - 0.25 * np.arange(6))
-    with convert(data_file=str(path)) as archive:
-        assert archive.frames.dtype == np.dtype(dtype)
-        np.testing.assert_array_equal(all_of(archive.frames), frames)
-        np.testing.assert_array_equal(all_of(archive.dark), np.zeros((1, 12, 10)))
-        assert archive.dataset(f"{SCAN}omegaCenter") is None
-
-
-@pytest.mark.parametrize("skipped", [0, 2])
-def test_angles_of_a_raw_file(convert, tmp_path: Path, skipped: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Equal to start and step (also a full turn away): nothing; else the angle at which each frame begins."""
-    frames = pixels((6, 12, 10))
-    text = f"{BASE}\nSkipFrame {skipped}"
-    recorded = 10 - 0.25 * (np.arange(6) - skipped)
-    for angles in (recorded, recorded + 360, recorded - 720, recorded + 5e-7):
-        with convert(text, data_file=str(write_sparse(tmp_path / "scan.npz", frames, angles))) as archive:
-            assert archive.dataset(f"{SCAN}omegaCenter") is None
-            np.testing.assert_allclose(archive.omegas, recorded)
-    assert "begins at omega" not in caplog.text
-    angles = recorded.copy()
-    angles[3] += 0.01
-    with convert(text, data_file=str(write_sparse(tmp_path / "scan.npz", frames, angles))) as archive:
-        np.testing.assert_array_equal(archive.omegas, angles)
-    assert "frame 3 begins at omega" in caplog.text
-
-
-def test_without_a_step_the_raw_file_gives_it(convert, tmp_path: Path) -> None:
-    text = BASE.replace("OmegaStep -0.25", "").replace("OmegaFirstFile 10", "SkipFrame 1")
-    path = write_sparse(tmp_path / "scan.npz", pixels(), np.array([5.0, 5.5, 6.0, 6.5]))
-    with convert(text, data_file=str(path)) as archive:
-        np.testing.assert_array_equal(archive.omegas, [5.0, 5.5, 6.0, 6.5])
-        assert archive.parameters["OmegaStep"] == 0.5 and archive.parameters["OmegaStart"] == 5.5
-        assert archive.dataset(f"{SCAN}omegaCenter") is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"shape": None}, "shape: is missing; is this a sparse frame cache"),
-        ({"2_col": None}, "2_col: is missing"),
-        ({"dtype": np.bytes_("int64")}, "pixels of type int64"),
-        ({"dtype": np.bytes_("nonsense")}, "nonsense"),
-        ({"nframes": 0}, "0"),
-        ({"nframes": 5, "omega": None}, "4_row: is missing"),
-        ({"shape": (12,)}, "shape"),
-        ({"3_row": np.array([12], "u2"), "3_col": np.array([0], "u2"), "3_data": np.ones(1)}, "3_row: has an index"),
-        ({"3_row": np.array([-1]), "3_col": np.array([0]), "3_data": np.ones(1)}, "3_row: has an index outside 0"),
-        ({"1_row": np.array([1], "u2")}, "1_data: rows, columns and data differ"),
-        ({"1_row": np.zeros(1), "1_col": np.zeros(1), "1_data": np.ones(1)}, "1_row: holds no whole numbers"),
-        ({"omega": np.zeros((3, 2))}, "omega: must hold start and end of 4 frames"),
-        ({"omega": np.full((4, 2), np.nan)}, "omega"),
-    ],
-)
-def test_caches_that_are_none(convert, tmp_path: Path, changes: dict, reason: str) -> None:
-    path = write_sparse(tmp_path / "scan.npz", pixels(), np.arange(4.0), **changes)
-    with pytest.raises(FormatError) as caught:
-        convert(data_file=str(path))
-    assert reason in str(caught.value) and caught.value.file == str(path)
-    out = tmp_path / "out"
-    assert not out.exists() or not list(out.iterdir())
-
-
-# Archives as raw files
-
-
-def test_an_archive_is_converted_again(convert, tmp_path: Path) -> None:
-    frames, dark, flood = pixels(), pixels((2, 12, 10), 1), np.linspace(0, 2, 144).reshape(1, 12, 12)
-    with ArchiveWriter(tmp_path / "old.zip", frames.shape, frames.dtype) as writer:
-        writer.add_frames("exchange/dark", dark.shape, dark)
-        writer.add_frames(DATA, frames.shape, frames)
-        writer.add_dataset(FLOOD, flood)
-        writer.add_dataset(f"{ANALYSIS}Lsd", [5.0])
-    with convert(data_file=str(tmp_path / "old.zip")) as archive:
-        np.testing.assert_array_equal(all_of(archive.frames), frames)
-        np.testing.assert_array_equal(all_of(archive.dark), dark)
-        np.testing.assert_array_equal(archive.flood[0], flood[0])
-        assert archive.mask is None and archive.parameters["Lsd"] == 1e6
-        assert archive.omegas[0] == 10
-    set_dataset(tmp_path / "old.zip", f"{SCAN}omegaCenter", [1.0, 5.0, 2.0, 3.0])
-    with convert(data_file=str(tmp_path / "old.zip")) as archive:
-        assert archive.omegas.tolist() == [1.0, 5.0, 2.0, 3.0]
-
-
 # Mistakes
 
 
@@ -593,21 +328,3 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         out, err = capsys.readouterr()
         assert err.startswith("ff-convert: ") and err.count("\n") == 1
     assert run("ff-convert", ["-paramFN", "ps.txt"]) == 2
-
-
-@pytest.mark.golden
-def test_the_beginning_of_the_ruby_scan(convert, shared: Path, tmp_path: Path) -> None:
-    with np.load(shared / "golden" / "ruby" / "mruby_ff1.npz") as full:
-        kept = {k: full[k] for k in ("shape", "dtype")} | {"nframes": 12, "omega": full["omega"][:12]}
-        frames = {f"{i}_{part}": full[f"{i}_{part}"] for i in range(12) for part in ("row", "col", "data")}
-    np.savez(tmp_path / "ruby.npz", **kept, **frames)
-    text = (shared / "golden" / "ruby" / "ruby_ff1.txt").read_text()
-    with convert(text, data_file=str(tmp_path / "ruby.npz")) as archive:
-        assert archive.frames.shape == (12, 3888, 3072)
-        assert archive.dataset(f"{SCAN}omegaCenter") is None
-        np.testing.assert_array_equal(archive.omegas, 0.25 * np.arange(12))
-        for i in (0, 11):
-            frame = archive.frames[i]
-            rows, columns, values = (frames[f"{i}_{part}"] for part in ("row", "col", "data"))
-            np.testing.assert_array_equal(frame[rows, columns], values)
-            assert np.count_nonzero(frame) == np.count_nonzero(values)

@@ -1,236 +1,26 @@
-"""The grain stage against the legacy runs and on small layers made by hand (spec chapter 07 §4.3-4.5, §7, §8, §11)."""
+"""The grain stage on small layers made by hand (spec chapter 07 §4.3-4.5, §7, §8, §11)."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from midas._ext.nelder_mead import minimise_function
 from midas.errors import FormatError, MidasError, ParameterError, StageError
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grain_ids_key, read_grains
 from midas.formats.hkls import LAYOUT as HKLS
-from midas.formats.refined import FIT_BEST_BYTES, PROCESS_KEY_BYTES, RefinedSeeds
-from midas.formats.spots import EXTRA_INFO, IDS_HASH
+from midas.formats.refined import PROCESS_KEY_BYTES, RefinedSeeds
+from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
+from midas.layer import Layer
 from midas.parallel import Communicator
-from midas.parameters import Parameters
-from midas.stages import grains
 
-REFINED = ("Results", "Output", "InputAllExtraInfoFittingAll.csv", "IDsHash.csv", "SpotsToIndex.csv", "paramstest.txt")
-NAMES = ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv")
-LSD, WAVELENGTH = 1e6, 0.22291
-CELL = (4.08, 4.08, 4.08, 90.0, 90.0, 90.0)
-SPACINGS = {1: 2.355589, 2: 2.04}
-GOLD = {
-    "SpaceGroup": 225,
-    "LatticeParameter": " ".join(map(str, CELL)),
-    "Wavelength": WAVELENGTH,
-    "Lsd": LSD,
-    "BeamThickness": 200,
-    "GlobalPosition": 100,
-}
-
-
-def parameters(**values: object) -> Parameters:
-    lines = {**GOLD, **values}
-    return Parameters.parse("\n".join(f"{k} {v}" for k, v in lines.items() if v is not None), "ps.txt")
-
-
-def rows_of(path: Path, header: int) -> list[list[str]]:
-    return [line.split("\t") for line in path.read_text().splitlines()[header:]]
-
-
-# Golden
-
-
-@pytest.mark.golden
-@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
-def test_golden_grains(golden: Callable[[str], Path], golden_copy: Callable[..., Path], name: str) -> None:
-    legacy, folder = golden(name), golden_copy(name, *REFINED, "Parameters.txt")
-    result = grains.run(Layer(folder), Parameters.read(folder / "Parameters.txt"), threads=2)
-
-    ours, theirs = (rows_of(f / "Grains.csv", 0) for f in (folder, legacy))
-    assert ours[:9] == theirs[:9]
-    assert [r[:33] + r[43:] for r in ours[9:]] == [r[:33] + r[43:] for r in theirs[9:]]
-    new, old = (np.array([r[33:43] for r in rows[9:]], float) for rows in (ours, theirs))
-    # The legacy minimiser stops short of the minimum; ours is there, so its residual is never larger.
-    assert (np.abs(new - old)[:, :9] <= 0.03 * old[:, 9:] + 0.1).all()
-    assert (new[:, 9] <= old[:, 9] + 5e-7).all() and (new[:, 9] >= old[:, 9] - 0.02).all()
-
-    ours, theirs = (rows_of(f / "SpotMatrix.csv", 0) for f in (folder, legacy))
-    assert [r[:11] for r in ours] == [r[:11] for r in theirs]
-    errors = np.array([[float(a[11]), float(b[11])] for a, b in zip(ours[1:], theirs[1:], strict=True)])
-    rms = {row[0]: float(row[42]) for row in rows_of(legacy / "Grains.csv", 9)}
-    allowed = [max(5.01e-6, 1e-8 * rms[row[0]]) for row in theirs[1:]]
-    assert (np.abs(errors[:, 0] - errors[:, 1]) <= allowed).all()
-
-    seeds = [int(line) for line in (folder / "SpotsToIndex.csv").read_text().split()]
-    for mine, their in zip(*((f / "GrainIDsKey.csv").read_text().split("\n") for f in (folder, legacy)), strict=True):
-        assert mine.split(" ", 1)[1:] == their.split(" ", 1)[1:]
-        assert not mine or int(mine.split()[0]) == seeds[int(mine.split()[1])]
-    assert result.summary["grains"] == len(new)
-
-
-class StrainProblems:
-    """The linear equations of each grain's strain, from the files (§4.5)."""
-
-    def __init__(self, folder: Path):
-        self.parameters = Parameters.read(folder / "Parameters.txt")
-        self.fit = np.memmap(folder / "Output/FitBest.bin", "<f8", "r")
-        self.seeds = np.loadtxt(folder / "SpotsToIndex.csv", int)
-        self.counts = np.fromfile(folder / "Results/Key.bin", "<i4").reshape(-1, 2)[:, 1]
-        self.hashed = IDS_HASH.read(folder / "IDsHash.csv")
-
-    def of_grain(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Design matrix and relative changes of the spacings."""
-        row, p = int(np.flatnonzero(self.seeds == seed)[0]), self.parameters
-        spots = self.fit[row * FIT_BEST_BYTES // 8 :][: self.counts[row] * 22].reshape(-1, 22)
-        g = spots[:, 4:7] / np.linalg.norm(spots[:, 4:7], axis=1)[:, None]
-        d = p["Wavelength"] / 2 / np.sin(np.arctan(np.hypot(spots[:, 1], spots[:, 2]) / p["Lsd"]) / 2)
-        ring = np.searchsorted(self.hashed["first_id"], spots[:, 0], side="right") - 1
-        a = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
-        return a, d / self.hashed["d_spacing"][ring] - 1
-
-
-def tensor(table: Table, name: str, grain: int) -> np.ndarray:
-    return np.array([table[f"{name}{ij}"][grain] for ij in (11, 22, 33, 12, 13, 23)])
-
-
-@pytest.mark.golden
-def test_strain_is_the_exact_least_squares_solution(golden_copy: Callable[..., Path]) -> None:
-    folder = golden_copy("ds1", *REFINED, "Parameters.txt")
-    found = grains.run(Layer(folder), Parameters.read(folder / "Parameters.txt"), threads=1).data["grains"]
-    problems = StrainProblems(folder)
-    for grain, seed in enumerate(found.integers("GrainID")):
-        exact = 1e6 * np.linalg.lstsq(*problems.of_grain(seed))[0]
-        np.testing.assert_allclose(tensor(found, "eKen", grain), exact, atol=1e-6)
-
-
-@pytest.mark.golden
-@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
-def test_the_legacy_minimiser_gives_the_legacy_strain(golden: Callable[[str], Path], name: str) -> None:
-    """Where ours differs (by up to 9.4e-6 in three grains) it is because that minimiser stops short, nothing else."""
-    legacy = read_grains(golden(name) / "Grains.csv")
-    problems = StrainProblems(golden(name))
-    bound = np.full(6, 0.01)
-    for grain, seed in enumerate(legacy.integers("GrainID")):
-        a, b = problems.of_grain(seed)
-        start = tensor(legacy, "eFab", grain) / 1e6
-        strain, *_ = minimise_function(lambda x, a=a, b=b: 1e6 * np.sum((a @ x - b) ** 2), start, -bound, bound)
-        np.testing.assert_allclose(1e6 * strain, tensor(legacy, "eKen", grain), atol=1e-3)
-
-
-@pytest.mark.golden
-def test_data_in_memory_equal_the_files_for_any_number_of_threads(golden_copy: Callable[..., Path]) -> None:
-    folder = golden_copy("au3", *REFINED, "Parameters.txt")
-    p = Parameters.read(folder / "Parameters.txt")
-    result = grains.run(Layer(folder), p, threads=1)
-    first = {name: (folder / name).read_bytes() for name in NAMES}
-    np.testing.assert_array_equal(result.data["grains"].columns, read_grains(folder / "Grains.csv").columns)
-    read_back = SPOT_MATRIX.read(folder / "SpotMatrix.csv")
-    np.testing.assert_array_equal(result.data["spot_matrix"].columns, read_back.columns)
-    assert result.data["grain_ids_key"].format() == first["GrainIDsKey.csv"]
-    grains.run(Layer(folder), p, threads=2)
-    assert {name: (folder / name).read_bytes() for name in NAMES} == first
-
-
-@pytest.mark.golden
-def test_without_ids_hash_the_rings_come_from_the_spot_table(golden_copy: Callable[..., Path]) -> None:
-    folder = golden_copy("au3", *REFINED, "Parameters.txt", "hkls.csv")
-    p = Parameters.read(folder / "Parameters.txt")
-    grains.run(Layer(folder), p, threads=1)
-    with_hash = (folder / "Grains.csv").read_bytes()
-    (folder / "IDsHash.csv").unlink()
-    grains.run(Layer(folder), p, threads=1)
-    assert (folder / "Grains.csv").read_bytes() == with_hash
-
-
-# Layers made by hand
-
-
-@dataclass
-class Solution:
-    """What the refinement found from one seed."""
-
-    seed: int
-    spots: Sequence[int]
-    orientation: np.ndarray = field(default_factory=lambda: np.eye(3))
-    position: tuple[float, float, float] = (0, 0, 0)
-    cell: tuple[float, ...] = CELL
-    angle: float = 0.05
-    radius: float = 100.0
-    completeness: float = 1.0
-
-
-class Made:
-    """A layer folder with 60 spots on two rings; spot s of a grain under the strain `strain`."""
-
-    def __init__(self, folder: Path, *solutions: Solution | None, strain: np.ndarray | None = None):
-        self.folder, self.layer = folder, Layer(folder)
-        self.total = 60
-        rng = np.random.default_rng(7)
-        self.normals = rng.normal(size=(self.total, 3))
-        self.normals /= np.linalg.norm(self.normals, axis=1, keepdims=True)
-        self.rings = np.repeat([1, 2], [40, 20])
-        strained = np.einsum("ni,ij,nj->n", self.normals, np.zeros((3, 3)) if strain is None else strain, self.normals)
-        spacing = np.array([SPACINGS[r] for r in self.rings]) * (1 + strained)
-        self.radii = LSD * np.tan(2 * np.arcsin(WAVELENGTH / 2 / spacing))
-        (folder / "Results").mkdir(parents=True)
-        (folder / "Output").mkdir()
-        self.write_spots()
-        self.write_solutions(solutions)
-
-    def write_spots(self) -> None:
-        columns = dict.fromkeys(EXTRA_INFO.names, np.linspace(1, 2, self.total))
-        columns |= {"spot_id": np.arange(1.0, self.total + 1), "ring": self.rings}
-        EXTRA_INFO.write(self.layer.extra_info, Table.from_columns(EXTRA_INFO.names, columns))
-        self.layer.ids_hash.write_text(f"1 1 41 {SPACINGS[1]}\n2 41 61 {SPACINGS[2]}\n")
-
-    def write_solutions(self, solutions: Sequence[Solution | None]) -> None:
-        key = np.zeros((len(solutions), 2), "<i4")
-        fits = np.zeros((len(solutions), 27))
-        last = max((r for r, s in enumerate(solutions) if s), default=-1)
-        with open(self.layer.process_key, "wb") as ids, open(self.layer.fit_best, "wb") as best:
-            for row, s in enumerate(solutions):
-                if s is None:
-                    continue
-                key[row] = s.seed, len(s.spots)
-                fits[row] = [
-                    s.seed, *np.ravel(s.orientation), s.seed, *s.position, s.seed, *s.cell, s.seed,
-                    20.0, 0.05, s.angle, s.radius, s.completeness,
-                ]  # fmt: skip
-                ids.seek(row * PROCESS_KEY_BYTES)
-                ids.write(np.array(s.spots, "<i4").tobytes())
-                best.seek(row * FIT_BEST_BYTES)
-                best.write(self.fit_of(s).tobytes())
-        key.tofile(self.layer.key)
-        fits[: last + 1].tofile(self.layer.orient_pos_fit)
-        self.layer.spots_to_index.write_text("".join(f"{s.seed if s else 9}\n" for s in solutions))
-
-    def fit_of(self, solution: Solution) -> np.ndarray:
-        rows = np.array(solution.spots, int) - 1
-        fit = np.zeros((len(rows), 22))
-        fit[:, 0] = solution.spots
-        fit[:, 1] = self.radii[rows]
-        fit[:, 4:7] = self.normals[rows]
-        return fit
-
-    def run(self, p: Parameters | None = None, **options: object) -> StageResult:
-        return grains.run(self.layer, p or parameters(), threads=1, **options)  # type: ignore[arg-type]
-
-    def ids(self) -> list[int]:
-        return read_grains(self.layer.grains).integers("GrainID").tolist()
-
-    def key_lines(self) -> list[str]:
-        return self.layer.grain_ids_key.read_text().splitlines()
+from .solved_layer import LSD, NAMES, SPACINGS, Made, Solution, parameters
 
 
 def rotated(degrees: float, axis: Sequence[float] = (1, 2, 3)) -> np.ndarray:

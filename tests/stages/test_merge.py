@@ -1,4 +1,4 @@
-"""Peak merging against the legacy runs, the examples of chapter 03 §11, and a brute-force reference."""
+"""Peak merging against the examples of chapter 03 §11 and a brute-force reference."""
 
 from __future__ import annotations
 
@@ -10,160 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas import cli
-from midas.archive import Archive, ArchiveWriter
-from midas.errors import ArchiveError, FormatError, ParameterError, StageError
 from midas.formats.merged import MERGE_MAP, RESULT
-from midas.formats.peaks import LAYOUT, PixelLists, read_pixels, write_pixels
+from midas.formats.peaks import LAYOUT
 from midas.formats.table import Table
 from midas.layer import Layer
-from midas.parameters import Parameters
 from midas.stages import merge
 
-Frame = list[dict[str, float]]
-
-
-def peak(peak_id: int, intensity: float, y: float, z: float, eta: float, **other: float) -> dict[str, float]:
-    """A peak whose other columns follow the rules of the worked example."""
-    columns = {"i_max": intensity / 10, "radius": 30 + peak_id, "sigma_r": 0.1 * peak_id, "sigma_eta": 0.2 * peak_id}
-    columns |= {"pixels": 8 + peak_id, "region_pixels": 9, "raw_sum": 2 * intensity}
-    return {"peak_id": peak_id, "intensity": intensity, "y": y, "z": z, "eta": eta} | columns | other
-
-
-def block(y: float, z: float) -> list[tuple[int, int]]:
-    """3×3 pixels around a centre."""
-    row, column = math.floor(y + 0.5), math.floor(z + 0.5)
-    return [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-
-
-def pixel_lists(regions: list[list[tuple[int, int]]], size: int = 64) -> PixelLists:
-    offsets = np.append(0, np.cumsum([len(region) for region in regions])).astype(np.int64)
-    flat = np.array([pixel for region in regions for pixel in region], np.int16).reshape(-1, 2)
-    return PixelLists(size, offsets, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]))
-
-
-def frame_table(peaks: Frame, omega: float) -> Table:
-    columns = {name: [p.get(name, 0.0) for p in peaks] for name in LAYOUT.names}
-    return LAYOUT.rounded(Table.from_columns(LAYOUT.names, columns | {"omega": [omega] * len(peaks)}))
-
-
-def in_memory(frames: list[Frame]) -> merge.Peaks:
-    return [
-        (
-            frame_table(peaks, 10 - 0.25 * i),
-            pixel_lists([p.get("region") or block(p["y"], p["z"]) for p in peaks]),
-        )
-        for i, peaks in enumerate(frames)
-    ]
-
-
-def make_archive(folder: Path, frames: int, shape: tuple[int, int] = (64, 64)) -> Path:
-    path = folder / "scan.MIDAS.zip"
-    with ArchiveWriter(path, (frames, *shape), np.uint16) as writer:
-        writer.add_frames("exchange/data", (frames, *shape), [np.zeros(shape, np.uint16)] * frames)
-    return path
-
-
-def write_scan(folder: Path, frames: list[Frame], *, skipped: int = 0, shape: tuple[int, int] = (64, 64)) -> Layer:
-    """A layer folder with an archive, the peak tables and the pixel lists."""
-    layer = Layer(folder, make_archive(folder, len(frames) + skipped, shape))
-    layer.temp.mkdir()
-    for number, (table, pixels) in enumerate(in_memory(frames), 1):
-        LAYOUT.write(layer.peaks(number), table)
-        write_pixels(layer.peak_pixels(number), pixels)
-    return layer
-
-
-def parameters(**values: object) -> Parameters:
-    return Parameters.parse("\n".join(f"{key} {value}" for key, value in values.items()), "ps.txt")
-
-
-def links(result: merge.StageResult) -> list[list[tuple[int, int]]]:
-    """(frame, peak) of each spot, as the merge map lists them."""
-    spots, constituents = result.data
-    found: list[list[tuple[int, int]]] = [[] for _ in range(len(spots))]
-    for spot, frame, peak_id in constituents.columns.T.astype(int):
-        found[spot - 1].append((int(frame), int(peak_id)))
-    return found
-
-
-EXAMPLE: list[Frame] = [
-    [peak(1, 100, 10, 10, 50), peak(2, 200, 11, 10, -20), peak(3, 0.5, 20, 20, 0), peak(4, 50, 40, 40, -100)],
-    [peak(1, 300, 10.4, 10, 50), peak(2, 80, 41.9, 40, -100), peak(3, 70, 42, 40, -101)],
-    [peak(1, 10, 42.95, 40, -100)],
-]
-EXAMPLE_RESULT = """
-1 200.000000 10.000000 11.000000 10.000000 20.000000 10.000000 10.000000 0.200000 0.400000 10.000000 9.000000 \
-32.000000 -20.000000 400.000000
-2 130.000000 9.846154 41.169231 40.000000 8.000000 9.750000 10.000000 0.400000 0.800000 22.000000 18.000000 \
-32.000000 -100.000000 260.000000
-3 400.000000 9.812500 10.300000 10.000000 30.000000 9.750000 10.000000 0.100000 0.200000 18.000000 18.000000 \
-31.000000 50.000000 800.000000
-4 80.000000 9.718750 42.118750 40.000000 7.000000 9.500000 9.750000 0.300000 0.600000 20.000000 18.000000 \
-31.000000 -100.000000 160.000000
-"""
-
-
-# The legacy runs
-
-
-@pytest.mark.golden
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(("name", "frames"), [("au3", 1440), ("ds1", 360), ("ds2", 360)])
-def test_equals_golden(name: str, frames: int, threads: int, golden_copy: Callable[..., Path]) -> None:
-    folder = golden_copy(name, f"{name}.MIDAS.zip", "Temp", f"Result_StartNr_1_EndNr_{frames}.csv", "MergeMap.csv")
-    layer = Layer(folder, folder / f"{name}.MIDAS.zip")
-    expected = layer.merged(frames).read_bytes(), layer.merge_map.read_bytes()
-    with Archive(layer.archive) as archive:
-        values = archive.parameters
-    result = merge.run(layer, values, threads=threads)
-    assert (layer.merged(frames).read_bytes(), layer.merge_map.read_bytes()) == expected
-    spots, constituents = result.data
-    assert np.array_equal(spots.columns, RESULT.read(layer.merged(frames)).columns)
-    assert np.array_equal(constituents.columns, MERGE_MAP.read(layer.merge_map).columns)
-    check_invariants(layer, frames, result)
-    peaks = [(LAYOUT.read(layer.peaks(f)), read_pixels(layer.peak_pixels(f))) for f in range(1, frames + 1)]
-    merge.run(layer, values, threads=threads, peaks=peaks)
-    assert (layer.merged(frames).read_bytes(), layer.merge_map.read_bytes()) == expected
-
-
-def check_invariants(layer: Layer, frames: int, result: merge.StageResult) -> None:
-    spots, constituents = result.data
-    tables = [LAYOUT.read(layer.peaks(frame)) for frame in range(1, frames + 1)]
-    strong = {(f, int(p)) for f, t in enumerate(tables, 1) for p in t["peak_id"][t["intensity"] >= 1]}
-    found = links(result)
-    flat = [entry for spot in found for entry in spot]
-    assert len(flat) == len(set(flat)) == len(constituents)
-    assert set(flat) == strong
-    for spot in found:
-        assert [frame for frame, _ in spot] == list(range(spot[0][0], spot[0][0] - len(spot), -1))
-    ends = [spot[0][0] for spot in found]
-    assert ends == sorted(ends)
-    for name in ("intensity", "raw_sum"):
-        total = sum(t[name][t["intensity"] >= 1].sum() for t in tables)
-        assert spots[name].sum() == pytest.approx(total, abs=1e-6 * len(constituents))
-    assert np.all(spots["min_omega"] <= spots["omega"] + 1e-6)
-    assert np.all(spots["omega"] <= spots["max_omega"] + 1e-6)
-
-
-@pytest.mark.golden
-def test_pixel_mode_on_the_reference_run(golden_copy: Callable[..., Path]) -> None:
-    folder = golden_copy("au3", "au3.MIDAS.zip", "Temp")
-    layer = Layer(folder, folder / "au3.MIDAS.zip")
-    with Archive(layer.archive) as archive:
-        values = archive.parameters
-    by_distance = {tuple(spot) for spot in links(merge.run(layer, values, threads=2))}
-    result = merge.run(layer, values.changed(UsePixelOverlap=1), threads=2)
-    check_invariants(layer, 1440, result)
-    by_pixels = {tuple(spot) for spot in links(result)}
-    assert len(by_distance) == 292
-    assert len(by_pixels) == 288
-    assert by_pixels - by_distance == {((f + 1, 1), (f, 1)) for f in (190, 249, 910, 969)}
-    # What the legacy pairing by bare index got wrong.
-    right = [[(390, 1), (391, 3)], [(391, 1), (392, 1)], [(1068, 1), (1069, 2)], [(1110, 1), (1111, 3)]]
-    right += [[(1111, 1), (1112, 1)], [(1230, 1), (1231, 1)]]
-    assert {tuple(reversed(spot)) for spot in right} <= by_pixels
-
+from .searched_layer import (
+    EXAMPLE,
+    EXAMPLE_RESULT,
+    Frame,
+    block,
+    frame_table,
+    in_memory,
+    links,
+    make_archive,
+    parameters,
+    peak,
+    pixel_lists,
+    write_scan,
+)
 
 # The worked example and its variations
 
@@ -433,118 +299,3 @@ def test_threads_do_not_matter(values: dict[str, int], tmp_path: Path) -> None:
         merge.run(layer, parameters(**values), threads=threads)
         contents.add((layer.merged(30).read_bytes(), layer.merge_map.read_bytes()))
     assert len(contents) == 1
-
-
-# Bad input: no output under its final name, and the culprit named
-
-
-def fails(layer: Layer, error: type[Exception], match: str, **values: object) -> None:
-    stale = [layer.merged(3), layer.merge_map]
-    for path in stale:
-        path.write_text("of an earlier run")
-    with pytest.raises(error, match=match):
-        merge.run(layer, parameters(**values), threads=1)
-    assert not [path for path in stale if path.exists()]
-    assert not list(layer.folder.glob("*.part"))
-
-
-@pytest.mark.parametrize("frame", [1, 2, 3])
-def test_missing_peak_table(frame: int, tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    layer.peaks(frame).unlink()
-    fails(layer, FormatError, f"_00000{frame}_PS.csv")
-
-
-def test_archive_longer_than_the_peak_search(tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE[:2])
-    make_archive(tmp_path, 3)
-    fails(layer, FormatError, "_000003_PS.csv")
-
-
-@pytest.mark.parametrize("line", ["1 2 3", "a b c", "1\t" * 26 + "x"])
-def test_malformed_row(line: str, tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    with layer.peaks(2).open("a") as stream:
-        stream.write(line + "\n")
-    fails(layer, FormatError, r"_000002_PS.csv, line 5")
-
-
-def test_blank_lines_are_skipped(tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    content = layer.peaks(2).read_text().splitlines()
-    layer.peaks(2).write_text("\n".join([content[0], "", *content[1:3], " \t", content[3], "", ""]))
-    merge.run(layer, parameters(), threads=1)
-    assert layer.merged(3).read_text() == RESULT.header + EXAMPLE_RESULT
-
-
-def test_missing_pixel_list(tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    layer.peak_pixels(2).unlink()
-    fails(layer, FormatError, "_000002_PX.bin", UsePixelOverlap=1)
-
-
-def test_missing_pixel_list_of_a_frame_without_peaks(tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, [EXAMPLE[0], [], EXAMPLE[2]])
-    layer.peak_pixels(2).unlink()
-    assert len(links(merge.run(layer, parameters(UsePixelOverlap=1), threads=1))) == 4
-
-
-@pytest.mark.parametrize("change", [lambda content: content[:-3], lambda content: content[:6], lambda content: b""])
-def test_truncated_pixel_list(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    path = layer.peak_pixels(2)
-    path.write_bytes(change(path.read_bytes()))
-    fails(layer, FormatError, "_000002_PX.bin.*cut off", UsePixelOverlap=1)
-
-
-def test_pixel_lists_of_other_peaks(tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    write_pixels(layer.peak_pixels(2), pixel_lists([[(1, 1)]]))
-    fails(layer, FormatError, "_000002_PX.bin.*1 peaks.*3 peaks", UsePixelOverlap=1)
-
-
-@pytest.mark.parametrize("pixel", [(-1, 5), (64, 5), (5, -1), (5, 64)])
-def test_pixel_outside_the_detector(pixel: tuple[int, int], tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    write_pixels(layer.peak_pixels(2), pixel_lists([[(1, 1)], [pixel], [(2, 2)]]))
-    fails(layer, FormatError, "_000002_PX.bin.*outside the detector", UsePixelOverlap=1)
-
-
-@pytest.mark.parametrize("skip", [3, 4, -1])
-def test_skip_frame_that_leaves_nothing(skip: int, tmp_path: Path) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    with pytest.raises(ParameterError, match="SkipFrame"):
-        merge.run(layer, parameters(SkipFrame=skip), threads=1)
-
-
-def test_archive_without_frames(tmp_path: Path) -> None:
-    import zipfile
-
-    path = tmp_path / "scan.MIDAS.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("exchange/other/.zarray", "{}")
-    with pytest.raises(ArchiveError, match="exchange/data"):
-        merge.run(Layer(tmp_path, path), parameters(), threads=1)
-    with pytest.raises(StageError, match="archive"):
-        merge.run(Layer(tmp_path), parameters(), threads=1)
-
-
-def test_command_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    layer = write_scan(tmp_path, EXAMPLE)
-    name = "MergeOverlappingPeaksAllZarr"
-    broken = tmp_path / "broken.zip"
-    broken.write_bytes(b"no archive")
-    cases = [
-        ([str(tmp_path / "missing.zip"), str(tmp_path)], 1, "missing.zip"),
-        ([str(broken), str(tmp_path)], 1, "broken.zip"),
-        ([str(layer.archive)], 1, "ResultFolder"),
-        ([str(layer.archive), str(tmp_path / "nowhere")], 1, "nowhere"),
-    ]
-    for arguments, code, culprit in cases:
-        assert cli.run(name, arguments) == code
-        error = capsys.readouterr().err
-        assert culprit in error
-        assert error.count("\n") == 1
-    assert cli.run(name, [str(layer.archive), str(tmp_path)]) == 0
-    assert capsys.readouterr().err == ""
-    assert layer.merged(3).read_text() == RESULT.header + EXAMPLE_RESULT

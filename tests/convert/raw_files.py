@@ -1,0 +1,53 @@
+"""Small raw files and the parameters to convert them with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+SHAPE = (4, 12, 10)
+BASE = """
+LatticeConstant 4.08 4.08 4.08 90 90 90
+SpaceGroup 225
+Wavelength 0.22291
+Lsd 1000000
+BC 5 6
+px 200
+RhoD 204800
+RingThresh 1 80
+OmegaFirstFile 10
+OmegaStep -0.25
+"""
+
+
+def pixels(shape: tuple[int, ...] = SHAPE, seed: int = 0, dtype: str = "<u2", high: int = 300) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
+
+
+def write_hdf5(path: Path, frames: np.ndarray | None, dark: np.ndarray | None = None, **options: Any) -> Path:
+    with h5py.File(path, "w") as file:
+        if frames is not None:
+            file.create_dataset("exchange/data", data=frames, **options)
+        if dark is not None:
+            file.create_dataset("exchange/dark", data=dark)
+    return path
+
+
+def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = None, **changes: Any) -> Path:
+    content: dict[str, Any] = {"shape": frames.shape[1:], "nframes": len(frames), "dtype": np.bytes_(frames.dtype.name)}
+    for i, frame in enumerate(frames):
+        rows, columns = np.nonzero(frame)
+        content |= {f"{i}_row": rows.astype("u2"), f"{i}_col": columns.astype("u2"), f"{i}_data": frame[rows, columns]}
+    if omegas is not None:
+        step = omegas[1] - omegas[0] if len(omegas) > 1 else 1.0
+        content["omega"] = np.stack([omegas, omegas + step], 1)
+    content |= changes
+    np.savez_compressed(path, **{name: value for name, value in content.items() if value is not None})
+    return path
+
+
+def all_of(stack: Any) -> np.ndarray:
+    return np.stack(list(stack))
