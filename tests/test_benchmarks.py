@@ -1,0 +1,22 @@
+"""The benchmarks run: their figures are for people, but a call that no longer fits the kernels is a failure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+HELPERS = {"calibration", "spot_sets"}
+SMALL = {"refinement": ["--seeds", "2"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS))
+def test_benchmark(name: str, environment: dict[str, str], tmp_path: Path) -> None:
+    script = [sys.executable, str(FOLDER / f"{name}.py"), *SMALL.get(name, [])]
+    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "x calibration" in done.stdout
