@@ -8,7 +8,7 @@ from cython.parallel cimport prange
 from libc.math cimport cos, fabs, sin
 
 from midas._ext.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
-from midas._ext.wedge cimport Wedge, WedgeFree, without_wedge, wrap_omega
+from midas._ext.wedge cimport Instrument, WedgeFree, without_wedge, wrap_omega
 
 #: why a spot is not used; the codes of `accept_spots`
 ACCEPTED, NO_WEDGE_SOLUTION, OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX = range(5)
@@ -62,24 +62,24 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
     """
     cdef Py_ssize_t i, n = omega.shape[0]
     cdef Detector geometry = unpack_detector(detector)
-    cdef Wedge tilt
+    cdef Instrument instrument
     out = np.empty((7, n))
     cdef double[:, ::1] spots = out
     if y_px.shape[0] != n or z_px.shape[0] != n or detector.shape[0] != 12:
         raise ValueError("one position per omega, and twelve numbers of the detector")
-    tilt.cosine = cos(DEG2RAD * wedge)
-    tilt.sine = sin(DEG2RAD * wedge)
-    tilt.lsd = geometry.lsd
-    tilt.wavelength = wavelength
+    instrument.cos_wedge = cos(DEG2RAD * wedge)
+    instrument.sin_wedge = sin(DEG2RAD * wedge)
+    instrument.lsd = geometry.lsd
+    instrument.wavelength = wavelength
     for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=CHUNK):
-        _laboratory_spot(&geometry, &tilt, y_px[i], z_px[i], omega[i], spots, i)
+        _laboratory_spot(&geometry, &instrument, y_px[i], z_px[i], omega[i], spots, i)
     return out
 
 
-cdef inline void _laboratory_spot(const Detector* geometry, const Wedge* wedge, double y_px, double z_px,
+cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* instrument, double y_px, double z_px,
                                   double omega, double[:, ::1] spots, Py_ssize_t i) noexcept nogil:
     cdef IdealPoint point = detector_to_ideal(geometry, y_px, z_px)
-    cdef WedgeFree spot = without_wedge(wedge, point.y, point.z, omega)
+    cdef WedgeFree spot = without_wedge(instrument, point.y, point.z, omega)
     spots[0, i] = spot.y
     spots[1, i] = spot.z
     spots[2, i] = spot.omega

@@ -2,7 +2,8 @@
 from libc.math cimport isfinite
 
 from midas._ext.least_squares cimport MAX_VARIABLES, damped_step, normal_equations, predicted_decrease
-from midas._ext.refine_model cimport VARIABLES, Grain, Instrument, Loss, Spots, jacobian, residuals, weigh
+from midas._ext.refine_model cimport VARIABLES, Grain, Loss, Spots, jacobian, residuals, weigh
+from midas._ext.wedge cimport Instrument
 
 cdef enum:
     MAX_ITERATIONS = 15

@@ -6,7 +6,8 @@ from libc.math cimport asin, atan2, cos, fabs, sqrt
 
 from midas._ext.diffraction cimport omega_branch, wedge_rotation
 from midas._ext.geometry cimport DEG2RAD, RAD2DEG, rotate_z, unshift_spot
-from midas._ext.refine_model cimport Grain, Instrument
+from midas._ext.refine_model cimport Grain
+from midas._ext.wedge cimport Instrument, leaned_position
 
 
 cdef struct Region:
@@ -132,13 +133,9 @@ cdef inline void correct_spot(double y, double z, double cos_omega, double sin_o
                               const Instrument* instrument, Observed* out) noexcept nogil:
     """Spot as if the grain were at the origin, its omega without wedge, its scattering direction (§4.4)."""
     cdef double k[3]
-    cdef double lab[3]
     cdef double leaned[3]
     cdef double ray, r2, length, cos_shift, sin_shift
-    rotate_z(cos_omega, sin_omega, position, lab)
-    leaned[0] = lab[0] * instrument.cos_wedge - lab[2] * instrument.sin_wedge
-    leaned[1] = lab[1]
-    leaned[2] = lab[0] * instrument.sin_wedge + lab[2] * instrument.cos_wedge
+    leaned_position(instrument, cos_omega, sin_omega, position, leaned)
     out.y = y
     out.z = z
     unshift_spot(instrument.lsd, leaned, &out.y, &out.z)
@@ -154,7 +151,7 @@ cdef inline void correct_spot(double y, double z, double cos_omega, double sin_o
     k[2] /= length
     out.cos_omega = cos_omega
     out.sin_omega = sin_omega
-    if instrument.wedged:
+    if instrument.sin_wedge != 0.0:
         wedge_rotation(k, instrument.cos_wedge, instrument.sin_wedge, &cos_shift, &sin_shift)
         out.cos_omega = cos_omega * cos_shift - sin_omega * sin_shift
         out.sin_omega = sin_omega * cos_shift + cos_omega * sin_shift

@@ -9,6 +9,7 @@ from midas._ext.diffraction cimport omega_branch, wedge_rotation
 from midas._ext.geometry cimport DEG2RAD, RAD2DEG, shift_spot
 from midas._ext.lattice cimport reciprocal_basis
 from midas._ext.rotation cimport axis_rotation, cross_matrix, euler_matrix, matrix_product
+from midas._ext.wedge cimport Instrument, leaned_position
 
 cdef extern from *:
     """
@@ -31,14 +32,6 @@ cdef enum Objective:
 cdef enum Parameterisation:
     ROTATION_VECTOR        # U = exp([t]×)·base
     EULER                  # Bunge angles; base is not used
-
-
-cdef struct Instrument:
-    double lsd             # µm
-    double wavelength      # Å
-    double cos_wedge
-    double sin_wedge
-    bint wedged
 
 
 cdef struct Loss:
@@ -276,7 +269,7 @@ cdef inline void recorded_omega(Spots* s, const Instrument* instrument) noexcept
     for i in range(s.padded):
         s.cos_turn[i] = s.cos_calc[i]
         s.sin_turn[i] = s.sin_calc[i]
-        if instrument.wedged:
+        if instrument.sin_wedge != 0.0:
             k[0] = s.gx[i] * s.cos_calc[i] - s.gy[i] * s.sin_calc[i]
             k[1] = s.e[i]
             k[2] = s.gz[i]
@@ -298,20 +291,19 @@ cdef inline void spot_residuals(Spots* s, const double* x, const Instrument* ins
     cdef column y = s.y, z = s.z, cos_turn = s.cos_turn, sin_turn = s.sin_turn, shrink = s.shrink
     cdef column y_origin = s.y_origin, z_origin = s.z_origin
     cdef column dy = s.residual, dz = s.residual + s.padded
-    cdef double px = x[0], py = x[1], pz = x[2], cw = instrument.cos_wedge, sw = instrument.sin_wedge
-    cdef double lsd = instrument.lsd
-    cdef double lab_x, spot_y, spot_z
+    cdef Instrument local = instrument[0]
+    cdef double position[3]
     cdef double grain[3]
+    cdef double spot_y, spot_z
     cdef Py_ssize_t i
+    for i in range(3):
+        position[i] = x[i]
     for i in range(s.padded):
-        lab_x = px * cos_turn[i] - py * sin_turn[i]
-        grain[0] = lab_x * cw - pz * sw
-        grain[1] = px * sin_turn[i] + py * cos_turn[i]
-        grain[2] = lab_x * sw + pz * cw
+        leaned_position(&local, cos_turn[i], sin_turn[i], position, grain)
         spot_y = y_origin[i]
         spot_z = z_origin[i]
-        shift_spot(lsd, grain, &spot_y, &spot_z)
-        shrink[i] = 1.0 - grain[0] / lsd
+        shift_spot(local.lsd, grain, &spot_y, &spot_z)
+        shrink[i] = 1.0 - grain[0] / local.lsd
         dy[i] = spot_y - y[i]
         dz[i] = spot_z - z[i]
 

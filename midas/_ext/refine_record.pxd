@@ -39,7 +39,7 @@ cdef inline void write_spots(Py_ssize_t n, const double* x, const Problem* probl
         row[1] = spot.y
         row[2] = spot.z
         row[3] = plain_angle(table.omega_raw[m.row])
-        if problem.instrument.wedged:
+        if problem.instrument.sin_wedge != 0.0:
             shift = wrap180(RAD2DEG * (atan2(spot.sin_omega, spot.cos_omega) - atan2(m.sin_omega, m.cos_omega)))
             row[3] = plain_angle(row[3] + shift)
         for j in range(3):

@@ -1,7 +1,7 @@
 """What all seeds share, the workspace of a thread, and the match of a seed's spots (spec chapter 06 §4.4-4.5)."""
 from libc.math cimport cos, sin
 
-from midas._ext.geometry cimport DEG2RAD, rotate_z, unshift_spot_by_ray
+from midas._ext.geometry cimport DEG2RAD, unshift_spot_by_ray
 from midas._ext.refine_match cimport (
     Observed,
     Reflections,
@@ -11,8 +11,8 @@ from midas._ext.refine_match cimport (
     nearest_simulated,
     simulate_spots,
 )
-from midas._ext.refine_model cimport SPOT_COLUMNS, Grain, Instrument, Spots, lay_out_spots, pad_spots, set_grain
-from midas._ext.wedge cimport Wedge, legacy_loses_spot
+from midas._ext.refine_model cimport SPOT_COLUMNS, Grain, Spots, lay_out_spots, pad_spots, set_grain
+from midas._ext.wedge cimport Instrument, legacy_loses_spot, leaned_position
 
 
 cdef enum Method:
@@ -41,7 +41,6 @@ cdef struct Table:
 
 cdef struct Problem:
     Instrument instrument
-    Wedge wedge            # the same, for the legacy arithmetic
     Region region
     Reflections reflections
     Table table
@@ -71,26 +70,21 @@ cdef struct Workspace:
     int* branch            # SIMPLEX: which observable branch of its reflection a spot is compared with
 
 
-cdef inline void spot_at_origin(const Table* table, Py_ssize_t row, const double* position, const Wedge* wedge,
-                                double* y, double* z) noexcept nogil:
+cdef inline void spot_at_origin(const Match* match, const double* position, const Problem* problem, double* y,
+                                double* z) noexcept nogil:
     """Where the spot would be if the grain were at the origin, in the legacy rounding."""
-    cdef double omega = table.omega_raw[row]
-    cdef double lab[3]
     cdef double leaned[3]
-    rotate_z(cos(DEG2RAD * omega), sin(DEG2RAD * omega), position, lab)
-    leaned[0] = lab[0] * wedge.cosine - lab[2] * wedge.sine
-    leaned[1] = lab[1]
-    leaned[2] = lab[0] * wedge.sine + lab[2] * wedge.cosine
-    y[0] = table.y_raw[row]
-    z[0] = table.z_raw[row]
-    unshift_spot_by_ray(wedge.lsd, leaned, y, z)
+    leaned_position(&problem.instrument, match.cos_omega, match.sin_omega, position, leaned)
+    y[0] = problem.table.y_raw[match.row]
+    z[0] = problem.table.z_raw[match.row]
+    unshift_spot_by_ray(problem.instrument.lsd, leaned, y, z)
 
 
-cdef inline bint is_lost(Py_ssize_t row, const double* x, const Problem* problem) noexcept nogil:
+cdef inline bint is_lost(const Match* match, const double* x, const Problem* problem) noexcept nogil:
     """Whether the legacy program would lose the spot (defect D4), which the comparison with it has to follow."""
     cdef double y, z
-    spot_at_origin(&problem.table, row, x, &problem.wedge, &y, &z)
-    return legacy_loses_spot(&problem.wedge, y, z, problem.table.omega_raw[row])
+    spot_at_origin(match, x, problem, &y, &z)
+    return legacy_loses_spot(&problem.instrument, y, z, problem.table.omega_raw[match.row])
 
 
 cdef inline int match_spots(const Match* candidates, Py_ssize_t n, const double* x, Grain* grain,
@@ -104,7 +98,7 @@ cdef inline int match_spots(const Match* candidates, Py_ssize_t n, const double*
     simulate_spots(&problem.reflections, grain, &problem.instrument, &problem.region, &work.simulated)
     for i in range(n):
         m = candidates[i]
-        if problem.table.group[m.row] < 0 or (problem.solver == SIMPLEX and is_lost(m.row, x, problem)):
+        if problem.table.group[m.row] < 0 or (problem.solver == SIMPLEX and is_lost(&m, x, problem)):
             continue
         correct_spot(problem.table.y_raw[m.row], problem.table.z_raw[m.row], m.cos_omega, m.sin_omega, x,
                      &problem.instrument, &spot)

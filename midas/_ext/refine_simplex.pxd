@@ -12,10 +12,10 @@ from midas._ext.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z, two_theta_o
 from midas._ext.nelder_mead cimport minimise as lower_by_simplex
 from midas._ext.refine_fit cimport Fit
 from midas._ext.refine_match cimport is_observable
-from midas._ext.refine_model cimport DIRECTION, ORIENTATION, VARIABLES, Grain, Instrument, set_grain
+from midas._ext.refine_model cimport DIRECTION, ORIENTATION, VARIABLES, Grain, set_grain
 from midas._ext.refine_seed cimport Match, Problem, Workspace, spot_at_origin
 from midas._ext.rotation cimport euler_matrix, matrix_vector
-from midas._ext.wedge cimport Wedge, WedgeFree, without_wedge
+from midas._ext.wedge cimport Instrument, WedgeFree, without_wedge
 
 cdef extern from *:
     """
@@ -112,19 +112,18 @@ cdef inline void predict(const Sum* s) noexcept nogil:
 
 cdef inline void observe(const Sum* s) noexcept nogil:
     """The spots as if the grain were at the origin and there were no wedge, and their directions (§4.4)."""
-    cdef const Wedge* wedge = &s.problem.wedge
+    cdef const Instrument* instrument = &s.problem.instrument
     cdef double k[3]
     cdef double y, z, theta
     cdef WedgeFree spot
-    cdef Py_ssize_t i, row
+    cdef Py_ssize_t i
     for i in range(s.spots):
-        row = s.work.matched[i].row
-        spot_at_origin(&s.problem.table, row, s.x, wedge, &y, &z)
-        spot = without_wedge(wedge, y, z, s.problem.table.omega_raw[row])
+        spot_at_origin(&s.work.matched[i], s.x, s.problem, &y, &z)
+        spot = without_wedge(instrument, y, z, s.problem.table.omega_raw[s.work.matched[i].row])
         s.work.spots.y[i] = spot.y
         s.work.spots.z[i] = spot.z
         if s.fit.objective == DIRECTION:
-            theta = two_theta_of(sqrt(spot.y * spot.y + spot.z * spot.z), wedge.lsd) / 2.0
+            theta = two_theta_of(sqrt(spot.y * spot.y + spot.z * spot.z), instrument.lsd) / 2.0
             spot.eta = eta_of(spot.y, spot.z)
             scattering_direction(sin(DEG2RAD * theta), cos(DEG2RAD * theta), sin(DEG2RAD * spot.eta),
                                  cos(DEG2RAD * spot.eta), k)

@@ -162,11 +162,6 @@ cdef class Refiner:
         p.instrument.wavelength = wavelength
         p.instrument.cos_wedge = cos(DEG2RAD * wedge)
         p.instrument.sin_wedge = sin(DEG2RAD * wedge)
-        p.instrument.wedged = wedge != 0.0
-        p.wedge.lsd = lsd
-        p.wedge.wavelength = wavelength
-        p.wedge.cosine = p.instrument.cos_wedge
-        p.wedge.sine = p.instrument.sin_wedge
         p.region.cos_pole = cos(DEG2RAD * min_eta)
         p.region.n = ranges.shape[0]
         p.region.ranges = &ranges[0, 0] if ranges.shape[0] else NULL

@@ -1,4 +1,4 @@
-"""Wedge correction of a spot in the legacy arithmetic (spec chapters 04 §4.3, 06 §4.4).
+"""The leaned rotation axis, and the wedge correction of a spot in the legacy arithmetic (chapters 04 §4.3, 06 §4.4).
 
 Products and sums run in the order of the chapter: the last bits of omega decide which spots at the limit of a range
 are accepted, and which way the simplex of the staged refinement goes.
@@ -6,7 +6,7 @@ are accepted, and which way the simplex of the staged refinement goes.
 from libc.math cimport NAN, asin, atan2, copysign, cos, fabs, fmod, sin, sqrt, tan
 
 from midas._ext.diffraction cimport wedge_omega_shift
-from midas._ext.geometry cimport DEG2RAD, RAD2DEG, eta_of, two_theta_of
+from midas._ext.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z, two_theta_of
 
 cdef extern from *:
     """
@@ -25,11 +25,21 @@ cdef inline double wrap_omega(double omega) noexcept nogil:
     return omega
 
 
-cdef struct Wedge:
-    double cosine
-    double sine
+cdef struct Instrument:
     double lsd             # µm
     double wavelength      # Å
+    double cos_wedge
+    double sin_wedge
+
+
+cdef inline void leaned_position(const Instrument* instrument, double cos_omega, double sin_omega,
+                                 const double* position, double* leaned) noexcept nogil:
+    """A grain's position in the laboratory: turned by omega, leaned by the wedge (06 §4.4 step 1)."""
+    cdef double lab[3]
+    rotate_z(cos_omega, sin_omega, position, lab)
+    leaned[0] = lab[0] * instrument.cos_wedge - lab[2] * instrument.sin_wedge
+    leaned[1] = lab[1]
+    leaned[2] = lab[0] * instrument.sin_wedge + lab[2] * instrument.cos_wedge
 
 
 cdef struct Reflection:
@@ -38,13 +48,13 @@ cdef struct Reflection:
     double ds              # its length by Bragg's law
 
 
-cdef inline Reflection reflection_of(const Wedge* wedge, double y, double z) noexcept nogil:
+cdef inline Reflection reflection_of(const Instrument* instrument, double y, double z) noexcept nogil:
     """Scattering vector of a spot at (y, z) on the ideal plane, each product from left to right."""
     cdef Reflection r
-    cdef double theta = two_theta_of(sqrt(y * y + z * z), wedge.lsd) / 2.0
+    cdef double theta = two_theta_of(sqrt(y * y + z * z), instrument.lsd) / 2.0
     cdef double sin_theta = sin(DEG2RAD * theta), cos_theta = cos(DEG2RAD * theta)
     r.eta = eta_of(y, z)
-    r.ds = 2.0 * sin_theta / wedge.wavelength
+    r.ds = 2.0 * sin_theta / instrument.wavelength
     r.k[0] = -r.ds * sin_theta
     r.k[1] = -r.ds * cos_theta * sin(DEG2RAD * r.eta)
     r.k[2] = r.ds * cos_theta * cos(DEG2RAD * r.eta)
@@ -104,12 +114,12 @@ cdef inline double _quadratic_omega(double g1, double g2, double a, double omega
     return first if to_first < to_second else second
 
 
-cdef inline double legacy_omega_without_wedge(const Wedge* wedge, const Reflection* r, double omega, int rule,
+cdef inline double legacy_omega_without_wedge(const Instrument* instrument, const Reflection* r, double omega, int rule,
                                               double* g_length) noexcept nogil:
     """Omega (degrees) at which the reflection would fire with no wedge, by the quadratic: sometimes the wrong one."""
-    cdef double a = r.k[0] * wedge.cosine + r.k[2] * wedge.sine
+    cdef double a = r.k[0] * instrument.cos_wedge + r.k[2] * instrument.sin_wedge
     cdef double b = r.k[1]
-    cdef double c = r.k[2] * wedge.cosine - r.k[0] * wedge.sine
+    cdef double c = r.k[2] * instrument.cos_wedge - r.k[0] * instrument.sin_wedge
     cdef double cos_omega = cos(DEG2RAD * omega), sin_omega = sin(DEG2RAD * omega)
     cdef double g1 = a * cos_omega + b * sin_omega
     cdef double g2 = b * cos_omega - a * sin_omega
@@ -119,29 +129,29 @@ cdef inline double legacy_omega_without_wedge(const Wedge* wedge, const Reflecti
     c = c * r.ds / length
     length = sqrt(g1 * g1 + g2 * g2 + c * c)
     g_length[0] = length
-    return _quadratic_omega(g1, g2, -(length * length * wedge.wavelength) / 2.0, omega, rule)
+    return _quadratic_omega(g1, g2, -(length * length * instrument.wavelength) / 2.0, omega, rule)
 
 
 cdef inline bint _is_same_omega(double a, double b) noexcept nogil:
     return fabs(fmod(fabs(a - b) + 180.0, 360.0) - 180.0) < SAME_OMEGA
 
 
-cdef inline double omega_without_wedge(const Wedge* wedge, const Reflection* r, double omega,
+cdef inline double omega_without_wedge(const Instrument* instrument, const Reflection* r, double omega,
                                        double* g_length) noexcept nogil:
     """Omega (degrees) at which the reflection would fire with no wedge; NaN if it never would."""
     cdef double shift
-    cdef double legacy = legacy_omega_without_wedge(wedge, r, omega, CLAMP_ONE, g_length)
-    if not wedge_omega_shift(r.k, wedge.cosine, wedge.sine, &shift):
+    cdef double legacy = legacy_omega_without_wedge(instrument, r, omega, CLAMP_ONE, g_length)
+    if not wedge_omega_shift(r.k, instrument.cos_wedge, instrument.sin_wedge, &shift):
         return NAN
     return legacy if _is_same_omega(legacy, omega + shift) else wrap_omega(omega + shift)
 
 
-cdef inline bint legacy_loses_spot(const Wedge* wedge, double y, double z, double omega) noexcept nogil:
+cdef inline bint legacy_loses_spot(const Instrument* instrument, double y, double z, double omega) noexcept nogil:
     """Whether the legacy refinement takes the other solution: at omegas of exactly 0, ±90 and ±180 (06 §8 D4)."""
     cdef double g_length, shift, legacy
-    cdef Reflection reflection = reflection_of(wedge, y, z)
-    wedge_omega_shift(reflection.k, wedge.cosine, wedge.sine, &shift)
-    legacy = legacy_omega_without_wedge(wedge, &reflection, omega, ZERO_ALL, &g_length)
+    cdef Reflection reflection = reflection_of(instrument, y, z)
+    wedge_omega_shift(reflection.k, instrument.cos_wedge, instrument.sin_wedge, &shift)
+    legacy = legacy_omega_without_wedge(instrument, &reflection, omega, ZERO_ALL, &g_length)
     return not _is_same_omega(legacy, omega + shift)
 
 
@@ -153,15 +163,15 @@ cdef struct WedgeFree:
     double two_theta
 
 
-cdef inline WedgeFree without_wedge(const Wedge* wedge, double y, double z, double omega) noexcept nogil:
+cdef inline WedgeFree without_wedge(const Instrument* instrument, double y, double z, double omega) noexcept nogil:
     """A spot of the ideal plane as it would be without wedge; but for rounding, omega alone changes."""
     cdef WedgeFree spot
     cdef double g_length, radius
-    cdef Reflection reflection = reflection_of(wedge, y, z)
-    spot.omega = omega_without_wedge(wedge, &reflection, omega, &g_length)
-    radius = wedge.lsd * tan(DEG2RAD * (2.0 * RAD2DEG * asin(wedge.wavelength * g_length / 2.0)))
+    cdef Reflection reflection = reflection_of(instrument, y, z)
+    spot.omega = omega_without_wedge(instrument, &reflection, omega, &g_length)
+    radius = instrument.lsd * tan(DEG2RAD * (2.0 * RAD2DEG * asin(instrument.wavelength * g_length / 2.0)))
     spot.eta = eta_of(reflection.k[1], reflection.k[2])
     spot.y = -radius * sin(DEG2RAD * spot.eta)
     spot.z = radius * cos(DEG2RAD * spot.eta)
-    spot.two_theta = two_theta_of(radius, wedge.lsd)
+    spot.two_theta = two_theta_of(radius, instrument.lsd)
     return spot
