@@ -21,4 +21,4 @@ docs:  ## the parameter reference, from the one table
 	$(PYTHON) -m midas.parameters > docs/parameters.md
 
 clean:
-	rm -rf build midas/_ext/*.so
+	rm -rf build; find midas/_ext -name '*.so' -delete

@@ -16,7 +16,7 @@ from Cython import __version__ as cython_version
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-KERNELS = sorted(Path("midas/_ext").glob("*.pyx"))
+KERNELS = sorted(Path("midas/_ext").rglob("*.pyx"))
 CHECKED = os.environ.get("MIDAS_CHECKED") == "1"
 NATIVE = os.environ.get("MIDAS_NATIVE") == "1"
 
@@ -50,7 +50,7 @@ def shared_extension() -> Extension:
     return extension(SHARED, source)
 
 
-extensions = [extension(f"midas._ext.{path.stem}", path) for path in KERNELS]
+extensions = [extension(".".join(path.with_suffix("").parts), path) for path in KERNELS]
 
 setup(
     ext_modules=cythonize(

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from calibration import calibrate, cpu_seconds, report, wall_seconds
 
+from midas.experiment.orientation import matrices_from_quaternions
+from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST_BYTES, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
-from midas.layer import Layer
-from midas.orientation import matrices_from_quaternions
 from midas.parameters import Parameters
 from midas.stages import grains
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from calibration import calibrate, cpu_seconds, report
 
-from midas import crystal
+from midas.experiment import crystal
 from midas.parameters import Parameters
 
 CELLS = {

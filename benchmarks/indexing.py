@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from calibration import calibrate, cpu_seconds, report
 
-from midas import crystal
-from midas._ext.indexing import Indexer
+from midas._ext.index.indexer import Indexer
+from midas.experiment import crystal
+from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats import hkls as hkl_format
+from midas.formats.layer import Layer
 from midas.formats.spots import SPOTS_BINARY, read_binary_spots
-from midas.layer import Layer
-from midas.orientation import matrices_from_quaternions
 from midas.parameters import Parameters
 from midas.stages import indexing
 

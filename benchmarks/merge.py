@@ -15,9 +15,9 @@ from calibration import calibrate, cpu_seconds, report, wall_seconds
 
 from midas.archive import ArchiveWriter
 from midas.formats import hkls as hkl_format
+from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, PixelLists, write_pixels
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
 from midas.stages import merge, radius
 

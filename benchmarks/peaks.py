@@ -23,11 +23,12 @@ import numpy as np
 from calibration import calibrate, report
 from numcodecs.blosc import Blosc
 
-from midas import samples, simulation
-from midas._ext.peak_fit import solve_regions
-from midas._ext.peak_regions import Regions
+from midas import simulation
+from midas._ext.peaks.fit import solve_regions
+from midas._ext.peaks.regions import Regions
 from midas.archive import Archive
-from midas.layer import Layer
+from midas.formats.layer import Layer
+from midas.simulation import samples
 from midas.stages import peaks
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from calibration import calibrate, report
 
-from midas import pipeline, samples, simulation
+from midas import pipeline, simulation
+from midas.simulation import samples
 
 
 def main() -> None:

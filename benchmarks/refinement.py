@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from calibration import calibrate, cpu_seconds, report
 
-from midas._ext.refinement import Refiner
+from midas._ext.refine.refiner import Refiner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from simulated_grains import Experiment, Grains, simulate

@@ -8,8 +8,8 @@ import numpy as np
 
 from midas.archive import ArchiveWriter
 from midas.formats import hkls, radius
+from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
 
 FRAMES = 3600

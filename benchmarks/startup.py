@@ -13,7 +13,7 @@ LIMIT = "limit 0.3 s"
 def main() -> None:
     calibration = calibrate()
     for name in ("ff-midas", "ff-peaks", "IndexerOMP"):
-        command = [sys.executable, "-m", "midas.cli", name, "--help"]
+        command = [sys.executable, "-m", "midas", name, "--help"]
         seconds = wall_seconds(lambda c=command: subprocess.run(c, check=True, stdout=subprocess.DEVNULL), 5)
         report(f"{name} --help, wall", seconds, "s", calibration, LIMIT)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from midas._version import __version__
 
 if TYPE_CHECKING:
-    from midas.layer import StageResult
+    from midas.formats.layer import StageResult
 
 __all__ = ["__version__", "run"]
 
@@ -67,9 +67,9 @@ def run(
     >>> result.data[0].grains["GrainRadius"]  # doctest: +SKIP
     """
     from midas import pipeline
-    from midas.driver import absolute
-    from midas.errors import UsageError
-    from midas.parallel import thread_count
+    from midas.commands.driver import absolute
+    from midas.runtime.errors import UsageError
+    from midas.runtime.parallel import thread_count
 
     if parameter_file is None and data_file is None:
         raise UsageError("a parameter file or a data file is needed")

@@ -17,8 +17,9 @@ from tiny_archive import PARAMETERS
 from tiny_scan import TinyScan
 
 import midas
-from midas import cli, logs
 from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
+from midas.commands import run as cli
+from midas.runtime import logs
 
 SHARED = Path(os.environ.get("MIDAS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -94,7 +95,7 @@ def run_command(environment: dict[str, str], request: pytest.FixtureRequest) -> 
     def run(
         name: str, *arguments: object, cwd: Path, ranks: int = 0, timeout: float = 120, **variables: str
     ) -> Result[str]:
-        command = [sys.executable, "-P", "-m", "midas.cli", name, *map(str, arguments)]
+        command = [sys.executable, "-P", "-m", "midas", name, *map(str, arguments)]
         if ranks:
             command = [*request.getfixturevalue("mpirun"), "-n", str(ranks), *command]
         env = {**environment, **variables}

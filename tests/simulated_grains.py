@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.orientation import matrices_from_quaternions
+from midas.experiment.orientation import matrices_from_quaternions
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import h5py
 
-from midas import samples, simulation
+from midas import simulation
 from midas.archive import Archive
+from midas.simulation import samples
 
 GRAINS = 4
 FRAMES = 180

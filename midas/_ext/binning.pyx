@@ -10,7 +10,7 @@ from cython.parallel cimport prange
 from libc.math cimport atan, ceil, fabs, floor, sin
 from libc.string cimport memset
 
-from midas._ext.geometry cimport DEG2RAD, RAD2DEG
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
 cdef enum:
     BAND = 16              # eta rows that a thread takes at a time; their counters should fit into its cache

@@ -7,8 +7,8 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.math cimport cos, fabs, sin
 
-from midas._ext.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
-from midas._ext.wedge cimport Instrument, WedgeFree, without_wedge, wrap_omega
+from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
+from midas._ext.physics.wedge cimport Instrument, WedgeFree, without_wedge, wrap_omega
 
 #: why a spot is not used; the codes of `accept_spots`
 ACCEPTED, NO_WEDGE_SOLUTION, OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX = range(5)
@@ -51,7 +51,7 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
     ----------
     y_px, z_px : (n,) float64, px
     omega : (n,) float64, degrees, as recorded
-    detector : (12,) float64 of `midas.detector.DetectorGeometry.packed`
+    detector : (12,) float64 of `midas.experiment.detector.DetectorGeometry.packed`
     wavelength : Å
     wedge : degrees
 
@@ -138,7 +138,7 @@ def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1
     ----------
     y_px, z_px : (n,) float64, px
     tangents : (n,) float64, tan(2θ) of each spot's ring
-    detector : (12,) float64 of `midas.detector.DetectorGeometry.packed`
+    detector : (12,) float64 of `midas.experiment.detector.DetectorGeometry.packed`
 
     Returns
     -------

@@ -4,9 +4,9 @@ import numpy as np
 from cython.parallel import prange
 from libc.math cimport acos, atan, cos, fabs, sin, sqrt
 
-from midas._ext.geometry cimport DEG2RAD, RAD2DEG
-from midas._ext.lattice cimport direct_basis
-from midas._ext.rotation cimport matrix_product
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
+from midas._ext.physics.lattice cimport direct_basis
+from midas._ext.physics.rotation cimport matrix_product
 
 cdef enum:
     N = 6                  # components of a symmetric strain tensor

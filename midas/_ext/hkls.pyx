@@ -5,10 +5,10 @@ from libc.math cimport asin, atan, fabs, sin, sqrt, tan
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from midas._ext.geometry cimport DEG2RAD, RAD2DEG
-from midas._ext.lattice cimport reciprocal_basis as _reciprocal_basis
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
+from midas._ext.physics.lattice cimport reciprocal_basis as _reciprocal_basis
 
-from midas._ext.ordering import argsort_tolerant
+from midas._ext.numerics.ordering import argsort_tolerant
 
 cdef enum:
     TRANSLATION_UNITS = 24  # translations of symmetry operations are whole numbers of 1/24

@@ -10,8 +10,8 @@ from cython.parallel cimport prange
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from midas._ext.grid cimport Grid, build_grid, neighbours
-from midas._ext.ordering cimport merge_sort
+from midas._ext.numerics.grid cimport Grid, build_grid, neighbours
+from midas._ext.numerics.ordering cimport merge_sort
 
 cdef enum:
     #: candidate pairs that are held at a time, unless one frame alone has more

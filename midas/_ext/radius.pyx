@@ -3,7 +3,7 @@ import numpy as np
 
 from libc.math cimport NAN, asin, cbrt, copysign, cos, fabs, isnan, sin, sqrt
 
-from midas._ext.geometry cimport DEG2RAD, RAD2DEG, two_theta_of
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, two_theta_of
 
 cdef double PI = 3.14159265358979323846
 

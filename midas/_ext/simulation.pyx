@@ -6,13 +6,13 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport NAN, asin, ceil, cos, erf, exp, fabs, floor, fmax, fmin, isnan, round, sin, sqrt, tan
 from libc.stdint cimport uint16_t
 
-from midas._ext.diffraction cimport (
+from midas._ext.physics.diffraction cimport (
     OmegaSolution, legacy_omegas, omega_degrees, omega_solutions, scattering_direction, wedge_omega_shift)
-from midas._ext.geometry cimport (
+from midas._ext.physics.geometry cimport (
     DEG2RAD, RAD2DEG, Detector, IdealPoint, detector_to_ideal, eta_of, ideal_to_detector, rotate_z, unpack_detector)
-from midas._ext.lattice cimport reciprocal_basis
-from midas._ext.panels cimport PANEL_NUMBERS, panel_shift, panel_unshift
-from midas._ext.rotation cimport matrix_vector
+from midas._ext.physics.lattice cimport reciprocal_basis
+from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_shift, panel_unshift
+from midas._ext.physics.rotation cimport matrix_vector
 
 cdef enum:
     COLUMNS = 15           # of SpotMatrixGen.csv
@@ -188,9 +188,9 @@ def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells
     cells : (n, 6) float64, Å and degrees
     positions : (n, 3) float64, µm, sample frame
     hkls : (m, 4) float64, h, k, l and ring number
-    detector : (12,) float64, `midas.detector.DetectorGeometry.packed`
+    detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     shape : pixels along z and y
-    panels : (p, 8) float64, see `midas.detector.Panels.packed`
+    panels : (p, 8) float64, see `midas.experiment.detector.Panels.packed`
     distortion_map : (z, y, 2) float64 of `distortion_map` for the legacy approximations: nearest-pixel distortion, and
         omega without y where |y| < 1e-4 Å⁻¹; None for the exact inverse of the detector geometry and exact omega
     wavelength : Å, decides omega
@@ -254,7 +254,7 @@ def distortion_map(const double[::1] detector, shape, const double[:, ::1] panel
 
     Parameters
     ----------
-    detector : (12,) float64, `midas.detector.DetectorGeometry.packed`
+    detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     shape : pixels along z and y
     panels : (p, 8) float64
 

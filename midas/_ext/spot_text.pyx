@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from midas._ext.text cimport DIGITS, LONGEST, prepend_fixed, scaled_decimal, write_fixed
+from midas._ext.numerics.text cimport DIGITS, LONGEST, prepend_fixed, scaled_decimal, write_fixed
 
 cdef enum:
     COLUMNS = 16

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas import progress
 from midas.archive import BRIGHT, DARK, DATA, FLOOD, MASK, ArchiveWriter
-from midas.archive_writer import Frame
+from midas.archive.writer import Frame
 from midas.convert.dark import Dark, DarkCorrection, find_dark
 from midas.convert.existing import ArchivedFrames
 from midas.convert.hdf5 import HDF5Frames, metadata
 from midas.convert.mask import read_mask
 from midas.convert.sweep import Sweep, consecutive, scan_names
-from midas.errors import ParameterError
-from midas.files import make_folder
-from midas.layer import StageResult
+from midas.formats.layer import StageResult
 from midas.parameters import ANALYSIS, SCAN, Parameters
+from midas.runtime import progress
+from midas.runtime.errors import ParameterError
+from midas.runtime.files import make_folder
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import Frame
+from midas.archive.writer import Frame
 from midas.convert.existing import ArchivedFrames
 from midas.convert.hdf5 import HDF5Frames, has_dataset
 from midas.convert.readers import open_source
 from midas.convert.source import FrameSource
-from midas.errors import FormatError
+from midas.runtime.errors import FormatError
 
 
 class Dark:

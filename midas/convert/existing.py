@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive import Archive, FrameStack
-from midas.archive_writer import Frame
+from midas.archive.writer import Frame
 from midas.convert.source import checked_pixels
-from midas.errors import ArchiveError
 from midas.parameters import SCAN
+from midas.runtime.errors import ArchiveError
 
 
 class ArchivedFrames:

@@ -13,9 +13,9 @@ import hdf5plugin  # noqa: F401  registers the filters of detector software
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import Frame
+from midas.archive.writer import Frame
 from midas.convert.source import BLOCK_BYTES, checked_pixels
-from midas.errors import FormatError
+from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from midas.errors import FormatError
+from midas.runtime.errors import FormatError
 
 
 def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from midas.convert.existing import ArchivedFrames
 from midas.convert.hdf5 import HDF5Frames
 from midas.convert.source import FrameSource
 from midas.convert.sparse import SparseFrames
-from midas.errors import FormatError, UsageError
+from midas.runtime.errors import FormatError, UsageError
 
 READERS: dict[str, Callable[[Path, str], FrameSource]] = {
     ".h5": HDF5Frames,

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import Frame
-from midas.errors import FormatError
+from midas.archive.writer import Frame
+from midas.runtime.errors import FormatError
 
 #: frames that are read at once take about this much memory; small, so that the compressing threads never wait for long
 BLOCK_BYTES = 8 << 20

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import Frame
+from midas.archive.writer import Frame
 from midas.convert.source import checked_pixels
-from midas.errors import FormatError
+from midas.runtime.errors import FormatError
 
 
 class SparseFrames:

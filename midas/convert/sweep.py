@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import Frame
+from midas.archive.writer import Frame
 from midas.convert.readers import open_source
 from midas.convert.source import FrameSource
-from midas.errors import FormatError, UsageError
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError, UsageError
 
 log = logging.getLogger(__name__)
 

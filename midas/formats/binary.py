@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from midas.errors import FormatError
-from midas.files import write_atomic
+from midas.runtime.errors import FormatError
+from midas.runtime.files import write_atomic
 
 
 def read_records(

@@ -11,10 +11,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError
-from midas.files import atomic_outputs
 from midas.formats.binary import read_records
-from midas.layer import Layer
+from midas.formats.layer import Layer
+from midas.runtime.errors import FormatError
+from midas.runtime.files import atomic_outputs
 
 #: of both files: spot rows, and pairs (entries of the bin, entries of all bins before it)
 DTYPE = np.dtype("<i4")

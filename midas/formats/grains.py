@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError
-from midas.files import read_bytes
 from midas.formats.table import Layout, Table, fixed, integer
+from midas.runtime.errors import FormatError
+from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError
-from midas.files import remove, replace
 from midas.formats.binary import read_records
 from midas.formats.slots import SlotFile
+from midas.runtime.errors import FormatError
+from midas.runtime.files import remove, replace
 
 if TYPE_CHECKING:
-    from midas.parallel import Communicator
+    from midas.runtime.parallel import Communicator
 
 #: spots that fit into the slot of one seed in IndexBestFull, ProcessKey and FitBest: a limit of the file format
 SLOT = 5000

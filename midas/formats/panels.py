@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from midas.errors import FormatError
-from midas.files import read_bytes
 from midas.formats.table import LARGEST
+from midas.runtime.errors import FormatError
+from midas.runtime.files import read_bytes
 
 
 def read_shifts(path: str | os.PathLike[str]) -> dict[int, tuple[float, float, float]]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from midas.layer import Layer
+from midas.formats.layer import Layer
 from midas.parameters import Parameters
 
 

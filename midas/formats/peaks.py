@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.pixels import decode_pixels, encode_pixels
-from midas.errors import FormatError
-from midas.files import read_bytes, write_atomic
+from midas._ext.peaks.pixels import decode_pixels, encode_pixels
 from midas.formats.table import Layout, fixed, integer
+from midas.runtime.errors import FormatError
+from midas.runtime.files import read_bytes, write_atomic
 
 LAYOUT = Layout(
     header="\t".join(

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from midas.errors import FormatError
 from midas.formats.binary import read_records
 from midas.formats.index import SLOT
-from midas.layer import Layer
+from midas.formats.layer import Layer
+from midas.runtime.errors import FormatError
 
 #: ``Key.bin``: int32 (seed id, spots) per seed; (0, 0) is a seed without result
 KEY_BYTES = 8
@@ -51,6 +51,9 @@ FIT_BEST = tuple(
     "g1_calc g2_calc g3_calc y z omega omega_raw y_no_wedge z_no_wedge internal_angle diff_len diff_ome".split()
 )
 FIT_BEST_BYTES = 8 * len(FIT_BEST) * SLOT
+
+#: a seed that explains a smaller part of its spots is no solution: no grain is made of it
+LEAST_COMPLETENESS = 0.05
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from types import TracebackType
 
 import numpy as np
 
-from midas.files import make_folder, remove
+from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT_BYTES, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.slots import SlotFile
-from midas.layer import Layer
+from midas.runtime.files import make_folder, remove
 
 
 def remove_refined(layer: Layer) -> None:

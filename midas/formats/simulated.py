@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError
-from midas.files import read_bytes
+from midas.experiment.orientation import matrices_from_euler
 from midas.formats.binary import read_records
 from midas.formats.grains import GRAINS
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
-from midas.orientation import matrices_from_euler
+from midas.runtime.errors import FormatError
+from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from midas.errors import OutputError
+from midas.runtime.errors import OutputError
 
 
 class SlotFile:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.spot_text import format_spots
-from midas.errors import FormatError
-from midas.files import atomic_outputs, read_bytes
 from midas.formats.binary import read_records
+from midas.formats.layer import Layer
 from midas.formats.table import Layout, Table, fixed, integer
-from midas.layer import Layer
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError
+from midas.runtime.files import atomic_outputs, read_bytes
 
 log = logging.getLogger(__name__)
 

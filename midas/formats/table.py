@@ -14,9 +14,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas._ext.text import format_table, parse_table, rounded
-from midas.errors import FormatError
-from midas.files import read_bytes, write_atomic
+from midas._ext.numerics.text import format_table, parse_table, rounded
+from midas.runtime.errors import FormatError
+from midas.runtime.files import read_bytes, write_atomic
 
 #: numbers beyond this do not fit into 64-bit integers
 LARGEST = 1e18

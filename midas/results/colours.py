@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas.orientation import matrices_from_quaternions, symmetry_operators
+from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
 
 _ROOT2, _ROOT3 = np.sqrt(2.0), np.sqrt(3.0)
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from midas import crystal
-from midas.errors import FormatError, UsageError
-from midas.formats.grains import read_crystal, read_grains
-from midas.formats.table import Table
-from midas.orientation import (
+from midas.experiment import crystal
+from midas.experiment.orientation import (
     matrices_from_quaternions,
     misorientation,
     nearest_rotations,
     quaternions_from_matrices,
     symmetry_operators,
 )
+from midas.formats.grains import read_crystal, read_grains
+from midas.formats.table import Table
+from midas.runtime.errors import FormatError, UsageError
 
 #: a found grain is a candidate for a true one within this misorientation (degrees)
 _FARTHEST = 1.0

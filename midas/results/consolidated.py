@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.files import read_bytes
+from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.results.grain_groups import PEAK_COLUMNS, write_grains
 from midas.results.hdf5 import Group, atomic_hdf5
 from midas.results.joins import SpotLinks
 from midas.results.sources import Sources
+from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
 

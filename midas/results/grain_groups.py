@@ -8,14 +8,13 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError
 from midas.formats.grains import GRAINS
-from midas.formats.refined import read_refined
+from midas.formats.refined import LEAST_COMPLETENESS, read_refined
 from midas.formats.table import Table
 from midas.results.hdf5 import Group
 from midas.results.joins import SpotLinks
 from midas.results.sources import Sources
-from midas.stages.grains import LEAST_COMPLETENESS
+from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 from numpy.typing import NDArray
 
-from midas.errors import OutputError
-from midas.files import readable
+from midas.runtime.errors import OutputError
+from midas.runtime.files import readable
 
 _TYPES = {"f": h5t.IEEE_F64LE, "i": h5t.STD_I64LE}
 _DTYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import FormatError
+from midas.experiment.rings import Rings, rings_of_merged
 from midas.formats.table import Table
 from midas.results.sources import PEAK_NAMES, Sources
-from midas.rings import Rings, rings_of_merged
+from midas.runtime.errors import FormatError
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive_writer import set_datasets
-from midas.errors import ArchiveError
-from midas.layer import Layer
+from midas.archive.writer import set_datasets
+from midas.formats.layer import Layer
 from midas.results.sources import Sources
+from midas.runtime.errors import ArchiveError
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from midas.files import readable, write_atomic
 from midas.formats.grains import SPOT_MATRIX, read_crystal, read_grains
+from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.results.colours import pole_figure_colours
+from midas.runtime.files import readable, write_atomic
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive import Archive
-from midas.errors import FormatError
-from midas.files import read_bytes
+from midas.experiment.scan import Scan
 from midas.formats import hkls, merged, peaks, radius, spots
 from midas.formats.grains import SPOT_MATRIX, GrainIdsKey, read_grain_ids_key, read_grains
+from midas.formats.layer import Layer
 from midas.formats.table import Layout, Table, integer
-from midas.layer import Layer
 from midas.parameters import Parameters
-from midas.scan import Scan
+from midas.runtime.errors import FormatError
+from midas.runtime.files import read_bytes
 
 _GUIDED_SEEDS = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 

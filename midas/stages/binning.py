@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.binning import bin_count, fill_bins, spot_windows
-from midas.errors import FormatError, StageError
-from midas.files import remove
 from midas.formats.binary import write_records
 from midas.formats.bins import DTYPE, bin_writer
+from midas.formats.layer import Layer, StageResult
 from midas.formats.spots import (
     EXTRA_INFO,
     EXTRA_INFO_BINARY,
@@ -22,9 +21,10 @@ from midas.formats.spots import (
     read_spots,
 )
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError, StageError
+from midas.runtime.files import remove
+from midas.runtime.parallel import SERIAL, Communicator
 
 log = logging.getLogger(__name__)
 

@@ -20,12 +20,12 @@ from midas._ext.fit_setup import (
     laboratory_spots,
     read_out_correction,
 )
-from midas._ext.ordering import argsort_tolerant
-from midas.detector import DetectorGeometry
-from midas.errors import StageError
-from midas.files import make_folder, remove, write_atomic
+from midas._ext.numerics.ordering import argsort_tolerant
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.scan import Scan
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
+from midas.formats.layer import Layer, StageResult
 from midas.formats.paramstest import format_paramstest
 from midas.formats.spots import (
     EXTRA_INFO,
@@ -37,11 +37,11 @@ from midas.formats.spots import (
     write_spot_tables,
 )
 from midas.formats.table import Table
-from midas.geometry_fit import fit_geometry
-from midas.layer import Layer, StageResult
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
-from midas.scan import Scan
+from midas.runtime.errors import StageError
+from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.parallel import SERIAL, Communicator
+from midas.stages.geometry_fit import fit_geometry
 
 log = logging.getLogger(__name__)
 

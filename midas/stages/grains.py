@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
-from midas import crystal
 from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
-from midas.errors import FormatError, StageError
-from midas.files import atomic_outputs, remove
+from midas.experiment import crystal
+from midas.experiment.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
 from midas.formats import hkls as hkls_format
 from midas.formats import spots as spot_formats
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
-from midas.formats.refined import FIT_BEST, RefinedSeeds, read_refined
+from midas.formats.layer import Layer, StageResult
+from midas.formats.refined import FIT_BEST, LEAST_COMPLETENESS, RefinedSeeds, read_refined
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError, StageError
+from midas.runtime.files import atomic_outputs, remove
+from midas.runtime.parallel import SERIAL, Communicator
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 CLUSTER_ANGLE = 0.4
 #: grains closer than both of these are one
 DUPLICATE_ANGLE, DUPLICATE_DISTANCE = 0.1, 5.0
-#: grains that explain a smaller part of their spots are dropped
-LEAST_COMPLETENESS = 0.05
 #: internal angles that differ by less, relatively, are equal: converged solutions agree to rounding only
 TIE = 1e-6
 #: largest size of a strain component

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from midas import crystal
-from midas.files import make_folder, remove
+from midas.experiment import crystal
 from midas.formats.hkls import LAYOUT
-from midas.layer import Layer, StageResult
-from midas.parallel import SERIAL, Communicator
+from midas.formats.layer import Layer, StageResult
+from midas.runtime.files import make_folder, remove
+from midas.runtime.parallel import SERIAL, Communicator
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters

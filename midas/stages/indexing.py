@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas import progress
-from midas._ext.index_table import SpotTable
-from midas._ext.indexing import Indexer
-from midas.errors import FormatError, OutputError, StageError, UsageError
+from midas._ext.index.indexer import Indexer
+from midas._ext.index.table import SpotTable
+from midas.experiment.orientation import rotation_range
 from midas.formats import hkls as hkl_format
 from midas.formats import index
 from midas.formats.binary import read_records
 from midas.formats.grains import read_grains
 from midas.formats.index import IndexedSeeds
+from midas.formats.layer import Layer, StageResult
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
-from midas.layer import Layer, StageResult
-from midas.orientation import rotation_range
-from midas.parallel import SERIAL, Communicator
+from midas.runtime import progress
+from midas.runtime.errors import FormatError, OutputError, StageError, UsageError
+from midas.runtime.parallel import SERIAL, Communicator
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.merge import Chains, link_by_distance, link_by_pixels, merge_map, order_peaks, sum_chains
-from midas.errors import FormatError
-from midas.files import remove
+from midas.experiment.scan import Scan
 from midas.formats import peaks as peak_format
+from midas.formats.layer import Layer, StageResult
 from midas.formats.merged import MERGE_MAP, RESULT
 from midas.formats.peaks import PixelLists
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
-from midas.scan import Scan
+from midas.runtime.errors import FormatError
+from midas.runtime.files import remove
+from midas.runtime.parallel import SERIAL, Communicator
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.errors import ArchiveError
+from midas.runtime.errors import ArchiveError
 
 if TYPE_CHECKING:
     from midas.archive import Archive
@@ -27,7 +27,7 @@ LARGEST_SIDE = 32767
 
 @dataclass(frozen=True)
 class Selection:
-    """The selected pixels in the order of the raw frame; the arguments of `midas._ext.peak_regions.FrameScanner`.
+    """The selected pixels in the order of the raw frame; the arguments of `midas._ext.peaks.regions.FrameScanner`.
 
     Parameters
     ----------

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas import progress
-from midas._ext.peak_fit import COLUMNS, solve_regions
-from midas._ext.peak_mask import ring_thresholds
-from midas._ext.peak_regions import FrameScanner, Regions, concatenate_regions
+from midas._ext.peaks.fit import COLUMNS, solve_regions
+from midas._ext.peaks.mask import ring_thresholds
+from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
 from midas.archive import Archive, FrameStack
-from midas.detector import DetectorGeometry
-from midas.errors import ArchiveError, ParameterError, exiting_with
-from midas.files import make_folder, remove, write_atomic
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.panels import panels_of
 from midas.formats import hkls as hkls_format
+from midas.formats.layer import Layer, StageResult
 from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.panels import panels_of
-from midas.parallel import SERIAL, Communicator
+from midas.runtime import progress
+from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
+from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.parallel import SERIAL, Communicator
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.radius import grain_sizes, sum_by_ring
-from midas.files import remove
+from midas.experiment.rings import Rings, rings_of_merged
+from midas.experiment.scan import Scan
 from midas.formats import hkls as hkl_format
+from midas.formats.layer import Layer, StageResult
 from midas.formats.merged import RESULT
 from midas.formats.radius import LAYOUT
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
-from midas.rings import Rings, rings_of_merged
-from midas.scan import Scan
+from midas.runtime.files import remove
+from midas.runtime.parallel import SERIAL, Communicator
 
 log = logging.getLogger(__name__)
 

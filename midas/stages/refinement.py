@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas import crystal, progress
-from midas._ext.refinement import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
-from midas.errors import FormatError, StageError, UsageError
+from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
+from midas.experiment import crystal
+from midas.experiment.orientation import euler_angles
 from midas.formats import hkls as hkl_list
 from midas.formats import index
 from midas.formats.binary import read_records
 from midas.formats.index import SLOT, IndexedSeeds
+from midas.formats.layer import Layer, StageResult
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
 from midas.formats.refined_writer import RefinedWriter, remove_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.orientation import euler_angles
-from midas.parallel import SERIAL, Communicator
+from midas.runtime import progress
+from midas.runtime.errors import FormatError, StageError, UsageError
+from midas.runtime.parallel import SERIAL, Communicator
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from midas.archive import BRIGHT, DATA, Archive
-from midas.cli import run
+from midas.commands.run import run
 from midas.convert import conversion
 from midas.convert.sweep import consecutive
-from midas.errors import ArchiveError, FormatError, MidasError, ParameterError, UsageError
 from midas.parameters import ANALYSIS, SCAN
+from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError, UsageError
 
 from .raw_files import BASE, SHAPE, all_of, pixels, write_hdf5
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from midas.archive import DATA, FLOOD, ArchiveWriter, set_dataset
-from midas.errors import FormatError
 from midas.parameters import ANALYSIS, SCAN
+from midas.runtime.errors import FormatError
 
 from .raw_files import BASE, all_of, pixels, write_sparse
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midas.convert.dark import DarkCorrection
-from midas.errors import FormatError
 from midas.parameters import ANALYSIS
+from midas.runtime.errors import FormatError
 
 from .raw_files import BASE, all_of, pixels, write_hdf5
 

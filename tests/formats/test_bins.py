@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.errors import FormatError
 from midas.formats.bins import bin_writer, read_bins
-from midas.layer import Layer
+from midas.formats.layer import Layer
+from midas.runtime.errors import FormatError
 
 
 def test_round_trip_with_empty_bins_first_and_last(tmp_path: Path) -> None:

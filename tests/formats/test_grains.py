@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.errors import FormatError
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader, read_grain_ids_key, read_grains
 from midas.formats.table import Table
+from midas.runtime.errors import FormatError
 
 HEADER = GrainsHeader(1, 1.5576264, 200.0, 100.0, 1, 225, (4.08, 4.08, 4.08, 90.0, 90.0, 90.0))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.errors import FormatError, OutputError
 from midas.formats import index
 from midas.formats.index import BEST, BEST_BYTES, FULL_BYTES, MATCHED, SLOT, IndexedSeeds
-from midas.parallel import SERIAL, Communicator
+from midas.runtime.errors import FormatError, OutputError
+from midas.runtime.parallel import SERIAL, Communicator
 
 
 def seeds(rows: range, seed: int = 0) -> IndexedSeeds:

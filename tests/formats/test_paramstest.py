@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.errors import ParameterError
+from midas.formats.layer import Layer
 from midas.formats.paramstest import format_paramstest
-from midas.layer import Layer
 from midas.parameters import Parameters
+from midas.runtime.errors import ParameterError
 
 LAYER = Layer(Path("somewhere"), folder_text="/data/layer 1/")
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.errors import FormatError
 from midas.formats.grains import GRAINS, read_grains
 from midas.formats.spots import NO_SPOT, read_seed_ids
 from midas.formats.table import Table
+from midas.runtime.errors import FormatError
 
 
 def test_first_integer_of_each_line(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.errors import FormatError
+from midas.experiment.orientation import euler_angles, matrices_from_euler
 from midas.formats.panels import read_shifts
 from midas.formats.simulated import (
     GrainList,
@@ -16,7 +16,7 @@ from midas.formats.simulated import (
     read_ring_intensities,
     write_grain_list,
 )
-from midas.orientation import euler_angles, matrices_from_euler
+from midas.runtime.errors import FormatError
 
 CELL = [3.5, 3.6, 3.7, 90.0, 91.0, 92.0]
 MATRIX = [0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.errors import OutputError
 from midas.formats.slots import SlotFile
+from midas.runtime.errors import OutputError
 
 
 @given(order=st.permutations(range(6)), lengths=st.lists(st.integers(1, 10), min_size=6, max_size=6))

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.errors import FormatError
+from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO, INPUT_ALL, read_spots, write_spot_tables
 from midas.formats.table import Table
-from midas.layer import Layer
+from midas.runtime.errors import FormatError
 
 ROW = "1.0 2.0 3.0 4.0 {} 1.0 7.0 8.0"
 

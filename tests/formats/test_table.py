@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas._ext.text import format_table, parse_table, rounded
-from midas.errors import FormatError
+from midas._ext.numerics.text import format_table, parse_table, rounded
 from midas.formats import grains, hkls, merged, peaks, radius, spots
 from midas.formats.table import Layout, Table, concatenate
+from midas.runtime.errors import FormatError
 
 LAYOUTS = {
     "hkls.csv": hkls.LAYOUT,

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas import crystal
-from midas.errors import FormatError, ParameterError
+from midas.experiment import crystal
+from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
 from midas.formats.grains import GRAINS, GrainsHeader
 from midas.formats.table import Table
-from midas.orientation import matrices_from_quaternions, symmetry_operators
 from midas.results.compare import compare, spread, tensor_error
+from midas.runtime.errors import FormatError, ParameterError
 
 CUBIC = (3.524, 3.524, 3.524, 90.0, 90.0, 90.0)
 HEXAGONAL = (2.9505, 2.9505, 4.6826, 90.0, 90.0, 120.0)

@@ -12,13 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
-from midas.errors import FormatError, OutputError
 from midas.formats import hkls, merged, peaks, radius, spots
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader, read_grains
+from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
 from midas.results import consolidated, grain_groups
+from midas.runtime.errors import FormatError, OutputError
 
 #: everything of a legacy run that the file is made of
 MEMBERS = (

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from midas.archive import Archive
-from midas.errors import ArchiveError
 from midas.formats.grains import SPOT_MATRIX
+from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.results import provenance
+from midas.runtime.errors import ArchiveError
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from midas.errors import FormatError
+from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
 from midas.formats.grains import GRAINS, GrainsHeader
+from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.layer import Layer
-from midas.orientation import matrices_from_quaternions, symmetry_operators
 from midas.results import report
 from midas.results.colours import pole_figure_colours
+from midas.runtime.errors import FormatError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from midas import pipeline, samples, simulation
+from midas import pipeline, simulation
 from midas.archive import Archive, set_dataset
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
 from midas.parameters import ANALYSIS
+from midas.simulation import samples
 
 from .contents import Contents
 from .harness import ARCHIVE, FRAMES, PARAMETERS

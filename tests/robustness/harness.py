@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from midas.cli import run
+from midas.commands.run import run
 from midas.parameters import ANALYSIS
 
 from .contents import Contents

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from midas.parameter_table import KEYS
 from midas.parameters import ANALYSIS, SCAN
+from midas.parameters.table import KEYS
 
 from .contents import Contents
 from .harness import ARCHIVE, BY_NAME, FRAMES, Program, call, prepare

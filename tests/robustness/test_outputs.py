@@ -142,8 +142,8 @@ def test_inputs_that_may_only_be_read(pristine: Path, tmp_path: Path) -> None:
 def test_an_archive_survives_a_full_disk(pristine: Path, tmp_path: Path) -> None:
     """The driver writes into its own copy of the archive, and a failed update leaves the old content readable."""
     from midas.archive import Archive, set_dataset
-    from midas.errors import MidasError
     from midas.parameters import ANALYSIS
+    from midas.runtime.errors import MidasError
 
     path = tmp_path / ARCHIVE
     shutil.copy(pristine / ARCHIVE, path)

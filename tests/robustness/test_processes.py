@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from midas import samples
+from midas.simulation import samples
 
 from .contents import Contents
 from .harness import ARCHIVE, BY_NAME, FRAMES, INDEXED, PARAMETERS, REFINED, prepare
 
 
 def command_line(name: str, *arguments: str | Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "midas.cli", name, *map(str, arguments)]
+    return [sys.executable, "-P", "-m", "midas", name, *map(str, arguments)]
 
 
 # Interrupts

@@ -9,9 +9,9 @@ from simulated_grains import Experiment, Grains, Spots, simulate
 
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import SLOT
+from midas.formats.layer import Layer, StageResult
 from midas.formats.spots import EXTRA_INFO_BINARY
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
 from midas.parameters import Parameters
 from midas.stages import refinement
 

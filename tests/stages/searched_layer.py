@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from midas.archive import ArchiveWriter
+from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, PixelLists, write_pixels
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
 from midas.stages import merge
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.errors import FormatError, ParameterError, StageError
 from midas.formats.bins import read_bins
+from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO, INPUT_ALL, SPOTS_BINARY
 from midas.formats.table import Table
-from midas.layer import Layer
-from midas.parallel import Communicator
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError, ParameterError, StageError
+from midas.runtime.parallel import Communicator
 from midas.stages import binning
 
 TEXT = "RingNumbers 1;\nRingNumbers 3;\nRingRadii 95000;\nRingRadii 157000;\nEtaBinSize 2;\nOmeBinSize 4;\n"

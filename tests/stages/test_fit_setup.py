@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from midas.archive import Archive, ArchiveWriter, set_dataset
-from midas.errors import ArchiveError, FormatError, MidasError, ParameterError, StageError
 from midas.formats import hkls, radius
+from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO, ID_RINGS, IDS_HASH, INPUT_ALL, SPOTS_TO_INDEX, SpotTables
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
+from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError, StageError
 from midas.stages import fit_setup
 
 FRAMES = 5

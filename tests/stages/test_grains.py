@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from midas.errors import FormatError, MidasError, ParameterError, StageError
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grain_ids_key, read_grains
 from midas.formats.hkls import LAYOUT as HKLS
+from midas.formats.layer import Layer
 from midas.formats.refined import PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
-from midas.layer import Layer
-from midas.parallel import Communicator
+from midas.runtime.errors import FormatError, MidasError, ParameterError, StageError
+from midas.runtime.parallel import Communicator
 
 from .solved_layer import LSD, NAMES, SPACINGS, Made, Solution, parameters
 

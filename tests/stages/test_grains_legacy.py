@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas._ext.nelder_mead import minimise_function
+from midas._ext.numerics.nelder_mead import minimise_function
 from midas.formats.grains import SPOT_MATRIX, read_grains
+from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST_BYTES
 from midas.formats.spots import IDS_HASH
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
 from midas.stages import grains
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.errors import OutputError, ParameterError
 from midas.formats.hkls import LAYOUT
-from midas.layer import Layer
-from midas.parallel import Communicator
+from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.runtime.errors import OutputError, ParameterError
+from midas.runtime.parallel import Communicator
 from midas.stages import hkls
 
 DIGESTS = list(csv.DictReader((Path(__file__).parents[1] / "data" / "hkls.csv").open()))

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from midas import cli
-from midas.errors import FormatError, MidasError, OutputError, ParameterError
-from midas.files import remove
+from midas.commands import run as cli
 from midas.formats import index
 from midas.formats.hkls import LAYOUT
 from midas.formats.index import EXPECTED, MATCHED, IndexedSeeds
+from midas.formats.layer import Layer
 from midas.formats.spots import SPOTS_BINARY
 from midas.formats.table import Table
-from midas.layer import Layer
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError, MidasError, OutputError, ParameterError
+from midas.runtime.files import remove
+from midas.runtime.parallel import SERIAL, Communicator
 from midas.stages import indexing
 
 Copy = Callable[..., Path]
@@ -196,7 +196,7 @@ def test_excluded_rings_count_in_the_record_only(golden_copy):
 @pytest.mark.slow
 def test_full_mode_equals_the_literal_search(golden_copy):
     """§11.3 test 5: three start spots, coarse steps; 21 ring points are visited."""
-    from tests.kernels.indexing_reference import Reference
+    from tests._ext.index.reference import Reference
 
     layer = prepared(golden_copy)
     (layer.spots_to_index).write_text("50\n54\n59\n")

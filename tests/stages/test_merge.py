@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from midas.formats.layer import Layer
 from midas.formats.merged import MERGE_MAP, RESULT
 from midas.formats.peaks import LAYOUT
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.stages import merge
 
 from .searched_layer import (

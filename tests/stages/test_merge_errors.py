@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from midas import cli
-from midas.errors import ArchiveError, FormatError, ParameterError, StageError
+from midas.commands import run as cli
+from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
 from midas.formats.peaks import write_pixels
-from midas.layer import Layer
+from midas.runtime.errors import ArchiveError, FormatError, ParameterError, StageError
 from midas.stages import merge
 
 from .searched_layer import EXAMPLE, EXAMPLE_RESULT, links, make_archive, parameters, pixel_lists, write_scan

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from midas.archive import Archive
+from midas.formats.layer import Layer
 from midas.formats.merged import MERGE_MAP, RESULT
 from midas.formats.peaks import LAYOUT, read_pixels
-from midas.layer import Layer
 from midas.stages import merge
 
 from .searched_layer import links

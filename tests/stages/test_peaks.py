@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from midas.archive import DARK, DATA, FLOOD, MASK, SCAN, Archive, ArchiveWriter
-from midas.errors import ArchiveError, FormatError, MidasError, OutputError, ParameterError
+from midas.archive import DARK, DATA, FLOOD, MASK, Archive, ArchiveWriter
 from midas.formats.hkls import LAYOUT as HKLS
+from midas.formats.layer import Layer, StageResult
 from midas.formats.peaks import LAYOUT, read_pixels
 from midas.formats.table import Table
-from midas.layer import Layer, StageResult
-from midas.parallel import Communicator
-from midas.parameters import Parameters
+from midas.parameters import SCAN, Parameters
+from midas.runtime.errors import ArchiveError, FormatError, MidasError, OutputError, ParameterError
+from midas.runtime.parallel import Communicator
 from midas.stages import peaks
 
 BASE = """

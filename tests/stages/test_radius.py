@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas import cli
 from midas.archive import Archive, ArchiveWriter
-from midas.errors import FormatError, ParameterError
+from midas.commands import run as cli
+from midas.experiment.rings import Rings, rings_of_merged
 from midas.formats import hkls as hkl_format
+from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
 from midas.formats.radius import LAYOUT
 from midas.formats.table import Table
-from midas.layer import Layer
 from midas.parameters import Parameters
-from midas.rings import Rings, rings_of_merged
+from midas.runtime.errors import FormatError, ParameterError
 from midas.stages import radius
 
 FRAMES = 40

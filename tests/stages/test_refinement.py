@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from simulated_grains import lattice_errors
 
-from midas.errors import FormatError, MidasError, OutputError, ParameterError, StageError, UsageError
 from midas.formats import index
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import SLOT
-from midas.parallel import Communicator
+from midas.runtime.errors import FormatError, MidasError, OutputError, ParameterError, StageError, UsageError
+from midas.runtime.parallel import Communicator
 
 from .indexed_layer import PARAMETERS, Made, contents
 

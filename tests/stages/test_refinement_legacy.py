@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from simulated_grains import reciprocal_basis
 
+from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, symmetry_operators
+from midas.formats.layer import Layer, StageResult
 from midas.formats.refined import RefinedSeeds, read_refined
-from midas.layer import Layer, StageResult
-from midas.orientation import matrices_from_quaternions, nearest_rotations, symmetry_operators
-from midas.parallel import SERIAL, Communicator
 from midas.parameters import Parameters
+from midas.runtime.parallel import SERIAL, Communicator
 from midas.stages import refinement
 
 from .indexed_layer import FILES, contents

@@ -1,0 +1,296 @@
+"""Search for the orientation and position that explain a start spot and most other spots (spec chapter 05).
+
+The result is the best of all candidates that the legacy program visits, record for record; §10.2 of the chapter shows
+why the bounds of `midas._ext.index.filter` may drop the hopeless ones unseen.
+"""
+import numpy as np
+
+from cython.parallel cimport prange, threadid
+from libc.math cimport atan, cos, sin
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
+from midas._ext.index.problem cimport Pair, Problem, Ring
+from midas._ext.index.score cimport Score, predict, score
+from midas._ext.index.search cimport Best, Workspace, allocate_workspace, free_workspace, search_seed
+from midas._ext.index.table cimport SpotTable
+
+cdef enum:
+    RECORD = 15
+
+
+cdef inline void _store(const Best* best, double* record) noexcept nogil:
+    record[0] = best.angle
+    memcpy(record + 1, best.orientation, 9 * sizeof(double))
+    memcpy(record + 10, best.position, 3 * sizeof(double))
+    record[13] = best.predicted
+    record[14] = best.matched
+
+
+def _packed(counts, rows):
+    """(n,) counts and (n, capacity) rows as offsets and one list."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets, rows[np.arange(rows.shape[1]) < counts[:, None]]
+
+
+cdef class Indexer:
+    """Finds, for start spots, the orientation and position that explain most observed spots.
+
+    Parameters
+    ----------
+    table : the observed spots
+    radii, two_theta, rotation_range : (r,) float64 per ring: µm, degrees, degrees
+    ring_g : (r, 3) float64, Å⁻¹, crystal frame: the representative reflection of each ring
+    excluded : (r,) bool, rings that do not count in the completeness
+    g : (h, 3) float64, Å⁻¹, the reflections in the order of the list
+    theta : (h,) float64, degrees
+    hkl_ring : (h,) int32, index into the rings
+    limits : (k, 6) float64, k >= 1; a spot must lie in one of the rows: omega (degrees), y, z (µm), each low and high
+    mask : uint32 words of a bit per pixel of a square detector with `mask_size` pixels of `px` µm a side; or None
+    lsd, r_sample, h_beam, position_step : µm
+    orientation_step, pole_angle : degrees
+    margin_omega : degrees; margin_eta, margin_radius, margin_radial : µm
+    min_fraction : lowest acceptable completeness
+    friedel : whether Friedel mates restrict the plane normals (else every point of the arc is tried)
+    guard : nearer than this to the limit of the eta test, in units of the ring radius, the exact formulas decide
+
+    References
+    ----------
+    Spec chapter 05; Sharma, Huizenga and Offerman, J. Appl. Cryst. 45 (2012) 693-704 and 705-718.
+    """
+
+    cdef Problem problem
+    cdef tuple arrays
+    cdef Ring* rings
+    cdef Pair* pairs
+
+    def __init__(self, SpotTable table, *, const double[::1] radii, const double[::1] two_theta,
+                 const double[::1] rotation_range, const double[:, ::1] ring_g, excluded, const double[:, ::1] g,
+                 const double[::1] theta, const int[::1] hkl_ring, const double[:, ::1] limits, double lsd,
+                 double r_sample, double h_beam, double position_step, double orientation_step, double margin_omega,
+                 double margin_eta, double margin_radius, double margin_radial, double pole_angle,
+                 double min_fraction, bint friedel, mask=None, int mask_size=0, double px=1.0, double guard=1e-9):
+        cdef Problem* p = &self.problem
+        cdef const unsigned int[::1] mask_words
+        if not (len(radii) == len(two_theta) == len(rotation_range) == len(ring_g) == len(excluded) > 0):
+            raise ValueError("one radius, angle, range, vector and flag per ring")
+        if not (len(g) == len(theta) == len(hkl_ring) > 0 and 0 <= min(hkl_ring) and max(hkl_ring) < len(radii)):
+            raise ValueError("one vector, angle and ring per reflection")
+        if len(limits) == 0 or limits.shape[1] != 6 or g.shape[1] != 3 or ring_g.shape[1] != 3:
+            raise ValueError("limits have six columns, vectors three")
+        if not (position_step >= 1.0 and orientation_step > 0.0):
+            raise ValueError("steps must be positive, that of the position at least 1")
+        p.lsd, p.r_sample, p.h_beam, p.position_step = lsd, r_sample, h_beam, position_step
+        p.orientation_step, p.margin_omega, p.margin_radius = orientation_step, margin_omega, margin_radius
+        p.margin_radial, p.pole_angle, p.min_fraction, p.guard = margin_radial, pole_angle, min_fraction, guard
+        p.friedel = friedel
+        p.n_limits = <int>len(limits)
+        p.limits = &limits[0, 0]
+        p.boxes_matter = bool(np.min(np.abs(np.asarray(limits)[:, 2:])) <= max(radii) + 1.0)
+        p.px = px
+        if mask is not None:
+            mask_words = mask
+            if 32 * mask_words.shape[0] < <long long>mask_size * mask_size or mask_size < 1:
+                raise ValueError("the mask needs a bit per pixel")
+            p.mask = &mask_words[0]
+            p.mask_size = mask_size
+        p.spots = table.view
+        self.arrays = (table, limits, mask, g)
+        self._add_rings(radii, two_theta, rotation_range, ring_g, excluded, margin_eta)
+        self._add_reflections(g, theta, hkl_ring, excluded)
+
+    def __dealloc__(self):
+        free(self.rings)
+        free(self.pairs)
+
+    cdef _add_rings(self, const double[::1] radii, const double[::1] two_theta, const double[::1] rotation_range,
+                    const double[:, ::1] ring_g, excluded, double margin_eta):
+        cdef Problem* p = &self.problem
+        cdef Ring* ring
+        cdef int i, k
+        self.rings = <Ring*>calloc(len(radii), sizeof(Ring))
+        if self.rings == NULL:
+            raise MemoryError
+        for i in range(len(radii)):
+            ring = &self.rings[i]
+            ring.radius = radii[i]
+            ring.two_theta = two_theta[i]
+            ring.rotation_range = rotation_range[i]
+            for k in range(3):
+                ring.g[k] = ring_g[i, k]
+            ring.bare_eta_margin = RAD2DEG * atan(margin_eta / radii[i])
+            ring.eta_margin = ring.bare_eta_margin + 0.5 * p.orientation_step
+            ring.cos_eta_margin = cos(DEG2RAD * ring.eta_margin) if ring.eta_margin < 179.9 else -2.0
+            ring.excluded = bool(excluded[i])
+        p.n_rings = <int>len(radii)
+        p.rings = self.rings
+        p.n_rotations = <int>(max(rotation_range) / p.orientation_step)
+        turns = np.empty((2, p.n_rotations + 1))
+        cdef double[:, ::1] turn = turns
+        for i in range(p.n_rotations + 1):
+            turn[0, i] = cos(i * p.orientation_step * DEG2RAD)
+            turn[1, i] = sin(i * p.orientation_step * DEG2RAD)
+        p.cos_rotation = &turn[0, 0]
+        p.sin_rotation = &turn[1, 0]
+        self.arrays += (turns,)
+
+    cdef _add_reflections(self, const double[:, ::1] g, const double[::1] theta, const int[::1] hkl_ring, excluded):
+        cdef Problem* p = &self.problem
+        cdef Pair* pair
+        cdef int i, k, remaining = 0
+        cdef const long long* first = p.spots.ring_first
+        p.n_hkls = <int>len(g)
+        sines = np.empty(len(g))
+        cdef double[::1] sine = sines
+        for i in range(p.n_hkls):
+            sine[i] = sin(theta[i] * DEG2RAD)
+        p.g = &g[0, 0]
+        p.sin_theta = &sine[0]
+        p.hkl_ring = &hkl_ring[0]
+        self.arrays += (sines, hkl_ring)
+        counted = [i for i in range(p.n_hkls) if not excluded[hkl_ring[i]]]
+        p.n_counted_max = 2 * <int>len(counted)
+        # A reflection waits under its key until its opposite comes; the emptiest ring rejects most, so it goes first.
+        population = [first[k + 1] - first[k] for k in range(p.n_rings)]
+        rings_of = np.asarray(hkl_ring).tolist()
+        counted.sort(key=lambda i: (population[rings_of[i]], i))
+        waiting, pairs = {}, []
+        for i in counted:
+            opposite = (hkl_ring[i], theta[i], -g[i, 0], -g[i, 1], -g[i, 2])
+            if waiting.get(opposite):
+                pairs[waiting[opposite].pop()][1] = 2
+            else:
+                waiting.setdefault((hkl_ring[i], theta[i], g[i, 0], g[i, 1], g[i, 2]), []).append(len(pairs))
+                pairs.append([i, 1])
+        self.pairs = <Pair*>calloc(len(pairs) + 1, sizeof(Pair))
+        if self.pairs == NULL:
+            raise MemoryError
+        for k in reversed(range(len(pairs))):
+            i = pairs[k][0]
+            pair = &self.pairs[k]
+            pair.g[0], pair.g[1], pair.g[2] = g[i, 0], g[i, 1], g[i, 2]
+            pair.v = sine[i] * (g[i, 0] ** 2 + g[i, 1] ** 2 + g[i, 2] ** 2) ** 0.5
+            pair.ring = hkl_ring[i]
+            pair.members = pairs[k][1]
+            remaining += 2 * pair.members
+            pair.remaining = remaining
+        p.n_pairs = <int>len(pairs)
+        p.pairs = self.pairs
+
+    def search(self, const long long[::1] rows, *, int threads=1):
+        """The best candidate of each start spot.
+
+        Parameters
+        ----------
+        rows : (n,) int64, rows of the spot table; negative: no such spot
+        threads : number of threads
+
+        Returns
+        -------
+        best : (n, 15) float64: mean internal angle (degrees), orientation matrix, position (µm), numbers of theoretical
+            and of matched spots; zeros where nothing was found
+        offsets : (n + 1,) int64 into `matched`
+        matched : (m,) int32, rows of the matched spots of one start spot after the other
+        """
+        cdef Py_ssize_t n = rows.shape[0], i
+        if n and max(rows) >= self.problem.spots.n:
+            raise ValueError("start spot beyond the table")
+        records = np.zeros((n, RECORD))
+        counts = np.zeros(n, np.int64)
+        matches = np.zeros((n, 2 * self.problem.n_hkls), np.int32)
+        cdef double[:, ::1] record = records
+        cdef long long[::1] count = counts
+        cdef int[:, ::1] match = matches
+        cdef Workspace* pool = self._pool(threads)
+        cdef int failed = 0
+        try:
+            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
+                if rows[i] >= 0:
+                    failed += self._search_one(<int>rows[i], &pool[threadid()], &record[i, 0], &match[i, 0], &count[i])
+        finally:
+            self._release(pool, threads)
+        if failed:
+            raise MemoryError
+        return records, *_packed(counts, matches)
+
+    cdef int _search_one(self, int row, Workspace* w, double* record, int* rows, long long* count) noexcept nogil:
+        cdef Best best
+        if not search_seed(&self.problem, row, w, &best, rows):
+            return 1
+        if best.fraction >= 0.0:
+            _store(&best, record)
+            count[0] = best.matched
+        return 0
+
+    def evaluate(self, const double[:, ::1] orientations, const double[:, ::1] positions, const double[::1] radii, *,
+                 int threads=1):
+        """Match given grains, without search (seed mode, §4.8).
+
+        Parameters
+        ----------
+        orientations : (n, 9) float64, row-major matrices, crystal to sample
+        positions : (n, 3) float64, µm, sample frame
+        radii : (n,) float64, grain radius, µm
+
+        Returns
+        -------
+        best, offsets, matched : as `search`; every grain has a record
+        fractions : (n,) float64, completeness on the counted rings; 0 without theoretical spots
+        """
+        cdef Py_ssize_t n = orientations.shape[0], i
+        if positions.shape[0] != n or radii.shape[0] != n or orientations.shape[1] != 9 or positions.shape[1] != 3:
+            raise ValueError("one matrix, position and radius per grain")
+        records = np.zeros((n, RECORD))
+        counts = np.zeros(n, np.int64)
+        matches = np.zeros((n, 2 * self.problem.n_hkls), np.int32)
+        fractions = np.zeros(n)
+        cdef double[:, ::1] record = records
+        cdef long long[::1] count = counts
+        cdef int[:, ::1] match = matches
+        cdef double[::1] fraction = fractions
+        cdef Workspace* pool = self._pool(threads)
+        try:
+            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
+                fraction[i] = self._evaluate_one(&orientations[i, 0], &positions[i, 0], radii[i], &pool[threadid()],
+                                                 &record[i, 0], &match[i, 0], &count[i])
+        finally:
+            self._release(pool, threads)
+        return records, *_packed(counts, matches), fractions
+
+    cdef double _evaluate_one(self, const double* orientation, const double* position, double radius, Workspace* w,
+                              double* record, int* rows, long long* count) noexcept nogil:
+        cdef Best best
+        cdef Score result
+        predict(&self.problem, orientation, &w.prediction)
+        result = score(&self.problem, &w.prediction, position, radius, rows)
+        best.angle = result.angle
+        memcpy(best.orientation, orientation, 9 * sizeof(double))
+        memcpy(best.position, position, 3 * sizeof(double))
+        best.predicted = w.prediction.n
+        best.matched = result.matched
+        _store(&best, record)
+        count[0] = result.matched
+        return <double>result.counted / w.prediction.n_counted if w.prediction.n_counted else 0.0
+
+    cdef Workspace* _pool(self, int threads) except NULL:
+        cdef Workspace* pool
+        cdef int i, ready = 1
+        if threads < 1:
+            raise ValueError("at least one thread")
+        pool = <Workspace*>calloc(threads, sizeof(Workspace))
+        if pool == NULL:
+            raise MemoryError
+        for i in range(threads):
+            ready = allocate_workspace(&pool[i], &self.problem) and ready
+        if not ready:
+            self._release(pool, threads)
+            raise MemoryError
+        return pool
+
+    cdef void _release(self, Workspace* pool, int threads) noexcept:
+        cdef int i
+        for i in range(threads):
+            free_workspace(&pool[i])
+        free(pool)

@@ -1,0 +1,191 @@
+"""Directions, detector geometry and the shift of a spot by the grain's position (chapters 04 §4.0, 05 §4.5, 06 §4.4).
+
+Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
+geometry stands here once; the kernels cimport it.
+"""
+from libc.math cimport acos, atan, cos, fabs, sin, sqrt, tan
+
+cdef extern from *:
+    """
+    /* Fifteen digits, not pi/180: they decide the last printed digits of the legacy tables. */
+    #define MIDAS_DEG2RAD 0.0174532925199433
+    #define MIDAS_RAD2DEG 57.2957795130823
+    """
+    const double DEG2RAD "MIDAS_DEG2RAD"
+    const double RAD2DEG "MIDAS_RAD2DEG"
+
+
+cdef struct Detector:
+    double lsd             # sample to detector, µm
+    double y_bc            # beam centre, px
+    double z_bc
+    double px              # pixel size, µm
+    double rho_d           # normalisation radius of the distortion, µm
+    double p0              # two-fold, four-fold and isotropic distortion
+    double p1
+    double p2
+    double p3              # phase of the four-fold term, degrees
+    double tilt[9]         # Rx(tx) Ry(ty) Rz(tz), row-major
+
+
+cdef struct IdealPoint:
+    double y               # on the untilted, undistorted plane, µm
+    double z
+    double radius          # distance from the beam centre, µm
+    double eta             # degrees
+
+
+cdef inline double eta_of(double y, double z) noexcept nogil:
+    """Azimuth in (-180, 180]: 0 at +z, +90 at -y. NaN at the beam centre."""
+    cdef double eta = RAD2DEG * acos(z / sqrt(y * y + z * z))
+    return -eta if y > 0 else eta
+
+
+cdef inline double wrap180(double angle) noexcept nogil:
+    """`angle` (degrees, |angle| < 900) reduced to [-180, 180)."""
+    while angle >= 180.0:
+        angle -= 360.0
+    while angle < -180.0:
+        angle += 360.0
+    return angle
+
+
+cdef inline void tilt_matrix(double tx, double ty, double tz, double* t) noexcept nogil:
+    """Rx(tx)·(Ry(ty)·Rz(tz)), row-major, angles in degrees."""
+    cdef double cx = cos(DEG2RAD * tx), sx = sin(DEG2RAD * tx)
+    cdef double cy = cos(DEG2RAD * ty), sy = sin(DEG2RAD * ty)
+    cdef double cz = cos(DEG2RAD * tz), sz = sin(DEG2RAD * tz)
+    cdef double m[9]
+    cdef int j
+    m[0] = cy * cz
+    m[1] = -cy * sz
+    m[2] = sy
+    m[3] = sz
+    m[4] = cz
+    m[5] = 0.0
+    m[6] = -sy * cz
+    m[7] = sy * sz
+    m[8] = cy
+    for j in range(3):
+        t[j] = m[j]
+        t[3 + j] = cx * m[3 + j] - sx * m[6 + j]
+        t[6 + j] = sx * m[3 + j] + cx * m[6 + j]
+
+
+cdef inline Detector unpack_detector(const double[::1] packed) noexcept nogil:
+    """The `Detector` of the 12 numbers that `midas.experiment.detector.DetectorGeometry.packed` lays out."""
+    cdef Detector d
+    d.lsd = packed[0]
+    d.y_bc = packed[1]
+    d.z_bc = packed[2]
+    d.px = packed[3]
+    d.rho_d = packed[4]
+    d.p0 = packed[5]
+    d.p1 = packed[6]
+    d.p2 = packed[7]
+    d.p3 = packed[8]
+    tilt_matrix(packed[9], packed[10], packed[11], d.tilt)
+    return d
+
+
+cdef inline double distortion_factor(const Detector* d, double radius, double eta) noexcept nogil:
+    """Factor on the radius: 1 + p0ρ²cos 2η_T + p1ρ⁴cos(4η_T + p3) + p2ρ², ρ = radius/RhoD, η_T = 90 - η."""
+    cdef double rho = radius / d.rho_d
+    cdef double rho2 = rho * rho
+    cdef double eta_t = 90.0 - eta
+    return (d.p0 * rho2 * cos(DEG2RAD * (2.0 * eta_t)) + d.p1 * (rho2 * rho2) * cos(DEG2RAD * (4.0 * eta_t + d.p3))
+            + d.p2 * rho2 + 1.0)
+
+
+cdef inline double projected_radius(const Detector* d, double y_px, double z_px, double* y, double* z) noexcept nogil:
+    """Pixel to the untilted plane, still distorted: radius (µm), and (y, z) in its direction (04 §4.0)."""
+    cdef double yc = -(y_px - d.y_bc) * d.px
+    cdef double zc = (z_px - d.z_bc) * d.px
+    cdef double vx = d.tilt[1] * yc + d.tilt[2] * zc
+    y[0] = d.tilt[4] * yc + d.tilt[5] * zc
+    z[0] = d.tilt[7] * yc + d.tilt[8] * zc
+    return (d.lsd / (d.lsd + vx)) * sqrt(y[0] * y[0] + z[0] * z[0])
+
+
+cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
+    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion (04 §4.0)."""
+    cdef double vy = 0.0, vz = 0.0
+    cdef double radius = projected_radius(d, y_px, z_px, &vy, &vz)
+    cdef IdealPoint p
+    p.eta = eta_of(vy, vz)
+    p.radius = radius * distortion_factor(d, radius, p.eta)
+    p.y = -p.radius * sin(DEG2RAD * p.eta)
+    p.z = p.radius * cos(DEG2RAD * p.eta)
+    return p
+
+
+cdef inline void ideal_to_detector(const Detector* d, double y, double z, double* y_px, double* z_px) noexcept nogil:
+    """Inverse of `detector_to_ideal`: a point of the ideal plane (µm) to the pixel that sees it.
+
+    The distortion leaves the azimuth alone, so undoing it is Newton's method for the radius; undoing the projection on
+    the tilted plane is a linear system.
+    """
+    cdef double corrected = sqrt(y * y + z * z)
+    cdef double radius = corrected
+    cdef double eta_t, rho2, two_fold, four_fold, step, scale, a, b, c, e, determinant
+    if corrected > 0.0:
+        eta_t = 90.0 - eta_of(y, z)
+        two_fold = d.p0 * cos(DEG2RAD * (2.0 * eta_t)) + d.p2
+        four_fold = d.p1 * cos(DEG2RAD * (4.0 * eta_t + d.p3))
+        for _ in range(50):
+            rho2 = (radius / d.rho_d) * (radius / d.rho_d)
+            step = radius * (1.0 + rho2 * (two_fold + rho2 * four_fold)) - corrected
+            step /= 1.0 + rho2 * (3.0 * two_fold + 5.0 * rho2 * four_fold)
+            radius -= step
+            if fabs(step) <= 1e-15 * corrected:
+                break
+        scale = radius / corrected
+        y *= scale
+        z *= scale
+    a = d.tilt[4] * d.lsd - d.tilt[1] * y
+    b = d.tilt[5] * d.lsd - d.tilt[2] * y
+    c = d.tilt[7] * d.lsd - d.tilt[1] * z
+    e = d.tilt[8] * d.lsd - d.tilt[2] * z
+    determinant = a * e - b * c
+    y_px[0] = d.y_bc - d.lsd * (y * e - z * b) / determinant / d.px
+    z_px[0] = d.z_bc + d.lsd * (z * a - y * c) / determinant / d.px
+
+
+cdef inline double two_theta_of(double radius, double lsd) noexcept nogil:
+    """2θ in degrees of a radius on the ideal plane."""
+    return RAD2DEG * atan(radius / lsd)
+
+
+cdef inline void rotate_z(double cos_omega, double sin_omega, const double* v, double* out) noexcept nogil:
+    """Sample to laboratory: right-handed rotation of `v` about +z; `out` may be `v`."""
+    cdef double x = v[0] * cos_omega - v[1] * sin_omega
+    out[1] = v[0] * sin_omega + v[1] * cos_omega
+    out[0] = x
+    out[2] = v[2]
+
+
+cdef inline void shift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
+    """Where the spot (y, z) of a grain at the origin lands for a grain at `grain` (laboratory frame, µm)."""
+    cdef double f = 1.0 - grain[0] / lsd
+    y[0] = y[0] * f + grain[1]
+    z[0] = z[0] * f + grain[2]
+
+
+cdef inline void unshift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
+    """Inverse of `shift_spot`: the spot as if the grain were at the origin."""
+    cdef double q = lsd / (lsd - grain[0])
+    y[0] = q * (y[0] - grain[1])
+    z[0] = q * (z[0] - grain[2])
+
+
+cdef inline void unshift_spot_by_ray(double lsd, const double* grain, double* y, double* z) noexcept nogil:
+    """`unshift_spot` along the unit vector of the ray, rounded as the legacy refinement rounds it."""
+    cdef double u = lsd - grain[0], v = y[0] - grain[1], w = z[0] - grain[2]
+    cdef double length = sqrt(u * u + v * v + w * w)
+    cdef double along
+    u /= length
+    v /= length
+    w /= length
+    along = grain[0] / u
+    y[0] = y[0] - (grain[1] - along * v)
+    z[0] = z[0] - (grain[2] - along * w)

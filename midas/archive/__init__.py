@@ -1,0 +1,17 @@
+"""The ``.MIDAS.zip`` archive of a scan: reading, writing, replacing one dataset."""
+
+from midas.archive.reader import Archive, FrameStack
+from midas.archive.writer import BRIGHT, DARK, DATA, FLOOD, MASK, ArchiveWriter, set_dataset, set_datasets
+
+__all__ = [
+    "BRIGHT",
+    "DARK",
+    "DATA",
+    "FLOOD",
+    "MASK",
+    "Archive",
+    "ArchiveWriter",
+    "FrameStack",
+    "set_dataset",
+    "set_datasets",
+]

@@ -1,0 +1,385 @@
+"""Writing a ``.MIDAS.zip`` so that this suite, Zarr and the legacy programs read it (spec chapter 01 §3.5.1-3.5.2).
+
+The legacy readers find a frame by counting members from the first one and a dataset by part of its name. Hence the
+rules that `ArchiveWriter` keeps: the frames of a stack are consecutive and ascending, none is left out, every chunk is
+one Blosc-1 frame, and no other name contains the name of a dataset that these readers look for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, StoredArray, encode
+from midas.archive.zip_container import Member, ZipReader, ZipWriter
+from midas.parameters import ANALYSIS, SCAN, Parameters
+from midas.runtime.errors import ArchiveError, OutputError
+from midas.runtime.files import atomic_output
+from midas.runtime.parallel import ordered_map, thread_count
+
+log = logging.getLogger(__name__)
+
+DATA, DARK, BRIGHT, MASK, FLOOD = (f"exchange/{name}" for name in ("data", "dark", "bright", "mask", "flood"))
+DATATYPE = f"{SCAN}datatype"
+
+_GROUPS = (
+    *("", "exchange", "measurement", "measurement/process", SCAN.rstrip("/")),
+    *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
+)
+_STACKS = (DATA, DARK, BRIGHT)
+#: a frame, or a function that makes it, which one of the compressing threads then calls
+Frame = NDArray[Any] | Callable[[], NDArray[Any]]
+
+_GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
+#: parts of a name by which the legacy programs recognise a dataset
+_RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
+
+
+class ArchiveWriter:
+    """A new archive; it gets its name when the ``with`` block ends without an error.
+
+    Parameters
+    ----------
+    path : of the archive
+    shape : frames, rows along Z, columns along Y
+    dtype : of the pixels; kept, little-endian
+    threads : that compress (None: one per available core); the bytes written do not depend on it
+    keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
+    bare : only the frames, without the groups of the parameters, as the legacy simulator writes it; whoever adds
+        parameters to such an archive expects that none are there
+
+    Frames pass through: at most a few per thread are in memory.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any] | type,
+        *,
+        threads: int | None = None,
+        keep_old: bool = False,
+        bare: bool = False,
+    ):
+        self.path = Path(path)
+        self.shape = shape
+        self.dtype = np.dtype(dtype).newbyteorder("<")
+        if self.dtype.kind not in "iuf":
+            raise ValueError(f"pixels of type {self.dtype}")
+        if self.shape[1] * self.shape[2] * self.dtype.itemsize >= 1 << 31:
+            raise OutputError("a frame has 2 GiB or more; archives cannot hold it", file=path)
+        self._threads = thread_count(threads)
+        self._keep_old = keep_old
+        self._bare = bare
+        self._output = atomic_output(self.path)
+        self._members: dict[str, Member] = {}
+        self._empty_chunk: tuple[bytes, int] | None = None
+
+    def __enter__(self) -> ArchiveWriter:
+        self._stream: IO[bytes] = self._output.__enter__()
+        try:
+            self._zip = ZipWriter(self._stream)
+            for group in _GROUPS[:2] if self._bare else _GROUPS:
+                self._add_group(group)
+        except BaseException as error:
+            self._output.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            try:
+                self._finish()
+            except BaseException as failure:
+                self._output.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        old = self.path.with_name(self.path.name + ".old")
+        moved = error is None and self._keep_old and self.path.exists()
+        if moved:
+            os.replace(self.path, old)
+        try:
+            self._output.__exit__(kind, error, trace)
+        except BaseException:
+            if moved:
+                os.replace(old, self.path)
+            raise
+
+    def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[Frame]) -> None:
+        """Write a stack of frames (``exchange/data``, ``exchange/dark``).
+
+        Parameters
+        ----------
+        path : name of the stack
+        shape : frames, rows, columns; for ``exchange/data`` that of the writer
+        frames : 2-D arrays in ascending order (which must not change after they were handed over), or functions that
+            make them, which the compressing threads call
+        """
+        self.add_compressed(path, shape, ordered_map(self.compress, frames, self._threads))
+
+    def add_compressed(self, path: str, shape: tuple[int, int, int], chunks: Iterable[tuple[bytes, int]]) -> None:
+        """Write a stack of frames that are compressed already; `chunks` are pairs as `compress` returns them."""
+        if shape[1:] != self.shape[1:] or (path == DATA and shape != self.shape):
+            raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
+        for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
+            if name not in self:
+                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
+                if self._bare:
+                    self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
+        count = 0
+        for chunk, crc in chunks:
+            self._add_member(f"{path}/{count}.0.0", chunk, crc)
+            count += 1
+        if count != shape[0]:
+            raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
+
+    def add_copy(self, source: str, target: str) -> None:
+        """Write a stack again under a second name, chunk by chunk, without coding it again."""
+        self._stream.flush()
+        with open(self._stream.name, "rb") as reader:
+            for name, member in list(self._members.items()):
+                if name.startswith(f"{source}/"):
+                    reader.seek(member.offset + len(member.name.encode()) + 30)
+                    content = reader.read(member.stored_size)
+                    self._add_member(target + name.removeprefix(source), content, member.crc)
+
+    def add_dataset(self, path: str, values: ArrayLike) -> None:
+        """Write a small array as a single chunk: a parameter, a mask, metadata of the scan."""
+        for name, content in _dataset_members(path, np.asarray(values)):
+            self._add_member(name, content)
+
+    def add_datatype(self) -> None:
+        """Write the name of the pixel type, in the raw form in which the legacy programs look for it."""
+        name = self.dtype.name.encode()
+        metadata = ArrayMetadata((), (), np.dtype(f"S{len(name)}"), fill_value="")
+        self._add_member(f"{DATATYPE}/.zarray", metadata.document())
+        self._add_member(f"{DATATYPE}/0", name)
+
+    def add_parameters(self, parameters: Parameters) -> None:
+        """Write every parameter under its name and with its type in the archive."""
+        self._datatype_if_missing()
+        for path, values in parameters.archive_datasets():
+            self.add_dataset(path, values)
+
+    def add_group(self, path: str) -> None:
+        """Make sure that a group and those above it exist."""
+        for group in _ancestors(path, self._members):
+            self._add_group(group)
+
+    def accepts(self, path: str) -> bool:
+        """Whether a dataset of that name can be added: its name is free, and means nothing to a legacy reader."""
+        names = (f"{path}/.zarray", f"{path}/.zgroup")
+        return not _misleading(names[0]) and not any(name in self._members for name in names)
+
+    def __contains__(self, path: str) -> bool:
+        return f"{path}/.zarray" in self._members
+
+    def compress(self, item: Frame) -> tuple[bytes, int]:
+        """Chunk and checksum of a frame; any number of threads may call this at once."""
+        frame = item() if callable(item) else item
+        if frame.shape != self.shape[1:]:
+            raise ValueError(f"a frame has shape {frame.shape}, not {self.shape[1:]}")
+        frame = np.ascontiguousarray(frame, self.dtype)
+        if frame.view(f"u{self.dtype.itemsize}").any():  # bits, not numbers: -0.0 is kept
+            return _checked(encode(frame, FRAME_CODEC))
+        if self._empty_chunk is None:
+            self._empty_chunk = _checked(encode(frame, FRAME_CODEC))
+        return self._empty_chunk
+
+    @staticmethod
+    def _stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> ArrayMetadata:
+        return ArrayMetadata(shape, (1, *shape[1:]), dtype, FRAME_CODEC, fill_value=_zero(dtype))
+
+    def _add_group(self, group: str) -> None:
+        self._add_member(f"{group}/.zgroup" if group else ".zgroup", _GROUP_DOCUMENT)
+
+    def _add_member(self, name: str, content: bytes, crc: int | None = None) -> None:
+        if name in self._members:
+            raise ValueError(f"{name} is written twice")
+        _refuse_reserved(name)
+        self._members[name] = self._zip.add(name, content, crc)
+
+    def _datatype_if_missing(self) -> None:
+        if DATATYPE not in self:
+            self.add_datatype()
+
+    def _finish(self) -> None:
+        if self.shape[0] and f"{DATA}/0.0.0" not in self._members:
+            raise ValueError(f"{DATA} was not written")
+        if not self._bare:
+            self._datatype_if_missing()
+        end = self._zip.write_directory(self._members.values())
+        self._stream.write(end)
+
+
+def set_dataset(path: str | os.PathLike[str], name: str, values: ArrayLike) -> bool:
+    """Replace or add one small dataset of an archive in place; see `set_datasets`."""
+    return set_datasets(path, {name: values})
+
+
+def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) -> bool:
+    """Replace or add small datasets of an archive in place; the frames are not touched, not even read.
+
+    New members and a whole new directory are appended behind the old one, which stays in the file as dead bytes (about
+    100 bytes per member). A new dataset takes the place of the old one in the order of the directory; everything else
+    keeps its place, as the counting legacy readers need it.
+
+    Safety: nothing that is valid is overwritten. Members and directory are written and synchronised first, then the
+    22-byte end record that makes them valid. If writing fails, the file is cut back to what it was. After a crash or a
+    power cut half-way, `Archive` finds the old directory behind the unfinished tail and reads the archive as it was
+    (with a warning), and the next call of this function removes that tail. Two writers wait for each other (flock).
+
+    Parameters
+    ----------
+    path : of the archive
+    values : name -> array; a scalar gets shape (1,)
+
+    Returns
+    -------
+    Whether the archive was changed: datasets that already hold these values, in this type and shape, are left alone.
+
+    Raises
+    ------
+    ArchiveError : not an archive. OutputError : it cannot be written.
+    """
+    path = Path(path)
+    for name in values:
+        if name in (*_STACKS, DATATYPE):
+            raise ValueError(f"{name} cannot be replaced alone")
+    try:
+        with open(path, "r+b") as stream:
+            _lock(stream)
+            with ZipReader(path) as container:
+                new = {k: a for k, v in values.items() if not _holds(container, k, a := _normalised(np.asarray(v)))}
+                _replace_tail(stream, container, _revised(container, new) if new else None)
+    except FileNotFoundError:
+        raise ArchiveError("is missing", file=path) from None
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror or error})", file=path) from None
+    return bool(new)
+
+
+def _revised(container: ZipReader, values: Mapping[str, NDArray[Any]]) -> tuple[bytes, bytes]:
+    """New members with the new directory, and the end record, for the end of the file."""
+    tail = io.BytesIO()
+    writer = ZipWriter(tail, container.end)
+    added = {path: [writer.add(*member) for member in _dataset_members(path, a)] for path, a in values.items()}
+    directory: list[Member] = []
+    placed: set[str] = set()
+    for member in container.entries:
+        owner = next((path for path in added if member.name.startswith(f"{path}/")), None)
+        if owner is None:
+            directory.append(member)
+        elif owner not in placed:
+            directory += added[owner]
+            placed.add(owner)
+    present = set(container.members)
+    for path in added:
+        if path not in placed:
+            for group in _ancestors(str(PurePosixPath(path).parent), present):
+                directory.append(writer.add(f"{group}/.zgroup" if group else ".zgroup", _GROUP_DOCUMENT))
+                present.add(directory[-1].name)
+            directory += added[path]
+    end = writer.write_directory(directory)
+    return tail.getvalue(), end
+
+
+def _replace_tail(stream: IO[bytes], container: ZipReader, tail: tuple[bytes, bytes] | None) -> None:
+    """Cut what an interrupted update left, then append `tail`; on an error the file is as it was."""
+    stream.seek(0, os.SEEK_END)
+    if stream.tell() > container.end:
+        stream.truncate(container.end)
+    if tail is None:
+        return
+    try:
+        stream.seek(container.end)
+        for part in tail:
+            stream.write(part)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.ftruncate(stream.fileno(), container.end)
+        raise
+
+
+def _holds(container: ZipReader, path: str, values: NDArray[Any]) -> bool:
+    """Whether the archive has exactly this array under this name."""
+    if f"{path}/.zarray" not in container.members:
+        return False
+    try:
+        stored = StoredArray(container, path)
+        if stored.metadata.dtype != values.dtype or stored.shape != values.shape:
+            return False
+        return stored.read().tobytes() == values.tobytes()
+    except ArchiveError:
+        return False  # damaged: replaced
+
+
+def _lock(stream: IO[bytes]) -> None:
+    try:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except (ImportError, OSError) as error:  # some network file systems have no locks
+        log.debug("%s is not locked: %s", stream.name, error)
+
+
+def _dataset_members(path: str, values: NDArray[Any]) -> list[tuple[str, bytes]]:
+    """Names and contents of the members of a small array."""
+    values = _normalised(values)
+    metadata = ArrayMetadata(values.shape, values.shape, values.dtype, SMALL_CODEC, fill_value=_zero(values.dtype))
+    chunk = ".".join("0" * values.ndim)
+    members = [(f"{path}/.zarray", metadata.document()), (f"{path}/{chunk}", encode(values, SMALL_CODEC))]
+    for name, _ in members:
+        _refuse_reserved(name)
+    return members
+
+
+def _normalised(values: NDArray[Any]) -> NDArray[Any]:
+    """As it is stored: at least one dimension, little-endian, text as bytes of a fixed length."""
+    if values.dtype.kind in "UO":
+        values = np.array([os.fsencode(str(text)) for text in values.ravel()]).reshape(values.shape)
+    if values.size == 0:
+        raise ValueError("an empty array cannot be stored: readers expect a chunk")
+    if values.dtype.itemsize == 0:  # an empty text
+        values = values.astype("S1")
+    if values.dtype.kind not in "iufS":
+        raise ValueError(f"arrays of type {values.dtype} cannot be stored")
+    return np.ascontiguousarray(np.atleast_1d(values), values.dtype.newbyteorder("<"))
+
+
+def _zero(dtype: np.dtype[Any]) -> int | float | str:
+    zeros: dict[str, int | float | str] = {"f": 0.0, "S": ""}
+    return zeros.get(dtype.kind, 0)
+
+
+def _checked(chunk: bytes) -> tuple[bytes, int]:
+    return chunk, zlib.crc32(chunk)
+
+
+def _ancestors(group: str, present: Iterable[str]) -> list[str]:
+    """The group and those above it that do not exist yet, from the root downwards."""
+    present = present if isinstance(present, (set, dict)) else set(present)
+    parts = PurePosixPath(group).parts
+    groups = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)]
+    return [g for g in groups if (f"{g}/.zgroup" if g else ".zgroup") not in present]
+
+
+def _refuse_reserved(name: str) -> None:
+    if part := _misleading(name):
+        raise ValueError(f"{name} contains {part}, which legacy readers would take for the dataset of that name")
+
+
+def _misleading(name: str) -> str:
+    """The part of a name by which a legacy reader takes it for something else; empty if there is none."""
+    return next((part for part in _RESERVED if part in name and not name.startswith(part)), "")

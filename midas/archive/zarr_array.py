@@ -1,0 +1,251 @@
+"""Arrays of format Zarr 2: the ``.zarray`` document and the chunks (spec chapter 01 §3.5)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import numcodecs
+import numpy as np
+from numcodecs import blosc
+from numpy.typing import NDArray
+
+from midas.archive.zip_container import Member, ZipReader
+from midas.runtime.errors import ArchiveError
+
+# Frames are coded by many threads at once, one frame each: Blosc must neither start threads of its own nor share a
+# global state between ours.
+blosc.use_threads = False
+
+#: the legacy programs read Blosc-1 frames only; numcodecs writes these. Blocks of 256 KiB halve the time of coding and
+#: decoding against the default of this level.
+FRAME_CODEC = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 1 << 18}
+SMALL_CODEC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
+
+_BLOSC_HEADER = struct.Struct("<4B3I")
+_BLOSC1_VERSION = 2
+_LARGEST = 1 << 31
+_FLOAT_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True)
+class ArrayMetadata:
+    """What a ``.zarray`` document says."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: np.dtype[Any]
+    compressor: dict[str, Any] | None = None
+    filters: list[dict[str, Any]] | None = None
+    fill_value: Any = 0
+    order: str = "C"
+    separator: str = "."
+
+    @classmethod
+    def parse(cls, document: bytes) -> ArrayMetadata:
+        """Read a document; ValueError says what is wrong with it."""
+        content = json.loads(document)
+        if not isinstance(content, dict):
+            raise ValueError("is not a JSON object")
+        if (version := content.get("zarr_format")) != 2:
+            raise ValueError(f"has Zarr format {version}, not 2")
+        try:
+            shape, chunks = (tuple(int(n) for n in content[key]) for key in ("shape", "chunks"))
+            dtype = np.dtype(content["dtype"])
+        except KeyError as error:
+            raise ValueError(f"has no {error.args[0]}") from None
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"cannot be understood ({error})") from None
+        if len(shape) != len(chunks) or min(shape, default=0) < 0 or min(chunks, default=1) < 1:
+            raise ValueError(f"has shape {list(shape)} and chunks {list(chunks)}")
+        order = content.get("order", "C")
+        if order not in ("C", "F"):
+            raise ValueError(f"has order {order}")
+        if dtype.kind not in "biufSUO":
+            raise ValueError(f"has elements of type {dtype}")
+        separator = content.get("dimension_separator", ".")
+        if separator not in (".", "/"):
+            raise ValueError(f"has dimension_separator {separator!r}")
+        if math.prod(chunks) * dtype.itemsize >= _LARGEST:
+            raise ValueError(f"has chunks {list(chunks)}, which are too large")
+        optional = (content.get("compressor"), content.get("filters"))
+        metadata = cls(shape, chunks, dtype, *optional, content.get("fill_value"), order, separator)
+        metadata._check()
+        return metadata
+
+    def document(self) -> bytes:
+        """The document in the layout of the legacy archives: the text ``shape`` nowhere before the shape itself."""
+        content = {
+            "chunks": self.chunks,
+            "compressor": self.compressor,
+            "dtype": self.dtype.str,
+            "fill_value": self.fill_value,
+            "filters": self.filters,
+            "order": self.order,
+            "shape": self.shape,
+            "zarr_format": 2,
+        }
+        return json.dumps(content, indent=4, sort_keys=True).encode()
+
+    def _check(self) -> None:
+        """ValueError for codecs that are no descriptions, and for a fill value that the type cannot hold."""
+        filters = [] if self.filters is None else self.filters
+        if not isinstance(filters, list) or not all(isinstance(f, dict) for f in filters):
+            raise ValueError(f"has filters {self.filters!r}")
+        if self.compressor is not None and not isinstance(self.compressor, dict):
+            raise ValueError(f"has compressor {self.compressor!r}")
+        try:
+            if np.array(self.fill(), self.native).ndim:
+                raise ValueError
+        except (TypeError, ValueError, OverflowError, KeyError):
+            raise ValueError(f"has fill_value {self.fill_value!r} for numbers of type {self.dtype}") from None
+
+    @property
+    def native(self) -> np.dtype[Any]:
+        """The type of the numbers in memory."""
+        return self.dtype.newbyteorder("=")
+
+    def fill(self) -> Any:
+        """The value of the elements of a chunk that is not stored."""
+        value = self.fill_value
+        if value is None or (value == "" and self.dtype.kind != "O"):
+            return np.zeros((), self.native)[()]
+        if self.dtype.kind == "f" and isinstance(value, str):
+            return _FLOAT_WORDS[value]
+        return value
+
+
+@dataclass
+class StoredArray:
+    """An array in a ZIP file.
+
+    Parameters
+    ----------
+    container : the open file
+    path : name of the array
+    """
+
+    container: ZipReader
+    path: str
+    metadata: ArrayMetadata = field(init=False)
+
+    def __post_init__(self) -> None:
+        member = self.container.members.get(f"{self.path}/.zarray")
+        if member is None:
+            raise ArchiveError("is missing", file=self.container.path, key=self.path)
+        try:
+            self.metadata = ArrayMetadata.parse(self.container.read(member))
+        except ValueError as error:
+            raise ArchiveError(f"cannot be read ({error})", file=self.container.path, key=member.name) from None
+
+    @property
+    def file(self) -> str:
+        return os.fspath(self.container.path)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.metadata.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.metadata.native
+
+    def read(self) -> NDArray[Any]:
+        """The whole array."""
+        if math.prod(self.shape) * self.dtype.itemsize >= _LARGEST:
+            reason = f"with shape {self.shape} is too large to be read at once"
+            raise ArchiveError(reason, file=self.file, key=self.path)
+        out = np.empty(self.shape, self.dtype)
+        chunks = self.metadata.chunks
+        grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
+        for index in itertools.product(*grid):
+            start = [i * chunk for i, chunk in zip(index, chunks, strict=True)]
+            where: tuple[Any, ...] = tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))
+            region = out[(*where, ...)]  # without the dots an array of no dimensions would give its element
+            region[...] = self._chunk(index)[tuple(slice(0, n) for n in region.shape)]
+        return out
+
+    def read_frame(self, frame: int, out: NDArray[Any]) -> None:
+        """Element `frame` along the first axis, into `out`; thread safe."""
+        depth, *chunks = self.metadata.chunks
+        in_place = depth == 1 and tuple(chunks) == out.shape and out.dtype == self.dtype and out.flags.c_contiguous
+        if in_place:
+            self._chunk((frame,) + (0,) * len(chunks), out)
+            return
+        grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape[1:], chunks, strict=True))
+        for index in itertools.product(*grid):
+            region = out[tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks, strict=True))]
+            chunk = self._chunk((frame // depth, *index))[frame % depth]
+            region[...] = chunk[tuple(slice(0, n) for n in region.shape)]
+
+    def _chunk(self, index: tuple[int, ...], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """A whole chunk, in the native type; decoded straight into `out` (of the chunk's size) where it is given."""
+        metadata = self.metadata
+        name = metadata.separator.join(map(str, index)) or "0"
+        member = self.container.members.get(f"{self.path}/{name}")
+        if member is None:
+            target = np.empty(metadata.chunks, metadata.native) if out is None else out
+            target[...] = metadata.fill()
+            return target
+        raw = self.container.read(member)
+        try:
+            chunk = _decode(raw, metadata, out)
+        except Exception as error:  # each codec has its own exceptions
+            raise self._damaged(member, error) from None
+        if chunk is not out and out is not None:
+            out[...] = chunk.reshape(out.shape)
+            return out
+        return chunk
+
+    def _damaged(self, member: Member, error: Exception) -> ArchiveError:
+        return ArchiveError(f"cannot be decoded ({error})", file=self.file, key=member.name)
+
+
+def _decode(raw: bytes, metadata: ArrayMetadata, out: NDArray[Any] | None) -> NDArray[Any]:
+    """The array of a stored chunk. ValueError and the codecs' own exceptions when its bytes do not fit."""
+    buffer: Any = raw
+    plain = not metadata.filters and metadata.dtype.kind != "O" and metadata.order == "C"
+    if metadata.compressor is not None:
+        if metadata.compressor.get("id") == "blosc":
+            size = _check_blosc(raw, metadata if plain else None)
+            if plain:
+                if out is None or not metadata.dtype.isnative:
+                    out = np.empty(metadata.chunks, metadata.dtype)
+                if size:
+                    blosc.decompress(raw, out)
+                return out.astype(metadata.native, copy=False)
+            buffer = blosc.decompress(raw)
+        else:
+            buffer = numcodecs.get_codec(metadata.compressor).decode(raw)
+    for settings in reversed(metadata.filters or []):
+        buffer = numcodecs.get_codec(settings).decode(buffer)
+    if metadata.dtype.kind == "O":
+        return np.asarray(buffer, dtype=object).reshape(metadata.chunks)
+    numbers = np.frombuffer(np.ascontiguousarray(buffer) if isinstance(buffer, np.ndarray) else buffer, metadata.dtype)
+    return numbers.reshape(metadata.chunks, order="F" if metadata.order == "F" else "C").astype(metadata.native)
+
+
+def _check_blosc(raw: bytes, metadata: ArrayMetadata | None) -> int:
+    """Size of the content of a Blosc frame; ValueError unless it is whole and, with `metadata`, fills the chunk."""
+    if len(raw) < _BLOSC_HEADER.size:
+        raise ValueError("no Blosc frame")
+    version, _, _, _, size, _, stored_size = _BLOSC_HEADER.unpack_from(raw)
+    if version != _BLOSC1_VERSION:
+        raise ValueError(f"Blosc frame of format {version}; only format {_BLOSC1_VERSION} (Blosc 1) can be read")
+    if stored_size != len(raw):
+        raise ValueError(f"{len(raw)} bytes instead of {stored_size}")
+    if metadata is not None:
+        expected = math.prod(metadata.chunks) * metadata.dtype.itemsize
+        if size != expected:
+            raise ValueError(f"{size} bytes of numbers instead of {expected}")
+    return size
+
+
+def encode(array: NDArray[Any], codec: dict[str, Any]) -> bytes:
+    """One Blosc-1 frame; releases the interpreter lock."""
+    return blosc.compress(array, codec["cname"].encode(), codec["clevel"], codec["shuffle"], codec["blocksize"])

@@ -1,0 +1,1 @@
+"""One thin module per program: its arguments, its help, what it calls."""

@@ -1,0 +1,1 @@
+"""The experiment as Python objects: detector, panels, crystal, orientations, scan, rings."""

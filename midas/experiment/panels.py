@@ -1,0 +1,58 @@
+"""The panels of a segmented detector: their pixels, and how far they are from where they should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.formats.panels import read_shifts
+
+if TYPE_CHECKING:
+    from midas.parameters import Parameters
+
+#: fifteen digits, as in `midas._ext.physics.geometry`
+_DEG2RAD = 0.0174532925199433
+
+
+def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
+    """Panels as `midas._ext.physics.panels` takes them.
+
+    Parameters
+    ----------
+    folder : where a relative `PanelShiftsFile` is
+
+    Returns
+    -------
+    (p, 8) float64: first and last pixel in y and z, cosine, sine, shift in y and z; panel iY·NPanelsZ + iZ. No rows
+    without panels.
+
+    Raises
+    ------
+    ParameterError
+        when sizes or gaps are missing
+    """
+    if not (parameters["NPanelsY"] > 0 and parameters["NPanelsZ"] > 0):
+        return np.empty((0, 8))
+    y_ranges, z_ranges = (_ranges(parameters, axis) for axis in "YZ")
+    shifts = {}
+    if parameters["PanelShiftsFile"]:
+        shifts = read_shifts(folder / parameters["PanelShiftsFile"])
+    rows = []
+    for number, (y, z) in enumerate((y, z) for y in y_ranges for z in z_ranges):
+        dy, dz, turn = shifts.get(number, (0.0, 0.0, 0.0))
+        rows.append([*y, *z, np.cos(_DEG2RAD * turn), np.sin(_DEG2RAD * turn), dy, dz])
+    return np.array(rows, np.float64)
+
+
+def _ranges(parameters: Parameters, axis: str) -> list[tuple[int, int]]:
+    """First and last pixel of each panel along an axis."""
+    count, size, gaps = (parameters[f"{key}{axis}"] for key in ("NPanels", "PanelSize", "PanelGaps"))
+    if size <= 0:
+        raise parameters.error(f"PanelSize{axis}", f"must be greater than 0 when NPanels{axis} is given")
+    if len(gaps) < count - 1:
+        raise parameters.error(f"PanelGaps{axis}", f"must give the {count - 1} gaps between {count} panels")
+    starts = [i * size + sum(gaps[:i]) for i in range(count)]
+    return [(start, start + size - 1) for start in starts]

@@ -1,0 +1,95 @@
+"""Finished layers again from their peaks: merged spots and consolidated HDF5 (spec chapter 07 §4.9)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from midas.archive import Archive, set_dataset
+from midas.formats.layer import Layer, StageResult
+from midas.parameters import ANALYSIS
+from midas.runtime import logs
+from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
+from midas.runtime.files import make_folder, write_atomic
+from midas.runtime.parallel import Communicator, communicator
+from midas.stages import merge
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    folder: Path,
+    *,
+    threads: int,
+    per_spot_groups: int = -1,
+    report: bool = False,
+    comm: Communicator | None = None,
+) -> StageResult:
+    """Merge the peaks of every layer in `folder`, or of `folder` itself, and write its consolidated HDF5 again.
+
+    A layer that fails does not keep the others from being processed.
+
+    Raises
+    ------
+    StageError
+        when a layer failed, with the reasons
+    """
+    comm = communicator() if comm is None else comm
+    if comm.rank:
+        comm.barrier()
+        return StageResult("reprocess")
+    if not folder.is_dir():
+        raise ArchiveError("is not a folder", file=folder)
+    folders = sorted((path for path in folder.glob("LayerNr_*") if path.is_dir()), key=_number) or [folder]
+    failed = []
+    for path in folders:
+        log.info("Reprocessing %s", path)
+        try:
+            _layer(path.absolute(), threads, per_spot_groups, report)
+        except MidasError as error:
+            log.error("%s", error)
+            failed.append(str(error))
+    if failed:
+        raise StageError(f"Failed to reprocess {len(failed)} of {len(folders)} layers: {'; '.join(failed)}")
+    comm.barrier()
+    return StageResult("reprocess", {"Layers": len(folders)})
+
+
+def _number(folder: Path) -> tuple[int, str]:
+    number = folder.name.removeprefix("LayerNr_")
+    return int(number) if number.isdecimal() else 0, folder.name
+
+
+def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> None:
+    from midas.results import consolidated, provenance
+
+    archives = sorted(folder.glob("*.MIDAS.zip"))
+    if not archives:
+        raise ArchiveError("No .MIDAS.zip file found", file=folder)
+    if len(archives) > 1:
+        names = ", ".join(path.name for path in archives)
+        raise ArchiveError(f"holds {names}; move all but one of them away", file=folder)
+    layer = Layer(folder, archives[0], f"{folder}/")
+    # The folder may have been moved since.
+    set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(layer.folder_text)]))
+    with Archive(archives[0]) as archive:
+        parameters = archive.parameters
+    errors = make_folder(layer.logs) / "merge_overlaps_reprocess_err.csv"
+    try:
+        with logs.file(layer.logs / "merge_overlaps_reprocess_out.csv"):
+            merge.run(layer, parameters, threads=threads)
+        write_atomic(errors, b"")
+        consolidated.write(layer, per_spot_groups=per_spot_groups)
+        provenance.append(layer)
+        if report:
+            from midas.results import report as page
+
+            page.write(layer)
+    except OSError as error:
+        raise OutputError(f"{error.strerror or error}", file=error.filename or folder) from None
+    except MidasError as error:
+        write_atomic(errors, f"{error}\n".encode("utf-8", "surrogateescape"))
+        raise

@@ -1,0 +1,94 @@
+"""The user's parameter file as the pipeline uses it: only read, and copied with what the command line changes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from midas.parameters import Parameters
+from midas.parameters.table import KEYS, PATH
+from midas.runtime import logs
+from midas.runtime.files import read_bytes, write_atomic
+
+log = logging.getLogger(__name__)
+
+_NOT_FROM_ARCHIVE = {"convert", "simulate"}
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A parameter file; it is never changed."""
+
+    path: Path
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """What is in it. The conversion, which uses it, warns of what looks odd; once is enough."""
+        with logs.muted("midas.parameters.parser"):
+            return Parameters.read(self.path)
+
+    def archive_name(self, layer: int) -> str:
+        """What the conversion calls the archive of a layer."""
+        from midas.convert.sweep import scan_names
+
+        return scan_names(self.parameters.without("dataFN"), layer)[1]
+
+    def differences(self, archive: Parameters) -> list[str]:
+        """Keys whose values are others than those of an archive, as far as the stages read them there."""
+        return [
+            name
+            for name in self.parameters
+            if set(KEYS[name].stages.split()) - _NOT_FROM_ARCHIVE
+            and KEYS[name].kind != PATH
+            and name != "RingsToExcludeFraction"  # goes into paramstest.txt from here
+            and self.parameters[name] != archive.get(name)
+        ]
+
+    def lines(self, start: str) -> list[str]:
+        """The lines that start with this text, without blanks around them."""
+        text = read_bytes(self.path).decode("utf-8", "replace")
+        return [line.strip() for line in text.splitlines() if line.strip().startswith(start)]
+
+    def settings(self, raw_folder: str, grains_file: Path | None) -> dict[str, str]:
+        """Keys that options replace, and paths that must hold in the layer folder too."""
+        parameters = self.parameters
+        changes = {}
+        if raw_folder:
+            changes["RawFolder"] = raw_folder
+            if dark := parameters.get("Dark", ""):
+                changes["Dark"] = str(Path(raw_folder) / Path(dark).name)
+        if grains_file is not None:
+            changes |= {"GrainsFile": str(grains_file), "MinNrSpots": "1"}
+        if shifts := parameters.get("PanelShiftsFile", ""):
+            changes["PanelShiftsFile"] = Path(shifts).name
+        return changes
+
+    def with_settings(self, changes: dict[str, str]) -> bytes:
+        """The text with other values of some keys; the old lines become comments, so that each line keeps its place."""
+        text = read_bytes(self.path)
+        if not changes:
+            return text
+        replaced = {spelling.encode() for name in changes for spelling in (name, *KEYS[name].aliases)}
+        lines = text.splitlines()
+        for i, line in enumerate(lines):
+            words = line.split(None, 1)
+            if words and words[0] in replaced:
+                lines[i] = b"# " + line
+        lines += [os.fsencode(f"{name} {value}") for name, value in changes.items()]
+        return b"".join(line + b"\n" for line in lines)
+
+    def copy_panel_shifts(self, folder: Path) -> None:
+        """Put the file of panel shifts into the layer folder."""
+        name = self.parameters.get("PanelShiftsFile", "")
+        if not name:
+            return
+        source = Path(name).expanduser()
+        if not source.is_absolute() and not source.exists():
+            source = self.path.parent / source
+        if not source.exists():
+            log.warning("%s: PanelShiftsFile %s is missing", self.path, name)
+        elif source.resolve() != (folder / source.name).resolve():
+            write_atomic(folder / source.name, read_bytes(source))

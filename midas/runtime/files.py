@@ -1,0 +1,108 @@
+"""Outputs that are complete or absent, and inputs that are missing with a clear message."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from midas.runtime.errors import FormatError, OutputError
+
+
+def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
+    """The whole file, or a `FormatError` that names it and says what to do."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        raise FormatError(f"{reason}; {advice}" if advice else reason, file=path) from None
+
+
+def readable(text: str) -> str:
+    """Text as valid Unicode, for files that must be: a path may hold any bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@contextmanager
+def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[IO[bytes]]:
+    """A binary file that gets its name only once it is complete.
+
+    The content goes to ``<name>.part`` in the same folder and is renamed when the block ends without an error; on an
+    error the partial file is removed and whatever stood under the name stays.
+    """
+    with atomic_outputs(path, durable=durable) as (stream,):
+        yield stream
+
+
+@contextmanager
+def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Iterator[tuple[IO[bytes], ...]]:
+    """Files that belong together, as `atomic_output`: all of them get their names, in this order, or none does."""
+    targets = [Path(path) for path in paths]
+    partials = [path.with_name(path.name + ".part") for path in targets]
+    streams: list[IO[bytes]] = []
+    named = 0
+    try:
+        for partial in partials:
+            streams.append(open(partial, "wb"))  # noqa: SIM115 - closed in every case below
+        yield tuple(streams)
+        for stream in streams:
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+            stream.close()  # a full disk may show only here
+        for partial, path in zip(partials, targets, strict=True):
+            os.replace(partial, path)
+            named += 1
+    except BaseException as error:
+        at_fault = [path for path, stream in zip(targets, streams, strict=False) if not _closes(stream)]
+        at_fault += targets[len(streams) :] or targets[named:]
+        for path in (*partials, *targets[:named]):
+            with suppress(OSError):
+                path.unlink()
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
+        raise
+
+
+def _closes(stream: IO[bytes]) -> bool:
+    """Close the stream; whether what was left to write could be written."""
+    try:
+        stream.close()
+    except OSError:
+        return False
+    return True
+
+
+def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` under `path`, complete or not at all."""
+    with atomic_output(path) as stream:
+        stream.write(content)
+
+
+def replace(partial: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Give a complete output its final name."""
+    try:
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", file=path) from None
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Create the folder and its parents if they are missing."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder cannot be created ({error.strerror})", file=path) from None
+    return path
+
+
+def remove(*paths: str | os.PathLike[str]) -> None:
+    """Remove outputs of an earlier run, so that a failed run cannot look complete."""
+    for path in paths:
+        try:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"an old result cannot be removed ({error.strerror})", file=path) from None

@@ -1,0 +1,106 @@
+"""Where the messages of the suite go: nothing here is set up by importing it, and everything is undone at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+#: the logger above all loggers of the suite
+ROOT = logging.getLogger("midas")
+
+
+@contextmanager
+def attached(handler: logging.Handler, level: int | None = None) -> Iterator[None]:
+    """Messages also go to `handler` while the block runs; `level` is the lowest that counts anywhere."""
+    before = ROOT.level
+    ROOT.addHandler(handler)
+    if level is not None:
+        ROOT.setLevel(level)
+    try:
+        yield
+    finally:
+        ROOT.setLevel(before)
+        ROOT.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def file(path: Path) -> Iterator[None]:
+    """Messages also go to a file, which takes the place of an earlier one, while the block runs."""
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="surrogateescape")
+    handler.setFormatter(_Plain())
+    heard = ROOT.getEffectiveLevel()
+    if heard <= logging.INFO:
+        with attached(handler):
+            yield
+    else:
+        with attached(handler, logging.INFO), _only_to_parents_from(heard):
+            yield
+
+
+@contextmanager
+def _only_to_parents_from(level: int) -> Iterator[None]:
+    """A program that calls `midas.run` hears what its level says, not what the files of the steps want."""
+    before = ROOT.propagate
+    ROOT.propagate = False
+    try:
+        with attached(_Parents(level)) if before else nullcontext():
+            yield
+    finally:
+        ROOT.propagate = before
+
+
+class _Parents(logging.Handler):
+    """Hands records on to the loggers above."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        (ROOT.parent or logging.getLogger()).handle(record)
+
+
+@contextmanager
+def muted(name: str) -> Iterator[None]:
+    """No messages of one logger while the block runs."""
+    logger = logging.getLogger(name)
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
+
+
+def stdout() -> logging.Handler:
+    """Messages of a command."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Plain())
+    return handler
+
+
+def driver_stderr() -> logging.Handler:
+    """Messages of the driver with the time; of its stages only warnings, the rest stands in their files."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.addFilter(lambda record: record.name in _DRIVER or record.levelno >= logging.WARNING)
+    return handler
+
+
+_DRIVER = ("midas.commands.driver", "midas.pipeline.layers", "midas.pipeline.reprocess")
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"warning: {text}" if record.levelno >= logging.WARNING else text
+
+
+class Kept(logging.Handler):
+    """Keeps the warnings of a process whose own output nobody sees."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())

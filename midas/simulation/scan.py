@@ -1,0 +1,283 @@
+"""The forward model: grains and an experiment in, the scan that a detector would record and the truth out (chapter 08).
+
+The pipeline's own geometry, diffraction condition and wedge make the spots, so that an analysis of the archive can be
+judged against the grains that went in.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.simulation import distortion_map, simulate_spots
+from midas.experiment import crystal
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.orientation import matrices_from_euler, nearest_rotations
+from midas.experiment.panels import panels_of
+from midas.formats import hkls as hkls_format
+from midas.formats.layer import StageResult
+from midas.formats.simulated import (
+    SPOT_MATRIX_GEN,
+    SPOTS_MERGED,
+    GrainList,
+    read_grain_list,
+    read_ring_intensities,
+    write_grain_list,
+)
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.errors import FormatError
+from midas.runtime.files import make_folder, remove
+from midas.simulation.frames import Contributions, Exposure, Renderer
+
+log = logging.getLogger(__name__)
+
+#: spots this close to the poles have no useful Lorentz factor
+_SMALLEST_SIN_ETA = 0.05
+_WHOLE_FRAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a simulation produced: its truth tables and its archive (None with ``WriteImage 0``)."""
+
+    grains: GrainList
+    spots: Table
+    archive: Path | None
+    brightest: float
+
+
+def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> StageResult:
+    """Simulate the scan that a parameter file describes.
+
+    Parameters
+    ----------
+    parameter_file : user's parameter file with the keys of chapter 08 §3.1 and §10.1
+    folder : where relative paths start and the tables are written; the current folder by default
+
+    Returns
+    -------
+    StageResult whose data is a `Simulation`
+    """
+    folder = Path.cwd() if folder is None else Path(folder)
+    parameters = Parameters.read(parameter_file, "simulation").for_stage("simulate")
+    shape = _check(parameters)
+    # For the archive that the pipeline reads; before anything is written, since it is stricter about some keys.
+    complete = Parameters.read(parameter_file) if parameters["WriteAnalysisZip"] == 1 else None
+    exposure = Exposure.of(parameters, shape)
+    archive = _archive_path(parameters, folder)
+    tables = [folder / name for name in ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "SpotsGenMerged.csv")]
+    remove(archive, *tables)
+
+    grains = read_grain_list(
+        folder / parameters["InFileName"],
+        binary=parameters["IsBinary"] == 1,
+        min_confidence=parameters["MinConfidence"],
+        radii=parameters["IntensityByVolume"] == 1,
+    )
+    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
+        if reason := crystal.why_impossible(cell):
+            raise FormatError(f"cell of grain {number}: {reason}", file=folder / parameters["InFileName"])
+    log.info("Total number of orientations: %d", len(grains))
+    listed = crystal.reflections(parameters)
+    reflections = _selected(listed, parameters)
+    log.info("Number of planes: %d", len(reflections))
+
+    began = time.perf_counter()
+    spots = _spots(grains, reflections, parameters, shape, folder, threads)
+    spots, amplitude = _intensities(spots, grains, parameters, folder)
+    contributions = Contributions.of(spots, amplitude, exposure)
+    renderer = Renderer(exposure, contributions, threads)
+    log.info("Maximum intensity: %f, scanNr: 0", renderer.brightest)
+
+    hkls_format.LAYOUT.write(tables[0], listed)
+    written = spots if parameters["WriteSpots"] == 1 else spots.take(slice(0, 0))
+    SPOT_MATRIX_GEN.write(tables[1], written)
+    if grains.header:
+        write_grain_list(tables[2], grains)
+    if parameters["SpotTruthMerged"] == 1:
+        SPOTS_MERGED.write(tables[3], _merged(spots, contributions, renderer))
+    if parameters["WriteImage"] == 1:
+        make_folder(archive.parent)
+        renderer.write(archive, complete)
+        log.info("%d frames: %s", shape[0], archive)
+    log.info("Time elapsed in making diffraction spots: %f [s]", time.perf_counter() - began)
+    summary = {"grains": len(grains), "spots": len(spots), "frames": shape[0]}
+    image = archive if parameters["WriteImage"] == 1 else None
+    return StageResult(
+        "simulation", summary, Simulation(grains, SPOT_MATRIX_GEN.rounded(written), image, renderer.brightest)
+    )
+
+
+def _check(parameters: Parameters) -> tuple[int, int, int]:
+    """Frames, rows and columns of the scan; `ParameterError` on an experiment that cannot be."""
+    if parameters["nScans"] != 1:
+        raise parameters.error("nScans", "scanning (point focus) is not supported; only 1, a far-field scan")
+    for name in ("Lsd", "px", "Wavelength", "RhoD"):
+        parameters.positive(name)
+    square = parameters.get("NrPixels")
+    names = [name if name in parameters or square is None else "NrPixels" for name in ("NrPixelsZ", "NrPixelsY")]
+    rows, columns = (int(parameters.positive(name)) for name in names)
+    start, end, step = (parameters[f"Omega{name}"] for name in ("Start", "End", "Step"))
+    if step == 0:
+        raise parameters.error("OmegaStep", "must not be 0")
+    if not (end - start) / step > 0:
+        raise parameters.error("OmegaStep", f"does not lead from OmegaStart {start:g} to OmegaEnd {end:g}")
+    if max(abs(start), abs(end)) > 180:
+        log.warning("the scan leaves -180 ... 180 degrees: reflections have omega in this range, the rest stays empty")
+    frames = (end - start) / step
+    whole = round(frames)
+    if abs(frames - whole) > _WHOLE_FRAME:
+        whole = int(np.ceil(frames))
+    return max(whole, 1), rows, columns
+
+
+def _archive_path(parameters: Parameters, folder: Path) -> Path:
+    ending = ".analysis.MIDAS.zip" if parameters["WriteAnalysisZip"] == 1 else "_scanNr_0.zip"
+    return folder / (parameters["OutFileName"] + ending)
+
+
+def _selected(listed: Table, parameters: Parameters) -> NDArray[np.float64]:
+    """(m, 4) h, k, l and ring of the rings to simulate: in the order of the parameter file, twice if named twice."""
+    rows = np.column_stack([listed[name] for name in ("h", "k", "l", "ring")])
+    if not parameters["RingThresh"]:
+        return rows
+    parts = []
+    for ring, _ in parameters["RingThresh"]:
+        part = rows[rows[:, 3] == int(ring)]
+        if not len(part):
+            log.warning("ring %d is not among the reflections within RhoD", ring)
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def _spots(
+    grains: GrainList,
+    reflections: NDArray[np.float64],
+    parameters: Parameters,
+    shape: tuple[int, int, int],
+    folder: Path,
+    threads: int,
+) -> Table:
+    """Every spot of the grains, as SpotMatrixGen.csv lists them."""
+    y_bc, z_bc = parameters["BC"]
+    detector = DetectorGeometry(
+        *(parameters["Lsd"], y_bc, z_bc, parameters["px"], parameters["RhoD"]),
+        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
+    ).packed()
+    panels = panels_of(parameters, folder)
+    legacy = parameters["LegacyDistortionMap"] == 1
+    rotations = _legacy_rotations(grains.matrices) if legacy else nearest_rotations(grains.matrices)
+    columns = simulate_spots(
+        np.ascontiguousarray(rotations.reshape(-1, 9)),
+        np.ascontiguousarray(_cells(grains, parameters)),
+        np.ascontiguousarray(grains.positions),
+        np.ascontiguousarray(reflections),
+        detector,
+        shape[1:],
+        panels,
+        distortion_map(detector, shape[1:], panels) if legacy else None,
+        parameters["Wavelength"],
+        _wavelengths(parameters),
+        (parameters["OmegaStart"], parameters["OmegaEnd"], parameters["OmegaStep"]),
+        shape[0],
+        parameters["Wedge"],
+        parameters["BeamSize"],
+        threads,
+    )
+    return Table(SPOT_MATRIX_GEN.names, columns)
+
+
+def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotations by way of Bunge angles from arc cosines, as the legacy program rounds its matrices (chapter 07 §4.5).
+
+    Within the rounding of the input (1e-6) they equal the nearest rotations, which stand in where Phi is near 0 or 180
+    degrees and the angles lose their meaning.
+    """
+    phi = np.arccos(np.clip(matrices[:, 2, 2], -1, 1))
+    sine = np.sin(phi)
+    safe = np.where(sine < 1e-5, 1.0, sine)
+
+    def angle(sin: NDArray, cos: NDArray) -> NDArray:
+        magnitude = np.arccos(np.clip(cos / safe, -1, 1))
+        return np.where(sin >= 0, magnitude, -magnitude)
+
+    phi1 = angle(matrices[:, 0, 2], -matrices[:, 1, 2])
+    phi2 = angle(matrices[:, 2, 0], matrices[:, 2, 1])
+    converted = matrices_from_euler(np.stack([phi1, phi, phi2], axis=-1))
+    return np.where((sine < 1e-5)[:, None, None], nearest_rotations(matrices), converted)
+
+
+def _cells(grains: GrainList, parameters: Parameters) -> NDArray[np.float64]:
+    """(n, 6) cell of each grain: its own, or the reference cell, strained where the list gives strains."""
+    if grains.cells is not None:
+        return grains.cells
+    cell = np.array(parameters["LatticeParameter"], np.float64)
+    if grains.strains is None:
+        return np.tile(cell, (len(grains), 1))
+    e11, e12, e13, e22, e23, e33 = grains.strains.T
+    strain = np.array([[e11, e12, e13], [e12, e22, e23], [e13, e23, e33]]).transpose(2, 0, 1)
+    axes = (np.eye(3) + strain) @ np.linalg.inv(crystal.reciprocal_basis(cell)).T
+    lengths = np.linalg.norm(axes, axis=1)
+    unit = axes / lengths[:, None, :]
+    cosines = [np.sum(unit[:, :, i] * unit[:, :, j], axis=1) for i, j in ((1, 2), (0, 2), (0, 1))]
+    return np.column_stack([lengths, np.degrees(np.arccos(np.array(cosines))).T])
+
+
+def _wavelengths(parameters: Parameters) -> NDArray[np.float64]:
+    """Wavelengths that the beam is made of (chapter 08 §4.4)."""
+    width, count = parameters["EResolution"]
+    if count < 1 or count != int(count) or width < 0:
+        raise parameters.error("EResolution", "must be a relative width >= 0 and a number of samples >= 1")
+    half = 0.5 * width * parameters["Wavelength"] if count > 1 else 0.0
+    return parameters["Wavelength"] + np.linspace(-half, half, int(count))
+
+
+def _intensities(
+    spots: Table, grains: GrainList, parameters: Parameters, folder: Path
+) -> tuple[Table, NDArray[np.float32]]:
+    """The spots that have an intensity law, and their amplitudes before scaling."""
+    amplitude = np.full(len(spots), parameters["PeakIntensity"] / parameters["EResolution"][1])
+    if parameters["IntensitiesFile"]:
+        rings = read_ring_intensities(folder / parameters["IntensitiesFile"])
+        amplitude *= [rings.get(ring, 0.0) for ring in spots.integers("RingNr")]
+    if grains.radii is not None:
+        relative = grains.radii / grains.radii.max()
+        amplitude *= (relative**3)[spots.integers("GrainID") - 1]
+    if parameters["Lorentz"] == 1:
+        sin_eta = np.abs(np.sin(np.radians(spots["Eta"])))
+        kept = sin_eta >= _SMALLEST_SIN_ETA
+        spots, amplitude = spots.take(kept), amplitude[kept]
+        factor = 1 / (sin_eta[kept] * np.sin(np.radians(2 * spots["Theta"])))
+        amplitude *= factor / np.median(factor) if len(factor) else 1.0
+    return spots, amplitude.astype(np.float32)
+
+
+def _merged(spots: Table, contributions: Contributions, renderer: Renderer) -> Table:
+    """One row per diffracted beam: centre over frames and wavelengths, frames, counts without background."""
+    multiply, divide = renderer.scale
+    row = contributions.spot
+    counts = contributions.amplitude.astype(float) * 2 * np.pi * renderer.exposure.sigma**2 * multiply / divide
+    beams, beam = np.unique(
+        np.stack([spots["GrainID"][row], spots["SpotID"][row]], axis=1), axis=0, return_inverse=True
+    )
+    total = np.bincount(beam, counts, len(beams))
+
+    def mean(values: NDArray) -> NDArray:
+        return np.bincount(beam, counts * values, len(beams)) / total
+
+    frame = contributions.frame
+    first, last = np.full(len(beams), np.inf), np.full(len(beams), -np.inf)
+    np.minimum.at(first, beam, frame)
+    np.maximum.at(last, beam, frame)
+    ring = np.zeros(len(beams))
+    ring[beam] = spots["RingNr"][row]
+    columns = {name: mean(spots[name][row]) for name in ("Omega", "DetectorHor", "DetectorVert", "Eta")}
+    columns |= {"GrainID": beams[:, 0], "SpotID": beams[:, 1], "RingNr": ring, "Frame": mean(frame)}
+    columns |= {"FirstFrame": first, "LastFrame": last, "Counts": total}
+    return Table.from_columns(SPOTS_MERGED.names, columns)

@@ -1,0 +1,336 @@
+"""Spots and images of `midas._ext.simulation`, against the formulas of chapter 08 and against properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from midas._ext.simulation import (
+    brightest_pixel,
+    clear_spots,
+    count_spots,
+    distortion_map,
+    draw_counts,
+    draw_spots,
+    simulate_spots,
+)
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.orientation import matrices_from_quaternions
+from midas.formats.simulated import SPOT_MATRIX_GEN
+from midas.formats.table import Table
+
+NO_PANELS = np.empty((0, 8))
+WAVELENGTH = 0.172979
+FCC = np.array([3.524, 3.524, 3.524, 90, 90, 90])
+REFLECTIONS = np.array(
+    [[*h, 1] for h in np.array(list(np.ndindex(5, 5, 5))) - 2 if len({i % 2 for i in h}) == 1 and any(h)], float
+)
+TILTED = DetectorGeometry(
+    *(800000.0, 509.3, 515.7, 200.0, 102400.0),
+    tx=0.2,
+    ty=0.3,
+    tz=-0.25,
+    p0=1e-4,
+    p1=-5e-5,
+    p2=3e-4,
+    p3=10.0,
+)
+PLAIN = DetectorGeometry(500000.0, 512.0, 512.0, 200.0, 102400.0)
+
+
+def grains(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Orientations, cells and positions of random grains."""
+    random = np.random.default_rng(seed)
+    q = random.standard_normal((count, 4))
+    matrices = matrices_from_quaternions(q / np.linalg.norm(q, axis=1, keepdims=True)).reshape(-1, 9)
+    return np.ascontiguousarray(matrices), np.tile(FCC, (count, 1)), random.uniform(-300, 300, (count, 3))
+
+
+def spots_of(
+    sample,
+    detector: DetectorGeometry = PLAIN,
+    *,
+    omega=(-180.0, 180.0, 0.5),
+    wedge=0.0,
+    panels=NO_PANELS,
+    legacy=False,
+    samples=(WAVELENGTH,),
+    beam_size=-1.0,
+    threads=1,
+) -> Table:
+    packed = detector.packed()
+    inverse = distortion_map(packed, (1024, 1024), panels) if legacy else None
+    frames = round((omega[1] - omega[0]) / omega[2])
+    return Table(
+        SPOT_MATRIX_GEN.names,
+        simulate_spots(
+            *(*sample, REFLECTIONS, packed, (1024, 1024), panels, inverse),
+            *(WAVELENGTH, np.array(samples), omega, frames, wedge, beam_size, threads),
+        ),
+    )
+
+
+def scattering_vectors(spots: Table) -> np.ndarray:
+    """G in the sample frame from theta, eta and the wedge-free omega of each spot, Å⁻¹."""
+    theta, eta, omega = (np.radians(spots[name]) for name in ("Theta", "Eta", "OmeRaw"))
+    q = 2 * np.sin(theta) / WAVELENGTH
+    lab = q * np.array([-np.sin(theta), -np.cos(theta) * np.sin(eta), np.cos(theta) * np.cos(eta)])
+    c, s = np.cos(omega), np.sin(omega)
+    return np.array([c * lab[0] + s * lab[1], -s * lab[0] + c * lab[1], lab[2]]).T
+
+
+def test_every_spot_satisfies_the_diffraction_condition() -> None:
+    sample = grains(5)
+    spots = spots_of(sample)
+    u = sample[0].reshape(-1, 3, 3)[spots.integers("GrainID") - 1]
+    hkl = np.einsum("nji,nj->ni", u, scattering_vectors(spots)) * 3.524
+    assert len(spots) > 300
+    np.testing.assert_allclose(hkl, np.round(hkl), atol=1e-6)
+
+
+def test_ids_count_solutions_per_grain_in_order() -> None:
+    spots = spots_of(grains(4))
+    for grain in range(1, 5):
+        ids = spots["SpotID"][spots["GrainID"] == grain]
+        assert (np.diff(ids) > 0).all() and ids[0] >= 0
+    assert (np.diff(spots["GrainID"]) >= 0).all()
+
+
+def test_friedel_mates_of_a_grain_at_the_origin() -> None:
+    """-h fires 180 degrees later, at 180 - eta."""
+    matrices, cells, positions = grains(1)
+    spots = spots_of((matrices, cells, 0 * positions))
+
+    def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.abs((a[:, None] - b + 180) % 360 - 180)
+
+    distance = apart(spots["Omega"], spots["Omega"] + 180) + apart(spots["Eta"], 180 - spots["Eta"])
+    assert len(spots) > 50
+    assert distance.min(axis=1).max() < 1e-6
+
+
+@pytest.mark.parametrize("detector", [PLAIN, TILTED])
+def test_legacy_map_is_the_exact_inverse_within_a_pixel_fraction(detector: DetectorGeometry) -> None:
+    exact, mapped = (spots_of(grains(20), detector, legacy=legacy) for legacy in (False, True))
+    assert len(exact) == len(mapped) > 500
+    for name in ("DetectorHor", "DetectorVert"):
+        worst = np.abs(exact[name] - mapped[name]).max()
+        assert worst < (1e-9 if detector is PLAIN else 0.005)
+
+
+@given(
+    tilts=st.tuples(*[st.floats(-5, 5)] * 3),
+    distortion=st.tuples(*[st.floats(-2e-3, 2e-3)] * 3, st.floats(-90, 90)),
+)
+@settings(max_examples=30, deadline=None)
+def test_raw_positions_are_the_inverse_of_the_analysis_geometry(tilts, distortion) -> None:
+    """The forward transformation of 04 §4.0, written out, leads from the pixel back to the ideal radius."""
+    values = dict(zip(("tx", "ty", "tz", "p0", "p1", "p2", "p3"), (*tilts, *distortion), strict=True))
+    spots = spots_of(grains(2), DetectorGeometry(500000.0, 510.3, 514.9, 200.0, 102400.0, **values))
+    rx, ry, rz = (np.eye(3) for _ in range(3))
+    for matrix, angle, (i, j) in ((rx, tilts[0], (1, 2)), (ry, tilts[1], (2, 0)), (rz, tilts[2], (0, 1))):
+        c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        matrix[i, i], matrix[i, j], matrix[j, i], matrix[j, j] = c, -s, s, c
+    y, z = -(spots["DetectorHor"] - 510.3) * 200, (spots["DetectorVert"] - 514.9) * 200
+    x, y, z = rx @ ry @ rz @ np.array([0 * y, y, z])
+    radius = 500000 / (500000 + x) * np.hypot(y, z)
+    eta_t = np.radians(90) + np.arctan2(y, z)
+    rho = radius / 102400
+    p0, p1, p2, p3 = distortion
+    factor = 1 + p0 * rho**2 * np.cos(2 * eta_t) + p1 * rho**4 * np.cos(4 * eta_t + np.radians(p3)) + p2 * rho**2
+    assert len(spots) > 100
+    np.testing.assert_allclose(radius * factor, spots["RingRad"], atol=1e-6)
+
+
+def test_wedge_moves_omega_only() -> None:
+    matrices, cells, positions = grains(5)
+    sample = (matrices, cells, 0 * positions)
+    upright, leaning = spots_of(sample), spots_of(sample, wedge=1.0)
+    keys = {key: i for i, key in enumerate(zip(*upright.columns[:2], strict=True))}
+    rows = [(keys[key], i) for i, key in enumerate(zip(*leaning.columns[:2], strict=True)) if key in keys]
+    a, b = np.array(rows).T
+    for name in ("OmeRaw", "Eta", "DetectorHor", "DetectorVert", "Theta"):
+        np.testing.assert_allclose(upright[name][a], leaning[name][b], atol=1e-9)
+    moved = np.abs(upright["Omega"][a] - leaning["Omega"][b])
+    assert 0.1 < np.median(moved) < 5
+
+
+def test_wedge_of_zero_changes_nothing() -> None:
+    spots = spots_of(grains(10))
+    np.testing.assert_array_equal(spots["Omega"], spots["OmeRaw"])
+
+
+def test_position_shift() -> None:
+    """08 §4.6 by hand for one grain."""
+    matrices, cells, _ = grains(1)
+    position = np.array([[120.0, -80.0, 35.0]])
+    spots, centred = spots_of((matrices, cells, position)), spots_of((matrices, cells, 0 * position))
+    keys = {key: i for i, key in enumerate(centred["SpotID"])}
+    rows = np.array([(i, keys[key]) for i, key in enumerate(spots["SpotID"]) if key in keys]).T
+    omega = np.radians(spots["Omega"][rows[0]])
+    x = 120 * np.cos(omega) + 80 * np.sin(omega)
+    y = 120 * np.sin(omega) - 80 * np.cos(omega)
+    y0, z0 = centred["YLab"][rows[1]], centred["ZLab"][rows[1]]
+    np.testing.assert_allclose(spots["YLab"][rows[0]], y0 + y - x * (y0 - y) / (500000 - x), atol=1e-6)
+    np.testing.assert_allclose(spots["ZLab"][rows[0]], z0 + 35 - x * (z0 - 35) / (500000 - x), atol=1e-6)
+
+
+def test_wavelength_samples_share_the_spot() -> None:
+    samples = WAVELENGTH * np.array([0.999, 1.0, 1.001])
+    one, three = spots_of(grains(1)), spots_of(grains(1), samples=samples)
+    middle = three.take(np.isclose(three["Theta"], np.interp(three["SpotID"], one["SpotID"], one["Theta"]), atol=1e-12))
+    assert len(three) > 2.8 * len(one)
+    for name in ("Omega", "Eta"):
+        for key in one["SpotID"][:20]:
+            assert len(set(three[name][three["SpotID"] == key])) == 1
+    assert len(middle) > 0.9 * len(one)
+
+
+def test_beam_filter_keeps_grains_inside() -> None:
+    sample = grains(10)
+    spots = spots_of(sample, beam_size=200.0)
+    a, b, _ = sample[2][spots.integers("GrainID") - 1].T
+    omega = np.radians(spots["Omega"])
+    across = a * np.sin(omega) + b * np.cos(omega)
+    assert np.abs(across).max() <= 100
+    assert len(spots) < len(spots_of(sample))
+
+
+def test_panels_are_undone() -> None:
+    """A shifted panel sees a spot where the analysis, which adds the shift, finds its true place."""
+    edges = [(0, 511), (512, 1023)]
+    turn = np.radians(0.05)
+    panels = np.array([[*y, *z, np.cos(turn), np.sin(turn), 1.5, -0.7] for y in edges for z in edges], float)
+    moved, still = spots_of(grains(5), panels=panels), spots_of(grains(5))
+    keys = {key: i for i, key in enumerate(zip(*still.columns[:2], strict=True))}
+    rows = [(i, keys[key]) for i, key in enumerate(zip(*moved.columns[:2], strict=True)) if key in keys]
+    a, b = np.array(rows).T
+    y, z = moved["DetectorHor"][a], moved["DetectorVert"][a]
+    inside = np.minimum(np.abs(y - 511.5), np.abs(z - 511.5)) > 3
+    y_mid, z_mid = np.where(y < 511.5, 255.5, 767.5), np.where(z < 511.5, 255.5, 767.5)
+    back_y = y_mid + (y - y_mid) * np.cos(turn) - (z - z_mid) * np.sin(turn) + 1.5
+    back_z = z_mid + (y - y_mid) * np.sin(turn) + (z - z_mid) * np.cos(turn) - 0.7
+    np.testing.assert_allclose(back_y[inside], still["DetectorHor"][b][inside], atol=1e-9)
+    np.testing.assert_allclose(back_z[inside], still["DetectorVert"][b][inside], atol=1e-9)
+    assert inside.sum() > 300
+
+
+def test_legacy_map_also_undoes_panels() -> None:
+    panels = np.array([[0, 1023, 0, 1023, 1.0, 0.0, 0.8, -0.6]])
+    exact, mapped = (spots_of(grains(3), TILTED, panels=panels, legacy=legacy) for legacy in (False, True))
+    assert np.abs(exact["DetectorHor"] - mapped["DetectorHor"]).max() < 0.01
+    assert np.abs(exact["DetectorVert"] - mapped["DetectorVert"]).max() < 0.01
+
+
+def test_rotating_sample_and_scan_together_changes_nothing() -> None:
+    matrices, cells, positions = grains(5)
+    turn = np.radians(25)
+    rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    rotated = (rotation @ matrices.reshape(-1, 3, 3)).reshape(-1, 9)
+    a = spots_of((matrices, cells, positions), omega=(-90.0, 90.0, 0.5))
+    b = spots_of((np.ascontiguousarray(rotated), cells, positions @ rotation.T), omega=(-115.0, 65.0, 0.5))
+    assert len(a) == len(b)
+    order = [np.lexsort((np.round(t["DetectorHor"], 6), t["GrainID"])) for t in (a, b)]
+    np.testing.assert_allclose(a["DetectorHor"][order[0]], b["DetectorHor"][order[1]], atol=1e-6)
+    np.testing.assert_array_equal(a["omeBin"][order[0]], b["omeBin"][order[1]])
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_spots_do_not_depend_on_threads(threads: int) -> None:
+    sample = grains(37)
+    np.testing.assert_array_equal(spots_of(sample).columns, spots_of(sample, threads=threads).columns)
+
+
+def test_no_grains_and_no_reflections() -> None:
+    empty = (np.empty((0, 9)), np.empty((0, 6)), np.empty((0, 3)))
+    assert spots_of(empty).columns.shape == (15, 0)
+
+
+def test_identity_orientation() -> None:
+    spots = spots_of((np.eye(3).reshape(1, 9), FCC[None], np.zeros((1, 3))))
+    assert len(spots) > 0 and np.isfinite(spots.columns).all()
+
+
+def test_wrong_shapes_are_refused() -> None:
+    matrices, cells, positions = grains(2)
+    with pytest.raises(ValueError, match="one cell"):
+        spots_of((matrices, cells[:1], positions))
+    with pytest.raises(ValueError, match="columns"):
+        spots_of((matrices[:, :8].copy(), cells, positions))
+
+
+def image_of(hor: float, vert: float, sigma: float = 1.0, integrate: bool = False, shape=(64, 48)) -> np.ndarray:
+    canvas = np.zeros(shape, np.float32)
+    draw_spots(canvas, np.array([hor]), np.array([vert]), np.array([1000.0], np.float32), sigma, integrate)
+    return canvas
+
+
+def test_spot_is_sampled_at_pixel_centres() -> None:
+    image = image_of(20.3, 31.8)
+    j, i = np.mgrid[0:64, 0:48]
+    expected = 1000 * np.exp(-((i - 20.3) ** 2) / 2) * np.exp(-((j - 31.8) ** 2) / 2)
+    expected[(abs(i - 20) > 4) | (abs(j - 32) > 4)] = 0
+    np.testing.assert_allclose(image, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_integrated_spot_has_the_volume_of_the_gaussian() -> None:
+    assert image_of(20.3, 31.8, 0.4, True).sum() == pytest.approx(1000 * 2 * np.pi * 0.16, rel=1e-3)
+
+
+@pytest.mark.parametrize(("hor", "vert", "sigma"), [(0.0, 0.0, 1.0), (47.9, 63.9, 1.0), (24.0, 32.0, 20.0)])
+def test_windows_are_cut_at_the_edges_and_at_49_pixels(hor: float, vert: float, sigma: float) -> None:
+    image = image_of(hor, vert, sigma)
+    assert image.max() > 300
+    big = np.zeros((200, 200), np.float32)
+    draw_spots(big, np.array([100.0]), np.array([100.0]), np.array([1.0], np.float32), 20.0, False)
+    assert np.flatnonzero(big[100]).tolist() == list(range(51, 150))
+
+
+def test_clearing_restores_zeros() -> None:
+    canvas = image_of(3.3, 60.2)
+    clear_spots(canvas, np.array([3.3]), np.array([60.2]), 1.0)
+    assert not canvas.any()
+
+
+def test_brightest_pixel_counts_overlaps_and_leaves_the_canvas_clean() -> None:
+    canvases = np.zeros((2, 64, 48), np.float32)
+    hor, vert = np.array([10.0, 10.0, 30.0]), np.array([10.0, 10.0, 30.0])
+    amplitude = np.array([100, 150, 240], np.float32)
+    offsets = np.array([0, 0, 2, 3], np.int64)
+    assert brightest_pixel(offsets, hor, vert, amplitude, 1.0, False, canvases) == 250
+    assert not canvases.any()
+    assert brightest_pixel(np.zeros(4, np.int64), hor[:0], vert[:0], amplitude[:0], 1.0, False, canvases) == 0
+
+
+def test_counts_are_cut_or_rounded_and_saturate() -> None:
+    canvas = np.full((9, 9), 10.0, np.float32)
+    canvas[4, 4] = 1e6
+    image = np.zeros((9, 9), np.uint16)
+    centre = np.array([4.0])
+    count_spots(canvas, image, centre, centre, 1.0, 15.0, 100.0, 0.0, False)
+    assert image[0, 0] == 1 and image[4, 4] == 65535
+    count_spots(canvas, image, centre, centre, 1.0, 15.0, 100.0, 0.0, True)
+    assert image[0, 0] == 2
+
+
+def test_draws_follow_the_table() -> None:
+    from scipy.special import pdtr
+
+    cumulative = pdtr(np.arange(80), 20.0)
+    cumulative[-1] = 1.0
+    out = np.empty(400_000, np.uint16)
+    draw_counts(np.random.PCG64(5), cumulative, 3, out)
+    assert out.mean() == pytest.approx(23, abs=0.05)
+    assert out.var() == pytest.approx(20, abs=0.25)
+    observed = np.bincount(out, minlength=90)[3:63] / len(out)
+    np.testing.assert_allclose(observed, np.diff(cumulative, prepend=0)[:60], atol=1.5e-3)
+
+
+def test_impossible_tables_are_refused() -> None:
+    out = np.empty(3, np.uint16)
+    with pytest.raises(ValueError, match="end with 1"):
+        draw_counts(np.random.PCG64(5), np.array([0.5, 0.9]), 0, out)
+    with pytest.raises(ValueError, match="65535"):
+        draw_counts(np.random.PCG64(5), np.array([0.5, 1.0]), 65535, out)

@@ -1,0 +1,111 @@
+"""A real experiment from raw frames to grains: three ruby spheres, against their published analysis."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import pytest
+
+from midas.experiment.orientation import (
+    misorientation,
+    nearest_rotations,
+    quaternions_from_matrices,
+    symmetry_operators,
+)
+from midas.formats.grains import read_grains
+from midas.formats.table import Table
+
+SPACE_GROUP = 167
+
+#: rows of the orientation matrix, and X Y Z in µm
+PUBLISHED = np.array(
+    [
+        [-0.434158, -0.876049, -0.209868, -0.424298, 0.404374, -0.810218, 0.794656, -0.262716, -0.547268]
+        + [66.9, -60.6, 131.2],
+        [-0.382355, -0.909490, -0.163196, -0.893603, 0.319018, 0.315754, -0.235113, 0.266563, -0.934701]
+        + [-347.7, -16.9, -118.4],
+        [0.475232, -0.613482, -0.630709, -0.667168, 0.216078, -0.712879, 0.573621, 0.759572, -0.306609]
+        + [336.9, -10.5, -110.8],
+    ]
+)
+
+#: the driver as a process of a small one, whose children then are the driver alone
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
+class Analysis(NamedTuple):
+    layer: Path
+    result: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def analysis(shared: Path, tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Analysis:
+    folder = tmp_path_factory.mktemp("ruby")
+    data = shared / "golden" / "ruby"
+    driver = [sys.executable, "-P", "-m", "midas", "ff-midas", "-nCPUs", "2"]
+    driver += ["-paramFN", str(data / "ruby_ff1.txt"), "-dataFN", str(data / "mruby_ff1.npz")]
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURED, *driver],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr
+    return Analysis(folder / "LayerNr_1", result)
+
+
+@pytest.fixture(scope="module")
+def grains(analysis: Analysis) -> Table:
+    return read_grains(analysis.layer / "Grains.csv", through="Eul2")
+
+
+pytestmark = [pytest.mark.golden, pytest.mark.slow]
+
+
+def test_three_grains_where_they_were_published(grains: Table) -> None:
+    assert len(grains) == 3
+    found = np.ascontiguousarray(grains.columns[1:10].T).reshape(-1, 3, 3)
+    published = PUBLISHED[:, :9].reshape(-1, 3, 3)
+    quaternions = [quaternions_from_matrices(nearest_rotations(m)) for m in (published, found)]
+    operators = symmetry_operators(SPACE_GROUP)
+    assert len(operators) == 6  # three-fold about c, two-folds along a
+    angles = misorientation(quaternions[0][:, None], quaternions[1][None, :], operators)
+    partner = angles.argmin(axis=1)
+    assert sorted(partner) == [0, 1, 2]
+    positions = np.stack([grains[axis] for axis in "XYZ"], axis=1)[partner]
+    distances = np.linalg.norm(positions - PUBLISHED[:, 9:], axis=1)
+    print("angles", angles.min(axis=1).round(4), "distances", distances.round(1))
+    assert angles.min(axis=1).max() < 0.12
+    assert distances.max() < 42
+
+
+def test_completeness_and_cells(grains: Table) -> None:
+    """Not less than the legacy programs reach; the standard's strain is zero, so that the cells measure the error."""
+    np.testing.assert_array_less(np.array([0.51, 0.64, 0.74]), np.sort(grains["Confidence"]))
+    for name, length in (("a", 4.7608), ("b", 4.7608), ("c", 12.9957)):
+        np.testing.assert_allclose(grains[name], length, rtol=3e-3)
+
+
+def test_it_fits_a_small_machine(analysis: Analysis) -> None:
+    kilobytes = int(analysis.result.stdout.splitlines()[-1].split()[1])
+    print(f"{kilobytes / 2**20:.2f} GiB")
+    assert kilobytes < 3 * 2**20
+
+
+def test_messages_and_files(analysis: Analysis) -> None:
+    assert analysis.result.stdout.startswith("First line of Grains.csv: %NumGrains 3\n")
+    assert analysis.result.stderr.rstrip().endswith("All layers processed successfully")
+    with h5py.File(analysis.layer / "mruby_ff1.npz.analysis.MIDAS_consolidated.h5") as file:
+        assert len([name for name in file["grains"] if name.startswith("grain_")]) == 3

@@ -1,0 +1,92 @@
+"""The pipeline end to end on simulated samples, against the truth (spec chapter 08 §12).
+
+The limits are fractions of what the legacy programs reach on the same data; the ratio that was reached is printed with
+``pytest -rP``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from midas import pipeline, simulation
+from midas.formats.layer import Layer
+from midas.results.compare import Comparison, compare, spread, tensor_error
+from midas.simulation import samples
+
+#: the default refinement must stay below this part of the legacy errors
+FRACTION = 0.7
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What the legacy programs reach (§12.3): median position error, µm; rms of the lattice strain error, 1e-6."""
+
+    position: float
+    strain: float
+
+
+LEGACY = {
+    "gold": Legacy(4.6, 87),
+    "ds1": Legacy(1.8, 133),
+    "ds2": Legacy(1.4, 137),
+    "ds3": Legacy(1.7, 137),
+    "ds4n": Legacy(2.3, 206),
+    "ds4p": Legacy(2.8, 226),
+}
+
+
+def analyse(name: str, folder: Path) -> Comparison:
+    """Simulate a sample, run the pipeline on it and compare."""
+    sample = samples.SAMPLES[name]
+    parameter_file = samples.write(name, folder, WriteAnalysisZip=1, WriteLegacyBins=0)
+    archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
+    options = pipeline.Options(
+        parameter_file=parameter_file, data_file=str(archive), result_folder=folder, threads=2, convert=False
+    )
+    pipeline.run(options)
+    found = Layer(folder / "LayerNr_1").grains
+    step = float(sample.parameters["OmegaStep"])
+    return compare(folder / sample.truth_file, found, omega_step=step, turn_positions=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEGACY)
+def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path) -> None:
+    found, legacy = analyse(name, tmp_path), LEGACY[name]
+    position, _, _ = spread(found.distance)
+    strain = 1e6 * tensor_error(found.lattice_strain)[0]
+    print(f"{name}: position {position:.2f} µm = {position / legacy.position:.2f} x legacy, ", end="")
+    print(f"lattice strain {strain:.1f} = {strain / legacy.strain:.2f} x legacy")
+    assert found.recovered == found.true_count
+    assert found.spurious == 0
+    assert position <= FRACTION * legacy.position
+    assert strain <= FRACTION * legacy.strain
+
+
+@pytest.mark.slow
+def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
+    """DS5b: the sixteen isolated grains are found, the near-duplicates leave at most four that are nobody's (§12.5)."""
+    found = analyse("ds5b", tmp_path)
+    isolated = found.take(range(16))
+    print(f"ds5b: {found.recovered} of {found.true_count}, {found.spurious} spurious, ", end="")
+    print(f"isolated: position {spread(isolated.distance)[0]:.2f} µm")
+    assert isolated.recovered == 16
+    assert found.spurious <= 4
+
+
+@pytest.mark.slow
+def test_noise_and_background(tmp_path: Path) -> None:
+    """DS1 with spots over several frames, background and Poisson noise: at most twice the errors of DS1 (§12.5).
+
+    Spots that lie over each other and weak ones below the threshold may cost a grain; none may be made up.
+    """
+    found = analyse("ds1n", tmp_path)
+    position, _, _ = spread(found.distance)
+    print(f"ds1n: position {position:.2f} µm, {found.recovered} of {found.true_count}, {found.spurious} spurious")
+    assert found.recovered >= 0.95 * found.true_count
+    assert found.spurious == 0
+    assert position <= 2 * LEGACY["ds1"].position
+    assert abs(found.rotation.mean(axis=0)[2]) < 0.01  # the half-step rule holds

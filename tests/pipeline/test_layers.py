@@ -1,0 +1,254 @@
+"""The driver: the folder it leaves, what it says, that it writes what the separate commands write; and from Python."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from tiny_scan import FRAMES, GRAINS, LOG_LINE, OMEGA_STEP, Call, Finished, TinyScan, digests
+
+import midas
+from midas.archive import Archive
+from midas.formats.grains import read_grains
+from midas.results.compare import compare
+from midas.runtime.errors import MidasError, StageError, UsageError
+
+LOGS = "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains".split()
+
+
+def log_name(step: str, kind: str) -> str:
+    name = step.rstrip("0")
+    return f"{name}_{kind}{step[len(name) :]}.csv"
+
+
+# ---------------------------------------------------------------- a run
+
+
+def test_folder_of_a_layer(finished: Finished) -> None:
+    layer, _ = finished
+    found = {path.name for path in layer.iterdir()}
+    assert found == {
+        *("hkls.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", "InputAllExtraInfoFittingAll.csv"),
+        *("MergeMap.csv", f"Radius_StartNr_1_EndNr_{FRAMES}.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv"),
+        *("IDRings.csv", "IDsHash.csv", "paramstest.txt", "Spots.bin", "ExtraInfo.bin"),
+        *("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"),
+        *("sim.analysis.MIDAS.zip", "Parameters.txt", "Results", "Output", "Temp", "midas_log", "output"),
+    }
+    assert {path.name for path in (layer / "Results").iterdir()} == {"Key.bin", "OrientPosFit.bin", "ProcessKey.bin"}
+    assert {path.name for path in (layer / "Output").iterdir()} == {"FitBest.bin", "IndexBest.bin", "IndexBestFull.bin"}
+    assert len(list((layer / "Temp").glob("sim.analysis.MIDAS.zip_*_PS.csv"))) == FRAMES
+    assert len(list((layer / "Temp").iterdir())) == 2 * FRAMES
+    assert (layer / "output").readlink() == Path("midas_log")
+
+
+def test_logs(finished: Finished) -> None:
+    layer, _ = finished
+    names = {log_name(step, kind) for step in LOGS for kind in ("out", "err")}
+    assert {path.name for path in (layer / "output").iterdir()} == names
+    for step in LOGS:
+        assert (layer / "midas_log" / log_name(step, "out")).stat().st_size > 0, step
+        assert (layer / "midas_log" / log_name(step, "err")).stat().st_size == 0, step
+    assert "Number of grains: 4." in (layer / "midas_log" / "process_grains_out.csv").read_text()
+    peaks = (layer / "midas_log" / "peaksearch_out0.csv").read_text()
+    assert peaks.count("FrameNr: ") == FRAMES
+    assert "SpotID" not in peaks  # every message is in the log of its own step
+
+
+def test_messages(finished: Finished) -> None:
+    layer, result = finished
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"First line of Grains.csv: %NumGrains {GRAINS}"
+    assert f"{GRAINS} grains" in lines[1] and str(layer / "Grains.csv") in lines[2]
+    messages = result.stderr.splitlines()
+    assert all(LOG_LINE.match(line) for line in messages), result.stderr
+    assert "WARNING" not in result.stderr
+    done = r"INFO - Layer processing: 1/1 \(100%\), elapsed: [\d.]+ s - Layer 1 completed successfully$"
+    assert re.search(done, messages[-2])
+    assert messages[-1].endswith("INFO - All layers processed successfully")
+
+
+def test_results_are_true(finished: Finished, scan: TinyScan) -> None:
+    layer, _ = finished
+    found = compare(scan.truth, layer / "Grains.csv", omega_step=OMEGA_STEP, turn_positions=True)
+    assert (found.true_count, found.recovered, found.spurious) == (GRAINS, GRAINS, 0)
+    assert found.misorientation.max() < 0.02 and found.distance.max() < 3.0
+
+
+def test_consolidated_results(finished: Finished) -> None:
+    layer, _ = finished
+    with h5py.File(layer / "sim.analysis.MIDAS_consolidated.h5") as file:
+        np.testing.assert_allclose(file["grains/summary"][:], read_grains(layer / "Grains.csv").columns.T)
+        assert file["raw_data_ref/zarr_path"].asstr()[()] == str(layer / "sim.analysis.MIDAS.zip")
+        spots = file["spot_matrix/data"][:]
+        grain, spot = spots[0, :2].astype(int)
+        assert f"grains/grain_{grain:04d}/spots/spot_{spot:06d}/constituent_peaks" in file
+    with Archive(layer / "sim.analysis.MIDAS.zip") as archive:
+        assert archive.parameters["ResultFolder"] == f"{layer}/"
+        ids = archive.dataset("analysis/provenance/grain_spots/spot_ids")
+        assert ids is not None and ids.read().tolist() == spots[:, 1].tolist()
+
+
+def test_user_files_stay_as_they_are(scan: TinyScan, tmp_path: Path, in_process: Call) -> None:
+    for path in (scan.parameters, scan.archive):
+        shutil.copy(path, tmp_path)
+    before = digests(tmp_path) | {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    arguments = ["-paramFN", scan.parameters.name, "-dataFN", scan.archive.name, "-convertFiles", 0]
+    assert in_process("ff-midas", *arguments, "-rawDir", "elsewhere", "-peakSearchOnly", 1, cwd=tmp_path) == 0
+    shutil.rmtree(tmp_path / "LayerNr_1")
+    assert digests(tmp_path) | {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_separate_commands_write_the_same_files(
+    finished: Finished, run_command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """The nine legacy commands in the emptied folder of the layer, as the legacy driver called them."""
+    layer, _ = finished
+    kept = layer.with_name("kept")
+    shutil.copytree(layer, kept, symlinks=True)
+    try:
+        for path in layer.iterdir():
+            if path.name not in ("sim.analysis.MIDAS.zip", "Parameters.txt", "midas_log"):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        archive = "sim.analysis.MIDAS.zip"
+        run = [
+            ("GetHKLListZarr", archive),
+            ("PeaksFittingOMPZarrRefactor", archive, 0, 1, 2),
+            ("MergeOverlappingPeaksAllZarr", archive),
+            ("CalcRadiusAllZarr", archive),
+            ("FitSetupZarr", archive),
+            ("SaveBinData",),
+            ("IndexerOMP", "paramstest.txt", 0, 1, "seeds", 2),
+            ("FitPosOrStrainsOMP", "paramstest.txt", 0, 1, "seeds", 2),
+            ("ProcessGrainsZarr", archive),
+        ]
+        for name, *arguments in run:
+            seeds = layer / "SpotsToIndex.csv"
+            count = len(seeds.read_text().splitlines()) if seeds.exists() else 0
+            result = run_command(name, *(count if a == "seeds" else a for a in arguments), cwd=layer)
+            assert result.returncode == 0, result.stderr
+            assert result.stderr == ""
+        assert digests(layer) == digests(kept)
+    finally:
+        shutil.rmtree(layer)
+        kept.rename(layer)
+
+
+# ---------------------------------------------------------------- again
+
+
+def test_reprocess_in_a_moved_folder(
+    finished: Finished, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "moved" / "LayerNr_2", symlinks=True)
+    shutil.copytree(finished[0], tmp_path / "moved" / "LayerNr_10", symlinks=True)
+    layers = [tmp_path / "moved" / name for name in ("LayerNr_2", "LayerNr_10")]
+    for layer in layers:
+        for name in ("MergeMap.csv", "sim.analysis.MIDAS_consolidated.h5"):
+            (layer / name).unlink()
+    assert in_process("ff-midas", "-reprocess", 1, "-resultFolder", "moved", cwd=tmp_path) == 0
+    err = capsys.readouterr().err
+    assert err.index("LayerNr_2") < err.index("LayerNr_10")
+    for layer in layers:
+        assert digests(layer) == digests(finished[0])
+        assert contents(layer) == contents(finished[0])
+        assert (layer / "midas_log" / "merge_overlaps_reprocess_out.csv").stat().st_size > 0
+        with Archive(layer / "sim.analysis.MIDAS.zip") as archive:
+            assert archive.parameters["ResultFolder"] == f"{layer}/"
+
+
+def contents(layer: Path) -> dict[str, str]:
+    """Everything in the consolidated HDF5 but the places it names."""
+    found: dict[str, str] = {}
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        value = item[()] if isinstance(item, h5py.Dataset) else None
+        attributes = {key: np.asarray(value).tolist() for key, value in item.attrs.items()}
+        found[name] = json.dumps([np.asarray(value).tolist(), attributes], default=str)
+
+    with h5py.File(layer / "sim.analysis.MIDAS_consolidated.h5") as file:
+        file.visititems(add)
+    return {name: text for name, text in found.items() if name != "raw_data_ref/zarr_path"}
+
+
+def test_reprocess_goes_on_after_a_failure(
+    finished: Finished, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "LayerNr_2", symlinks=True)
+    (tmp_path / "LayerNr_2" / "MergeMap.csv").unlink()
+    (tmp_path / "LayerNr_1").mkdir()
+    assert in_process("ff-midas", "-reprocess", 1, cwd=tmp_path) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("ff-midas: Failed to reprocess 1 of 2 layers: ") and "LayerNr_1" in last
+    assert (tmp_path / "LayerNr_2" / "MergeMap.csv").exists()
+
+
+def test_a_second_run_gives_the_same(scan: TinyScan, tmp_path: Path, in_process: Call) -> None:
+    arguments = ["-paramFN", scan.parameters, "-dataFN", scan.raw, "-nCPUs", 2]
+    layer = tmp_path / "LayerNr_1"
+    assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
+    first = digests(layer)
+    assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
+    assert digests(layer) == first
+    assert (layer / "scan_000001.h5.analysis.MIDAS.zip.old").exists()
+
+
+# ---------------------------------------------------------------- from Python
+
+
+def test_from_python(finished: Finished, scan: TinyScan, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = (logging.getLogger("midas").handlers[:], logging.getLogger("midas").level)
+    result = midas.run(scan.parameters, scan.raw, result_folder=tmp_path / "results", threads=2)
+    assert (logging.getLogger("midas").handlers, logging.getLogger("midas").level) == before
+    assert capfd.readouterr() == ("", "")
+    (layer,) = result.data
+    assert layer.number == 1
+    assert layer.layer.folder == tmp_path / "results" / "LayerNr_1"
+    np.testing.assert_array_equal(layer.grains.columns, read_grains(layer.layer.grains).columns)
+    np.testing.assert_array_equal(layer.grains["X"], read_grains(finished[0] / "Grains.csv")["X"])
+    assert len(layer.spot_matrix) == len(layer.layer.spot_matrix.read_text().splitlines()) - 1
+    assert "FrameNr: 0" in (layer.layer.logs / "peaksearch_out0.csv").read_text()
+    assert list(layer.seconds)[:3] == ["ZipOut", "hkls", "peaksearch"]
+
+
+def test_peaks_from_python(scan: TinyScan, tmp_path: Path) -> None:
+    (layer,) = midas.run(data_file=scan.archive, result_folder=tmp_path, convert=False, peak_search_only=True).data
+    assert layer.grains is None and layer.layer.peaks(1).exists()
+
+
+def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="needed"):
+        midas.run()
+    with pytest.raises(UsageError, match="layers"):
+        midas.run(scan.parameters, layers=(2, 1))
+    with pytest.raises(MidasError, match="nothing.txt"):
+        midas.run("nothing.txt", result_folder=tmp_path)
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(scan.parameters.read_text() + "SpaceGroup 999\n")
+    with pytest.raises(StageError, match="Failed to process layer 1"):
+        midas.run(parameters, scan.raw, result_folder=tmp_path)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_program_hears_what_it_wants_to_hear(
+    finished: Finished, scan: TinyScan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Warnings once, and none of the many lines that the files in midas_log/ get."""
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(scan.parameters.read_text() + "EndNr 99\n")
+    caplog.set_level(logging.WARNING)
+    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True).data
+    assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
+        "EndNr is 99, but the scan has 180 frames; all are used"
+    ]
+    caplog.clear()
+    caplog.set_level(logging.INFO, "midas")
+    midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True)
+    assert len(caplog.records) > FRAMES
