@@ -102,7 +102,7 @@ def test_the_installed_command_refuses_a_pickle(pristine: Path, tmp_path: Path, 
     plant(contents, ANALYSIS + "Lsd", mark, "filter")
     contents.save()
     done = subprocess.run(
-        [sys.executable, "-m", "midas.commands.run", "ff-hkls", ARCHIVE], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-m", "midas", "ff-hkls", ARCHIVE], cwd=folder, capture_output=True, text=True,
         env={"NUMCODECS_ALLOW_UNSAFE_PICKLE_DECODE": "1", "PATH": "/usr/bin"},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
