@@ -17,12 +17,13 @@ from scipy import ndimage
 
 from midas.archive import DARK, DATA, FLOOD, MASK, Archive, ArchiveWriter
 from midas.formats.hkls import LAYOUT as HKLS
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, read_pixels
 from midas.formats.table import Table
 from midas.parameters import SCAN, Parameters
 from midas.runtime.errors import ArchiveError, FormatError, MidasError, OutputError, ParameterError
 from midas.runtime.parallel import Communicator
+from midas.runtime.result import StageResult
 from midas.stages import peaks
 
 BASE = """
