@@ -64,7 +64,7 @@ def test_the_detector_mask(golden_copy):
     z = np.fromfile(layer.spots_binary).reshape(-1, 9)[half.ids - 1, 1]
     assert (z < 2000).all()
     every[:100].tofile(mask)
-    with pytest.raises(FormatError, match="fewer than 2048 x 2048"):
+    with pytest.raises(FormatError, match="too few for the pixels of BigDetSize 2048"):
         run(layer, BigDetSize=side)
 
 
