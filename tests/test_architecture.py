@@ -91,7 +91,7 @@ def functions_of(path: Path) -> list[tuple[str, int]]:
 def kernel_functions(lines: list[str]) -> list[tuple[str, int]]:
     """The same of Cython: from the line that begins it to the last line that is indented deeper."""
     found = []
-    start = re.compile(r"( *)(?:cdef|cpdef|def) (?:inline |public )*(?:[\w.]+[*\[\], ]* ?\*?)?(\w+)\(")
+    start = re.compile(r"( *)(?:cdef|cpdef|def) (?:[^(=]*[ *])?(\w+)\(")
     for i, line in enumerate(lines):
         match = start.match(line)
         if match is None or line.rstrip().endswith(("nogil", "noexcept", "except NULL")):

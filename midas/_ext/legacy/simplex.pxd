@@ -1,11 +1,11 @@
 """The minimiser of the legacy refinement: plain sums, lowered by a bounded simplex (06 §4.6-4.7)."""
-from midas._ext.physics.region cimport AcceptedRegion
+from midas._ext.physics.region cimport Region
 from midas._ext.physics.wedge cimport Instrument
 
 
 cdef struct PlainSum:
     const Instrument* instrument
-    const AcceptedRegion* region
+    const Region* region
     bint of_angles         # between directions, degrees; else of distances on the detector, µm
     # The grain that is tried; `free` points to the first of the variables that are fitted, adjacent ones of these
     double* position

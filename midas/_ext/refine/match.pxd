@@ -1,5 +1,5 @@
 """Which predicted spot an observed one belongs to."""
-from midas._ext.physics.region cimport AcceptedRegion
+from midas._ext.physics.region cimport Region
 from midas._ext.physics.wedge cimport Instrument
 from midas._ext.refine.grain cimport Grain
 
@@ -39,7 +39,7 @@ cdef struct CentredSpot:
 
 
 cdef void predict_spots(const Reflections* reflections, const Grain* grain, const Instrument* instrument,
-                        const AcceptedRegion* region, PredictedSpots* out) noexcept nogil
+                        const Region* region, PredictedSpots* out) noexcept nogil
 cdef void centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
                       const Instrument* instrument, CentredSpot* out) noexcept nogil
 cdef double direction_angle(const double* a, double bx, double by, double bz) noexcept nogil

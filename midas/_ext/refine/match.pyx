@@ -11,7 +11,7 @@ from midas._ext.physics.wedge cimport leaned_position
 
 
 cdef void predict_spots(const Reflections* reflections, const Grain* grain, const Instrument* instrument,
-                        const AcceptedRegion* region, PredictedSpots* out) noexcept nogil:
+                        const Region* region, PredictedSpots* out) noexcept nogil:
     """Every observable spot of the grain, in the order of the reflections, the larger cos(omega) first."""
     cdef const double* ub = &grain.ub[0]
     cdef double x, y, z, g2, v, e, cos_omega, sin_omega, branch, scale, sin_theta, tan_scale

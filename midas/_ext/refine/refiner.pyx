@@ -6,6 +6,7 @@ from libc.math cimport cos, sin
 
 from midas._ext.legacy.euler cimport start_angles
 from midas._ext.physics.geometry cimport DEG2RAD
+from midas._ext.physics.region cimport AcceptedRegion
 from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
 from midas._ext.refine.grain cimport CELL, EULER, ORIENTATION, ROTATION_VECTOR, VARIABLES, Grain
 from midas._ext.refine.jacobian cimport jacobian
@@ -101,8 +102,13 @@ cdef class Refiner:
 
     Parameters
     ----------
-    instrument, region, reflections, recorded, bounds, recipe
-        of `midas._ext.refine.settings`
+    region : where spots can be observed
+    instrument, reflections, recorded, bounds, recipe : of `midas._ext.refine.settings`
+
+    Raises
+    ------
+    ValueError
+        for arrays that do not fit together
     """
 
     cdef RefineProblem problem
@@ -110,10 +116,10 @@ cdef class Refiner:
     cdef Py_ssize_t spots
     cdef object keep_alive
 
-    def __init__(self, instrument, region, reflections, recorded, bounds, recipe):
-        self.keep_alive = []
+    def __init__(self, instrument, AcceptedRegion region, reflections, recorded, bounds, recipe):
+        self.keep_alive = [region]
         self._set_instrument(instrument)
-        self._set_region(region)
+        self.problem.region = region.view
         self._set_reflections(reflections)
         self._set_recorded(recorded)
         self._set_bounds(bounds)
@@ -124,21 +130,6 @@ cdef class Refiner:
         self.problem.instrument.wavelength = instrument.wavelength
         self.problem.instrument.cos_wedge = cos(DEG2RAD * instrument.wedge)
         self.problem.instrument.sin_wedge = sin(DEG2RAD * instrument.wedge)
-
-    cdef _set_region(self, region):
-        cdef const double[:, ::1] ranges = region.ranges, boxes = region.boxes
-        cdef const int[::1] mask = region.mask
-        if ranges.shape[0] != boxes.shape[0] or ranges.shape[1] != 2 or boxes.shape[1] != 4:
-            raise ValueError("ranges must be (k, 2) and boxes (k, 4)")
-        self.keep_alive += [ranges, boxes, mask]
-        self.problem.region.cos_pole = cos(DEG2RAD * region.min_eta)
-        self.problem.region.n = ranges.shape[0]
-        self.problem.region.ranges = &ranges[0, 0] if ranges.shape[0] else NULL
-        self.problem.region.boxes = &boxes[0, 0] if boxes.shape[0] else NULL
-        self.problem.region.mask = &mask[0] if mask.shape[0] else NULL
-        self.problem.region.mask_words = mask.shape[0]
-        self.problem.region.mask_size = region.mask_side
-        self.problem.region.px = region.px
 
     cdef _set_reflections(self, reflections):
         cdef const double[:, ::1] hkl = reflections.hkl

@@ -1,5 +1,5 @@
 """What all seeds share, the workspace of a thread, and the match of a seed's spots."""
-from midas._ext.physics.region cimport AcceptedRegion
+from midas._ext.physics.region cimport Region
 from midas._ext.physics.wedge cimport Instrument
 from midas._ext.refine.grain cimport Grain
 from midas._ext.refine.match cimport PredictedSpots, Reflections
@@ -27,7 +27,7 @@ cdef struct RecordedSpots:
 
 cdef struct RefineProblem:
     Instrument instrument
-    AcceptedRegion region
+    Region region
     Reflections reflections
     RecordedSpots recorded
     double cell[6]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,28 +16,6 @@ class Instrument:
     lsd: float
     wavelength: float
     wedge: float = 0.0
-
-
-@dataclass(frozen=True)
-class Region:
-    """Where spots can be observed.
-
-    Parameters
-    ----------
-    min_eta : degrees around the poles in which no spot is predicted
-    ranges, boxes : (k, 2) and (k, 4) float64, omega ranges (degrees) and the box of each (ymin, ymax, zmin, zmax, µm);
-        k = 0: everywhere
-    mask : int32 words whose bits are the live pixels of a square detector
-    mask_side : pixels along one side of it; 0: no mask
-    px : size of a pixel, µm; of no use without a mask
-    """
-
-    min_eta: float = 0.0
-    ranges: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
-    boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
-    mask: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    mask_side: int = 0
-    px: float = 0.0
 
 
 @dataclass(frozen=True)
