@@ -15,9 +15,10 @@ from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
 from midas.formats import hkls as hkls_format
 from midas.formats import spots as spot_formats
+from midas.formats.binary import numbers
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST, LEAST_COMPLETENESS, RefinedSeeds, read_refined
+from midas.formats.refined import LEAST_COMPLETENESS, RefinedSeeds, read_refined
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
@@ -36,6 +37,8 @@ TIE = 1e-6
 #: largest size of a strain component
 STRAIN_BOUND = 0.01
 MICROSTRAIN = 1e6
+#: fields of OrientPosFit from DiffPos to Confidence of Grains.csv
+_ERRORS = ("diff_pos", "diff_ome", "diff_angle", "grain_radius", "completeness")
 #: beyond these a number of the refinement is none: of anything in a result, and of a rotation matrix
 _LARGEST, _LARGEST_COSINE = 1e12, 2.0
 
@@ -44,7 +47,6 @@ _NO_SOLUTIONS = (
     "Key file was not found. This means nothing was indexed in the previous step. "
     "Check the ring thresholds, the detector geometry and MinMatchesToAcceptFrac"
 )
-_FIT_COLUMNS = {name: i for i, name in enumerate(FIT_BEST)}
 
 
 @dataclass(frozen=True)
@@ -217,9 +219,10 @@ def _solved_rows(inputs: _Inputs) -> NDArray[np.bool_]:
     refined = inputs.refined
     found = refined.key[:, 0] != 0
     without_spots = found & (np.diff(refined.offsets) == 0)
-    matrices = refined.columns("u11", "u33")
+    matrices = refined.column("orientation")
     # NaN fails both comparisons.
-    sound = (np.abs(refined.orient_pos_fit) < _LARGEST).all(axis=1) & (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
+    sound = (np.abs(numbers(refined.orient_pos_fit)) < _LARGEST).all(axis=1)
+    sound &= (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
     not_finite = found & ~sound
     for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite or too large")):
         if rows.any():
@@ -276,13 +279,13 @@ def _best_first(
 def _distinct(inputs: _Inputs, rows: NDArray[np.int64], operators: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which representatives are no near-duplicates of an earlier one."""
     _, keys = np.unique(inputs.seeds[rows], return_inverse=True)
-    positions = np.ascontiguousarray(inputs.refined.columns("x", "z")[rows])
+    positions = np.ascontiguousarray(inputs.refined.column("position")[rows])
     quaternions = np.ascontiguousarray(_quaternions(inputs.refined, rows))
     return distinct(keys.astype(np.int64), positions, quaternions, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE)
 
 
 def _quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
-    matrices = refined.columns("u11", "u33")[rows].reshape(-1, 3, 3)
+    matrices = refined.column("orientation")[rows].reshape(-1, 3, 3)
     # Rows without a usable solution, which are zeros or anything: any rotation will do for them.
     usable = (np.abs(matrices) < _LARGEST_COSINE).all(axis=(1, 2), keepdims=True)
     usable &= matrices.any(axis=(1, 2), keepdims=True)
@@ -298,19 +301,18 @@ def _strains(
     lsd: float,
     rows: NDArray[np.int64],
     offsets: NDArray[np.int64],
-    fitted: NDArray[np.float64],
+    fitted: NDArray[np.void],
     threads: int,
 ) -> _Strains:
     refined = inputs.refined
     fable = fable_strain(
-        refined.columns("a", "gamma")[rows],
-        refined.columns("u11", "u33")[rows],
+        refined.column("cell")[rows],
+        refined.column("orientation")[rows],
         np.array(parameters["LatticeParameter"], np.float64),
         threads,
     )
-    y, z = (np.ascontiguousarray(fitted[:, _FIT_COLUMNS[name]]) for name in ("y_obs", "z_obs"))
-    normals = np.ascontiguousarray(fitted[:, _FIT_COLUMNS["g1_obs"] : _FIT_COLUMNS["g3_obs"] + 1])
-    unstrained = inputs.spacings[fitted[:, _FIT_COLUMNS["spot_id"]].astype(np.int64)]
+    y, z, normals = (np.ascontiguousarray(fitted[name]) for name in ("y_centred", "z_centred", "g_observed"))
+    unstrained = inputs.spacings[fitted["spot_id"].astype(np.int64)]
     spacings = lattice_spacings(y, z, lsd, parameters.positive("Wavelength"))
     relative = (spacings - unstrained) / unstrained
     kenesei, solved = kenesei_strain(offsets, normals, relative, STRAIN_BOUND, threads)
@@ -343,14 +345,14 @@ def _tables(
     fitted = refined.fit_rows(rows)
     spots = _checked_spots(inputs, rows, fitted)
     strains = _strains(inputs, parameters, lsd, rows, offsets, fitted, threads)
-    matrices = refined.columns("u11", "u33")[rows]
+    matrices = refined.column("orientation")[rows]
     grains = np.concatenate(
         [
             inputs.seeds[rows][:, None],
             matrices,
-            refined.columns("x", "z")[rows],
-            refined.columns("a", "gamma")[rows],
-            refined.columns("diff_pos", "completeness")[rows],
+            refined.column("position")[rows],
+            refined.column("cell")[rows],
+            *(refined.column(name)[rows, None] for name in _ERRORS),
             MICROSTRAIN * strains.fable,
             MICROSTRAIN * strains.kenesei[:, [0, 3, 4, 3, 1, 5, 4, 5, 2]],
             MICROSTRAIN * strains.rms[:, None],
@@ -365,16 +367,16 @@ def _tables(
     return Table(GRAINS.names, grains.T), Table(SPOT_MATRIX.names, np.array(spot_matrix).reshape(12, -1))
 
 
-def _checked_spots(inputs: _Inputs, rows: NDArray[np.int64], fitted: NDArray[np.float64]) -> NDArray[np.int64]:
+def _checked_spots(inputs: _Inputs, rows: NDArray[np.int64], fitted: NDArray[np.void]) -> NDArray[np.int64]:
     """Spot ids of the grains, grain after grain; each has a ring, and FitBest lists the spots that ProcessKey lists."""
     refined = inputs.refined
     ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]
     spots = np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
     owners = np.repeat(rows, [len(r) for r in ranges])
-    if (bad := np.flatnonzero(fitted[:, _FIT_COLUMNS["spot_id"]] != spots)).size:
+    if (bad := np.flatnonzero(fitted["spot_id"] != spots)).size:
         row = owners[bad[0]]
         raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
-    if (bad := np.flatnonzero(~(np.abs(fitted) < _LARGEST).all(axis=1))).size:
+    if (bad := np.flatnonzero(~(np.abs(numbers(fitted)) < _LARGEST).all(axis=1))).size:
         reason = f"row {owners[bad[0]]} holds numbers that are not finite or too large; rerun refine"
         raise FormatError(reason, file=refined.fit_best_file)
     if (bad := np.flatnonzero(inputs.spacings[spots] <= 0)).size:

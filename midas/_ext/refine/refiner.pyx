@@ -46,7 +46,7 @@ cdef enum:
 
 cdef int _fit(int n, int method, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
               double* x) noexcept nogil:
-    """Fit the variables `x`, whose orientation is so far that of ``grain.base``; returns the spots matched at the end."""
+    """Fit the variables `x`, from the position there and the orientation ``grain.base``; returns the final matches."""
     cdef int i
     for i in range(6):
         x[CELL + i] = problem.cell[i]
@@ -191,7 +191,7 @@ cdef class Refiner:
 
         Returns
         -------
-        solutions : (n,) of `SOLUTION`; zeros where the seed was not refined
+        solutions : (n,) of `SOLUTION`; only those of refined seeds mean something
         spots : (offsets[n],) of `MATCHED_SPOT`; those of seed i stand from ``offsets[i]`` on
         counts, status : (n,) int32, matched spots, and what became of the seed
         """

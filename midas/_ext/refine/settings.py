@@ -8,6 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+#: all variables together, one group after the other, or the cell alone with position and orientation kept
+Method = Literal["joint", "staged", "cell"]
+#: the robust loss, the same with an epsilon of 0.01, or the legacy minimiser (not for "joint")
+Solver = Literal["robust", "converged", "simplex"]
+
 
 @dataclass(frozen=True)
 class Instrument:
@@ -74,11 +79,10 @@ class Recipe:
     Parameters
     ----------
     sigma_spot, sigma_omega : scales of the robust loss, µm and degrees
-    method : all variables together, one group after the other, or the cell alone with position and orientation kept
-    solver : the robust loss; the same with an epsilon of 0.01; or the legacy minimiser (not for "joint")
+    method, solver : what is fitted in which order, and by what
     """
 
     sigma_spot: float
     sigma_omega: float
-    method: Literal["joint", "staged", "cell"] = "joint"
-    solver: Literal["robust", "converged", "simplex"] = "robust"
+    method: Method = "joint"
+    solver: Solver = "robust"
