@@ -43,9 +43,7 @@ def test_one_row_goes_with_all_of_the_other(text: str, ranges: Any, boxes: Any) 
 @pytest.mark.parametrize(("n_ranges", "n_boxes"), [(2, 3), (3, 2)])
 def test_other_unequal_numbers_name_both_keys(n_ranges: int, n_boxes: int) -> None:
     parameters = Parameters.parse("".join(RANGES[:n_ranges] + BOXES[:n_boxes]), "ps.txt")
-    with pytest.raises(
-        ParameterError, match=rf"ps\.txt: BoxSize: .*{n_boxes} lines, but OmegaRange has {n_ranges}"
-    ):
+    with pytest.raises(ParameterError, match=rf"ps\.txt: BoxSize: .*{n_boxes} lines, but OmegaRange has {n_ranges}"):
         paired_limits(parameters)
 
 
