@@ -116,7 +116,7 @@ cdef class Refiner:
     cdef Py_ssize_t spots
     cdef object keep_alive
 
-    def __init__(self, instrument, AcceptedRegion region, reflections, recorded, bounds, recipe):
+    def __init__(self, instrument, AcceptedRegion region not None, reflections, recorded, bounds, recipe):
         self.keep_alive = [region]
         self._set_instrument(instrument)
         self.problem.region = region.view
