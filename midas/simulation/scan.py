@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.simulate.spots import distortion_map, simulate_spots
+from midas._ext.legacy.distortion_map import distortion_map
+from midas._ext.simulate.spots import simulate_spots
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import matrices_from_euler, nearest_rotations

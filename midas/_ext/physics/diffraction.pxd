@@ -4,38 +4,20 @@ A reflection G = (x, y, z) in the sample frame fires at the rotation angles omeg
 
     -x cos(omega) + y sin(omega) = v,    v = |G| sin(theta) = wavelength |G|² / 2.
 """
-from libc.math cimport acos, atan2, cos, fabs, sin, sqrt
+from libc.math cimport acos, atan2, fabs, sin, sqrt
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, wrap180
 
 
-cdef struct OmegaSolution:
-    double cos_omega
-    double sin_omega
-    double e               # laboratory y of the rotated G: its sign names the branch
+cdef inline void omega_of(double x, double y, double v, double h, double e, double* cos_omega,
+                          double* sin_omega) noexcept nogil:
+    """The angle that turns (x, y) to the laboratory (-v, e), where h = x² + y² = v² + e².
 
-
-cdef inline bint omega_solutions(double x, double y, double v, OmegaSolution* first,
-                                 OmegaSolution* second) noexcept nogil:
-    """Both solutions, the larger cos(omega) first; False when the reflection never fires.
-
-    With e = ±sqrt(x² + y² - v²): cos = (y e - x v)/(x² + y²), sin = (y v + x e)/(x² + y²), and the rotated vector is
-    (-v, e, z). No trigonometry and no special case near y = 0.
+    cos = (y e - x v)/h, sin = (y v + x e)/h: no trigonometry, and no special case near y = 0. Both signs of
+    e = ±sqrt(h - v²) fire; the larger cosine belongs to the e that has the sign of y.
     """
-    cdef double h = x * x + y * y
-    cdef double root = h - v * v
-    cdef double e
-    if root < 0.0 or h == 0.0:
-        return False
-    # The larger cosine belongs to the e that has the sign of y.
-    e = sqrt(root) if y >= 0.0 else -sqrt(root)
-    first.e = e
-    first.cos_omega = (y * e - x * v) / h
-    first.sin_omega = (y * v + x * e) / h
-    second.e = -e
-    second.cos_omega = (-y * e - x * v) / h
-    second.sin_omega = (y * v - x * e) / h
-    return True
+    cos_omega[0] = (y * e - x * v) / h
+    sin_omega[0] = (y * v + x * e) / h
 
 
 cdef inline void omega_branch(double x, double y, double v, double sign, double* e, double* cos_omega,
@@ -50,13 +32,7 @@ cdef inline void omega_branch(double x, double y, double v, double sign, double*
     cdef double floor = 1e-8 * h
     root = root if root > floor else floor
     e[0] = sign * sqrt(root)
-    cos_omega[0] = (y * e[0] - x * v) / h
-    sin_omega[0] = (y * v + x * e[0]) / h
-
-
-cdef inline double omega_degrees(const OmegaSolution* s) noexcept nogil:
-    """The angle of a solution in [-180, 180] degrees."""
-    return RAD2DEG * atan2(s.sin_omega, s.cos_omega)
+    omega_of(x, y, v, h, e[0], cos_omega, sin_omega)
 
 
 cdef inline double _omega_of_cosine(double x, double y, double v, double cosine) noexcept nogil:

@@ -2,29 +2,33 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport NAN, asin, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt, tan
+from libc.math cimport asin, atan2, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt
 
-from midas._ext.physics.diffraction cimport (
-    OmegaSolution, legacy_omegas, omega_degrees, omega_solutions, scattering_direction, wedge_omega_shift)
+from midas._ext.legacy.distortion_map cimport mapped
+from midas._ext.legacy.simulated cimport SimulatedSpot, first_order_spot
+from midas._ext.physics.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport (
-    DEG2RAD, RAD2DEG, Detector, IdealPoint, detector_to_ideal, eta_of, ideal_to_detector, rotate_z, unpack_detector)
+    DEG2RAD, RAD2DEG, Detector, eta_of, ideal_to_detector, rotate_z, unpack_detector)
 from midas._ext.physics.lattice cimport reciprocal_basis
-from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_shift, panel_unshift
-from midas._ext.physics.rotation cimport matrix_vector
+from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_unshift
+from midas._ext.physics.predict cimport (
+    Firing, IdealSpot, displace, fires, first_branch, ideal_spot, lean_omega, plane_scale)
+from midas._ext.physics.rotation cimport matrix_product, matrix_vector
+from midas._ext.physics.wedge cimport Instrument
 
 cdef enum:
     COLUMNS = 15           # of SpotMatrixGen.csv
 
 cdef struct Experiment:
     Detector detector
+    Instrument instrument
     Py_ssize_t pixels_y
     Py_ssize_t pixels_z
     const double* panels
     Py_ssize_t n_panels
-    const double* map      # legacy distortion map or NULL
+    const double* map      # legacy distortion map, for legacy spots; NULL for exact ones
     const double* hkls     # h, k, l, ring
     Py_ssize_t n_hkls
-    double wavelength
     const double* samples  # wavelengths
     Py_ssize_t n_samples
     double omega_start
@@ -32,38 +36,21 @@ cdef struct Experiment:
     double omega_low
     double omega_high
     double frames
-    double cos_wedge
-    double sin_wedge
     double half_beam       # negative: no beam filter
 
-
-cdef inline bint _mapped(const Experiment* e, double* y, double* z) noexcept nogil:
-    """Ideal to raw position (µm) through the nearest cell of the map; False where it has none."""
-    cdef Py_ssize_t i = <Py_ssize_t>(-y[0] / e.detector.px + e.detector.y_bc)
-    cdef Py_ssize_t j = <Py_ssize_t>(z[0] / e.detector.px + e.detector.z_bc)
-    cdef int k
-    cdef Py_ssize_t ni, nj
-    cdef const double* cell
-    if i < 0 or j < 0 or i >= e.pixels_y or j >= e.pixels_z:
-        return False
-    # The cell itself, then left, right, below, above: cells between pixels that the distortion has spread are empty.
-    for k in range(5):
-        ni = i + (k == 2) - (k == 1)
-        nj = j + (k == 4) - (k == 3)
-        if ni < 0 or nj < 0 or ni >= e.pixels_y or nj >= e.pixels_z:
-            continue
-        cell = e.map + 2 * (nj * e.pixels_y + ni)
-        if not isnan(cell[0]):
-            y[0] += cell[0]
-            z[0] += cell[1]
-            return True
-    return False
+cdef struct Output:
+    double* columns        # of the grain's first spot; NULL: only count
+    Py_ssize_t stride
+    Py_ssize_t count       # spots so far
+    double grain
+    double spot_id
+    double ring
 
 
 cdef inline bint _on_detector(const Experiment* e, double* y, double* z, double* hor, double* vert) noexcept nogil:
     """Ideal to raw position (µm, in place) and pixel; False outside the detector (08 §4.7)."""
     if e.map != NULL:
-        if not _mapped(e, y, z):
+        if not mapped(e.map, e.pixels_y, e.pixels_z, &e.detector, y, z):
             return False
         hor[0] = e.detector.y_bc - y[0] / e.detector.px
         vert[0] = e.detector.z_bc + z[0] / e.detector.px
@@ -75,102 +62,137 @@ cdef inline bint _on_detector(const Experiment* e, double* y, double* z, double*
     return 0.0 <= hor[0] < e.pixels_y and 0.0 <= vert[0] < e.pixels_z
 
 
-cdef inline bint _spot(const Experiment* e, const double* position, double omega_raw, double eta, double g_length,
-                       double wavelength, double* out, Py_ssize_t stride) noexcept nogil:
-    """One spot for one wavelength, written to the columns 2 ... 14 of `out`; False when it is not recorded."""
-    cdef double half_ratio = 0.5 * wavelength * g_length
-    cdef double theta, sin_eta, cos_eta, shift = 0.0, omega, radius, y, z, hor = 0.0, vert = 0.0, y_ideal, z_ideal
-    cdef double[3] k
-    cdef double[3] p
-    if not half_ratio <= 1.0:
-        return False
-    theta = RAD2DEG * asin(half_ratio)
-    sin_eta = sin(DEG2RAD * eta)
-    cos_eta = cos(DEG2RAD * eta)
-    if e.sin_wedge != 0.0:
-        # The wedge moves omega only; without a solution, beside the pole, the spot stays where it is.
-        scattering_direction(sin(DEG2RAD * theta), cos(DEG2RAD * theta), sin_eta, cos_eta, k)
-        wedge_omega_shift(k, e.cos_wedge, e.sin_wedge, &shift)
-    omega = omega_raw - shift
-    if not e.omega_low < omega < e.omega_high:
-        return False
-    radius = e.detector.lsd * tan(2.0 * DEG2RAD * theta)
-    y = -radius * sin_eta
-    z = radius * cos_eta
-    rotate_z(cos(DEG2RAD * omega), sin(DEG2RAD * omega), position, p)
-    if e.half_beam >= 0.0 and fabs(p[1]) > e.half_beam:
-        return False
-    y_ideal = y + p[1] - p[0] * (y - p[1]) / (e.detector.lsd - p[0])
-    z_ideal = z + p[2] - p[0] * (z - p[2]) / (e.detector.lsd - p[0])
-    y = y_ideal
-    z = z_ideal
+cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output* out) noexcept nogil:
+    """Add a spot to the output if scan, beam and detector record it."""
+    cdef double y = spot.y_plane, z = spot.z_plane, hor = 0.0, vert = 0.0
+    cdef double* row
+    cdef Py_ssize_t stride = out.stride
+    if not e.omega_low < spot.omega_recorded < e.omega_high:
+        return
+    if e.half_beam >= 0.0 and fabs(spot.across) > e.half_beam:
+        return
     if not _on_detector(e, &y, &z, &hor, &vert):
+        return
+    if out.columns != NULL:
+        row = out.columns + out.count
+        row[0] = out.grain
+        row[stride] = out.spot_id
+        row[2 * stride] = spot.omega_recorded
+        row[3 * stride] = hor
+        row[4 * stride] = vert
+        row[5 * stride] = spot.omega_ideal
+        row[6 * stride] = spot.eta
+        row[7 * stride] = out.ring
+        row[8 * stride] = y
+        row[9 * stride] = z
+        row[10 * stride] = spot.theta
+        row[11 * stride] = 0.0
+        row[12 * stride] = 0.0
+        row[13 * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
+        row[14 * stride] = fmax(fmin(floor(-(e.omega_start - spot.omega_recorded) / e.omega_step), e.frames - 1.0), 0.0)
+    out.count += 1
+
+
+cdef inline bint _predicted(const Experiment* e, const Firing* f, double branch, double wavelength,
+                            const double* position, SimulatedSpot* spot) noexcept nogil:
+    """One branch recorded with one wavelength of the beam; False when it does not diffract that one.
+
+    Omega and eta are those of the beam's mean wavelength; only the distance from the beam follows the sample.
+    """
+    cdef double sin_theta = 0.5 * wavelength / f.d_spacing, ratio, c, s
+    cdef double[3] k
+    cdef IdealSpot ideal
+    if not 2.0 * sin_theta * sin_theta < 1.0:
         return False
-    if out != NULL:
-        out[2 * stride] = omega
-        out[3 * stride] = hor
-        out[4 * stride] = vert
-        out[5 * stride] = omega_raw
-        out[6 * stride] = eta
-        out[8 * stride] = y
-        out[9 * stride] = z
-        out[10 * stride] = theta
-        out[11 * stride] = 0.0
-        out[12 * stride] = 0.0
-        out[13 * stride] = sqrt(y_ideal * y_ideal + z_ideal * z_ideal)
-        out[14 * stride] = fmax(fmin(floor(-(e.omega_start - omega) / e.omega_step), e.frames - 1.0), 0.0)
+    ideal_spot(f, branch, &ideal)
+    # The length of G across the beam, |G| cos θ, in units of that for the mean wavelength
+    ratio = sqrt((1.0 - sin_theta * sin_theta) / (1.0 - f.sin_theta * f.sin_theta))
+    k[0] = -sin_theta
+    k[1] = branch * f.e * f.d_spacing * ratio
+    k[2] = f.z * f.d_spacing * ratio
+    c = ideal.cos_omega
+    s = ideal.sin_omega
+    spot.omega_ideal = RAD2DEG * atan2(s, c)
+    lean_omega(&e.instrument, k, &c, &s)
+    spot.omega_recorded = RAD2DEG * atan2(s, c)
+    spot.eta = eta_of(branch * f.e, f.z)
+    spot.theta = RAD2DEG * asin(sin_theta)
+    ratio *= plane_scale(e.instrument.lsd, sin_theta, f.d_spacing) / f.scale
+    spot.y_plane = ratio * ideal.y
+    spot.z_plane = ratio * ideal.z
+    spot.across = position[0] * s + position[1] * c
+    displace(&e.instrument, c, s, position, &spot.y_plane, &spot.z_plane)
     return True
 
 
-cdef inline int _solutions(const Experiment* e, const double* g, double v, double* omega, double* eta) noexcept nogil:
-    """Rotation angles at which `g` diffracts, larger cosine first, and the azimuths there (degrees); how many."""
-    cdef OmegaSolution[2] exact
-    cdef double[3] rotated
-    cdef int i, n = 0
-    if e.map != NULL:
-        n = legacy_omegas(g[0], g[1], v, omega)
-        for i in range(n):
-            rotate_z(cos(DEG2RAD * omega[i]), sin(DEG2RAD * omega[i]), g, rotated)
-            eta[i] = eta_of(rotated[1], rotated[2])
-    elif omega_solutions(g[0], g[1], v, &exact[0], &exact[1]):
-        n = 2
-        for i in range(n):
-            omega[i] = omega_degrees(&exact[i])
-            eta[i] = eta_of(exact[i].e, g[2])
-    return n
+cdef void _predict_grain(const Experiment* e, const double* u, const double* basis, const double* position,
+                         Output* out) noexcept nogil:
+    """All spots of a grain in the order hkl, solution (larger cos omega first), wavelength."""
+    cdef double[9] ub
+    cdef double[3] g
+    cdef double branch
+    cdef Firing f
+    cdef SimulatedSpot spot
+    cdef Py_ssize_t i, j
+    cdef int _branch
+    matrix_product(u, basis, ub)
+    for i in range(e.n_hkls):
+        matrix_vector(ub, e.hkls + 4 * i, g)
+        if not fires(&e.instrument, g[0], g[1], g[2], &f):
+            continue
+        out.ring = e.hkls[4 * i + 3]
+        branch = first_branch(g[1])
+        for _branch in range(2):
+            for j in range(e.n_samples):
+                if _predicted(e, &f, branch, e.samples[j], position, &spot):
+                    _record(e, &spot, out)
+            out.spot_id += 1.0
+            branch = -branch
 
 
-cdef Py_ssize_t _grain(const Experiment* e, const double* u, const double* cell, const double* position,
-                       Py_ssize_t number, double* out, Py_ssize_t stride) noexcept nogil:
-    """All spots of a grain in the order hkl, solution, wavelength; returns how many. `out` NULL: only count them."""
-    cdef double[9] basis
+cdef void _predict_legacy_grain(const Experiment* e, const double* u, const double* basis, const double* position,
+                                Output* out) noexcept nogil:
+    """The same as the legacy simulator has it."""
     cdef double[3] g_crystal
     cdef double[3] g
+    cdef double[3] rotated
     cdef double[2] omega
-    cdef double[2] eta
-    cdef double length2
-    cdef double* row
-    cdef Py_ssize_t count = 0, spot_id = 0, i, s
-    cdef int branch
-    reciprocal_basis(cell, basis)
+    cdef double length2, eta
+    cdef SimulatedSpot spot
+    cdef Py_ssize_t i, j
+    cdef int k
     for i in range(e.n_hkls):
         matrix_vector(basis, e.hkls + 4 * i, g_crystal)
         matrix_vector(u, g_crystal, g)
         length2 = g_crystal[0] * g_crystal[0] + g_crystal[1] * g_crystal[1] + g_crystal[2] * g_crystal[2]
-        for branch in range(_solutions(e, g, 0.5 * e.wavelength * length2, omega, eta)):
-            if isnan(eta[branch]):
+        out.ring = e.hkls[4 * i + 3]
+        for k in range(legacy_omegas(g[0], g[1], 0.5 * e.instrument.wavelength * length2, omega)):
+            rotate_z(cos(DEG2RAD * omega[k]), sin(DEG2RAD * omega[k]), g, rotated)
+            eta = eta_of(rotated[1], rotated[2])
+            if isnan(eta):
                 continue
-            for s in range(e.n_samples):
-                row = NULL if out == NULL else out + count
-                if not _spot(e, position, omega[branch], eta[branch], sqrt(length2), e.samples[s], row, stride):
-                    continue
-                if row != NULL:
-                    row[0] = number
-                    row[stride] = spot_id
-                    row[7 * stride] = e.hkls[4 * i + 3]
-                count += 1
-            spot_id += 1
-    return count
+            for j in range(e.n_samples):
+                if first_order_spot(&e.instrument, omega[k], eta, sqrt(length2), e.samples[j], position, &spot):
+                    _record(e, &spot, out)
+            out.spot_id += 1.0
+
+
+cdef Py_ssize_t _grain(const Experiment* e, const double* u, const double* cell, const double* position,
+                       Py_ssize_t number, double* columns, Py_ssize_t stride) noexcept nogil:
+    """All spots of a grain, written to the columns; returns how many. `columns` NULL: only count them."""
+    cdef double[9] basis
+    cdef Output out
+    out.columns = columns
+    out.stride = stride
+    out.count = 0
+    out.grain = number
+    out.spot_id = 0.0
+    reciprocal_basis(cell, basis)
+    if e.map == NULL:
+        _predict_grain(e, u, basis, position, &out)
+    else:
+        _predict_legacy_grain(e, u, basis, position, &out)
+    return out.count
 
 
 def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells, const double[:, ::1] positions,
@@ -188,8 +210,9 @@ def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells
     detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     shape : pixels along z and y
     panels : (p, 8) float64, see `midas.experiment.detector.Panels.packed`
-    distortion_map : (z, y, 2) float64 of `distortion_map` for the legacy approximations: nearest-pixel distortion, and
-        omega without y where |y| < 1e-4 Å⁻¹; None for the exact inverse of the detector geometry and exact omega
+    distortion_map : (z, y, 2) float64 of `midas._ext.legacy.distortion_map` for the legacy approximations:
+        nearest-pixel distortion, first-order displacement without lean, and omega without y where |y| < 1e-4 Å⁻¹;
+        None for the geometry of the analysis
     wavelength : Å, decides omega
     samples : (s,) float64, Å, wavelengths of the beam, each of which gives a spot
     omega : start, end and step of the scan, degrees
@@ -212,6 +235,10 @@ def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells
     e.omega_start, omega_end, e.omega_step = omega
     e.omega_low, e.omega_high = min(e.omega_start, omega_end), max(e.omega_start, omega_end)
     e.detector = unpack_detector(detector)
+    e.instrument.lsd = e.detector.lsd
+    e.instrument.wavelength = wavelength
+    e.instrument.cos_wedge = cos(DEG2RAD * wedge)
+    e.instrument.sin_wedge = sin(DEG2RAD * wedge)
     e.panels = &panels[0, 0] if panels.shape[0] else NULL
     e.n_panels = panels.shape[0]
     e.map = NULL
@@ -221,12 +248,9 @@ def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells
         e.map = &distortion_map[0, 0, 0]
     e.hkls = &hkls[0, 0] if hkls.shape[0] else NULL
     e.n_hkls = hkls.shape[0]
-    e.wavelength = wavelength
     e.samples = &samples[0] if samples.shape[0] else NULL
     e.n_samples = samples.shape[0]
     e.frames = frames
-    e.cos_wedge = cos(DEG2RAD * wedge)
-    e.sin_wedge = sin(DEG2RAD * wedge)
     e.half_beam = 0.5 * beam_size if beam_size > 0.0 else -1.0
 
     # Counting first costs the arithmetic twice but lets every thread write its grains in place.
@@ -242,45 +266,3 @@ def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells
         for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
             _grain(&e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, &out[0, 0] + end[i], stride)
     return spots
-
-
-def distortion_map(const double[::1] detector, shape, const double[:, ::1] panels):
-    """Raw minus ideal position of the pixel whose ideal position falls into each cell (08 §4.7).
-
-    A nearest-pixel approximation of the inverse geometry, as the legacy program has it, for comparisons row by row.
-
-    Parameters
-    ----------
-    detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
-    shape : pixels along z and y
-    panels : (p, 8) float64
-
-    Returns
-    -------
-    (z, y, 2) float64, µm along y and z; NaN where no pixel falls. Of several pixels in a cell the last in order of y,
-    then z, counts.
-    """
-    cdef Py_ssize_t pixels_z, pixels_y, i, j, ci, cj
-    cdef Py_ssize_t count = panels.shape[0]
-    cdef const double* panel = &panels[0, 0] if count else NULL
-    cdef Detector d = unpack_detector(detector)
-    cdef IdealPoint p
-    cdef double y, z
-    pixels_z, pixels_y = shape
-    result = np.full((pixels_z, pixels_y, 2), NAN)
-    cdef double[:, :, ::1] out = result
-    with nogil:
-        for i in range(pixels_y):
-            for j in range(pixels_z):
-                y = i
-                z = j
-                panel_shift(panel, count, &y, &z)
-                p = detector_to_ideal(&d, y, z)
-                if isnan(p.eta):
-                    p.y = p.z = 0.0
-                ci = <Py_ssize_t>(-p.y / d.px + d.y_bc)
-                cj = <Py_ssize_t>(p.z / d.px + d.z_bc)
-                if 0 <= ci < pixels_y and 0 <= cj < pixels_z:
-                    out[cj, ci, 0] = -(i - d.y_bc) * d.px - p.y
-                    out[cj, ci, 1] = (j - d.z_bc) * d.px - p.z
-    return result

@@ -4,64 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from geometry_model import ideal_plane
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulated_spots import FCC, WAVELENGTH, common_rows, grains, spots_of
 
-from midas._ext.simulate.spots import distortion_map, simulate_spots
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.orientation import matrices_from_quaternions
-from midas.formats.simulated import SPOT_MATRIX_GEN
 from midas.formats.table import Table
-
-NO_PANELS = np.empty((0, 8))
-WAVELENGTH = 0.172979
-FCC = np.array([3.524, 3.524, 3.524, 90, 90, 90])
-REFLECTIONS = np.array(
-    [[*h, 1] for h in np.array(list(np.ndindex(5, 5, 5))) - 2 if len({i % 2 for i in h}) == 1 and any(h)], float
-)
-TILTED = DetectorGeometry(
-    *(800000.0, 509.3, 515.7, 200.0, 102400.0),
-    tx=0.2,
-    ty=0.3,
-    tz=-0.25,
-    p0=1e-4,
-    p1=-5e-5,
-    p2=3e-4,
-    p3=10.0,
-)
-PLAIN = DetectorGeometry(500000.0, 512.0, 512.0, 200.0, 102400.0)
-
-
-def grains(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Orientations, cells and positions of random grains."""
-    random = np.random.default_rng(seed)
-    q = random.standard_normal((count, 4))
-    matrices = matrices_from_quaternions(q / np.linalg.norm(q, axis=1, keepdims=True)).reshape(-1, 9)
-    return np.ascontiguousarray(matrices), np.tile(FCC, (count, 1)), random.uniform(-300, 300, (count, 3))
-
-
-def spots_of(
-    sample,
-    detector: DetectorGeometry = PLAIN,
-    *,
-    omega=(-180.0, 180.0, 0.5),
-    wedge=0.0,
-    panels=NO_PANELS,
-    legacy=False,
-    samples=(WAVELENGTH,),
-    beam_size=-1.0,
-    threads=1,
-) -> Table:
-    packed = detector.packed()
-    inverse = distortion_map(packed, (1024, 1024), panels) if legacy else None
-    frames = round((omega[1] - omega[0]) / omega[2])
-    return Table(
-        SPOT_MATRIX_GEN.names,
-        simulate_spots(
-            *(*sample, REFLECTIONS, packed, (1024, 1024), panels, inverse),
-            *(WAVELENGTH, np.array(samples), omega, frames, wedge, beam_size, threads),
-        ),
-    )
 
 
 def scattering_vectors(spots: Table) -> np.ndarray:
@@ -103,46 +52,26 @@ def test_friedel_mates_of_a_grain_at_the_origin() -> None:
     assert distance.min(axis=1).max() < 1e-6
 
 
-@pytest.mark.parametrize("detector", [PLAIN, TILTED])
-def test_legacy_map_is_the_exact_inverse_within_a_pixel_fraction(detector: DetectorGeometry) -> None:
-    exact, mapped = (spots_of(grains(20), detector, legacy=legacy) for legacy in (False, True))
-    assert len(exact) == len(mapped) > 500
-    for name in ("DetectorHor", "DetectorVert"):
-        worst = np.abs(exact[name] - mapped[name]).max()
-        assert worst < (1e-9 if detector is PLAIN else 0.005)
-
-
 @given(
     tilts=st.tuples(*[st.floats(-5, 5)] * 3),
     distortion=st.tuples(*[st.floats(-2e-3, 2e-3)] * 3, st.floats(-90, 90)),
 )
 @settings(max_examples=30, deadline=None)
 def test_raw_positions_are_the_inverse_of_the_analysis_geometry(tilts, distortion) -> None:
-    """The forward transformation of 04 §4.0, written out, leads from the pixel back to the ideal radius."""
+    """The forward transformation, written out, leads from the pixel back to the ideal radius."""
     values = dict(zip(("tx", "ty", "tz", "p0", "p1", "p2", "p3"), (*tilts, *distortion), strict=True))
-    spots = spots_of(grains(2), DetectorGeometry(500000.0, 510.3, 514.9, 200.0, 102400.0, **values))
-    rx, ry, rz = (np.eye(3) for _ in range(3))
-    for matrix, angle, (i, j) in ((rx, tilts[0], (1, 2)), (ry, tilts[1], (2, 0)), (rz, tilts[2], (0, 1))):
-        c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-        matrix[i, i], matrix[i, j], matrix[j, i], matrix[j, j] = c, -s, s, c
-    y, z = -(spots["DetectorHor"] - 510.3) * 200, (spots["DetectorVert"] - 514.9) * 200
-    x, y, z = rx @ ry @ rz @ np.array([0 * y, y, z])
-    radius = 500000 / (500000 + x) * np.hypot(y, z)
-    eta_t = np.radians(90) + np.arctan2(y, z)
-    rho = radius / 102400
-    p0, p1, p2, p3 = distortion
-    factor = 1 + p0 * rho**2 * np.cos(2 * eta_t) + p1 * rho**4 * np.cos(4 * eta_t + np.radians(p3)) + p2 * rho**2
+    detector = DetectorGeometry(500000.0, 510.3, 514.9, 200.0, 102400.0, **values)
+    spots = spots_of(grains(2), detector)
+    y, z = ideal_plane(detector, spots["DetectorHor"], spots["DetectorVert"])
     assert len(spots) > 100
-    np.testing.assert_allclose(radius * factor, spots["RingRad"], atol=1e-6)
+    np.testing.assert_allclose(np.hypot(y, z), spots["RingRad"], atol=1e-6)
 
 
 def test_wedge_moves_omega_only() -> None:
     matrices, cells, positions = grains(5)
     sample = (matrices, cells, 0 * positions)
     upright, leaning = spots_of(sample), spots_of(sample, wedge=1.0)
-    keys = {key: i for i, key in enumerate(zip(*upright.columns[:2], strict=True))}
-    rows = [(keys[key], i) for i, key in enumerate(zip(*leaning.columns[:2], strict=True)) if key in keys]
-    a, b = np.array(rows).T
+    a, b = common_rows(upright, leaning)
     for name in ("OmeRaw", "Eta", "DetectorHor", "DetectorVert", "Theta"):
         np.testing.assert_allclose(upright[name][a], leaning[name][b], atol=1e-9)
     moved = np.abs(upright["Omega"][a] - leaning["Omega"][b])
@@ -152,21 +81,6 @@ def test_wedge_moves_omega_only() -> None:
 def test_wedge_of_zero_changes_nothing() -> None:
     spots = spots_of(grains(10))
     np.testing.assert_array_equal(spots["Omega"], spots["OmeRaw"])
-
-
-def test_position_shift() -> None:
-    """08 §4.6 by hand for one grain."""
-    matrices, cells, _ = grains(1)
-    position = np.array([[120.0, -80.0, 35.0]])
-    spots, centred = spots_of((matrices, cells, position)), spots_of((matrices, cells, 0 * position))
-    keys = {key: i for i, key in enumerate(centred["SpotID"])}
-    rows = np.array([(i, keys[key]) for i, key in enumerate(spots["SpotID"]) if key in keys]).T
-    omega = np.radians(spots["Omega"][rows[0]])
-    x = 120 * np.cos(omega) + 80 * np.sin(omega)
-    y = 120 * np.sin(omega) - 80 * np.cos(omega)
-    y0, z0 = centred["YLab"][rows[1]], centred["ZLab"][rows[1]]
-    np.testing.assert_allclose(spots["YLab"][rows[0]], y0 + y - x * (y0 - y) / (500000 - x), atol=1e-6)
-    np.testing.assert_allclose(spots["ZLab"][rows[0]], z0 + 35 - x * (z0 - 35) / (500000 - x), atol=1e-6)
 
 
 def test_wavelength_samples_share_the_spot() -> None:
@@ -196,9 +110,7 @@ def test_panels_are_undone() -> None:
     turn = np.radians(0.05)
     panels = np.array([[*y, *z, np.cos(turn), np.sin(turn), 1.5, -0.7] for y in edges for z in edges], float)
     moved, still = spots_of(grains(5), panels=panels), spots_of(grains(5))
-    keys = {key: i for i, key in enumerate(zip(*still.columns[:2], strict=True))}
-    rows = [(i, keys[key]) for i, key in enumerate(zip(*moved.columns[:2], strict=True)) if key in keys]
-    a, b = np.array(rows).T
+    a, b = common_rows(moved, still)
     y, z = moved["DetectorHor"][a], moved["DetectorVert"][a]
     inside = np.minimum(np.abs(y - 511.5), np.abs(z - 511.5)) > 3
     y_mid, z_mid = np.where(y < 511.5, 255.5, 767.5), np.where(z < 511.5, 255.5, 767.5)
@@ -207,13 +119,6 @@ def test_panels_are_undone() -> None:
     np.testing.assert_allclose(back_y[inside], still["DetectorHor"][b][inside], atol=1e-9)
     np.testing.assert_allclose(back_z[inside], still["DetectorVert"][b][inside], atol=1e-9)
     assert inside.sum() > 300
-
-
-def test_legacy_map_also_undoes_panels() -> None:
-    panels = np.array([[0, 1023, 0, 1023, 1.0, 0.0, 0.8, -0.6]])
-    exact, mapped = (spots_of(grains(3), TILTED, panels=panels, legacy=legacy) for legacy in (False, True))
-    assert np.abs(exact["DetectorHor"] - mapped["DetectorHor"]).max() < 0.01
-    assert np.abs(exact["DetectorVert"] - mapped["DetectorVert"]).max() < 0.01
 
 
 def test_rotating_sample_and_scan_together_changes_nothing() -> None:
