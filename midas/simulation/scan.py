@@ -77,6 +77,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
 
     grains = read_grain_list(
         folder / parameters["InFileName"],
+        matrices_from_euler,
         binary=parameters["IsBinary"] == 1,
         min_confidence=parameters["MinConfidence"],
         radii=parameters["IntensityByVolume"] == 1,
