@@ -167,11 +167,7 @@ def _spots(
     threads: int,
 ) -> Table:
     """Every spot of the grains, as SpotMatrixGen.csv lists them."""
-    y_bc, z_bc = parameters["BC"]
-    detector = DetectorGeometry(
-        *(parameters["Lsd"], y_bc, z_bc, parameters["px"], parameters["RhoD"]),
-        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
-    ).packed()
+    detector = DetectorGeometry.from_parameters(parameters).packed()
     panels = panels_of(parameters, folder)
     legacy = parameters["LegacyDistortionMap"] == 1
     rotations = _legacy_rotations(grains.matrices) if legacy else nearest_rotations(grains.matrices)
