@@ -8,7 +8,9 @@ from pathlib import Path
 
 from calibration import calibrate, report
 
-from midas import pipeline, simulation
+from midas import simulation
+from midas.pipeline import layers
+from midas.pipeline.options import Options
 from midas.simulation import samples
 
 
@@ -20,11 +22,11 @@ def main() -> None:
         start = time.perf_counter()
         archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
         report("simulation, wall", time.perf_counter() - start, "s", calibration)
-        options = pipeline.Options(
-            parameter_file=parameter_file, data_file=str(archive), result_folder=folder, threads=2, convert=False
+        options = Options(
+            parameter_file=parameter_file, data_file=archive, result_folder=folder, threads=2, convert=False
         )
         start = time.perf_counter()
-        layer = pipeline.run(options).data[0]
+        layer = layers.run(options).data[0]
         for step, seconds in layer.seconds.items():
             report(f"  {step}", seconds, "s", calibration)
         report("pipeline, wall", time.perf_counter() - start, "s", calibration)

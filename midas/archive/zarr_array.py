@@ -6,15 +6,14 @@ import itertools
 import json
 import math
 import os
-import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-import numcodecs
 import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
+from midas.archive import codecs
 from midas.archive.zip_container import Member, ZipReader
 from midas.runtime.errors import ArchiveError
 
@@ -27,9 +26,9 @@ blosc.use_threads = False
 FRAME_CODEC = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 1 << 18}
 SMALL_CODEC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 
-_BLOSC_HEADER = struct.Struct("<4B3I")
-_BLOSC1_VERSION = 2
 _LARGEST = 1 << 31
+_LARGEST_TEXT = 1 << 26
+_WIDEST_NUMBER = 8
 _FLOAT_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -49,14 +48,17 @@ class ArrayMetadata:
     @classmethod
     def parse(cls, document: bytes) -> ArrayMetadata:
         """Read a document; ValueError says what is wrong with it."""
-        content = json.loads(document)
+        try:
+            content = json.loads(document)
+        except RecursionError:
+            raise ValueError("is nested too deeply") from None
         if not isinstance(content, dict):
             raise ValueError("is not a JSON object")
         if (version := content.get("zarr_format")) != 2:
             raise ValueError(f"has Zarr format {version}, not 2")
         try:
             shape, chunks = (tuple(int(n) for n in content[key]) for key in ("shape", "chunks"))
-            dtype = np.dtype(content["dtype"])
+            dtype = codecs.element_type(content["dtype"])
         except KeyError as error:
             raise ValueError(f"has no {error.args[0]}") from None
         except (TypeError, OverflowError) as error:
@@ -66,7 +68,7 @@ class ArrayMetadata:
         order = content.get("order", "C")
         if order not in ("C", "F"):
             raise ValueError(f"has order {order}")
-        if dtype.kind not in "biufSUO":
+        if dtype.kind not in "biufSUO" or not dtype.itemsize:
             raise ValueError(f"has elements of type {dtype}")
         separator = content.get("dimension_separator", ".")
         if separator not in (".", "/"):
@@ -93,17 +95,31 @@ class ArrayMetadata:
         return json.dumps(content, indent=4, sort_keys=True).encode()
 
     def _check(self) -> None:
-        """ValueError for codecs that are no descriptions, and for a fill value that the type cannot hold."""
+        """ValueError for codecs that are not to be used, and for a fill value that the type cannot hold."""
         filters = [] if self.filters is None else self.filters
         if not isinstance(filters, list) or not all(isinstance(f, dict) for f in filters):
             raise ValueError(f"has filters {self.filters!r}")
         if self.compressor is not None and not isinstance(self.compressor, dict):
             raise ValueError(f"has compressor {self.compressor!r}")
+        codecs.check(self.steps(), self.dtype.kind == "O")
         try:
             if np.array(self.fill(), self.native).ndim:
                 raise ValueError
         except (TypeError, ValueError, OverflowError, KeyError):
             raise ValueError(f"has fill_value {self.fill_value!r} for numbers of type {self.dtype}") from None
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The settings of the codecs in the order of decoding."""
+        return [*([] if self.compressor is None else [self.compressor]), *reversed(self.filters or [])]
+
+    @property
+    def limit(self) -> int:
+        """How many bytes a chunk can have between two codecs: delta stores wider numbers, a second codec a header."""
+        if self.dtype.kind == "O":
+            return _LARGEST_TEXT
+        widened = any(one["id"] == "delta" for one in self.steps())
+        size = math.prod(self.chunks) * max(self.dtype.itemsize, _WIDEST_NUMBER if widened else 0)
+        return size + (size >> 6) + 1024
 
     @property
     def native(self) -> np.dtype[Any]:
@@ -208,42 +224,25 @@ class StoredArray:
 
 def _decode(raw: bytes, metadata: ArrayMetadata, out: NDArray[Any] | None) -> NDArray[Any]:
     """The array of a stored chunk. ValueError and the codecs' own exceptions when its bytes do not fit."""
+    elements = math.prod(metadata.chunks)
+    settings = metadata.steps()
+    text = metadata.dtype.kind == "O"
+    if metadata.order == "C" and not text and [one["id"] for one in settings] == ["blosc"]:
+        size, expected = codecs.blosc_size(raw), elements * metadata.dtype.itemsize
+        if size != expected:
+            raise ValueError(f"{size} bytes of numbers instead of {expected}")
+        if out is None or not metadata.dtype.isnative:
+            out = np.empty(metadata.chunks, metadata.dtype)
+        if size:
+            blosc.decompress(raw, out)
+        return out.astype(metadata.native, copy=False)
     buffer: Any = raw
-    plain = not metadata.filters and metadata.dtype.kind != "O" and metadata.order == "C"
-    if metadata.compressor is not None:
-        if metadata.compressor.get("id") == "blosc":
-            size = _check_blosc(raw, metadata if plain else None)
-            if plain:
-                if out is None or not metadata.dtype.isnative:
-                    out = np.empty(metadata.chunks, metadata.dtype)
-                if size:
-                    blosc.decompress(raw, out)
-                return out.astype(metadata.native, copy=False)
-            buffer = blosc.decompress(raw)
-        else:
-            buffer = numcodecs.get_codec(metadata.compressor).decode(raw)
-    for settings in reversed(metadata.filters or []):
-        buffer = numcodecs.get_codec(settings).decode(buffer)
-    if metadata.dtype.kind == "O":
+    for one in settings:
+        buffer = codecs.decode(one, buffer, elements, metadata.limit)
+    if text:
         return np.asarray(buffer, dtype=object).reshape(metadata.chunks)
     numbers = np.frombuffer(np.ascontiguousarray(buffer) if isinstance(buffer, np.ndarray) else buffer, metadata.dtype)
     return numbers.reshape(metadata.chunks, order="F" if metadata.order == "F" else "C").astype(metadata.native)
-
-
-def _check_blosc(raw: bytes, metadata: ArrayMetadata | None) -> int:
-    """Size of the content of a Blosc frame; ValueError unless it is whole and, with `metadata`, fills the chunk."""
-    if len(raw) < _BLOSC_HEADER.size:
-        raise ValueError("no Blosc frame")
-    version, _, _, _, size, _, stored_size = _BLOSC_HEADER.unpack_from(raw)
-    if version != _BLOSC1_VERSION:
-        raise ValueError(f"Blosc frame of format {version}; only format {_BLOSC1_VERSION} (Blosc 1) can be read")
-    if stored_size != len(raw):
-        raise ValueError(f"{len(raw)} bytes instead of {stored_size}")
-    if metadata is not None:
-        expected = math.prod(metadata.chunks) * metadata.dtype.itemsize
-        if size != expected:
-            raise ValueError(f"{size} bytes of numbers instead of {expected}")
-    return size
 
 
 def encode(array: NDArray[Any], codec: dict[str, Any]) -> bytes:

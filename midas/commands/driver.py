@@ -1,98 +1,69 @@
-"""``ff-midas``: the command line of the pipeline (spec chapter 07 §2.2, manual §3)."""
+"""``ff-midas``, ``ff_MIDAS.py``: the whole pipeline."""
 
 from __future__ import annotations
 
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from midas.pipeline.user_file import UserFile
+from midas.commands.program import Option, Program
+from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
+from midas.runtime.options import absolute, from_words, options_of
 from midas.runtime.parallel import thread_count
 
 if TYPE_CHECKING:
-    from midas.formats.layer import StageResult
-    from midas.pipeline import FinishedLayer, Options
+    from midas.pipeline.layers import FinishedLayer
+    from midas.runtime.result import StageResult
 
 #: options of the manual that this version does not carry out, and the value that means "not used"
-NOT_YET = {"fileName": "", "provideInputAll": 0, "batchMode": 0}
+_NOT_YET = {"fileName": "", "provideInputAll": 0, "batchMode": 0}
 
 
-def command(values: argparse.Namespace) -> StageResult:
+def run(values: argparse.Namespace) -> StageResult[Any]:
     """Do what the command line says."""
-    if values.demo:
+    if values.words:
         from midas.pipeline import demo
 
-        return demo.run(values.demo[1:], thread_count(values.nCPUs))
-    _check(values)
+        return demo.run(values.words[1:], thread_count(values.nCPUs))
+    _refuse_what_is_not_there(values)
+    options = _options(values)
+    options.check_numbers()
     if values.reprocess == 1:
         from midas.pipeline import reprocess
 
         return reprocess.run(
-            _folder(values.resultFolder),
-            threads=thread_count(values.nCPUs),
-            per_spot_groups=values.perSpotGroups,
-            report=values.report == 1,
+            absolute(values.resultFolder or "."),
+            threads=options.thread_count,
+            per_spot_groups=options.per_spot_groups,
+            report=options.report,
         )
-    from midas import pipeline
+    from midas.pipeline import layers
 
-    return pipeline.run(options_of(values), finished=_say_grain_count)
+    return layers.run(options, finished=_say_grain_count)
 
 
-def _check(values: argparse.Namespace) -> None:
-    """The options that can be wrong by themselves."""
-    for name, unused in NOT_YET.items():
+def _refuse_what_is_not_there(values: argparse.Namespace) -> None:
+    for name, unused in _NOT_YET.items():
         if getattr(values, name) != unused:
             raise UsageError("this option is not available yet", key=f"-{name}", value=getattr(values, name))
     if values.machineName != "local":
         reason = "only 'local' is available yet; on a cluster start ff-midas with mpirun or srun"
         raise UsageError(reason, key="-machineName", value=values.machineName)
-    if values.startLayerNr < 1:
-        raise UsageError("must be at least 1", key="-startLayerNr", value=values.startLayerNr)
-    if values.endLayerNr < values.startLayerNr:
-        reason = f"must not be below -startLayerNr {values.startLayerNr}"
-        raise UsageError(reason, key="-endLayerNr", value=values.endLayerNr)
-    if values.reprocess != 1 and not values.paramFN and not values.dataFN:
-        raise UsageError("Either -paramFN or -dataFN must be provided (see ff-midas --help)")
 
 
-def options_of(values: argparse.Namespace) -> Options:
+def _options(values: argparse.Namespace) -> Options:
     """The options of the pipeline; of the keys that mean the same as an option the option wins."""
-    from midas.pipeline import Options
+    from midas.pipeline.user_file import UserFile
 
-    parameter_file = absolute(values.paramFN) if values.paramFN else None
-    folder, grains = values.resultFolder, values.grainsFile
-    if parameter_file is not None:
+    words = dict(vars(values))
+    if words["paramFN"]:
+        parameter_file = absolute(words["paramFN"])
         keys = UserFile(parameter_file).parameters
-        folder = folder or keys.get("ResultFolder", "")
-        grains = grains or _beside(parameter_file, keys.get("GrainsFile", ""))
-    return Options(
-        parameter_file=parameter_file,
-        data_file=str(absolute(values.dataFN)) if values.dataFN else "",
-        result_folder=_folder(folder),
-        threads=thread_count(values.nCPUs),
-        first_layer=values.startLayerNr,
-        last_layer=values.endLayerNr,
-        convert=values.convertFiles == 1,
-        peak_search=values.doPeakSearch == 1,
-        peak_search_only=values.peakSearchOnly == 1,
-        frame_chunks=values.numFrameChunks,
-        threshold=values.preProcThresh,
-        raw_folder=str(absolute(values.rawDir)) if len(values.rawDir) > 1 else "",
-        grains_file=absolute(grains) if grains else None,
-        per_spot_groups=values.perSpotGroups,
-        report=values.report == 1,
-    )
-
-
-def absolute(path: str | os.PathLike[str]) -> Path:
-    """The path as the user meant it where the command was called."""
-    return Path(os.path.abspath(os.path.expanduser(path)))
-
-
-def _folder(path: str) -> Path:
-    return absolute(path or ".")
+        words["resultFolder"] = words["resultFolder"] or keys.get("ResultFolder", "")
+        words["grainsFile"] = words["grainsFile"] or _beside(parameter_file, keys.get("GrainsFile", ""))
+    return from_words(Options, words, result_folder=absolute(words["resultFolder"] or "."))
 
 
 def _beside(parameter_file: Path, name: str) -> str:
@@ -106,3 +77,40 @@ def _say_grain_count(layer: FinishedLayer) -> None:
     """The one line on stdout that scripts wait for."""
     if layer.grains is not None:
         print(f"First line of Grains.csv: %NumGrains {len(layer.grains)}", flush=True)
+
+
+PROGRAMS = (
+    Program(
+        names=("ff-midas", "ff_MIDAS.py"),
+        does=(
+            "Run the whole pipeline: raw scan in, grain map out. 'ff-midas demo' simulates a small sample, analyses it "
+            "and compares what was found with the truth."
+        ),
+        uses=(
+            "Every layer gets a folder LayerNr_<n> in the result folder: Grains.csv is the grain map, "
+            "*_consolidated.h5 holds everything, midas_log/ what every stage said. The user's own files are only read. "
+            "Ranks of mpirun share the work. -fileName, -provideInputAll, -batchMode and other machines than 'local' "
+            "are options of the manual that this version does not carry out yet."
+        ),
+        examples=(
+            ("ff-midas demo", "a simulated sample, in midas_demo/"),
+            ("ff-midas -paramFN ps.txt -dataFN scan.h5 -nCPUs 16", "one scan"),
+            ("ff-midas -dataFN scan.MIDAS.zip -convertFiles 0", "an archive, with its own parameters"),
+            ("mpirun -n 8 ff-midas -paramFN ps.txt -endLayerNr 5", "five layers, eight ranks"),
+        ),
+        options=(
+            *options_of(Options),
+            Option("-machineName", "only 'local' so far; use mpirun on a cluster", str, "local"),
+            Option("-nNodes", "accepted for old scripts; use mpirun -n", int, -1),
+            Option("-fileName", "process one file (not available yet)", str, ""),
+            Option("-provideInputAll", "1: start from InputAllExtraInfoFittingAll.csv (not available yet)", int, 0),
+            Option("-reprocess", "1: merge and consolidate finished layers again", int, 0),
+            Option("-batchMode", "1: every file of RawFolder is a layer (not available yet)", int, 0),
+        ),
+        run=run,
+        shared=True,
+        lenient=True,
+        words=("demo",),
+        console="stderr",
+    ),
+)

@@ -18,13 +18,14 @@ from midas.convert.dark import Dark, DarkCorrection, find_dark
 from midas.convert.existing import ArchivedFrames
 from midas.convert.hdf5 import HDF5Frames, metadata
 from midas.convert.mask import read_mask
+from midas.convert.options import ConversionOptions
 from midas.convert.sweep import Sweep, consecutive, scan_names
 from midas.experiment.angles import wrapped
-from midas.formats.layer import StageResult
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.errors import ParameterError
 from midas.runtime.files import make_folder
+from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
 
@@ -35,41 +36,15 @@ _OMEGA_TOLERANCE = 1e-6
 _HEADER = 8192
 
 
-def run(
-    parameter_file: Path,
-    result_folder: Path,
-    *,
-    threads: int,
-    data_file: str = "",
-    dark_file: str = "",
-    data_location: str = "exchange/data",
-    dark_location: str = "exchange/dark",
-    frame_chunks: int = -1,
-    threshold: int = -1,
-    files_per_scan: int = 1,
-    layer: int = 1,
-    columns: int = 2048,
-    rows: int = 2048,
-    omega_step: float = 0.0,
-    relative_to: Path | None = None,
-) -> StageResult:
+def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = None) -> StageResult[Path]:
     """Convert one scan.
 
-    An option that is not at its default overrides the key of the same name in the parameter file. Frames stream
-    through: memory does not grow with the scan. The archive appears under its name when it is complete; one that is
-    there already is renamed to ``<name>.old``.
+    Frames stream through: memory does not grow with the scan. The archive appears under its name when it is complete;
+    one that is there already is renamed to ``<name>.old``.
 
     Parameters
     ----------
-    parameter_file, result_folder : ``-paramFN``, ``-resultFolder``; the folder is created if it is missing
     threads : that compress
-    data_file : ``-dataFN``; composed from RawFolder, FileStem, number and Ext if empty, or for a layer other than 1
-    dark_file, data_location, dark_location : ``-darkFN``, ``-dataLoc``, ``-darkLoc``
-    frame_chunks : ``-numFrameChunks``, frames read at once
-    threshold : ``-preProcThresh``
-    files_per_scan : ``-numFilesPerScan``; 1 = NrFilesPerSweep of the parameter file
-    layer : ``-LayerNr``
-    columns, rows, omega_step : ``-numPxY``, ``-numPxZ``, ``-omegaStep``
     relative_to : where relative paths of the parameter file are also looked for, after the current folder (default:
         beside the parameter file)
 
@@ -77,20 +52,8 @@ def run(
     -------
     StageResult whose `data` is the path of the archive.
     """
-    options = {
-        "dataFN": (data_file, ""),
-        "Dark": (dark_file, ""),
-        "dataLoc": (data_location, "exchange/data"),
-        "darkLoc": (dark_location, "exchange/dark"),
-        "numFrameChunks": (frame_chunks, -1),
-        "preProcThresh": (threshold, -1),
-        "numFilesPerScan": (files_per_scan, 1),
-        "LayerNr": (layer, 1),
-        "NrPixelsY": (columns, 2048),
-        "NrPixelsZ": (rows, 2048),
-    }
-    parameters = _settled(Parameters.read(parameter_file), options, result_folder)
-    locate = partial(_located, folder=relative_to or parameter_file.absolute().parent)
+    parameters = _settled(Parameters.read(options.parameter_file), options)
+    locate = partial(_located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"])
     paths = consecutive(locate(first), parameters["numFilesPerScan"])
@@ -98,7 +61,7 @@ def run(
     parameters, omegas = _angles(parameters, sweep)
     _check_frame_count(parameters, sweep.shape[0])
 
-    path = make_folder(result_folder) / name
+    path = make_folder(options.result_folder) / name
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
         _write_metadata(writer, sweep, parameters)
         _write_frames(writer, sweep, parameters, locate)
@@ -106,20 +69,19 @@ def run(
         if omegas is not None:
             writer.add_dataset(f"{SCAN}omegaCenter", omegas)
         writer.add_parameters(parameters)
-        _write_options(writer, parameters, {"paramFN": os.fspath(parameter_file), "omegaStep": omega_step})
+        _write_options(writer, parameters, options)
     log.info("Conversion done: %d frames of %d x %d pixels", *sweep.shape)
     count, height, width = sweep.shape
     return StageResult("convert", {"Frames": f"{count} x {height} x {width}, {sweep.dtype.name}"}, path)
 
 
-def _settled(parameters: Parameters, options: dict[str, tuple[Any, Any]], result_folder: Path) -> Parameters:
+def _settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
     """The parameters with the options, and with what follows from them, checked."""
     reserved = [name for name in _RESERVED_KEYS if name in parameters.unknown]
     if reserved:
         reason = "is the name of a dataset that the conversion writes; remove the key"
         raise ParameterError(reason, file=parameters.source, key=reserved[0])
-    changes = {name: value for name, (value, default) in options.items() if value != default}
-    p = parameters.changed(**changes)
+    p = parameters.changed(**options.keys())
     if p["numFrameChunks"] < 1 and p["numFrameChunks"] != -1:
         raise p.error("numFrameChunks", "must be at least 1, or -1 for as many as is good")
     files = p["numFilesPerScan"] if p["numFilesPerScan"] != 1 else p["NrFilesPerSweep"]
@@ -132,7 +94,7 @@ def _settled(parameters: Parameters, options: dict[str, tuple[Any, Any]], result
     if "ResultFolder" in p:
         log.warning("%s: ResultFolder %s is recorded, not -resultFolder", p.source, p["ResultFolder"])
     else:
-        p = p.changed(ResultFolder=os.fspath(result_folder))
+        p = p.changed(ResultFolder=os.fspath(options.result_folder))
     recorded = ("dataFN", "dataLoc", "darkLoc", "numFrameChunks", "preProcThresh", "LayerNr", "NrFilesPerSweep")
     return _with_header(p.changed(numFilesPerScan=files, **{name: p[name] for name in recorded}))
 
@@ -257,15 +219,15 @@ def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, loc
             writer.add_dataset(path, values)
 
 
-def _write_options(writer: ArchiveWriter, parameters: Parameters, others: dict[str, str | float]) -> None:
+def _write_options(writer: ArchiveWriter, parameters: Parameters, options: ConversionOptions) -> None:
     """The options under the names of the command line, as far as the parameters have not written them."""
     width, height = _detector_size(parameters)
     recorded: dict[str, NDArray[Any]] = {
         "darkFN": np.array([os.fsencode(parameters.get("Dark", ""))]),
         "numPxY": np.array([width], "<i8"),
         "numPxZ": np.array([height], "<i8"),
-        "paramFN": np.array([os.fsencode(str(others["paramFN"]))]),
-        "omegaStep": np.array([others["omegaStep"]], "<f8"),
+        "paramFN": np.array([os.fsencode(options.parameter_file)]),
+        "omegaStep": np.array([options.omega_step], "<f8"),
     }
     for name, values in recorded.items():
         if writer.accepts(ANALYSIS + name):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from midas.archive.writer import Frame
 from midas.convert.source import BLOCK_BYTES, checked_pixels
-from midas.runtime.errors import FormatError
+from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError) as error:
-        raise FormatError(f"cannot be read as HDF5 ({str(error).splitlines()[0]})", file=path) from None
+        raise FormatError(f"cannot be read as HDF5 ({one_line(error)})", file=path) from None
 
 
 def _images(file: h5py.File, limit: int = 5) -> list[str]:

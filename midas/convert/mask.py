@@ -2,31 +2,81 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 
-from midas.runtime.errors import FormatError
+from midas.runtime import logs
+from midas.runtime.errors import FormatError, one_line
+
+log = logging.getLogger(__name__)
 
 
 def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A mask of one plane, 1 where the image is not 0, in the type of the pixels."""
+    """A mask of one plane, 1 where the image is anything else than 0, in the type of the pixels.
+
+    Parameters
+    ----------
+    path : a TIFF file of one grey image: whole numbers, bits, or floats, of which NaN masks as well. The numbers in the
+        file count, not the brightness that a viewer gives them: tifffile labels images of bits as white for 0.
+    shape : rows and columns of the raw frames
+    dtype : of the mask that is returned
+
+    Raises
+    ------
+    FormatError : the file is missing, no such image, incomplete, or of another size.
+    """
     if not path.is_file():
         raise FormatError("is missing", file=path, key="MaskFN")
     try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            image = np.asarray(tifffile.imread(path))
-        else:
-            with Image.open(path) as opened:
-                image = np.asarray(opened)
-    except Exception as error:  # the libraries have many exceptions, the file is at fault in each
-        raise FormatError(f"cannot be read as an image ({error})", file=path, key="MaskFN") from None
-    image = image.reshape(image.shape[1:]) if image.ndim == 3 and len(image) == 1 else image
-    if image.shape != shape:
-        reason = f"has {image.shape} pixels, the frames have {shape} (rows, columns)"
-        raise FormatError(reason, file=path, key="MaskFN")
-    return (image != 0).astype(dtype)[np.newaxis]
+        image = _image(path, shape)
+    except FormatError:
+        raise
+    except tifffile.TiffFileError as error:
+        reason = f"is no TIFF image ({one_line(error)}); save the mask as TIFF"
+        raise FormatError(reason, file=path, key="MaskFN") from None
+    except Exception as error:  # the library has many exceptions, the file is at fault in each
+        raise FormatError(f"cannot be read as a TIFF image ({one_line(error)})", file=path, key="MaskFN") from None
+    masked = image != 0
+    if 2 * (count := np.count_nonzero(masked)) > masked.size:
+        log.warning("%s: MaskFN: masks %d of %d pixels; is it inverted? 0 = valid", path, count, masked.size)
+    return masked.astype(dtype)[np.newaxis]
+
+
+def _image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
+    with logs.muted("tifffile"), tifffile.TiffFile(path) as file:  # what it logs is in the error, or does not matter
+        if len(file.pages) != 1:
+            reason = f"holds {len(file.pages)} images; a mask is a single one"
+            raise FormatError(reason, file=path, key="MaskFN")
+        page = file.pages.first
+        if reason := _unfit(page, shape) or _incomplete(page, path.stat().st_size):
+            raise FormatError(reason, file=path, key="MaskFN")
+        return np.asarray(page.asarray())
+
+
+def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:
+    """What keeps an image from being a mask of frames of this shape; its pixels are not read yet."""
+    if page.samplesperpixel != 1:
+        return f"is a colour image ({page.samplesperpixel} values per pixel); save it as grey image"
+    if page.ndim != 2:
+        return f"is a volume of {' x '.join(map(str, page.shape))} values; a mask is a single image"
+    if page.shape != shape:
+        return f"has {page.shape} pixels, the frames have {shape} (rows, columns)"
+    if page.dtype is None or page.dtype.kind not in "biuf":
+        return f"has pixels of type {page.dtype or 'unknown'}; save it as whole numbers"
+    if page.compression not in tifffile.TIFF.DECOMPRESSORS:
+        name = getattr(page.compression, "name", page.compression)
+        return f"is compressed by {name}, which needs the package imagecodecs; save it uncompressed or as Deflate"
+    return ""
+
+
+def _incomplete(page: tifffile.TiffPage, size: int) -> str:
+    """What is wrong when parts are not in the file: without offset or length the library takes them for valid, 0."""
+    parts = zip(page.dataoffsets, page.databytecounts, strict=True)
+    if any(not offset or not count or offset + count > size for offset, count in parts):
+        return "is incomplete; copy or save it again"
+    return ""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from midas.archive.writer import Frame
 from midas.convert.source import checked_pixels
-from midas.runtime.errors import FormatError
+from midas.runtime.errors import FormatError, one_line
 
 
 class SparseFrames:
@@ -26,15 +24,11 @@ class SparseFrames:
         with _opened(path) as cache:
             sizes = self._entry(cache, "shape").ravel()
             count = self._entry(cache, "nframes").ravel()
-            if sizes.size != 2 or count.size != 1 or min(*sizes, *count) < 1:
+            numbers = sizes.dtype.kind in "iu" and count.dtype.kind in "iu"
+            if not numbers or sizes.size != 2 or count.size != 1 or min(*sizes, *count) < 1:
                 raise FormatError(f"has {count} frames of shape {sizes}", file=path)
             self.shape: tuple[int, int, int] = (int(count[0]), int(sizes[0]), int(sizes[1]))
-            name = self._entry(cache, "dtype").ravel()[0]
-            try:
-                dtype = np.dtype(name.decode() if isinstance(name, bytes) else str(name))
-            except TypeError as error:
-                raise FormatError(str(error), file=path, key="dtype") from None
-            self.dtype = checked_pixels(dtype, path)
+            self.dtype = checked_pixels(self._pixel_type(cache), path)
             self.omegas = self._omegas(cache)
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
@@ -49,9 +43,20 @@ class SparseFrames:
         frame[rows, columns] = values
         return frame
 
+    def _pixel_type(self, cache: Any) -> np.dtype[Any]:
+        """The type of that name: one word, because NumPy evaluates what looks like a compound type."""
+        names = self._entry(cache, "dtype").ravel()[:1].tolist()
+        name = "".join(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names)
+        if name.lstrip("<>=|").isalnum():
+            with suppress(TypeError):
+                return np.dtype(name)
+        raise FormatError(f"names no type of pixels: {name!r}", file=self.path, key="dtype")
+
     def _check(self, frame: int, rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]) -> None:
         if not rows.shape == columns.shape == values.shape or rows.ndim != 1:
             raise FormatError("rows, columns and data differ in length", file=self.path, key=f"{frame}_data")
+        if values.dtype.kind not in "biuf":
+            raise FormatError(f"holds pixels of type {values.dtype}", file=self.path, key=f"{frame}_data")
         for name, indices, size in (("row", rows, self.shape[1]), ("col", columns, self.shape[2])):
             if indices.dtype.kind not in "iu":
                 raise FormatError("holds no whole numbers", file=self.path, key=f"{frame}_{name}")
@@ -69,19 +74,25 @@ class SparseFrames:
 
     def _entry(self, cache: Any, name: str) -> NDArray[Any]:
         try:
-            return cache[name]
+            entry = cache[name]
         except KeyError:
             raise FormatError("is missing; is this a sparse frame cache?", file=self.path, key=name) from None
+        except Exception as error:  # NumPy and zipfile have many exceptions, the file is at fault in each
+            raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
+        if not isinstance(entry, np.ndarray):  # NumPy hands out as bytes what has not the mark of an array
+            raise FormatError("is no array; is this a sparse frame cache?", file=self.path, key=name)
+        return entry
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with open(path, "rb") as stream:  # NumPy leaves a file open that is no archive
+    """The arrays of the file; what they are is numbers, never objects, whose reading could run code."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open(path, "rb"))  # NumPy would leave a file open that is no archive
             loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise FormatError("is not a .npz file, but a single array", file=path)
-            with loaded as cache:
-                yield cache
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise FormatError(f"cannot be read as a sparse frame cache ({error})", file=path) from None
+        except Exception as error:  # as above
+            raise FormatError(f"cannot be read as a sparse frame cache ({one_line(error)})", file=path) from None
+        if isinstance(loaded, np.ndarray):
+            raise FormatError("is not a .npz file, but a single array", file=path)
+        yield stack.enter_context(loaded)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -166,19 +165,3 @@ class Layer:
         if self.archive is None:
             raise ValueError("a layer without an archive has no peak files")
         return self.archive.name
-
-
-@dataclass
-class StageResult:
-    """What a stage hands on.
-
-    Parameters
-    ----------
-    stage : its name
-    summary : rows of the closing table
-    data : its tables in memory, exactly as they would read back from the files it wrote
-    """
-
-    stage: str
-    summary: dict[str, Any] = field(default_factory=dict)
-    data: Any = None

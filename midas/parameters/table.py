@@ -121,7 +121,7 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         Key("Padding", INT, 6, "digits of the number in a raw file name", stages="convert"),
         Key("LayerNr", INT, 1, "layer", stages="convert"),
         Key("Dark", PATH, "", "file with dark frames", aliases=("darkFN",), stages="convert"),
-        Key("MaskFN", PATH, "", "image, 0 = valid, anything else = masked; a region that touches a masked pixel is "
+        Key("MaskFN", PATH, "", "TIFF, 0 = valid, anything else = masked; a region that touches a masked pixel is "
             "dropped", stages="convert"),
         Key("HeadSize", INT, 8192, "header of a GE file", "byte", dtype="<i8", stages="convert"),
         Key("PixelValue", INT, REQUIRED, "4: uint32, else uint16", "byte", dtype="<i8", stages="convert"),

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from midas import pipeline, simulation
-from midas.formats.layer import Layer, StageResult
-from midas.results.compare import compare
+from midas import simulation
+from midas.formats.layer import Layer
+from midas.pipeline import layers
+from midas.pipeline.options import Options
+from midas.results.compare import Comparison, compare
 from midas.runtime.errors import UsageError
 from midas.runtime.parallel import SERIAL
+from midas.runtime.result import StageResult
 from midas.simulation import samples
 
 _DEFAULT_FOLDER = "midas_demo"
 
 
-def run(arguments: Sequence[str], threads: int) -> StageResult:
+def run(arguments: Sequence[str], threads: int) -> StageResult[Comparison]:
     """The demonstration; ``arguments`` may name its folder and another sample of `midas.simulation.samples`.
 
     Raises
@@ -32,10 +35,10 @@ def run(arguments: Sequence[str], threads: int) -> StageResult:
     parameter_file = samples.write(name, folder, WriteAnalysisZip=1)
     simulated = simulation.run(parameter_file, threads=threads, folder=folder).data
     print(f"{len(simulated.grains)} grains, {len(simulated.spots)} spots: {simulated.archive}")
-    result = pipeline.run(
-        pipeline.Options(
+    result = layers.run(
+        Options(
             parameter_file=parameter_file,
-            data_file=str(simulated.archive),
+            data_file=simulated.archive,
             result_folder=folder,
             threads=threads,
             convert=False,

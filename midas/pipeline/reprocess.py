@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from midas.archive import Archive, set_dataset
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.parameters import ANALYSIS
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
 from midas.runtime.files import make_folder, write_atomic
 from midas.runtime.parallel import Communicator, communicator
+from midas.runtime.result import StageResult
 from midas.stages import merge
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def run(
     per_spot_groups: int = -1,
     report: bool = False,
     comm: Communicator | None = None,
-) -> StageResult:
+) -> StageResult[None]:
     """Merge the peaks of every layer in `folder`, or of `folder` itself, and write its consolidated HDF5 again.
 
     A layer that fails does not keep the others from being processed.
@@ -40,7 +41,7 @@ def run(
     comm = communicator() if comm is None else comm
     if comm.rank:
         comm.barrier()
-        return StageResult("reprocess")
+        return StageResult("reprocess", {}, None)
     if not folder.is_dir():
         raise ArchiveError("is not a folder", file=folder)
     folders = sorted((path for path in folder.glob("LayerNr_*") if path.is_dir()), key=_number) or [folder]
@@ -55,7 +56,7 @@ def run(
     if failed:
         raise StageError(f"Failed to reprocess {len(failed)} of {len(folders)} layers: {'; '.join(failed)}")
     comm.barrier()
-    return StageResult("reprocess", {"Layers": len(folders)})
+    return StageResult("reprocess", {"Layers": len(folders)}, None)
 
 
 def _number(folder: Path) -> tuple[int, str]:

@@ -52,14 +52,14 @@ class UserFile:
         text = read_bytes(self.path).decode("utf-8", "replace")
         return [line.strip() for line in text.splitlines() if line.strip().startswith(start)]
 
-    def settings(self, raw_folder: str, grains_file: Path | None) -> dict[str, str]:
+    def settings(self, raw_folder: Path | None, grains_file: Path | None) -> dict[str, str]:
         """Keys that options replace, and paths that must hold in the layer folder too."""
         parameters = self.parameters
         changes = {}
-        if raw_folder:
-            changes["RawFolder"] = raw_folder
+        if raw_folder is not None:
+            changes["RawFolder"] = str(raw_folder)
             if dark := parameters.get("Dark", ""):
-                changes["Dark"] = str(Path(raw_folder) / Path(dark).name)
+                changes["Dark"] = str(raw_folder / Path(dark).name)
         if grains_file is not None:
             changes |= {"GrainsFile": str(grains_file), "MinNrSpots": "1"}
         if shifts := parameters.get("PanelShiftsFile", ""):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +14,7 @@ from midas.formats.table import Table
 from midas.results.grain_groups import PEAK_COLUMNS, write_grains
 from midas.results.hdf5 import Group, atomic_hdf5
 from midas.results.joins import SpotLinks
-from midas.results.sources import Sources
+from midas.results.sources import LayerTables, Sources
 from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
@@ -41,13 +39,13 @@ _KEY_TEXT = "One row per grain: seed SpotID and row in SpotsToIndex of each memb
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
 
-def write(layer: Layer, *, per_spot_groups: int = -1, tables: Mapping[str, Any] | None = None) -> Path:
+def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None = None) -> Path:
     """Write ``<archive>_consolidated.h5`` into the layer folder.
 
     Parameters
     ----------
     per_spot_groups : 1: a group for every spot of every grain; 0: none; -1: up to 5000 of them
-    tables : tables that are in memory, by name (see `midas.results.sources.Sources`); the others come from the files
+    tables : tables that are in memory; the others come from the files
 
     Returns
     -------

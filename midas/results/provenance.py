@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive.writer import set_datasets
 from midas.formats.layer import Layer
-from midas.results.sources import Sources
+from midas.results.sources import LayerTables, Sources
 from midas.runtime.errors import ArchiveError
 
 log = logging.getLogger(__name__)
@@ -22,7 +20,7 @@ PROVENANCE = "analysis/provenance"
 _NONE = np.array([-1], np.int64)
 
 
-def append(layer: Layer, *, tables: Mapping[str, Any] | None = None) -> bool:
+def append(layer: Layer, *, tables: LayerTables | None = None) -> bool:
     """Write the merge map, the spots of the grains and the ids that join the two into the layer's archive.
 
     `grain_spots` holds spot ids and `merge_map` merged ids; `id_rings` leads from the first to the radius ids. A table
@@ -30,7 +28,7 @@ def append(layer: Layer, *, tables: Mapping[str, Any] | None = None) -> bool:
 
     Parameters
     ----------
-    tables : tables that are in memory, by name (see `midas.results.sources.Sources`); the others come from the files
+    tables : tables that are in memory; the others come from the files
 
     Returns
     -------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,27 +27,49 @@ _GUIDED_SEEDS = Layout(header="", columns=(integer("spot_id"), integer("grain_id
 PEAK_NAMES = ("frame", *peaks.LAYOUT.names)
 
 
+@dataclass
+class LayerTables:
+    """The tables of a layer that are in memory; None: in its file, if anywhere.
+
+    Parameters
+    ----------
+    parameters : of the archive
+    peaks : one table per analysed frame
+    spots_to_index : (n,) ids of the seeds, or (n, 2) with the grain that each is to find
+    """
+
+    parameters: Parameters | None = None
+    hkls: Table | None = None
+    peaks: Sequence[Table] | None = None
+    merged: Table | None = None
+    merge_map: Table | None = None
+    radius: Table | None = None
+    id_rings: Table | None = None
+    ids_hash: Table | None = None
+    extra_info: Table | None = None
+    spots_to_index: NDArray[np.int64] | None = None
+    grains: Table | None = None
+    spot_matrix: Table | None = None
+    grain_ids_key: GrainIdsKey | None = None
+
+
 class Sources:
     """Every table as an attribute; None where the layer has no such file.
 
     Parameters
     ----------
     layer : where the files are
-    tables : what is in memory, by the names of the attributes; peaks as one `Table` per analysed frame,
-        spots_to_index as an array of integers, (n,) or (n, 2)
+    tables : what is in memory
     """
 
-    def __init__(self, layer: Layer, tables: Mapping[str, Any] | None = None):
+    def __init__(self, layer: Layer, tables: LayerTables | None = None):
         self.layer = layer
-        self._given = dict(tables or {})
-        unknown = [name for name in self._given if not hasattr(type(self), name)]
-        if unknown:
-            raise KeyError(f"no tables of a layer: {unknown}")
+        self._given = LayerTables() if tables is None else tables
 
-    def _table(self, name: str, layout: Layout, path: Path | Callable[[int], Path]) -> Table | None:
+    def _table(self, given: Table | None, layout: Layout, path: Path | Callable[[int], Path]) -> Table | None:
         """A table that was given or that its file holds; `path` may need the number of frames of the scan."""
-        if name in self._given:
-            return self._given[name]
+        if given is not None:
+            return given
         if not isinstance(path, Path):
             if self.layer.archive is None:
                 return None
@@ -57,8 +79,8 @@ class Sources:
     @cached_property
     def parameters(self) -> Parameters:
         """The parameters in the archive."""
-        if "parameters" in self._given:
-            return self._given["parameters"]
+        if self._given.parameters is not None:
+            return self._given.parameters
         with Archive(self._archive) as archive:
             return archive.parameters
 
@@ -74,13 +96,13 @@ class Sources:
 
     @cached_property
     def hkls(self) -> Table | None:
-        return self._table("hkls", hkls.LAYOUT, self.layer.hkls)
+        return self._table(self._given.hkls, hkls.LAYOUT, self.layer.hkls)
 
     @cached_property
     def peaks(self) -> Table | None:
         """The peaks of all frames, frame by frame; columns `PEAK_NAMES`."""
-        if "peaks" in self._given:
-            return _of_frames(dict(enumerate(self._given["peaks"], 1)))
+        if self._given.peaks is not None:
+            return _of_frames(dict(enumerate(self._given.peaks, 1)))
         if self.layer.archive is None or not self.layer.temp.is_dir():
             return None
         start, end = self.layer.peaks(1).name.removesuffix("000001_PS.csv"), "_PS.csv"
@@ -95,33 +117,33 @@ class Sources:
 
     @cached_property
     def merged(self) -> Table | None:
-        return self._table("merged", merged.RESULT, self.layer.merged)
+        return self._table(self._given.merged, merged.RESULT, self.layer.merged)
 
     @cached_property
     def merge_map(self) -> Table | None:
-        return self._table("merge_map", merged.MERGE_MAP, self.layer.merge_map)
+        return self._table(self._given.merge_map, merged.MERGE_MAP, self.layer.merge_map)
 
     @cached_property
     def radius(self) -> Table | None:
-        return self._table("radius", radius.LAYOUT, self.layer.radius)
+        return self._table(self._given.radius, radius.LAYOUT, self.layer.radius)
 
     @cached_property
     def id_rings(self) -> Table | None:
-        return self._table("id_rings", spots.ID_RINGS, self.layer.id_rings)
+        return self._table(self._given.id_rings, spots.ID_RINGS, self.layer.id_rings)
 
     @cached_property
     def ids_hash(self) -> Table | None:
-        return self._table("ids_hash", spots.IDS_HASH, self.layer.ids_hash)
+        return self._table(self._given.ids_hash, spots.IDS_HASH, self.layer.ids_hash)
 
     @cached_property
     def extra_info(self) -> Table | None:
-        return self._table("extra_info", spots.EXTRA_INFO, self.layer.extra_info)
+        return self._table(self._given.extra_info, spots.EXTRA_INFO, self.layer.extra_info)
 
     @cached_property
     def spots_to_index(self) -> NDArray[np.int64] | None:
         """Seed ids; in a guided run two columns, the second one the id of the grain that was looked for."""
-        if "spots_to_index" in self._given:
-            return np.asarray(self._given["spots_to_index"], np.int64)
+        if self._given.spots_to_index is not None:
+            return self._given.spots_to_index
         path = self.layer.spots_to_index
         if not path.exists():
             return None
@@ -132,17 +154,17 @@ class Sources:
 
     @cached_property
     def grains(self) -> Table:
-        return self._given["grains"] if "grains" in self._given else read_grains(self.layer.grains)
+        return read_grains(self.layer.grains) if self._given.grains is None else self._given.grains
 
     @cached_property
     def spot_matrix(self) -> Table:
-        given = self._given.get("spot_matrix")
+        given = self._given.spot_matrix
         return SPOT_MATRIX.read(self.layer.spot_matrix) if given is None else given
 
     @cached_property
     def grain_ids_key(self) -> GrainIdsKey | None:
-        if "grain_ids_key" in self._given:
-            return self._given["grain_ids_key"]
+        if self._given.grain_ids_key is not None:
+            return self._given.grain_ids_key
         return read_grain_ids_key(self.layer.grain_ids_key) if self.layer.grain_ids_key.exists() else None
 
 

@@ -66,6 +66,11 @@ class StageError(MidasError):
     """Readable input on which a stage cannot produce a result."""
 
 
+def one_line(error: BaseException) -> str:
+    """What a library says about a file, as part of a message of our own."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @contextmanager
 def exiting_with(code: int, kind: type[MidasError] = MidasError) -> Iterator[None]:
     """Errors of that kind in the block end the command with this exit code; for commands whose codes scripts know."""

@@ -86,7 +86,13 @@ def driver_stderr() -> logging.Handler:
     return handler
 
 
-_DRIVER = ("midas.commands.driver", "midas.pipeline.layers", "midas.pipeline.reprocess")
+_DRIVER = (
+    "midas.commands.run",
+    "midas.pipeline.layers",
+    "midas.pipeline.inputs",
+    "midas.pipeline.steps",
+    "midas.pipeline.reprocess",
+)
 
 
 class _Plain(logging.Formatter):

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from midas.runtime.errors import MidasError, UsageError
 
@@ -56,13 +56,13 @@ class Communicator:
     def barrier(self) -> None:
         """Wait until every member has come here."""
 
-    def gather(self, item: Any) -> list[Any] | None:
+    def gather(self, item: Item) -> list[Item] | None:
         """Everybody's item, in order of rank, on rank 0; None elsewhere."""
         return [item]
 
-    def broadcast(self, item: Any) -> Any:
-        """Rank 0's item, on every member."""
-        return item
+    def broadcast(self, item: Item | None) -> Item:
+        """Rank 0's item, on every member; what the others give does not count."""
+        return cast("Item", item)
 
 
 class MPICommunicator(Communicator):
@@ -86,11 +86,11 @@ class MPICommunicator(Communicator):
     def barrier(self) -> None:
         self._comm.Barrier()
 
-    def gather(self, item: Any) -> list[Any] | None:
-        return self._comm.gather(item, root=0)
+    def gather(self, item: Item) -> list[Item] | None:
+        return cast("list[Item] | None", self._comm.gather(item, root=0))
 
-    def broadcast(self, item: Any) -> Any:
-        return self._comm.bcast(item, root=0)
+    def broadcast(self, item: Item | None) -> Item:
+        return cast("Item", self._comm.bcast(item, root=0))
 
 
 SERIAL = Communicator()

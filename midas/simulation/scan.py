@@ -21,7 +21,6 @@ from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import matrices_from_euler, nearest_rotations
 from midas.experiment.panels import panels_of
 from midas.formats import hkls as hkls_format
-from midas.formats.layer import StageResult
 from midas.formats.simulated import (
     SPOT_MATRIX_GEN,
     SPOTS_MERGED,
@@ -34,6 +33,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import make_folder, remove
+from midas.runtime.result import StageResult
 from midas.simulation.frames import Contributions, Exposure, Renderer
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Simulation:
     brightest: float
 
 
-def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> StageResult:
+def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> StageResult[Simulation]:
     """Simulate the scan that a parameter file describes.
 
     Parameters

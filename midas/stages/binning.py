@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from midas._ext.binning import bin_count, fill_bins, spot_windows
 from midas.formats.binary import write_records
 from midas.formats.bins import DTYPE, bin_writer
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.spots import (
     EXTRA_INFO,
     EXTRA_INFO_BINARY,
@@ -25,8 +26,12 @@ from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
+
+#: the tables of Spots.bin and ExtraInfo.bin
+BinaryTables: TypeAlias = tuple[Table, Table]
 
 #: bins made at a time: 8 bytes each
 _PART = 1 << 21
@@ -42,7 +47,7 @@ def run(
     threads: int,
     comm: Communicator = SERIAL,
     spots: SpotTables | tuple[Table, Table] | None = None,
-) -> StageResult:
+) -> StageResult[BinaryTables]:
     """Write Spots.bin and ExtraInfo.bin, and Data.bin and nData.bin unless ``WriteLegacyBins 0`` or ``NoSaveAll 1``.
 
     Parameters
@@ -62,7 +67,7 @@ def run(
 
 def _run(
     layer: Layer, parameters: Parameters, threads: int, tables: SpotTables | tuple[Table, Table] | None
-) -> StageResult:
+) -> StageResult[BinaryTables]:
     remove(layer.bin_counts, layer.bins)
     input_all, extra_info = _spot_tables(layer, tables)
     radii = _ring_radii(parameters)

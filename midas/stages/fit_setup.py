@@ -25,7 +25,7 @@ from midas.experiment.detector import DetectorGeometry
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.paramstest import format_paramstest
 from midas.formats.spots import (
     EXTRA_INFO,
@@ -41,6 +41,7 @@ from midas.parameters import Parameters
 from midas.runtime.errors import StageError
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 from midas.stages.geometry_fit import fit_geometry
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def run(
     comm: Communicator = SERIAL,
     hkls: Table | None = None,
     radius: Table | None = None,
-) -> StageResult:
+) -> StageResult[SpotTables]:
     """Write the spot tables, the seeds and paramstest.txt of a layer.
 
     Parameters
@@ -79,7 +80,9 @@ def run(
     return _run(layer, parameters, threads, hkls, radius)
 
 
-def _run(layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None) -> StageResult:
+def _run(
+    layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
+) -> StageResult[SpotTables]:
     parameters = _with_limits(parameters.for_stage("setup"))
     remove(layer.paramstest)
     scan = Scan.of(layer, parameters)

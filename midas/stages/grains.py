@@ -16,13 +16,14 @@ from midas.experiment.orientation import euler_angles, quaternions_from_matrices
 from midas.formats import hkls as hkls_format
 from midas.formats import spots as spot_formats
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST, LEAST_COMPLETENESS, RefinedSeeds, read_refined
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import atomic_outputs, remove
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,15 @@ class _Strains:
     residuals: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class GrainTables:
+    """What the stage writes: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv``."""
+
+    grains: Table
+    spot_matrix: Table
+    grain_ids_key: GrainIdsKey
+
+
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -77,7 +87,7 @@ def run(
     extra_info: Table | None = None,
     ids_hash: Table | None = None,
     hkls: Table | None = None,
-) -> StageResult:
+) -> StageResult[GrainTables]:
     """Write ``GrainIDsKey.csv``, ``SpotMatrix.csv`` and ``Grains.csv``.
 
     Parameters
@@ -88,7 +98,7 @@ def run(
 
     Returns
     -------
-    StageResult whose data is a dict: grains and spot_matrix (`Table`), grain_ids_key (`GrainIdsKey`)
+    StageResult whose data is `GrainTables`
     """
     if comm.rank:  # a matter of seconds on one core
         return comm.broadcast(None)
@@ -119,7 +129,7 @@ def run(
         log.warning("no grain is left: no cluster has %d seeds and enough spots", parameters["MinNrSpots"])
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
     summary = {"seeds": len(solved), "solutions": int(solved.sum()), "clusters": len(key), "grains": len(rows)}
-    data = {"grains": GRAINS.rounded(table), "spot_matrix": SPOT_MATRIX.rounded(spot_matrix), "grain_ids_key": key}
+    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), key)
     return comm.broadcast(StageResult("grains", summary, data))
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from midas.experiment import crystal
 from midas.formats.hkls import LAYOUT
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
+from midas.formats.table import Table
 from midas.runtime.files import make_folder, remove
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult:
+def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult[Table]:
     """Write the reflections of the sample to ``hkls.csv``.
 
     The work takes milliseconds: every member of the run computes the list, and the first one writes it.

@@ -19,12 +19,13 @@ from midas.formats import index
 from midas.formats.binary import read_records
 from midas.formats.grains import read_grains
 from midas.formats.index import IndexedSeeds
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
 from midas.runtime import progress
 from midas.runtime.errors import FormatError, OutputError, StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -51,7 +52,7 @@ def run(
     seeds: ArrayLike | None = None,
     spots: Table | None = None,
     hkls: Table | None = None,
-) -> StageResult:
+) -> StageResult[IndexedSeeds]:
     """Index the start spots and write ``IndexBest.bin`` and ``IndexBestFull.bin``.
 
     With `GrainsFile` no search takes place: the grains of that file are matched with the spots, and the first spot of

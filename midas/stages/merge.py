@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from midas._ext.merge import Chains, link_by_distance, link_by_pixels, merge_map, order_peaks, sum_chains
 from midas.experiment.scan import Scan
 from midas.formats import peaks as peak_format
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.merged import MERGE_MAP, RESULT
 from midas.formats.peaks import PixelLists
 from midas.formats.table import Table
@@ -21,6 +21,7 @@ from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def run(
     threads: int,
     comm: Communicator = SERIAL,
     peaks: Peaks | None = None,
-) -> StageResult:
+) -> StageResult[tuple[Table, Table]]:
     """Link the peaks of adjacent frames, and write ``Result_*.csv`` and ``MergeMap.csv``.
 
     Parameters

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,23 @@ from midas.archive import Archive, FrameStack
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
 from midas.formats import hkls as hkls_format
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
+
+#: the peaks of a frame, and their pixels
+FramePeaks: TypeAlias = tuple[Table, PixelLists]
 
 # The codes that scripts know from the legacy program.
 EXIT_NO_ARCHIVE = 3
@@ -52,7 +56,7 @@ def run(
     comm: Communicator = SERIAL,
     hkls: Table | None = None,
     fit: int | None = None,
-) -> StageResult:
+) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
 
     Parameters

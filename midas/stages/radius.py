@@ -12,13 +12,14 @@ from midas._ext.radius import grain_sizes, sum_by_ring
 from midas.experiment.rings import Rings, rings_of_merged
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkl_format
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
 from midas.formats.radius import LAYOUT
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def run(
     comm: Communicator = SERIAL,
     hkls: Table | None = None,
     merged: Table | None = None,
-) -> StageResult:
+) -> StageResult[Table]:
     """Give each merged spot to its rings, estimate its grain's size, and write ``Radius_*.csv``.
 
     Parameters

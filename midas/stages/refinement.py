@@ -16,7 +16,7 @@ from midas.formats import hkls as hkl_list
 from midas.formats import index
 from midas.formats.binary import read_records
 from midas.formats.index import SLOT, IndexedSeeds
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
 from midas.formats.refined_writer import RefinedWriter, remove_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
@@ -24,6 +24,7 @@ from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import FormatError, StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -56,7 +57,7 @@ def run(
     indexed: IndexedSeeds | None = None,
     extra_info: Table | None = None,
     hkls: Table | None = None,
-) -> StageResult:
+) -> StageResult[RefinedSeeds]:
     """Refine position, orientation and cell of this member's seeds and write the four result files.
 
     Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from midas.commands.run import NAMES
+from midas.commands.names import MODULES
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 
@@ -20,7 +20,7 @@ def call(path: Path, *arguments: str, cwd: Path, **variables: str) -> subprocess
     return subprocess.run([path, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_every_command_has_a_launcher(name: str) -> None:
     assert os.access(BIN / name, os.X_OK)
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from midas.commands.run import COMMANDS, NAMES, parse, run
+from midas.commands.names import MODULES, program
+from midas.commands.program import parse
+from midas.commands.run import run
 from midas.runtime.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,14 +32,16 @@ def call(run_command: Call, tmp_path: Path) -> Call:
     return run
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         run(name, ["--help"])
     assert stop.value.code == 0
     out, err = capsys.readouterr()
     assert out.startswith(f"usage: {name}")
-    assert "example:" in out
+    assert "\nexamples:\n" in out
+    does, uses = re.split(r"\n(?:positional|options)", out)[0].split("\n\n")[1:3]
+    assert len(does) > 60 and len(uses) > 60  # two paragraphs
     assert err == ""
 
 
@@ -45,7 +49,7 @@ def test_every_name_is_a_console_script() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     section = text.partition("[project.scripts]")[2].partition("\n[")[0]
     scripts = re.findall(r'^"?([\w.-]+)"? = "midas\.commands\.run:main"$', section, re.M)
-    assert sorted(scripts) == sorted(NAMES)
+    assert sorted(scripts) == sorted(MODULES)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -62,7 +66,7 @@ def one_line(result: subprocess.CompletedProcess[str], name: str) -> str:
     return result.stderr
 
 
-NEED_ARGUMENTS = [c.short or c.legacy[0] for c in COMMANDS if any(a.required for a in c.arguments)]
+NEED_ARGUMENTS = [name for name in MODULES if any(argument.required for argument in program(name).arguments)]
 
 
 @pytest.mark.parametrize("name", NEED_ARGUMENTS)
@@ -164,14 +168,14 @@ def test_bad_parameter_files(tmp_path: Path, name: str, kind: str, call: Call) -
 
 
 def test_surplus_arguments_are_collected() -> None:
-    values = parse(NAMES["ff-merge"], "ff-merge", ["a.zip", "folder", "more"])
+    values = parse(program("ff-merge"), "ff-merge", ["a.zip", "folder", "more"])
     assert (values.archive, values.result_folder, values.surplus) == ("a.zip", "folder", ["more"])
     with pytest.raises(UsageError):
-        parse(NAMES["ff-merge"], "ff-merge", ["a.zip", "--no-such-option"])
+        parse(program("ff-merge"), "ff-merge", ["a.zip", "--no-such-option"])
 
 
 def test_short_names_share_the_work_without_block_arguments() -> None:
-    values = parse(NAMES["ff-index"], "ff-index", ["paramstest.txt"])
+    values = parse(program("ff-index"), "ff-index", ["paramstest.txt"])
     assert isinstance(values, argparse.Namespace)
     assert values.blockNr is None
     assert values.nCPUs is None

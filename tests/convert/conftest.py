@@ -10,6 +10,7 @@ import pytest
 
 from midas.archive import Archive
 from midas.convert import conversion
+from midas.convert.options import ConversionOptions
 
 from .raw_files import BASE
 
@@ -21,7 +22,10 @@ def convert(tmp_path: Path) -> Callable[..., Archive]:
     def converted(text: str = BASE, **options: Any) -> Archive:
         parameter_file = tmp_path / "ps.txt"
         parameter_file.write_text(text)
-        result = conversion.run(parameter_file, tmp_path / "out", **{"threads": 2, **options})
+        result = conversion.run(
+            ConversionOptions(**{"parameter_file": parameter_file, "result_folder": tmp_path / "out", **options}),
+            threads=2,
+        )
         assert not list(result.data.parent.glob("*.part"))
         return Archive(result.data)
 

@@ -15,6 +15,7 @@ import pytest
 from midas.archive import BRIGHT, DATA, Archive
 from midas.commands.run import run
 from midas.convert import conversion
+from midas.convert.options import ConversionOptions
 from midas.convert.sweep import consecutive
 from midas.parameters import ANALYSIS, SCAN
 from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError, UsageError
@@ -276,7 +277,7 @@ def test_impossible_parameters(convert, tmp_path: Path, text: str, options: dict
 
 def test_a_missing_parameter_file(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="cannot be read"):
-        conversion.run(tmp_path / "none.txt", tmp_path, threads=1)
+        conversion.run(ConversionOptions(tmp_path / "none.txt", tmp_path), threads=1)
 
 
 def test_a_large_header_means_frames_to_skip(convert, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,17 @@ def test_without_a_step_the_raw_file_gives_it(convert, tmp_path: Path) -> None:
         ({"1_row": np.zeros(1), "1_col": np.zeros(1), "1_data": np.ones(1)}, "1_row: holds no whole numbers"),
         ({"omega": np.zeros((3, 2))}, "omega: must hold start and end of 4 frames"),
         ({"omega": np.full((4, 2), np.nan)}, "omega"),
+        ({"shape": np.array(["a", "b"])}, "frames of shape"),
+        ({"shape": np.array([1j, 2])}, "frames of shape"),
+        ({"nframes": np.array([np.nan])}, "has [nan] frames of shape"),
+        ({"dtype": np.array([], "S6")}, "dtype: names no type of pixels: ''"),
+        ({"dtype": "(2"}, "dtype: names no type of pixels: '(2'"),
+        ({"dtype": "2)"}, "dtype: names no type of pixels: '2)'"),
+        ({"dtype": "i4,i4"}, "dtype: names no type of pixels"),
+        ({"dtype": "object"}, "pixels of type object"),
+        ({"1_data": np.array([b"x"]), "1_row": np.array([1]), "1_col": np.array([1])}, "1_data: holds pixels of type"),
+        ({"1_data": np.array([1j]), "1_row": np.array([1]), "1_col": np.array([1])}, "1_data: holds pixels of type"),
+        ({"shape": np.array([12, 10], object)}, "shape: cannot be read (Object arrays cannot be loaded"),
     ],
 )
 def test_caches_that_are_none(convert, tmp_path: Path, changes: dict, reason: str) -> None:
@@ -81,6 +93,57 @@ def test_caches_that_are_none(convert, tmp_path: Path, changes: dict, reason: st
     assert reason in str(caught.value) and caught.value.file == str(path)
     out = tmp_path / "out"
     assert not out.exists() or not list(out.iterdir())
+
+
+def _member(path: Path, name: str, content: bytes, method: int = zipfile.ZIP_STORED) -> None:
+    """Replace a member of a cache by any bytes."""
+    with zipfile.ZipFile(path) as source:
+        members = {n: source.read(n) for n in source.namelist()} | {name: content}
+    with zipfile.ZipFile(path, "w") as target:
+        for n, c in members.items():
+            target.writestr(n, c, method if n == name else zipfile.ZIP_STORED)
+
+
+def _header(text: str) -> bytes:
+    """An array file of NumPy with that header and no content."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no array", "shape: is no array"),
+        (b"", "shape: is no array"),
+        (_header("{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000000,)}"), "cannot be read"),
+        (_header("{'descr': '|O', 'fortran_order': False, 'shape': (2,)}"), "Object arrays cannot be loaded"),
+        (_header("{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (2,)}"), "Object arrays cannot be loaded"),
+        (_header("__import__('os').mkdir('code has run')"), "cannot be read"),
+        (_header("(" * 5000), "cannot be read"),
+    ],
+)
+def test_members_that_are_no_arrays(
+    convert, tmp_path: Path, content: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_sparse(tmp_path / "scan.npz", pixels())
+    _member(path, "shape.npy", content)
+    with pytest.raises(FormatError, match=reason) as caught:
+        convert(data_file=str(path))
+    assert caught.value.file == str(path) and "\n" not in str(caught.value)
+    assert not (tmp_path / "code has run").exists()
+
+
+def test_members_that_cannot_be_opened(convert, tmp_path: Path) -> None:
+    """Encrypted, or of a compression that the standard library does not know."""
+    for place, value in ((8, 1), (10, 99)):  # flags and method of a record of the directory
+        path = write_sparse(tmp_path / "scan.npz", pixels())
+        content = bytearray(path.read_bytes())
+        start = content.index(b"PK\1\2")
+        content[start + place] = value
+        content[content.index(b"PK\3\4") + place - 2] = value
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match=r"cannot be read \("):
+            convert(data_file=str(path))
 
 
 # Archives as raw files

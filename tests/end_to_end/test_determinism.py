@@ -261,7 +261,7 @@ def test_processes_that_mpi_does_not_know(scan: TinyScan, tmp_path: Path, run_co
 DEFECT = """
 import sys
 from midas.commands import run as cli
-from midas.commands import programs as commands
+from midas.commands.names import program
 from midas.runtime import parallel
 
 def peaks(values):
@@ -270,7 +270,7 @@ def peaks(values):
         raise ZeroDivisionError("a defect")
     comm.barrier()
 
-commands.peaks = peaks
+object.__setattr__(program("ff-peaks"), "run", peaks)
 sys.exit(cli.run("ff-peaks", ["scan.MIDAS.zip"]))
 """
 

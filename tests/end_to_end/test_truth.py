@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from midas import pipeline, simulation
+from midas import simulation
 from midas.formats.layer import Layer
+from midas.pipeline import layers
+from midas.pipeline.options import Options
 from midas.results.compare import Comparison, compare, spread, tensor_error
 from midas.simulation import samples
 
@@ -54,10 +56,8 @@ def analyse(name: str, folder: Path) -> Comparison:
     sample = samples.SAMPLES[name]
     parameter_file = samples.write(name, folder, WriteAnalysisZip=1, WriteLegacyBins=0)
     archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
-    options = pipeline.Options(
-        parameter_file=parameter_file, data_file=str(archive), result_folder=folder, threads=2, convert=False
-    )
-    pipeline.run(options)
+    options = Options(parameter_file=parameter_file, data_file=archive, result_folder=folder, threads=2, convert=False)
+    layers.run(options)
     found = Layer(folder / "LayerNr_1").grains
     step = float(sample.parameters["OmegaStep"])
     return compare(folder / sample.truth_file, found, omega_step=step, turn_positions=True)

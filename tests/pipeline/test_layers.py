@@ -224,10 +224,10 @@ def test_peaks_from_python(scan: TinyScan, tmp_path: Path) -> None:
 
 
 def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match="needed"):
+    with pytest.raises(UsageError, match="must be provided"):
         midas.run()
-    with pytest.raises(UsageError, match="layers"):
-        midas.run(scan.parameters, layers=(2, 1))
+    with pytest.raises(UsageError, match="endLayerNr"):
+        midas.run(scan.parameters, first_layer=2, last_layer=1)
     with pytest.raises(MidasError, match="nothing.txt"):
         midas.run("nothing.txt", result_folder=tmp_path)
     parameters = tmp_path / "ps.txt"

@@ -13,7 +13,8 @@ import pytest
 from tiny_scan import FRAMES, GRAINS, Call, Finished, TinyScan, digests, prepare
 
 from midas.archive import Archive
-from midas.commands.run import NAMES, parse
+from midas.commands.names import program
+from midas.commands.program import parse
 from midas.formats.grains import read_grains
 
 # ---------------------------------------------------------------- options
@@ -28,14 +29,14 @@ OPTIONS = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_is_understood(name: str) -> None:
-    values = parse(NAMES["ff_MIDAS.py"], "ff_MIDAS.py", [f"-{name}", OPTIONS[name]])
+    values = parse(program("ff_MIDAS.py"), "ff_MIDAS.py", [f"-{name}", OPTIONS[name]])
     assert str(getattr(values, name)) == OPTIONS[name]
     assert values.surplus == []
 
 
 @pytest.mark.golden
 def test_options_and_defaults_of_the_manual(shared: Path) -> None:
-    values = vars(parse(NAMES["ff-midas"], "ff-midas", []))
+    values = vars(parse(program("ff-midas"), "ff-midas", []))
     rows = re.findall(r"^\| `-(\w+)` \| `(\w+)` \| `([^`]*)`", (shared / "MANUAL.md").read_text(), re.M)
     assert len(rows) == 18
     for name, kind, default in rows:

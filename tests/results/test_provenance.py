@@ -13,6 +13,7 @@ from midas.formats.grains import SPOT_MATRIX
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.results import provenance
+from midas.results.sources import LayerTables
 from midas.runtime.errors import ArchiveError
 
 
@@ -55,7 +56,7 @@ def test_a_second_run_changes_nothing_and_a_new_result_replaces_the_old(layer: L
     assert not provenance.append(layer)
     assert layer.archive.read_bytes() == first
     none = Table(SPOT_MATRIX.names, np.empty((12, 0)))
-    assert provenance.append(layer, tables={"spot_matrix": none})
+    assert provenance.append(layer, tables=LayerTables(spot_matrix=none))
     with Archive(layer.archive) as archive:
         stored = archive.dataset("analysis/provenance/grain_spots/spot_ids")
         assert stored is not None and stored.read().tolist() == [-1]

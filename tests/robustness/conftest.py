@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from midas import pipeline, simulation
+from midas import simulation
 from midas.archive import Archive, set_dataset
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
 from midas.parameters import ANALYSIS
+from midas.pipeline import layers
+from midas.pipeline.options import Options
 from midas.simulation import samples
 
 from .contents import Contents
@@ -53,11 +55,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_grain_list(base / "GrainsSim.csv", grains)
     simulated = simulation.run(parameters, threads=2, folder=base).data
     archive = simulated.archive.rename(base / ARCHIVE)
-    pipeline.run(
-        pipeline.Options(
-            parameter_file=parameters, data_file=str(archive), result_folder=base, threads=2, convert=False
-        )
-    )
+    layers.run(Options(parameter_file=parameters, data_file=archive, result_folder=base, threads=2, convert=False))
     folder = base / "LayerNr_1"
     # Relative, so that every copy of the folder works on itself, and packed again: an update leaves the directory that
     # it replaces in the file, which a reader of a cut copy falls back to.

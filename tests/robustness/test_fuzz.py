@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .harness import PROGRAMS, Program, call, is_text, prepare
+from .damage import is_text
+from .harness import PROGRAMS, Program, call, prepare
 
 #: ``MIDAS_FUZZ=200``: so many damages, others in every run; by default a few, the same in every run
 EXAMPLES = int(os.environ.get("MIDAS_FUZZ", 0))

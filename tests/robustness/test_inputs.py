@@ -7,20 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .harness import (
-    ARCHIVE,
-    BY_NAME,
-    EXTRA,
-    HARMLESS,
-    PEAKS,
-    PROGRAMS,
-    RESULT,
-    Program,
-    call,
-    damages,
-    is_text,
-    prepare,
-)
+from .damage import HARMLESS, damages, is_text
+from .harness import ARCHIVE, BY_NAME, EXTRA, PEAKS, PROGRAMS, RESULT, Program, call, prepare
 
 #: damages that a chapter wants to be survived: what the command says on stdout, "" for nothing special
 SURVIVED = {

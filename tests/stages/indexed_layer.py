@@ -9,10 +9,11 @@ from simulated_grains import Experiment, Grains, Spots, simulate
 
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import SLOT
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO_BINARY
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.result import StageResult
 from midas.stages import refinement
 
 FILES = ("Results/Key.bin", "Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin")

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from midas.formats.grains import read_grains
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST_BYTES, PROCESS_KEY_BYTES
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.result import StageResult
 from midas.stages import grains
 
 NAMES = ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv")

@@ -61,7 +61,7 @@ def test_strain_of_the_spots_and_of_the_cell(tmp_path: Path) -> None:
     strain = np.array([[5e-4, 1e-4, -2e-4], [1e-4, -3e-4, 4e-5], [-2e-4, 4e-5, 1e-4]])
     cell = (4.08 * 1.001, 4.08 * 1.001, 4.08 * 1.001, 90.0, 90.0, 90.0)
     made = Made(tmp_path, Solution(1, range(1, 41), rotated(30), cell=cell), strain=strain)
-    found = made.run().data["grains"]
+    found = made.run().data.grains
     kenesei = [found[f"eKen{i}{j}"][0] for i in (1, 2, 3) for j in (1, 2, 3)]
     np.testing.assert_allclose(kenesei, 1e6 * strain.ravel(), atol=1e-5)
     fable = [found[f"eFab{i}{j}"][0] for i in (1, 2, 3) for j in (1, 2, 3)]
@@ -73,7 +73,7 @@ def test_a_strain_beyond_the_bounds_is_the_bounded_solution(tmp_path: Path) -> N
     """The legacy program repeats the Fable tensor when that one lies outside; here the cell has no say."""
     strain = np.diag([0.02, 0.001, -0.002])
     cell = (4.08 * 1.02, 4.08, 4.08, 90.0, 90.0, 90.0)
-    found = Made(tmp_path, Solution(1, range(1, 61), cell=cell), strain=strain).run().data["grains"]
+    found = Made(tmp_path, Solution(1, range(1, 61), cell=cell), strain=strain).run().data.grains
     assert found["eFab11"][0] == pytest.approx(20000, abs=1e-5)
     assert found["eKen11"][0] == 10000
     assert found["RMSErrorStrain"][0] > 100
@@ -81,7 +81,7 @@ def test_a_strain_beyond_the_bounds_is_the_bounded_solution(tmp_path: Path) -> N
 
 def test_too_few_spots_give_the_smallest_strain_that_fits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = Made(tmp_path, Solution(1, [1, 2, 3]), strain=np.diag([1e-3, 1e-3, 1e-3]))
-    found = made.run().data["grains"]
+    found = made.run().data.grains
     assert "do not determine its strain" in caplog.text
     assert found["RMSErrorStrain"][0] < 1e-5
     assert 0 < abs(found["eKen11"][0]) < 1000
@@ -162,7 +162,7 @@ def test_twins_are_one_cluster_on_request(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("phi", "expected"), [(0.0, (0, 0, 40)), (180.0, (0, 180, 320))])
 def test_euler_angles_at_the_poles(tmp_path: Path, phi: float, expected: tuple[float, ...]) -> None:
     matrix = Rotation.from_euler("ZXZ", [40, phi, 0], degrees=True).as_matrix()
-    found = Made(tmp_path, Solution(1, range(1, 31), np.round(matrix, 12) + 0.0)).run().data["grains"]
+    found = Made(tmp_path, Solution(1, range(1, 31), np.round(matrix, 12) + 0.0)).run().data.grains
     np.testing.assert_allclose([found[f"Eul{i}"][0] for i in range(3)], np.radians(expected), atol=1e-6)
 
 
@@ -187,16 +187,16 @@ def test_beam_center_is_weighted_with_the_volume(tmp_path: Path) -> None:
 def test_rings_without_spots_take_none(tmp_path: Path, ranges: str) -> None:
     made = Made(tmp_path, Solution(1, range(1, 61)))
     made.layer.ids_hash.write_text(ranges.replace("{1}", str(SPACINGS[1])).replace("{2}", str(SPACINGS[2])))
-    assert np.abs(made.run().data["spot_matrix"]["StrainError"]).max() < 1e-6
+    assert np.abs(made.run().data.spot_matrix["StrainError"]).max() < 1e-6
 
 
 def test_beside_an_archive_the_fitted_distance_counts(tmp_path: Path) -> None:
     made = Made(tmp_path, Solution(1, range(1, 61)))
     (tmp_path / "paramstest.txt").write_text(f"Distance {LSD};\n")
     made.layer = Layer(tmp_path, tmp_path / "x.MIDAS.zip")
-    assert made.run(parameters(Lsd=LSD * 1.001)).data["grains"]["RMSErrorStrain"][0] < 1e-5
+    assert made.run(parameters(Lsd=LSD * 1.001)).data.grains["RMSErrorStrain"][0] < 1e-5
     (tmp_path / "paramstest.txt").unlink()
-    assert made.run(parameters(Lsd=LSD * 1.001)).data["grains"]["eKen11"][0] == pytest.approx(1000, rel=0.05)
+    assert made.run(parameters(Lsd=LSD * 1.001)).data.grains["eKen11"][0] == pytest.approx(1000, rel=0.05)
 
 
 def test_inputs_in_memory_need_no_files(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_the_other_ranks_leave_the_work_to_the_first(made: Made) -> None:
 
 def test_every_grain_keeps_its_invariants(made: Made) -> None:
     result = made.run()
-    table, spots = result.data["grains"], result.data["spot_matrix"]
+    table, spots = result.data.grains, result.data.spot_matrix
     key = read_grain_ids_key(made.layer.grain_ids_key)
     assert set(table.integers("GrainID")) <= set(key.ids.tolist())
     assert len(spots) == 30

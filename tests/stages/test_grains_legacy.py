@@ -82,7 +82,7 @@ def tensor(table: Table, name: str, grain: int) -> np.ndarray:
 @pytest.mark.golden
 def test_strain_is_the_exact_least_squares_solution(golden_copy: Callable[..., Path]) -> None:
     folder = golden_copy("ds1", *REFINED, "Parameters.txt")
-    found = grains.run(Layer(folder), Parameters.read(folder / "Parameters.txt"), threads=1).data["grains"]
+    found = grains.run(Layer(folder), Parameters.read(folder / "Parameters.txt"), threads=1).data.grains
     problems = StrainProblems(folder)
     for grain, seed in enumerate(found.integers("GrainID")):
         exact = 1e6 * np.linalg.lstsq(*problems.of_grain(seed))[0]
@@ -109,10 +109,10 @@ def test_data_in_memory_equal_the_files_for_any_number_of_threads(golden_copy: C
     p = Parameters.read(folder / "Parameters.txt")
     result = grains.run(Layer(folder), p, threads=1)
     first = {name: (folder / name).read_bytes() for name in NAMES}
-    np.testing.assert_array_equal(result.data["grains"].columns, read_grains(folder / "Grains.csv").columns)
+    np.testing.assert_array_equal(result.data.grains.columns, read_grains(folder / "Grains.csv").columns)
     read_back = SPOT_MATRIX.read(folder / "SpotMatrix.csv")
-    np.testing.assert_array_equal(result.data["spot_matrix"].columns, read_back.columns)
-    assert result.data["grain_ids_key"].format() == first["GrainIDsKey.csv"]
+    np.testing.assert_array_equal(result.data.spot_matrix.columns, read_back.columns)
+    assert result.data.grain_ids_key.format() == first["GrainIDsKey.csv"]
     grains.run(Layer(folder), p, threads=2)
     assert {name: (folder / name).read_bytes() for name in NAMES} == first
 

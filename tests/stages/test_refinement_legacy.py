@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from simulated_grains import reciprocal_basis
 
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, symmetry_operators
-from midas.formats.layer import Layer, StageResult
+from midas.formats.layer import Layer
 from midas.formats.refined import RefinedSeeds, read_refined
 from midas.parameters import Parameters
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
 from midas.stages import refinement
 
 from .indexed_layer import FILES, contents

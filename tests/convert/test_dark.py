@@ -1,4 +1,4 @@
-"""Dark frames, threshold and mask of a scan that is converted."""
+"""Dark frames and threshold of a scan that is converted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,33 +95,3 @@ def test_dark_files(convert, tmp_path: Path) -> None:
     write_hdf5(tmp_path / "dark.h5", None, pixels((1, 10, 12)))
     with pytest.raises(FormatError, match=r"dark has frames of \(10, 12\) pixels, the data have \(12, 10\)"):
         convert(data_file=str(path), dark_file=str(tmp_path / "dark.h5"))
-
-
-# Mask
-
-
-@pytest.mark.parametrize("name", ["mask.tif", "mask.png"])
-def test_the_mask_is_1_wherever_the_image_is_not_0(convert, tmp_path: Path, name: str) -> None:
-    from PIL import Image
-
-    image = np.zeros((12, 10), np.uint8)
-    image[3, 4:7] = [1, 255, 2]
-    Image.fromarray(image).save(tmp_path / name)
-    path = write_hdf5(tmp_path / "scan.h5", pixels(dtype="<i4"))
-    with convert(f"{BASE}\nMaskFN {name}", data_file=str(path)) as archive:
-        np.testing.assert_array_equal(archive.mask[0], image != 0)
-        assert archive.mask.dtype == np.int32 and archive.mask.shape == (1, 12, 10)
-
-
-def test_masks_that_do_not_fit(convert, tmp_path: Path) -> None:
-    path = str(write_hdf5(tmp_path / "scan.h5", pixels()))
-    text = f"{BASE}\nMaskFN {tmp_path / 'mask.tif'}"
-    with pytest.raises(FormatError, match="MaskFN: is missing"):
-        convert(text, data_file=path)
-    tifffile.imwrite(tmp_path / "mask.tif", np.zeros((10, 12), np.uint8))
-    with pytest.raises(FormatError, match=r"has \(10, 12\) pixels, the frames have \(12, 10\)"):
-        convert(text, data_file=path)
-    (tmp_path / "mask.tif").write_bytes(b"no image")
-    with pytest.raises(FormatError, match="cannot be read as an image"):
-        convert(text, data_file=path)
-    assert not list((tmp_path / "out").iterdir())

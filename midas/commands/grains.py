@@ -1,0 +1,82 @@
+"""``ff-grains``, ``ProcessGrainsZarr``, ``ProcessGrains``: the seeds to grains."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from midas.commands.program import THREADS, Argument, Program
+
+if TYPE_CHECKING:
+    from midas.runtime.result import StageResult
+    from midas.stages.grains import GrainTables
+
+
+def run(values: argparse.Namespace) -> StageResult[GrainTables]:
+    """The grains of the current folder, parameters from an archive or a parameter file."""
+    from midas.archive import Archive
+    from midas.commands.arguments import is_archive, threads_of
+    from midas.formats.layer import Layer
+    from midas.stages import grains
+
+    if not is_archive(values.archive):
+        return _of_parameter_file(values.archive, values)
+    path = Path(values.archive)
+    with Archive(path) as archive:
+        parameters = archive.parameters
+    return grains.run(Layer(Path(), path), parameters, threads=threads_of(values), track=values.TrackGrains == 1)
+
+
+def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTables]:
+    """The grains of the current folder, parameters from a text file."""
+    return _of_parameter_file(values.paramfile, values)
+
+
+def _of_parameter_file(path: str, values: argparse.Namespace) -> StageResult[GrainTables]:
+    from midas.commands.arguments import threads_of
+    from midas.formats.layer import Layer
+    from midas.parameters import Parameters
+    from midas.stages import grains
+
+    return grains.run(Layer(Path()), Parameters.read(path, "paramstest"), threads=threads_of(values))
+
+
+_DOES = (
+    "Collect the refined seeds that belong to the same crystal into grains, and give each grain its orientation, "
+    "position, cell and strain."
+)
+_USES = (
+    "Works in the current folder: reads the files of ff-refine, InputAllExtraInfoFittingAll.csv and IDsHash.csv. "
+    "Writes "
+    "Grains.csv, the grain map, SpotMatrix.csv, the spots of every grain, and GrainIDsKey.csv. MinNrSpots says "
+    "how many "
+    "seeds a grain must have been found from."
+)
+
+PROGRAMS = (
+    Program(
+        names=("ff-grains", "ProcessGrainsZarr"),
+        does=_DOES,
+        uses=_USES,
+        examples=(
+            ("ff-grains scan.MIDAS.zip", "of the current folder"),
+            ("ff-grains scan.MIDAS.zip 1", "a guided run: every seed is a grain of its own"),
+        ),
+        arguments=(
+            Argument("archive", "the scan, a .MIDAS.zip, or a parameter file"),
+            Argument("TrackGrains", "1: every seed is a grain of its own", int, False),
+        ),
+        options=(THREADS,),
+        run=run,
+    ),
+    Program(
+        names=("ProcessGrains",),
+        has_short_name=False,
+        does=_DOES,
+        uses=_USES,
+        examples=(("ProcessGrains paramstest.txt", "of the current folder"),),
+        arguments=(Argument("paramfile", "parameter file"),),
+        run=run_with_parameter_file,
+    ),
+)

@@ -1,0 +1,48 @@
+"""``ff-refine``, ``FitPosOrStrainsOMP``: position, orientation and cell of every indexed seed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from midas.commands.program import SEEDS, THREADS, Program
+
+if TYPE_CHECKING:
+    from midas.formats.refined import RefinedSeeds
+    from midas.runtime.result import StageResult
+
+
+def run(values: argparse.Namespace) -> StageResult[RefinedSeeds]:
+    """Refine the seeds of this process."""
+    from midas.commands.arguments import layer_of_paramstest, members, threads_of
+    from midas.stages import refinement
+
+    comm, threads = members(values), threads_of(values)
+    layer, parameters = layer_of_paramstest(values.paramfile)
+    return refinement.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
+
+
+PROGRAMS = (
+    Program(
+        names=("ff-refine", "FitPosOrStrainsOMP"),
+        does=(
+            "Refine position, orientation and unit cell of every indexed seed against its spots: all of them together "
+            "with a robust loss (RefineMethod joint), or in the steps of the legacy program (staged, converged)."
+        ),
+        uses=(
+            "Works in the current folder: reads paramstest.txt, SpotsToIndex.csv, hkls.csv, ExtraInfo.bin and "
+            "Output/IndexBest*.bin (ff-index). Writes Results/Key.bin, OrientPosFit.bin, ProcessKey.bin and "
+            "Output/FitBest.bin; ff-grains is next. Ranks of mpirun, or blocks, share the seeds."
+        ),
+        examples=(
+            ("ff-refine paramstest.txt", "every core"),
+            ("mpirun -n 8 ff-refine paramstest.txt", "eight ranks"),
+            ("FitPosOrStrainsOMP paramstest.txt 0 1 1824 18", "block 0 of 1, 1824 seeds, 18 threads"),
+        ),
+        arguments=SEEDS,
+        options=(THREADS,),
+        run=run,
+        exact=True,
+        shared=True,
+    ),
+)

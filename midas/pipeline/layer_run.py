@@ -1,0 +1,196 @@
+"""One layer through all stages, which hand their tables on in memory and write the files of the separate commands.
+
+A stage's module is imported when it runs, so that a wrong input is reported at once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from midas.archive import Archive
+from midas.formats.layer import Layer
+from midas.parameters import Parameters
+from midas.pipeline import inputs
+from midas.pipeline.options import Options
+from midas.pipeline.steps import Steps
+from midas.pipeline.user_file import UserFile
+from midas.runtime.errors import StageError
+from midas.runtime.files import read_bytes, write_atomic
+from midas.runtime.parallel import Communicator
+
+if TYPE_CHECKING:
+    from midas.formats.spots import SpotTables
+    from midas.formats.table import Table
+    from midas.results.sources import LayerTables
+    from midas.stages.binning import BinaryTables
+    from midas.stages.peaks import FramePeaks
+
+_NO_SEEDS = (
+    "No ID was found in SpotsToIndex.csv file. Please check the ring thresholds, OverAllRingToIndex, "
+    "MinOmeSpotIDsToIndex and MaxOmeSpotIDsToIndex"
+)
+
+
+class LayerRun:
+    """One layer: its folder, its archive, and what the stages hand to each other.
+
+    Attributes
+    ----------
+    tables : those in memory so far, for the consolidated file; only the first rank's are complete
+    """
+
+    def __init__(self, options: Options, number: int, comm: Communicator):
+        from midas.results.sources import LayerTables
+
+        self.options, self.number, self.comm = options, number, comm
+        self.threads = options.thread_count
+        self.steps = Steps(options.folder(number), comm)
+        self.tables = LayerTables()
+        self._peaks: list[FramePeaks] | None = None
+        self.layer, self.parameters = self._start()
+
+    def _start(self) -> tuple[Layer, Parameters]:
+        archive = None
+        if self.comm.rank == 0:
+            inputs.prepare_folder(self.options, self.number)
+        self.comm.barrier()
+        if self.comm.rank == 0:
+            archive = inputs.prepare_archive(self.options, self.number, self.steps)
+        archive = self.comm.broadcast(archive)
+        folder = self.options.folder(self.number)
+        with Archive(archive) as opened:
+            return Layer(folder, archive, f"{folder}/"), opened.parameters
+
+    def run(self) -> LayerTables:
+        """All stages that the options ask for, and the results of the layer."""
+        from midas.stages import hkls as stage
+
+        hkls = self.steps.serial("hkls", lambda: stage.run(self.layer, self.parameters))
+        self.tables.hkls = hkls
+        if self.options.peak_search:
+            self.search(hkls)
+        if self.options.peak_search_only:
+            return self.tables
+        setup = self.setup(hkls)
+        binned = self.binning(setup)
+        self.grains(setup, binned, hkls)
+        if self.comm.rank == 0:
+            with self.steps.step("consolidation"):
+                self.consolidate()
+        return self.tables
+
+    def search(self, hkls: Table | None) -> None:
+        """Frames to peaks."""
+        from midas.stages import peaks as stage
+
+        self._peaks = self.steps.shared(
+            "peaksearch",
+            lambda: stage.run(self.layer, self.parameters, threads=self.threads, comm=self.comm, hkls=hkls),
+        )
+
+    def merge(self) -> Table | None:
+        """Peaks to merged spots."""
+        from midas.stages import merge as stage
+
+        peaks, self._peaks = self._peaks, None
+        merged = self.steps.serial(
+            "merge_overlaps", lambda: stage.run(self.layer, self.parameters, threads=self.threads, peaks=peaks)
+        )
+        if peaks is not None:  # without their pixels, which take more memory than anything that follows
+            self.tables.peaks = [table for table, _ in peaks]
+        if merged is None:
+            return None
+        self.tables.merged, self.tables.merge_map = merged
+        return self.tables.merged
+
+    def setup(self, hkls: Table | None) -> SpotTables | None:
+        """Merged spots to spots in the laboratory, and seeds."""
+        from midas.stages import fit_setup as stage
+        from midas.stages import radius as sizes
+
+        merged = self.merge()
+        radius = self.steps.serial(
+            "calc_radius",
+            lambda: sizes.run(self.layer, self.parameters, threads=self.threads, hkls=hkls, merged=merged),
+        )
+        setup = self.steps.serial(
+            "fit_setup",
+            lambda: stage.run(self.layer, self.parameters, threads=self.threads, hkls=hkls, radius=radius),
+        )
+        if setup is not None:
+            self.tables.radius, self.tables.extra_info = radius, setup.extra_info
+            self.tables.id_rings, self.tables.ids_hash = setup.id_rings, setup.ids_hash
+            self._append_to_paramstest()
+            if not (len(setup.spots_to_index) or self.options.grains_file):
+                raise StageError(_NO_SEEDS)
+        self.comm.barrier()
+        return setup
+
+    def _append_to_paramstest(self) -> None:
+        """Lines that the setup stage does not hand on: guided indexing, rings without a say."""
+        lines = []
+        if self.options.grains_file is not None:
+            lines.append(f"GrainsFile {self.options.grains_file}")
+        if self.options.parameter_file is not None:
+            lines += UserFile(self.options.parameter_file).lines("RingsToExcludeFraction")
+        else:
+            lines += [f"RingsToExcludeFraction {ring}" for ring in self.parameters["RingsToExcludeFraction"]]
+        if lines:
+            text = read_bytes(self.layer.paramstest)
+            write_atomic(self.layer.paramstest, text + os.fsencode("".join(f"{line}\n" for line in lines)))
+
+    def _paramstest(self) -> Parameters:
+        return Parameters.read(self.layer.paramstest, "paramstest")
+
+    def binning(self, setup: SpotTables | None) -> BinaryTables | None:
+        """The spots in the form that indexing and refinement read."""
+        from midas.stages import binning as stage
+
+        return self.steps.serial(
+            "binning", lambda: stage.run(self.layer, self._paramstest(), threads=self.threads, spots=setup)
+        )
+
+    def grains(self, setup: SpotTables | None, binned: BinaryTables | None, hkls: Table | None) -> None:
+        """Seeds to orientations, refined seeds, grains."""
+        from midas.stages import grains as processing
+        from midas.stages import indexing, refinement
+
+        layer, threads, comm, parameters = self.layer, self.threads, self.comm, self._paramstest()
+        tracking = self.options.grains_file is not None
+        # A guided run makes its seeds itself.
+        seeds = setup.spots_to_index if setup is not None and not tracking else None
+        spots, extra_info = binned or (None, None)
+        indexed = self.steps.shared(
+            "indexing",
+            lambda: indexing.run(layer, parameters, threads=threads, comm=comm, seeds=seeds, spots=spots, hkls=hkls),
+        )
+        refined = self.steps.shared(
+            "refining",
+            lambda: refinement.run(
+                layer, parameters, threads=threads, comm=comm, seeds=seeds, indexed=indexed, extra_info=extra_info,
+                hkls=hkls,
+            ),
+        )  # fmt: skip
+        found = self.steps.serial(
+            "process_grains",
+            lambda: processing.run(
+                layer, self.parameters, threads=threads, track=tracking, refined=refined, hkls=hkls,
+                extra_info=self.tables.extra_info, ids_hash=self.tables.ids_hash,
+            ),
+        )  # fmt: skip
+        if found is not None:
+            self.tables.grains, self.tables.spot_matrix = found.grains, found.spot_matrix
+            self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, seeds
+
+    def consolidate(self) -> None:
+        """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""
+        from midas.results import consolidated, provenance
+
+        self.tables.parameters = self.parameters
+        consolidated.write(self.layer, per_spot_groups=self.options.per_spot_groups, tables=self.tables)
+        provenance.append(self.layer, tables=self.tables)
+        if self.options.report:
+            from midas.results import report
+
+            report.write(self.layer)

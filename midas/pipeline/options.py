@@ -1,0 +1,84 @@
+"""What the user asks of the pipeline: the options of ``ff-midas``, which are the keywords of `midas.run`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from midas.runtime.errors import UsageError
+from midas.runtime.options import FLAG, PATH, WHOLE, Kind, absolute, option
+from midas.runtime.parallel import thread_count
+
+#: legacy scripts give "/" for "none"
+_FOLDER_OR_NONE = Kind(str, lambda word: absolute(word) if len(word) > 1 else None, is_path=True)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the pipeline is to do; see the texts of the fields, or ``ff-midas --help``."""
+
+    parameter_file: Path | None = option(
+        "-paramFN", PATH, None, "parameter file; not needed for an archive, which holds its own"
+    )
+    data_file: Path | None = option(
+        "-dataFN", PATH, None, "raw data or a .MIDAS.zip; by default the raw file that the parameter file names"
+    )
+    result_folder: Path = option(
+        "-resultFolder", PATH, Path(), "folder of the results, LayerNr_<n> in it; by default the current one"
+    )
+    threads: int | None = option("-nCPUs", WHOLE, None, "threads; by default every core that the process may use")
+    first_layer: int = option("-startLayerNr", WHOLE, 1, "first layer")
+    last_layer: int = option("-endLayerNr", WHOLE, 1, "last layer")
+    convert: bool = option("-convertFiles", FLAG, True, "1: convert raw data; 0: the archive is there")
+    peak_search: bool = option("-doPeakSearch", FLAG, True, "1: search peaks; 0: they are there")
+    peak_search_only: bool = option("-peakSearchOnly", FLAG, False, "1: stop after the peak search")
+    frame_chunks: int = option(
+        "-numFrameChunks", WHOLE, -1, "frames that the conversion reads at a time; -1 = as many as is good"
+    )
+    threshold: int = option(
+        "-preProcThresh", WHOLE, -1, "threshold above the dark applied at conversion; -1 = off, 0 = only subtract"
+    )
+    raw_folder: Path | None = option(
+        "-rawDir", _FOLDER_OR_NONE, None, "replaces RawFolder, and the folder of Dark, of the parameter file"
+    )
+    grains_file: Path | None = option(
+        "-grainsFile", PATH, None, "seed grains (a Grains.csv): find these instead of searching"
+    )
+    per_spot_groups: int = option(
+        "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots"
+    )
+    report: bool = option("-report", FLAG, False, "1: also a web page about the grains")
+
+    def checked(self) -> Options:
+        """The options, once they fit together; an archive needs no conversion."""
+        self.check_numbers()
+        if self.parameter_file is None and self.data_file is None:
+            raise UsageError("Either -paramFN or -dataFN must be provided (see ff-midas --help)")
+        if self.convert and self.parameter_file is None:
+            if self.data_file is None or self.data_file.suffix != ".zip":
+                raise UsageError("the conversion needs a parameter file; give -paramFN, or an archive as -dataFN")
+            return replace(self, convert=False)  # an archive carries its parameters
+        return self
+
+    def check_numbers(self) -> None:
+        """Those that can be wrong by themselves."""
+        if self.first_layer < 1:
+            raise UsageError("must be at least 1", key="-startLayerNr", value=self.first_layer)
+        if self.last_layer < self.first_layer:
+            reason = f"must not be below -startLayerNr {self.first_layer}"
+            raise UsageError(reason, key="-endLayerNr", value=self.last_layer)
+        thread_count(self.threads)
+
+    @property
+    def thread_count(self) -> int:
+        """Threads of every process."""
+        return thread_count(self.threads)
+
+    @property
+    def layers(self) -> range:
+        """Their numbers."""
+        return range(self.first_layer, self.last_layer + 1)
+
+    def folder(self, layer: int) -> Path:
+        """Where the results of a layer are."""
+        return self.result_folder / f"LayerNr_{layer}"

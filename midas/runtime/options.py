@@ -1,0 +1,122 @@
+"""Options that a program has on its command line and a function has in Python, each written once.
+
+A dataclass lists them with `option`; the command line is made of its fields (`midas.commands.program.options_of`), and
+`from_values` makes it of what a user typed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+
+    class _Dataclass(Protocol):
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    D = TypeVar("D", bound=_Dataclass)
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The path as the user meant it where the command was called."""
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a value is written on a command line, and what it becomes.
+
+    Parameters
+    ----------
+    written : type of the word: str, int or float
+    read : from that to the value of the field
+    is_path : a path, which is made absolute where it was given
+    """
+
+    written: type
+    read: Callable[[Any], Any]
+    is_path: bool = False
+
+
+TEXT = Kind(str, str)
+WHOLE = Kind(int, lambda word: word)
+NUMBER = Kind(float, lambda word: word)
+#: 1 on the command line is True, anything else False
+FLAG = Kind(int, lambda word: word == 1)
+#: a file or folder; no word is None
+PATH = Kind(str, lambda word: absolute(word) if word else None, is_path=True)
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a command line.
+
+    Parameters
+    ----------
+    flag : with its legacy spelling (one dash) or a modern one (two)
+    default : the word that counts when the option is not given
+    count : how many words it takes, if more than one
+    """
+
+    flag: str
+    help: str
+    type: type = str
+    default: object = None
+    count: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name among the values of a command line."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+
+def option(flag: str, kind: Kind, default: object, text: str, key: str = "") -> Any:
+    """A field that is also the option `flag` of a command; `text` explains it in both places.
+
+    `key` is the parameter that means the same, if there is one.
+    """
+    word = "" if kind.is_path else int(bool(default)) if kind is FLAG else default
+    return field(default=default, metadata={"option": Option(flag, text, kind.written, word), "kind": kind, "key": key})
+
+
+def options_of(cls: type[D]) -> tuple[Option, ...]:
+    """The options of a command line that the fields of a dataclass stand for."""
+    return tuple(item.metadata["option"] for item in fields(cls) if "option" in item.metadata)
+
+
+def from_words(cls: type[D], words: Mapping[str, object], **others: object) -> D:
+    """The dataclass of what stands on a command line; `others` are fields that do not come from there."""
+    values = dict(others)
+    for item in fields(cls):
+        if "option" in item.metadata and item.name not in values:
+            values[item.name] = item.metadata["kind"].read(words[item.metadata["option"].key])
+    return cast("Callable[..., D]", cls)(**values)
+
+
+def from_keywords(cls: type[D], values: Mapping[str, object]) -> D:
+    """The dataclass of the keyword arguments of a Python function; paths may be text.
+
+    Raises
+    ------
+    TypeError : for a keyword that is no field
+    """
+    known = {item.name: item for item in fields(cls)}
+    if unknown := [name for name in values if name not in known]:
+        raise TypeError(f"no such option: {', '.join(unknown)}; there are {', '.join(known)}")
+    read = {
+        name: absolute(value) if _is_path(known[name]) and isinstance(value, (str, os.PathLike)) else value
+        for name, value in values.items()
+    }
+    return cast("Callable[..., D]", cls)(**read)
+
+
+def _is_path(item: Field[Any]) -> bool:
+    return "kind" in item.metadata and item.metadata["kind"].is_path
+
+
+def described(cls: type[D]) -> str:
+    """The options as the lines of a docstring."""
+    return "\n".join(f"{item.name} : {item.metadata['option'].help}" for item in fields(cls) if item.metadata)
