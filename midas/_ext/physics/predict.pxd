@@ -40,6 +40,21 @@ cdef inline double plane_scale(double lsd, double sin_theta, double d_spacing) n
     return 2.0 * lsd * sin_theta * d_spacing / (1.0 - 2.0 * sin_theta * sin_theta)
 
 
+cdef inline void plane_scale_and_slope(double lsd, double wavelength, double g, double* scale,
+                                       double* slope) noexcept nogil:
+    """`plane_scale` of |G| = `g`, but for its last bit, and its derivative by |G| over |G|.
+
+    With R = L tan 2θ and ρ = |G| cos θ: dR/d|G| = L λ / (cos θ cos² 2θ), dρ/d|G| = cos θ - |G| sin θ λ / (2 cos θ).
+    """
+    cdef double sin_theta = 0.5 * wavelength * g
+    cdef double cos_theta = sqrt(1.0 - sin_theta * sin_theta)
+    cdef double cos_two_theta = 1.0 - 2.0 * sin_theta * sin_theta
+    cdef double rho = g * cos_theta
+    scale[0] = lsd * 2.0 * sin_theta * cos_theta / cos_two_theta / rho
+    slope[0] = (lsd * wavelength / (cos_theta * cos_two_theta * cos_two_theta)
+                - scale[0] * (cos_theta - g * sin_theta * wavelength / (2.0 * cos_theta))) / (rho * g)
+
+
 cdef inline bint fires(const Instrument* instrument, double x, double y, double z, Firing* f) noexcept nogil:
     """Whether G fires at some omega, and forwards (2θ < 90°); then `f` is filled."""
     cdef double g2 = x * x + y * y + z * z

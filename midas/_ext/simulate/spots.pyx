@@ -4,11 +4,11 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.math cimport asin, atan2, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt
 
+from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.distortion_map cimport mapped
 from midas._ext.legacy.simulated cimport SimulatedSpot, first_order_spot
-from midas._ext.physics.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport (
-    DEG2RAD, RAD2DEG, Detector, eta_of, ideal_to_detector, rotate_z, unpack_detector)
+    DEG2RAD, RAD2DEG, Detector, eta_of, ideal_to_detector, unpack_detector)
 from midas._ext.physics.lattice cimport reciprocal_basis
 from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_unshift
 from midas._ext.physics.predict cimport (
@@ -155,9 +155,9 @@ cdef void _predict_legacy_grain(const Experiment* e, const double* u, const doub
     """The same as the legacy simulator has it."""
     cdef double[3] g_crystal
     cdef double[3] g
-    cdef double[3] rotated
     cdef double[2] omega
-    cdef double length2, eta
+    cdef double length2
+    cdef RingSpot ray
     cdef SimulatedSpot spot
     cdef Py_ssize_t i, j
     cdef int k
@@ -167,12 +167,11 @@ cdef void _predict_legacy_grain(const Experiment* e, const double* u, const doub
         length2 = g_crystal[0] * g_crystal[0] + g_crystal[1] * g_crystal[1] + g_crystal[2] * g_crystal[2]
         out.ring = e.hkls[4 * i + 3]
         for k in range(legacy_omegas(g[0], g[1], 0.5 * e.instrument.wavelength * length2, omega)):
-            rotate_z(cos(DEG2RAD * omega[k]), sin(DEG2RAD * omega[k]), g, rotated)
-            eta = eta_of(rotated[1], rotated[2])
-            if isnan(eta):
+            ring_spot(g, omega[k], 1.0, &ray)
+            if isnan(ray.eta):
                 continue
             for j in range(e.n_samples):
-                if first_order_spot(&e.instrument, omega[k], eta, sqrt(length2), e.samples[j], position, &spot):
+                if first_order_spot(&e.instrument, omega[k], &ray, sqrt(length2), e.samples[j], position, &spot):
                     _record(e, &spot, out)
             out.spot_id += 1.0
 
