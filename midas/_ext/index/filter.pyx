@@ -11,8 +11,9 @@ from midas._ext.legacy.displacement cimport shift_along_ray
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap_omega
 from midas._ext.index.candidates cimport Line
 from midas._ext.index.problem cimport Pair, Problem, Ring, Spots
-from midas._ext.index.score cimport Prediction, pixel_lives
+from midas._ext.index.score cimport Prediction
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
+from midas._ext.physics.region cimport is_full_turn, pixel_is_live
 from midas._ext.physics.rotation cimport matrix_vector
 
 cdef extern from *:
@@ -112,22 +113,26 @@ cdef void _solve_pair(const PairVectors* w, double v, const Line* line, double r
 
 cdef Presence _presence(const Problem* p, double omega, double y, double z) noexcept nogil:
     """Whether a spot on the ring, beside the poles, lies within the limits; y and z may be off by 0.1 µm."""
-    cdef const double* limit = p.limits
+    cdef const double* limit = p.region.ranges
+    cdef const double* box = p.region.boxes
     cdef Presence best = ABSENT
+    cdef bint turn
     if fabs(omega) < ANGLE_ERROR or 180.0 - fabs(omega) < ANGLE_ERROR:
         return UNCERTAIN
-    for _ in range(p.n_limits):
-        if limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
-            if not p.boxes_matter or (limit[2] + 0.1 < y < limit[3] - 0.1 and limit[4] + 0.1 < z < limit[5] - 0.1):
+    for _ in range(p.region.n):
+        turn = is_full_turn(limit)
+        if turn or limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
+            if not p.boxes_matter or (box[0] + 0.1 < y < box[1] - 0.1 and box[2] + 0.1 < z < box[3] - 0.1):
                 best = PRESENT
                 break
-        if (limit[0] - ANGLE_ERROR < omega < limit[1] + ANGLE_ERROR
-                and limit[2] - 0.1 < y < limit[3] + 0.1 and limit[4] - 0.1 < z < limit[5] + 0.1):
+        if ((turn or limit[0] - ANGLE_ERROR < omega < limit[1] + ANGLE_ERROR)
+                and box[0] - 0.1 < y < box[1] + 0.1 and box[2] - 0.1 < z < box[3] + 0.1):
             best = UNCERTAIN
-        limit += 6
-    if best == PRESENT and p.mask_size and not (
-            pixel_lives(p, y - 0.1, z - 0.1) and pixel_lives(p, y + 0.1, z - 0.1)
-            and pixel_lives(p, y - 0.1, z + 0.1) and pixel_lives(p, y + 0.1, z + 0.1)):
+        limit += 2
+        box += 4
+    if best == PRESENT and p.region.mask_side and not (
+            pixel_is_live(&p.region, y - 0.1, z - 0.1) and pixel_is_live(&p.region, y + 0.1, z - 0.1)
+            and pixel_is_live(&p.region, y - 0.1, z + 0.1) and pixel_is_live(&p.region, y + 0.1, z + 0.1)):
         return UNCERTAIN
     return best
 
@@ -188,9 +193,9 @@ cdef void _judge_pair(const Problem* p, const Pair* pair, const Line* line, doub
     if b.status[k] == 0.0:
         return
     to_pole = min(eta, 180.0 - eta)
-    if to_pole < p.pole_angle - ANGLE_ERROR and b.status[k] == 2.0:
+    if to_pole < p.region.pole - ANGLE_ERROR and b.status[k] == 2.0:
         return
-    if b.status[k] == 1.0 or to_pole < p.pole_angle + ANGLE_ERROR:
+    if b.status[k] == 1.0 or to_pole < p.region.pole + ANGLE_ERROR:
         b.possible[k] += 2 * pair.members
         return
     _judge_spot(p, pair.ring, plus, b.along_plus[k] - eta, y, z, b.along_plus_half[k], b.out_plus[k],

@@ -15,6 +15,7 @@ from midas._ext.index.problem cimport Pair, Problem, Ring
 from midas._ext.index.score cimport Score, predict, score
 from midas._ext.index.search cimport Best, Workspace, allocate_workspace, free_workspace, search_seed
 from midas._ext.index.table cimport SpotTable
+from midas._ext.physics.region cimport AcceptedRegion
 
 cdef enum:
     RECORD = 15
@@ -47,10 +48,9 @@ cdef class Indexer:
     g : (h, 3) float64, Å⁻¹, the reflections in the order of the list
     theta : (h,) float64, degrees
     hkl_ring : (h,) int32, index into the rings
-    limits : (k, 6) float64, k >= 1; a spot must lie in one of the rows: omega (degrees), y, z (µm), each low and high
-    mask : uint32 words of a bit per pixel of a square detector with `mask_size` pixels of `px` µm a side; or None
+    region : where spots are accepted
     lsd, r_sample, h_beam, position_step : µm
-    orientation_step, pole_angle : degrees
+    orientation_step : degrees
     margin_omega : degrees; margin_eta, margin_radius, margin_radial : µm
     min_fraction : lowest acceptable completeness
     friedel : whether Friedel mates restrict the plane normals (else every point of the arc is tried)
@@ -68,36 +68,27 @@ cdef class Indexer:
 
     def __init__(self, SpotTable table, *, const double[::1] radii, const double[::1] two_theta,
                  const double[::1] rotation_range, const double[:, ::1] ring_g, excluded, const double[:, ::1] g,
-                 const double[::1] theta, const int[::1] hkl_ring, const double[:, ::1] limits, double lsd,
+                 const double[::1] theta, const int[::1] hkl_ring, AcceptedRegion region, double lsd,
                  double r_sample, double h_beam, double position_step, double orientation_step, double margin_omega,
-                 double margin_eta, double margin_radius, double margin_radial, double pole_angle,
-                 double min_fraction, bint friedel, mask=None, int mask_size=0, double px=1.0, double guard=1e-9):
+                 double margin_eta, double margin_radius, double margin_radial, double min_fraction, bint friedel,
+                 double guard=1e-9):
         cdef Problem* p = &self.problem
-        cdef const unsigned int[::1] mask_words
         if not (len(radii) == len(two_theta) == len(rotation_range) == len(ring_g) == len(excluded) > 0):
             raise ValueError("one radius, angle, range, vector and flag per ring")
         if not (len(g) == len(theta) == len(hkl_ring) > 0 and 0 <= min(hkl_ring) and max(hkl_ring) < len(radii)):
             raise ValueError("one vector, angle and ring per reflection")
-        if len(limits) == 0 or limits.shape[1] != 6 or g.shape[1] != 3 or ring_g.shape[1] != 3:
-            raise ValueError("limits have six columns, vectors three")
+        if g.shape[1] != 3 or ring_g.shape[1] != 3:
+            raise ValueError("vectors have three columns")
         if not (position_step >= 1.0 and orientation_step > 0.0):
             raise ValueError("steps must be positive, that of the position at least 1")
         p.lsd, p.r_sample, p.h_beam, p.position_step = lsd, r_sample, h_beam, position_step
         p.orientation_step, p.margin_omega, p.margin_radius = orientation_step, margin_omega, margin_radius
-        p.margin_radial, p.pole_angle, p.min_fraction, p.guard = margin_radial, pole_angle, min_fraction, guard
+        p.margin_radial, p.min_fraction, p.guard = margin_radial, min_fraction, guard
         p.friedel = friedel
-        p.n_limits = <int>len(limits)
-        p.limits = &limits[0, 0]
-        p.boxes_matter = bool(np.min(np.abs(np.asarray(limits)[:, 2:])) <= max(radii) + 1.0)
-        p.px = px
-        if mask is not None:
-            mask_words = mask
-            if 32 * mask_words.shape[0] < <long long>mask_size * mask_size or mask_size < 1:
-                raise ValueError("the mask needs a bit per pixel")
-            p.mask = &mask_words[0]
-            p.mask_size = mask_size
+        p.region = region.view
+        p.boxes_matter = bool(np.min(np.abs(region.arrays[1])) <= max(radii) + 1.0)
         p.spots = table.view
-        self.arrays = (table, limits, mask, g)
+        self.arrays = (table, region, g)
         self._add_rings(radii, two_theta, rotation_range, ring_g, excluded, margin_eta)
         self._add_reflections(g, theta, hkl_ring, excluded)
 

@@ -2,6 +2,7 @@
 
 Pointers lead into arrays that `midas._ext.index.indexer.Indexer` and `midas._ext.index.table.SpotTable` keep alive.
 """
+from midas._ext.physics.region cimport Region
 
 
 cdef struct Ring:
@@ -57,18 +58,11 @@ cdef struct Problem:
     double margin_omega
     double margin_radius
     double margin_radial
-    double pole_angle
     double min_fraction
     double guard               # µm per µm of ring radius: nearer to a limit than this the exact formulas decide
     bint friedel               # whether Friedel mates restrict the plane normals
-    # Spots must lie in one of the omega ranges and in the box of that range
-    int n_limits
-    const double* limits       # (n, 6): omega, y, z, each low and high
+    Region region              # where spots are accepted
     bint boxes_matter          # whether a box cuts a ring
-    # Pixels that see something
-    long long mask_size        # 0: all of them
-    double px
-    const unsigned int* mask
     int n_rings
     const Ring* rings
     # Reflections in the order of the list

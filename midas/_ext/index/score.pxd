@@ -51,6 +51,5 @@ cdef void free_prediction(Prediction* s) noexcept nogil
 cdef void predict(const Problem* p, const double* orientation, Prediction* s) noexcept nogil
 cdef void displaced(const Problem* p, const Prediction* s, int i, const double* position,
                     double* y, double* z) noexcept nogil
-cdef bint pixel_lives(const Problem* p, double y, double z) noexcept nogil
 cdef Score score(const Problem* p, const Prediction* s, const double* position, double radius, int* rows) noexcept nogil
 cdef int count_matches(const Problem* p, const Prediction* s, const double* position, double radius) noexcept nogil

@@ -1,5 +1,5 @@
 """Theoretical spots of an orientation, their matches and the score of a position (spec chapter 05 §4.4-4.7, §4.9)."""
-from libc.math cimport acos, fabs, floor, sqrt
+from libc.math cimport acos, fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
@@ -7,6 +7,7 @@ from midas._ext.legacy.displacement cimport shift_along_ray
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap180
 from midas._ext.index.problem cimport Problem, Ring, Spots
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
+from midas._ext.physics.region cimport ACCEPTED, beside_poles, place_verdict
 from midas._ext.physics.rotation cimport matrix_vector
 
 
@@ -32,27 +33,8 @@ cdef void free_prediction(Prediction* s) noexcept nogil:
     free(s.ring)
 
 
-cdef bint pixel_lives(const Problem* p, double y, double z) noexcept nogil:
-    """Whether the mask has a 1 where an undisplaced spot falls (§8 D1)."""
-    cdef long long size = p.mask_size
-    cdef long long column = <long long>floor((size // 2) + y / p.px)
-    cdef long long row = <long long>floor(z / p.px + (size // 2))
-    cdef long long bit = column + size * row
-    if column < 0 or column >= size or row < 0 or row >= size:
-        return False
-    return (p.mask[bit // 32] >> (bit % 32)) & 1
-
-
-cdef bint _is_kept(const Problem* p, double omega, double eta, double y, double z) noexcept nogil:
-    """Whether a spot lies beside the poles and within the omega ranges, their boxes and the mask."""
-    cdef const double* limit = p.limits
-    if not (fabs(eta) >= p.pole_angle and 180.0 - fabs(eta) >= p.pole_angle):
-        return False
-    for _ in range(p.n_limits):
-        if limit[0] < omega < limit[1] and limit[2] < y < limit[3] and limit[4] < z < limit[5]:
-            return p.mask_size == 0 or pixel_lives(p, y, z)
-        limit += 6
-    return False
+cdef inline bint _is_kept(const Problem* p, double omega, double eta, double y, double z) noexcept nogil:
+    return beside_poles(&p.region, eta) and place_verdict(&p.region, omega, y, z) == ACCEPTED
 
 
 cdef void predict(const Problem* p, const double* orientation, Prediction* s) noexcept nogil:
