@@ -5,7 +5,8 @@ diffraction condition, and how far from the beam its spots are), `ideal_spot` (o
 an upright axis), `lean_omega` (the omega at which the leaning axis records it) and `displace` (the grain at its place).
 `straighten_omega` and `centre` undo the last two for an observed spot, `scattering_of_spot` gives its vector.
 
-The ideal plane is the detector without tilt and distortion; laboratory frame, µm, 1/Å without 2π.
+The ideal plane is the detector without tilt and distortion; laboratory frame, µm, 1/Å without 2π. The formulas:
+docs/theory/geometry.md#predicted-spot and docs/theory/wedge.md#recorded-omega-of-a-predicted-spot.
 """
 from libc.math cimport sqrt
 
