@@ -222,7 +222,7 @@ class DetectorGeometry:
 
         Returns
         -------
-        (..., 3) float64, 1/Å without 2π: 1/|g| is the lattice spacing
+        (..., 3) float64, 1/Å without 2π: the inverse of the length is the lattice spacing
 
         Raises
         ------
