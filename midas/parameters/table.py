@@ -281,7 +281,7 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         Key("DarkNoise", FLOAT, 0.0, "sigma of the dark", "counts", stages="simulate"),
         Key("RandomSeed", INT, 0, "of the noise", dtype="<i8", stages="simulate"),
         _flag("PixelIntegration", 0, "1: integrate the Gaussian over each pixel", dtype="<i8", stages="simulate"),
-        _flag("LegacyDistortionMap", 0, "1: nearest-pixel distortion of the legacy program", dtype="<i8",
+        _flag("LegacyDistortionMap", 0, "1: distortion map and first-order shift of the legacy program", dtype="<i8",
               stages="simulate"),
         _flag("WriteAnalysisZip", 0, "1: write <OutFileName>.analysis.MIDAS.zip with all parameters", dtype="<i8",
               stages="simulate"),
