@@ -198,7 +198,7 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         margin_eta=p["MarginEta"],
         margin_radius=p["MarginRadius"],
         margin_radial=p["MarginRadial"],
-        min_fraction=p["Completeness"],
+        min_completeness=p["Completeness"],
         friedel=p["UseFriedelPairs"] == 1,
     )
 

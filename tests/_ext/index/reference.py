@@ -305,7 +305,7 @@ class Reference:
                 f = m / n_counted
                 if m > most:
                     most, of = m, n_counted
-                if m >= n_counted * self.min_fraction and (best is None or f >= best[0]):
+                if m >= n_counted * self.min_completeness and (best is None or f >= best[0]):
                     angle = self.angle(spots, line[usable[i]], rows[i])
                     if best is None or f > best[0] or angle < best[1]:
                         best = f, angle, u, line[usable[i]], len(spots), rows[i][rows[i] >= 0]

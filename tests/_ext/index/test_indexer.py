@@ -34,7 +34,7 @@ def settings_of(**changes: Any) -> dict[str, Any]:
         "ring_g": HKL[[7, 13]] / 4.08, "excluded": np.array([False, False]), "g": HKL / 4.08,
         "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "r_sample": 600.0,
         "h_beam": 600.0, "position_step": 250.0, "orientation_step": 3.0, "margin_omega": 1.0, "margin_eta": 900.0,
-        "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_fraction": 0.3, "friedel": True,
+        "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_completeness": 0.3, "friedel": True,
         **changes,
     }  # fmt: skip
 
@@ -138,12 +138,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "excluded ring": {"excluded": np.array([True, False]), "margin_radius": 15.0},
     "two windows": {"limits": TWO_WINDOWS},
     "poles in use": {"pole_angle": 0.0},
-    "wide poles": {"pole_angle": 35.0, "min_fraction": 0.4},
+    "wide poles": {"pole_angle": 35.0, "min_completeness": 0.4},
     "thin beam": {"h_beam": 90.0, "position_step": 133.7},
-    "tight": {"margin_radial": 150.0, "margin_eta": 300.0, "min_fraction": 0.05},
+    "tight": {"margin_radial": 150.0, "margin_eta": 300.0, "min_completeness": 0.05},
     "whole turn": {"rotation_range": np.array([360.0, 360.0]), "orientation_step": 6.0},
     "large sample": {"r_sample": 3000.0, "h_beam": 4000.0, "position_step": 900.0, "margin_radial": 900.0},
-    "anything goes": {"min_fraction": 0.0, "margin_eta": 3000.0},
+    "anything goes": {"min_completeness": 0.0, "margin_eta": 3000.0},
 }
 
 
@@ -246,7 +246,7 @@ def test_invariants_of_the_records():
         assert np.hypot(*position[:2]) < reference.r_sample * 1.25 + 20 + reference.position_step
         mine = matched[offsets[i] : offsets[i + 1]]
         assert len(mine) == best[i, 14] <= best[i, 13] <= 2 * len(HKL)
-        assert best[i, 14] >= reference.min_fraction * best[i, 13]
+        assert best[i, 14] >= reference.min_completeness * best[i, 13]
         spots = reference.predict(u)
         again = reference.match(spots, position[None], reference.spots[rows[i], RADIUS])[0]
         np.testing.assert_array_equal(again[again >= 0], mine)
@@ -279,7 +279,7 @@ def test_opposite_plane_normals_are_turned_half_a_turn():
     z = -RADII[1]
     spots[0] = [y, z, 0.0, 100.0, 180.0, 0.0]
     reference = Reference(
-        spots, np.array([1]), {**settings, "friedel": False, "pole_angle": 0.0, "min_fraction": 0.0}, 0.1
+        spots, np.array([1]), {**settings, "friedel": False, "pole_angle": 0.0, "min_completeness": 0.0}, 0.1
     )
     normal = np.array([LSD, y, z]) / math.hypot(LSD, z) - [1, 0, 0]
     reference.settings["ring_g"] = np.vstack([HKL[7] / 4.08, -normal])
