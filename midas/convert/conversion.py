@@ -52,7 +52,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     -------
     StageResult whose `data` is the path of the archive.
     """
-    parameters = _settled(Parameters.read(options.parameter_file), options)
+    parameters = _settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(_located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"])
@@ -102,8 +102,6 @@ def _settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
 def _with_header(p: Parameters) -> Parameters:
     """Leading frames to skip: SkipFrame, else those that HeadSize makes part of the header."""
     skipped = p["SkipFrame"]
-    if skipped < 0:
-        raise p.error("SkipFrame", "must be at least 0")
     width, height = _detector_size(p)
     frame_bytes = (4 if p.get("PixelValue") == 4 else 2) * width * height
     if skipped == 0 and (skipped := max(0, (p["HeadSize"] - _HEADER) // frame_bytes)):

@@ -194,7 +194,7 @@ def reflections(parameters: Parameters) -> Table:
     except ValueError as error:
         raise parameters.error("SpaceGroup", str(error)) from None
     cell = checked_cell(parameters, group)
-    wavelength, lsd, r_max = (parameters.positive(key) for key in ("Wavelength", "Lsd", "RhoD"))
+    wavelength, lsd, r_max = (parameters[key] for key in ("Wavelength", "Lsd", "RhoD"))
     d_min = smallest_spacing(wavelength, lsd, r_max)
     _check_length(parameters, cell, d_min)
 

@@ -45,7 +45,7 @@ class Rings:
             if len(rows):
                 radii[i] = hkls["radius"][rows[-1]]
         key = "WidthTthPx" if parameters["WidthTthPx"] != -1 else "Width"
-        return cls(numbers, radii, multiplicities, parameters.positive(key))
+        return cls(numbers, radii, multiplicities, parameters[key])
 
     @property
     def absent(self) -> NDArray[np.int64]:

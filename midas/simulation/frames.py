@@ -64,9 +64,6 @@ class Exposure:
     @classmethod
     def of(cls, parameters: Parameters, shape: tuple[int, int, int]) -> Exposure:
         """The exposure that a parameter file describes."""
-        for name in ("OmegaSpread", "ScaleMax", "Background", "DarkLevel", "DarkNoise", "DarkFrames", "RandomSeed"):
-            if parameters[name] < 0:
-                raise parameters.error(name, "must not be negative")
         words = str(parameters["Noise"]).split()
         noise, sigma = (words[0].lower() if words else ""), 0.0
         try:
@@ -79,7 +76,7 @@ class Exposure:
             shape,
             parameters["OmegaStart"],
             parameters["OmegaStep"],
-            sigma=parameters.positive("GaussWidth"),
+            sigma=parameters["GaussWidth"],
             integrate=parameters["PixelIntegration"] == 1,
             omega_spread=parameters["OmegaSpread"],
             scale_max=parameters["ScaleMax"],

@@ -66,7 +66,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     StageResult whose data is a `Simulation`
     """
     folder = Path.cwd() if folder is None else Path(folder)
-    parameters = Parameters.read(parameter_file, "simulation").for_stage("simulate")
+    parameters = Parameters.read(parameter_file, "simulation").for_stage("simulation")
     shape = _check(parameters)
     # For the archive that the pipeline reads; before anything is written, since it is stricter about some keys.
     complete = Parameters.read(parameter_file) if parameters["WriteAnalysisZip"] == 1 else None

@@ -74,7 +74,7 @@ def run(
 def _run(
     layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
 ) -> StageResult[SpotTables]:
-    parameters = _with_limits(parameters.for_stage("setup"))
+    parameters = _with_limits(parameters.for_stage("fit_setup"))
     remove(layer.paramstest)
     scan = Scan.of(layer, parameters)
     source = layer.radius(scan.frames)
@@ -90,7 +90,7 @@ def _run(
         peaks["z"],
         peaks["omega"],
         detector.packed(),
-        parameters.positive("Wavelength"),
+        parameters["Wavelength"],
         parameters["Wedge"],
         threads,
     )
@@ -136,9 +136,7 @@ def _with_limits(parameters: Parameters) -> Parameters:
 def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     """The rings of RingThresh up to MaxRingRad, in the order of hkls.csv."""
     wanted = [number for number, _ in parameters.rings()]
-    beyond = np.flatnonzero(
-        hkls["theta"] > math.degrees(math.atan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
-    )
+    beyond = np.flatnonzero(hkls["theta"] > math.degrees(math.atan(parameters["RhoD"] / parameters["Lsd"])) / 2)
     rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
     numbers, first = np.unique(rows, return_index=True)
     rings = [
@@ -207,9 +205,6 @@ def _fitted(
     detector: DetectorGeometry, peaks: Table, rings: list[_Ring], parameters: Parameters, threads: int
 ) -> DetectorGeometry:
     two_theta = {ring.number: ring.two_theta for ring in rings}
-    for name in ("tolLsd", "tolBC", "tolTilts"):
-        if parameters[name] < 0:
-            raise parameters.error(name, "must not be negative")
     fit = fit_geometry(
         detector,
         peaks["y"],

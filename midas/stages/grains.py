@@ -206,10 +206,10 @@ def _check(layer: Layer, inputs: _Inputs) -> None:
 def _distance(layer: Layer, parameters: Parameters) -> float:
     """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
     if layer.archive is not None and layer.paramstest.exists():
-        fitted = Parameters.read(layer.paramstest, "paramstest")
+        fitted = Parameters.read(layer.paramstest, "paramstest").for_stage("grains")
         if "Lsd" in fitted:
-            return fitted.positive("Lsd")
-    return parameters.positive("Lsd")
+            return fitted["Lsd"]
+    return parameters["Lsd"]
 
 
 def _solved_rows(inputs: _Inputs) -> NDArray[np.bool_]:
@@ -311,7 +311,7 @@ def _strains(
     y, z = (np.ascontiguousarray(fitted[:, _FIT_COLUMNS[name]]) for name in ("y_obs", "z_obs"))
     normals = np.ascontiguousarray(fitted[:, _FIT_COLUMNS["g1_obs"] : _FIT_COLUMNS["g3_obs"] + 1])
     unstrained = inputs.spacings[fitted[:, _FIT_COLUMNS["spot_id"]].astype(np.int64)]
-    spacings = lattice_spacings(y, z, lsd, parameters.positive("Wavelength"))
+    spacings = lattice_spacings(y, z, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
     kenesei, solved = kenesei_strain(offsets, normals, relative, STRAIN_BOUND, threads)
     for i in np.flatnonzero(~solved):

@@ -71,7 +71,7 @@ def run(
     started = time.perf_counter()
     if seed_count is not None and seed_count < 0:
         raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
-    p = parameters.for_stage("index")
+    p = parameters.for_stage("indexing")
     tracking = bool(p.get("GrainsFile"))
     if tracking and comm.rank != 0:
         comm.barrier()
@@ -154,8 +154,6 @@ def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
 
 def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
     """The kernel with everything that is the same for all seeds."""
-    if not p["StepSizePos"] >= 1:
-        raise p.error("StepSizePos", f"must be at least 1 µm, is {p['StepSizePos']:g}")
     for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
         if not p[key] >= _FINEST:
             raise p.error(key, f"must be at least {_FINEST} degrees, is {p[key]:g}")
@@ -191,9 +189,9 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         theta=used["theta"],
         hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
         region=accepted_region(p, layer.spots_binary.with_name("BigDetectorMask.bin")),
-        lsd=p.positive("Lsd"),
-        r_sample=p.positive("Rsample"),
-        h_beam=p.positive("Hbeam"),
+        lsd=p["Lsd"],
+        r_sample=p["Rsample"],
+        h_beam=p["Hbeam"],
         position_step=p["StepSizePos"],
         orientation_step=p["StepSizeOrient"],
         margin_omega=p["MarginOme"],

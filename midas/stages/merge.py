@@ -54,6 +54,7 @@ def run(
     -------
     StageResult whose data are the `Table` of the merged spots and that of the merge map
     """
+    parameters = parameters.for_stage("merge")
     scan = Scan.of(layer, parameters)
     remove(layer.merged(scan.frames), layer.merge_map)
     _log_parameters(layer, parameters, scan)

@@ -123,7 +123,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
         return np.full((size, size), float(rings[0][1]))
     if hkls is None:
         hkls = hkls_format.LAYOUT.read(layer.hkls)
-    px = settings.positive("px")
+    px = settings["px"]
     radii = dict(zip(hkls.integers("ring").tolist(), (hkls["radius"] / px).tolist(), strict=True))
     known = [(radii[ring], threshold) for ring, threshold in rings if ring in radii]
     missing = [ring for ring, _ in rings if ring not in radii]
@@ -133,7 +133,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
         raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
     detector = DetectorGeometry.from_parameters(settings, beam=False)
     columns = np.array(known).T
-    return ring_thresholds(size, detector.packed(), *columns.copy(), settings.positive("Width") / px, threads)
+    return ring_thresholds(size, detector.packed(), *columns.copy(), settings["Width"] / px, threads)
 
 
 def _prepare_folder(layer: Layer, own: range) -> None:
@@ -169,7 +169,7 @@ class _Search:
         if len(self.panels):
             log.info("%d panels", len(self.panels))
         blanks = [settings[key] for key in ("BadPxIntensity", "GapIntensity") if key in settings]
-        current = settings.positive("ReferenceRingCurrent")
+        current = settings["ReferenceRingCurrent"]
         with exiting_with(EXIT_NO_CORRECTION, ArchiveError):
             selection = select(
                 archive, thresholds, settings["ImTransOpt"], skip=self.skip, current=current, blanks=blanks
@@ -264,5 +264,5 @@ def _scanner(selection: Selection, settings: Parameters, current: float, blanks:
         saturation=settings["UpperBoundThreshold"],
         min_pixels=settings["MinNrPx"],
         max_pixels=settings["MaxNrPx"],
-        max_peaks=int(settings.positive("MaxNPeaks")),
+        max_peaks=settings["MaxNPeaks"],
     )

@@ -48,6 +48,7 @@ def run(
     -------
     StageResult whose data is the `Table` of ``Radius_*.csv``
     """
+    parameters = parameters.for_stage("radius")
     scan = Scan.of(layer, parameters)
     path = layer.radius(scan.frames)
     remove(path)
@@ -58,7 +59,7 @@ def run(
     merged = RESULT.read(layer.merged(scan.frames)) if merged is None else merged
     rings = Rings.of(parameters, hkls)
     _report(parameters, scan, rings)
-    px, lsd = parameters.positive("px"), parameters.positive("Lsd")
+    px, lsd = parameters["px"], parameters["Lsd"]
     spots, which = rings_of_merged(merged, rings, px)
     rows = merged.take(spots)
     powder = sum_by_ring(rows["intensity"], which, len(rings.numbers)) / scan.frames

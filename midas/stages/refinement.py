@@ -74,7 +74,7 @@ def run(
     StageResult
         data: `RefinedSeeds` of this member's rows
     """
-    parameters = parameters.for_stage("refine")
+    parameters = parameters.for_stage("refinement")
     tracking = bool(parameters.get("GrainsFile"))
     ids = _seed_ids(layer, seeds, seed_count)
     rows = comm.rows(len(ids))
@@ -129,12 +129,9 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
     group = np.searchsorted(rings, ring)
     group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
     sequence, solver = _METHODS[parameters["RefineMethod"]]
-    for key in ("Rsample", "Hbeam", "MargABC", "MargABG"):
-        if parameters[key] < 0:
-            raise parameters.error(key, "must not be negative")
     return Refiner(
-        lsd=parameters.positive("Lsd"),
-        wavelength=parameters.positive("Wavelength"),
+        lsd=parameters["Lsd"],
+        wavelength=parameters["Wavelength"],
         wedge=parameters["Wedge"],
         cell=np.array(crystal.possible_cell(parameters)),
         margin_lengths=parameters["MargABC"] / 100,
@@ -162,7 +159,7 @@ def _reflections(
     in_use = parameters["RingNumbers"]
     if not in_use:
         raise parameters.error("RingNumbers", "is missing; there are no rings to refine with")
-    limit = np.degrees(np.arctan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
+    limit = np.degrees(np.arctan(parameters["RhoD"] / parameters["Lsd"])) / 2
     beyond = np.flatnonzero(hkls["theta"] > limit)
     inside = hkls.take(slice(0, beyond[0] if beyond.size else None))
     ring = inside.integers("ring")
