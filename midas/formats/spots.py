@@ -63,6 +63,12 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
 
+#: a rejected row around its id: before it, after it in InputAll.csv, and the columns that only the ExtraInfo file has
+_REJECTED = (
+    b"0.000 0.000 0.000 0.0000 ",
+    b" 0.0000 0.0000 0.0000",
+    b" 0.000 0.000 0.000 0.0000 0.000 0.000 0.000 0.000\n",
+)
 
 #: characters of a line that a message quotes
 _SHOWN = 40
@@ -150,7 +156,9 @@ def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool
         input_file.write(INPUT_ALL.header.encode() + b"\n")
         for begin in range(0, len(extra_info), _PART):
             end = min(begin + _PART, len(extra_info))
-            full, leading = format_spots(extra_info.columns, marks, begin, end, threads)
+            full, leading = format_spots(
+                extra_info.columns, len(INPUT_ALL.columns), extra_info["spot_id"], marks, _REJECTED, begin, end, threads
+            )
             extra_file.write(full)
             input_file.write(leading)
             headless_file.write(leading)
