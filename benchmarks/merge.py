@@ -56,7 +56,7 @@ def make_layer(folder: Path, scan: list[tuple[Table, PixelLists]]) -> Layer:
         LAYOUT.write(layer.peaks(number), table)
         write_pixels(layer.peak_pixels(number), pixels)
     columns = {name: np.zeros(5) for name in hkl_format.LAYOUT.names}
-    columns |= {"ring": np.arange(1, 6), "radius": np.arange(1, 6) * 30000.0}
+    columns |= {"ring": np.arange(1, 6), "ring_radius": np.arange(1, 6) * 30000.0}
     hkl_format.LAYOUT.write(layer.hkls, Table.from_columns(hkl_format.LAYOUT.names, columns))
     return layer
 

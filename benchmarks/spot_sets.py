@@ -67,7 +67,7 @@ def make_layer(folder: Path, spots: int) -> tuple[Layer, Parameters]:
     radius.LAYOUT.write(layer.radius(FRAMES), Table.from_columns(radius.LAYOUT.names, columns))
     reflections = {name: np.zeros(len(THETAS)) for name in hkls.LAYOUT.names}
     reflections |= {"ring": np.arange(1.0, len(THETAS) + 1), "theta": np.array(THETAS)}
-    reflections |= {"two_theta": 2 * np.array(THETAS), "radius": LSD * np.tan(np.radians(2 * np.array(THETAS)))}
+    reflections |= {"two_theta": 2 * np.array(THETAS), "ring_radius": LSD * np.tan(np.radians(2 * np.array(THETAS)))}
     reflections |= {"d_spacing": 0.22291 / (2 * np.sin(np.radians(THETAS)))}
     hkls.LAYOUT.write(layer.hkls, Table.from_columns(hkls.LAYOUT.names, reflections))
     return layer, parameters

@@ -124,7 +124,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
     if hkls is None:
         hkls = hkls_format.LAYOUT.read(layer.hkls)
     px = settings.positive("px")
-    radii = dict(zip(hkls.integers("ring").tolist(), (hkls["radius"] / px).tolist(), strict=True))
+    radii = dict(zip(hkls.integers("ring").tolist(), (hkls["ring_radius"] / px).tolist(), strict=True))
     known = [(radii[ring], threshold) for ring, threshold in rings if ring in radii]
     missing = [ring for ring, _ in rings if ring not in radii]
     if missing:

@@ -8,7 +8,11 @@ import pytest
 from midas._ext.spot_text import format_spots
 
 LEADING = 8
-REJECTED = (b"0.000 0.000 0.000 0.0000 ", b" 0.0000 0.0000 0.0000", b" 0.000 0.000 0.000 0.0000 0.000 0.000 0.000 0.000\n")
+REJECTED = (
+    b"0.000 0.000 0.000 0.0000 ",
+    b" 0.0000 0.0000 0.0000",
+    b" 0.000 0.000 0.000 0.0000 0.000 0.000 0.000 0.000\n",
+)
 
 
 def formatted(values: np.ndarray, rejected: np.ndarray, begin: int, end: int, threads: int = 1) -> tuple[bytes, bytes]:

@@ -46,7 +46,7 @@ def hkl_table(thetas: dict[int, float] = THETAS) -> Table:
     theta = np.array(list(thetas.values()))
     columns = {name: np.zeros(len(theta)) for name in hkls.LAYOUT.names}
     columns |= {"ring": np.array(list(thetas)), "theta": theta, "two_theta": 2 * theta}
-    columns |= {"radius": 1e6 * np.tan(np.radians(2 * theta)), "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta))}
+    columns |= {"ring_radius": 1e6 * np.tan(np.radians(2 * theta)), "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta))}
     return hkls.LAYOUT.rounded(Table.from_columns(hkls.LAYOUT.names, columns))
 
 
@@ -438,7 +438,7 @@ def test_radii_belong_to_their_rings(setup: Callable[..., SpotTables]) -> None:
     peaks = peak_table({"ring": 1}, {"ring": 2, "eta": 1}, {"ring": 3}, {"ring": 4})
     parameters = setup(peaks, rings=(1, 2, 3, 4), extra="OverAllRingToIndex 3\n").parameters
     assert parameters["RingNumbers"] == (1, 3, 4)
-    ideal = hkl_table()["radius"]
+    ideal = hkl_table()["ring_radius"]
     assert parameters["RingRadii"] == (ideal[0], ideal[2], ideal[3])
 
 
@@ -496,7 +496,7 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
     )
     assert [float(fitted.unknown[name][0]) for name in ("tyFit", "tzFit")] == pytest.approx([0, 0], abs=1e-3)
     # D6: the ideal rings are those of the fitted distance, and the spots lie on them.
-    ideal = hkl_table()["radius"] * (fitted["Lsd"] / 1e6)
+    ideal = hkl_table()["ring_radius"] * (fitted["Lsd"] / 1e6)
     assert fitted["RingRadii"] == pytest.approx(ideal, rel=1e-12)
     used = tables.input_all.take(tables.input_all["ring"] > 0)
     on_ring = np.array(fitted["RingRadii"])[used.integers("ring") - 1]

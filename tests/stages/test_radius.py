@@ -40,7 +40,7 @@ def parameters(text: str = THREE_RINGS, **values: object) -> Parameters:
 def hkl_table() -> Table:
     rows = [(ring, r + i * 1e-3) for ring, (r, count) in RINGS.items() for i in range(1 - count, 1)]
     columns = {name: np.zeros(len(rows)) for name in hkl_format.LAYOUT.names}
-    columns["ring"], columns["radius"] = np.array(rows).T
+    columns["ring"], columns["ring_radius"] = np.array(rows).T
     return Table.from_columns(hkl_format.LAYOUT.names, columns)
 
 
