@@ -169,7 +169,12 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
     numbers, first = np.unique(rows, return_index=True)
     rings = [
-        _Ring(int(rows[row]), float(hkls["d_spacing"][row]), 2 * float(hkls["theta"][row]), float(hkls["ring_radius"][row]))
+        _Ring(
+            int(rows[row]),
+            float(hkls["d_spacing"][row]),
+            2 * float(hkls["theta"][row]),
+            float(hkls["ring_radius"][row]),
+        )
         for row in np.sort(first[np.isin(numbers, wanted)])
     ]
     if missing := sorted(set(wanted) - {ring.number for ring in rings}):

@@ -46,7 +46,10 @@ def hkl_table(thetas: dict[int, float] = THETAS) -> Table:
     theta = np.array(list(thetas.values()))
     columns = {name: np.zeros(len(theta)) for name in hkls.LAYOUT.names}
     columns |= {"ring": np.array(list(thetas)), "theta": theta, "two_theta": 2 * theta}
-    columns |= {"ring_radius": 1e6 * np.tan(np.radians(2 * theta)), "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta))}
+    columns |= {
+        "ring_radius": 1e6 * np.tan(np.radians(2 * theta)),
+        "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta)),
+    }
     return hkls.LAYOUT.rounded(Table.from_columns(hkls.LAYOUT.names, columns))
 
 
