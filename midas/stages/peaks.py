@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.peaks.fit import COLUMNS, solve_regions
+from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.mask import ring_thresholds
 from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
 from midas.archive import Archive, FrameStack
@@ -225,11 +225,11 @@ class _Search:
         return regions
 
     def _by_frame(
-        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.float64]
+        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.void]
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
-        columns: dict[str, NDArray[np.float64]] = dict(zip(COLUMNS, solved.T, strict=True))
+        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in solved.dtype.names}
         columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
         columns["omega"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
         exact = Table.from_columns(LAYOUT.names, columns)

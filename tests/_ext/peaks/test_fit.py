@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from midas._ext.peaks.fit import COLUMNS, solve_regions
+from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.regions import Regions
+from midas._ext.peaks.result import FITTED_PEAK
 
 DEG = 57.2957795130823
 NO_PANELS = np.empty((0, 8))
@@ -35,7 +36,7 @@ def regions_of(*regions: tuple[np.ndarray, list[int]], threshold: float = 10.0) 
 def solve(regions: Regions, centre: tuple[float, float] = (1022.0, 1022.0), **options) -> list[dict[str, float]]:
     options.setdefault("panels", NO_PANELS)
     rows = solve_regions(regions, *centre, options.pop("panels"), **options)
-    return [dict(zip(COLUMNS, row.tolist(), strict=True)) for row in rows]
+    return [dict(zip(FITTED_PEAK.names, row.tolist(), strict=True)) for row in rows]
 
 
 def spot(y0: float, z0: float, *, sigma: float = 1.3, height: float = 4000.0, threshold: float = 10.0) -> np.ndarray:
@@ -81,7 +82,7 @@ def assert_consistent(rows: list[dict[str, float]], pixels: np.ndarray, threshol
 
 def test_row_of_the_legacy_example():
     (row,) = solve(regions_of((SINGLE, peak_of(SINGLE))))
-    for name, expected in zip(COLUMNS, map(float, ROW.split()), strict=True):
+    for name, expected in zip(FITTED_PEAK.names, map(float, ROW.split()), strict=True):
         assert row[name] == pytest.approx(expected, abs=5.1e-7), name
     assert_consistent([row], SINGLE)
 
@@ -215,7 +216,7 @@ def test_threads_change_nothing_and_order_is_kept():
         one = solve_regions(regions, 1022.0, 1022.0, NO_PANELS, method=method, threads=1)
         two = solve_regions(regions, 1022.0, 1022.0, NO_PANELS, method=method, threads=2)
         assert one.tobytes() == two.tobytes()
-        assert one[:, COLUMNS.index("region_pixels")].tolist() == [len(p) for p in spots]
+        assert one["region_pixels"].tolist() == [len(p) for p in spots]
 
 
 def test_a_start_outside_its_bounds_is_clipped():
@@ -246,7 +247,7 @@ def test_no_regions_and_bad_input():
     empty = regions_of((np.empty((0, 3)), []))._replace(
         offsets=np.zeros(1, np.int64), maxima_offsets=np.zeros(1, np.int64), thresholds=np.empty(0)
     )
-    assert solve_regions(empty, 0.0, 0.0, NO_PANELS).shape == (0, len(COLUMNS))
+    assert solve_regions(empty, 0.0, 0.0, NO_PANELS).shape == (0,)
     good = regions_of((SINGLE, peak_of(SINGLE)))
     with pytest.raises(ValueError, match="simplex"):
         solve(good, method="simplex")
