@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.mask import ring_thresholds
 from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
+from midas._ext.peaks.result import FITTED_PEAK
 from midas.archive import Archive, FrameStack
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
@@ -78,13 +79,7 @@ def run(
         archive = Archive(layer.archive)
     with archive:
         frames = _frames(archive)
-        total = len(frames) - settings["SkipFrame"]
-        if not 0 < total <= len(frames):
-            raise ParameterError(
-                f"must leave at least one of the {len(frames)} frames",
-                file=layer.archive, key="SkipFrame", value=settings["SkipFrame"],
-            )  # fmt: skip
-        own = comm.rows(total)
+        own = comm.rows(_frame_count(layer, frames, settings))
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
         search = _Search(layer, archive, settings, thresholds, threads)
@@ -93,8 +88,7 @@ def run(
         data = []
         with progress.bar(len(own), "Peak search") as advance:
             for batch, results in search.results(own):
-                for frame, result in zip(batch, results, strict=True):
-                    data.append(_write(layer, frame, *result))
+                data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
                 advance(len(batch))
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
@@ -112,6 +106,15 @@ def _frames(archive: Archive) -> FrameStack:
             reason = f"has frames of {frames.shape[1:]} pixels; the largest side is {LARGEST_SIDE}"
             raise ArchiveError(reason, file=archive.path, key="exchange/data")
     return frames
+
+
+def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
+    """Frames without the leading dark ones."""
+    count = len(frames) - settings["SkipFrame"]
+    if not 0 < count <= len(frames):
+        reason = f"must leave at least one of the {len(frames)} frames"
+        raise ParameterError(reason, file=layer.archive, key="SkipFrame", value=settings["SkipFrame"])
+    return count
 
 
 def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
@@ -229,7 +232,7 @@ class _Search:
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
-        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in solved.dtype.names}
+        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names}
         columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
         columns["omega"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
         exact = Table.from_columns(LAYOUT.names, columns)
@@ -255,12 +258,7 @@ class _Search:
 
 def _scanner(selection: Selection, settings: Parameters, current: float, blanks: Sequence[float]) -> FrameScanner:
     return FrameScanner(
-        selection.size,
-        selection.segments,
-        selection.positions,
-        selection.limits,
-        selection.corrections,
-        selection.masked,
+        selection,
         blanks,
         current=current,
         saturation=settings["UpperBoundThreshold"],
