@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
-from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
+from midas._ext.grains.clusters import cluster, distinct
+from midas._ext.grains.strain import fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
 from midas.formats import hkls as hkls_format
