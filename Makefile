@@ -17,8 +17,10 @@ lint:
 bench:  ## every benchmark prints ratios to a calibration kernel of the same run
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
 
-docs:  ## the parameter reference, from the one table
+docs:  ## the parameter reference from the one table, then HTML in build/docs; every warning is an error
 	$(PYTHON) -m midas.parameters > docs/parameters.md
+	rm -rf docs/api
+	$(PYTHON) -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
 
 clean:
-	rm -rf build; find midas/_ext -name '*.so' -delete
+	rm -rf build docs/api; find midas/_ext -name '*.so' -delete

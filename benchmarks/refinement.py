@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from calibration import calibrate, cpu_seconds, report
 
+from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.refiner import Refiner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -36,6 +37,8 @@ def main() -> None:
     hkl, first = experiment.reflections()
     offsets = np.searchsorted(spots.grain, np.arange(seeds + 1)).astype(np.int64)
     results = np.zeros((seeds, 27)), np.zeros((n, 22)), np.zeros(seeds, np.int32), np.zeros(seeds, np.int32)
+    anywhere = np.array([[-180.0, 180.0]]), np.array([[-1e9, 1e9, -1e9, 1e9]])
+    region = AcceptedRegion(min_eta=6.0, ranges=anywhere[0], boxes=anywhere[1])
     calibration = calibrate()
     for name, method, solver in (
         ("joint", "joint", "robust"),
@@ -44,8 +47,7 @@ def main() -> None:
     ):
         refiner = Refiner(
             lsd=experiment.lsd, wavelength=experiment.wavelength, wedge=0.0, cell=experiment.cell, margin_lengths=0.048,
-            margin_angles=0.048, r_sample=2000.0, h_beam=2000.0, min_eta=6.0, ranges=np.empty((0, 2)),
-            boxes=np.empty((0, 4)), mask=np.empty(0, np.int32), mask_side=0, px=200.0, hkl=hkl, group_first=first,
+            margin_angles=0.048, r_sample=2000.0, h_beam=2000.0, region=region, hkl=hkl, group_first=first,
             spots=spots.table, spot_group=spots.group, rejected=np.zeros(n, np.uint8), sigma_spot=30.0,
             sigma_omega=0.1, method=method, solver=solver, largest_radius=False,
         )  # fmt: skip

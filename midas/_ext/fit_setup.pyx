@@ -10,9 +10,6 @@ from libc.math cimport cos, fabs, sin
 from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
 from midas._ext.physics.wedge cimport Instrument, WedgeFree, without_wedge, wrap_omega
 
-#: why a spot is not used; the codes of `accept_spots`
-ACCEPTED, NO_WEDGE_SOLUTION, OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX = range(5)
-
 cdef enum:
     CHUNK = 256            # spots that a thread takes at a time
     AZIMUTH_WIDTH = 5      # degrees
@@ -87,47 +84,6 @@ cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* in
     spots[4, i] = spot.two_theta
     spots[5, i] = point.y
     spots[6, i] = point.z
-
-
-cdef inline int _reason(double y, double z, double omega, double eta, double min_eta, const double[:, ::1] ranges,
-                        const double[:, ::1] boxes) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef int reason = 3                                    # OUTSIDE_OMEGA
-    if not (-180.0 + min_eta < eta < -min_eta or min_eta < eta < 180.0 - min_eta):
-        return 2                                           # OUTSIDE_ETA, the beam centre included
-    if omega != omega:
-        return 1                                           # NO_WEDGE_SOLUTION
-    for j in range(ranges.shape[0]):
-        if ranges[j, 0] <= omega <= ranges[j, 1]:
-            if boxes[j, 0] < y < boxes[j, 1] and boxes[j, 2] < z < boxes[j, 3]:
-                return 0                                   # ACCEPTED
-            reason = 4                                     # OUTSIDE_BOX
-    return reason
-
-
-def accept_spots(const double[:, ::1] spots, double min_eta, const double[:, ::1] ranges, const double[:, ::1] boxes,
-                 int threads):
-    """Which spots lie in the accepted region (chapter 04 §4.1 step 9).
-
-    Parameters
-    ----------
-    spots : (7, n) float64 of `laboratory_spots`
-    min_eta : degrees around the poles that are left out
-    ranges : (k, 2) float64, accepted omegas, degrees, limits included
-    boxes : (k, 4) float64, accepted y and z of each range, µm, limits excluded
-
-    Returns
-    -------
-    (n,) uint8: `ACCEPTED`, or the first reason against the spot
-    """
-    cdef Py_ssize_t i, n = spots.shape[1]
-    out = np.empty(n, dtype=np.uint8)
-    cdef unsigned char[::1] reason = out
-    if spots.shape[0] != 7 or ranges.shape[1] != 2 or boxes.shape[1] != 4 or ranges.shape[0] != boxes.shape[0]:
-        raise ValueError("seven rows of spots, and one box of four numbers per range of two")
-    for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
-        reason[i] = <unsigned char>_reason(spots[0, i], spots[1, i], spots[2, i], spots[3, i], min_eta, ranges, boxes)
-    return out
 
 
 def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents,

@@ -1,0 +1,1 @@
+"""One module per kind of file: columns, print formats, record sizes, and every path of a layer folder."""

@@ -20,7 +20,7 @@ def read_records(
     written_by: str = "",
     mapped: bool = False,
 ) -> NDArray:
-    """All records of a file as an array of shape (n, *record).
+    """All records of a file as an array of shape ``(n, *record)``.
 
     Parameters
     ----------

@@ -2,4 +2,5 @@
 
 from midas.parameters.reference import reference
 
-print(reference(), end="")
+if __name__ == "__main__":
+    print(reference(), end="")

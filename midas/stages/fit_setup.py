@@ -10,18 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas._ext.fit_setup import (
-    ACCEPTED,
-    NO_WEDGE_SOLUTION,
-    OUTSIDE_BOX,
-    OUTSIDE_ETA,
-    OUTSIDE_OMEGA,
-    accept_spots,
-    laboratory_spots,
-    read_out_correction,
-)
+from midas._ext.fit_setup import laboratory_spots, read_out_correction
 from midas._ext.numerics.ordering import argsort_tolerant
+from midas._ext.physics.region import VERDICTS
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.region import accepted_region, paired_limits
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
@@ -46,9 +39,7 @@ from midas.stages.geometry_fit import fit_geometry
 
 log = logging.getLogger(__name__)
 
-#: accepted region where the user gives none
-_ANY_OMEGA = (-180.0, 180.0)
-_ANY_BOX = (-1e9, 1e9, -1e9, 1e9)
+ACCEPTED = VERDICTS["accepted"]
 
 #: of the Radius file that follow a spot
 _COLUMNS = ("spot_id", "intensity", "omega", "y", "z", "ring", "grain_radius", "raw_sum")
@@ -103,8 +94,8 @@ def _run(
         parameters["Wedge"],
         threads,
     )
-    ranges, boxes = (np.array(parameters[name]) for name in ("OmegaRange", "BoxSize"))
-    reasons = accept_spots(spots, parameters["MinEta"], ranges, boxes, threads)
+    y, z, omega, eta = spots[:4]
+    reasons = accepted_region(parameters).verdicts(omega, eta, y, z, threads)
     seeds = _seeds(peaks, spots[2], reasons, parameters)
     in_use = [ring for ring in rings if (reasons[peaks["ring"] == ring.number] == ACCEPTED).any()]
     handed_on = parameters.changed(
@@ -134,18 +125,12 @@ class _Ring:
 
 
 def _with_limits(parameters: Parameters) -> Parameters:
-    """The parameters with the accepted region spelled out: as many boxes as omega ranges."""
-    ranges, boxes = parameters["OmegaRange"], parameters["BoxSize"]
-    if not ranges:
+    """The parameters with the accepted region spelled out, as paramstest.txt hands it on."""
+    if not parameters["OmegaRange"]:
         log.warning("No OmegaRange is given: all omegas are accepted")
-    if not boxes:
+    if not parameters["BoxSize"]:
         log.warning("No BoxSize is given: the whole detector is accepted")
-    rows = max(len(ranges), len(boxes), 1)
-    ranges = ranges or (_ANY_OMEGA,) * rows
-    boxes = boxes or (_ANY_BOX,) * rows
-    if len(ranges) != len(boxes):
-        raise parameters.error("BoxSize", f"must be one per OmegaRange: {len(ranges)}, not {len(boxes)}")
-    return parameters.changed(OmegaRange=ranges, BoxSize=boxes)
+    return paired_limits(parameters)
 
 
 def _detector(parameters: Parameters) -> DetectorGeometry:
@@ -267,8 +252,9 @@ def _seeds(
         parameters[name] for name in ("OverAllRingToIndex", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex")
     )
     seeds = np.flatnonzero((reasons == ACCEPTED) & (peaks["ring"] == ring) & (omega >= low) & (omega <= high)) + 1
-    without = int((reasons == NO_WEDGE_SOLUTION).sum())
-    outside = [int((reasons == reason).sum()) for reason in (OUTSIDE_ETA, OUTSIDE_OMEGA, OUTSIDE_BOX)]
+    *outside, without = (
+        int((reasons == VERDICTS[name]).sum()) for name in ("outside eta", "outside omega", "outside box", "no omega")
+    )
     log.info("Rejected by eta: %d, by omega: %d, by the box: %d, beside the wedge: %d", *outside, without)
     if not len(seeds):
         log.warning(

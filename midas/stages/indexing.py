@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.index.indexer import Indexer
 from midas._ext.index.table import SpotTable
 from midas.experiment.orientation import rotation_range
+from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
 from midas.formats import index
-from midas.formats.binary import read_records
 from midas.formats.grains import read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
 from midas.runtime import progress
-from midas.runtime.errors import FormatError, OutputError, StageError, UsageError
+from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 
@@ -153,30 +152,6 @@ def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
     return rings
 
 
-def _limits(p: Parameters) -> NDArray[np.float64]:
-    """Omega ranges and their boxes, (k, 6); what is not given is not limited."""
-    ranges, boxes = p["OmegaRange"], p["BoxSize"]
-    if ranges and boxes and len(boxes) < len(ranges):
-        raise p.error("BoxSize", f"{len(ranges)} OmegaRange lines need as many BoxSize lines")
-    ranges = ranges or ((-math.inf, math.inf),) * max(1, len(boxes))
-    boxes = boxes or ((-math.inf, math.inf, -math.inf, math.inf),) * len(ranges)
-    return np.array([(*omega, *box) for omega, box in zip(ranges, boxes, strict=False)], dtype=np.float64)
-
-
-def _mask(layer: Layer, p: Parameters) -> dict[str, object]:
-    """The detector mask, where `BigDetSize` asks for one."""
-    side = p["BigDetSize"]
-    if side == 0:
-        return {}
-    if side < 0:
-        raise p.error("BigDetSize", "must not be negative")
-    path = layer.spots_binary.with_name("BigDetectorMask.bin")
-    words = read_records(path, "<u4", ())
-    if 32 * len(words) < side * side:
-        raise FormatError(f"has {32 * len(words)} bits, fewer than {side} x {side} pixels", file=path)
-    return {"mask": words, "mask_size": side, "px": p.positive("px")}
-
-
 def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
     """The kernel with everything that is the same for all seeds."""
     if not p["StepSizePos"] >= 1:
@@ -215,7 +190,7 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         g=np.column_stack([used["g1"], used["g2"], used["g3"]]),
         theta=used["theta"],
         hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
-        limits=_limits(p),
+        region=accepted_region(p, layer.spots_binary.with_name("BigDetectorMask.bin")),
         lsd=p.positive("Lsd"),
         r_sample=p.positive("Rsample"),
         h_beam=p.positive("Hbeam"),
@@ -225,10 +200,8 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         margin_eta=p["MarginEta"],
         margin_radius=p["MarginRadius"],
         margin_radial=p["MarginRadial"],
-        pole_angle=p["MinEta"],
-        min_fraction=p["Completeness"],
+        min_completeness=p["Completeness"],
         friedel=p["UseFriedelPairs"] == 1,
-        **_mask(layer, p),
     )
 
 

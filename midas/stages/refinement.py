@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles
+from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_list
 from midas.formats import index
-from midas.formats.binary import read_records
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
@@ -124,8 +124,7 @@ def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> Inde
 # What all rows share
 def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
     hkl, rings, first = _reflections(layer, parameters, hkls)
-    ranges, boxes = _region(parameters)
-    mask, px = _mask(layer, parameters), parameters.get("px", 0.0)
+    px = parameters.get("px", 0.0)
     ring = spots.integers("ring")
     group = np.searchsorted(rings, ring)
     group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
@@ -142,12 +141,7 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
         margin_angles=parameters["MargABG"] / 100,
         r_sample=parameters["Rsample"],
         h_beam=parameters["Hbeam"],
-        min_eta=parameters["MinEta"],
-        ranges=ranges,
-        boxes=boxes,
-        mask=mask,
-        mask_side=parameters["BigDetSize"],
-        px=px,
+        region=accepted_region(parameters, layer.detector_mask),
         hkl=hkl,
         group_first=first,
         spots=np.array([spots[name] for name in _SPOT_COLUMNS]),
@@ -180,34 +174,6 @@ def _reflections(
     rings, first = np.unique(ring[selected], return_index=True)
     hkl = np.array([inside[name][selected] for name in "hkl"])
     return hkl, rings, np.append(first, len(selected)).astype(np.int32)
-
-
-def _region(parameters: Parameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Omega ranges (k, 2) and the detector box of each (k, 4); what is not given is no limit."""
-    ranges, boxes = parameters["OmegaRange"], parameters["BoxSize"]
-    count = max(len(ranges), len(boxes))
-    if ranges and boxes and len(ranges) != len(boxes):
-        reason = f"{len(ranges)} lines, but {len(boxes)} of BoxSize; each range needs its box"
-        raise parameters.error("OmegaRange", reason)
-    return (
-        np.array(ranges or [_UNLIMITED] * count, np.float64).reshape(count, 2),
-        np.array(boxes or [_UNLIMITED * 2] * count, np.float64).reshape(count, 4),
-    )
-
-
-def _mask(layer: Layer, parameters: Parameters) -> NDArray[np.int32]:
-    """Words of the bit mask of a large detector; empty without one."""
-    side = parameters["BigDetSize"]
-    if side == 0:
-        return np.empty(0, np.int32)
-    if side < 0:
-        raise parameters.error("BigDetSize", "must not be negative")
-    parameters.positive("px")
-    words = read_records(layer.detector_mask, "<i4", ())
-    if 32 * len(words) < side * side:
-        reason = f"has {4 * len(words)} bytes, too few for the pixels of BigDetSize {side}"
-        raise FormatError(reason, file=layer.detector_mask)
-    return words
 
 
 # The rows

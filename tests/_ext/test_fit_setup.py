@@ -7,12 +7,6 @@ import pytest
 from numpy.typing import NDArray
 
 from midas._ext.fit_setup import (
-    ACCEPTED,
-    NO_WEDGE_SOLUTION,
-    OUTSIDE_BOX,
-    OUTSIDE_ETA,
-    OUTSIDE_OMEGA,
-    accept_spots,
     laboratory_spots,
     read_out_correction,
     ring_misfit,
@@ -115,15 +109,12 @@ def test_wedge_beside_the_pole_has_no_solution() -> None:
     y_px, z_px = np.array([FLAT.y_bc + radius * np.sin(eta)]), np.array([FLAT.z_bc + radius * np.cos(eta)])
     spots = laboratory_spots(y_px, z_px, np.zeros(1), FLAT.packed(), WAVELENGTH, wedge, 1)
     assert np.isnan(spots[2, 0])
-    region = np.array([[-180.0, 180.0]]), np.array([[-1e9, 1e9, -1e9, 1e9]])
-    assert accept_spots(spots, 0.0, *region, 1).tolist() == [NO_WEDGE_SOLUTION]
 
 
-def test_beam_centre_is_rejected() -> None:
+def test_the_beam_centre_has_no_azimuth() -> None:
     centre = np.array([1022.0]), np.array([1022.0])
     spots = laboratory_spots(*centre, np.zeros(1), FLAT.packed(), WAVELENGTH, 0.1, 1)
-    region = np.array([[-180.0, 180.0]]), np.array([[-1e9, 1e9, -1e9, 1e9]])
-    assert accept_spots(spots, 0.0, *region, 1).tolist() == [OUTSIDE_ETA]
+    assert np.isnan(spots[3, 0])
 
 
 def test_threads_do_not_matter() -> None:
@@ -147,52 +138,6 @@ def test_read_out_correction(size: int, step: float) -> None:
     np.testing.assert_array_equal(np.abs(rows), [0, abs(gap_step), 0])
 
 
-def spot(y: float = 10, z: float = 20, omega: float = 0, eta: float = 45) -> list[float]:
-    return [y, z, omega, eta, 5, y, z]
-
-
-def column(values: list[float]) -> NDArray[np.float64]:
-    return np.array(values, dtype=np.float64)[:, None].copy()
-
-
-@pytest.mark.parametrize(
-    ("values", "reason"),
-    [
-        (spot(), ACCEPTED),
-        (spot(eta=6), OUTSIDE_ETA),
-        (spot(eta=6.001), ACCEPTED),
-        (spot(eta=-6), OUTSIDE_ETA),
-        (spot(eta=174), OUTSIDE_ETA),
-        (spot(eta=-174), OUTSIDE_ETA),
-        (spot(eta=-173.99), ACCEPTED),
-        (spot(eta=0), OUTSIDE_ETA),
-        (spot(eta=180), OUTSIDE_ETA),
-        (spot(omega=-90), ACCEPTED),
-        (spot(omega=30), ACCEPTED),
-        (spot(omega=30.0000001), OUTSIDE_OMEGA),
-        (spot(omega=60), ACCEPTED),
-        (spot(omega=60, y=5), OUTSIDE_BOX),
-        (spot(y=100), OUTSIDE_BOX),
-        (spot(y=-100), OUTSIDE_BOX),
-        (spot(z=200), OUTSIDE_BOX),
-        (spot(z=199.9), ACCEPTED),
-        (spot(omega=20, y=5, z=-150), ACCEPTED),
-        (spot(omega=20, y=1000), OUTSIDE_BOX),
-        (spot(omega=float("nan")), NO_WEDGE_SOLUTION),
-    ],
-)
-def test_accepted_region(values: list[float], reason: int) -> None:
-    ranges = np.array([[-90.0, 30.0], [50.0, 70.0]])
-    boxes = np.array([[-100.0, 100.0, -200.0, 200.0], [5.0, 15.0, 15.0, 25.0]])
-    assert accept_spots(column(values), 6.0, ranges, boxes, 1).tolist() == [reason]
-
-
-def test_overlapping_ranges_need_one_box_only() -> None:
-    ranges = np.array([[-10.0, 10.0], [-10.0, 10.0]])
-    boxes = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 100.0, 0.0, 100.0]])
-    assert accept_spots(column(spot()), 6.0, ranges, boxes, 1).tolist() == [ACCEPTED]
-
-
 def test_ring_misfit_weighs_azimuths_equally() -> None:
     y_px, z_px, _ = random_spots(5000, 6, TILTED)
     tangents = np.tan(np.radians(np.random.default_rng(7).uniform(5, 11, 5000)))
@@ -210,7 +155,5 @@ def test_ring_misfit_weighs_azimuths_equally() -> None:
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="one position per omega"):
         laboratory_spots(np.zeros(2), np.zeros(2), np.zeros(3), FLAT.packed(), WAVELENGTH, 0, 1)
-    with pytest.raises(ValueError, match="one box"):
-        accept_spots(np.zeros((7, 1)), 6, np.zeros((2, 2)), np.zeros((1, 4)), 1)
     with pytest.raises(ValueError, match="one row coordinate"):
         read_out_correction(np.zeros(2), np.zeros(1), 0.1, 10, 1)

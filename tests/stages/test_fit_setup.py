@@ -403,8 +403,24 @@ def test_accepted_regions_pair_up(setup: Callable[..., SpotTables]) -> None:
     tables = setup(peaks, region=ranges + boxes)  # y is negative at eta = 90
     assert (tables.input_all["ring"] > 0).tolist() == [True, False, True]
     assert tables.parameters["OmegaRange"] == ((0, 10), (40, 60))
-    with pytest.raises(ParameterError, match="BoxSize: .*must be one per OmegaRange: 1, not 2"):
-        setup(peaks, region="OmegaRange 0 10\n" + boxes)
+    with pytest.raises(ParameterError, match="BoxSize: .*has 2 lines, but OmegaRange has 3"):
+        setup(peaks, region=ranges + "OmegaRange 70 80\n" + boxes)
+
+
+@pytest.mark.parametrize(
+    ("region", "accepted"),
+    [
+        ("OmegaRange 0 10\nOmegaRange 40 60\nBoxSize 0 1000000 -1000000 1000000\n", [False, False, True]),
+        ("OmegaRange 40 60\nBoxSize -1 1 -1 1\nBoxSize -1000000 0 -1000000 1000000\n", [False, True, False]),
+    ],
+)
+def test_a_single_row_holds_for_all_of_the_other(
+    setup: Callable[..., SpotTables], region: str, accepted: list[bool]
+) -> None:
+    peaks = peak_table({"omega": 5, "eta": 90}, {"omega": 50, "eta": 90}, {"omega": 50, "eta": -90})
+    tables = setup(peaks, region=region)
+    assert (tables.input_all["ring"] > 0).tolist() == accepted
+    assert len(tables.parameters["OmegaRange"]) == len(tables.parameters["BoxSize"]) == 2
 
 
 @pytest.mark.parametrize(

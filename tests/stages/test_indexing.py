@@ -64,7 +64,7 @@ def test_the_detector_mask(golden_copy):
     z = np.fromfile(layer.spots_binary).reshape(-1, 9)[half.ids - 1, 1]
     assert (z < 2000).all()
     every[:100].tofile(mask)
-    with pytest.raises(FormatError, match="fewer than 2048 x 2048"):
+    with pytest.raises(FormatError, match="too few for the pixels of BigDetSize 2048"):
         run(layer, BigDetSize=side)
 
 
@@ -78,7 +78,7 @@ BAD_VALUES: list[tuple[dict[str, Any], type[MidasError], str]] = [
     ({"RingNumbers": (1, 2)}, ParameterError, "RingNumbers"),
     ({"RingNumbers": (1, 2, 3, 4, 99)}, ParameterError, "ring 99 has no reflection"),
     ({"RingRadii": (0.0, 1.0, 1.0, 1.0, 1.0)}, ParameterError, "ring 1 must have a radius"),
-    ({"OmegaRange": ((-90.0, 0.0), (0.0, 90.0))}, ParameterError, "BoxSize"),
+    ({"OmegaRange": ((-90.0, 0.0), (0.0, 90.0)), "BoxSize": ((-1.0, 1.0, -1.0, 1.0),) * 3}, ParameterError, "BoxSize"),
     ({"SpaceGroup": 231}, ParameterError, "SpaceGroup"),
     ({"BigDetSize": -1}, ParameterError, "BigDetSize"),
     ({"GrainsFile": "none.csv"}, FormatError, "none.csv"),

@@ -184,7 +184,7 @@ def test_full_mode_equals_the_literal_search(golden_copy):
             "hkl_ring": hkls.integers("ring") - 1, "limits": np.array([[*p["OmegaRange"][0], *p["BoxSize"][0]]]),
             "lsd": p["Lsd"], "r_sample": p["Rsample"], "h_beam": p["Hbeam"], "position_step": 400.0,
             "orientation_step": 0.5, "margin_omega": 1.0, "margin_eta": 1000.0, "margin_radius": 500.0,
-            "margin_radial": 500.0, "pole_angle": p["MinEta"], "min_fraction": p["Completeness"], "friedel": False,
+            "margin_radial": 500.0, "pole_angle": p["MinEta"], "min_completeness": p["Completeness"], "friedel": False,
         },
         0.5,
     )  # fmt: skip

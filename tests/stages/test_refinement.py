@@ -246,7 +246,7 @@ def test_missing_and_broken_files(made: Made, name: str, content: bytes | None, 
         ("Hbeam 2000\n", "Hbeam -1\n", "Hbeam"),
         ("Distance 1000000\n", "Distance 0\n", "greater than 0"),
         ("px 200\n", "BigDetSize 64\n", "px"),
-        ("px 200\n", "OmegaRange -90 0\nOmegaRange 0 90\nBoxSize -1 1 -1 1\n", "OmegaRange"),
+        ("px 200\n", "OmegaRange -90 0\nOmegaRange 0 90\n" + 3 * "BoxSize -1 1 -1 1\n", "OmegaRange has 2"),
         ("MargABC 4.8\n", "MargABC -1\n", "MargABC"),
     ],
 )

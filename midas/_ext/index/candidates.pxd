@@ -1,8 +1,8 @@
 """Grain positions and orientations that can have produced a start spot (spec chapter 05 §4.2-4.3)."""
-from midas._ext.index.problem cimport Problem
+from midas._ext.index.problem cimport IndexProblem
 
 
-cdef struct Line:              # grain positions that explain the start spot, sample frame, µm
+cdef struct PositionLine:      # grain positions that explain the start spot, sample frame, µm
     int n_max                  # position n stands at index n + n_max, n = -n_max ... n_max
     int low                    # first and last index within the height of the beam
     int high
@@ -17,10 +17,10 @@ cdef struct Line:              # grain positions that explain the start spot, sa
     double* radial_slack       # µm
 
 
-cdef int position_line(const Problem* p, int row, double y0, double z0, Line* line) noexcept nogil
-cdef void plane_normal(const Problem* p, int row, double y0, double z0, double* normal) noexcept nogil
+cdef int position_line(const IndexProblem* p, int row, double y0, double z0, PositionLine* line) noexcept nogil
+cdef void plane_normal(const IndexProblem* p, int row, double y0, double z0, double* normal) noexcept nogil
 cdef void first_orientation(const double* g, const double* normal, double* orientation) noexcept nogil
-cdef void rotated_orientation(const Problem* p, const double* normal, const double* first, int j,
+cdef void rotated_orientation(const IndexProblem* p, const double* normal, const double* first, int j,
                               double* orientation) noexcept nogil
-cdef int allocate_line(Line* line, int n_rings) noexcept nogil
-cdef void free_line(Line* line) noexcept nogil
+cdef int allocate_line(PositionLine* line, int n_rings) noexcept nogil
+cdef void free_line(PositionLine* line) noexcept nogil

@@ -6,7 +6,7 @@ from libc.math cimport acos, fabs, fmax, fmin, sqrt
 from libc.stdlib cimport free, malloc
 
 from midas._ext.physics.geometry cimport RAD2DEG
-from midas._ext.index.problem cimport Problem, Spots
+from midas._ext.index.problem cimport IndexProblem, IndexSpots
 from midas._ext.index.score cimport scattering_vector, unit_vector
 from midas._ext.physics.rotation cimport axis_rotation, matrix_product
 
@@ -17,13 +17,13 @@ cdef enum:
 # ---------------------------------------------------------------- positions
 
 
-cdef int allocate_line(Line* line, int n_rings) noexcept nogil:
+cdef int allocate_line(PositionLine* line, int n_rings) noexcept nogil:
     line.eta_slack = <double*>malloc(2 * <size_t>n_rings * sizeof(double))
     line.radial_slack = line.eta_slack + n_rings
     return line.eta_slack != NULL
 
 
-cdef int _reserve_line(Line* line, int n) noexcept nogil:
+cdef int _reserve_line(PositionLine* line, int n) noexcept nogil:
     if n <= line.capacity:
         return 1
     free(line.a)
@@ -34,12 +34,12 @@ cdef int _reserve_line(Line* line, int n) noexcept nogil:
     return line.a != NULL
 
 
-cdef void free_line(Line* line) noexcept nogil:
+cdef void free_line(PositionLine* line) noexcept nogil:
     free(line.a)
     free(line.eta_slack)
 
 
-cdef void _add_bounds(const Problem* p, Line* line) noexcept nogil:
+cdef void _add_bounds(const IndexProblem* p, PositionLine* line) noexcept nogil:
     """Centre and extent of the usable positions, and what the linear displacement of a spot neglects.
 
     A spot moves by t along the ring and s away from the centre, both linear in the position and bounded by its
@@ -56,7 +56,7 @@ cdef void _add_bounds(const Problem* p, Line* line) noexcept nogil:
     line.half[1] = 0.5 * (line.b[k] - line.b[i])
     line.half[2] = 0.5 * (line.c[k] - line.c[i])
     for i in range(p.n_rings):
-        radius = p.rings[i].radius
+        radius = p.rings[i].ring_radius
         s = reach * (1.0 + radius / p.lsd)
         if s < 0.5 * radius:
             q = reach / (radius - s)
@@ -67,11 +67,11 @@ cdef void _add_bounds(const Problem* p, Line* line) noexcept nogil:
             line.radial_slack[i] = 1e12
 
 
-cdef int position_line(const Problem* p, int row, double y0, double z0, Line* line) noexcept nogil:
+cdef int position_line(const IndexProblem* p, int row, double y0, double z0, PositionLine* line) noexcept nogil:
     """Positions along the diffracted beam, through the sample (§4.2 step 1); low > high where there is none."""
-    cdef const Spots* o = &p.spots
+    cdef const IndexSpots* o = &p.spots
     cdef double k[3]
-    cdef double dy = o.y[row] - y0, dz = o.z[row] - z0, a, b, e, reach, length, x, y, z
+    cdef double dy = o.y_ideal[row] - y0, dz = o.z_ideal[row] - z0, a, b, e, reach, length, x, y, z
     cdef double c = o.cos_omega[row], s = o.sin_omega[row]
     cdef int i, n
     unit_vector(p.lsd, y0, z0, k)
@@ -108,7 +108,7 @@ cdef int position_line(const Problem* p, int row, double y0, double z0, Line* li
 # ---------------------------------------------------------------- orientations
 
 
-cdef void plane_normal(const Problem* p, int row, double y0, double z0, double* normal) noexcept nogil:
+cdef void plane_normal(const IndexProblem* p, int row, double y0, double z0, double* normal) noexcept nogil:
     """Scattering vector, sample frame, of the ring point (y0, z0) at the omega of the start spot."""
     cdef double k[3]
     unit_vector(p.lsd, y0, z0, k)
@@ -137,7 +137,7 @@ cdef void first_orientation(const double* g, const double* normal, double* orien
     axis_rotation(axis[0], axis[1], axis[2], RAD2DEG * acos(cosine), orientation)
 
 
-cdef void rotated_orientation(const Problem* p, const double* normal, const double* first, int j,
+cdef void rotated_orientation(const IndexProblem* p, const double* normal, const double* first, int j,
                               double* orientation) noexcept nogil:
     """Orientation j about the plane normal."""
     cdef double turn[9]

@@ -1,13 +1,13 @@
 """Upper bounds on the matches of many orientations, and matches of one orientation at all positions (05 §10.2)."""
-from midas._ext.index.candidates cimport Line
-from midas._ext.index.problem cimport Problem
+from midas._ext.index.candidates cimport PositionLine
+from midas._ext.index.problem cimport IndexProblem
 from midas._ext.index.score cimport Prediction
 
 cdef enum:
     BLOCK = 64
 
 
-cdef struct Block:
+cdef struct OrientationBlock:
     # Orientations that are still alive
     int n
     int j[BLOCK]               # number of the rotation
@@ -50,10 +50,11 @@ cdef struct Counts:            # of matches on counted rings per position of a l
     double* count
 
 
-cdef void pair_vectors(const Problem* p, const double* first, const double* normal,
+cdef void pair_vectors(const IndexProblem* p, const double* first, const double* normal,
                        PairVectors* vectors) noexcept nogil
-cdef void bound_orientations(const Problem* p, const PairVectors* vectors, const Line* line, double radius,
-                             int first, int count, double least, Block* b) noexcept nogil
-cdef int count_line(const Problem* p, const Prediction* s, const Line* line, double radius,
+cdef void bound_orientations(const IndexProblem* p, const PairVectors* vectors, const PositionLine* line,
+                             double grain_radius,
+                             int first, int count, double least, OrientationBlock* b) noexcept nogil
+cdef int count_line(const IndexProblem* p, const Prediction* s, const PositionLine* line, double grain_radius,
                     Counts* counts) noexcept nogil
 cdef void free_counts(Counts* counts) noexcept nogil

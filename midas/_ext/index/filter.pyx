@@ -8,10 +8,11 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of
-from midas._ext.index.candidates cimport Line
-from midas._ext.index.problem cimport Pair, Problem, Ring, Spots
-from midas._ext.index.score cimport Prediction, pixel_lives
+from midas._ext.index.candidates cimport PositionLine
+from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots, ReflectionPair
+from midas._ext.index.score cimport Prediction
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
+from midas._ext.physics.region cimport is_full_turn, pixel_is_live
 from midas._ext.physics.rotation cimport matrix_vector
 
 cdef extern from *:
@@ -45,7 +46,7 @@ cdef inline double _fast_atan2(double y, double x) noexcept nogil:
     return -r if y < 0.0 else r
 
 
-cdef void pair_vectors(const Problem* p, const double* first, const double* normal,
+cdef void pair_vectors(const IndexProblem* p, const double* first, const double* normal,
                        PairVectors* vectors) noexcept nogil:
     """How each reflection turns about the plane normal, from the first orientation on."""
     cdef double length = sqrt(normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2])
@@ -66,12 +67,12 @@ cdef void pair_vectors(const Problem* p, const double* first, const double* norm
         vectors[i].sine[2] = n[0] * g[1] - n[1] * g[0]
 
 
-cdef void _solve_pair(const PairVectors* w, double v, const Line* line, double radius, double lsd,
-                      Block* b) noexcept nogil:
+cdef void _solve_pair(const PairVectors* w, double v, const PositionLine* line, double ring_radius, double lsd,
+                      OrientationBlock* b) noexcept nogil:
     """Both spots of a reflection, and how far the positions of the line move them, for all orientations alive."""
     cdef double ac = line.centre[0], bc = line.centre[1], cc = line.centre[2]
     cdef double ah = line.half[0], bh = line.half[1], ch = line.half[2]
-    cdef double to_eta = RAD2DEG / radius, lean = radius / lsd
+    cdef double to_eta = RAD2DEG / ring_radius, lean = ring_radius / lsd
     cdef double x, y, z, h, root, e, scale, uy, uz, c1, s1, c2, s2, big, small
     cdef int k
     for k in range(b.n):
@@ -109,32 +110,36 @@ cdef void _solve_pair(const PairVectors* w, double v, const Line* line, double r
         b.out_minus_half[k] = fabs(-uy * (ah * s2 + bh * c2) + uz * ch - lean * (ah * c2 - bh * s2))
 
 
-cdef Presence _presence(const Problem* p, double omega, double y, double z) noexcept nogil:
+cdef Presence _presence(const IndexProblem* p, double omega, double y, double z) noexcept nogil:
     """Whether a spot on the ring, beside the poles, lies within the limits; y and z may be off by 0.1 µm."""
-    cdef const double* limit = p.limits
+    cdef const double* limit = p.region.ranges
+    cdef const double* box = p.region.boxes
     cdef Presence best = ABSENT
+    cdef bint turn
     if fabs(omega) < ANGLE_ERROR or 180.0 - fabs(omega) < ANGLE_ERROR:
         return UNCERTAIN
-    for _ in range(p.n_limits):
-        if limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
-            if not p.boxes_matter or (limit[2] + 0.1 < y < limit[3] - 0.1 and limit[4] + 0.1 < z < limit[5] - 0.1):
+    for _ in range(p.region.n):
+        turn = is_full_turn(limit)
+        if turn or limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
+            if not p.boxes_matter or (box[0] + 0.1 < y < box[1] - 0.1 and box[2] + 0.1 < z < box[3] - 0.1):
                 best = PRESENT
                 break
-        if (limit[0] - ANGLE_ERROR < omega < limit[1] + ANGLE_ERROR
-                and limit[2] - 0.1 < y < limit[3] + 0.1 and limit[4] - 0.1 < z < limit[5] + 0.1):
+        if ((turn or limit[0] - ANGLE_ERROR < omega < limit[1] + ANGLE_ERROR)
+                and box[0] - 0.1 < y < box[1] + 0.1 and box[2] - 0.1 < z < box[3] + 0.1):
             best = UNCERTAIN
-        limit += 6
-    if best == PRESENT and p.mask_size and not (
-            pixel_lives(p, y - 0.1, z - 0.1) and pixel_lives(p, y + 0.1, z - 0.1)
-            and pixel_lives(p, y - 0.1, z + 0.1) and pixel_lives(p, y + 0.1, z + 0.1)):
+        limit += 2
+        box += 4
+    if best == PRESENT and p.region.mask_side and not (
+            pixel_is_live(&p.region, y - 0.1, z - 0.1) and pixel_is_live(&p.region, y + 0.1, z - 0.1)
+            and pixel_is_live(&p.region, y - 0.1, z + 0.1) and pixel_is_live(&p.region, y + 0.1, z + 0.1)):
         return UNCERTAIN
     return best
 
 
-cdef inline bint _row_near(const Problem* p, const Ring* ring, long long at, long long end, double eta_low,
-                           double eta_high, double out_low, double out_high, double radius) noexcept nogil:
+cdef inline bint _row_near(const IndexProblem* p, const IndexRing* ring, long long at, long long end, double eta_low,
+                           double eta_high, double out_low, double out_high, double grain_radius) noexcept nogil:
     """Whether a row of the list at ... end lies in the window of eta, with the radial range and the grain radius."""
-    cdef const Spots* o = &p.spots
+    cdef const IndexSpots* o = &p.spots
     cdef double segments[4]
     cdef long long i
     cdef int k, row
@@ -143,18 +148,19 @@ cdef inline bint _row_near(const Problem* p, const Ring* ring, long long at, lon
         while i < end and o.listed_eta[i] <= segments[2 * k + 1]:
             row = o.listed_row[i]
             if (out_low < o.deviation[row] < out_high
-                    and (ring.excluded or fabs(radius - o.radius[row]) < p.margin_radius)):
+                    and (ring.excluded or fabs(grain_radius - o.grain_radius[row]) < p.margin_radius)):
                 return True
             i += 1
     return False
 
 
-cdef inline void _judge_spot(const Problem* p, int ring_index, double omega, double eta, double y, double z,
-                             double along_half, double out, double out_half, const Line* line, double radius,
-                             Block* b, int k) noexcept nogil:
+cdef inline void _judge_spot(const IndexProblem* p, int ring_index, double omega, double eta, double y, double z,
+                             double along_half, double out, double out_half, const PositionLine* line,
+                             double grain_radius,
+                             OrientationBlock* b, int k) noexcept nogil:
     """Count one spot of orientation k; `eta` (degrees) and `out` (µm) belong to the centre of the line."""
-    cdef const Spots* o = &p.spots
-    cdef const Ring* ring = &p.rings[ring_index]
+    cdef const IndexSpots* o = &p.spots
+    cdef const IndexRing* ring = &p.rings[ring_index]
     cdef double position, width
     cdef long long bin_index
     cdef Presence presence
@@ -162,7 +168,7 @@ cdef inline void _judge_spot(const Problem* p, int ring_index, double omega, dou
         omega -= 360.0
     elif omega < -180.0:
         omega += 360.0
-    presence = _presence(p, omega, ring.radius * y, ring.radius * z)
+    presence = _presence(p, omega, ring.ring_radius * y, ring.ring_radius * z)
     if presence == ABSENT:
         return
     position = (180.0 + omega) / o.omega_bin
@@ -176,13 +182,14 @@ cdef inline void _judge_spot(const Problem* p, int ring_index, double omega, dou
         width = along_half + ring.eta_margin + line.eta_slack[ring_index]
         out_half += p.margin_radial + line.radial_slack[ring_index]
         if _row_near(p, ring, o.first[bin_index], o.first[bin_index + 1], eta - width, eta + width, out - out_half,
-                     out + out_half, radius):
+                     out + out_half, grain_radius):
             b.possible[k] += 1
             return
     b.missed[k] += 1
 
 
-cdef void _judge_pair(const Problem* p, const Pair* pair, const Line* line, double radius, Block* b,
+cdef void _judge_pair(const IndexProblem* p, const ReflectionPair* pair, const PositionLine* line,
+                      double grain_radius, OrientationBlock* b,
                       int k) noexcept nogil:
     """Count the two or four spots of a pair for orientation k."""
     cdef double eta = b.eta[k], y = b.y[k], z = b.z[k], to_pole
@@ -190,24 +197,24 @@ cdef void _judge_pair(const Problem* p, const Pair* pair, const Line* line, doub
     if b.status[k] == 0.0:
         return
     to_pole = min(eta, 180.0 - eta)
-    if to_pole < p.pole_angle - ANGLE_ERROR and b.status[k] == 2.0:
+    if to_pole < p.region.pole - ANGLE_ERROR and b.status[k] == 2.0:
         return
-    if b.status[k] == 1.0 or to_pole < p.pole_angle + ANGLE_ERROR:
+    if b.status[k] == 1.0 or to_pole < p.region.pole + ANGLE_ERROR:
         b.possible[k] += 2 * pair.members
         return
     _judge_spot(p, pair.ring, plus, b.along_plus[k] - eta, y, z, b.along_plus_half[k], b.out_plus[k],
-                b.out_plus_half[k], line, radius, b, k)
+                b.out_plus_half[k], line, grain_radius, b, k)
     _judge_spot(p, pair.ring, minus, b.along_minus[k] + eta, -y, z, b.along_minus_half[k], b.out_minus[k],
-                b.out_minus_half[k], line, radius, b, k)
+                b.out_minus_half[k], line, grain_radius, b, k)
     if pair.members == 2:
         # -g fires half a turn later at (y, -z), with the same shift along the ring and the opposite one outwards.
         _judge_spot(p, pair.ring, plus + 180.0, b.along_plus[k] - (180.0 - eta), y, -z, b.along_plus_half[k],
-                    -b.out_plus[k], b.out_plus_half[k], line, radius, b, k)
+                    -b.out_plus[k], b.out_plus_half[k], line, grain_radius, b, k)
         _judge_spot(p, pair.ring, minus + 180.0, b.along_minus[k] + (180.0 - eta), -y, -z, b.along_minus_half[k],
-                    -b.out_minus[k], b.out_minus_half[k], line, radius, b, k)
+                    -b.out_minus[k], b.out_minus_half[k], line, grain_radius, b, k)
 
 
-cdef void _drop_hopeless(Block* b, int remaining, double least) noexcept nogil:
+cdef void _drop_hopeless(OrientationBlock* b, int remaining, double least) noexcept nogil:
     """Keep the orientations that can still reach the fraction `least` if all remaining spots match."""
     cdef int k, n = 0
     for k in range(b.n):
@@ -222,8 +229,9 @@ cdef void _drop_hopeless(Block* b, int remaining, double least) noexcept nogil:
     b.n = n
 
 
-cdef void bound_orientations(const Problem* p, const PairVectors* vectors, const Line* line, double radius,
-                             int first, int count, double least, Block* b) noexcept nogil:
+cdef void bound_orientations(const IndexProblem* p, const PairVectors* vectors, const PositionLine* line,
+                             double grain_radius,
+                             int first, int count, double least, OrientationBlock* b) noexcept nogil:
     """Bounds of the matches of orientations first ... first + count - 1 (at most BLOCK) at any position of the line.
 
     Those that cannot reach the completeness `least` are left out; -1 keeps all.
@@ -236,9 +244,9 @@ cdef void bound_orientations(const Problem* p, const PairVectors* vectors, const
         b.cos_phi[k] = p.cos_rotation[first + k]
         b.sin_phi[k] = p.sin_rotation[first + k]
     for i in range(p.n_pairs):
-        _solve_pair(&vectors[i], p.pairs[i].v, line, p.rings[p.pairs[i].ring].radius, p.lsd, b)
+        _solve_pair(&vectors[i], p.pairs[i].v, line, p.rings[p.pairs[i].ring].ring_radius, p.lsd, b)
         for k in range(b.n):
-            _judge_pair(p, &p.pairs[i], line, radius, b, k)
+            _judge_pair(p, &p.pairs[i], line, grain_radius, b, k)
         if least > 0.0:
             _drop_hopeless(b, p.pairs[i].remaining - 2 * p.pairs[i].members, least - 1e-12)
             if b.n == 0:
@@ -266,7 +274,7 @@ cdef void free_counts(Counts* counts) noexcept nogil:
     free(counts.y)
 
 
-cdef void _displace_line(const Prediction* s, int i, const Line* line, Counts* counts) noexcept nogil:
+cdef void _displace_line(const Prediction* s, int i, const PositionLine* line, Counts* counts) noexcept nogil:
     """Spot i for every position, by the arithmetic of `index_score.displaced`; distance is from the centre."""
     cdef double c = s.cos_omega[i], sn = s.sin_omega[i], ux = s.ux[i], uy = s.uy[i], uz = s.uz[i], y0 = s.y[i]
     cdef double z0 = s.z[i], t
@@ -284,13 +292,14 @@ cdef void _displace_line(const Prediction* s, int i, const Line* line, Counts* c
         distance[n] = sqrt(y[n] * y[n] + z[n] * z[n])
 
 
-cdef void _mark_row(const Problem* p, const Ring* ring, int row, const Line* line, Counts* counts) noexcept nogil:
+cdef void _mark_row(const IndexProblem* p, const IndexRing* ring, int row, const PositionLine* line,
+                    Counts* counts) noexcept nogil:
     """Mark the positions at which the displaced spot matches the row.
 
     The eta test is a scalar product with the row's direction; `guard` says how much of it is left to rounding.
     """
     cdef double uy = -p.spots.sin_eta[row], uz = p.spots.cos_eta[row], least = ring.cos_eta_margin, guard = p.guard
-    cdef double deviation = p.spots.deviation[row], margin = p.margin_radial, radius = ring.radius, excess, inside
+    cdef double deviation = p.spots.deviation[row], margin = p.margin_radial, radius = ring.ring_radius, excess, inside
     cdef const double* y = counts.y
     cdef const double* z = counts.z
     cdef const double* distance = counts.distance
@@ -304,13 +313,13 @@ cdef void _mark_row(const Problem* p, const Ring* ring, int row, const Line* lin
         maybe[n] = inside if (excess > -guard * radius) and inside > maybe[n] else maybe[n]
 
 
-cdef bint _mark_spot(const Problem* p, const Prediction* s, int i, const Line* line, double radius,
+cdef bint _mark_spot(const IndexProblem* p, const Prediction* s, int i, const PositionLine* line, double grain_radius,
                      Counts* counts) noexcept nogil:
     """Mark the positions at which spot i matches a row; False when there is no row to compare with."""
-    cdef const Spots* o = &p.spots
-    cdef const Ring* ring = &p.rings[s.ring[i]]
+    cdef const IndexSpots* o = &p.spots
+    cdef const IndexRing* ring = &p.rings[s.ring[i]]
     cdef double segments[4]
-    cdef double uy = s.y[i] / ring.radius, uz = s.z[i] / ring.radius, eta = eta_of(s.y[i], s.z[i]), width
+    cdef double uy = s.y[i] / ring.ring_radius, uz = s.z[i] / ring.ring_radius, eta = eta_of(s.y[i], s.z[i]), width
     cdef double c = s.cos_omega[i], sn = s.sin_omega[i]
     cdef long long bin_index = <long long>s.ring[i] * o.n_omega + omega_bin_of(o, s.omega[i])
     cdef long long at, end = o.first[bin_index + 1]
@@ -318,15 +327,15 @@ cdef bint _mark_spot(const Problem* p, const Prediction* s, int i, const Line* l
     cdef bint found = False
     if o.first[bin_index] == end:
         return False
-    eta += RAD2DEG / ring.radius * (uy * line.centre[2] - uz * (line.centre[0] * sn + line.centre[1] * c))
-    width = fabs(RAD2DEG / ring.radius * (uy * line.half[2] - uz * (line.half[0] * sn + line.half[1] * c)))
+    eta += RAD2DEG / ring.ring_radius * (uy * line.centre[2] - uz * (line.centre[0] * sn + line.centre[1] * c))
+    width = fabs(RAD2DEG / ring.ring_radius * (uy * line.half[2] - uz * (line.half[0] * sn + line.half[1] * c)))
     width += ring.eta_margin + line.eta_slack[s.ring[i]]
     for k in range(wrapped_segments(eta - width, eta + width, segments)):
         at = first_not_below(o.listed_eta, o.first[bin_index], end, segments[2 * k])
         while at < end and o.listed_eta[at] <= segments[2 * k + 1]:
             row = o.listed_row[at]
             at += 1
-            if not fabs(radius - o.radius[row]) < p.margin_radius:
+            if not fabs(grain_radius - o.grain_radius[row]) < p.margin_radius:
                 continue
             if not found:
                 _displace_line(s, i, line, counts)
@@ -337,7 +346,7 @@ cdef bint _mark_spot(const Problem* p, const Prediction* s, int i, const Line* l
     return found
 
 
-cdef int count_line(const Problem* p, const Prediction* s, const Line* line, double radius,
+cdef int count_line(const IndexProblem* p, const Prediction* s, const PositionLine* line, double grain_radius,
                     Counts* counts) noexcept nogil:
     """Matches on counted rings at every position of the line.
 
@@ -348,7 +357,7 @@ cdef int count_line(const Problem* p, const Prediction* s, const Line* line, dou
         return 0
     memset(counts.count + line.low, 0, (line.high - line.low + 1) * sizeof(double))
     for i in range(s.n):
-        if p.rings[s.ring[i]].excluded or not _mark_spot(p, s, i, line, radius, counts):
+        if p.rings[s.ring[i]].excluded or not _mark_spot(p, s, i, line, grain_radius, counts):
             continue
         for n in range(line.low, line.high + 1):
             counts.count[n] += counts.sure[n]

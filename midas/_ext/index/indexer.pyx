@@ -11,21 +11,31 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
-from midas._ext.index.problem cimport Pair, Problem, Ring
+from midas._ext.index.problem cimport IndexProblem, IndexRing, ReflectionPair
 from midas._ext.index.score cimport Score, predict, score
-from midas._ext.index.search cimport Best, Workspace, allocate_workspace, free_workspace, search_seed
+from midas._ext.index.search cimport BestCandidate, IndexWorkspace, allocate_workspace, free_workspace, search_seed
 from midas._ext.index.table cimport SpotTable
+from midas._ext.physics.region cimport AcceptedRegion
+
+cdef packed struct BestRecord:
+    # One record of IndexBest.bin; midas.formats.index names its numbers in the same order
+    double angle               # mean internal angle, degrees
+    double orientation[9]
+    double position[3]         # µm
+    double expected
+    double matched
 
 cdef enum:
-    RECORD = 15
+    RECORD = 15                # numbers of a record
 
 
-cdef inline void _store(const Best* best, double* record) noexcept nogil:
-    record[0] = best.angle
-    memcpy(record + 1, best.orientation, 9 * sizeof(double))
-    memcpy(record + 10, best.position, 3 * sizeof(double))
-    record[13] = best.predicted
-    record[14] = best.matched
+cdef inline void _store(const BestCandidate* best, double* numbers) noexcept nogil:
+    cdef BestRecord* record = <BestRecord*>numbers
+    record.angle = best.angle
+    memcpy(record.orientation, best.orientation, 9 * sizeof(double))
+    memcpy(record.position, best.position, 3 * sizeof(double))
+    record.expected = best.expected
+    record.matched = best.matched
 
 
 def _packed(counts, rows):
@@ -47,12 +57,11 @@ cdef class Indexer:
     g : (h, 3) float64, Å⁻¹, the reflections in the order of the list
     theta : (h,) float64, degrees
     hkl_ring : (h,) int32, index into the rings
-    limits : (k, 6) float64, k >= 1; a spot must lie in one of the rows: omega (degrees), y, z (µm), each low and high
-    mask : uint32 words of a bit per pixel of a square detector with `mask_size` pixels of `px` µm a side; or None
+    region : where spots are accepted
     lsd, r_sample, h_beam, position_step : µm
-    orientation_step, pole_angle : degrees
+    orientation_step : degrees
     margin_omega : degrees; margin_eta, margin_radius, margin_radial : µm
-    min_fraction : lowest acceptable completeness
+    min_completeness : lowest acceptable completeness
     friedel : whether Friedel mates restrict the plane normals (else every point of the arc is tried)
     guard : nearer than this to the limit of the eta test, in units of the ring radius, the exact formulas decide
 
@@ -61,43 +70,34 @@ cdef class Indexer:
     Spec chapter 05; Sharma, Huizenga and Offerman, J. Appl. Cryst. 45 (2012) 693-704 and 705-718.
     """
 
-    cdef Problem problem
+    cdef IndexProblem problem
     cdef tuple arrays
-    cdef Ring* rings
-    cdef Pair* pairs
+    cdef IndexRing* rings
+    cdef ReflectionPair* pairs
 
     def __init__(self, SpotTable table, *, const double[::1] radii, const double[::1] two_theta,
                  const double[::1] rotation_range, const double[:, ::1] ring_g, excluded, const double[:, ::1] g,
-                 const double[::1] theta, const int[::1] hkl_ring, const double[:, ::1] limits, double lsd,
+                 const double[::1] theta, const int[::1] hkl_ring, AcceptedRegion region, double lsd,
                  double r_sample, double h_beam, double position_step, double orientation_step, double margin_omega,
-                 double margin_eta, double margin_radius, double margin_radial, double pole_angle,
-                 double min_fraction, bint friedel, mask=None, int mask_size=0, double px=1.0, double guard=1e-9):
-        cdef Problem* p = &self.problem
-        cdef const unsigned int[::1] mask_words
+                 double margin_eta, double margin_radius, double margin_radial, double min_completeness, bint friedel,
+                 double guard=1e-9):
+        cdef IndexProblem* p = &self.problem
         if not (len(radii) == len(two_theta) == len(rotation_range) == len(ring_g) == len(excluded) > 0):
             raise ValueError("one radius, angle, range, vector and flag per ring")
         if not (len(g) == len(theta) == len(hkl_ring) > 0 and 0 <= min(hkl_ring) and max(hkl_ring) < len(radii)):
             raise ValueError("one vector, angle and ring per reflection")
-        if len(limits) == 0 or limits.shape[1] != 6 or g.shape[1] != 3 or ring_g.shape[1] != 3:
-            raise ValueError("limits have six columns, vectors three")
+        if g.shape[1] != 3 or ring_g.shape[1] != 3:
+            raise ValueError("vectors have three columns")
         if not (position_step >= 1.0 and orientation_step > 0.0):
             raise ValueError("steps must be positive, that of the position at least 1")
         p.lsd, p.r_sample, p.h_beam, p.position_step = lsd, r_sample, h_beam, position_step
         p.orientation_step, p.margin_omega, p.margin_radius = orientation_step, margin_omega, margin_radius
-        p.margin_radial, p.pole_angle, p.min_fraction, p.guard = margin_radial, pole_angle, min_fraction, guard
+        p.margin_radial, p.min_completeness, p.guard = margin_radial, min_completeness, guard
         p.friedel = friedel
-        p.n_limits = <int>len(limits)
-        p.limits = &limits[0, 0]
-        p.boxes_matter = bool(np.min(np.abs(np.asarray(limits)[:, 2:])) <= max(radii) + 1.0)
-        p.px = px
-        if mask is not None:
-            mask_words = mask
-            if 32 * mask_words.shape[0] < <long long>mask_size * mask_size or mask_size < 1:
-                raise ValueError("the mask needs a bit per pixel")
-            p.mask = &mask_words[0]
-            p.mask_size = mask_size
+        p.region = region.view
+        p.boxes_matter = bool(np.min(np.abs(region.arrays[1])) <= max(radii) + 1.0)
         p.spots = table.view
-        self.arrays = (table, limits, mask, g)
+        self.arrays = (table, region, g)
         self._add_rings(radii, two_theta, rotation_range, ring_g, excluded, margin_eta)
         self._add_reflections(g, theta, hkl_ring, excluded)
 
@@ -107,15 +107,15 @@ cdef class Indexer:
 
     cdef _add_rings(self, const double[::1] radii, const double[::1] two_theta, const double[::1] rotation_range,
                     const double[:, ::1] ring_g, excluded, double margin_eta):
-        cdef Problem* p = &self.problem
-        cdef Ring* ring
+        cdef IndexProblem* p = &self.problem
+        cdef IndexRing* ring
         cdef int i, k
-        self.rings = <Ring*>calloc(len(radii), sizeof(Ring))
+        self.rings = <IndexRing*>calloc(len(radii), sizeof(IndexRing))
         if self.rings == NULL:
             raise MemoryError
         for i in range(len(radii)):
             ring = &self.rings[i]
-            ring.radius = radii[i]
+            ring.ring_radius = radii[i]
             ring.two_theta = two_theta[i]
             ring.rotation_range = rotation_range[i]
             for k in range(3):
@@ -137,8 +137,8 @@ cdef class Indexer:
         self.arrays += (turns,)
 
     cdef _add_reflections(self, const double[:, ::1] g, const double[::1] theta, const int[::1] hkl_ring, excluded):
-        cdef Problem* p = &self.problem
-        cdef Pair* pair
+        cdef IndexProblem* p = &self.problem
+        cdef ReflectionPair* pair
         cdef int i, k, remaining = 0
         cdef const long long* first = p.spots.ring_first
         p.n_hkls = <int>len(g)
@@ -164,7 +164,7 @@ cdef class Indexer:
             else:
                 waiting.setdefault((hkl_ring[i], theta[i], g[i, 0], g[i, 1], g[i, 2]), []).append(len(pairs))
                 pairs.append([i, 1])
-        self.pairs = <Pair*>calloc(len(pairs) + 1, sizeof(Pair))
+        self.pairs = <ReflectionPair*>calloc(len(pairs) + 1, sizeof(ReflectionPair))
         if self.pairs == NULL:
             raise MemoryError
         for k in reversed(range(len(pairs))):
@@ -203,7 +203,7 @@ cdef class Indexer:
         cdef double[:, ::1] record = records
         cdef long long[::1] count = counts
         cdef int[:, ::1] match = matches
-        cdef Workspace* pool = self._pool(threads)
+        cdef IndexWorkspace* pool = self._pool(threads)
         cdef int failed = 0
         try:
             for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
@@ -215,11 +215,11 @@ cdef class Indexer:
             raise MemoryError
         return records, *_packed(counts, matches)
 
-    cdef int _search_one(self, int row, Workspace* w, double* record, int* rows, long long* count) noexcept nogil:
-        cdef Best best
+    cdef int _search_one(self, int row, IndexWorkspace* w, double* record, int* rows, long long* count) noexcept nogil:
+        cdef BestCandidate best
         if not search_seed(&self.problem, row, w, &best, rows):
             return 1
-        if best.fraction >= 0.0:
+        if best.completeness >= 0.0:
             _store(&best, record)
             count[0] = best.matched
         return 0
@@ -250,7 +250,7 @@ cdef class Indexer:
         cdef long long[::1] count = counts
         cdef int[:, ::1] match = matches
         cdef double[::1] fraction = fractions
-        cdef Workspace* pool = self._pool(threads)
+        cdef IndexWorkspace* pool = self._pool(threads)
         try:
             for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
                 fraction[i] = self._evaluate_one(&orientations[i, 0], &positions[i, 0], radii[i], &pool[threadid()],
@@ -259,27 +259,28 @@ cdef class Indexer:
             self._release(pool, threads)
         return records, *_packed(counts, matches), fractions
 
-    cdef double _evaluate_one(self, const double* orientation, const double* position, double radius, Workspace* w,
+    cdef double _evaluate_one(self, const double* orientation, const double* position, double grain_radius,
+                              IndexWorkspace* w,
                               double* record, int* rows, long long* count) noexcept nogil:
-        cdef Best best
+        cdef BestCandidate best
         cdef Score result
         predict(&self.problem, orientation, &w.prediction)
-        result = score(&self.problem, &w.prediction, position, radius, rows)
+        result = score(&self.problem, &w.prediction, position, grain_radius, rows)
         best.angle = result.angle
         memcpy(best.orientation, orientation, 9 * sizeof(double))
         memcpy(best.position, position, 3 * sizeof(double))
-        best.predicted = w.prediction.n
+        best.expected = w.prediction.n
         best.matched = result.matched
         _store(&best, record)
         count[0] = result.matched
         return <double>result.counted / w.prediction.n_counted if w.prediction.n_counted else 0.0
 
-    cdef Workspace* _pool(self, int threads) except NULL:
-        cdef Workspace* pool
+    cdef IndexWorkspace* _pool(self, int threads) except NULL:
+        cdef IndexWorkspace* pool
         cdef int i, ready = 1
         if threads < 1:
             raise ValueError("at least one thread")
-        pool = <Workspace*>calloc(threads, sizeof(Workspace))
+        pool = <IndexWorkspace*>calloc(threads, sizeof(IndexWorkspace))
         if pool == NULL:
             raise MemoryError
         for i in range(threads):
@@ -289,7 +290,7 @@ cdef class Indexer:
             raise MemoryError
         return pool
 
-    cdef void _release(self, Workspace* pool, int threads) noexcept:
+    cdef void _release(self, IndexWorkspace* pool, int threads) noexcept:
         cdef int i
         for i in range(threads):
             free_workspace(&pool[i])

@@ -1,9 +1,9 @@
 """Plane normals that can have produced a start spot, as points of its ring (spec chapter 05 §4.1)."""
-from midas._ext.index.candidates cimport Line
-from midas._ext.index.problem cimport Problem
+from midas._ext.index.candidates cimport PositionLine
+from midas._ext.index.problem cimport IndexProblem
 
 
-cdef struct Points:            # of a ring: where the spot would be for a grain at the origin, µm
+cdef struct RingPoints:        # of a ring: where the spot would be for a grain at the origin, µm
     int n
     int capacity
     double* y
@@ -18,6 +18,7 @@ cdef struct Mates:             # observed spots that support a plane normal
     double* distance           # squared, µm²
 
 
-cdef int find_points(const Problem* p, int row, Points* points, Points* arc, Mates* mates, Line* line) noexcept nogil
-cdef void free_points(Points* points) noexcept nogil
+cdef int find_points(const IndexProblem* p, int row, RingPoints* points, RingPoints* arc, Mates* mates,
+                     PositionLine* line) noexcept nogil
+cdef void free_points(RingPoints* points) noexcept nogil
 cdef void free_mates(Mates* mates) noexcept nogil

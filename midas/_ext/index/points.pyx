@@ -7,8 +7,8 @@ from libc.stdlib cimport free, realloc
 
 from midas._ext.physics.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
-from midas._ext.index.candidates cimport Line, position_line
-from midas._ext.index.problem cimport Problem, Ring, Spots
+from midas._ext.index.candidates cimport PositionLine, position_line
+from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
 from midas._ext.index.score cimport scattering_vector
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
 
@@ -28,7 +28,7 @@ cdef struct Arc:               # the part of a ring where the undisplaced spot c
 # ---------------------------------------------------------------- memory
 
 
-cdef int _reserve_points(Points* points, int n) noexcept nogil:
+cdef int _reserve_points(RingPoints* points, int n) noexcept nogil:
     cdef double* y
     cdef double* z
     if n <= points.capacity:
@@ -68,7 +68,7 @@ cdef int _reserve_mates(Mates* mates, int n) noexcept nogil:
     return 1
 
 
-cdef void free_points(Points* points) noexcept nogil:
+cdef void free_points(RingPoints* points) noexcept nogil:
     free(points.y)
     free(points.z)
 
@@ -86,10 +86,10 @@ cdef inline double _circle(double radius, double t) noexcept nogil:
     return sqrt(radius * radius - t * t)
 
 
-cdef bint _allowed_arc(const Problem* p, int row, Arc* arc) noexcept nogil:
+cdef bint _allowed_arc(const IndexProblem* p, int row, Arc* arc) noexcept nogil:
     """The arc of the ring within the sample's reach of the start spot; False where there is none (§4.1)."""
-    cdef const Ring* ring = &p.rings[p.spots.ring[row]]
-    cdef double r = ring.radius, y = p.spots.y[row], z = p.spots.z[row], eta = p.spots.eta[row]
+    cdef const IndexRing* ring = &p.rings[p.spots.ring[row]]
+    cdef double r = ring.ring_radius, y = p.spots.y_ideal[row], z = p.spots.z_ideal[row], eta = p.spots.eta[row]
     cdef double psi = 180.0 - fabs(eta) if fabs(eta) > 90.0 else 90.0 - fabs(eta)
     cdef double height = p.h_beam + 2.0 * p.r_sample * tan(DEG2RAD * ring.two_theta) * sin(DEG2RAD * psi)
     cdef double eta_pole = 1.0 + RAD2DEG * acos(1.0 - height / r)
@@ -133,7 +133,7 @@ cdef inline void _arc_point(const Arc* arc, double t, double* y, double* z) noex
         z[0] = arc.sign_z * _circle(arc.radius, t)
 
 
-cdef int _sample_arc(const Problem* p, const Arc* arc, Points* points) noexcept nogil:
+cdef int _sample_arc(const IndexProblem* p, const Arc* arc, RingPoints* points) noexcept nogil:
     """An odd number of points, at most a position step of chord apart (full arc sampling, §4.1)."""
     cdef double y1, z1, y2, z2, step, steps
     cdef int i, n
@@ -158,16 +158,16 @@ cdef int _sample_arc(const Problem* p, const Arc* arc, Points* points) noexcept 
     return 1
 
 
-cdef int _collect_friedel(const Problem* p, int row, const Arc* arc, Mates* mates) noexcept nogil:
+cdef int _collect_friedel(const IndexProblem* p, int row, const Arc* arc, Mates* mates) noexcept nogil:
     """Rows that can be the Friedel mate of the start spot, ascending."""
-    cdef const Spots* o = &p.spots
-    cdef const Ring* ring = &p.rings[o.ring[row]]
-    cdef double y = o.y[row], z = o.z[row], mate_omega, y0, z0, eta1, eta2, eta, ys, zs
+    cdef const IndexSpots* o = &p.spots
+    cdef const IndexRing* ring = &p.rings[o.ring[row]]
+    cdef double y = o.y_ideal[row], z = o.z_ideal[row], mate_omega, y0, z0, eta1, eta2, eta, ys, zs
     cdef double segments[4]
     cdef long long i, end = o.ring_first[o.ring[row] + 1]
     cdef int k, m, mate
     mates.n = 0
-    mate_omega = o.omega[row] + 180.0 if o.omega[row] < 0.0 else o.omega[row] - 180.0
+    mate_omega = o.omega_ideal[row] + 180.0 if o.omega_ideal[row] < 0.0 else o.omega_ideal[row] - 180.0
     # Where the mates of the two ends of the arc are seen, relative to the start spot.
     _arc_point(arc, arc.low, &y0, &z0)
     eta1 = eta_of((y0 - (y - y0)) + y, (-z0 + (z - z0)) - z)
@@ -178,10 +178,10 @@ cdef int _collect_friedel(const Problem* p, int row, const Arc* arc, Mates* mate
         while i < end and o.ring_omega[i] <= segments[2 * k + 1]:
             mate = o.ring_row[i]
             i += 1
-            ys = o.y[mate] + y
-            zs = o.z[mate] - z
-            if not (fabs(wrap180(o.omega[mate] - mate_omega)) <= p.margin_omega
-                    and fabs(sqrt(ys * ys + zs * zs) - 2.0 * ring.radius) <= p.margin_radial):
+            ys = o.y_ideal[mate] + y
+            zs = o.z_ideal[mate] - z
+            if not (fabs(wrap180(o.omega_ideal[mate] - mate_omega)) <= p.margin_omega
+                    and fabs(sqrt(ys * ys + zs * zs) - 2.0 * ring.ring_radius) <= p.margin_radial):
                 continue
             eta = eta_of(ys, zs)
             if fabs(eta1 - eta2) <= 180.0:
@@ -200,25 +200,25 @@ cdef int _collect_friedel(const Problem* p, int row, const Arc* arc, Mates* mate
     return 1
 
 
-cdef int _friedel_points(const Problem* p, int row, const Mates* mates, Points* points) noexcept nogil:
+cdef int _friedel_points(const IndexProblem* p, int row, const Mates* mates, RingPoints* points) noexcept nogil:
     """The ring points halfway between the start spot and its mates."""
-    cdef const Spots* o = &p.spots
-    cdef double y = o.y[row], z = o.z[row], radius = p.rings[o.ring[row]].radius, eta
+    cdef const IndexSpots* o = &p.spots
+    cdef double y = o.y_ideal[row], z = o.z_ideal[row], radius = p.rings[o.ring[row]].ring_radius, eta
     cdef int i, mate
     if not _reserve_points(points, mates.n):
         return 0
     for i in range(mates.n):
         mate = mates.row[i]
-        eta = eta_of(y - (-o.y[mate] + y) / 2.0, z - (o.z[mate] + z) / 2.0)
+        eta = eta_of(y - (-o.y_ideal[mate] + y) / 2.0, z - (o.z_ideal[mate] + z) / 2.0)
         points.y[i] = -(sin(eta * DEG2RAD) * radius)
         points.z[i] = cos(eta * DEG2RAD) * radius
     points.n = mates.n
     return 1
 
 
-cdef bint _other_mate(const Problem* p, int row, double y0, double z0, double* omega, double* eta) noexcept nogil:
+cdef bint _other_mate(const IndexProblem* p, int row, double y0, double z0, double* omega, double* eta) noexcept nogil:
     """Where -g of the ring point (y0, z0) fires near the omega of the start spot; False if nowhere."""
-    cdef const Spots* o = &p.spots
+    cdef const IndexSpots* o = &p.spots
     cdef double g[3]
     cdef double omegas[2]
     cdef double c, s, length
@@ -226,7 +226,7 @@ cdef bint _other_mate(const Problem* p, int row, double y0, double z0, double* o
     length = sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2])
     if legacy_omegas(-g[0], -g[1], sin(p.rings[o.ring[row]].two_theta / 2.0 * DEG2RAD) * length, omegas) < 2:
         return False
-    if fabs(wrap180(omegas[0] - o.omega[row])) < fabs(wrap180(omegas[1] - o.omega[row])):
+    if fabs(wrap180(omegas[0] - o.omega_ideal[row])) < fabs(wrap180(omegas[1] - o.omega_ideal[row])):
         omega[0] = omegas[0]
     else:
         omega[0] = omegas[1]
@@ -236,12 +236,12 @@ cdef bint _other_mate(const Problem* p, int row, double y0, double z0, double* o
     return True
 
 
-cdef int _add_mates(const Problem* p, int ring_index, double omega, double y, double z, int point,
+cdef int _add_mates(const IndexProblem* p, int ring_index, double omega, double y, double z, int point,
                     Mates* mates) noexcept nogil:
     """Add the rows near a predicted mate; a row that is known keeps the arc point that comes nearest to it."""
-    cdef const Spots* o = &p.spots
-    cdef const Ring* ring = &p.rings[ring_index]
-    cdef double deviation = sqrt(y * y + z * z) - ring.radius, eta = eta_of(y, z), distance
+    cdef const IndexSpots* o = &p.spots
+    cdef const IndexRing* ring = &p.rings[ring_index]
+    cdef double deviation = sqrt(y * y + z * z) - ring.ring_radius, eta = eta_of(y, z), distance
     cdef double segments[4]
     cdef long long bin_index = <long long>ring_index * o.n_omega + omega_bin_of(o, omega)
     cdef long long i, end = o.first[bin_index + 1]
@@ -252,10 +252,10 @@ cdef int _add_mates(const Problem* p, int ring_index, double omega, double y, do
             row = o.listed_row[i]
             i += 1
             if not (fabs(deviation - o.deviation[row]) < p.margin_radial
-                    and fabs(wrap180(omega - o.omega[row])) < p.margin_omega
+                    and fabs(wrap180(omega - o.omega_ideal[row])) < p.margin_omega
                     and fabs(wrap180(eta - o.eta[row])) < ring.bare_eta_margin):
                 continue
-            distance = (y - o.y[row]) * (y - o.y[row]) + (z - o.z[row]) * (z - o.z[row])
+            distance = (y - o.y_ideal[row]) * (y - o.y_ideal[row]) + (z - o.z_ideal[row]) * (z - o.z_ideal[row])
             m = 0
             while m < known and mates.row[m] != row:
                 m += 1
@@ -279,11 +279,12 @@ cdef int _add_mates(const Problem* p, int ring_index, double omega, double y, do
     return 1
 
 
-cdef int _mixed_points(const Problem* p, int row, const Arc* arc, Points* points, Points* sampled, Mates* mates,
-                       Line* line) noexcept nogil:
-    """Points of the arc whose -g is seen at its other omega (mixed list, §4.1)."""
-    cdef const Spots* o = &p.spots
-    cdef double radius = p.rings[o.ring[row]].radius, omega, eta, y, z, t, length, c, s, x
+cdef int _mixed_points(const IndexProblem* p, int row, const Arc* arc, RingPoints* points, RingPoints* sampled,
+                       Mates* mates,
+                       PositionLine* line) noexcept nogil:
+    """RingPoints of the arc whose -g is seen at its other omega (mixed list, §4.1)."""
+    cdef const IndexSpots* o = &p.spots
+    cdef double radius = p.rings[o.ring[row]].ring_radius, omega, eta, y, z, t, length, c, s, x
     cdef double u[3]
     cdef int i, k, n
     points.n = mates.n = 0
@@ -323,7 +324,8 @@ cdef int _mixed_points(const Problem* p, int row, const Arc* arc, Points* points
     return 1
 
 
-cdef int find_points(const Problem* p, int row, Points* points, Points* arc, Mates* mates, Line* line) noexcept nogil:
+cdef int find_points(const IndexProblem* p, int row, RingPoints* points, RingPoints* arc, Mates* mates,
+                     PositionLine* line) noexcept nogil:
     """The ring points to try for the start spot in `row`; `arc`, `mates` and `line` are scratch."""
     cdef Arc limits
     points.n = 0

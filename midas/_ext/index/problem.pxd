@@ -2,10 +2,11 @@
 
 Pointers lead into arrays that `midas._ext.index.indexer.Indexer` and `midas._ext.index.table.SpotTable` keep alive.
 """
+from midas._ext.physics.region cimport Region
 
 
-cdef struct Ring:
-    double radius              # µm
+cdef struct IndexRing:
+    double ring_radius         # µm
     double two_theta           # degrees, of the ring's representative (last) reflection
     double g[3]                # its vector in the crystal, Å⁻¹
     double rotation_range      # degrees of rotation about a plane normal that give distinct spot patterns
@@ -15,13 +16,13 @@ cdef struct Ring:
     bint excluded              # not counted in the completeness, free from the grain-radius test
 
 
-cdef struct Spots:
+cdef struct IndexSpots:
     Py_ssize_t n
-    const double* y            # µm
-    const double* z
-    const double* omega        # degrees
+    const double* y_ideal      # µm
+    const double* z_ideal
+    const double* omega_ideal  # degrees
     const double* eta
-    const double* radius       # grain radius, µm
+    const double* grain_radius  # µm
     const double* deviation    # distance from the beam centre minus the ring radius, µm
     const int* ring            # index into the rings of the run; -1: a ring that is not used
     const double* cos_omega
@@ -40,7 +41,7 @@ cdef struct Spots:
     const int* ring_row
 
 
-cdef struct Pair:
+cdef struct ReflectionPair:
     double g[3]                # Å⁻¹
     double v                   # |g| sin(theta)
     int ring
@@ -48,7 +49,7 @@ cdef struct Pair:
     int remaining              # spots that this pair and the later ones can give
 
 
-cdef struct Problem:
+cdef struct IndexProblem:
     double lsd
     double r_sample
     double h_beam
@@ -57,20 +58,13 @@ cdef struct Problem:
     double margin_omega
     double margin_radius
     double margin_radial
-    double pole_angle
-    double min_fraction
+    double min_completeness
     double guard               # µm per µm of ring radius: nearer to a limit than this the exact formulas decide
     bint friedel               # whether Friedel mates restrict the plane normals
-    # Spots must lie in one of the omega ranges and in the box of that range
-    int n_limits
-    const double* limits       # (n, 6): omega, y, z, each low and high
+    Region region              # where spots are accepted
     bint boxes_matter          # whether a box cuts a ring
-    # Pixels that see something
-    long long mask_size        # 0: all of them
-    double px
-    const unsigned int* mask
     int n_rings
-    const Ring* rings
+    const IndexRing* rings
     # Reflections in the order of the list
     int n_hkls
     const double* g            # (n, 3)
@@ -79,9 +73,9 @@ cdef struct Problem:
     int n_counted_max          # spots on counted rings that an orientation can have at most
     # The same on counted rings, g and -g together, emptiest ring first
     int n_pairs
-    const Pair* pairs
+    const ReflectionPair* pairs
     # Rotations about the plane normal
     int n_rotations
     const double* cos_rotation
     const double* sin_rotation
-    Spots spots
+    IndexSpots spots

@@ -4,7 +4,7 @@ The order of the arithmetic is the legacy one: it decides the last bits of the r
 """
 from libc.math cimport sqrt
 
-from midas._ext.index.problem cimport Problem
+from midas._ext.index.problem cimport IndexProblem
 
 
 cdef struct Prediction:
@@ -48,9 +48,10 @@ cdef inline void scattering_vector(double x, double y, double z, double cos_omeg
 
 cdef int allocate_prediction(Prediction* s, int capacity) noexcept nogil
 cdef void free_prediction(Prediction* s) noexcept nogil
-cdef void predict(const Problem* p, const double* orientation, Prediction* s) noexcept nogil
-cdef void displaced(const Problem* p, const Prediction* s, int i, const double* position,
+cdef void predict(const IndexProblem* p, const double* orientation, Prediction* s) noexcept nogil
+cdef void displaced(const IndexProblem* p, const Prediction* s, int i, const double* position,
                     double* y, double* z) noexcept nogil
-cdef bint pixel_lives(const Problem* p, double y, double z) noexcept nogil
-cdef Score score(const Problem* p, const Prediction* s, const double* position, double radius, int* rows) noexcept nogil
-cdef int count_matches(const Problem* p, const Prediction* s, const double* position, double radius) noexcept nogil
+cdef Score score(const IndexProblem* p, const Prediction* s, const double* position, double grain_radius,
+                 int* rows) noexcept nogil
+cdef int count_matches(const IndexProblem* p, const Prediction* s, const double* position,
+                       double grain_radius) noexcept nogil

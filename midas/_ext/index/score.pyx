@@ -1,11 +1,12 @@
 """Theoretical spots of an orientation, their matches and the score of a position (spec chapter 05 §4.4-4.7, §4.9)."""
-from libc.math cimport acos, cos, fabs, floor, sin, sqrt
+from libc.math cimport acos, cos, fabs, sin, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
 from midas._ext.physics.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
-from midas._ext.index.problem cimport Problem, Ring, Spots
+from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
+from midas._ext.physics.region cimport ACCEPTED, beside_poles, place_verdict
 from midas._ext.physics.rotation cimport matrix_vector
 
 
@@ -31,32 +32,13 @@ cdef void free_prediction(Prediction* s) noexcept nogil:
     free(s.ring)
 
 
-cdef bint pixel_lives(const Problem* p, double y, double z) noexcept nogil:
-    """Whether the mask has a 1 where an undisplaced spot falls (§8 D1)."""
-    cdef long long size = p.mask_size
-    cdef long long column = <long long>floor((size // 2) + y / p.px)
-    cdef long long row = <long long>floor(z / p.px + (size // 2))
-    cdef long long bit = column + size * row
-    if column < 0 or column >= size or row < 0 or row >= size:
-        return False
-    return (p.mask[bit // 32] >> (bit % 32)) & 1
+cdef inline bint _is_kept(const IndexProblem* p, double omega, double eta, double y, double z) noexcept nogil:
+    return beside_poles(&p.region, eta) and place_verdict(&p.region, omega, y, z) == ACCEPTED
 
 
-cdef bint _is_kept(const Problem* p, double omega, double eta, double y, double z) noexcept nogil:
-    """Whether a spot lies beside the poles and within the omega ranges, their boxes and the mask."""
-    cdef const double* limit = p.limits
-    if not (fabs(eta) >= p.pole_angle and 180.0 - fabs(eta) >= p.pole_angle):
-        return False
-    for _ in range(p.n_limits):
-        if limit[0] < omega < limit[1] and limit[2] < y < limit[3] and limit[4] < z < limit[5]:
-            return p.mask_size == 0 or pixel_lives(p, y, z)
-        limit += 6
-    return False
-
-
-cdef void predict(const Problem* p, const double* orientation, Prediction* s) noexcept nogil:
+cdef void predict(const IndexProblem* p, const double* orientation, Prediction* s) noexcept nogil:
     """The theoretical spots, in the order of the reflections and, for each, larger cos(omega) first (§4.4)."""
-    cdef const Ring* ring
+    cdef const IndexRing* ring
     cdef double vector[3]
     cdef double omegas[2]
     cdef double length, c, sn, eta, y, z, scale
@@ -69,8 +51,8 @@ cdef void predict(const Problem* p, const double* orientation, Prediction* s) no
             c = cos(omegas[k] * DEG2RAD)
             sn = sin(omegas[k] * DEG2RAD)
             eta = eta_of(vector[0] * sn + vector[1] * c, vector[2])
-            y = -(sin(eta * DEG2RAD) * ring.radius)
-            z = cos(eta * DEG2RAD) * ring.radius
+            y = -(sin(eta * DEG2RAD) * ring.ring_radius)
+            z = cos(eta * DEG2RAD) * ring.ring_radius
             if not _is_kept(p, omegas[k], eta, y, z):
                 continue
             scale = 1.0 / sqrt(p.lsd * p.lsd + y * y + z * z)
@@ -96,7 +78,7 @@ cdef inline void _lab_position(const Prediction* s, int i, const double* positio
     lab[2] = position[2]
 
 
-cdef void displaced(const Problem* p, const Prediction* s, int i, const double* position,
+cdef void displaced(const IndexProblem* p, const Prediction* s, int i, const double* position,
                     double* y, double* z) noexcept nogil:
     """Where spot i lands for a grain at `position` (sample frame, µm), §4.5."""
     cdef double lab[3]
@@ -107,12 +89,12 @@ cdef void displaced(const Problem* p, const Prediction* s, int i, const double* 
     z[0] = s.z[i] + (lab[2] - t * s.uz[i])
 
 
-cdef int _matching_row(const Problem* p, int ring_index, double omega, double y, double z,
-                       double radius) noexcept nogil:
+cdef int _matching_row(const IndexProblem* p, int ring_index, double omega, double y, double z,
+                       double grain_radius) noexcept nogil:
     """Row that matches a displaced spot: the nearest in omega, then the lowest row; -1 if none (§4.6)."""
-    cdef const Spots* o = &p.spots
-    cdef const Ring* ring = &p.rings[ring_index]
-    cdef double eta = eta_of(y, z), distance = sqrt(y * y + z * z) - ring.radius
+    cdef const IndexSpots* o = &p.spots
+    cdef const IndexRing* ring = &p.rings[ring_index]
+    cdef double eta = eta_of(y, z), distance = sqrt(y * y + z * z) - ring.ring_radius
     cdef double segments[4]
     cdef double gap, best_gap = 1e9
     cdef long long bin_index = <long long>ring_index * o.n_omega + omega_bin_of(o, omega)
@@ -127,20 +109,20 @@ cdef int _matching_row(const Problem* p, int ring_index, double omega, double y,
             row = o.listed_row[i]
             i += 1
             if not (fabs(distance - o.deviation[row]) < p.margin_radial
-                    and (ring.excluded or fabs(radius - o.radius[row]) < p.margin_radius)
+                    and (ring.excluded or fabs(grain_radius - o.grain_radius[row]) < p.margin_radius)
                     and fabs(wrap180(eta - o.eta[row])) < ring.eta_margin):
                 continue
-            gap = fabs(wrap180(omega - o.omega[row]))
+            gap = fabs(wrap180(omega - o.omega_ideal[row]))
             if gap < best_gap or (gap == best_gap and row < best):
                 best_gap = gap
                 best = row
     return best
 
 
-cdef double _internal_angle(const Problem* p, const Prediction* s, int i, double y, double z, int row,
+cdef double _internal_angle(const IndexProblem* p, const Prediction* s, int i, double y, double z, int row,
                             const double* position) noexcept nogil:
     """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and of a row (§4.7)."""
-    cdef const Spots* o = &p.spots
+    cdef const IndexSpots* o = &p.spots
     cdef double predicted[3]
     cdef double observed[3]
     cdef double c = o.cos_omega[row], sn = o.sin_omega[row], cosine, length_predicted, length_observed
@@ -149,7 +131,7 @@ cdef double _internal_angle(const Problem* p, const Prediction* s, int i, double
     scattering_vector(p.lsd - lab[0], y - lab[1], z - lab[2], s.cos_omega[i], s.sin_omega[i], predicted)
     lab[0] = position[0] * c - position[1] * sn
     lab[1] = position[0] * sn + position[1] * c
-    scattering_vector(p.lsd - lab[0], o.y[row] - lab[1], o.z[row] - lab[2], c, sn, observed)
+    scattering_vector(p.lsd - lab[0], o.y_ideal[row] - lab[1], o.z_ideal[row] - lab[2], c, sn, observed)
     length_predicted = sqrt(predicted[0] * predicted[0] + predicted[1] * predicted[1] + predicted[2] * predicted[2])
     length_observed = sqrt(observed[0] * observed[0] + observed[1] * observed[1] + observed[2] * observed[2])
     cosine = ((predicted[0] * observed[0] + predicted[1] * observed[1] + predicted[2] * observed[2])
@@ -161,7 +143,7 @@ cdef double _internal_angle(const Problem* p, const Prediction* s, int i, double
     return RAD2DEG * acos(cosine)
 
 
-cdef Score score(const Problem* p, const Prediction* s, const double* position, double radius,
+cdef Score score(const IndexProblem* p, const Prediction* s, const double* position, double grain_radius,
                  int* rows) noexcept nogil:
     """Matches of all theoretical spots, packed into `rows` in their order, and the mean internal angle."""
     cdef Score result
@@ -169,7 +151,7 @@ cdef Score score(const Problem* p, const Prediction* s, const double* position, 
     cdef int i, row, n = 0, counted = 0
     for i in range(s.n):
         displaced(p, s, i, position, &y, &z)
-        row = _matching_row(p, s.ring[i], s.omega[i], y, z, radius)
+        row = _matching_row(p, s.ring[i], s.omega[i], y, z, grain_radius)
         if row < 0:
             continue
         total += _internal_angle(p, s, i, y, z, row, position)
@@ -183,7 +165,8 @@ cdef Score score(const Problem* p, const Prediction* s, const double* position, 
     return result
 
 
-cdef int count_matches(const Problem* p, const Prediction* s, const double* position, double radius) noexcept nogil:
+cdef int count_matches(const IndexProblem* p, const Prediction* s, const double* position,
+                       double grain_radius) noexcept nogil:
     """Matches on rings that are not excluded, by the exact formulas."""
     cdef double y, z
     cdef int i, counted = 0
@@ -191,6 +174,6 @@ cdef int count_matches(const Problem* p, const Prediction* s, const double* posi
         if p.rings[s.ring[i]].excluded:
             continue
         displaced(p, s, i, position, &y, &z)
-        if _matching_row(p, s.ring[i], s.omega[i], y, z, radius) >= 0:
+        if _matching_row(p, s.ring[i], s.omega[i], y, z, grain_radius) >= 0:
             counted += 1
     return counted

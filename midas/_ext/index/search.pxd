@@ -1,28 +1,28 @@
 """The loops over plane normals, orientations and positions for one start spot (spec chapter 05 §4.2, §10.2)."""
-from midas._ext.index.candidates cimport Line
-from midas._ext.index.filter cimport Block, Counts, PairVectors
-from midas._ext.index.points cimport Mates, Points
-from midas._ext.index.problem cimport Problem
+from midas._ext.index.candidates cimport PositionLine
+from midas._ext.index.filter cimport Counts, OrientationBlock, PairVectors
+from midas._ext.index.points cimport Mates, RingPoints
+from midas._ext.index.problem cimport IndexProblem
 from midas._ext.index.score cimport Prediction
 
 
-cdef struct Best:
-    double fraction
+cdef struct BestCandidate:
+    double completeness
     double angle
     double orientation[9]
     double position[3]
-    int predicted
+    int expected
     int matched
 
 
-cdef struct Workspace:         # of one thread
-    Points points
-    Points arc
+cdef struct IndexWorkspace:    # of one thread
+    RingPoints points
+    RingPoints arc
     Mates mates
-    Line line
+    PositionLine line
     Prediction prediction
     Counts counts
-    Block block
+    OrientationBlock block
     PairVectors* vectors
     int* rows
     # Per orientation about the current normal
@@ -33,6 +33,7 @@ cdef struct Workspace:         # of one thread
     double first[9]
 
 
-cdef int allocate_workspace(Workspace* w, const Problem* p) noexcept nogil
-cdef void free_workspace(Workspace* w) noexcept nogil
-cdef int search_seed(const Problem* p, int row, Workspace* w, Best* best, int* best_rows) noexcept nogil
+cdef int allocate_workspace(IndexWorkspace* w, const IndexProblem* p) noexcept nogil
+cdef void free_workspace(IndexWorkspace* w) noexcept nogil
+cdef int search_seed(const IndexProblem* p, int row, IndexWorkspace* w, BestCandidate* best,
+                     int* best_rows) noexcept nogil

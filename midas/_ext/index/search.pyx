@@ -23,7 +23,7 @@ from midas._ext.index.filter cimport (
     pair_vectors,
 )
 from midas._ext.index.points cimport find_points, free_mates, free_points
-from midas._ext.index.problem cimport Problem, Ring
+from midas._ext.index.problem cimport IndexProblem, IndexRing
 from midas._ext.index.score cimport (
     Score,
     allocate_prediction,
@@ -36,11 +36,11 @@ from midas._ext.index.score cimport (
 
 cdef struct Tally:             # best match of one plane normal, whether acceptable or not
     int matched
-    int predicted              # of the first orientation that reached it
+    int expected               # of the first orientation that reached it
     int j
 
 
-cdef int allocate_workspace(Workspace* w, const Problem* p) noexcept nogil:
+cdef int allocate_workspace(IndexWorkspace* w, const IndexProblem* p) noexcept nogil:
     w.vectors = <PairVectors*>calloc(p.n_pairs + 1, sizeof(PairVectors))
     w.rows = <int*>calloc(2 * p.n_hkls, sizeof(int))
     w.possible = <int*>calloc(p.n_rotations + 1, sizeof(int))
@@ -50,7 +50,7 @@ cdef int allocate_workspace(Workspace* w, const Problem* p) noexcept nogil:
             and w.vectors != NULL and w.rows != NULL and w.possible != NULL and w.present != NULL and w.done != NULL)
 
 
-cdef void free_workspace(Workspace* w) noexcept nogil:
+cdef void free_workspace(IndexWorkspace* w) noexcept nogil:
     free_points(&w.points)
     free_points(&w.arc)
     free_mates(&w.mates)
@@ -67,41 +67,43 @@ cdef void free_workspace(Workspace* w) noexcept nogil:
 # ---------------------------------------------------------------- one orientation
 
 
-cdef inline int _next_position(int matched, int predicted) noexcept nogil:
+cdef inline int _next_position(int matched, int expected) noexcept nogil:
     """Positions to go on by: fewer matches, larger steps (§4.2 step 4)."""
-    cdef double fraction = <double>matched / predicted
+    cdef double fraction = <double>matched / expected
     return 5 - <int>round(fraction * 4.0 / 0.5) if fraction < 0.5 else 1
 
 
-cdef void _consider(const Problem* p, const double* orientation, const double* position, double radius, Workspace* w,
-                    Best* best, int* best_rows) noexcept nogil:
+cdef void _consider(const IndexProblem* p, const double* orientation, const double* position, double grain_radius,
+                    IndexWorkspace* w,
+                    BestCandidate* best, int* best_rows) noexcept nogil:
     """Score an eligible candidate and keep it if it is the best so far (§4.7)."""
-    cdef Score result = score(p, &w.prediction, position, radius, w.rows)
+    cdef Score result = score(p, &w.prediction, position, grain_radius, w.rows)
     cdef double fraction = <double>result.counted / w.prediction.n_counted
-    if not (fraction > best.fraction or (fraction == best.fraction and result.angle < best.angle)):
+    if not (fraction > best.completeness or (fraction == best.completeness and result.angle < best.angle)):
         return
-    best.fraction = fraction
+    best.completeness = fraction
     best.angle = result.angle
-    best.predicted = w.prediction.n
+    best.expected = w.prediction.n
     best.matched = result.matched
     memcpy(best.orientation, orientation, 9 * sizeof(double))
     memcpy(best.position, position, 3 * sizeof(double))
     memcpy(best_rows, w.rows, result.matched * sizeof(int))
 
 
-cdef int _try_orientation(const Problem* p, double radius, int j, Workspace* w, Best* best, int* best_rows,
+cdef int _try_orientation(const IndexProblem* p, double grain_radius, int j, IndexWorkspace* w, BestCandidate* best,
+                          int* best_rows,
                           Tally* tally) noexcept nogil:
     """All positions of orientation j about the current normal; 0 when there is no memory."""
     cdef double orientation[9]
     cdef double position[3]
     cdef int i = w.line.low, counted, status
-    cdef int predicted
+    cdef int expected
     rotated_orientation(p, w.normal, w.first, j, orientation)
     predict(p, orientation, &w.prediction)
-    predicted = w.prediction.n_counted
-    if predicted == 0:
+    expected = w.prediction.n_counted
+    if expected == 0:
         return 1
-    status = count_line(p, &w.prediction, &w.line, radius, &w.counts)
+    status = count_line(p, &w.prediction, &w.line, grain_radius, &w.counts)
     while status != 0 and i <= w.line.high:
         position[0] = w.line.a[i]
         position[1] = w.line.b[i]
@@ -109,14 +111,14 @@ cdef int _try_orientation(const Problem* p, double radius, int j, Workspace* w, 
         if status > 0:
             counted = <int>w.counts.count[i]
         else:
-            counted = count_matches(p, &w.prediction, position, radius)
+            counted = count_matches(p, &w.prediction, position, grain_radius)
         if counted > tally.matched or (counted == tally.matched and j < tally.j):
             tally.matched = counted
-            tally.predicted = predicted
+            tally.expected = expected
             tally.j = j
-        if counted >= predicted * p.min_fraction and <double>counted / predicted >= best.fraction:
-            _consider(p, orientation, position, radius, w, best, best_rows)
-        i += _next_position(counted, predicted)
+        if counted >= expected * p.min_completeness and <double>counted / expected >= best.completeness:
+            _consider(p, orientation, position, grain_radius, w, best, best_rows)
+        i += _next_position(counted, expected)
     return status != 0
 
 
@@ -124,11 +126,12 @@ cdef int _try_orientation(const Problem* p, double radius, int j, Workspace* w, 
 
 
 cdef inline int _point_step(double fraction) noexcept nogil:
-    """Ring points to go on by in full mode (§4.2 step 5)."""
+    """IndexRing points to go on by in full mode (§4.2 step 5)."""
     return 3 - <int>round(fraction * 2.0 / 0.5) if fraction < 0.375 else 1
 
 
-cdef int _settle_step(const Problem* p, double radius, int n_orientations, Workspace* w, Best* best, int* best_rows,
+cdef int _settle_step(const IndexProblem* p, double grain_radius, int n_orientations, IndexWorkspace* w,
+                      BestCandidate* best, int* best_rows,
                       Tally* tally) noexcept nogil:
     """The step to the next ring point, from as few further orientations as decide it; 0 when there is no memory."""
     cdef int start, i, k, j, candidate
@@ -139,18 +142,18 @@ cdef int _settle_step(const Problem* p, double radius, int n_orientations, Works
     if tally.matched == 0:
         rotated_orientation(p, w.normal, w.first, 0, orientation)
         predict(p, orientation, &w.prediction)
-        tally.predicted = w.prediction.n_counted
+        tally.expected = w.prediction.n_counted
         tally.j = 0
     for i in range((n_orientations + BLOCK - 1) // BLOCK):
         start = i * BLOCK
-        bound_orientations(p, w.vectors, &w.line, radius, start, min(<int>BLOCK, n_orientations - start), -1.0,
+        bound_orientations(p, w.vectors, &w.line, grain_radius, start, min(<int>BLOCK, n_orientations - start), -1.0,
                            &w.block)
         for k in range(w.block.n):
             w.possible[start + k] = w.block.possible[k]
             w.present[start + k] = w.block.present[k]
     while True:
         # With no spot at all the legacy program takes the next point.
-        current = <double>tally.matched / tally.predicted if tally.predicted else 1.0
+        current = <double>tally.matched / tally.expected if tally.expected else 1.0
         worst = current
         candidate = -1
         for j in range(n_orientations):
@@ -165,23 +168,23 @@ cdef int _settle_step(const Problem* p, double radius, int n_orientations, Works
         if _point_step(worst) == _point_step(<double>tally.matched / p.n_counted_max):
             return _point_step(worst)
         w.done[candidate] = 1
-        if not _try_orientation(p, radius, candidate, w, best, best_rows, tally):
+        if not _try_orientation(p, grain_radius, candidate, w, best, best_rows, tally):
             return 0
 
 
-cdef int _search_point(const Problem* p, int row, double y0, double z0, Workspace* w, Best* best,
+cdef int _search_point(const IndexProblem* p, int row, double y0, double z0, IndexWorkspace* w, BestCandidate* best,
                        int* best_rows) noexcept nogil:
     """All orientations about the normal of a ring point; the step to the next point, 0 when there is no memory."""
-    cdef const Ring* ring = &p.rings[p.spots.ring[row]]
+    cdef const IndexRing* ring = &p.rings[p.spots.ring[row]]
     cdef int n_orientations = <int>(ring.rotation_range / p.orientation_step)
-    cdef double radius = p.spots.radius[row]
+    cdef double grain_radius = p.spots.grain_radius[row]
     cdef Tally tally
     cdef int start, i, k
     if not position_line(p, row, y0, z0, &w.line):
         return 0
     if w.line.low > w.line.high or n_orientations == 0 or p.n_pairs == 0:
         return 1
-    tally.matched = tally.predicted = tally.j = 0
+    tally.matched = tally.expected = tally.j = 0
     plane_normal(p, row, y0, z0, w.normal)
     first_orientation(ring.g, w.normal, w.first)
     pair_vectors(p, w.first, w.normal, w.vectors)
@@ -189,23 +192,24 @@ cdef int _search_point(const Problem* p, int row, double y0, double z0, Workspac
         w.done[k] = 0
     for i in range((n_orientations + BLOCK - 1) // BLOCK):
         start = i * BLOCK
-        bound_orientations(p, w.vectors, &w.line, radius, start, min(<int>BLOCK, n_orientations - start),
-                           max(p.min_fraction, best.fraction), &w.block)
+        bound_orientations(p, w.vectors, &w.line, grain_radius, start, min(<int>BLOCK, n_orientations - start),
+                           max(p.min_completeness, best.completeness), &w.block)
         for k in range(w.block.n):
             w.done[w.block.j[k]] = 1
-            if not _try_orientation(p, radius, w.block.j[k], w, best, best_rows, &tally):
+            if not _try_orientation(p, grain_radius, w.block.j[k], w, best, best_rows, &tally):
                 return 0
     if p.friedel:
         return 1
-    return _settle_step(p, radius, n_orientations, w, best, best_rows, &tally)
+    return _settle_step(p, grain_radius, n_orientations, w, best, best_rows, &tally)
 
 
-cdef int search_seed(const Problem* p, int row, Workspace* w, Best* best, int* best_rows) noexcept nogil:
+cdef int search_seed(const IndexProblem* p, int row, IndexWorkspace* w, BestCandidate* best,
+                     int* best_rows) noexcept nogil:
     """The best candidate for the start spot in `row`; 0 when there is no memory."""
     cdef int i = 0, step
-    best.fraction = -1.0
+    best.completeness = -1.0
     best.angle = 1000.0
-    best.predicted = best.matched = 0
+    best.expected = best.matched = 0
     if p.spots.ring[row] < 0:
         return 1
     if not find_points(p, row, &w.points, &w.arc, &w.mates, &w.line):

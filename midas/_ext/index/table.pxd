@@ -1,15 +1,15 @@
 """Observed spots by (ring, omega bin) and eta, by ring and omega (spec chapter 05 §3.3, §10.2)."""
 from libc.math cimport floor
 
-from midas._ext.index.problem cimport Spots
+from midas._ext.index.problem cimport IndexSpots
 
 
 cdef class SpotTable:
-    cdef Spots view
+    cdef IndexSpots view
     cdef tuple arrays          # owners of what `view` points to
 
 
-cdef inline int omega_bin_of(const Spots* s, double omega) noexcept nogil:
+cdef inline int omega_bin_of(const IndexSpots* s, double omega) noexcept nogil:
     """Bin of an angle of [-180, 180] degrees; 180 itself belongs to the first one."""
     return <int>((<long long>floor((180.0 + omega) / s.omega_bin)) % s.n_omega)
 

@@ -27,7 +27,7 @@ cdef class SpotTable:
                  const double[::1] radius, const double[::1] deviation, const int[::1] ring, *, int n_rings,
                  double omega_bin, double margin_omega, double orientation_step):
         cdef Py_ssize_t n = y.shape[0]
-        cdef Spots* v = &self.view
+        cdef IndexSpots* v = &self.view
         if not (n == len(z) == len(omega) == len(eta) == len(radius) == len(deviation) == len(ring) > 0):
             raise ValueError("the columns must have the same length, at least 1")
         if not omega_bin > 0.0:
@@ -35,11 +35,11 @@ cdef class SpotTable:
         v.n = n
         v.omega_bin = omega_bin
         v.n_omega = int(np.ceil(360.0 / omega_bin))
-        v.y = &y[0]
-        v.z = &z[0]
-        v.omega = &omega[0]
+        v.y_ideal = &y[0]
+        v.z_ideal = &z[0]
+        v.omega_ideal = &omega[0]
         v.eta = &eta[0]
-        v.radius = &radius[0]
+        v.grain_radius = &radius[0]
         v.deviation = &deviation[0]
         v.ring = &ring[0]
         self.arrays = (y, z, omega, eta, radius, deviation, ring)

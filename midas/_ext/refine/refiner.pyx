@@ -38,6 +38,7 @@ from midas._ext.refine.seed cimport (
 )
 from midas._ext.refine.simplex cimport start_angles
 from midas._ext.refine.sequence cimport fit_cell, fit_joint, fit_staged
+from midas._ext.physics.region cimport AcceptedRegion
 from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
 
 #: what became of a row: the values of the kernel's ``status``
@@ -116,9 +117,7 @@ cdef class Refiner:
     cell : (6,) float64, the nominal cell in Å and degrees
     margin_lengths, margin_angles : largest relative change of a, b, c and of alpha, beta, gamma
     r_sample, h_beam : the sample is |x|, |y| <= r_sample, |z| <= h_beam/2, µm
-    min_eta : degrees around the poles in which no spot is predicted
-    ranges, boxes : (k, 2) and (k, 4) float64, where spots can be observed; k = 0: everywhere
-    mask, mask_side, px : int32 words whose bits are the live pixels of a square detector; side 0: no mask
+    region : where spots are accepted
     hkl : (3, n) float64 Miller indices, sorted by ring
     group_first : (g + 1,) int32, first reflection of each ring
     spots : (6, s) float64: y, z, omega (without wedge), omega, y, z as recorded; column of spot id r + 1 is r
@@ -136,8 +135,7 @@ cdef class Refiner:
     cdef object keep_alive
 
     def __init__(self, *, double lsd, double wavelength, double wedge, const double[::1] cell, double margin_lengths,
-                 double margin_angles, double r_sample, double h_beam, double min_eta, const double[:, ::1] ranges,
-                 const double[:, ::1] boxes, const int[::1] mask, long long mask_side, double px,
+                 double margin_angles, double r_sample, double h_beam, AcceptedRegion region,
                  const double[:, ::1] hkl, const int[::1] group_first, const double[:, ::1] spots,
                  const int[::1] spot_group, const unsigned char[::1] rejected, double sigma_spot, double sigma_omega,
                  str method, str solver, bint largest_radius):
@@ -145,8 +143,6 @@ cdef class Refiner:
         cdef int i
         if cell.shape[0] != 6 or hkl.shape[0] != 3 or spots.shape[0] != 6 or group_first.shape[0] < 1:
             raise ValueError("cell, hkl, spots or group_first has the wrong shape")
-        if ranges.shape[0] != boxes.shape[0] or ranges.shape[1] != 2 or boxes.shape[1] != 4:
-            raise ValueError("ranges must be (k, 2) and boxes (k, 4)")
         if spot_group.shape[0] != spots.shape[1] or rejected.shape[0] != spots.shape[1]:
             raise ValueError("spot_group and rejected must have one entry per spot")
         if group_first[group_first.shape[0] - 1] != hkl.shape[1] or hkl.shape[1] == 0 or spots.shape[1] == 0:
@@ -155,21 +151,14 @@ cdef class Refiner:
             raise ValueError("spot_group names a group that does not exist")
         if solver == "simplex" and method == "joint":
             raise ValueError("the simplex has no objective of all variables together")
-        self.keep_alive = (ranges, boxes, mask, hkl, group_first, spots, spot_group, rejected)
+        self.keep_alive = (region, hkl, group_first, spots, spot_group, rejected)
         self.method = {"joint": JOINT, "staged": STAGED, "cell": CELL_ONLY}[method]
         self.largest_radius = largest_radius
         p.instrument.lsd = lsd
         p.instrument.wavelength = wavelength
         p.instrument.cos_wedge = cos(DEG2RAD * wedge)
         p.instrument.sin_wedge = sin(DEG2RAD * wedge)
-        p.region.cos_pole = cos(DEG2RAD * min_eta)
-        p.region.n = ranges.shape[0]
-        p.region.ranges = &ranges[0, 0] if ranges.shape[0] else NULL
-        p.region.boxes = &boxes[0, 0] if boxes.shape[0] else NULL
-        p.region.mask = &mask[0] if mask.shape[0] else NULL
-        p.region.mask_words = mask.shape[0]
-        p.region.mask_size = mask_side
-        p.region.px = px
+        p.region = region.view
         p.reflections.n = hkl.shape[1]
         p.reflections.groups = group_first.shape[0] - 1
         p.reflections.h = &hkl[0, 0]
@@ -225,7 +214,7 @@ cdef class Refiner:
             most = max(most, offsets[row + 1] - offsets[row])
         if not offsets[n] <= min(spot_rows.shape[0], radii.shape[0], spots.shape[0]) or (n and offsets[0] < 0):
             raise ValueError("offsets reach beyond the spots")
-        if spot_rows.shape[0] and np.max(spot_rows) >= len(self.keep_alive[6]):
+        if spot_rows.shape[0] and np.max(spot_rows) >= len(self.keep_alive[4]):
             raise ValueError("spot_rows reaches beyond the spot table")
         if n == 0 or spot_rows.shape[0] == 0:
             if n:

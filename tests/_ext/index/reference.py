@@ -90,6 +90,9 @@ class Reference:
             for k in sorted({i % self.n_omega for i in range(first, min(last, first + self.n_omega) + 1)}):
                 self.lists.setdefault((ring, k), []).append(row)
 
+    def is_inside(self, y: float, z: float, omega: float) -> bool:
+        return any((b - a >= 360 or a <= omega < b) and c <= y < d and e <= z < f for a, b, c, d, e, f in self.limits)
+
     def margin(self, ring: int) -> float:
         return R2D * math.atan(self.margin_eta / self.radii[ring]) + 0.5 * self.orientation_step
 
@@ -216,7 +219,7 @@ class Reference:
                 eta = math.copysign(R2D * math.acos(z / math.sqrt(y * y + z * z)), -y)
                 y, z = -self.radii[ring] * math.sin(D2R * eta), self.radii[ring] * math.cos(D2R * eta)
                 beside = abs(eta) >= self.pole_angle and 180 - abs(eta) >= self.pole_angle
-                if beside and any(a < omega < b and c < y < d and e < z < f for a, b, c, d, e, f in self.limits):
+                if beside and self.is_inside(y, z, omega):
                     spots.append((y, z, omega, int(ring)))
         return spots
 
@@ -302,7 +305,7 @@ class Reference:
                 f = m / n_counted
                 if m > most:
                     most, of = m, n_counted
-                if m >= n_counted * self.min_fraction and (best is None or f >= best[0]):
+                if m >= n_counted * self.min_completeness and (best is None or f >= best[0]):
                     angle = self.angle(spots, line[usable[i]], rows[i])
                     if best is None or f > best[0] or angle < best[1]:
                         best = f, angle, u, line[usable[i]], len(spots), rows[i][rows[i] >= 0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from midas._ext.index.indexer import Indexer
 from midas._ext.index.table import SpotTable
+from midas._ext.physics.region import AcceptedRegion
 from midas.experiment.orientation import matrices_from_quaternions
 
 from .reference import DEVIATION, ETA, OMEGA, RADIUS, Reference, Y, Z, eta_of, wrap
@@ -33,7 +34,7 @@ def settings_of(**changes: Any) -> dict[str, Any]:
         "ring_g": HKL[[7, 13]] / 4.08, "excluded": np.array([False, False]), "g": HKL / 4.08,
         "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "r_sample": 600.0,
         "h_beam": 600.0, "position_step": 250.0, "orientation_step": 3.0, "margin_omega": 1.0, "margin_eta": 900.0,
-        "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_fraction": 0.3, "friedel": True,
+        "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_completeness": 0.3, "friedel": True,
         **changes,
     }  # fmt: skip
 
@@ -85,7 +86,20 @@ def table_of(reference: Reference) -> SpotTable:
 
 
 def indexer_of(reference: Reference, **more: Any) -> Indexer:
-    return Indexer(table_of(reference), **reference.settings, **more)
+    return Indexer(table_of(reference), **with_region({**reference.settings, **more}))
+
+
+def with_region(values: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the indexer: limits, poles and mask of the settings make its region."""
+    limits = np.nan_to_num(values["limits"], posinf=1e9, neginf=-1e9)
+    region = AcceptedRegion(
+        min_eta=values["pole_angle"],
+        ranges=np.ascontiguousarray(limits[:, :2]),
+        boxes=np.ascontiguousarray(limits[:, 2:]),
+        **{name: values[name] for name in ("mask", "mask_side", "px") if name in values},
+    )
+    others = {name: value for name, value in values.items() if name not in ("limits", "pole_angle")}
+    return {**{name: others[name] for name in others if name not in ("mask", "mask_side", "px")}, "region": region}
 
 
 def compare(reference: Reference, rows: NDArray[np.int64], *, ties: bool = False) -> int:
@@ -124,12 +138,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "excluded ring": {"excluded": np.array([True, False]), "margin_radius": 15.0},
     "two windows": {"limits": TWO_WINDOWS},
     "poles in use": {"pole_angle": 0.0},
-    "wide poles": {"pole_angle": 35.0, "min_fraction": 0.4},
+    "wide poles": {"pole_angle": 35.0, "min_completeness": 0.4},
     "thin beam": {"h_beam": 90.0, "position_step": 133.7},
-    "tight": {"margin_radial": 150.0, "margin_eta": 300.0, "min_fraction": 0.05},
+    "tight": {"margin_radial": 150.0, "margin_eta": 300.0, "min_completeness": 0.05},
     "whole turn": {"rotation_range": np.array([360.0, 360.0]), "orientation_step": 6.0},
     "large sample": {"r_sample": 3000.0, "h_beam": 4000.0, "position_step": 900.0, "margin_radial": 900.0},
-    "anything goes": {"min_fraction": 0.0, "margin_eta": 3000.0},
+    "anything goes": {"min_completeness": 0.0, "margin_eta": 3000.0},
 }
 
 
@@ -205,15 +219,15 @@ def test_the_mask_drops_what_a_box_would():
     side, px = 1024, 400.0
     pixels = np.zeros((side, side), bool)
     pixels[:, : side // 2] = True  # y < 0
-    words = np.packbits(pixels.ravel(), bitorder="little").view("<u4")
+    words = np.packbits(pixels.ravel(), bitorder="little").view("<i4")
     reference = scene(8, settings_of(limits=np.array([[-math.inf, math.inf, -math.inf, 0, -math.inf, math.inf]])))
     rows = np.arange(len(reference.spots))
     boxed = indexer_of(reference).search(rows)
     reference.settings["limits"] = UNLIMITED
     free = indexer_of(reference).search(rows)
-    masked = indexer_of(reference, mask=words, mask_size=side, px=px).search(rows)
+    masked = indexer_of(reference, mask=words, mask_side=side, px=px).search(rows)
     assert boxed[0].tobytes() == masked[0].tobytes() != free[0].tobytes()
-    small = indexer_of(reference, mask=words[: 64 * 64 // 32], mask_size=64, px=px).search(rows)
+    small = indexer_of(reference, mask=words[: 64 * 64 // 32], mask_side=64, px=px).search(rows)
     assert not small[0].any(), "outside the mask nothing is seen"
 
 
@@ -232,7 +246,7 @@ def test_invariants_of_the_records():
         assert np.hypot(*position[:2]) < reference.r_sample * 1.25 + 20 + reference.position_step
         mine = matched[offsets[i] : offsets[i + 1]]
         assert len(mine) == best[i, 14] <= best[i, 13] <= 2 * len(HKL)
-        assert best[i, 14] >= reference.min_fraction * best[i, 13]
+        assert best[i, 14] >= reference.min_completeness * best[i, 13]
         spots = reference.predict(u)
         again = reference.match(spots, position[None], reference.spots[rows[i], RADIUS])[0]
         np.testing.assert_array_equal(again[again >= 0], mine)
@@ -265,7 +279,7 @@ def test_opposite_plane_normals_are_turned_half_a_turn():
     z = -RADII[1]
     spots[0] = [y, z, 0.0, 100.0, 180.0, 0.0]
     reference = Reference(
-        spots, np.array([1]), {**settings, "friedel": False, "pole_angle": 0.0, "min_fraction": 0.0}, 0.1
+        spots, np.array([1]), {**settings, "friedel": False, "pole_angle": 0.0, "min_completeness": 0.0}, 0.1
     )
     normal = np.array([LSD, y, z]) / math.hypot(LSD, z) - [1, 0, 0]
     reference.settings["ring_g"] = np.vstack([HKL[7] / 4.08, -normal])
@@ -298,17 +312,15 @@ def test_lists_follow_the_omega_window_around_the_seam():
     [
         ({"position_step": 0.5}, "steps"),
         ({"orientation_step": 0.0}, "steps"),
-        ({"limits": np.empty((0, 6))}, "limits"),
         ({"theta": np.zeros(3)}, "reflection"),
         ({"excluded": [False]}, "ring"),
         ({"hkl_ring": HKL_RING + 1}, "reflection"),
-        ({"mask": np.zeros(2, np.uint32), "mask_size": 100}, "mask"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(change, message):
     table = table_of(scene(1, settings_of(), grains=1, noise=5))
     with pytest.raises(ValueError, match=message):
-        Indexer(table, **settings_of(**change))
+        Indexer(table, **with_region(settings_of(**change)))
 
 
 def test_rows_beyond_the_table_are_refused():

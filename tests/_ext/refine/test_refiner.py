@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from simulated_grains import Experiment, Grains, Spots, lattice_errors, reciprocal_basis, rotation_z, simulate
 
+from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
 
 EXPERIMENT = Experiment()
@@ -26,12 +27,15 @@ def refiner(experiment: Experiment, spots: Spots, **changes: Any) -> Refiner:
     settings: dict[str, Any] = {
         "lsd": experiment.lsd, "wavelength": experiment.wavelength, "wedge": experiment.wedge,
         "cell": experiment.cell, "margin_lengths": 0.048, "margin_angles": 0.048, "r_sample": 2000.0,
-        "h_beam": 2000.0, "min_eta": experiment.min_eta - 0.5, "ranges": np.empty((0, 2)), "boxes": np.empty((0, 4)),
-        "mask": np.empty(0, np.int32), "mask_side": 0, "px": 200.0, "hkl": hkl, "group_first": first,
+        "h_beam": 2000.0, "hkl": hkl, "group_first": first,
         "spots": spots.table, "spot_group": spots.group, "rejected": np.zeros(len(spots.group), np.uint8),
         "sigma_spot": 30.0, "sigma_omega": 0.1, "method": "joint", "solver": "robust", "largest_radius": False,
     }  # fmt: skip
-    return Refiner(**(settings | changes))
+    limits = {"min_eta": experiment.min_eta - 0.5, "ranges": np.array([[-180.0, 180.0]]), "px": 200.0}
+    of_region = changes.keys() & {"min_eta", "ranges", "boxes", "mask", "mask_side"}
+    limits |= {name: changes.pop(name) for name in of_region}
+    limits.setdefault("boxes", np.full((len(limits["ranges"]), 4), [-1e9, 1e9, -1e9, 1e9]))
+    return Refiner(region=AcceptedRegion(**limits), **(settings | changes))
 
 
 class Result(NamedTuple):
@@ -356,7 +360,7 @@ def test_spots_at_special_angles_are_kept(omega: float) -> None:
     turned.seeds[0, 1:10] = (turn @ grains.seeds[0, 1:10].reshape(3, 3)).ravel()
     turned.seeds[0, 10:13] = turn @ grains.seeds[0, 10:13]
     spots.table[2:4] += omega - spots.table[3, 0]
-    result = refine(refiner(EXPERIMENT, spots, ranges=np.array([[-180.0, 180.0]]), boxes=np.array([[-1e9, 1e9] * 2])),
+    result = refine(refiner(EXPERIMENT, spots, ranges=np.array([[-180.0, 180.0]])),
                     turned.seeds, lists_of(spots, 1))  # fmt: skip
     assert result.counts[0] == spots.table.shape[1]
     assert lattice_errors(result.records, turned)[0].max() < 1e-4
@@ -409,13 +413,11 @@ def test_spots_are_predicted_only_where_they_can_be_observed() -> None:
 
 
 def test_dead_pixels_of_the_mask_drop_spots() -> None:
-    """§4.3: column floor(S/2) - trunc(-y/px), row trunc(z/px) + floor(S/2), bit column + S·row."""
     grains, spots = case(1)
     rows, side = lists_of(spots, 1), 2048
     dead = 17
     live = np.ones(side * side, bool)
-    column = side // 2 - np.trunc(-spots.table[4, dead] / 200).astype(int)
-    row = np.trunc(spots.table[5, dead] / 200).astype(int) + side // 2
+    column, row = (np.floor(spots.table[k, dead] / 200).astype(int) + side // 2 for k in (4, 5))
     live.reshape(side, side)[row - 4 : row + 5, column - 4 : column + 5] = False
     mask = np.packbits(live, bitorder="little").view("<i4").copy()
     found = refine(refiner(EXPERIMENT, spots, mask=mask, mask_side=side), grains.seeds, rows).spots(0)[:, 0]
@@ -427,7 +429,6 @@ def test_dead_pixels_of_the_mask_drop_spots() -> None:
     ("changes", "message"),
     [
         ({"cell": np.ones(5)}, "wrong shape"),
-        ({"ranges": np.zeros((1, 2))}, "ranges"),
         ({"rejected": np.zeros(3, np.uint8)}, "one entry per spot"),
         ({"group_first": np.array([0, 5], np.int32)}, "in a group"),
         ({"spot_group": None}, "does not exist"),
