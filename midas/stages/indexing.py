@@ -16,7 +16,7 @@ from midas.experiment.orientation import rotation_range
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
 from midas.formats import index
-from midas.formats.grains import read_grains
+from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
@@ -263,7 +263,7 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
 def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
     """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots (§4.8)."""
     grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
-    orientations = np.ascontiguousarray(grains.columns[1:10].T)
+    orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
     best, offsets, matched, fractions = indexer.evaluate(
         orientations, positions, grains["GrainRadius"], threads=threads
