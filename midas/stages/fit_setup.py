@@ -95,7 +95,7 @@ def _run(
         threads,
     )
     y, z, omega, eta = spots[:4]
-    reasons = accepted_region(parameters).verdicts(omega, eta, y, z, threads)
+    reasons = accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
     seeds = _seeds(peaks, spots[2], reasons, parameters)
     in_use = [ring for ring in rings if (reasons[peaks["ring"] == ring.number] == ACCEPTED).any()]
     handed_on = parameters.changed(
