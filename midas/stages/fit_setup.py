@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 ACCEPTED = VERDICTS["accepted"]
 
 #: of the Radius file that follow a spot
-_COLUMNS = ("spot_id", "intensity", "omega", "y", "z", "ring", "grain_radius", "raw_sum")
+_COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded", "ring", "grain_radius", "raw_sum")
 
 
 def run(
@@ -86,9 +86,9 @@ def _run(
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
     spots = laboratory_spots(
-        peaks["y"],
-        peaks["z"],
-        peaks["omega"],
+        peaks["y_recorded"],
+        peaks["z_recorded"],
+        peaks["omega_recorded"],
         detector.packed(),
         parameters.positive("Wavelength"),
         parameters["Wedge"],
@@ -207,7 +207,7 @@ def _sorted_peaks(
     threads: int,
 ) -> Table:
     """The usable peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
-    omega = read_out_correction(peaks["omega"], peaks["z"], _gap_step(parameters), size, threads)
+    omega = read_out_correction(peaks["omega_recorded"], peaks["z_recorded"], _gap_step(parameters), size, threads)
     numbers = np.where(usable, peaks["ring"], 0)
     order = []
     for ring in rings:
@@ -216,7 +216,7 @@ def _sorted_peaks(
         log.info("Number of spots on ring %d: %d", ring.number, len(rows))
     by_ring = np.concatenate(order)
     peaks = peaks.take(by_ring)
-    peaks["omega"][:] = omega[by_ring]
+    peaks["omega_recorded"][:] = omega[by_ring]
     return peaks
 
 
@@ -229,8 +229,8 @@ def _fitted(
             raise parameters.error(name, "must not be negative")
     fit = fit_geometry(
         detector,
-        peaks["y"],
-        peaks["z"],
+        peaks["y_recorded"],
+        peaks["z_recorded"],
         np.array([two_theta[int(number)] for number in peaks["ring"]]),
         tol_lsd=parameters["tolLsd"],
         tol_bc=parameters["tolBC"],
@@ -270,7 +270,12 @@ def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.b
     names = ("y", "z", "omega", "eta", "two_theta", "y_no_wedge", "z_no_wedge")
     columns = dict(zip(names, spots, strict=True))
     columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
-    columns |= {"y_px": peaks["y"], "z_px": peaks["z"], "omega_raw": peaks["omega"], "omega_detector": peaks["omega"]}
+    columns |= {
+        "y_px": peaks["y_recorded"],
+        "z_px": peaks["z_recorded"],
+        "omega_raw": peaks["omega_recorded"],
+        "omega_detector": peaks["omega_recorded"],
+    }
     columns["spot_id"] = ids = np.arange(1.0, len(peaks) + 1)
     table = Table.from_columns(EXTRA_INFO.names, columns)
     table.columns[:, rejected] = 0.0

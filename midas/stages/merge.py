@@ -42,7 +42,7 @@ _FOLDED = {
     "sigma_r": "largest",
     "sigma_eta": "largest",
 }
-_WEIGHTED = ("omega", "y", "z")
+_WEIGHTED = ("omega_recorded", "y_recorded", "z_recorded")
 _OF_THE_NEWEST = ("radius", "eta")
 _EMPTY_FRAME = len(peak_format.LAYOUT.header) + 1
 _NO_PEAKS = Table(peak_format.LAYOUT.names, np.empty((len(peak_format.LAYOUT.columns), 0)))
@@ -76,7 +76,7 @@ def run(
     tables = _read_peaks(layer, scan.frames, threads) if peaks is None else [table for table, _ in peaks]
     first, columns = _stacked(tables, parameters["UseMaximaPositions"] == 1)
     kept_first, order, invalid = order_peaks(
-        first, *(columns[name] for name in ("eta", "intensity", "y", "z")), threads
+        first, *(columns[name] for name in ("eta", "intensity", "y_recorded", "z_recorded")), threads
     )
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
@@ -85,7 +85,9 @@ def run(
         pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
         links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
     else:
-        links = link_by_distance(kept_first, columns["y"], columns["z"], parameters["OverlapLength"], threads)
+        links = link_by_distance(
+            kept_first, columns["y_recorded"], columns["z_recorded"], parameters["OverlapLength"], threads
+        )
     chain_first, members = merge_map(*links)
     spots = _spot_table(chain_first, members, columns, threads)
     ids = np.concatenate([table["peak_id"] for table in tables])[order]
@@ -135,7 +137,7 @@ def _size(path: os.PathLike[str]) -> int:
 
 def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
     """Where each frame begins, and the columns that a spot is made of, of all frames."""
-    replaced = {"y": "max_y", "z": "max_z"} if use_maxima else {}
+    replaced = {"y_recorded": "max_y", "z_recorded": "max_z"} if use_maxima else {}
     first = np.zeros(len(tables) + 1, np.int64)
     np.cumsum([len(table) for table in tables], out=first[1:])
     names = (*_FOLDED, *_WEIGHTED, *_OF_THE_NEWEST)
@@ -193,8 +195,8 @@ def _spot_table(
     with np.errstate(over="ignore", invalid="ignore"):  # a bad fit may leave any intensity
         spots |= {name: folded(peaks[name] * peaks["intensity"], "sum") / spots["intensity"] for name in _WEIGHTED}
     spots |= {name: peaks[name][members[chain_first[:-1]]] for name in _OF_THE_NEWEST}
-    spots["min_omega"] = folded(peaks["omega"], "smallest")
-    spots["max_omega"] = folded(peaks["omega"], "largest")
+    spots["min_omega"] = folded(peaks["omega_recorded"], "smallest")
+    spots["max_omega"] = folded(peaks["omega_recorded"], "largest")
     spots["spot_id"] = np.arange(1.0, len(chain_first))
     return Table.from_columns(RESULT.names, spots)
 

@@ -234,7 +234,7 @@ class _Search:
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
         columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names}
         columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
-        columns["omega"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
+        columns["omega_recorded"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
         exact = Table.from_columns(LAYOUT.names, columns)
         table = LAYOUT.rounded(exact)
         ends = np.cumsum([0, *counts])

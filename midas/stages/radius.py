@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 #: Columns that a row takes over from its merged spot.
 _COPIED = (
-    "intensity omega y z i_max min_omega max_omega radius eta sigma_r sigma_eta pixels region_pixels raw_sum".split()
-)
+    "intensity omega_recorded y_recorded z_recorded i_max min_omega max_omega radius eta sigma_r sigma_eta pixels "
+    "region_pixels raw_sum"
+).split()
 
 
 def run(

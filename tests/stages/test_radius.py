@@ -45,7 +45,14 @@ def hkl_table() -> Table:
 
 
 def spot_table(*spots: dict[str, float]) -> Table:
-    usual = {"intensity": 100.0, "omega": 5.0, "min_omega": 4.75, "max_omega": 5.0, "eta": 60.0, "radius": 100.0}
+    usual = {
+        "intensity": 100.0,
+        "omega_recorded": 5.0,
+        "min_omega": 4.75,
+        "max_omega": 5.0,
+        "eta": 60.0,
+        "radius": 100.0,
+    }
     rows = [usual | {"spot_id": i, "raw_sum": 7.0 * i} | spot for i, spot in enumerate(spots, 1)]
     return Table.from_columns(RESULT.names, {name: [row.get(name, 0.0) for row in rows] for name in RESULT.names})
 

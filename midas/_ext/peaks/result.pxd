@@ -4,8 +4,8 @@ from midas._ext.peaks.problem cimport PeakFit, PeakProblem, PeakRegion
 
 cdef struct FittedPeak:
     double intensity
-    double y
-    double z
+    double y_recorded     # px
+    double z_recorded
     double i_max
     double radius
     double eta

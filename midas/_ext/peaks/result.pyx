@@ -30,10 +30,10 @@ cdef void _describe(const PeakProblem* p, Py_ssize_t r, const PeakRegion* region
 cdef void _place(const PeakProblem* p, double radius, double eta, FittedPeak* row) noexcept nogil:
     row.radius = radius
     row.eta = wrapped_eta(eta)
-    row.y = p.y_bc + radius * sin(DEG2RAD * row.eta)
-    row.z = p.z_bc + radius * cos(DEG2RAD * row.eta)
-    row.diff_y = row.max_y - row.y
-    row.diff_z = row.max_z - row.z
+    row.y_recorded = p.y_bc + radius * sin(DEG2RAD * row.eta)
+    row.z_recorded = p.z_bc + radius * cos(DEG2RAD * row.eta)
+    row.diff_y = row.max_y - row.y_recorded
+    row.diff_z = row.max_z - row.z_recorded
 
 
 cdef void describe_fit(const PeakProblem* p, Py_ssize_t r, const PeakFit* fit, FittedPeak* rows) noexcept nogil:

@@ -65,10 +65,10 @@ def assert_consistent(rows: list[dict[str, float]], pixels: np.ndarray, threshol
         under = profile > row["background"]
         assert row["pixels"] == under.sum()
         assert row["intensity"] == pytest.approx(profile.sum() + row["background"] * under.sum(), rel=1e-9)
-        assert row["y"] == pytest.approx(1022 + row["radius"] * np.sin(row["eta"] / DEG), abs=1e-6)
-        assert row["z"] == pytest.approx(1022 + row["radius"] * np.cos(row["eta"] / DEG), abs=1e-6)
-        assert row["diff_y"] == row["max_y"] - row["y"]
-        assert row["diff_z"] == row["max_z"] - row["z"]
+        assert row["y_recorded"] == pytest.approx(1022 + row["radius"] * np.sin(row["eta"] / DEG), abs=1e-6)
+        assert row["z_recorded"] == pytest.approx(1022 + row["radius"] * np.cos(row["eta"] / DEG), abs=1e-6)
+        assert row["diff_y"] == row["max_y"] - row["y_recorded"]
+        assert row["diff_z"] == row["max_z"] - row["z_recorded"]
         for axis in ("r", "eta"):
             widths = row[f"sigma_lorentz_{axis}"], row[f"sigma_gauss_{axis}"]
             assert row[f"sigma_{axis}"] == pytest.approx(mixing * widths[0] + (1 - mixing) * widths[1], rel=1e-12)
@@ -135,11 +135,11 @@ def test_a_spot_at_the_cut_of_eta_is_fitted_like_any_other():
         below = spot(1022.3, 922.2)
         above = below * [-1, -1, 1] + [2044, 2044, 0]
         rows = solve(regions_of((below, peak_of(below)), (above, peak_of(above))), method=method)
-        assert rows[0]["y"] == pytest.approx(1022.3, abs=0.02)
-        assert rows[0]["z"] == pytest.approx(922.2, abs=0.02)
+        assert rows[0]["y_recorded"] == pytest.approx(1022.3, abs=0.02)
+        assert rows[0]["z_recorded"] == pytest.approx(922.2, abs=0.02)
         assert abs(rows[0]["eta"]) > 179
-        assert rows[1]["y"] == pytest.approx(2044 - rows[0]["y"], abs=1e-6)
-        assert rows[1]["z"] == pytest.approx(2044 - rows[0]["z"], abs=1e-6)
+        assert rows[1]["y_recorded"] == pytest.approx(2044 - rows[0]["y_recorded"], abs=1e-6)
+        assert rows[1]["z_recorded"] == pytest.approx(2044 - rows[0]["z_recorded"], abs=1e-6)
         for name in ("radius", "intensity", "sigma_r", "sigma_eta", "residual"):
             assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-4), name
     assert rows[0]["intensity"] == below[:, 2].sum()
@@ -174,16 +174,16 @@ def test_panels_move_the_pixels_but_not_the_maximum(method: str):
     regions = regions_of((pixels, peak_of(pixels)))
     (plain,) = solve(regions, method=method)
     (moved,) = solve(regions, method=method, panels=shift)
-    assert moved["y"] - plain["y"] == pytest.approx(0.5, abs=2e-3)
-    assert moved["z"] - plain["z"] == pytest.approx(-0.25, abs=2e-3)
+    assert moved["y_recorded"] - plain["y_recorded"] == pytest.approx(0.5, abs=2e-3)
+    assert moved["z_recorded"] - plain["z_recorded"] == pytest.approx(-0.25, abs=2e-3)
     assert (moved["max_y"], moved["max_z"]) == (plain["max_y"], plain["max_z"])
     elsewhere = shift + [[0, 0, 200, 200, 0, 0, 0, 0]]
     assert solve(regions, method=method, panels=elsewhere) == [plain]
     turned = np.array([[1300.0, 1344.0, 1159.0, 1203.0, np.cos(0.1), np.sin(0.1), 0.0, 0.0]])
     (row,) = solve(regions, method="centroid", panels=turned)
     u, v = 1322.4 - 1322, 1180.7 - 1181
-    assert row["y"] == pytest.approx(1322 + u * np.cos(0.1) - v * np.sin(0.1), abs=0.02)
-    assert row["z"] == pytest.approx(1181 + u * np.sin(0.1) + v * np.cos(0.1), abs=0.02)
+    assert row["y_recorded"] == pytest.approx(1322 + u * np.cos(0.1) - v * np.sin(0.1), abs=0.02)
+    assert row["z_recorded"] == pytest.approx(1181 + u * np.sin(0.1) + v * np.cos(0.1), abs=0.02)
 
 
 def test_least_squares_reaches_the_optimum_of_an_independent_solver():
