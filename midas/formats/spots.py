@@ -23,8 +23,9 @@ from midas.runtime.files import atomic_outputs, read_bytes
 
 log = logging.getLogger(__name__)
 
-_INPUT = "y z omega grain_radius spot_id ring eta two_theta"
-_EXTRA = "omega_raw y_no_wedge z_no_wedge y_px z_px omega_detector intensity raw_sum"
+_INPUT = "y_ideal z_ideal omega_ideal grain_radius spot_id ring eta two_theta"
+# omega_detector is omega_recorded once more.
+_EXTRA = "omega_recorded y_plane z_plane y_recorded z_recorded omega_detector intensity raw_sum"
 
 INPUT_ALL = Layout(
     header="%YLab ZLab Omega GrainRadius SpotID RingNumber Eta Ttheta",
@@ -134,7 +135,7 @@ def read_binary_spots(path: str | os.PathLike[str], names: tuple[str, ...]) -> T
     table = Table(names, read_records(path, "<f8", (len(names),), written_by="ff-bin").T)
     if not len(table):
         raise FormatError("holds no spots", file=path)
-    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega"]) <= 360) & (abs(table["eta"]) <= 360)
+    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega_ideal"]) <= 360) & (abs(table["eta"]) <= 360)
     sound &= (abs(table["spot_id"]) < 2**31) & (abs(table["ring"]) < 2**31)
     if not sound.all():
         raise FormatError(f"row {np.argmin(sound)} holds no spot; run ff-bin again", file=path)

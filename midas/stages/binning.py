@@ -73,10 +73,10 @@ def _run(
     radii = _ring_radii(parameters)
     rings = input_all.integers("ring")
     radius = np.where((rings >= 0) & (rings < len(radii)), radii[np.clip(rings, 0, len(radii) - 1)], 0.0)
-    y, z = input_all["y"], input_all["z"]
+    y, z = input_all["y_ideal"], input_all["z_ideal"]
     columns = np.vstack([input_all.columns, np.sqrt(y * y + z * z) - radius])
     spots = Table(SPOTS_BINARY, columns)
-    extra = Table(EXTRA_INFO_BINARY, extra_info.columns[: len(EXTRA_INFO_BINARY)])
+    extra = extra_info.select(EXTRA_INFO_BINARY)
     summary = {"spots": len(spots)}
     _warn_of_unlisted(rings, radius)
     legacy_bins = parameters["WriteLegacyBins"] and not parameters["NoSaveAll"]
@@ -141,7 +141,7 @@ def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, 
         raise parameters.error("OmeBinSize", f"is too small: {eta_bins} x {omega_bins} bins per ring")
     windows = spot_windows(
         spots["eta"],
-        spots["omega"],
+        spots["omega_ideal"],
         radius,
         parameters["MarginEta"],
         parameters["MarginOme"],

@@ -267,13 +267,13 @@ def _seeds(
 
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
     """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
-    names = ("y", "z", "omega", "eta", "two_theta", "y_no_wedge", "z_no_wedge")
+    names = ("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta", "y_plane", "z_plane")
     columns = dict(zip(names, spots, strict=True))
     columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
     columns |= {
-        "y_px": peaks["y_recorded"],
-        "z_px": peaks["z_recorded"],
-        "omega_raw": peaks["omega_recorded"],
+        "y_recorded": peaks["y_recorded"],
+        "z_recorded": peaks["z_recorded"],
+        "omega_recorded": peaks["omega_recorded"],
         "omega_detector": peaks["omega_recorded"],
     }
     columns["spot_id"] = ids = np.arange(1.0, len(peaks) + 1)

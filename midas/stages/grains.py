@@ -63,14 +63,14 @@ _COPIED = {
 }
 #: columns of SpotMatrix.csv that are columns of the spot table
 _OF_SPOT = {
-    "Omega": "omega",
-    "DetectorHor": "y_px",
-    "DetectorVert": "z_px",
+    "Omega": "omega_ideal",
+    "DetectorHor": "y_recorded",
+    "DetectorVert": "z_recorded",
     "OmeRaw": "omega_detector",
     "Eta": "eta",
     "RingNr": "ring",
-    "YLab": "y",
-    "ZLab": "z",
+    "YLab": "y_ideal",
+    "ZLab": "z_ideal",
 }
 
 

@@ -173,7 +173,7 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
     spot_rings = np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32)
     table = SpotTable(
-        *(spots[name] for name in ("y", "z", "omega", "eta", "grain_radius", "radial_deviation")),
+        *(spots[name] for name in ("y_ideal", "z_ideal", "omega_ideal", "eta", "grain_radius", "radial_deviation")),
         spot_rings,
         n_rings=len(numbers),
         omega_bin=p["OmeBinSize"],
@@ -256,7 +256,7 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
         log.info(
             "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f, omega: %f",
             part.rows[i] - mine.start, len(mine), spots["spot_id"][start[i]], matched / expected, expected, matched,
-            spots["omega"][start[i]],
+            spots["omega_ideal"][start[i]],
         )  # fmt: skip
 
 

@@ -194,15 +194,15 @@ def test_columns_of_the_tables_agree(setup: Callable[..., SpotTables]) -> None:
     table = setup(peak_table(*spots), "tx 0.5\nty 0.3\np2 1e-4\n").extra_info
     used = table.take(table["ring"] > 0)
     np.testing.assert_array_equal(table["spot_id"], np.arange(1, 501))
-    for one, other in (("y", "y_no_wedge"), ("z", "z_no_wedge"), ("omega", "omega_raw"), ("eta", "eta")):
+    for one, other in (("y_ideal", "y_plane"), ("z_ideal", "z_plane"), ("omega_ideal", "omega_recorded")):
         np.testing.assert_allclose(used[one], used[other], atol=1.00001e-5)
-    np.testing.assert_array_equal(table["omega_raw"], table["omega_detector"])
-    np.testing.assert_allclose(used["eta"], -np.degrees(np.arctan2(used["y"], used["z"])), atol=1.6e-5)
+    np.testing.assert_array_equal(table["omega_recorded"], table["omega_detector"])
+    np.testing.assert_allclose(used["eta"], -np.degrees(np.arctan2(used["y_ideal"], used["z_ideal"])), atol=1.6e-5)
     np.testing.assert_allclose(
-        np.hypot(used["y"], used["z"]), 1e6 * np.tan(np.radians(used["two_theta"])), atol=1e6 * 1e-5
+        np.hypot(used["y_ideal"], used["z_ideal"]), 1e6 * np.tan(np.radians(used["two_theta"])), atol=1e6 * 1e-5
     )
     for ring in (1, 2):
-        assert (np.diff(used["omega_raw"][used["ring"] == ring]) > -0.001).all()
+        assert (np.diff(used["omega_recorded"][used["ring"] == ring]) > -0.001).all()
 
 
 def test_tables_travel_between_ranks(setup: Callable[..., SpotTables]) -> None:
@@ -370,7 +370,7 @@ def test_no_limit_on_rings_and_folder_names(tmp_path: Path) -> None:
 def test_times_of_the_read_out_gap(setup: Callable[..., SpotTables]) -> None:
     with pytest.raises(ParameterError, match="tGap: 0.3: must not be the negative of tInt"):
         setup(extra="tInt -0.3\ntGap 0.3\n")
-    assert setup(extra="tInt 0\ntGap 0\n").extra_info["omega_raw"].tolist() == [0, 10, 20]
+    assert setup(extra="tInt 0\ntGap 0\n").extra_info["omega_recorded"].tolist() == [0, 10, 20]
 
 
 @pytest.mark.parametrize(("frame", "size"), [((4, 1000), 1000), ((1000, 4), 1000)])
@@ -381,8 +381,8 @@ def test_read_out_uses_the_longer_side(
     tables = setup(extra=f"tInt 0.3\ntGap 0.15\nOmegaStep {step}\n", frames=(2, *frame))
     table = tables.extra_info
     recorded = SOME["omega_recorded"][tables.id_rings.integers("radius_id") - 1]
-    shift = 0.15 / 0.45 * step * (1 - np.abs(2 * table["z_px"] - size) / size)
-    np.testing.assert_allclose(table["omega_raw"], recorded - shift, atol=6e-6)
+    shift = 0.15 / 0.45 * step * (1 - np.abs(2 * table["z_recorded"] - size) / size)
+    np.testing.assert_allclose(table["omega_recorded"], recorded - shift, atol=6e-6)
 
 
 def test_limits_without_gap(setup: Callable[..., SpotTables]) -> None:
@@ -390,8 +390,8 @@ def test_limits_without_gap(setup: Callable[..., SpotTables]) -> None:
     peaks = peak_table(*({"eta": eta, "omega_recorded": o} for eta in etas for o in (-180, 180)))
     table = setup(peaks).extra_info
     assert len(table) == 80
-    assert set(table["omega_raw"]) == {-180.0, 180.0}
-    assert (np.abs(table["omega"]) <= 180).all()
+    assert set(table["omega_recorded"]) == {-180.0, 180.0}
+    assert (np.abs(table["omega_ideal"]) <= 180).all()
 
 
 def test_skipped_frames_name_the_radius_file(setup: Callable[..., SpotTables]) -> None:
@@ -492,9 +492,9 @@ def test_wedge_across_the_end_of_the_turn(setup: Callable[..., SpotTables]) -> N
     etas = [20, -20, 160, -160]
     peaks = peak_table(*({"eta": eta, "omega_recorded": omega} for eta in etas for omega in (-179.9, 179.9)))
     table = setup(peaks, "Wedge 1\n").extra_info
-    shift = (table["omega"] - table["omega_raw"] + 180) % 360 - 180
+    shift = (table["omega_ideal"] - table["omega_recorded"] + 180) % 360 - 180
     np.testing.assert_allclose(shift, -1 / np.tan(np.radians(table["eta"])), rtol=0.02)
-    assert (np.abs(table["omega"] - table["omega_raw"]) > 350).sum() == 4
+    assert (np.abs(table["omega_ideal"] - table["omega_recorded"]) > 350).sum() == 4
 
 
 def test_new_keys_are_handed_on(setup: Callable[..., SpotTables]) -> None:
@@ -537,7 +537,7 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
     assert fitted["RingRadii"] == pytest.approx(ideal, rel=1e-12)
     used = tables.input_all.take(tables.input_all["ring"] > 0)
     on_ring = np.array(fitted["RingRadii"])[used.integers("ring") - 1]
-    np.testing.assert_allclose(np.hypot(used["y"], used["z"]), on_ring, atol=0.2)
+    np.testing.assert_allclose(np.hypot(used["y_ideal"], used["z_ideal"]), on_ring, atol=0.2)
     assert "RingRadii are multiplied by" in caplog.text
 
 
