@@ -8,8 +8,8 @@ from cython.parallel cimport prange
 from libc.math cimport cos, fabs, sin
 
 from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
-from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
-from midas._ext.physics.wedge cimport Instrument, wrap_omega
+from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector, wrap_omega
+from midas._ext.physics.wedge cimport Instrument
 
 cdef enum:
     CHUNK = 256            # spots that a thread takes at a time
@@ -78,9 +78,9 @@ cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* in
                                   double omega, double[:, ::1] spots, Py_ssize_t i) noexcept nogil:
     cdef IdealPoint point = detector_to_ideal(geometry, y_px, z_px)
     cdef WedgeFree spot = without_wedge(instrument, point.y, point.z, omega)
-    spots[0, i] = spot.y_ideal
-    spots[1, i] = spot.z_ideal
-    spots[2, i] = spot.omega_ideal
+    spots[0, i] = spot.y
+    spots[1, i] = spot.z
+    spots[2, i] = spot.omega
     spots[3, i] = spot.eta
     spots[4, i] = spot.two_theta
     spots[5, i] = point.y

@@ -60,7 +60,7 @@ def _options(values: argparse.Namespace) -> Options:
     words = dict(vars(values))
     if words["paramFN"]:
         parameter_file = absolute(words["paramFN"])
-        keys = UserFile(parameter_file).parameters
+        keys = UserFile(parameter_file).own
         words["resultFolder"] = words["resultFolder"] or keys.get("ResultFolder", "")
         words["grainsFile"] = words["grainsFile"] or _beside(parameter_file, keys.get("GrainsFile", ""))
     return from_words(Options, words, result_folder=absolute(words["resultFolder"] or "."))

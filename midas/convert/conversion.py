@@ -20,6 +20,7 @@ from midas.convert.hdf5 import HDF5Frames, metadata
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.sweep import Sweep, consecutive, scan_names
+from midas.experiment.angles import wrapped
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.errors import ParameterError
@@ -51,7 +52,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     -------
     StageResult whose `data` is the path of the archive.
     """
-    parameters = _settled(Parameters.read(options.parameter_file), options)
+    parameters = _settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(_located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"])
@@ -101,8 +102,6 @@ def _settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
 def _with_header(p: Parameters) -> Parameters:
     """Leading frames to skip: SkipFrame, else those that HeadSize makes part of the header."""
     skipped = p["SkipFrame"]
-    if skipped < 0:
-        raise p.error("SkipFrame", "must be at least 0")
     width, height = _detector_size(p)
     frame_bytes = (4 if p.get("PixelValue") == 4 else 2) * width * height
     if skipped == 0 and (skipped := max(0, (p["HeadSize"] - _HEADER) // frame_bytes)):
@@ -143,7 +142,7 @@ def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[n
         parameters = parameters.changed(OmegaStep=step, OmegaStart=start)
     step = parameters["OmegaStep"]
     expected = parameters.omega_start() + (numbers - parameters["SkipFrame"]) * step
-    difference = np.abs((omegas - expected + 180) % 360 - 180)
+    difference = np.abs(wrapped(omegas - expected))
     worst = int(np.argmax(difference))
     if difference[worst] <= _OMEGA_TOLERANCE:
         return parameters, None

@@ -194,7 +194,7 @@ def reflections(parameters: Parameters) -> Table:
     except ValueError as error:
         raise parameters.error("SpaceGroup", str(error)) from None
     cell = checked_cell(parameters, group)
-    wavelength, lsd, r_max = (parameters.positive(key) for key in ("Wavelength", "Lsd", "RhoD"))
+    wavelength, lsd, r_max = (parameters[key] for key in ("Wavelength", "Lsd", "RhoD"))
     d_min = smallest_spacing(wavelength, lsd, r_max)
     _check_length(parameters, cell, d_min)
 
@@ -204,7 +204,7 @@ def reflections(parameters: Parameters) -> Table:
         hkl = enumerate_reflections(
             group.operations, group.rotations, group.translations, group.centrings, limit, first_k, first_l
         )
-        return Table(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
+        return Table.from_columns(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
 
     limit = max(LEGACY_LIMIT, math.floor(max(cell[:3]) / d_min) + 1)
     half_listed = number in _HALF_LISTED

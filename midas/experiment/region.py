@@ -50,11 +50,9 @@ def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, ob
     """
     limits = paired_limits(parameters)
     side = 0 if mask_file is None else parameters["BigDetSize"]
-    if side < 0:
-        raise parameters.error("BigDetSize", "must not be negative")
     px, mask = 1.0, None
     if side and mask_file is not None:
-        px = parameters.positive("px")
+        px = parameters["px"]
         mask = read_records(mask_file, "<i4", ())
         if 32 * len(mask) < side * side:
             raise FormatError(f"has {4 * len(mask)} bytes, too few for the pixels of BigDetSize {side}", file=mask_file)

@@ -43,9 +43,9 @@ class Rings:
             rows = np.flatnonzero(listed == ring)
             multiplicities[i] = len(rows)
             if len(rows):
-                radii[i] = hkls["radius"][rows[-1]]
+                radii[i] = hkls["ring_radius"][rows[-1]]
         key = "WidthTthPx" if parameters["WidthTthPx"] != -1 else "Width"
-        return cls(numbers, radii, multiplicities, parameters.positive(key))
+        return cls(numbers, radii, multiplicities, parameters[key])
 
     @property
     def absent(self) -> NDArray[np.int64]:

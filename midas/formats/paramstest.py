@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.parameters.table import KEYS
 
 
 class _Line(NamedTuple):
@@ -52,9 +53,8 @@ _LINES = (
     _Line("MinMatchesToAcceptFrac", "Completeness"),
 )
 
-#: parameters of the new suite, written only when they are not the default
-_NEW = (_Line("RingsToReject", "RingsToReject", True), _Line("RefineMethod", "RefineMethod"),
-        _Line("WriteLegacyBins", "WriteLegacyBins"))  # fmt: skip
+#: parameters that the legacy programs do not have, written only when they are given with another value than the default
+_NEW = tuple(_Line(name, name, key.lines) for name, key in KEYS.items() if key.handed_on)
 
 
 def _number(value: float | int | str) -> str:
@@ -95,8 +95,7 @@ def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
     tail |= {"tyFit": parameters["ty"], "tzFit": parameters["tz"]}
     tail |= {name: parameters[name] for name in ("p0", "p1", "p2", "p3")}
     lines += [f"{name} {_number(value)}" for name, value in tail.items()]
-    defaults = Parameters({})
     for line in _NEW:
-        if parameters[line.parameter] != defaults[line.parameter]:
+        if line.parameter in parameters and parameters[line.parameter] != KEYS[line.parameter].default:
             lines += _lines(line, parameters[line.parameter])
     return os.fsencode("".join(f"{line}\n" for line in lines))

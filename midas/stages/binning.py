@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from midas._ext.binning import bin_count, fill_bins, spot_windows
 from midas.formats.binary import write_records
-from midas.formats.bins import DTYPE, bin_writer
+from midas.formats.bins import RECORD, bin_writer
 from midas.formats.layer import Layer
 from midas.formats.spots import (
     EXTRA_INFO,
@@ -68,15 +68,16 @@ def run(
 def _run(
     layer: Layer, parameters: Parameters, threads: int, tables: SpotTables | tuple[Table, Table] | None
 ) -> StageResult[BinaryTables]:
+    parameters = parameters.for_stage("binning")
     remove(layer.bin_counts, layer.bins)
     input_all, extra_info = _spot_tables(layer, tables)
     radii = _ring_radii(parameters)
     rings = input_all.integers("ring")
     radius = np.where((rings >= 0) & (rings < len(radii)), radii[np.clip(rings, 0, len(radii) - 1)], 0.0)
-    y, z = input_all["y"], input_all["z"]
+    y, z = input_all["y_ideal"], input_all["z_ideal"]
     columns = np.vstack([input_all.columns, np.sqrt(y * y + z * z) - radius])
     spots = Table(SPOTS_BINARY, columns)
-    extra = Table(EXTRA_INFO_BINARY, extra_info.columns[: len(EXTRA_INFO_BINARY)])
+    extra = extra_info.select(EXTRA_INFO_BINARY)
     summary = {"spots": len(spots)}
     _warn_of_unlisted(rings, radius)
     legacy_bins = parameters["WriteLegacyBins"] and not parameters["NoSaveAll"]
@@ -127,21 +128,18 @@ def _warn_of_unlisted(rings: NDArray[np.int64], radius: NDArray[np.float64]) -> 
         log.warning("%d spots are on rings without RingRadii (%s); no bin holds them", unlisted.sum(), numbers)
 
 
-def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, threads: int) -> NDArray[np.int32]:
+def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, threads: int) -> NDArray[np.void]:
     """The bins of each spot, once it is certain that their table can be written."""
     for name in ("EtaBinSize", "OmeBinSize"):
-        _, divides = bin_count(parameters.positive(name))
+        _, divides = bin_count(parameters[name])
         if not divides:
             log.warning("%s %g does not divide 360: the last bin is smaller", name, parameters[name])
-    for name in ("MarginEta", "MarginOme", "StepSizeOrient"):
-        if parameters[name] < 0:
-            raise parameters.error(name, "must not be negative")
     eta_bins, omega_bins = _shape(parameters)
     if eta_bins * omega_bins > np.iinfo(np.int32).max:
         raise parameters.error("OmeBinSize", f"is too small: {eta_bins} x {omega_bins} bins per ring")
     windows = spot_windows(
         spots["eta"],
-        spots["omega"],
+        spots["omega_ideal"],
         radius,
         parameters["MarginEta"],
         parameters["MarginOme"],
@@ -150,7 +148,7 @@ def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, 
         parameters["OmeBinSize"],
         threads,
     )
-    entries = int((windows[:, 1].astype(np.int64) * windows[:, 3]).sum())
+    entries = int((windows["eta_count"].astype(np.int64) * windows["omega_count"]).sum())
     if entries > np.iinfo(np.int32).max:
         raise StageError(
             f"the bins would hold {entries} entries, more than their files can count; "
@@ -165,12 +163,12 @@ def _shape(parameters: Parameters) -> tuple[int, int]:
 
 
 def _write_bins(
-    layer: Layer, parameters: Parameters, rings: NDArray[np.int64], windows: NDArray[np.int32], threads: int
+    layer: Layer, parameters: Parameters, rings: NDArray[np.int64], windows: NDArray[np.void], threads: int
 ) -> int:
     """Both files, a part of a ring at a time; the number of entries."""
     eta_bins, omega_bins = _shape(parameters)
     part = min(max(1, _PART // omega_bins), eta_bins)
-    records = np.empty((part, omega_bins, 2), DTYPE)
+    records = np.empty((part, omega_bins), RECORD)
     with bin_writer(layer) as writer:
         for ring in range(1, max(parameters["RingNumbers"]) + 1):
             rows = np.flatnonzero(rings == ring).astype(np.int32)

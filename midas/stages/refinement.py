@@ -50,14 +50,7 @@ _METHODS: dict[str, tuple[Method, Solver]] = {
 }
 
 #: fields of FitBest that repeat a column of the spot table
-_OF_SPOT = {
-    "y_ideal": "y",
-    "z_ideal": "z",
-    "omega_ideal": "omega",
-    "omega_recorded": "omega_raw",
-    "y_plane": "y_no_wedge",
-    "z_plane": "z_no_wedge",
-}
+_OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 
 
 def run(
@@ -88,7 +81,7 @@ def run(
     StageResult
         data: `RefinedSeeds` of this member's rows
     """
-    parameters = parameters.for_stage("refine")
+    parameters = parameters.for_stage("refinement")
     tracking = bool(parameters.get("GrainsFile"))
     ids = _seed_ids(layer, seeds, seed_count)
     rows = comm.rows(len(ids))
@@ -139,11 +132,8 @@ def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> Inde
 # What all rows share
 def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
     reflections, rings = _reflections(layer, parameters, hkls)
-    for key in ("Rsample", "Hbeam", "MargABC", "MargABG"):
-        if parameters[key] < 0:
-            raise parameters.error(key, "must not be negative")
     return Refiner(
-        Instrument(parameters.positive("Lsd"), parameters.positive("Wavelength"), parameters["Wedge"]),
+        Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"]),
         accepted_region(parameters, layer.detector_mask),
         reflections,
         _recorded(spots, rings),
@@ -163,7 +153,7 @@ def _reflections(layer: Layer, parameters: Parameters, hkls: Table) -> tuple[Ref
     in_use = parameters["RingNumbers"]
     if not in_use:
         raise parameters.error("RingNumbers", "is missing; there are no rings to refine with")
-    limit = np.degrees(np.arctan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
+    limit = np.degrees(np.arctan(parameters["RhoD"] / parameters["Lsd"])) / 2
     beyond = np.flatnonzero(hkls["theta"] > limit)
     inside = hkls.take(slice(0, beyond[0] if beyond.size else None))
     ring = inside.integers("ring")
@@ -182,8 +172,7 @@ def _recorded(spots: Table, rings: NDArray[np.int64]) -> RecordedSpots:
     ring = spots.integers("ring")
     group = np.searchsorted(rings, ring)
     group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
-    y, z, omega = (spots[_OF_SPOT[name]] for name in ("y_plane", "z_plane", "omega_recorded"))
-    return RecordedSpots(y, z, omega, group.astype(np.int32))
+    return RecordedSpots(spots["y_plane"], spots["z_plane"], spots["omega_recorded"], group.astype(np.int32))
 
 
 def _recipe(parameters: Parameters, tracking: bool) -> Recipe:
@@ -276,7 +265,7 @@ def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> 
     # A row's matched spots stand at the front of its part of `spots`.
     spots = spots[_ranges(offsets[:-1], key[:, 1])]
     rows = spots["row"]
-    of_table = {name: work.spots[column][rows] for name, column in _OF_SPOT.items()}
+    of_table = {name: work.spots[name][rows] for name in _OF_SPOT}
     fits = filled(FIT_BEST, spots, spot_id=rows + 1, **of_table)
     return RefinedSeeds(key, records, _offsets(key[:, 1]), (rows + 1).astype(np.int32), fits)
 

@@ -76,8 +76,8 @@ class Made:
     def table(self) -> Table:
         spots: Spots = self.spots
         columns = dict.fromkeys(EXTRA_INFO_BINARY, np.zeros(len(spots)))
-        columns |= {"y": spots.y_plane, "z": spots.z_plane, "omega": spots.omega_ideal}
-        columns |= {"y_no_wedge": spots.y_plane, "z_no_wedge": spots.z_plane, "omega_raw": spots.omega_recorded}
+        columns |= {"y_ideal": spots.y_plane, "z_ideal": spots.z_plane, "omega_ideal": spots.omega_ideal}
+        columns |= {name: getattr(spots, name) for name in ("y_plane", "z_plane", "omega_recorded")}
         columns |= {"spot_id": np.arange(1.0, len(spots) + 1), "ring": spots.group + 1.0}
         return Table.from_columns(EXTRA_INFO_BINARY, columns)
 

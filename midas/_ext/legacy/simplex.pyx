@@ -7,9 +7,10 @@ have none of this.
 """
 from libc.math cimport acos, asin, cos, sin, sqrt, tan
 
-from midas._ext.legacy.wedge cimport WedgeFree, centre_by_ray, without_wedge
+from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot, scattering_direction
+from midas._ext.legacy.displacement cimport centre_by_ray
+from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
 from midas._ext.numerics.nelder_mead cimport minimise
-from midas._ext.physics.diffraction cimport legacy_omegas, scattering_direction
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z, two_theta_of
 from midas._ext.physics.lattice cimport reciprocal_basis
 from midas._ext.physics.region cimport is_observable
@@ -31,20 +32,15 @@ cdef inline void _list_branches(PlainSum* s, int i, const double* g, double leng
                                 double radius) noexcept nogil:
     """The branches of reflection `i` that can be observed, in the legacy order."""
     cdef double omega[2]
-    cdef double lab_y, eta, y, z, cos_omega, sin_omega
+    cdef RingSpot spot
     cdef int branch, row
     s.observable[i] = 0
     for branch in range(legacy_omegas(g[0], g[1], sin_theta * length, omega)):
-        cos_omega = cos(DEG2RAD * omega[branch])
-        sin_omega = sin(DEG2RAD * omega[branch])
-        lab_y = g[0] * sin_omega + g[1] * cos_omega
-        eta = eta_of(lab_y, g[2])
-        y = -radius * sin(DEG2RAD * eta)
-        z = radius * cos(DEG2RAD * eta)
-        if is_observable(s.region, y, z, cos_omega, sin_omega):
+        ring_spot(g, omega[branch], radius, &spot)
+        if is_observable(s.region, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
             row = 2 * i + s.observable[i]
-            s.y_ideal[row] = y
-            s.z_ideal[row] = z
+            s.y_ideal[row] = spot.y
+            s.z_ideal[row] = spot.z
             s.gx[row] = g[0] / length
             s.gy[row] = g[1] / length
             s.gz[row] = g[2] / length
@@ -86,14 +82,13 @@ cdef void _observe(const PlainSum* s) noexcept nogil:
         z = s.z_plane[i]
         centre_by_ray(s.instrument, s.cos_recorded[i], s.sin_recorded[i], s.position, &y, &z)
         spot = without_wedge(s.instrument, y, z, s.omega_recorded[i])
-        s.y_centred[i] = spot.y_ideal
-        s.z_centred[i] = spot.z_ideal
+        s.y_centred[i] = spot.y
+        s.z_centred[i] = spot.z
         if s.of_angles:
-            theta = two_theta_of(sqrt(spot.y_ideal * spot.y_ideal + spot.z_ideal * spot.z_ideal),
-                                 s.instrument.lsd) / 2.0
-            eta = eta_of(spot.y_ideal, spot.z_ideal)
+            theta = two_theta_of(sqrt(spot.y * spot.y + spot.z * spot.z), s.instrument.lsd) / 2.0
+            eta = eta_of(spot.y, spot.z)
             scattering_direction(sin(DEG2RAD * theta), cos(DEG2RAD * theta), sin(DEG2RAD * eta), cos(DEG2RAD * eta), k)
-            rotate_z(cos(DEG2RAD * spot.omega_ideal), -sin(DEG2RAD * spot.omega_ideal), k, k)
+            rotate_z(cos(DEG2RAD * spot.omega), -sin(DEG2RAD * spot.omega), k, k)
             s.direction[0][i] = k[0]
             s.direction[1][i] = k[1]
             s.direction[2][i] = k[2]

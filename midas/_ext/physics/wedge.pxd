@@ -1,14 +1,5 @@
-"""The leaned rotation axis: what an instrument is, and where a grain stands when its axis leans (04 §4.3, 06 §4.4)."""
+"""The instrument, and how its rotation axis leans (chapter 06 §4.4)."""
 from midas._ext.physics.geometry cimport rotate_z
-
-
-cdef inline double wrap_omega(double omega) noexcept nogil:
-    """One turn back or forth into [-180, 180]; both ends stay, the tables may hold either."""
-    if omega < -180.0:
-        return omega + 360.0
-    if omega > 180.0:
-        return omega - 360.0
-    return omega
 
 
 cdef struct Instrument:

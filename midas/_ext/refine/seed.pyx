@@ -1,7 +1,8 @@
 """What all seeds share, the workspace of a thread, and the match of a seed's spots (spec chapter 06 §4.4-4.5)."""
 from libc.math cimport cos, sin
 
-from midas._ext.legacy.wedge cimport centre_by_ray, loses_spot
+from midas._ext.legacy.displacement cimport centre_by_ray
+from midas._ext.legacy.wedge cimport legacy_loses_spot
 from midas._ext.physics.geometry cimport DEG2RAD
 from midas._ext.refine.grain cimport set_grain
 from midas._ext.refine.match cimport CentredSpot, centre_spot, nearest_predicted, predict_spots
@@ -27,7 +28,7 @@ cdef inline bint _is_lost(const Match* match, const double* x, const RefineProbl
     cdef double y = problem.recorded.y_plane[match.row]
     cdef double z = problem.recorded.z_plane[match.row]
     centre_by_ray(&problem.instrument, match.cos_recorded, match.sin_recorded, x, &y, &z)
-    return loses_spot(&problem.instrument, y, z, problem.recorded.omega_recorded[match.row])
+    return legacy_loses_spot(&problem.instrument, y, z, problem.recorded.omega_recorded[match.row])
 
 
 cdef int match_spots(const Match* candidates, Py_ssize_t n, const double* x, Grain* grain,
