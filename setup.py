@@ -39,6 +39,7 @@ def extension(name: str, source: Path) -> Extension:
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=COMPILE,
         extra_link_args=["-fopenmp"],
+        libraries=["m"],  # or the kernels would load only into a python that happens to bring sin and exp along
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,11 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 import tiny_scan
+from payload import Payload
 from tiny_archive import PARAMETERS
 from tiny_scan import TinyScan
 
@@ -151,3 +154,13 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a payload that numcodecs itself would let act, so that only our own list is in its way."""
+    monkeypatch.setattr("numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE", True, raising=False)
+    path = tmp_path / "code has run"
+    numcodecs.get_codec({"id": "pickle"}).decode(pickle.dumps(Payload(path)))
+    path.unlink()
+    return path

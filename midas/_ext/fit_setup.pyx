@@ -7,8 +7,9 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.math cimport cos, fabs, sin
 
-from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
-from midas._ext.physics.wedge cimport Instrument, WedgeFree, without_wedge, wrap_omega
+from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
+from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector, wrap_omega
+from midas._ext.physics.wedge cimport Instrument
 
 cdef enum:
     CHUNK = 256            # spots that a thread takes at a time

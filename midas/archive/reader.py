@@ -1,6 +1,6 @@
 """The ``.MIDAS.zip``: frames, dark, mask and parameters of one scan, as Zarr 2 arrays in a ZIP file (chapter 01 §3.5).
 
-Reading and writing in one place for the rest of the suite: `Archive`, `FrameStack`, `ArchiveWriter`, `set_dataset`.
+Reading; what writes is in `midas.archive.writer`.
 """
 
 from __future__ import annotations
@@ -15,33 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive.writer import (
-    BRIGHT,
-    DARK,
-    DATA,
-    FLOOD,
-    MASK,
-    ArchiveWriter,
-    set_dataset,
-    set_datasets,
-)
+from midas.archive.writer import DARK, DATA, FLOOD, MASK
 from midas.archive.zarr_array import StoredArray
 from midas.archive.zip_container import ZipReader
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import ArchiveError
-
-__all__ = [
-    "BRIGHT",
-    "DARK",
-    "DATA",
-    "FLOOD",
-    "MASK",
-    "Archive",
-    "ArchiveWriter",
-    "FrameStack",
-    "set_dataset",
-    "set_datasets",
-]
 
 log = logging.getLogger(__name__)
 

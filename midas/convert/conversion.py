@@ -20,6 +20,7 @@ from midas.convert.hdf5 import HDF5Frames, metadata
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.sweep import Sweep, consecutive, scan_names
+from midas.experiment.angles import wrapped
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.errors import ParameterError
@@ -141,7 +142,7 @@ def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[n
         parameters = parameters.changed(OmegaStep=step, OmegaStart=start)
     step = parameters["OmegaStep"]
     expected = parameters.omega_start() + (numbers - parameters["SkipFrame"]) * step
-    difference = np.abs((omegas - expected + 180) % 360 - 180)
+    difference = np.abs(wrapped(omegas - expected))
     worst = int(np.argmax(difference))
     if difference[worst] <= _OMEGA_TOLERANCE:
         return parameters, None

@@ -36,12 +36,13 @@ def paired_limits(parameters: Parameters) -> Parameters:
     )
 
 
-def accepted_region(parameters: Parameters, mask_file: Path | None = None) -> AcceptedRegion:
+def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, observed: bool = False) -> AcceptedRegion:
     """The region of the parameters.
 
     Parameters
     ----------
     mask_file : ``BigDetectorMask.bin``, read where `BigDetSize` is given; None: never
+    observed : for spots as recorded: their omegas may be the exact upper end of a range, which then belongs to it
 
     Raises
     ------
@@ -62,4 +63,5 @@ def accepted_region(parameters: Parameters, mask_file: Path | None = None) -> Ac
         mask=mask,
         mask_side=side,
         px=px,
+        closed_above=observed,
     )

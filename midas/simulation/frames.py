@@ -14,7 +14,8 @@ from numpy.random import PCG64, Generator, SeedSequence
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
-from midas._ext.simulation import brightest_pixel, clear_spots, count_spots, draw_counts, draw_spots
+from midas._ext.simulate.images import brightest_pixel, clear_spots, count_spots, draw_spots
+from midas._ext.simulate.noise import draw_counts
 from midas.archive import DARK, DATA, ArchiveWriter
 from midas.formats.table import Table
 from midas.runtime.parallel import ordered_map

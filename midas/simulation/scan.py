@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.simulation import distortion_map, simulate_spots
+from midas._ext.legacy.distortion_map import distortion_map
+from midas._ext.simulate.spots import simulate_spots
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import matrices_from_euler, nearest_rotations
@@ -76,6 +77,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
 
     grains = read_grain_list(
         folder / parameters["InFileName"],
+        matrices_from_euler,
         binary=parameters["IsBinary"] == 1,
         min_confidence=parameters["MinConfidence"],
         radii=parameters["IntensityByVolume"] == 1,
@@ -165,11 +167,7 @@ def _spots(
     threads: int,
 ) -> Table:
     """Every spot of the grains, as SpotMatrixGen.csv lists them."""
-    y_bc, z_bc = parameters["BC"]
-    detector = DetectorGeometry(
-        *(parameters["Lsd"], y_bc, z_bc, parameters["px"], parameters["RhoD"]),
-        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
-    ).packed()
+    detector = DetectorGeometry.from_parameters(parameters).packed()
     panels = panels_of(parameters, folder)
     legacy = parameters["LegacyDistortionMap"] == 1
     rotations = _legacy_rotations(grains.matrices) if legacy else nearest_rotations(grains.matrices)

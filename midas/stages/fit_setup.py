@@ -82,7 +82,7 @@ def _run(
     rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
     usable = _usable_peaks(radius, rings, parameters, source)
     peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, scan.size, threads)
-    detector = _detector(parameters)
+    detector = DetectorGeometry.from_parameters(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
     spots = laboratory_spots(
@@ -95,7 +95,7 @@ def _run(
         threads,
     )
     y, z, omega, eta = spots[:4]
-    reasons = accepted_region(parameters).verdicts(omega, eta, y, z, threads)
+    reasons = accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
     seeds = _seeds(peaks, spots[2], reasons, parameters)
     in_use = [ring for ring in rings if (reasons[peaks["ring"] == ring.number] == ACCEPTED).any()]
     handed_on = parameters.changed(
@@ -131,18 +131,6 @@ def _with_limits(parameters: Parameters) -> Parameters:
     if not parameters["BoxSize"]:
         log.warning("No BoxSize is given: the whole detector is accepted")
     return paired_limits(parameters)
-
-
-def _detector(parameters: Parameters) -> DetectorGeometry:
-    y_bc, z_bc = parameters["BC"]
-    return DetectorGeometry(
-        lsd=parameters["Lsd"],
-        y_bc=y_bc,
-        z_bc=z_bc,
-        px=parameters["px"],
-        rho_d=parameters["RhoD"],
-        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
-    )
 
 
 def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:

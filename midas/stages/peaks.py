@@ -131,9 +131,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
         log.warning("rings %s of RingThresh are not in %s and are ignored", missing, layer.hkls)
     if not known:
         raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
-    y_bc, z_bc = settings["BC"]
-    shape = {name: settings[name] for name in "tx ty tz p0 p1 p2 p3".split()}
-    detector = DetectorGeometry(settings["Lsd"], y_bc, z_bc, px, settings["RhoD"], **shape)
+    detector = DetectorGeometry.from_parameters(settings, beam=False)
     columns = np.array(known).T
     return ring_thresholds(size, detector.packed(), *columns.copy(), settings["Width"] / px, threads)
 

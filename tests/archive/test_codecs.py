@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from payload import Payload
 from tiny_archive import frames_of, repacked
 
 from midas.archive import DARK, DATA, MASK, Archive, set_dataset
@@ -29,26 +30,6 @@ from midas.runtime.errors import ArchiveError, MidasError
 
 LSD, FOLDER = f"{ANALYSIS}Lsd", f"{ANALYSIS}ResultFolder"
 Edit = Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]
-
-
-class Payload:
-    """What makes a file when it is unpickled."""
-
-    def __init__(self, mark: Path):
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.mark,)
-
-
-@pytest.fixture
-def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a payload that numcodecs itself would let act, so that only our own list is in its way."""
-    monkeypatch.setattr("numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE", True, raising=False)
-    path = tmp_path / "code has run"
-    numcodecs.get_codec({"id": "pickle"}).decode(pickle.dumps(Payload(path)))
-    path.unlink()
-    return path
 
 
 def coded(path: str, shape: tuple[int, ...], dtype: str, chunk: bytes, **changes: Any) -> Edit:

@@ -9,9 +9,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numcodecs
 import numpy as np
 import pytest
+from payload import Payload
 
 from midas.parameters import ANALYSIS
 
@@ -26,26 +26,6 @@ MASKED = next(program for program in PROGRAMS if program.variant == "with mask" 
 
 #: scripts know the codes of the peak search: 3 is the archive, 5 its frames, 6 what corrects them
 CODES_OF_PEAKS = {"exchange/data": 5, "exchange/dark": 6, "exchange/mask": 6}
-
-
-class Payload:
-    """What makes a file when it is unpickled."""
-
-    def __init__(self, mark: Path):
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.mark,)
-
-
-@pytest.fixture
-def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a payload that numcodecs itself would let act."""
-    monkeypatch.setattr("numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE", True, raising=False)
-    path = tmp_path / "code has run"
-    numcodecs.get_codec({"id": "pickle"}).decode(pickle.dumps(Payload(path)))
-    path.unlink()
-    return path
 
 
 def plant(contents: Contents, path: str, mark: Path, use: str) -> None:

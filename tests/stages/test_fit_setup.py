@@ -404,6 +404,16 @@ def test_accepted_regions_pair_up(setup: Callable[..., SpotTables]) -> None:
         setup(peaks, region=ranges + "OmegaRange 70 80\n" + boxes)
 
 
+def test_the_first_frame_of_a_scan_with_negative_steps_is_in_its_range(setup: Callable[..., SpotTables]) -> None:
+    """It is the upper end of the range, as far as the rounding noise of omega lets it."""
+    peaks = peak_table(*({"omega": 60, "eta": eta} for eta in range(10, 170)))
+    counts = [
+        int((setup(peaks, region=f"OmegaRange -60 {high!r}\n").input_all["ring"] > 0).sum())
+        for high in (float(np.nextafter(60, 0)), 60.0, 60.000001)
+    ]
+    assert counts[0] < counts[1] <= counts[2] == 160
+
+
 @pytest.mark.parametrize(
     ("region", "accepted"),
     [

@@ -5,7 +5,7 @@ Functions that return int return 0 when there is no memory, else 1.
 from libc.math cimport acos, ceil, cos, fabs, fmax, fmin, sin, sqrt, tan
 from libc.stdlib cimport free, realloc
 
-from midas._ext.physics.diffraction cimport legacy_omegas
+from midas._ext.legacy.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
 from midas._ext.index.candidates cimport PositionLine, position_line
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots

@@ -50,6 +50,15 @@ cdef inline double wrap180(double angle) noexcept nogil:
     return angle
 
 
+cdef inline double wrap_omega(double omega) noexcept nogil:
+    """One turn back or forth into [-180, 180]; both ends stay, the tables may hold either."""
+    if omega < -180.0:
+        return omega + 360.0
+    if omega > 180.0:
+        return omega - 360.0
+    return omega
+
+
 cdef inline void tilt_matrix(double tx, double ty, double tz, double* t) noexcept nogil:
     """Rx(tx)·(Ry(ty)·Rz(tz)), row-major, angles in degrees."""
     cdef double cx = cos(DEG2RAD * tx), sx = sin(DEG2RAD * tx)
@@ -164,11 +173,15 @@ cdef inline void rotate_z(double cos_omega, double sin_omega, const double* v, d
     out[2] = v[2]
 
 
-cdef inline void shift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
-    """Where the spot (y, z) of a grain at the origin lands for a grain at `grain` (laboratory frame, µm)."""
+cdef inline double shift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
+    """Where the spot (y, z) of a grain at the origin lands for a grain at `grain` (laboratory frame, µm).
+
+    Returns the factor 1 - X/Lsd on its distance from the beam.
+    """
     cdef double f = 1.0 - grain[0] / lsd
     y[0] = y[0] * f + grain[1]
     z[0] = z[0] * f + grain[2]
+    return f
 
 
 cdef inline void unshift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
@@ -176,16 +189,3 @@ cdef inline void unshift_spot(double lsd, const double* grain, double* y, double
     cdef double q = lsd / (lsd - grain[0])
     y[0] = q * (y[0] - grain[1])
     z[0] = q * (z[0] - grain[2])
-
-
-cdef inline void unshift_spot_by_ray(double lsd, const double* grain, double* y, double* z) noexcept nogil:
-    """`unshift_spot` along the unit vector of the ray, rounded as the legacy refinement rounds it."""
-    cdef double u = lsd - grain[0], v = y[0] - grain[1], w = z[0] - grain[2]
-    cdef double length = sqrt(u * u + v * v + w * w)
-    cdef double along
-    u /= length
-    v /= length
-    w /= length
-    along = grain[0] / u
-    y[0] = y[0] - (grain[1] - along * v)
-    z[0] = z[0] - (grain[2] - along * w)

@@ -3,6 +3,9 @@
 One rule for every limit: closed below, open above. A spot whose distance from the nearer pole is just the excluded
 angle is accepted; an omega, y or z on a lower limit is accepted, on an upper one not, so that two ranges or boxes that
 touch share no spot. A range of a full turn has no ends: there every omega is accepted.
+
+One exception, `closed_above` of `AcceptedRegion`: ranges that test observed spots contain their upper limits as well.
+Recorded omegas are exact frame angles, and the first frame of a scan with negative steps is the upper limit itself.
 """
 from libc.math cimport fabs, floor, sqrt
 

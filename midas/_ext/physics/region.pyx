@@ -28,6 +28,7 @@ cdef class AcceptedRegion:
     mask : int32 words with a bit per pixel, 1 = live; None: no mask
     mask_side : pixels along a side of the mask
     px : pixel size, µm; only used with a mask
+    closed_above : whether the omega ranges contain their upper limits, for observed spots
 
     Raises
     ------
@@ -35,10 +36,13 @@ cdef class AcceptedRegion:
     """
 
     def __init__(self, *, double min_eta, const double[:, ::1] ranges, const double[:, ::1] boxes,
-                 const int[::1] mask=None, long long mask_side=0, double px=1.0):
+                 const int[::1] mask=None, long long mask_side=0, double px=1.0,
+                 bint closed_above=False):
         cdef Region* region = &self.view
         if ranges.shape[0] < 1 or ranges.shape[0] != boxes.shape[0] or ranges.shape[1] != 2 or boxes.shape[1] != 4:
             raise ValueError("one box of four numbers per range of two, and at least one range")
+        if closed_above:  # below the next number is up to and with the limit
+            ranges = np.column_stack([np.asarray(ranges)[:, 0], np.nextafter(np.asarray(ranges)[:, 1], np.inf)])
         region.pole = min_eta
         region.cos_pole = cos(DEG2RAD * min_eta)
         region.n = ranges.shape[0]

@@ -4,11 +4,13 @@ Simulated spots are grouped by ring; a match is named by its reflection and bran
 """
 from libc.math cimport asin, atan2, cos, fabs, sqrt
 
-from midas._ext.physics.diffraction cimport omega_branch, wedge_rotation
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, rotate_z, unshift_spot
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, rotate_z
+from midas._ext.physics.predict cimport (
+    Firing, IdealSpot, centre, fires, first_branch, ideal_spot, scattering_of_spot, straighten_omega)
 from midas._ext.physics.region cimport ACCEPTED, Region, direction_beside_poles, place_verdict
+from midas._ext.physics.rotation cimport matrix_vector
+from midas._ext.physics.wedge cimport Instrument
 from midas._ext.refine.model cimport Grain
-from midas._ext.physics.wedge cimport Instrument, leaned_position
 
 
 cdef struct Reflections:
@@ -55,40 +57,38 @@ cdef inline bint is_observable(const Region* region, double y, double z, double 
 cdef inline void simulate_spots(const Reflections* reflections, const Grain* grain, const Instrument* instrument,
                                 const Region* region, Simulated* out) noexcept nogil:
     """Every observable spot of the grain, in the order of the reflections, the larger cos(omega) first."""
-    cdef const double* ub = grain.ub
-    cdef double x, y, z, g2, v, e, cos_omega, sin_omega, sign, scale, sin_theta, tan_scale
+    cdef Firing f
+    cdef IdealSpot spot
+    cdef double g[3]
+    cdef double hkl[3]
+    cdef double branch
     cdef Py_ssize_t group, _branch
     cdef int i, n = 0
     for group in range(reflections.groups):
         out.first[group] = n
         for i in range(reflections.first[group], reflections.first[group + 1]):
-            x = ub[0] * reflections.h[i] + ub[1] * reflections.k[i] + ub[2] * reflections.m[i]
-            y = ub[3] * reflections.h[i] + ub[4] * reflections.k[i] + ub[5] * reflections.m[i]
-            z = ub[6] * reflections.h[i] + ub[7] * reflections.k[i] + ub[8] * reflections.m[i]
-            g2 = x * x + y * y + z * z
-            v = 0.5 * instrument.wavelength * g2
-            if x * x + y * y - v * v < 0.0:
+            hkl[0] = reflections.h[i]
+            hkl[1] = reflections.k[i]
+            hkl[2] = reflections.m[i]
+            matrix_vector(grain.ub, hkl, g)
+            if not fires(instrument, g[0], g[1], g[2], &f):
                 continue
-            scale = 1.0 / sqrt(g2)
-            sin_theta = v * scale
-            # L tan(2θ) / (|G| cos θ) = 2 L sin θ / (|G| cos 2θ)
-            tan_scale = 2.0 * instrument.lsd * sin_theta * scale / (1.0 - 2.0 * sin_theta * sin_theta)
-            sign = 1.0 if y >= 0.0 else -1.0
+            branch = first_branch(f.y)
             for _branch in range(2):
-                omega_branch(x, y, v, sign, &e, &cos_omega, &sin_omega)
-                if is_observable(region, tan_scale * e, tan_scale * z, cos_omega, sin_omega):
+                ideal_spot(&f, branch, &spot)
+                if is_observable(region, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
                     out.reflection[n] = i
-                    out.sign[n] = sign
-                    out.gx[n] = x * scale
-                    out.gy[n] = y * scale
-                    out.gz[n] = z * scale
-                    out.d_spacing[n] = scale
-                    out.y[n] = tan_scale * e
-                    out.z[n] = tan_scale * z
-                    out.cos_omega[n] = cos_omega
-                    out.sin_omega[n] = sin_omega
+                    out.sign[n] = branch
+                    out.gx[n] = f.x * f.d_spacing
+                    out.gy[n] = f.y * f.d_spacing
+                    out.gz[n] = f.z * f.d_spacing
+                    out.d_spacing[n] = f.d_spacing
+                    out.y[n] = spot.y
+                    out.z[n] = spot.z
+                    out.cos_omega[n] = spot.cos_omega
+                    out.sin_omega[n] = spot.sin_omega
                     n += 1
-                sign = -sign
+                branch = -branch
     out.first[reflections.groups] = n
 
 
@@ -96,28 +96,18 @@ cdef inline void correct_spot(double y, double z, double cos_omega, double sin_o
                               const Instrument* instrument, Observed* out) noexcept nogil:
     """Spot as if the grain were at the origin, its omega without wedge, its scattering direction (§4.4)."""
     cdef double k[3]
-    cdef double leaned[3]
-    cdef double ray, r2, length, cos_shift, sin_shift
-    leaned_position(instrument, cos_omega, sin_omega, position, leaned)
+    cdef double length
     out.y = y
     out.z = z
-    unshift_spot(instrument.lsd, leaned, &out.y, &out.z)
-    # Direction of the diffracted ray minus the beam's, without the cancellation in L/|ray| - 1.
-    r2 = out.y * out.y + out.z * out.z
-    ray = sqrt(instrument.lsd * instrument.lsd + r2)
-    k[0] = -r2 / (ray * (ray + instrument.lsd))
-    k[1] = out.y / ray
-    k[2] = out.z / ray
+    centre(instrument, cos_omega, sin_omega, position, &out.y, &out.z)
+    scattering_of_spot(instrument.lsd, out.y, out.z, k)
     length = sqrt(k[0] * k[0] + k[1] * k[1] + k[2] * k[2])
     k[0] /= length
     k[1] /= length
     k[2] /= length
     out.cos_omega = cos_omega
     out.sin_omega = sin_omega
-    if instrument.sin_wedge != 0.0:
-        wedge_rotation(k, instrument.cos_wedge, instrument.sin_wedge, &cos_shift, &sin_shift)
-        out.cos_omega = cos_omega * cos_shift - sin_omega * sin_shift
-        out.sin_omega = sin_omega * cos_shift + cos_omega * sin_shift
+    straighten_omega(instrument, k, &out.cos_omega, &out.sin_omega)
     rotate_z(out.cos_omega, -out.sin_omega, k, out.direction)
 
 

@@ -5,11 +5,12 @@ spot everything is a column, so that the loops vectorise; the columns are padded
 """
 from libc.math cimport asin, copysign, sqrt
 
-from midas._ext.physics.diffraction cimport omega_branch, wedge_rotation
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, shift_spot
+from midas._ext.physics.diffraction cimport omega_branch
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 from midas._ext.physics.lattice cimport reciprocal_basis
+from midas._ext.physics.predict cimport displace, lean_omega, plane_scale_and_slope
 from midas._ext.physics.rotation cimport axis_rotation, cross_matrix, euler_matrix, matrix_product
-from midas._ext.physics.wedge cimport Instrument, leaned_position
+from midas._ext.physics.wedge cimport Instrument
 
 cdef extern from *:
     """
@@ -232,50 +233,38 @@ cdef inline void predict_reflections(Spots* s, const Grain* grain, const Instrum
     cdef double lsd = instrument.lsd, wavelength = instrument.wavelength
     cdef double u0 = grain.ub[0], u1 = grain.ub[1], u2 = grain.ub[2], u3 = grain.ub[3], u4 = grain.ub[4]
     cdef double u5 = grain.ub[5], u6 = grain.ub[6], u7 = grain.ub[7], u8 = grain.ub[8]
-    cdef double x, y, z, g2, g, v, sin_theta, cos_theta, cos_two_theta, e_i, c_i, s_i, rho, radius
+    cdef double x, y, z, g2, scale_i, slope_i, e_i, c_i, s_i
     cdef Py_ssize_t i
     for i in range(s.padded):
         x = u0 * h[i] + u1 * k[i] + u2 * l3[i]
         y = u3 * h[i] + u4 * k[i] + u5 * l3[i]
         z = u6 * h[i] + u7 * k[i] + u8 * l3[i]
         g2 = x * x + y * y + z * z
-        g = sqrt(g2)
-        v = 0.5 * wavelength * g2
-        omega_branch(x, y, v, sign[i], &e_i, &c_i, &s_i)
-        sin_theta = 0.5 * wavelength * g
-        cos_theta = sqrt(1.0 - sin_theta * sin_theta)
-        cos_two_theta = 1.0 - 2.0 * sin_theta * sin_theta
-        rho = g * cos_theta
-        radius = lsd * 2.0 * sin_theta * cos_theta / cos_two_theta
+        omega_branch(x, y, 0.5 * wavelength * g2, sign[i], &e_i, &c_i, &s_i)
+        plane_scale_and_slope(lsd, wavelength, sqrt(g2), &scale_i, &slope_i)
         gx[i] = x
         gy[i] = y
         gz[i] = z
         e[i] = e_i
         cos_calc[i] = c_i
         sin_calc[i] = s_i
-        scale[i] = radius / rho
-        # dR/d|G| = L λ / (cos θ cos² 2θ),  dρ/d|G| = cos θ - |G| sin θ λ / (2 cos θ)
-        slope[i] = (lsd * wavelength / (cos_theta * cos_two_theta * cos_two_theta)
-                    - scale[i] * (cos_theta - g * sin_theta * wavelength / (2.0 * cos_theta))) / (rho * g)
-        y_origin[i] = scale[i] * e_i
-        z_origin[i] = scale[i] * z
+        scale[i] = scale_i
+        slope[i] = slope_i
+        y_origin[i] = scale_i * e_i
+        z_origin[i] = scale_i * z
 
 
 cdef inline void recorded_omega(Spots* s, const Instrument* instrument) noexcept nogil:
     """The omega that would be recorded: the predicted one with the wedge correction taken back."""
     cdef double k[3]
-    cdef double cos_shift, sin_shift
     cdef Py_ssize_t i
     for i in range(s.padded):
+        k[0] = s.gx[i] * s.cos_calc[i] - s.gy[i] * s.sin_calc[i]
+        k[1] = s.e[i]
+        k[2] = s.gz[i]
         s.cos_turn[i] = s.cos_calc[i]
         s.sin_turn[i] = s.sin_calc[i]
-        if instrument.sin_wedge != 0.0:
-            k[0] = s.gx[i] * s.cos_calc[i] - s.gy[i] * s.sin_calc[i]
-            k[1] = s.e[i]
-            k[2] = s.gz[i]
-            wedge_rotation(k, instrument.cos_wedge, instrument.sin_wedge, &cos_shift, &sin_shift)
-            s.cos_turn[i] = s.cos_calc[i] * cos_shift + s.sin_calc[i] * sin_shift
-            s.sin_turn[i] = s.sin_calc[i] * cos_shift - s.cos_calc[i] * sin_shift
+        lean_omega(instrument, k, &s.cos_turn[i], &s.sin_turn[i])
 
 
 cdef inline double small_angle(double cosine, double sine) noexcept nogil:
@@ -293,17 +282,14 @@ cdef inline void spot_residuals(Spots* s, const double* x, const Instrument* ins
     cdef column dy = s.residual, dz = s.residual + s.padded
     cdef Instrument local = instrument[0]
     cdef double position[3]
-    cdef double grain[3]
     cdef double spot_y, spot_z
     cdef Py_ssize_t i
     for i in range(3):
         position[i] = x[i]
     for i in range(s.padded):
-        leaned_position(&local, cos_turn[i], sin_turn[i], position, grain)
         spot_y = y_origin[i]
         spot_z = z_origin[i]
-        shift_spot(local.lsd, grain, &spot_y, &spot_z)
-        shrink[i] = 1.0 - grain[0] / local.lsd
+        shrink[i] = displace(&local, cos_turn[i], sin_turn[i], position, &spot_y, &spot_z)
         dy[i] = spot_y - y[i]
         dz[i] = spot_z - z[i]
 

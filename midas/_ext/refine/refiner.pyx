@@ -135,7 +135,7 @@ cdef class Refiner:
     cdef object keep_alive
 
     def __init__(self, *, double lsd, double wavelength, double wedge, const double[::1] cell, double margin_lengths,
-                 double margin_angles, double r_sample, double h_beam, AcceptedRegion region,
+                 double margin_angles, double r_sample, double h_beam, AcceptedRegion region not None,
                  const double[:, ::1] hkl, const int[::1] group_first, const double[:, ::1] spots,
                  const int[::1] spot_group, const unsigned char[::1] rejected, double sigma_spot, double sigma_omega,
                  str method, str solver, bint largest_radius):

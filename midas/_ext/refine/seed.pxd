@@ -1,7 +1,9 @@
 """What all seeds share, the workspace of a thread, and the match of a seed's spots (spec chapter 06 §4.4-4.5)."""
 from libc.math cimport cos, sin
 
-from midas._ext.physics.geometry cimport DEG2RAD, unshift_spot_by_ray
+from midas._ext.legacy.displacement cimport unshift_spot_by_ray
+from midas._ext.legacy.wedge cimport legacy_loses_spot
+from midas._ext.physics.geometry cimport DEG2RAD
 from midas._ext.refine.match cimport (
     Observed,
     Reflections,
@@ -12,7 +14,7 @@ from midas._ext.refine.match cimport (
     simulate_spots,
 )
 from midas._ext.refine.model cimport SPOT_COLUMNS, Grain, Spots, lay_out_spots, pad_spots, set_grain
-from midas._ext.physics.wedge cimport Instrument, legacy_loses_spot, leaned_position
+from midas._ext.physics.wedge cimport Instrument, leaned_position
 
 
 cdef enum Method:

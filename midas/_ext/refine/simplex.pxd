@@ -7,7 +7,8 @@ have none of this.
 """
 from libc.math cimport acos, asin, cos, fabs, sin, sqrt, tan
 
-from midas._ext.physics.diffraction cimport legacy_omegas, scattering_direction
+from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot, scattering_direction
+from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z, two_theta_of
 from midas._ext.numerics.nelder_mead cimport minimise as lower_by_simplex
 from midas._ext.refine.fit cimport Fit
@@ -15,7 +16,7 @@ from midas._ext.refine.match cimport is_observable
 from midas._ext.refine.model cimport DIRECTION, ORIENTATION, VARIABLES, Grain, set_grain
 from midas._ext.refine.seed cimport Match, Problem, Workspace, spot_at_origin
 from midas._ext.physics.rotation cimport euler_matrix, matrix_vector
-from midas._ext.physics.wedge cimport Instrument, WedgeFree, without_wedge
+from midas._ext.physics.wedge cimport Instrument
 
 cdef extern from *:
     """
@@ -78,7 +79,8 @@ cdef inline void predict(const Sum* s) noexcept nogil:
     cdef double crystal[3]
     cdef double g[3]
     cdef double omega[2]
-    cdef double length, theta, radius, lab_y, eta, y, z, cos_omega, sin_omega
+    cdef double length, theta, radius
+    cdef RingSpot spot
     cdef int i, j, branch, row
     set_grain(s.grain, s.x)
     for j in range(s.reflections):
@@ -94,16 +96,11 @@ cdef inline void predict(const Sum* s) noexcept nogil:
         length = sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2])
         s.branches[i] = 0
         for branch in range(legacy_omegas(g[0], g[1], sin(DEG2RAD * theta) * length, omega)):
-            cos_omega = cos(DEG2RAD * omega[branch])
-            sin_omega = sin(DEG2RAD * omega[branch])
-            lab_y = g[0] * sin_omega + g[1] * cos_omega
-            eta = eta_of(lab_y, g[2])
-            y = -radius * sin(DEG2RAD * eta)
-            z = radius * cos(DEG2RAD * eta)
-            if is_observable(&s.problem.region, y, z, cos_omega, sin_omega):
+            ring_spot(g, omega[branch], radius, &spot)
+            if is_observable(&s.problem.region, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
                 row = 2 * i + s.branches[i]
-                s.work.simulated.y[row] = y
-                s.work.simulated.z[row] = z
+                s.work.simulated.y[row] = spot.y
+                s.work.simulated.z[row] = spot.z
                 s.work.simulated.gx[row] = g[0] / length
                 s.work.simulated.gy[row] = g[1] / length
                 s.work.simulated.gz[row] = g[2] / length

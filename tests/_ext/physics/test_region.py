@@ -54,6 +54,21 @@ def test_limits_are_closed_below_and_open_above(spot: dict[str, float], expected
     assert verdict(AcceptedRegion(min_eta=6.0, ranges=RANGES, boxes=BOXES), **spot) == expected
 
 
+@pytest.mark.parametrize("high", [-60.0, 0.0, 60.0, 179.5])
+def test_closed_above_adds_the_upper_limits_of_the_ranges_and_no_more(high: float) -> None:
+    """The first frame of a scan that turns backwards has exactly the upper limit of its range."""
+    ranges, boxes = np.array([[-90.0, high]]), np.array([[0.0, 100.0, 0.0, 100.0]])
+    open_above, closed = (
+        AcceptedRegion(min_eta=6.0, ranges=ranges, boxes=boxes, closed_above=flag) for flag in (False, True)
+    )
+    above = float(np.nextafter(high, np.inf))
+    assert [verdict(open_above, omega=omega) for omega in (-90, high, above)] == ["accepted", *2 * ["outside omega"]]
+    assert [verdict(closed, omega=omega) for omega in (-90, high, above)] == [*2 * ["accepted"], "outside omega"]
+    assert verdict(closed, omega=below(-90)) == "outside omega"
+    assert verdict(closed, omega=high, y=100) == verdict(closed, omega=high, z=100) == "outside box"
+    assert ranges[0, 1] == high, "the caller's array stays"
+
+
 def test_ranges_that_touch_share_no_spot_and_lose_none() -> None:
     boxes = np.repeat(ANYWHERE[1], 2, axis=0)
     together = AcceptedRegion(min_eta=0.0, ranges=np.array([[-10.0, 5.0], [5.0, 10.0]]), boxes=boxes)
