@@ -48,7 +48,7 @@ def gold(folder: Path, *, grains: int, r_sample: float, h_beam: float, seeds: in
     hkls = hkl_format.LAYOUT.rounded(crystal.reflections(parameters))
     hkl_format.LAYOUT.write(layer.hkls, hkls)
     numbers, first = np.unique(hkls["ring"], return_index=True)
-    lines = [f"RingNumbers {n:.0f}\nRingRadii {r}\n" for n, r in zip(numbers, hkls["radius"][first], strict=True)]
+    lines = [f"RingNumbers {n:.0f}\nRingRadii {r}\n" for n, r in zip(numbers, hkls["ring_radius"][first], strict=True)]
     layer.paramstest.write_text(text + "".join(lines) + f"OutputFolder {layer.output}\n")
     rng = np.random.default_rng(0)
     rows = []
@@ -65,7 +65,7 @@ def gold(folder: Path, *, grains: int, r_sample: float, h_beam: float, seeds: in
             ok = h > v * v
             e = sign * np.sqrt(h[ok] - v[ok] ** 2)
             omega = np.arctan2(y[ok] * v[ok] + x[ok] * e, y[ok] * e - x[ok] * v[ok])
-            scale = hkls["radius"][ok] / np.hypot(e, z[ok])
+            scale = hkls["ring_radius"][ok] / np.hypot(e, z[ok])
             px = position[0] * np.cos(omega) - position[1] * np.sin(omega)
             py = position[0] * np.sin(omega) + position[1] * np.cos(omega)
             shrink = 1 - px / parameters["Lsd"]
@@ -73,7 +73,7 @@ def gold(folder: Path, *, grains: int, r_sample: float, h_beam: float, seeds: in
             eta = -np.degrees(np.arctan2(yl, zl))
             keep = np.minimum(abs(eta), 180 - abs(eta)) > parameters["MinEta"]
             table = [yl, zl, np.degrees(omega), np.full(len(yl), 100.0), 0 * yl, hkls["ring"][ok], eta,
-                     hkls["two_theta"][ok], np.hypot(yl, zl) - hkls["radius"][ok]]  # fmt: skip
+                     hkls["two_theta"][ok], np.hypot(yl, zl) - hkls["ring_radius"][ok]]  # fmt: skip
             rows.append(np.array(table)[:, keep])
     spots = np.concatenate(rows, axis=1).T
     spots = spots[np.lexsort((spots[:, 2], spots[:, 5]))]

@@ -36,7 +36,12 @@ def make_frames(frames: int, count: int) -> list[tuple[Table, PixelLists]]:
         centres = np.where(kept[:, None], moved, rng.uniform(3, SIZE - 4, (count, 2)))
         y, z = centres.T
         columns = {name: rng.uniform(1, 1000, count) for name in LAYOUT.names}
-        columns |= {"peak_id": np.arange(1, count + 1), "omega": np.full(count, 0.25 * frame), "y": y, "z": z}
+        columns |= {
+            "peak_id": np.arange(1, count + 1),
+            "omega_recorded": np.full(count, 0.25 * frame),
+            "y_recorded": y,
+            "z_recorded": z,
+        }
         columns |= {"radius": np.hypot(y - SIZE / 2, z - SIZE / 2)}
         columns |= {"eta": np.degrees(np.arctan2(y - SIZE / 2, z - SIZE / 2))}
         pixels = (np.round(centres)[:, None].astype(np.int16) + block.astype(np.int16)).reshape(-1, 2)
@@ -56,7 +61,7 @@ def make_layer(folder: Path, scan: list[tuple[Table, PixelLists]]) -> Layer:
         LAYOUT.write(layer.peaks(number), table)
         write_pixels(layer.peak_pixels(number), pixels)
     columns = {name: np.zeros(5) for name in hkl_format.LAYOUT.names}
-    columns |= {"ring": np.arange(1, 6), "radius": np.arange(1, 6) * 30000.0}
+    columns |= {"ring": np.arange(1, 6), "ring_radius": np.arange(1, 6) * 30000.0}
     hkl_format.LAYOUT.write(layer.hkls, Table.from_columns(hkl_format.LAYOUT.names, columns))
     return layer
 

@@ -61,13 +61,16 @@ def make_layer(folder: Path, spots: int) -> tuple[Layer, Parameters]:
     distance = LSD * np.tan(np.radians(2 * theta)) / 200 + random.normal(0, 0.5, spots)
     columns = {name: np.zeros(spots) for name in radius.LAYOUT.names}
     columns |= {"spot_id": np.arange(1.0, spots + 1), "ring": rings + 1.0, "frames": np.ones(spots)}
-    columns |= {"omega": np.sort(random.integers(0, FRAMES, spots)) * 0.1 - 180}
-    columns |= {"y": 1023.4 + distance * np.sin(np.radians(eta)), "z": 1022.7 + distance * np.cos(np.radians(eta))}
+    columns |= {"omega_recorded": np.sort(random.integers(0, FRAMES, spots)) * 0.1 - 180}
+    columns |= {
+        "y_recorded": 1023.4 + distance * np.sin(np.radians(eta)),
+        "z_recorded": 1022.7 + distance * np.cos(np.radians(eta)),
+    }
     columns |= {name: random.uniform(20, 60000, spots) for name in ("grain_radius", "intensity", "raw_sum")}
     radius.LAYOUT.write(layer.radius(FRAMES), Table.from_columns(radius.LAYOUT.names, columns))
     reflections = {name: np.zeros(len(THETAS)) for name in hkls.LAYOUT.names}
     reflections |= {"ring": np.arange(1.0, len(THETAS) + 1), "theta": np.array(THETAS)}
-    reflections |= {"two_theta": 2 * np.array(THETAS), "radius": LSD * np.tan(np.radians(2 * np.array(THETAS)))}
+    reflections |= {"two_theta": 2 * np.array(THETAS), "ring_radius": LSD * np.tan(np.radians(2 * np.array(THETAS)))}
     reflections |= {"d_spacing": 0.22291 / (2 * np.sin(np.radians(THETAS)))}
     hkls.LAYOUT.write(layer.hkls, Table.from_columns(hkls.LAYOUT.names, reflections))
     return layer, parameters

@@ -1,8 +1,8 @@
 """Which spots may be meant by a (ring, eta, omega): the look-up table of the legacy indexer (spec chapter 04 §4.4).
 
-A spot belongs to every bin of a window around it. A window is (first, count) along eta and along omega, counted from
--180 and continued at the first bin behind the last one. The table of a ring is made in bands of eta rows, each of them
-by one thread, so that it is the same for any number of threads.
+A spot belongs to every bin of a window around it. A window is the first bin and the number of bins along eta and along
+omega, counted from -180 and continued at the first bin behind the last one. The table of a ring is made in bands of eta
+rows, each of them by one thread, so that it is the same for any number of threads.
 """
 import numpy as np
 
@@ -17,21 +17,39 @@ cdef enum:
     LAST_OFFSET = 2147483647
 
 
-cdef struct Axis:
+cdef struct SpotWindow:
+    int first_eta
+    int eta_count
+    int first_omega
+    int omega_count
+
+
+cdef struct BinRecord:
+    int count              # entries of the bin
+    int offset             # entries of all bins before it
+
+
+cdef SpotWindow _a_window
+
+#: the bins of a spot as a numpy type
+WINDOW = np.asarray(<SpotWindow[:1]>&_a_window).dtype
+
+
+cdef struct BinAxis:
     double size            # of a bin, degrees
     double bins            # on a full turn
     bint divides           # the last bin ends at 360
 
 
-cdef inline Axis _axis(double size) noexcept nogil:
-    cdef Axis axis
+cdef inline BinAxis _axis(double size) noexcept nogil:
+    cdef BinAxis axis
     axis.size = size
     axis.bins = ceil(360.0 / size)
     axis.divides = fabs(axis.bins * size - 360.0) < 1e-9
     return axis
 
 
-cdef inline double _bin(const Axis* axis, double angle) noexcept nogil:
+cdef inline double _bin(const BinAxis* axis, double angle) noexcept nogil:
     """Bin of an angle counted from -180, going on beyond a full turn and below 0."""
     cdef double turns, within
     if axis.divides:
@@ -42,7 +60,7 @@ cdef inline double _bin(const Axis* axis, double angle) noexcept nogil:
     return turns * axis.bins + (within if within < axis.bins else axis.bins - 1.0)
 
 
-cdef inline void _window(const Axis* axis, double angle, double margin, int* first, int* count) noexcept nogil:
+cdef inline void _window(const BinAxis* axis, double angle, double margin, int* first, int* count) noexcept nogil:
     """Bins from angle - margin to angle + margin, each of them once."""
     cdef double begin, length
     if not margin < 180.0:
@@ -57,7 +75,7 @@ cdef inline void _window(const Axis* axis, double angle, double margin, int* fir
 
 def bin_count(double size):
     """Bins of `size` degrees on a full turn, and whether they fill it exactly (else the last one is smaller)."""
-    cdef Axis axis = _axis(size)
+    cdef BinAxis axis = _axis(size)
     return int(axis.bins), bool(axis.divides)
 
 
@@ -76,132 +94,132 @@ def spot_windows(const double[::1] eta, const double[::1] omega, const double[::
 
     Returns
     -------
-    (n, 4) int32: first eta bin, number of eta bins, first omega bin, number of omega bins; all 0 for a spot left out
+    (n,) `WINDOW`: first_eta, eta_count, first_omega, omega_count; all 0 for a spot left out
     """
     cdef Py_ssize_t i, n = eta.shape[0]
-    cdef Axis eta_axis = _axis(eta_bin), omega_axis = _axis(omega_bin)
-    out = np.zeros((n, 4), dtype=np.int32)
-    cdef int[:, ::1] windows = out
+    cdef BinAxis eta_axis = _axis(eta_bin), omega_axis = _axis(omega_bin)
+    out = np.zeros(n, dtype=WINDOW)
+    cdef SpotWindow[::1] windows = out
     if omega.shape[0] != n or radius.shape[0] != n:
         raise ValueError("one omega and one radius per eta")
     for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
         if radius[i] != 0.0:
-            _window(&eta_axis, eta[i], RAD2DEG * atan(margin_eta / radius[i]) + 0.5 * step, &windows[i, 0],
-                    &windows[i, 1])
-            _window(&omega_axis, omega[i], margin_omega + 0.5 * step / fabs(sin(eta[i] * DEG2RAD)), &windows[i, 2],
-                    &windows[i, 3])
+            _window(&eta_axis, eta[i], RAD2DEG * atan(margin_eta / radius[i]) + 0.5 * step, &windows[i].first_eta,
+                    &windows[i].eta_count)
+            _window(&omega_axis, omega[i], margin_omega + 0.5 * step / fabs(sin(eta[i] * DEG2RAD)),
+                    &windows[i].first_omega, &windows[i].omega_count)
     return out
 
 
-cdef struct Rows:
-    Py_ssize_t begin       # eta rows begin ... end - 1
+cdef struct EtaRows:
+    Py_ssize_t begin       # begin ... end - 1 of a ring
     Py_ssize_t end
     Py_ssize_t eta_bins
     Py_ssize_t omega_bins
 
 
-cdef struct Entries:
-    int* rows              # of a band
+cdef struct BandEntries:
+    int* rows              # of the spots in each bin
     int offset             # entries before them
 
 
-cdef inline Py_ssize_t _overlap(const Rows* band, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+cdef inline Py_ssize_t _overlap(const EtaRows* band, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
     low = max(low, band.begin)
     high = min(high, band.end)
     return high - low if high > low else 0
 
 
-cdef inline Py_ssize_t _rows_touched(const Rows* band, const int* window) noexcept nogil:
+cdef inline Py_ssize_t _rows_touched(const EtaRows* band, const SpotWindow* window) noexcept nogil:
     """Eta rows of the band that a window covers, the part behind the last bin included."""
-    cdef Py_ssize_t last = window[0] + window[1]
-    return _overlap(band, window[0], last) + _overlap(band, 0, last - band.eta_bins)
+    cdef Py_ssize_t last = window.first_eta + window.eta_count
+    return _overlap(band, window.first_eta, last) + _overlap(band, 0, last - band.eta_bins)
 
 
-cdef inline void _count(int* records, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void _count(BinRecord* records, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(first, last):
-        records[2 * j] += 1
+        records[j].count += 1
 
 
-cdef inline void _place(int* records, const Entries* entries, int row, Py_ssize_t first,
+cdef inline void _place(BinRecord* records, const BandEntries* entries, int row, Py_ssize_t first,
                         Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(first, last):
-        records[2 * j + 1] -= 1
-        entries.rows[records[2 * j + 1] - entries.offset] = row
+        records[j].offset -= 1
+        entries.rows[records[j].offset - entries.offset] = row
 
 
-cdef inline void _visit(const Rows* band, const int* window, Py_ssize_t low, Py_ssize_t high, int row, int* records,
-                        const Entries* entries) noexcept nogil:
+cdef inline void _visit(const EtaRows* band, const SpotWindow* window, Py_ssize_t low, Py_ssize_t high, int row,
+                        BinRecord* records, const BandEntries* entries) noexcept nogil:
     """Count a spot in the bins of the eta rows low ... high - 1, or, with `entries`, place it there."""
-    cdef Py_ssize_t last = window[2] + window[3]
+    cdef Py_ssize_t last = window.first_omega + window.omega_count
     cdef Py_ssize_t cut = min(last, band.omega_bins)
     cdef Py_ssize_t e
-    cdef int* at
+    cdef BinRecord* at
     for e in range(max(low, band.begin), min(high, band.end)):
-        at = records + 2 * band.omega_bins * (e - band.begin)
+        at = records + band.omega_bins * (e - band.begin)
         if entries == NULL:
-            _count(at, window[2], cut)
+            _count(at, window.first_omega, cut)
             _count(at, 0, last - band.omega_bins)
         else:
-            _place(at, entries, row, window[2], cut)
+            _place(at, entries, row, window.first_omega, cut)
             _place(at, entries, row, 0, last - band.omega_bins)
 
 
-cdef void _visit_all(const Rows* band, const int[::1] near, const int[::1] rows, const int[:, ::1] windows,
-                     int* records, const Entries* entries) noexcept nogil:
+cdef void _visit_all(const EtaRows* band, const int[::1] near, const int[::1] rows, const SpotWindow[::1] windows,
+                     BinRecord* records, const BandEntries* entries) noexcept nogil:
     """All spots of `near`, the last one first."""
     cdef Py_ssize_t i, k, last
     for k in range(near.shape[0] - 1, -1, -1):
         i = near[k]
-        if _rows_touched(band, &windows[i, 0]):
-            last = windows[i, 0] + windows[i, 1]
-            _visit(band, &windows[i, 0], windows[i, 0], last, rows[i], records, entries)
-            _visit(band, &windows[i, 0], 0, last - band.eta_bins, rows[i], records, entries)
+        if _rows_touched(band, &windows[i]):
+            last = windows[i].first_eta + windows[i].eta_count
+            _visit(band, &windows[i], windows[i].first_eta, last, rows[i], records, entries)
+            _visit(band, &windows[i], 0, last - band.eta_bins, rows[i], records, entries)
 
 
-cdef Py_ssize_t _find_near(const Rows* part, const int[:, ::1] windows, int[::1] near) noexcept nogil:
+cdef Py_ssize_t _find_near(const EtaRows* part, const SpotWindow[::1] windows, int[::1] near) noexcept nogil:
     """The spots that touch a part of the ring, in their order; how many."""
     cdef Py_ssize_t i, count = 0
     for i in range(windows.shape[0]):
-        if _rows_touched(part, &windows[i, 0]):
+        if _rows_touched(part, &windows[i]):
             near[count] = <int>i
             count += 1
     return count
 
 
-cdef long long _band_entries(const Rows* band, const int[::1] near, const int[:, ::1] windows) noexcept nogil:
+cdef long long _band_entries(const EtaRows* band, const int[::1] near, const SpotWindow[::1] windows) noexcept nogil:
     cdef Py_ssize_t k
     cdef long long total = 0
     for k in range(near.shape[0]):
-        total += _rows_touched(band, &windows[near[k], 0]) * windows[near[k], 3]
+        total += _rows_touched(band, &windows[near[k]]) * windows[near[k]].omega_count
     return total
 
 
-cdef void _fill_band(const Rows* band, const int[::1] near, const int[::1] rows, const int[:, ::1] windows, int offset,
-                     int* records, int* place) noexcept nogil:
+cdef void _fill_band(const EtaRows* band, const int[::1] near, const int[::1] rows, const SpotWindow[::1] windows,
+                     int offset, BinRecord* records, int* place) noexcept nogil:
     """Counting sort of one band; its first entry goes to `place`.
 
-    Each bin's second number starts as the end of its entries. Placing the spots from the last to the first moves it to
+    Each bin's offset starts as the end of its entries. Placing the spots from the last to the first moves it to
     their beginning, which is the offset that the file needs.
     """
     cdef Py_ssize_t cell, cells = (band.end - band.begin) * band.omega_bins
     cdef int end = offset
-    cdef Entries entries
+    cdef BandEntries entries
     entries.rows = place
     entries.offset = offset
-    memset(records, 0, 2 * cells * sizeof(int))
+    memset(records, 0, cells * sizeof(BinRecord))
     _visit_all(band, near, rows, windows, records, NULL)
     for cell in range(cells):
-        end += records[2 * cell]
-        records[2 * cell + 1] = end
+        end += records[cell].count
+        records[cell].offset = end
     if end > offset:
         _visit_all(band, near, rows, windows, records, &entries)
 
 
-cdef inline Rows _band(Py_ssize_t b, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t eta_bins,
-                       Py_ssize_t omega_bins) noexcept nogil:
-    cdef Rows band
+cdef inline EtaRows _band(Py_ssize_t b, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t eta_bins,
+                          Py_ssize_t omega_bins) noexcept nogil:
+    cdef EtaRows band
     band.begin = begin + b * BAND
     band.end = min(band.begin + BAND, end)
     band.eta_bins = eta_bins
@@ -209,18 +227,18 @@ cdef inline Rows _band(Py_ssize_t b, Py_ssize_t begin, Py_ssize_t end, Py_ssize_
     return band
 
 
-def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, Py_ssize_t eta_bins, long long offset,
-              int[:, :, ::1] records, int threads):
+def fill_bins(const int[::1] rows, const SpotWindow[::1] windows, Py_ssize_t begin, Py_ssize_t eta_bins,
+              long long offset, BinRecord[:, ::1] records, int threads):
     """The table of one ring from eta row `begin` on.
 
     Parameters
     ----------
     rows : (n,) int32, row numbers of the ring's spots, ascending
-    windows : (n, 4) int32, their bins, from `spot_windows`
+    windows : (n,) `WINDOW`, their bins, from `spot_windows`
     begin : first eta row of this part
     eta_bins : eta rows of a ring
     offset : entries of all earlier bins
-    records : (part, omega bins, 2) int32, filled with (count, offset) of the bins of `part` eta rows
+    records : (part, omega bins) of int32 count and offset, filled for the bins of `part` eta rows
 
     Returns
     -------
@@ -233,9 +251,9 @@ def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, 
     """
     cdef Py_ssize_t b, end = begin + records.shape[0], omega_bins = records.shape[1]
     cdef Py_ssize_t bands = (records.shape[0] + BAND - 1) // BAND
-    cdef Rows band, part
-    if windows.shape[0] != rows.shape[0] or windows.shape[1] != 4 or records.shape[2] != 2:
-        raise ValueError("one window of four numbers per row, records of two numbers")
+    cdef EtaRows band, part
+    if windows.shape[0] != rows.shape[0]:
+        raise ValueError("one window per row")
     if begin < 0 or end > eta_bins:
         raise ValueError("eta rows outside the ring")
     part.begin = begin
@@ -256,6 +274,6 @@ def fill_bins(const int[::1] rows, const int[:, ::1] windows, Py_ssize_t begin, 
     cdef int[::1] entries = out
     for b in prange(bands, nogil=True, num_threads=threads, schedule="dynamic"):
         band = _band(b, begin, end, eta_bins, omega_bins)
-        _fill_band(&band, near, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0, 0],
+        _fill_band(&band, near, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0],
                    &entries[starts[b]])
     return out[:starts[bands]]

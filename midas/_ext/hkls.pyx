@@ -1,12 +1,12 @@
 """Reflections of a crystal: which there are, and where they fall (spec chapter 01 §4.1)."""
 import numpy as np
 
-from libc.math cimport asin, atan, fabs, sin, sqrt, tan
+from libc.math cimport fabs, sqrt, tan
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
-from midas._ext.physics.lattice cimport reciprocal_basis as _reciprocal_basis
+from midas._ext.physics.geometry cimport DEG2RAD, two_theta_of
+from midas._ext.physics.lattice cimport bragg_angle, bragg_spacing, reciprocal_basis as _reciprocal_basis
 
 from midas._ext.numerics.ordering import argsort_tolerant
 
@@ -15,26 +15,26 @@ cdef enum:
     MOST_OPERATIONS = 48    # no point group has more
 
 
-cdef struct Rows:
-    int* data
-    Py_ssize_t used
+cdef struct HklList:
+    int* data              # h, k, l of each
+    Py_ssize_t used        # numbers, not reflections
     Py_ssize_t capacity
     bint failed
 
 
-cdef void _append(Rows* rows, int h, int k, int l) noexcept nogil:
+cdef void _append(HklList* hkls, int h, int k, int l) noexcept nogil:
     cdef int* grown
-    if rows.used + 3 > rows.capacity:
-        grown = <int*>realloc(rows.data, 2 * rows.capacity * sizeof(int))
+    if hkls.used + 3 > hkls.capacity:
+        grown = <int*>realloc(hkls.data, 2 * hkls.capacity * sizeof(int))
         if grown == NULL:
-            rows.failed = True
+            hkls.failed = True
             return
-        rows.data = grown
-        rows.capacity *= 2
-    rows.data[rows.used] = h
-    rows.data[rows.used + 1] = k
-    rows.data[rows.used + 2] = l
-    rows.used += 3
+        hkls.data = grown
+        hkls.capacity *= 2
+    hkls.data[hkls.used] = h
+    hkls.data[hkls.used + 1] = k
+    hkls.data[hkls.used + 2] = l
+    hkls.used += 3
 
 
 cdef inline void _image(const int* h, const int* rotation, int* out) noexcept nogil:
@@ -89,6 +89,40 @@ cdef inline void _mark(unsigned char[:, :, ::1] seen, int limit, int h, int k, i
         seen[h + limit, k + limit, l + limit] = 1
 
 
+cdef void _add_family(const int* members, Py_ssize_t count, unsigned char[:, :, ::1] seen, int limit,
+                      HklList* found) noexcept nogil:
+    """List -h and h of each member, and mark them as seen."""
+    cdef Py_ssize_t m
+    cdef const int* h
+    for m in range(count):
+        h = members + 3 * m
+        _mark(seen, limit, h[0], h[1], h[2])
+        _mark(seen, limit, -h[0], -h[1], -h[2])
+        _append(found, -h[0], -h[1], -h[2])
+        _append(found, h[0], h[1], h[2])
+
+
+cdef void _enumerate(const int[:, :, ::1] operations, const int[:, :, ::1] rotations, const int[:, ::1] translations,
+                     const int[:, ::1] centrings, int limit, int first_k, int first_l,
+                     unsigned char[:, :, ::1] seen, HklList* found) noexcept nogil:
+    cdef int[3] index
+    cdef int[3 * MOST_OPERATIONS] members
+    cdef int h, k, l
+    cdef Py_ssize_t count
+    seen[limit, limit, limit] = 1
+    for h in range(limit + 1):
+        for k in range(first_k, limit + 1):
+            for l in range(first_l, limit + 1):
+                if seen[h + limit, k + limit, l + limit] or found.failed:
+                    continue
+                index[0] = h
+                index[1] = k
+                index[2] = l
+                if not _is_absent(index, rotations, translations, centrings):
+                    count = _family(index, operations, members)
+                    _add_family(members, count, seen, limit, found)
+
+
 def enumerate_reflections(const int[:, :, ::1] operations, const int[:, :, ::1] rotations,
                           const int[:, ::1] translations, const int[:, ::1] centrings, int limit, int first_k,
                           int first_l):
@@ -106,55 +140,34 @@ def enumerate_reflections(const int[:, :, ::1] operations, const int[:, :, ::1] 
     -------
     (n, 3) int32; of each member -h and then h, without the very last row (spec chapter 01 §4.1 step 3)
     """
-    cdef Rows rows
-    cdef int[3] index
-    cdef int[3 * MOST_OPERATIONS] members
-    cdef int h, k, ell, m
+    cdef HklList found
     cdef Py_ssize_t count
-    cdef int* member
     if operations.shape[0] > MOST_OPERATIONS or translations.shape[0] != rotations.shape[0]:
         raise ValueError("one translation per rotation, and at most 48 operations")
     if limit < 1 or not (-limit <= first_k <= 0 and -limit <= first_l <= 0):
         raise ValueError("a limit of at least 1 and first indices between -limit and 0")
     side = 2 * limit + 1
     cdef unsigned char[:, :, ::1] seen = np.zeros((side, side, side), dtype=np.uint8)
-    rows.used = 0
-    rows.capacity = 3 << 12
-    rows.data = <int*>malloc(rows.capacity * sizeof(int))
-    rows.failed = rows.data == NULL
-    with nogil:
-        seen[limit, limit, limit] = 1
-        for h in range(limit + 1):
-            for k in range(first_k, limit + 1):
-                for ell in range(first_l, limit + 1):
-                    if seen[h + limit, k + limit, ell + limit] or rows.failed:
-                        continue
-                    index[0] = h
-                    index[1] = k
-                    index[2] = ell
-                    if _is_absent(index, rotations, translations, centrings):
-                        continue
-                    count = _family(index, operations, members)
-                    for m in range(count):
-                        member = members + 3 * m
-                        _mark(seen, limit, member[0], member[1], member[2])
-                        _mark(seen, limit, -member[0], -member[1], -member[2])
-                        _append(&rows, -member[0], -member[1], -member[2])
-                        _append(&rows, member[0], member[1], member[2])
+    found.used = 0
+    found.capacity = 3 << 12
+    found.data = <int*>malloc(found.capacity * sizeof(int))
+    found.failed = found.data == NULL
     try:
-        if rows.failed:
+        with nogil:
+            _enumerate(operations, rotations, translations, centrings, limit, first_k, first_l, seen, &found)
+        if found.failed:
             raise MemoryError()
-        count = rows.used // 3
-        found = np.empty((count, 3), dtype=np.int32)
-        _copy_out(&rows, found)
-        return found[:max(count - 1, 0)]
+        count = found.used // 3
+        hkl = np.empty((count, 3), dtype=np.int32)
+        _copy_out(&found, hkl)
+        return hkl[:max(count - 1, 0)]
     finally:
-        free(rows.data)
+        free(found.data)
 
 
-cdef void _copy_out(const Rows* rows, int[:, ::1] out) noexcept:
-    if rows.used:
-        memcpy(&out[0, 0], rows.data, rows.used * sizeof(int))
+cdef void _copy_out(const HklList* found, int[:, ::1] hkl) noexcept:
+    if found.used:
+        memcpy(&hkl[0, 0], found.data, found.used * sizeof(int))
 
 
 def reciprocal_basis(cell):
@@ -179,45 +192,42 @@ def reciprocal_basis(cell):
 
 def smallest_spacing(double wavelength, double lsd, double r_max):
     """Lattice spacing in Å whose ring has the radius `r_max` (µm)."""
-    return wavelength / (2.0 * sin(DEG2RAD * (0.5 * (RAD2DEG * atan(r_max / lsd)))))
+    return bragg_spacing(wavelength, DEG2RAD * (0.5 * two_theta_of(r_max, lsd)))
 
 
-cdef void _fill_vectors(const int[:, ::1] hkl, const double[:, ::1] basis, double[:, ::1] vectors,
+cdef void _fill_vectors(const int[:, ::1] hkl, const double[:, ::1] basis, double[:, ::1] g,
                         double[::1] minus_d) noexcept nogil:
     """g = B h from left to right (it fixes the sign of printed zeros), and -d."""
     cdef Py_ssize_t n
     cdef int i
-    cdef double h, k, ell
+    cdef double h, k, l
     for n in range(hkl.shape[0]):
         h = hkl[n, 0]
         k = hkl[n, 1]
-        ell = hkl[n, 2]
+        l = hkl[n, 2]
         for i in range(3):
-            vectors[n, i] = basis[i, 0] * h + basis[i, 1] * k + basis[i, 2] * ell
-        minus_d[n] = -1.0 / sqrt(vectors[n, 0] * vectors[n, 0] + vectors[n, 1] * vectors[n, 1]
-                                 + vectors[n, 2] * vectors[n, 2])
+            g[n, i] = basis[i, 0] * h + basis[i, 1] * k + basis[i, 2] * l
+        minus_d[n] = -1.0 / sqrt(g[n, 0] * g[n, 0] + g[n, 1] * g[n, 1] + g[n, 2] * g[n, 2])
 
 
-cdef void _fill_columns(const int[:, ::1] hkl, const double[:, ::1] vectors, const double[::1] minus_d,
-                        const long long[::1] order, double wavelength, double lsd, double[:, ::1] out) noexcept nogil:
-    cdef Py_ssize_t row, n
-    cdef int i
-    cdef double d, theta, ring_d = 0.0, ring = 0.0
-    for row in range(out.shape[1]):
-        n = order[row]
-        d = -minus_d[n]
-        if row == 0 or not fabs(d - ring_d) < 0.0001:
-            ring += 1.0
-            ring_d = d
-        theta = RAD2DEG * asin(wavelength / (2.0 * d))
-        for i in range(3):
-            out[i, row] = hkl[n, i]
-            out[5 + i, row] = vectors[n, i]
-        out[3, row] = d
-        out[4, row] = ring
-        out[8, row] = theta
-        out[9, row] = 2.0 * theta
-        out[10, row] = lsd * tan(DEG2RAD * (2.0 * theta))
+cdef void _number_rings(const double[::1] d_spacing, double[::1] ring) noexcept nogil:
+    """A ring ends before the first spacing that is at least 0.0001 Å from that of its first reflection."""
+    cdef Py_ssize_t row
+    cdef double ring_d = 0.0, number = 0.0
+    for row in range(d_spacing.shape[0]):
+        if row == 0 or not fabs(d_spacing[row] - ring_d) < 0.0001:
+            number += 1.0
+            ring_d = d_spacing[row]
+        ring[row] = number
+
+
+cdef void _fill_angles(const double[::1] d_spacing, double wavelength, double lsd, double[::1] theta,
+                       double[::1] two_theta, double[::1] ring_radius) noexcept nogil:
+    cdef Py_ssize_t row
+    for row in range(d_spacing.shape[0]):
+        theta[row] = bragg_angle(wavelength, d_spacing[row])
+        two_theta[row] = 2.0 * theta[row]
+        ring_radius[row] = lsd * tan(DEG2RAD * two_theta[row])
 
 
 def reflection_table(const int[:, ::1] hkl, cell, double wavelength, double lsd, double d_min):
@@ -233,19 +243,26 @@ def reflection_table(const int[:, ::1] hkl, cell, double wavelength, double lsd,
 
     Returns
     -------
-    (11, k) float64: h, k, l, d (Å), ring, g1, g2, g3 (Å⁻¹), theta, two_theta (degrees), radius (µm)
+    dict of (k,) arrays: h, k, l (int32), d_spacing (Å), ring, g1, g2, g3 (Å⁻¹), theta, two_theta (degrees),
+    ring_radius (µm), float64
     """
     cdef Py_ssize_t total = hkl.shape[0], count = 0
     cdef const double[:, ::1] basis = reciprocal_basis(cell)
-    cdef double[:, ::1] vectors = np.empty((total, 3), dtype=np.float64)
+    vectors = np.empty((total, 3), dtype=np.float64)
+    cdef double[:, ::1] g = vectors
     cdef double[::1] minus_d = np.empty(total, dtype=np.float64)
     with nogil:
-        _fill_vectors(hkl, basis, vectors, minus_d)
-    cdef const long long[::1] order = argsort_tolerant(minus_d)
-    while count < total and not -minus_d[order[count]] < d_min:
+        _fill_vectors(hkl, basis, g, minus_d)
+    order = argsort_tolerant(minus_d)
+    cdef const long long[::1] rows = order
+    while count < total and not -minus_d[rows[count]] < d_min:
         count += 1
-    table = np.empty((11, count), dtype=np.float64)
-    cdef double[:, ::1] out = table
-    with nogil:
-        _fill_columns(hkl, vectors, minus_d, order, wavelength, lsd, out)
-    return table
+    order = order[:count]
+    d_spacing = -np.asarray(minus_d)[order]
+    ring, theta, two_theta, ring_radius = (np.empty(count, dtype=np.float64) for _ in range(4))
+    _number_rings(d_spacing, ring)
+    _fill_angles(d_spacing, wavelength, lsd, theta, two_theta, ring_radius)
+    columns = dict(zip("hkl", np.asarray(hkl)[order].T))
+    columns |= dict(zip(("g1", "g2", "g3"), vectors[order].T))
+    return columns | {"d_spacing": d_spacing, "ring": ring, "theta": theta, "two_theta": two_theta,
+                      "ring_radius": ring_radius}

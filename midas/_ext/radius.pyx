@@ -65,33 +65,31 @@ def grain_sizes(const double[::1] radius, const double[::1] eta, const double[::
 
     Returns
     -------
-    (5, n) float64: theta (degrees), delta_omega (degrees), frames, grain_volume (µm³, µm²), grain_radius (µm)
+    dict of (n,) float64: theta, delta_omega (degrees), frames, grain_volume (µm³, µm²), grain_radius (µm)
 
     Notes
     -----
     Near eta = 0 and ±180 the volume and the radius come out negative, the radius of a disc NaN.
     """
     cdef Py_ssize_t i, n = radius.shape[0]
-    cdef double theta, delta_omega, frames, delta_theta, volume
-    table = np.empty((5, n), dtype=np.float64)
-    cdef double[:, ::1] out = table
+    cdef double delta_theta, size
+    columns = {name: np.empty(n) for name in ("theta", "delta_omega", "frames", "grain_volume", "grain_radius")}
+    cdef double[::1] theta = columns["theta"], delta_omega = columns["delta_omega"], frames = columns["frames"]
+    cdef double[::1] grain_volume = columns["grain_volume"], grain_radius = columns["grain_radius"]
     omega_step = fabs(omega_step)
     with nogil:
         for i in range(n):
-            theta = 0.5 * two_theta_of(radius[i], lsd)
-            delta_omega = (omega_step + max_omega[i]) - min_omega[i]
-            frames = delta_omega / omega_step
+            theta[i] = 0.5 * two_theta_of(radius[i], lsd)
+            delta_omega[i] = (omega_step + max_omega[i]) - min_omega[i]
+            frames[i] = delta_omega[i] / omega_step
             delta_theta = DEG2RAD * (RAD2DEG * asin(
-                sin(DEG2RAD * theta) * cos(DEG2RAD * delta_omega)
-                + (cos(DEG2RAD * theta) * fabs(sin(DEG2RAD * eta[i]))) * sin(DEG2RAD * delta_omega)) - theta)
-            volume = (0.5 * multiplicity[i] * delta_theta * cos(DEG2RAD * theta) * gauge * intensity[i]
-                      / (frames * powder[i]))
-            out[0, i] = theta
-            out[1, i] = delta_omega
-            out[2, i] = frames
-            out[3, i] = _spelled(volume)
-            out[4, i] = _spelled(sqrt(volume / PI) if disc else cbrt(3.0 * volume / (4.0 * PI)))
-    return table
+                sin(DEG2RAD * theta[i]) * cos(DEG2RAD * delta_omega[i])
+                + (cos(DEG2RAD * theta[i]) * fabs(sin(DEG2RAD * eta[i]))) * sin(DEG2RAD * delta_omega[i])) - theta[i])
+            size = (0.5 * multiplicity[i] * delta_theta * cos(DEG2RAD * theta[i]) * gauge * intensity[i]
+                    / (frames[i] * powder[i]))
+            grain_volume[i] = _spelled(size)
+            grain_radius[i] = _spelled(sqrt(size / PI) if disc else cbrt(3.0 * size / (4.0 * PI)))
+    return columns
 
 
 def sum_by_ring(const double[::1] intensity, const long long[::1] rings, Py_ssize_t count):

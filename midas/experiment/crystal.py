@@ -204,7 +204,7 @@ def reflections(parameters: Parameters) -> Table:
         hkl = enumerate_reflections(
             group.operations, group.rotations, group.translations, group.centrings, limit, first_k, first_l
         )
-        return Table(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
+        return Table.from_columns(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
 
     limit = max(LEGACY_LIMIT, math.floor(max(cell[:3]) / d_min) + 1)
     half_listed = number in _HALF_LISTED

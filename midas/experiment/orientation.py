@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midas._ext.physics.orientation import misorientations
 from midas.runtime.errors import ParameterError
 
 _H = np.sqrt(0.5)
@@ -116,12 +117,9 @@ def nearest_rotations(matrices: ArrayLike) -> NDArray[np.float64]:
 
 def misorientation(q1: ArrayLike, q2: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:
     """Smallest rotation angle (degrees) between orientations modulo symmetry, broadcast over (..., 4)."""
-    operators = np.asarray(operators, float)
-    relative = quaternion_product(np.asarray(q1, float) * [1, -1, -1, -1], q2)
-    # Re(r·S) = r0 S0 - r·S; for a group the largest over S is the reduced scalar part.
-    best = np.argmax(np.abs(relative @ (operators * [1, -1, -1, -1]).T), axis=-1)
-    reduced = quaternion_product(relative, operators[best])
-    return np.degrees(2 * np.arctan2(np.linalg.norm(reduced[..., 1:], axis=-1), np.abs(reduced[..., 0])))
+    first, second = np.broadcast_arrays(np.asarray(q1, float), np.asarray(q2, float))
+    pairs = (np.ascontiguousarray(q.reshape(-1, 4)) for q in (first, second))
+    return misorientations(*pairs, np.ascontiguousarray(operators, float)).reshape(first.shape[:-1])
 
 
 def reduced(quaternions: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:

@@ -43,7 +43,7 @@ class Rings:
             rows = np.flatnonzero(listed == ring)
             multiplicities[i] = len(rows)
             if len(rows):
-                radii[i] = hkls["radius"][rows[-1]]
+                radii[i] = hkls["ring_radius"][rows[-1]]
         key = "WidthTthPx" if parameters["WidthTthPx"] != -1 else "Width"
         return cls(numbers, radii, multiplicities, parameters[key])
 

@@ -16,8 +16,10 @@ from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
 from midas.runtime.files import atomic_outputs
 
-#: of both files: spot rows, and pairs (entries of the bin, entries of all bins before it)
-DTYPE = np.dtype("<i4")
+#: of ``Data.bin``: rows of spots
+ROW = np.dtype("<i4")
+#: of ``nData.bin``: entries of the bin, entries of all bins before it
+RECORD = np.dtype([("count", "<i4"), ("offset", "<i4")])
 
 
 class BinWriter:
@@ -29,15 +31,15 @@ class BinWriter:
         #: entries so far: the offset of the next bin
         self.entries = 0
 
-    def add(self, records: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
-        """Append bins: `records` (..., 2) of (count, offset), `rows` of their entries."""
+    def add(self, records: NDArray[np.void], rows: NDArray[np.int32]) -> None:
+        """Append bins: their `RECORD`, and the `rows` of their entries."""
         self.entries += len(rows)
         if self.entries:
-            self._counts.write(np.ascontiguousarray(records, DTYPE).data)
-            self._rows.write(np.ascontiguousarray(rows, DTYPE).data)
+            self._counts.write(np.ascontiguousarray(records, RECORD).data)
+            self._rows.write(np.ascontiguousarray(rows, ROW).data)
         else:
             # Zeros up to the first entry: a hole in the file reads the same.
-            self._counts.seek(records.size * DTYPE.itemsize, os.SEEK_CUR)
+            self._counts.seek(records.size * RECORD.itemsize, os.SEEK_CUR)
 
 
 @contextmanager
@@ -48,21 +50,21 @@ def bin_writer(layer: Layer) -> Iterator[BinWriter]:
         counts.truncate()
 
 
-def read_bins(layer: Layer, eta_bins: int, omega_bins: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def read_bins(layer: Layer, eta_bins: int, omega_bins: int) -> tuple[NDArray[np.void], NDArray[np.int32]]:
     """Both files.
 
     Returns
     -------
-    records : (rings, eta_bins, omega_bins, 2) int32, a map of the file: (count, offset); ring r is records[r - 1]
+    records : (rings, eta_bins, omega_bins) `RECORD`, a map of the file; ring r is records[r - 1]
     rows : (entries,) int32 spot rows
     """
-    records = read_records(layer.bin_counts, DTYPE, (eta_bins, omega_bins, 2), written_by="ff-bin", mapped=True)
-    rows = read_records(layer.bins, DTYPE, (), written_by="ff-bin")
+    records = read_records(layer.bin_counts, RECORD, (eta_bins, omega_bins), written_by="ff-bin", mapped=True)
+    rows = read_records(layer.bins, ROW, (), written_by="ff-bin")
     _check_total(records, rows, layer.bins)
     return records, rows
 
 
-def _check_total(records: NDArray[np.int32], rows: NDArray[np.int32], path: Path) -> None:
-    total = int(records[-1, -1, -1].sum()) if len(records) else 0
+def _check_total(records: NDArray[np.void], rows: NDArray[np.int32], path: Path) -> None:
+    total = sum(records[-1, -1, -1].tolist()) if len(records) else 0
     if total != len(rows):
         raise FormatError(f"has {len(rows)} entries where nData.bin counts {total}", file=path)

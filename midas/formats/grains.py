@@ -15,17 +15,27 @@ from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
 
-_MATRIX = " ".join(f"{{0}}{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3))
+
+def _matrix(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3))
+
+
+#: columns that belong together: matrices row by row
+ORIENTATION, FABLE, KENESEI = _matrix("O"), _matrix("eFab"), _matrix("eKen")
+POSITION = ("X", "Y", "Z")
+CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+EULER_ANGLES = ("Eul0", "Eul1", "Eul2")
+
 _NAMES = (
-    f"{_MATRIX.format('O')} X Y Z a b c alpha beta gamma DiffPos DiffOme DiffAngle GrainRadius Confidence "
-    f"{_MATRIX.format('eFab')} {_MATRIX.format('eKen')} RMSErrorStrain PhaseNr Eul0 Eul1 Eul2"
+    *(*ORIENTATION, *POSITION, *CELL, "DiffPos", "DiffOme", "DiffAngle", "GrainRadius", "Confidence"),
+    *(*FABLE, *KENESEI, "RMSErrorStrain", "PhaseNr", *EULER_ANGLES),
 )
 
 #: names as in the file; nine header lines, of which the first eight hold values. A list of grains to simulate or to
 #: look for may end after the cell.
 GRAINS = Layout(
-    header="\n" * 8 + "%GrainID\t" + "\t".join(_NAMES.split()),
-    columns=(integer("GrainID"), *fixed(_NAMES)),
+    header="\n" * 8 + "%GrainID\t" + "\t".join(_NAMES),
+    columns=(integer("GrainID"), *fixed(" ".join(_NAMES))),
     separator="\t",
     trailing=True,
     required=19,

@@ -10,7 +10,7 @@ LAYOUT = Layout(
         *(Column(name, 0) for name in "hkl"),
         *fixed("d_spacing"),
         Column("ring", 0),
-        *fixed("g1 g2 g3 theta two_theta radius"),
+        *fixed("g1 g2 g3 theta two_theta ring_radius"),
     ),
     written_by="ff-hkls",
 )

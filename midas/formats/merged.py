@@ -12,7 +12,8 @@ RESULT = Layout(
     columns=(
         integer("spot_id"),
         *fixed(
-            "intensity omega y z i_max min_omega max_omega sigma_r sigma_eta pixels region_pixels radius eta raw_sum"
+            "intensity omega_recorded y_recorded z_recorded i_max min_omega max_omega sigma_r sigma_eta pixels "
+            "region_pixels radius eta raw_sum"
         ),
     ),
     required=14,

@@ -21,7 +21,7 @@ LAYOUT = Layout(
     ),
     columns=(
         integer("peak_id"),
-        *fixed("intensity omega y z i_max radius eta sigma_r sigma_eta"),
+        *fixed("intensity omega_recorded y_recorded z_recorded i_max radius eta sigma_r sigma_eta"),
         *map(integer, "pixels region_pixels region_peaks max_y max_z".split()),
         *fixed("diff_y diff_z raw_i_max"),
         integer("return_code"),
@@ -31,8 +31,8 @@ LAYOUT = Layout(
     written_by="ff-peaks",
     # The fit of a bad region may leave any number; the merging drops a peak without a finite place and intensity.
     free=tuple(
-        "intensity y z i_max radius eta sigma_r sigma_eta diff_y diff_z raw_i_max residual background sigma_gauss_r "
-        "sigma_lorentz_r sigma_gauss_eta sigma_lorentz_eta mixing raw_sum".split()
+        "intensity y_recorded z_recorded i_max radius eta sigma_r sigma_eta diff_y diff_z raw_i_max residual "
+        "background sigma_gauss_r sigma_lorentz_r sigma_gauss_eta sigma_lorentz_eta mixing raw_sum".split()
     ),
 )
 

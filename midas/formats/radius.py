@@ -11,8 +11,8 @@ LAYOUT = Layout(
         "NrPx NrPxTot RawSumIntensity"
     ),
     columns=fixed(
-        "spot_id intensity omega y z i_max min_omega max_omega radius theta eta delta_omega frames ring grain_volume "
-        "grain_radius powder_intensity sigma_r sigma_eta pixels region_pixels raw_sum"
+        "spot_id intensity omega_recorded y_recorded z_recorded i_max min_omega max_omega radius theta eta delta_omega "
+        "frames ring grain_volume grain_radius powder_intensity sigma_r sigma_eta pixels region_pixels raw_sum"
     ),
     written_by="ff-radius",
     # A disc has no size at the poles; such spots are rejected, or the binning refuses them.

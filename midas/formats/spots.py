@@ -23,8 +23,9 @@ from midas.runtime.files import atomic_outputs, read_bytes
 
 log = logging.getLogger(__name__)
 
-_INPUT = "y z omega grain_radius spot_id ring eta two_theta"
-_EXTRA = "omega_raw y_no_wedge z_no_wedge y_px z_px omega_detector intensity raw_sum"
+_INPUT = "y_ideal z_ideal omega_ideal grain_radius spot_id ring eta two_theta"
+# omega_detector is omega_recorded once more.
+_EXTRA = "omega_recorded y_plane z_plane y_recorded z_recorded omega_detector intensity raw_sum"
 
 INPUT_ALL = Layout(
     header="%YLab ZLab Omega GrainRadius SpotID RingNumber Eta Ttheta",
@@ -63,6 +64,12 @@ SPOTS_BINARY = (*_INPUT.split(), "radial_deviation")
 #: ``ExtraInfo.bin``: the first 14 columns of InputAllExtraInfoFittingAll.csv; float64
 EXTRA_INFO_BINARY = tuple(f"{_INPUT} {_EXTRA}".split()[:14])
 
+#: a rejected row around its id: before it, after it in InputAll.csv, and the columns that only the ExtraInfo file has
+_REJECTED = (
+    b"0.000 0.000 0.000 0.0000 ",
+    b" 0.0000 0.0000 0.0000",
+    b" 0.000 0.000 0.000 0.0000 0.000 0.000 0.000 0.000\n",
+)
 
 #: characters of a line that a message quotes
 _SHOWN = 40
@@ -128,7 +135,7 @@ def read_binary_spots(path: str | os.PathLike[str], names: tuple[str, ...]) -> T
     table = Table(names, read_records(path, "<f8", (len(names),), written_by="ff-bin").T)
     if not len(table):
         raise FormatError("holds no spots", file=path)
-    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega"]) <= 360) & (abs(table["eta"]) <= 360)
+    sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega_ideal"]) <= 360) & (abs(table["eta"]) <= 360)
     sound &= (abs(table["spot_id"]) < 2**31) & (abs(table["ring"]) < 2**31)
     if not sound.all():
         raise FormatError(f"row {np.argmin(sound)} holds no spot; run ff-bin again", file=path)
@@ -150,7 +157,9 @@ def write_spot_tables(layer: Layer, extra_info: Table, rejected: NDArray[np.bool
         input_file.write(INPUT_ALL.header.encode() + b"\n")
         for begin in range(0, len(extra_info), _PART):
             end = min(begin + _PART, len(extra_info))
-            full, leading = format_spots(extra_info.columns, marks, begin, end, threads)
+            full, leading = format_spots(
+                extra_info.columns, len(INPUT_ALL.columns), extra_info["spot_id"], marks, _REJECTED, begin, end, threads
+            )
             extra_file.write(full)
             input_file.write(leading)
             headless_file.write(leading)

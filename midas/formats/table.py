@@ -51,6 +51,10 @@ class Table:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         return self.columns[self._index[name]]
 
+    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """The numbers of k columns, row by row; (n, k)."""
+        return np.ascontiguousarray(self.columns[[self._index[name] for name in names]].T)
+
     def integers(self, name: str) -> NDArray[np.int64]:
         """A column truncated to whole numbers."""
         return self[name].astype(np.int64)

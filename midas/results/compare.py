@@ -21,7 +21,7 @@ from midas.experiment.orientation import (
     quaternions_from_matrices,
     symmetry_operators,
 )
-from midas.formats.grains import read_crystal, read_grains
+from midas.formats.grains import CELL, FABLE, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
 from midas.formats.table import Table
 from midas.runtime.errors import FormatError, UsageError
 
@@ -182,31 +182,19 @@ def compare(
     turn_positions : turn true positions and strain tensors as well. The figures of chapter 08 §12.3 leave them as they
         are, which adds half a step times the distance from the axis to the position errors (1.7 µm at 400 µm and 0.5°).
     """
-    if (space_group is None or lattice is None) and isinstance(found, Table):
-        raise ValueError("a table has no header: space_group and lattice are needed")
-    if space_group is None or lattice is None:
-        header_group, header_cell = read_crystal(Path(found))  # type: ignore[arg-type]
-        space_group = header_group if space_group is None else space_group
-        lattice = header_cell if lattice is None else lattice
-    if reason := crystal.why_impossible(lattice):
-        raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
-    reference = _direct_axes(np.array([lattice], np.float64))[0]
+    space_group, reference = _crystal(found, space_group, lattice)
+    operators = symmetry_operators(space_group)
     truth, reconstruction = _Grains(true), _Grains(found)
     if turn_positions:
         truth.turn(0.5 * omega_step)
     positions, expected = truth.positions, truth.strain(reference)
     if not turn_positions:
         truth.turn(0.5 * omega_step)
-    operators = symmetry_operators(space_group)
 
     pairs = list(_partners(truth, reconstruction, operators, reference))
     true_row = np.array([t for t, _ in pairs], np.intp)
     found_row = np.array([f for _, f in pairs], np.intp)
     rotation, strain = _lattice_differences(truth, reconstruction, true_row, found_row, operators, reference)
-    tensors = {
-        name: reconstruction.tensor(name)[found_row] - expected[true_row] if reconstruction.has_tensors else None
-        for name in ("eFab", "eKen")
-    }
     return Comparison(
         true_count=len(truth),
         found_count=len(reconstruction),
@@ -217,10 +205,25 @@ def compare(
         found_position=reconstruction.positions[found_row],
         rotation=rotation,
         lattice_strain=strain,
-        fable=tensors["eFab"],
-        kenesei=tensors["eKen"],
+        fable=reconstruction.errors(FABLE, found_row, expected[true_row]),
+        kenesei=reconstruction.errors(KENESEI, found_row, expected[true_row]),
         confidence=reconstruction.table["Confidence"][found_row],
     )
+
+
+def _crystal(
+    found: Path | Table, space_group: int | None, lattice: Sequence[float] | None
+) -> tuple[int, NDArray[np.float64]]:
+    """Space group and axes of the unstrained cell; what is not given is in the header of the grain list."""
+    if space_group is None or lattice is None:
+        if isinstance(found, Table):
+            raise ValueError("a table has no header: space_group and lattice are needed")
+        header_group, header_cell = read_crystal(found)
+        space_group = header_group if space_group is None else space_group
+        lattice = header_cell if lattice is None else lattice
+    if reason := crystal.why_impossible(lattice):
+        raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
+    return space_group, _direct_axes(np.array([lattice], np.float64))[0]
 
 
 class _Grains:
@@ -228,15 +231,15 @@ class _Grains:
 
     def __init__(self, source: Path | Table):
         self.table = source if isinstance(source, Table) else read_grains(source)
-        columns = self.table.columns
-        for grain, cell in zip(self.table["GrainID"], columns[13:19].T, strict=True):
+        cells = self.table.numbers(CELL)
+        for grain, cell in zip(self.table["GrainID"], cells, strict=True):
             if reason := crystal.why_impossible(cell):
                 file = None if isinstance(source, Table) else source
                 raise FormatError(f"cell of grain {grain:g}: {reason}", file=file)
-        self.rotations = nearest_rotations(columns[1:10].T.reshape(-1, 3, 3))
-        self.positions = columns[10:13].T.copy()
-        self.axes = _direct_axes(columns[13:19].T)
-        self.has_tensors = bool(columns[24:42].any())
+        self.rotations = nearest_rotations(self.table.numbers(ORIENTATION).reshape(-1, 3, 3))
+        self.positions = self.table.numbers(POSITION)
+        self.axes = _direct_axes(cells)
+        self.has_tensors = bool(self.table.numbers((*FABLE, *KENESEI)).any())
 
     def __len__(self) -> int:
         return len(self.table)
@@ -258,10 +261,13 @@ class _Grains:
         strain = 0.5 * (gradient + gradient.transpose(0, 2, 1)) - np.eye(3)
         return self.rotations @ strain @ self.rotations.transpose(0, 2, 1)
 
-    def tensor(self, name: str) -> NDArray[np.float64]:
-        """(n, 3, 3) of the table's columns; dimensionless."""
-        columns = [self.table[f"{name}{i}{j}"] for i in (1, 2, 3) for j in (1, 2, 3)]
-        return 1e-6 * np.stack(columns, axis=1).reshape(-1, 3, 3)
+    def errors(
+        self, tensor: Sequence[str], rows: NDArray[np.intp], expected: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """(k, 3, 3) differences of a tensor of the table, dimensionless; None when the table has no tensors."""
+        if not self.has_tensors:
+            return None
+        return 1e-6 * self.table.numbers(tensor).reshape(-1, 3, 3)[rows] - expected
 
 
 def _direct_axes(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from midas._ext.binning import bin_count, fill_bins, spot_windows
 from midas.formats.binary import write_records
-from midas.formats.bins import DTYPE, bin_writer
+from midas.formats.bins import RECORD, bin_writer
 from midas.formats.layer import Layer
 from midas.formats.spots import (
     EXTRA_INFO,
@@ -74,10 +74,10 @@ def _run(
     radii = _ring_radii(parameters)
     rings = input_all.integers("ring")
     radius = np.where((rings >= 0) & (rings < len(radii)), radii[np.clip(rings, 0, len(radii) - 1)], 0.0)
-    y, z = input_all["y"], input_all["z"]
+    y, z = input_all["y_ideal"], input_all["z_ideal"]
     columns = np.vstack([input_all.columns, np.sqrt(y * y + z * z) - radius])
     spots = Table(SPOTS_BINARY, columns)
-    extra = Table(EXTRA_INFO_BINARY, extra_info.columns[: len(EXTRA_INFO_BINARY)])
+    extra = extra_info.select(EXTRA_INFO_BINARY)
     summary = {"spots": len(spots)}
     _warn_of_unlisted(rings, radius)
     legacy_bins = parameters["WriteLegacyBins"] and not parameters["NoSaveAll"]
@@ -128,7 +128,7 @@ def _warn_of_unlisted(rings: NDArray[np.int64], radius: NDArray[np.float64]) -> 
         log.warning("%d spots are on rings without RingRadii (%s); no bin holds them", unlisted.sum(), numbers)
 
 
-def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, threads: int) -> NDArray[np.int32]:
+def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, threads: int) -> NDArray[np.void]:
     """The bins of each spot, once it is certain that their table can be written."""
     for name in ("EtaBinSize", "OmeBinSize"):
         _, divides = bin_count(parameters[name])
@@ -139,7 +139,7 @@ def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, 
         raise parameters.error("OmeBinSize", f"is too small: {eta_bins} x {omega_bins} bins per ring")
     windows = spot_windows(
         spots["eta"],
-        spots["omega"],
+        spots["omega_ideal"],
         radius,
         parameters["MarginEta"],
         parameters["MarginOme"],
@@ -148,7 +148,7 @@ def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, 
         parameters["OmeBinSize"],
         threads,
     )
-    entries = int((windows[:, 1].astype(np.int64) * windows[:, 3]).sum())
+    entries = int((windows["eta_count"].astype(np.int64) * windows["omega_count"]).sum())
     if entries > np.iinfo(np.int32).max:
         raise StageError(
             f"the bins would hold {entries} entries, more than their files can count; "
@@ -163,12 +163,12 @@ def _shape(parameters: Parameters) -> tuple[int, int]:
 
 
 def _write_bins(
-    layer: Layer, parameters: Parameters, rings: NDArray[np.int64], windows: NDArray[np.int32], threads: int
+    layer: Layer, parameters: Parameters, rings: NDArray[np.int64], windows: NDArray[np.void], threads: int
 ) -> int:
     """Both files, a part of a ring at a time; the number of entries."""
     eta_bins, omega_bins = _shape(parameters)
     part = min(max(1, _PART // omega_bins), eta_bins)
-    records = np.empty((part, omega_bins, 2), DTYPE)
+    records = np.empty((part, omega_bins), RECORD)
     with bin_writer(layer) as writer:
         for ring in range(1, max(parameters["RingNumbers"]) + 1):
             rows = np.flatnonzero(rings == ring).astype(np.int32)

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 ACCEPTED = VERDICTS["accepted"]
 
 #: of the Radius file that follow a spot
-_COLUMNS = ("spot_id", "intensity", "omega", "y", "z", "ring", "grain_radius", "raw_sum")
+_COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded", "ring", "grain_radius", "raw_sum")
 
 
 def run(
@@ -86,9 +86,9 @@ def _run(
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
     spots = laboratory_spots(
-        peaks["y"],
-        peaks["z"],
-        peaks["omega"],
+        peaks["y_recorded"],
+        peaks["z_recorded"],
+        peaks["omega_recorded"],
         detector.packed(),
         parameters["Wavelength"],
         parameters["Wedge"],
@@ -140,7 +140,12 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
     numbers, first = np.unique(rows, return_index=True)
     rings = [
-        _Ring(int(rows[row]), float(hkls["d_spacing"][row]), 2 * float(hkls["theta"][row]), float(hkls["radius"][row]))
+        _Ring(
+            int(rows[row]),
+            float(hkls["d_spacing"][row]),
+            2 * float(hkls["theta"][row]),
+            float(hkls["ring_radius"][row]),
+        )
         for row in np.sort(first[np.isin(numbers, wanted)])
     ]
     if missing := sorted(set(wanted) - {ring.number for ring in rings}):
@@ -188,7 +193,7 @@ def _sorted_peaks(
     threads: int,
 ) -> Table:
     """The usable peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
-    omega = read_out_correction(peaks["omega"], peaks["z"], _gap_step(parameters), size, threads)
+    omega = read_out_correction(peaks["omega_recorded"], peaks["z_recorded"], _gap_step(parameters), size, threads)
     numbers = np.where(usable, peaks["ring"], 0)
     order = []
     for ring in rings:
@@ -197,7 +202,7 @@ def _sorted_peaks(
         log.info("Number of spots on ring %d: %d", ring.number, len(rows))
     by_ring = np.concatenate(order)
     peaks = peaks.take(by_ring)
-    peaks["omega"][:] = omega[by_ring]
+    peaks["omega_recorded"][:] = omega[by_ring]
     return peaks
 
 
@@ -207,8 +212,8 @@ def _fitted(
     two_theta = {ring.number: ring.two_theta for ring in rings}
     fit = fit_geometry(
         detector,
-        peaks["y"],
-        peaks["z"],
+        peaks["y_recorded"],
+        peaks["z_recorded"],
         np.array([two_theta[int(number)] for number in peaks["ring"]]),
         tol_lsd=parameters["tolLsd"],
         tol_bc=parameters["tolBC"],
@@ -245,10 +250,15 @@ def _seeds(
 
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
     """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
-    names = ("y", "z", "omega", "eta", "two_theta", "y_no_wedge", "z_no_wedge")
+    names = ("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta", "y_plane", "z_plane")
     columns = dict(zip(names, spots, strict=True))
     columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
-    columns |= {"y_px": peaks["y"], "z_px": peaks["z"], "omega_raw": peaks["omega"], "omega_detector": peaks["omega"]}
+    columns |= {
+        "y_recorded": peaks["y_recorded"],
+        "z_recorded": peaks["z_recorded"],
+        "omega_recorded": peaks["omega_recorded"],
+        "omega_detector": peaks["omega_recorded"],
+    }
     columns["spot_id"] = ids = np.arange(1.0, len(peaks) + 1)
     table = Table.from_columns(EXTRA_INFO.names, columns)
     table.columns[:, rejected] = 0.0

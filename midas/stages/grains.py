@@ -7,23 +7,34 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import lsq_linear
 
-from midas._ext.grains import cluster, distinct, fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
+from midas._ext.grains.clusters import cluster, distinct
+from midas._ext.grains.strain import fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
-from midas.formats import hkls as hkls_format
-from midas.formats import spots as spot_formats
-from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
+from midas.formats.grains import (
+    CELL,
+    EULER_ANGLES,
+    FABLE,
+    GRAINS,
+    KENESEI,
+    ORIENTATION,
+    POSITION,
+    SPOT_MATRIX,
+    GrainIdsKey,
+    GrainsHeader,
+)
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST, LEAST_COMPLETENESS, RefinedSeeds, read_refined
+from midas.formats.refined import FIT_BEST, LEAST_COMPLETENESS, RefinedSeeds
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import atomic_outputs, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.grain_inputs import GrainInputs, read_inputs, sample_distance
 
 log = logging.getLogger(__name__)
 
@@ -39,22 +50,28 @@ MICROSTRAIN = 1e6
 #: beyond these a number of the refinement is none: of anything in a result, and of a rotation matrix
 _LARGEST, _LARGEST_COSINE = 1e12, 2.0
 
-_NO_SEEDS = "No ID was found in SpotsToIndex.csv file. Please check your parameters file."
-_NO_SOLUTIONS = (
-    "Key file was not found. This means nothing was indexed in the previous step. "
-    "Check the ring thresholds, the detector geometry and MinMatchesToAcceptFrac"
-)
 _FIT_COLUMNS = {name: i for i, name in enumerate(FIT_BEST)}
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What the stage works on."""
-
-    seeds: NDArray[np.int64]
-    refined: RefinedSeeds
-    spots: Table
-    spacings: NDArray[np.float64]  # of the ring of spot id i, at [i]; 0 where there is none
+#: place of each component of a tensor, row by row, among the six of `kenesei_strain`
+_SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
+#: columns of Grains.csv that are numbers of the refinement
+_COPIED = {
+    "DiffPos": "diff_pos",
+    "DiffOme": "diff_ome",
+    "DiffAngle": "diff_angle",
+    "GrainRadius": "radius",
+    "Confidence": "completeness",
+}
+#: columns of SpotMatrix.csv that are columns of the spot table
+_OF_SPOT = {
+    "Omega": "omega_ideal",
+    "DetectorHor": "y_recorded",
+    "DetectorVert": "z_recorded",
+    "OmeRaw": "omega_detector",
+    "Eta": "eta",
+    "RingNr": "ring",
+    "YLab": "y_ideal",
+    "ZLab": "z_ideal",
+}
 
 
 @dataclass(frozen=True)
@@ -107,21 +124,11 @@ def run(
     operators = symmetry_operators(parameters["SpaceGroup"])
     crystal.possible_cell(parameters)
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
-    inputs = _read(layer, parameters, refined, extra_info, ids_hash, hkls)
+    inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = _solved_rows(inputs)
-    if track:
-        members = np.flatnonzero(solved)
-        starts = np.arange(len(members) + 1, dtype=np.int64)
-    else:
-        starts, members = _clusters(inputs, parameters, solved, operators)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))
-    starts, members = _best_first(inputs, starts, members)
-    rows = members[starts[:-1]]
-    if not track:
-        rows = rows[_distinct(inputs, rows, operators)]
-    rows = rows[inputs.refined.column("completeness")[rows] >= LEAST_COMPLETENESS]
-
-    table, spot_matrix = _tables(inputs, parameters, _distance(layer, parameters), rows, threads)
+    starts, members, rows = _selected(inputs, parameters, solved, operators, track)
+    table, spot_matrix = _tables(inputs, parameters, sample_distance(layer, parameters), rows, threads)
     key = GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64))
     _write(layer, _header(table, parameters), table, spot_matrix, key)
     log.info("Number of grains: %d.", len(rows))
@@ -133,86 +140,7 @@ def run(
     return comm.broadcast(StageResult("grains", summary, data))
 
 
-# Input
-
-
-def _read(
-    layer: Layer,
-    parameters: Parameters,
-    refined: RefinedSeeds | None,
-    extra_info: Table | None,
-    ids_hash: Table | None,
-    hkls: Table | None,
-) -> _Inputs:
-    log.info("Reading IDs file: %s", layer.spots_to_index.name)
-    seeds = spot_formats.read_seed_ids(layer.spots_to_index)
-    if not len(seeds):
-        raise StageError(_NO_SEEDS)
-    log.info("Total of %d IDs will be sorted into grains now.", len(seeds))
-    if refined is None:
-        if not layer.key.exists():
-            raise StageError(_NO_SOLUTIONS)
-        refined = read_refined(layer, len(seeds))
-    if not refined.key[:, 0].any():
-        raise StageError(_NO_SOLUTIONS)
-    spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
-    inputs = _Inputs(seeds, refined, spots, _ring_spacings(layer, spots, ids_hash, hkls))
-    _check(layer, inputs)
-    log.info("Read all grain files.")
-    return inputs
-
-
-def _ring_spacings(layer: Layer, spots: Table, ids_hash: Table | None, hkls: Table | None) -> NDArray[np.float64]:
-    """Lattice spacing of the ring of each spot id."""
-    if ids_hash is None and layer.ids_hash.exists():
-        ids_hash = spot_formats.IDS_HASH.read(layer.ids_hash)
-    spacings = np.zeros(len(spots) + 1)
-    if ids_hash is None:
-        hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
-        of_ring = dict(zip(hkls.integers("ring").tolist(), hkls["d_spacing"].tolist(), strict=True))
-        spacings[1:] = [of_ring.get(ring, 0.0) for ring in spots.integers("ring").tolist()]
-        return spacings
-    ranges = zip(ids_hash.integers("first_id"), ids_hash.integers("end_id"), ids_hash["d_spacing"], strict=True)
-    for first, end, spacing in ranges:
-        # The end is one past the last id of the ring; a later ring that starts there takes it back.
-        spacings[first : end + 1] = spacing
-    return spacings
-
-
-def _check(layer: Layer, inputs: _Inputs) -> None:
-    """The files belong together and every id that is used exists."""
-    seeds, refined, spots = inputs.seeds, inputs.refined, inputs.spots
-    if (bad := np.flatnonzero(spots["spot_id"] != np.arange(1, len(spots) + 1))).size:
-        reason = f"holds SpotID {spots['spot_id'][bad[0]]:g} where {bad[0] + 1} must stand; ids count the lines"
-        raise FormatError(reason, file=layer.extra_info, line=int(bad[0]) + 2)
-    if len(refined.key) != len(seeds):
-        raise FormatError(f"has {len(refined.key)} rows for {len(seeds)} seeds", file=layer.key)
-    key = refined.key[:, 0]
-    if (bad := np.flatnonzero((key != 0) & ((seeds < 1) | (seeds > len(spots))))).size:
-        reason = f"is no spot of {layer.extra_info.name} (1 ... {len(spots)})"
-        raise FormatError(reason, file=layer.spots_to_index, line=int(bad[0]) + 1, value=seeds[bad[0]])
-    if (bad := np.flatnonzero((key != 0) & (key != seeds))).size:
-        reason = (
-            f"row {bad[0]} is seed {key[bad[0]]}, in {layer.spots_to_index.name} it is {seeds[bad[0]]}; rerun refine"
-        )
-        raise FormatError(reason, file=layer.key)
-    ids = refined.spot_ids
-    if (wrong := np.flatnonzero((ids < 1) | (ids > len(spots)))).size:
-        row = int(np.searchsorted(refined.offsets, wrong[0], side="right")) - 1
-        reason = f"row {row} holds spot id {ids[wrong[0]]}, which {layer.extra_info.name} does not have"
-        raise FormatError(reason, file=layer.process_key)
-
-
-def _distance(layer: Layer, parameters: Parameters) -> float:
-    """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
-    if layer.archive is not None and layer.paramstest.exists():
-        fitted = Parameters.read(layer.paramstest, "paramstest").for_stage("grains")
-        if "Lsd" in fitted:
-            return fitted["Lsd"]
-    return parameters["Lsd"]
-
-
-def _solved_rows(inputs: _Inputs) -> NDArray[np.bool_]:
+def _solved_rows(inputs: GrainInputs) -> NDArray[np.bool_]:
     """Rows with a usable solution."""
     refined = inputs.refined
     found = refined.key[:, 0] != 0
@@ -230,8 +158,28 @@ def _solved_rows(inputs: _Inputs) -> NDArray[np.bool_]:
 # Selection
 
 
+def _selected(
+    inputs: GrainInputs,
+    parameters: Parameters,
+    solved: NDArray[np.bool_],
+    operators: NDArray[np.float64],
+    track: bool,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Groups of solutions, the best of each in front, and the rows that are the grains."""
+    if track:
+        members = np.flatnonzero(solved)
+        starts = np.arange(len(members) + 1, dtype=np.int64)
+    else:
+        starts, members = _clusters(inputs, parameters, solved, operators)
+    starts, members = _best_first(inputs, starts, members)
+    rows = members[starts[:-1]]
+    if not track:
+        rows = rows[_distinct(inputs, rows, operators)]
+    return starts, members, rows[inputs.refined.column("completeness")[rows] >= LEAST_COMPLETENESS]
+
+
 def _clusters(
-    inputs: _Inputs, parameters: Parameters, solved: NDArray[np.bool_], operators: NDArray[np.float64]
+    inputs: GrainInputs, parameters: Parameters, solved: NDArray[np.bool_], operators: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Groups of at least MinNrSpots solutions: ``members[starts[k] : starts[k + 1]]``, in order of visit."""
     refined, twins = inputs.refined, bool(parameters["Twins"])
@@ -254,7 +202,7 @@ def _clusters(
 
 
 def _best_first(
-    inputs: _Inputs, starts: NDArray[np.int64], members: NDArray[np.int64]
+    inputs: GrainInputs, starts: NDArray[np.int64], members: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The groups with the best member of each moved to its front.
 
@@ -273,7 +221,7 @@ def _best_first(
     return starts, members[np.lexsort((rank, group))]
 
 
-def _distinct(inputs: _Inputs, rows: NDArray[np.int64], operators: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _distinct(inputs: GrainInputs, rows: NDArray[np.int64], operators: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which representatives are no near-duplicates of an earlier one."""
     _, keys = np.unique(inputs.seeds[rows], return_inverse=True)
     positions = np.ascontiguousarray(inputs.refined.columns("x", "z")[rows])
@@ -293,7 +241,7 @@ def _quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDAr
 
 
 def _strains(
-    inputs: _Inputs,
+    inputs: GrainInputs,
     parameters: Parameters,
     lsd: float,
     rows: NDArray[np.int64],
@@ -334,7 +282,7 @@ def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]
 
 
 def _tables(
-    inputs: _Inputs, parameters: Parameters, lsd: float, rows: NDArray[np.int64], threads: int
+    inputs: GrainInputs, parameters: Parameters, lsd: float, rows: NDArray[np.int64], threads: int
 ) -> tuple[Table, Table]:
     """``Grains.csv`` and ``SpotMatrix.csv`` of the representatives, before rounding."""
     refined = inputs.refined
@@ -344,28 +292,27 @@ def _tables(
     spots = _checked_spots(inputs, rows, fitted)
     strains = _strains(inputs, parameters, lsd, rows, offsets, fitted, threads)
     matrices = refined.columns("u11", "u33")[rows]
-    grains = np.concatenate(
-        [
-            inputs.seeds[rows][:, None],
-            matrices,
-            refined.columns("x", "z")[rows],
-            refined.columns("a", "gamma")[rows],
-            refined.columns("diff_pos", "completeness")[rows],
-            MICROSTRAIN * strains.fable,
-            MICROSTRAIN * strains.kenesei[:, [0, 3, 4, 3, 1, 5, 4, 5, 2]],
-            MICROSTRAIN * strains.rms[:, None],
-            np.full((len(rows), 1), parameters["PhaseNr"]),
-            euler_angles(matrices.reshape(-1, 3, 3)),
-        ],
-        axis=1,
-    )
+    grains: dict[str, ArrayLike] = {"GrainID": inputs.seeds[rows], "RMSErrorStrain": MICROSTRAIN * strains.rms}
+    grains |= _named(ORIENTATION, matrices) | _named(POSITION, refined.columns("x", "z")[rows])
+    grains |= _named(CELL, refined.columns("a", "gamma")[rows]) | {
+        column: refined.column(name)[rows] for column, name in _COPIED.items()
+    }
+    grains |= _named(FABLE, MICROSTRAIN * strains.fable) | _named(KENESEI, MICROSTRAIN * strains.kenesei[:, _SYMMETRIC])
+    grains |= _named(EULER_ANGLES, euler_angles(matrices.reshape(-1, 3, 3)))
+    grains["PhaseNr"] = np.full(len(rows), parameters["PhaseNr"])
     own = inputs.spots.take(spots - 1)
-    columns = [own[name] for name in "omega y_px z_px omega_detector eta ring y z".split()]
-    spot_matrix = [np.repeat(inputs.seeds[rows], counts), spots, *columns, own["two_theta"] / 2, strains.residuals]
-    return Table(GRAINS.names, grains.T), Table(SPOT_MATRIX.names, np.array(spot_matrix).reshape(12, -1))
+    spot_matrix: dict[str, ArrayLike] = {column: own[name] for column, name in _OF_SPOT.items()}
+    spot_matrix |= {"GrainID": np.repeat(inputs.seeds[rows], counts), "SpotID": spots}
+    spot_matrix |= {"Theta": own["two_theta"] / 2, "StrainError": strains.residuals}
+    return Table.from_columns(GRAINS.names, grains), Table.from_columns(SPOT_MATRIX.names, spot_matrix)
 
 
-def _checked_spots(inputs: _Inputs, rows: NDArray[np.int64], fitted: NDArray[np.float64]) -> NDArray[np.int64]:
+def _named(names: tuple[str, ...], numbers: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The columns of (n, k) numbers."""
+    return dict(zip(names, numbers.T, strict=True))
+
+
+def _checked_spots(inputs: GrainInputs, rows: NDArray[np.int64], fitted: NDArray[np.float64]) -> NDArray[np.int64]:
     """Spot ids of the grains, grain after grain; each has a ring, and FitBest lists the spots that ProcessKey lists."""
     refined = inputs.refined
     ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]

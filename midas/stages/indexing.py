@@ -16,7 +16,7 @@ from midas.experiment.orientation import rotation_range
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
 from midas.formats import index
-from midas.formats.grains import read_grains
+from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
@@ -171,7 +171,7 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
     spot_rings = np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32)
     table = SpotTable(
-        *(spots[name] for name in ("y", "z", "omega", "eta", "grain_radius", "radial_deviation")),
+        *(spots[name] for name in ("y_ideal", "z_ideal", "omega_ideal", "eta", "grain_radius", "radial_deviation")),
         spot_rings,
         n_rings=len(numbers),
         omega_bin=p["OmeBinSize"],
@@ -254,14 +254,14 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
         log.info(
             "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f, omega: %f",
             part.rows[i] - mine.start, len(mine), spots["spot_id"][start[i]], matched / expected, expected, matched,
-            spots["omega"][start[i]],
+            spots["omega_ideal"][start[i]],
         )  # fmt: skip
 
 
 def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
     """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots (§4.8)."""
     grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
-    orientations = np.ascontiguousarray(grains.columns[1:10].T)
+    orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
     best, offsets, matched, fractions = indexer.evaluate(
         orientations, positions, grains["GrainRadius"], threads=threads

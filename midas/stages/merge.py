@@ -10,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.merge import Chains, link_by_distance, link_by_pixels, merge_map, order_peaks, sum_chains
+from midas._ext.merge.chains import Chains, merge_map
+from midas._ext.merge.distance import link_by_distance
+from midas._ext.merge.order import order_peaks
+from midas._ext.merge.pixels import link_by_pixels
+from midas._ext.merge.sums import fold_chains
 from midas.experiment.scan import Scan
 from midas.formats import peaks as peak_format
 from midas.formats.layer import Layer
@@ -28,8 +32,18 @@ log = logging.getLogger(__name__)
 #: What the peak search hands over in memory: of each frame the peaks and their pixels.
 Peaks = Sequence[tuple[Table, PixelLists]]
 
-#: Columns of a peak that a spot is made of, as `sum_chains` wants them.
-_SUMMED = "intensity omega y z i_max sigma_r sigma_eta pixels region_pixels radius eta raw_sum".split()
+#: How the columns of a spot come from those of its peaks; the place is weighted with the intensity.
+_FOLDED = {
+    "intensity": "sum",
+    "pixels": "sum",
+    "region_pixels": "sum",
+    "raw_sum": "sum",
+    "i_max": "largest",
+    "sigma_r": "largest",
+    "sigma_eta": "largest",
+}
+_WEIGHTED = ("omega_recorded", "y_recorded", "z_recorded")
+_OF_THE_NEWEST = ("radius", "eta")
 _EMPTY_FRAME = len(peak_format.LAYOUT.header) + 1
 _NO_PEAKS = Table(peak_format.LAYOUT.names, np.empty((len(peak_format.LAYOUT.columns), 0)))
 #: Parsing fewer bytes than this is faster without threads.
@@ -63,19 +77,20 @@ def run(
     tables = _read_peaks(layer, scan.frames, threads) if peaks is None else [table for table, _ in peaks]
     first, columns = _stacked(tables, parameters["UseMaximaPositions"] == 1)
     kept_first, order, invalid = order_peaks(
-        first, *(columns[_SUMMED.index(name)] for name in ("eta", "intensity", "y", "z")), threads
+        first, *(columns[name] for name in ("eta", "intensity", "y_recorded", "z_recorded")), threads
     )
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
-    columns = np.take(columns, order, axis=1)
+    columns = {name: column[order] for name, column in columns.items()}
     if parameters["UsePixelOverlap"]:
         pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
         links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
     else:
-        y, z = (columns[_SUMMED.index(name)] for name in "yz")
-        links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
+        links = link_by_distance(
+            kept_first, columns["y_recorded"], columns["z_recorded"], parameters["OverlapLength"], threads
+        )
     chain_first, members = merge_map(*links)
-    spots = _spot_table(sum_chains(chain_first, members, columns, threads))
+    spots = _spot_table(chain_first, members, columns, threads)
     ids = np.concatenate([table["peak_id"] for table in tables])[order]
     constituents = _map_table(chain_first, members, kept_first, ids)
     RESULT.write(layer.merged(scan.frames), spots)
@@ -121,15 +136,13 @@ def _size(path: os.PathLike[str]) -> int:
         return -1  # reading it explains what is wrong
 
 
-def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Where each frame begins, and the columns `_SUMMED` of all frames."""
-    replaced = {"y": "max_y", "z": "max_z"} if use_maxima else {}
+def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    """Where each frame begins, and the columns that a spot is made of, of all frames."""
+    replaced = {"y_recorded": "max_y", "z_recorded": "max_z"} if use_maxima else {}
     first = np.zeros(len(tables) + 1, np.int64)
     np.cumsum([len(table) for table in tables], out=first[1:])
-    columns = np.empty((len(_SUMMED), first[-1]))
-    for column, name in zip(columns, _SUMMED, strict=True):
-        np.concatenate([table[replaced.get(name, name)] for table in tables], out=column)
-    return first, columns
+    names = (*_FOLDED, *_WEIGHTED, *_OF_THE_NEWEST)
+    return first, {name: np.concatenate([table[replaced.get(name, name)] for table in tables]) for name in names}
 
 
 class _PixelSource:
@@ -171,9 +184,22 @@ def _link_by_pixels(
     return chains.finish()
 
 
-def _spot_table(columns: NDArray[np.float64]) -> Table:
-    ids = np.arange(1.0, columns.shape[1] + 1)
-    return Table(RESULT.names, np.concatenate([ids[None], columns]))
+def _spot_table(
+    chain_first: NDArray[np.int64], members: NDArray[np.int64], peaks: dict[str, NDArray[np.float64]], threads: int
+) -> Table:
+    """The merged spots, before rounding."""
+
+    def folded(values: NDArray[np.float64], how: str) -> NDArray[np.float64]:
+        return fold_chains(chain_first, members, values, how, threads)
+
+    spots = {name: folded(peaks[name], how) for name, how in _FOLDED.items()}
+    with np.errstate(over="ignore", invalid="ignore"):  # a bad fit may leave any intensity
+        spots |= {name: folded(peaks[name] * peaks["intensity"], "sum") / spots["intensity"] for name in _WEIGHTED}
+    spots |= {name: peaks[name][members[chain_first[:-1]]] for name in _OF_THE_NEWEST}
+    spots["min_omega"] = folded(peaks["omega_recorded"], "smallest")
+    spots["max_omega"] = folded(peaks["omega_recorded"], "largest")
+    spots["spot_id"] = np.arange(1.0, len(chain_first))
+    return Table.from_columns(RESULT.names, spots)
 
 
 def _map_table(

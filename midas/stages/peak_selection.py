@@ -27,23 +27,26 @@ LARGEST_SIDE = 32767
 
 @dataclass(frozen=True)
 class Selection:
-    """The selected pixels in the order of the raw frame; the arguments of `midas._ext.peaks.regions.FrameScanner`.
+    """The selected pixels in the order of the raw frame, for `midas._ext.peaks.regions.FrameScanner`.
 
     Parameters
     ----------
     size : side N of the padded square detector
-    segments : (s, 2) int64, first raw pixel and length of each run
+    starts, lengths : (s,) int64, first raw pixel and length of each run
     positions : (k,) int32, y * N + z of each pixel
     limits : (k,) in the type of the frames; a pixel below certainly fails the threshold
-    corrections : (3, k) float64: threshold, dark, flood
+    thresholds, dark, flood : (k,) float64; counts = (raw value - dark) / flood
     masked : (k,) bool
     """
 
     size: int
-    segments: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
     positions: NDArray[np.int32]
     limits: NDArray[Any]
-    corrections: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    dark: NDArray[np.float64]
+    flood: NDArray[np.float64]
     masked: NDArray[np.bool_]
 
 
@@ -100,15 +103,16 @@ def select(
     raw, y, z = raw[order], y[order], z[order]
     flood, masked = _flood(archive, raw)
     masked |= _mask(archive, raw)
-    corrections = np.array([thresholds[y, z], _dark(archive, raw, skip), flood]).reshape(3, -1)
-    limits = _limits(archive.frames.dtype, corrections, current, bool(len(blanks)))
-    return Selection(size, _segments(raw), (y * size + z).astype(np.int32), limits, corrections, masked)
+    threshold, dark = thresholds[y, z], _dark(archive, raw, skip)
+    limits = _limits(archive.frames.dtype, threshold, dark, flood, current, bool(len(blanks)))
+    positions = (y * size + z).astype(np.int32)
+    return Selection(size, *_runs(raw), positions, limits, threshold, dark, flood, masked)
 
 
-def _segments(raw: NDArray[np.int32]) -> NDArray[np.int64]:
+def _runs(raw: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First number and length of each run of consecutive numbers."""
     starts = np.flatnonzero(np.diff(raw, prepend=-2) != 1)
-    return np.stack([raw[starts], np.diff(starts, append=len(raw))], axis=1).astype(np.int64)
+    return raw[starts].astype(np.int64), np.diff(starts, append=len(raw)).astype(np.int64)
 
 
 def _dark(archive: Archive, raw: NDArray[np.int32], skip: int) -> NDArray[np.float64]:
@@ -143,9 +147,15 @@ def _flood(archive: Archive, raw: NDArray[np.int32]) -> tuple[NDArray[np.float64
     return flood, unusable
 
 
-def _limits(dtype: np.dtype, corrections: NDArray[np.float64], current: float, has_blanks: bool) -> NDArray[Any]:
+def _limits(
+    dtype: np.dtype,
+    threshold: NDArray[np.float64],
+    dark: NDArray[np.float64],
+    flood: NDArray[np.float64],
+    current: float,
+    has_blanks: bool,
+) -> NDArray[Any]:
     """Raw values below which the exact test in float64 certainly fails."""
-    threshold, dark, flood = corrections
     lowest = threshold * flood / current + dark
     lowest -= 1 + 1e-6 * np.abs(lowest)
     lowest[(flood < 0) | ~np.isfinite(lowest)] = -np.inf

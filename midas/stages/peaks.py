@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.peaks.fit import COLUMNS, solve_regions
+from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.mask import ring_thresholds
 from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
+from midas._ext.peaks.result import FITTED_PEAK
 from midas.archive import Archive, FrameStack
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
@@ -78,13 +79,7 @@ def run(
         archive = Archive(layer.archive)
     with archive:
         frames = _frames(archive)
-        total = len(frames) - settings["SkipFrame"]
-        if not 0 < total <= len(frames):
-            raise ParameterError(
-                f"must leave at least one of the {len(frames)} frames",
-                file=layer.archive, key="SkipFrame", value=settings["SkipFrame"],
-            )  # fmt: skip
-        own = comm.rows(total)
+        own = comm.rows(_frame_count(layer, frames, settings))
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
         search = _Search(layer, archive, settings, thresholds, threads)
@@ -93,8 +88,7 @@ def run(
         data = []
         with progress.bar(len(own), "Peak search") as advance:
             for batch, results in search.results(own):
-                for frame, result in zip(batch, results, strict=True):
-                    data.append(_write(layer, frame, *result))
+                data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
                 advance(len(batch))
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
@@ -114,6 +108,15 @@ def _frames(archive: Archive) -> FrameStack:
     return frames
 
 
+def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
+    """Frames without the leading dark ones."""
+    count = len(frames) - settings["SkipFrame"]
+    if not 0 < count <= len(frames):
+        reason = f"must leave at least one of the {len(frames)} frames"
+        raise ParameterError(reason, file=layer.archive, key="SkipFrame", value=settings["SkipFrame"])
+    return count
+
+
 def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
     """Threshold of each pixel, (N, N) and indexed [y, z]; 0 outside the rings."""
     rings = settings.rings()
@@ -124,7 +127,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
     if hkls is None:
         hkls = hkls_format.LAYOUT.read(layer.hkls)
     px = settings["px"]
-    radii = dict(zip(hkls.integers("ring").tolist(), (hkls["radius"] / px).tolist(), strict=True))
+    radii = dict(zip(hkls.integers("ring").tolist(), (hkls["ring_radius"] / px).tolist(), strict=True))
     known = [(radii[ring], threshold) for ring, threshold in rings if ring in radii]
     missing = [ring for ring, _ in rings if ring not in radii]
     if missing:
@@ -223,13 +226,13 @@ class _Search:
         return regions
 
     def _by_frame(
-        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.float64]
+        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.void]
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
-        columns: dict[str, NDArray[np.float64]] = dict(zip(COLUMNS, solved.T, strict=True))
+        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names}
         columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
-        columns["omega"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
+        columns["omega_recorded"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
         exact = Table.from_columns(LAYOUT.names, columns)
         table = LAYOUT.rounded(exact)
         ends = np.cumsum([0, *counts])
@@ -253,12 +256,7 @@ class _Search:
 
 def _scanner(selection: Selection, settings: Parameters, current: float, blanks: Sequence[float]) -> FrameScanner:
     return FrameScanner(
-        selection.size,
-        selection.segments,
-        selection.positions,
-        selection.limits,
-        selection.corrections,
-        selection.masked,
+        selection,
         blanks,
         current=current,
         saturation=settings["UpperBoundThreshold"],

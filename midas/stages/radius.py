@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 #: Columns that a row takes over from its merged spot.
 _COPIED = (
-    "intensity omega y z i_max min_omega max_omega radius eta sigma_r sigma_eta pixels region_pixels raw_sum".split()
-)
+    "intensity omega_recorded y_recorded z_recorded i_max min_omega max_omega radius eta sigma_r sigma_eta pixels "
+    "region_pixels raw_sum"
+).split()
 
 
 def run(
@@ -52,35 +53,37 @@ def run(
     scan = Scan.of(layer, parameters)
     path = layer.radius(scan.frames)
     remove(path)
-    step = parameters["OmegaStep"]
-    if step == 0:
+    if parameters["OmegaStep"] == 0:
         raise parameters.error("OmegaStep", "must not be 0")
     hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
     merged = RESULT.read(layer.merged(scan.frames)) if merged is None else merged
     rings = Rings.of(parameters, hkls)
     _report(parameters, scan, rings)
-    px, lsd = parameters["px"], parameters["Lsd"]
-    spots, which = rings_of_merged(merged, rings, px)
-    rows = merged.take(spots)
+    spots, which = rings_of_merged(merged, rings, parameters["px"])
+    table = _radius_table(merged.take(spots), which, rings, scan, parameters)
+    LAYOUT.write(path, table)
+    on_rings = len(np.unique(spots))
+    log.info("%d of %d merged spots on rings, %d rows: %s", on_rings, len(merged), len(table), path)
+    summary = {"spots": len(table), "spots on no ring": len(merged) - on_rings}
+    return StageResult("radius", summary, LAYOUT.rounded(table))
+
+
+def _radius_table(rows: Table, which: NDArray[np.int64], rings: Rings, scan: Scan, parameters: Parameters) -> Table:
+    """``Radius_*.csv`` of merged spots that lie on the rings `which`, before rounding."""
     powder = sum_by_ring(rows["intensity"], which, len(rings.numbers)) / scan.frames
-    sizes = grain_sizes(
-        rows["radius"] * px,
+    columns: dict[str, NDArray] = {name: rows[name] for name in _COPIED}
+    columns |= grain_sizes(
+        rows["radius"] * parameters["px"],
         *(rows[name] for name in ("eta", "min_omega", "max_omega", "intensity")),
         powder[which],
         rings.multiplicities[which],
-        lsd,
-        step,
+        parameters["Lsd"],
+        parameters["OmegaStep"],
         _gauge(parameters),
         parameters["DiscModel"] == 1,
     )
-    columns: dict[str, NDArray] = {name: rows[name] for name in _COPIED}
-    columns |= dict(zip(("theta", "delta_omega", "frames", "grain_volume", "grain_radius"), sizes, strict=True))
     columns |= {"spot_id": np.arange(1, len(rows) + 1), "ring": rings.numbers[which], "powder_intensity": powder[which]}
-    table = Table.from_columns(LAYOUT.names, columns)
-    LAYOUT.write(path, table)
-    log.info("%d of %d merged spots on rings, %d rows: %s", len(np.unique(spots)), len(merged), len(rows), path)
-    summary = {"spots": len(rows), "spots on no ring": len(merged) - len(np.unique(spots))}
-    return StageResult("radius", summary, LAYOUT.rounded(table))
+    return Table.from_columns(LAYOUT.names, columns)
 
 
 def _gauge(parameters: Parameters) -> float:

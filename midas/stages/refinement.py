@@ -42,7 +42,7 @@ OMEGA_SCALE = 0.1
 #: which variables are fitted in which order, and by what, for each RefineMethod
 _METHODS = {"joint": ("joint", "robust"), "staged": ("staged", "simplex"), "converged": ("staged", "converged")}
 
-_SPOT_COLUMNS = ("y", "z", "omega", "omega_raw", "y_no_wedge", "z_no_wedge")
+_SPOT_COLUMNS = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 _UNLIMITED = (-np.inf, np.inf)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from midas._ext.binning import bin_count, fill_bins, spot_windows
+from midas._ext.binning import WINDOW, bin_count, fill_bins, spot_windows
+from midas.formats.bins import RECORD
 
 RADIUS = 80_000.0
 
@@ -17,7 +18,7 @@ def table(windows: NDArray, bins: tuple[int, int], *, part: int = 0, threads: in
     """Records and entries of one ring, made in parts of so many eta rows."""
     part = part or bins[0]
     rows = np.arange(len(windows), dtype=np.int32)
-    records = np.full((*bins, 2), -1, np.int32)
+    records = np.full(bins, -1, RECORD)
     entries: list[NDArray] = []
     offset = 0
     for begin in range(0, bins[0], part):
@@ -29,10 +30,10 @@ def table(windows: NDArray, bins: tuple[int, int], *, part: int = 0, threads: in
 
 def members(records: NDArray, entries: NDArray, rows: int) -> NDArray[np.int64]:
     """How often each row stands in each bin; (eta bins, omega bins, rows)."""
-    counts = records[..., 0].ravel()
+    counts = records["count"].ravel()
     times = np.zeros((counts.size, rows), np.int64)
     np.add.at(times, (np.repeat(np.arange(counts.size), counts), entries), 1)
-    return times.reshape(*records.shape[:2], rows)
+    return times.reshape(*records.shape, rows)
 
 
 def bins_of(angle: float, margin: float, size: float) -> NDArray[np.int64]:
@@ -68,12 +69,12 @@ def test_against_brute_force(seed: int, sizes: tuple[float, float], margins: tup
         window = bins_of(eta[row], margin_eta, sizes[0]), bins_of(omega[row], margin_omega, sizes[1])
         expected[np.ix_(*window, [row])] = 1
     np.testing.assert_array_equal(members(records, entries, 12), expected)
-    inside = np.diff(np.repeat(np.arange(records[..., 0].size), records[..., 0].ravel())) == 0
+    inside = np.diff(np.repeat(np.arange(records.size), records["count"].ravel())) == 0
     assert (np.diff(entries)[inside] > 0).all()  # ascending in each bin
     # Offsets are a running sum, in empty bins too.
-    counts, offsets = records.reshape(-1, 2).T
+    counts, offsets = records["count"].ravel(), records["offset"].ravel()
     np.testing.assert_array_equal(offsets, np.concatenate([[0], np.cumsum(counts)[:-1]]))
-    assert counts.sum() == len(entries) == (windows[:, 1] * windows[:, 3]).sum()
+    assert counts.sum() == len(entries) == (windows["eta_count"] * windows["omega_count"]).sum()
 
 
 def test_parts_and_threads_do_not_matter() -> None:
@@ -91,7 +92,7 @@ def test_a_spot_is_found_within_its_margins() -> None:
     eta, omega = random.uniform(10, 170, 200) * random.choice([-1, 1], 200), random.uniform(-180, 180, 200)
     windows = spot_windows(eta, omega, np.full(200, RADIUS), 500.0, 0.5, 0.2, 0.1, 0.1, 1)
     records, entries = table(windows, (3600, 3600))
-    content = records.reshape(-1, 2)
+    content = records.ravel()
     for row in range(200):
         d_eta = np.degrees(np.arctan(500 / RADIUS)) * random.uniform(-1, 1)
         d_omega = 0.5 * random.uniform(-1, 1)
@@ -104,16 +105,16 @@ def test_a_spot_is_found_within_its_margins() -> None:
 @pytest.mark.parametrize("eta", [0.0, 1e-9, -1e-5, 180.0, -180.0])
 def test_poles_fill_every_omega_bin_once(eta: float) -> None:
     windows = spot_windows(np.array([eta]), np.array([20.0]), np.array([RADIUS]), 500.0, 0.5, 0.2, 1.0, 1.0, 1)
-    assert windows[0, 3] == 360
-    assert table(windows, (360, 360))[0][..., 0].max() == 1
+    assert windows["omega_count"][0] == 360
+    assert table(windows, (360, 360))[0]["count"].max() == 1
 
 
 def test_bins_that_do_not_divide_the_turn_wrap_by_angle() -> None:
     # 100 degree bins: 0-100, 100-200, 200-300, 300-360. 179 + 2 passes 360 into bin 0, the last one is 3.
     windows = spot_windows(np.array([90.0]), np.array([179.0]), np.array([RADIUS]), 0.0, 2.0, 0.0, 90.0, 100.0, 1)
-    assert windows[0, 2:].tolist() == [3, 2]
+    assert windows[["first_omega", "omega_count"]].tolist() == [(3, 2)]
     back = spot_windows(np.array([90.0]), np.array([-179.0]), np.array([RADIUS]), 0.0, 2.0, 0.0, 90.0, 100.0, 1)
-    assert back[0, 2:].tolist() == [3, 2]
+    assert back[["first_omega", "omega_count"]].tolist() == [(3, 2)]
 
 
 def test_bin_count() -> None:
@@ -126,13 +127,14 @@ def test_bin_count() -> None:
 
 def test_spots_without_radius_are_left_out() -> None:
     windows = spot_windows(np.zeros(2), np.zeros(2), np.array([0.0, RADIUS]), 500.0, 0.5, 0.2, 1.0, 1.0, 1)
-    assert windows[0].tolist() == [0, 0, 0, 0]
-    assert (windows[1, [1, 3]] > 0).all()
+    assert windows[0].tolist() == (0, 0, 0, 0)
+    assert windows["eta_count"][1] > 0
+    assert windows["omega_count"][1] > 0
 
 
 def test_offsets_beyond_32_bits_are_refused() -> None:
-    windows = np.array([[0, 2, 0, 2]], np.int32)
-    records = np.empty((4, 4, 2), np.int32)
+    windows = np.array([(0, 2, 0, 2)], WINDOW)
+    records = np.empty((4, 4), RECORD)
     rows = np.zeros(1, np.int32)
     assert len(fill_bins(rows, windows, 0, 4, 2**31 - 5, records, 1)) == 4
     with pytest.raises(OverflowError):

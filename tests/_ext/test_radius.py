@@ -18,8 +18,8 @@ def sizes(eta: float, **changed: float) -> list[float]:
     values |= {"lsd": 1e6, "step": -0.25, "gauge": 1e7, "disc": 0.0} | changed
     one = [np.array([values[name]]) for name in ("low", "high", "intensity", "powder", "m")]
     radius, eta_column = np.array([values["radius"]]), np.array([eta])
-    table = grain_sizes(radius, eta_column, *one, values["lsd"], values["step"], values["gauge"], values["disc"] == 1)
-    return table[:, 0].tolist()
+    found = grain_sizes(radius, eta_column, *one, values["lsd"], values["step"], values["gauge"], values["disc"] == 1)
+    return [float(found[name][0]) for name in ("theta", "delta_omega", "frames", "grain_volume", "grain_radius")]
 
 
 def test_band_is_exclusive_and_doubles_in_an_overlap() -> None:

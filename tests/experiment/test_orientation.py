@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from midas.experiment import crystal
+from midas.experiment.crystal import reciprocal_basis
 from midas.experiment.orientation import (
     euler_angles,
     matrices_from_quaternions,
@@ -36,6 +38,29 @@ def test_operators_are_groups(space_group: int) -> None:
     assert np.abs(products @ operators.T).max(axis=1) == pytest.approx(1, abs=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("space_group", "lattice", "cell"),
+    [
+        (1, 2, (3.1, 4.2, 5.3, 83, 97, 104)),
+        (4, 10, (3.1, 4.2, 5.3, 90, 97, 90)),
+        (19, 47, (3.1, 4.2, 5.3, 90, 90, 90)),
+        (75, 123, (3.1, 3.1, 5.3, 90, 90, 90)),
+        (146, 166, (3.1, 3.1, 5.3, 90, 90, 120)),
+        (173, 191, (3.1, 3.1, 5.3, 90, 90, 120)),
+        (195, 225, (3.1, 3.1, 3.1, 90, 90, 90)),
+    ],
+)
+def test_operators_are_the_rotations_of_the_lattice(space_group: int, lattice: int, cell: tuple[float, ...]) -> None:
+    """The lists against the operations of a group that has the symmetry of the spot positions."""
+    axes = np.linalg.inv(reciprocal_basis(cell)).T
+    rotations = crystal.space_group(lattice).rotations
+    turned = axes @ rotations[np.linalg.det(rotations) > 0] @ np.linalg.inv(axes)
+    listed = matrices_from_quaternions(symmetry_operators(space_group))
+    assert len(listed) == len(np.unique(turned.round(9), axis=0))
+    for matrix in turned:
+        assert np.abs(listed - matrix).max(axis=(1, 2)).min() < 1e-9
+
+
 @pytest.mark.parametrize("space_group", [0, -1, 231])
 def test_unknown_space_group(space_group: int) -> None:
     with pytest.raises(ParameterError, match="SpaceGroup"):
@@ -60,6 +85,15 @@ def test_equivalent_orientations_are_equal(seed: int, space_group: int) -> None:
     q = random_quaternions(seed, 1)[0]
     equivalents = quaternion_product(q, operators)
     assert misorientation(q, equivalents, operators) == pytest.approx(0, abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(ORDERS)))
+def test_misorientation_is_the_smallest_angle(seed: int, space_group: int) -> None:
+    p, q = random_quaternions(seed, 3), random_quaternions(seed + 1, 4)
+    operators = symmetry_operators(space_group)
+    turned = quaternion_product(quaternion_product(p[:, None] * [1, -1, -1, -1], q[None])[:, :, None], operators)
+    expected = np.degrees(2 * np.arccos(np.clip(np.abs(turned[..., 0]), 0, 1))).min(axis=2)
+    assert misorientation(p[:, None], q[None], operators) == pytest.approx(expected, abs=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 20))

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.formats.bins import bin_writer, read_bins
+from midas.formats.bins import RECORD, bin_writer, read_bins
 from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
 
 
 def test_round_trip_with_empty_bins_first_and_last(tmp_path: Path) -> None:
     layer = Layer(tmp_path)
-    records = np.zeros((3, 2, 4, 2), np.int32)
+    records = np.zeros((3, 2, 4), RECORD)
     records[1, 1, 2] = 2, 0
-    records[1, 1, 3, 1] = 2
-    records[2, ..., 1] = 2
+    records["offset"][1, 1, 3] = 2
+    records["offset"][2] = 2
     entries = np.array([5, 9], np.int32)
     with bin_writer(layer) as writer:
         for ring, rows in zip(records, (entries[:0], entries, entries[:0]), strict=True):
@@ -33,7 +33,7 @@ def test_round_trip_with_empty_bins_first_and_last(tmp_path: Path) -> None:
 def test_only_empty_bins(tmp_path: Path) -> None:
     layer = Layer(tmp_path)
     with bin_writer(layer) as writer:
-        writer.add(np.zeros((2, 3, 2), np.int32), np.empty(0, np.int32))
+        writer.add(np.zeros((2, 3), RECORD), np.empty(0, np.int32))
     assert layer.bin_counts.read_bytes() == bytes(48)
     assert layer.bins.read_bytes() == b""
     assert len(read_bins(layer, 2, 3)[1]) == 0
@@ -41,7 +41,7 @@ def test_only_empty_bins(tmp_path: Path) -> None:
 
 def test_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError), bin_writer(Layer(tmp_path)) as writer:
-        writer.add(np.ones((2, 3, 2), np.int32), np.ones(6, np.int32))
+        writer.add(np.ones((2, 3), RECORD), np.ones(6, np.int32))
         raise KeyError
     assert list(tmp_path.iterdir()) == []
 
@@ -51,7 +51,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"nData\.bin: cannot be read .*; run ff-bin first"):
         read_bins(layer, 2, 3)
     with bin_writer(layer) as writer:
-        writer.add(np.ones((2, 3, 2), np.int32), np.ones(6, np.int32))
+        writer.add(np.ones((2, 3), RECORD), np.ones(6, np.int32))
     layer.bins.write_bytes(bytes(20))
     with pytest.raises(FormatError, match="has 5 entries where"):
         read_bins(layer, 2, 3)

@@ -35,10 +35,7 @@ PARAMETERS = Parameters(
 )
 
 
-def test_every_line() -> None:
-    assert (
-        format_paramstest(PARAMETERS, LAYER).decode()
-        == """\
+LINES = """\
 LatticeParameter 4.080000 4.080000 4.080000 90.000000 90.000000 90.000000;
 MaxRingRad 204800.000000;
 SpaceGroup 225;
@@ -85,7 +82,10 @@ p1 -0.000050
 p2 0.000000
 p3 0.000000
 """
-    )
+
+
+def test_every_line() -> None:
+    assert format_paramstest(PARAMETERS, LAYER).decode() == LINES
 
 
 def test_new_keys_follow_when_they_are_not_the_default() -> None:

@@ -37,7 +37,7 @@ def small(*, grain_spots: tuple[tuple[int, tuple[int, ...]], ...] = ((3, (1, 2, 
     members = np.array([grain for grain, _ in grain_spots], np.int64)
     return {
         "parameters": PARAMETERS,
-        "hkls": table(hkls.LAYOUT, 2, ring=[1, 2], radius=[100.0, 200.0]),
+        "hkls": table(hkls.LAYOUT, 2, ring=[1, 2], ring_radius=[100.0, 200.0]),
         "merged": table(merged.RESULT, 4, spot_id=[1, 2, 3, 4], radius=MERGED_RADII),
         "merge_map": table(
             merged.MERGE_MAP, 6, merged_id=[1, 2, 3, 3, 4, 4], frame=[1, 1, 3, 2, 3, 2], peak_id=[1, 2, 1, 1, 2, 9]

@@ -74,7 +74,7 @@ class Made:
     def table(self) -> Table:
         spots: Spots = self.spots
         columns = dict.fromkeys(EXTRA_INFO_BINARY, np.zeros(spots.table.shape[1]))
-        names = ("y", "z", "omega", "omega_raw", "y_no_wedge", "z_no_wedge")
+        names = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
         columns |= dict(zip(names, spots.table, strict=True))
         columns |= {"spot_id": np.arange(1.0, spots.table.shape[1] + 1), "ring": spots.group + 1.0}
         return Table.from_columns(EXTRA_INFO_BINARY, columns)

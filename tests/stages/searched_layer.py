@@ -21,7 +21,7 @@ def peak(peak_id: int, intensity: float, y: float, z: float, eta: float, **other
     """A peak whose other columns follow the rules of the worked example."""
     columns = {"i_max": intensity / 10, "radius": 30 + peak_id, "sigma_r": 0.1 * peak_id, "sigma_eta": 0.2 * peak_id}
     columns |= {"pixels": 8 + peak_id, "region_pixels": 9, "raw_sum": 2 * intensity}
-    return {"peak_id": peak_id, "intensity": intensity, "y": y, "z": z, "eta": eta} | columns | other
+    return {"peak_id": peak_id, "intensity": intensity, "y_recorded": y, "z_recorded": z, "eta": eta} | columns | other
 
 
 def block(y: float, z: float) -> list[tuple[int, int]]:
@@ -38,14 +38,14 @@ def pixel_lists(regions: list[list[tuple[int, int]]], size: int = 64) -> PixelLi
 
 def frame_table(peaks: Frame, omega: float) -> Table:
     columns = {name: [p.get(name, 0.0) for p in peaks] for name in LAYOUT.names}
-    return LAYOUT.rounded(Table.from_columns(LAYOUT.names, columns | {"omega": [omega] * len(peaks)}))
+    return LAYOUT.rounded(Table.from_columns(LAYOUT.names, columns | {"omega_recorded": [omega] * len(peaks)}))
 
 
 def in_memory(frames: list[Frame]) -> merge.Peaks:
     return [
         (
             frame_table(peaks, 10 - 0.25 * i),
-            pixel_lists([p.get("region") or block(p["y"], p["z"]) for p in peaks]),
+            pixel_lists([p.get("region") or block(p["y_recorded"], p["z_recorded"]) for p in peaks]),
         )
         for i, peaks in enumerate(frames)
     ]

@@ -35,7 +35,9 @@ RADII = {1: 20.0, 2: 27.0, 3: 12.0}
 
 def hkls_of(radii: dict[int, float], px: float = 200.0) -> Table:
     columns = {name: np.zeros(len(radii)) for name in HKLS.names}
-    return Table.from_columns(HKLS.names, {**columns, "ring": list(radii), "radius": [r * px for r in radii.values()]})
+    return Table.from_columns(
+        HKLS.names, {**columns, "ring": list(radii), "ring_radius": [r * px for r in radii.values()]}
+    )
 
 
 class Scan:

@@ -88,7 +88,7 @@ def test_matrices(bins: Callable[..., tuple[Layer, tuple[Table, Table]]]) -> Non
     read = INPUT_ALL.read(layer.input_all)
     np.testing.assert_array_equal(matrix[:, :8], read.columns.T)
     radii = np.array([0, 95000, 0, 157000.0])[read.integers("ring")]
-    np.testing.assert_array_equal(matrix[:, 8], np.sqrt(read["y"] ** 2 + read["z"] ** 2) - radii)
+    np.testing.assert_array_equal(matrix[:, 8], np.sqrt(read["y_ideal"] ** 2 + read["z_ideal"] ** 2) - radii)
     assert matrix[2].tolist() == [0, 0, 0, 0, 3, 0, 0, 0, 0]
     np.testing.assert_array_equal(
         np.fromfile(layer.extra_info_binary, "<f8").reshape(-1, 14), EXTRA_INFO.read(layer.extra_info).columns[:14].T
@@ -100,20 +100,20 @@ def test_table_of_bins(bins: Callable[..., tuple[Layer, tuple[Table, Table]]]) -
     rings = [1] * 40 + [0] + [3] * 59
     layer, (spots, _) = bins(content=tables(rings))
     records, rows = read_bins(layer, 180, 90)
-    assert records.shape == (3, 180, 90, 2)  # ring 2 has bins too
-    counts, offsets = np.moveaxis(records, -1, 0)
+    assert records.shape == (3, 180, 90)  # ring 2 has bins too
+    counts, offsets = records["count"], records["offset"]
     assert counts.sum() == len(rows)
     np.testing.assert_array_equal(offsets.ravel(), np.concatenate([[0], np.cumsum(counts)[:-1]]))
     assert counts[1].sum() == 0
     ring_of = np.array(rings)
     for ring in (1, 3):
-        for count, offset in records[ring - 1].reshape(-1, 2):
+        for count, offset in records[ring - 1].ravel():
             found = rows[offset : offset + count]
             assert (np.diff(found) > 0).all()
             assert (ring_of[found] == ring).all()
     # Every spot is found at its own angles.
     for row in np.flatnonzero(ring_of):
-        eta, omega = spots["eta"][row], spots["omega"][row]
+        eta, omega = spots["eta"][row], spots["omega_ideal"][row]
         count, offset = records[ring_of[row] - 1, int((180 + eta) / 2), int((180 + omega) / 4)]
         assert row in rows[offset : offset + count]
 
@@ -225,7 +225,7 @@ def test_bins_that_do_not_divide_the_turn(
     layer, (spots, _) = bins(TEXT + "OmeBinSize 7\n", tables([1] * 50 + [3] * 50))
     assert "OmeBinSize 7 does not divide 360" in caplog.text
     records, rows = read_bins(layer, 180, 52)
-    for row, (eta, omega) in enumerate(zip(spots["eta"], spots["omega"], strict=True)):
+    for row, (eta, omega) in enumerate(zip(spots["eta"], spots["omega_ideal"], strict=True)):
         ring = int(spots["ring"][row])
         for shift in (-0.5, 0, 0.5):
             cell = int(((180 + omega + shift) % 360) / 7)
@@ -250,7 +250,7 @@ def test_spot_at_the_pole(bins: Callable[..., tuple[Layer, tuple[Table, Table]]]
         lines[1] = " ".join(words)
     layer, _ = bins(content=tuple("\n".join(lines) + "\n" for lines in rows))
     records, entries = read_bins(layer, 180, 90)
-    assert records[0, 90, :, 0].tolist() == [1] * 90
+    assert records["count"][0, 90].tolist() == [1] * 90
     assert set(entries) == {0}
 
 

@@ -46,7 +46,10 @@ def hkl_table(thetas: dict[int, float] = THETAS) -> Table:
     theta = np.array(list(thetas.values()))
     columns = {name: np.zeros(len(theta)) for name in hkls.LAYOUT.names}
     columns |= {"ring": np.array(list(thetas)), "theta": theta, "two_theta": 2 * theta}
-    columns |= {"radius": 1e6 * np.tan(np.radians(2 * theta)), "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta))}
+    columns |= {
+        "ring_radius": 1e6 * np.tan(np.radians(2 * theta)),
+        "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta)),
+    }
     return hkls.LAYOUT.rounded(Table.from_columns(hkls.LAYOUT.names, columns))
 
 
@@ -59,15 +62,15 @@ def peak_table(*spots: dict[str, float]) -> Table:
         eta = np.radians(spot.get("eta", 45.0))
         row = dict.fromkeys(radius.LAYOUT.names, 0.0)
         row |= {"spot_id": number, "intensity": 100.5 * number, "grain_radius": 10.25 * number}
-        row |= {"raw_sum": 1000.0 * number, "frames": 1, "omega": 0.0, "ring": ring}
-        row |= {"y": 1022 + distance * np.sin(eta), "z": 1022 + distance * np.cos(eta)}
+        row |= {"raw_sum": 1000.0 * number, "frames": 1, "omega_recorded": 0.0, "ring": ring}
+        row |= {"y_recorded": 1022 + distance * np.sin(eta), "z_recorded": 1022 + distance * np.cos(eta)}
         row |= {name: value for name, value in spot.items() if name in row}
         rows.append(row)
     columns = {name: np.array([row[name] for row in rows]) for name in radius.LAYOUT.names}
     return radius.LAYOUT.rounded(Table.from_columns(radius.LAYOUT.names, columns))
 
 
-SOME = peak_table({"ring": 1}, {"ring": 2, "omega": 20}, {"ring": 2, "omega": 10, "eta": -100})
+SOME = peak_table({"ring": 1}, {"ring": 2, "omega_recorded": 20}, {"ring": 2, "omega_recorded": 10, "eta": -100})
 
 
 @pytest.fixture
@@ -168,7 +171,7 @@ def test_tables(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
 def test_threads_and_tables_in_memory_give_the_same_files(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     peaks = peak_table(
-        *({"ring": int(r), "eta": e, "omega": o} for r, e, o in zip(
+        *({"ring": int(r), "eta": e, "omega_recorded": o} for r, e, o in zip(
             random.integers(1, 3, 300), random.uniform(-180, 180, 300), random.uniform(-180, 180, 300), strict=True
         ))
     )  # fmt: skip
@@ -185,21 +188,21 @@ def test_threads_and_tables_in_memory_give_the_same_files(setup: Callable[..., S
 def test_columns_of_the_tables_agree(setup: Callable[..., SpotTables]) -> None:
     random = np.random.default_rng(2)
     spots = [
-        {"ring": int(random.integers(1, 3)), "eta": random.uniform(-180, 180), "omega": random.uniform(-180, 180),
-         "dr": random.normal()} for _ in range(500)
+        {"ring": int(random.integers(1, 3)), "eta": random.uniform(-180, 180),
+         "omega_recorded": random.uniform(-180, 180), "dr": random.normal()} for _ in range(500)
     ]  # fmt: skip
     table = setup(peak_table(*spots), "tx 0.5\nty 0.3\np2 1e-4\n").extra_info
     used = table.take(table["ring"] > 0)
     np.testing.assert_array_equal(table["spot_id"], np.arange(1, 501))
-    for one, other in (("y", "y_no_wedge"), ("z", "z_no_wedge"), ("omega", "omega_raw"), ("eta", "eta")):
+    for one, other in (("y_ideal", "y_plane"), ("z_ideal", "z_plane"), ("omega_ideal", "omega_recorded")):
         np.testing.assert_allclose(used[one], used[other], atol=1.00001e-5)
-    np.testing.assert_array_equal(table["omega_raw"], table["omega_detector"])
-    np.testing.assert_allclose(used["eta"], -np.degrees(np.arctan2(used["y"], used["z"])), atol=1.6e-5)
+    np.testing.assert_array_equal(table["omega_recorded"], table["omega_detector"])
+    np.testing.assert_allclose(used["eta"], -np.degrees(np.arctan2(used["y_ideal"], used["z_ideal"])), atol=1.6e-5)
     np.testing.assert_allclose(
-        np.hypot(used["y"], used["z"]), 1e6 * np.tan(np.radians(used["two_theta"])), atol=1e6 * 1e-5
+        np.hypot(used["y_ideal"], used["z_ideal"]), 1e6 * np.tan(np.radians(used["two_theta"])), atol=1e6 * 1e-5
     )
     for ring in (1, 2):
-        assert (np.diff(used["omega_raw"][used["ring"] == ring]) > -0.001).all()
+        assert (np.diff(used["omega_recorded"][used["ring"] == ring]) > -0.001).all()
 
 
 def test_tables_travel_between_ranks(setup: Callable[..., SpotTables]) -> None:
@@ -287,7 +290,9 @@ def test_no_spots(setup: Callable[..., SpotTables]) -> None:
 
 
 def test_no_accepted_spots_is_a_warning(setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture) -> None:
-    peaks = peak_table({"omega": 100}, {"eta": 2}, {"eta": 3}, {"ring": 1}, {"eta": 80}, {"eta": 90}, {"eta": 100})
+    peaks = peak_table(
+        {"omega_recorded": 100}, {"eta": 2}, {"eta": 3}, {"ring": 1}, {"eta": 80}, {"eta": 90}, {"eta": 100}
+    )
     region = "OmegaRange -50 50\nBoxSize -1000000 1000000 100000 1000000\n"
     limits = "MinOmeSpotIDsToIndex -20\nMaxOmeSpotIDsToIndex 30\n"
     tables = setup(peaks, limits, region=region)
@@ -365,7 +370,7 @@ def test_no_limit_on_rings_and_folder_names(tmp_path: Path) -> None:
 def test_times_of_the_read_out_gap(setup: Callable[..., SpotTables]) -> None:
     with pytest.raises(ParameterError, match="tGap: 0.3: must not be the negative of tInt"):
         setup(extra="tInt -0.3\ntGap 0.3\n")
-    assert setup(extra="tInt 0\ntGap 0\n").extra_info["omega_raw"].tolist() == [0, 10, 20]
+    assert setup(extra="tInt 0\ntGap 0\n").extra_info["omega_recorded"].tolist() == [0, 10, 20]
 
 
 @pytest.mark.parametrize(("frame", "size"), [((4, 1000), 1000), ((1000, 4), 1000)])
@@ -375,18 +380,18 @@ def test_read_out_uses_the_longer_side(
 ) -> None:
     tables = setup(extra=f"tInt 0.3\ntGap 0.15\nOmegaStep {step}\n", frames=(2, *frame))
     table = tables.extra_info
-    recorded = SOME["omega"][tables.id_rings.integers("radius_id") - 1]
-    shift = 0.15 / 0.45 * step * (1 - np.abs(2 * table["z_px"] - size) / size)
-    np.testing.assert_allclose(table["omega_raw"], recorded - shift, atol=6e-6)
+    recorded = SOME["omega_recorded"][tables.id_rings.integers("radius_id") - 1]
+    shift = 0.15 / 0.45 * step * (1 - np.abs(2 * table["z_recorded"] - size) / size)
+    np.testing.assert_allclose(table["omega_recorded"], recorded - shift, atol=6e-6)
 
 
 def test_limits_without_gap(setup: Callable[..., SpotTables]) -> None:
     etas = np.linspace(10, 170, 40)
-    peaks = peak_table(*({"eta": eta, "omega": o} for eta in etas for o in (-180, 180)))
+    peaks = peak_table(*({"eta": eta, "omega_recorded": o} for eta in etas for o in (-180, 180)))
     table = setup(peaks).extra_info
     assert len(table) == 80
-    assert set(table["omega_raw"]) == {-180.0, 180.0}
-    assert (np.abs(table["omega"]) <= 180).all()
+    assert set(table["omega_recorded"]) == {-180.0, 180.0}
+    assert (np.abs(table["omega_ideal"]) <= 180).all()
 
 
 def test_skipped_frames_name_the_radius_file(setup: Callable[..., SpotTables]) -> None:
@@ -394,7 +399,9 @@ def test_skipped_frames_name_the_radius_file(setup: Callable[..., SpotTables]) -
 
 
 def test_accepted_regions_pair_up(setup: Callable[..., SpotTables]) -> None:
-    peaks = peak_table({"omega": 5, "eta": 90}, {"omega": 50, "eta": 90}, {"omega": 50, "eta": -90})
+    peaks = peak_table(
+        {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 50, "eta": -90}
+    )
     ranges = "OmegaRange 0 10\nOmegaRange 40 60\n"
     boxes = "BoxSize -1000000 0 -1000000 1000000\nBoxSize 0 1000000 -1000000 1000000\n"
     tables = setup(peaks, region=ranges + boxes)  # y is negative at eta = 90
@@ -406,7 +413,7 @@ def test_accepted_regions_pair_up(setup: Callable[..., SpotTables]) -> None:
 
 def test_the_first_frame_of_a_scan_with_negative_steps_is_in_its_range(setup: Callable[..., SpotTables]) -> None:
     """It is the upper end of the range, as far as the rounding noise of omega lets it."""
-    peaks = peak_table(*({"omega": 60, "eta": eta} for eta in range(10, 170)))
+    peaks = peak_table(*({"omega_recorded": 60, "eta": eta} for eta in range(10, 170)))
     counts = [
         int((setup(peaks, region=f"OmegaRange -60 {high!r}\n").input_all["ring"] > 0).sum())
         for high in (float(np.nextafter(60, 0)), 60.0, 60.000001)
@@ -424,7 +431,9 @@ def test_the_first_frame_of_a_scan_with_negative_steps_is_in_its_range(setup: Ca
 def test_a_single_row_holds_for_all_of_the_other(
     setup: Callable[..., SpotTables], region: str, accepted: list[bool]
 ) -> None:
-    peaks = peak_table({"omega": 5, "eta": 90}, {"omega": 50, "eta": 90}, {"omega": 50, "eta": -90})
+    peaks = peak_table(
+        {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 50, "eta": -90}
+    )
     tables = setup(peaks, region=region)
     assert (tables.input_all["ring"] > 0).tolist() == accepted
     assert len(tables.parameters["OmegaRange"]) == len(tables.parameters["BoxSize"]) == 2
@@ -442,7 +451,9 @@ def test_a_single_row_holds_for_all_of_the_other(
 def test_no_region_means_no_limit(
     setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture, region: str, accepted: list[bool], warning: str
 ) -> None:
-    peaks = peak_table({"omega": 5, "eta": 90}, {"omega": 50, "eta": 90}, {"omega": 60, "eta": -90})
+    peaks = peak_table(
+        {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 60, "eta": -90}
+    )
     tables = setup(peaks, region=region)
     assert (tables.input_all["ring"] > 0).tolist() == accepted
     assert warning in warnings(caplog)
@@ -464,13 +475,13 @@ def test_radii_belong_to_their_rings(setup: Callable[..., SpotTables]) -> None:
     peaks = peak_table({"ring": 1}, {"ring": 2, "eta": 1}, {"ring": 3}, {"ring": 4})
     parameters = setup(peaks, rings=(1, 2, 3, 4), extra="OverAllRingToIndex 3\n").parameters
     assert parameters["RingNumbers"] == (1, 3, 4)
-    ideal = hkl_table()["radius"]
+    ideal = hkl_table()["ring_radius"]
     assert parameters["RingRadii"] == (ideal[0], ideal[2], ideal[3])
 
 
 def test_raw_sum_follows_its_spot(setup: Callable[..., SpotTables]) -> None:
     """D1."""
-    peaks = peak_table(*({"omega": omega} for omega in (30, 10, -20, 40, 0)))
+    peaks = peak_table(*({"omega_recorded": omega} for omega in (30, 10, -20, 40, 0)))
     tables = setup(peaks)
     assert tables.id_rings["radius_id"].tolist() == [3, 5, 2, 1, 4]
     assert tables.extra_info["raw_sum"].tolist() == [3000, 5000, 2000, 1000, 4000]
@@ -479,11 +490,11 @@ def test_raw_sum_follows_its_spot(setup: Callable[..., SpotTables]) -> None:
 def test_wedge_across_the_end_of_the_turn(setup: Callable[..., SpotTables]) -> None:
     """D3: omega comes out at the other end of the turn, not degrees away."""
     etas = [20, -20, 160, -160]
-    peaks = peak_table(*({"eta": eta, "omega": omega} for eta in etas for omega in (-179.9, 179.9)))
+    peaks = peak_table(*({"eta": eta, "omega_recorded": omega} for eta in etas for omega in (-179.9, 179.9)))
     table = setup(peaks, "Wedge 1\n").extra_info
-    shift = (table["omega"] - table["omega_raw"] + 180) % 360 - 180
+    shift = (table["omega_ideal"] - table["omega_recorded"] + 180) % 360 - 180
     np.testing.assert_allclose(shift, -1 / np.tan(np.radians(table["eta"])), rtol=0.02)
-    assert (np.abs(table["omega"] - table["omega_raw"]) > 350).sum() == 4
+    assert (np.abs(table["omega_ideal"] - table["omega_recorded"]) > 350).sum() == 4
 
 
 def test_new_keys_are_handed_on(setup: Callable[..., SpotTables]) -> None:
@@ -508,7 +519,7 @@ def powder(lsd: float, y_bc: float, z_bc: float) -> Table:
         for eta in np.arange(-178.0, 180, 3):
             distance = lsd * np.tan(np.radians(2 * theta)) / 200
             y, z = y_bc + distance * np.sin(np.radians(eta)), z_bc + distance * np.cos(np.radians(eta))
-            spots.append({"ring": ring, "y": y, "z": z})
+            spots.append({"ring": ring, "y_recorded": y, "z_recorded": z})
     return peak_table(*spots)
 
 
@@ -522,11 +533,11 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
     )
     assert [float(fitted.unknown[name][0]) for name in ("tyFit", "tzFit")] == pytest.approx([0, 0], abs=1e-3)
     # D6: the ideal rings are those of the fitted distance, and the spots lie on them.
-    ideal = hkl_table()["radius"] * (fitted["Lsd"] / 1e6)
+    ideal = hkl_table()["ring_radius"] * (fitted["Lsd"] / 1e6)
     assert fitted["RingRadii"] == pytest.approx(ideal, rel=1e-12)
     used = tables.input_all.take(tables.input_all["ring"] > 0)
     on_ring = np.array(fitted["RingRadii"])[used.integers("ring") - 1]
-    np.testing.assert_allclose(np.hypot(used["y"], used["z"]), on_ring, atol=0.2)
+    np.testing.assert_allclose(np.hypot(used["y_ideal"], used["z_ideal"]), on_ring, atol=0.2)
     assert "RingRadii are multiplied by" in caplog.text
 
 

@@ -29,12 +29,17 @@ def test_converges_from_anywhere(golden: Callable[[str], Path], start: DetectorG
     reflections = hkls.LAYOUT.read(folder / "hkls.csv")
     theta = dict(zip(reflections["ring"], reflections["theta"], strict=True))
     two_theta = np.array([2 * theta[ring] for ring in peaks["ring"]])
-    fit = fit_geometry(start, peaks["y"], peaks["z"], two_theta, tol_lsd=5000, tol_bc=1, tol_tilts=1, threads=1)
+    fit = fit_geometry(
+        start, peaks["y_recorded"], peaks["z_recorded"], two_theta, tol_lsd=5000, tol_bc=1, tol_tilts=1, threads=1
+    )
     assert fit.misfit == pytest.approx(0.0213914, abs=1e-7)
     assert fit.detector.ty == pytest.approx(-0.0346, abs=1e-4)
     assert fit.misfit < fit.initial_misfit
     tangents = np.tan(np.radians(two_theta))
-    assert ring_misfit(peaks["y"], peaks["z"], tangents, fit.detector.packed(), 2) == (fit.misfit, fit.bins)
+    assert ring_misfit(peaks["y_recorded"], peaks["z_recorded"], tangents, fit.detector.packed(), 2) == (
+        fit.misfit,
+        fit.bins,
+    )
 
 
 def test_stays_within_its_bounds() -> None:

@@ -125,7 +125,7 @@ def test_maximum_positions(tmp_path: Path) -> None:
     layer = Layer(tmp_path, make_archive(tmp_path, 3))
     spots, _ = (result := merge.run(layer, parameters(UseMaximaPositions=1), threads=1, peaks=in_memory(frames))).data
     assert links(result) == [[(2, 1), (1, 1)], [(3, 1)]]
-    assert spots["y"].tolist() == [20.75, 40]
+    assert spots["y_recorded"].tolist() == [20.75, 40]
     assert spots["radius"].tolist() == [31, 31]
 
 
@@ -156,7 +156,10 @@ def test_more_than_64_labels_under_a_peak(tmp_path: Path) -> None:
 
 def test_impossible_peaks_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     good = peak(1, 100, 10, 10, 50)
-    bad = [good | {"peak_id": 2 + i, name: math.nan} for i, name in enumerate(["intensity", "y", "z", "eta"])]
+    bad = [
+        good | {"peak_id": 2 + i, name: math.nan}
+        for i, name in enumerate(["intensity", "y_recorded", "z_recorded", "eta"])
+    ]
     layer = Layer(tmp_path, make_archive(tmp_path, 2))
     tables = [(frame_table(frame, 10), pixel_lists([[]] * len(frame))) for frame in ([*bad, good], [good, *bad])]
     result = merge.run(layer, parameters(), threads=1, peaks=tables)
@@ -169,7 +172,11 @@ def test_impossible_peaks_are_left_out_and_counted(tmp_path: Path, caplog: pytes
 def test_no_limit_on_peaks_per_frame(tmp_path: Path) -> None:
     count = 200_010
     columns = {name: np.zeros(count) for name in LAYOUT.names}
-    columns |= {"peak_id": np.arange(1, count + 1), "intensity": np.full(count, 10.0), "y": np.arange(count) * 5.0}
+    columns |= {
+        "peak_id": np.arange(1, count + 1),
+        "intensity": np.full(count, 10.0),
+        "y_recorded": np.arange(count) * 5.0,
+    }
     table = Table.from_columns(LAYOUT.names, columns)
     layer = Layer(tmp_path, make_archive(tmp_path, 2))
     result = merge.run(layer, parameters(), threads=2, peaks=[(table, pixel_lists([]))] * 2)
@@ -198,7 +205,10 @@ def reference_order(table: Table) -> list[int]:
 
 def reference_distance_match(chains: list[Table], new: list[Table], limit: float) -> dict[int, int]:
     def distance(i: int, j: int) -> float:
-        return math.sqrt((new[j]["y"] - chains[i]["y"]) ** 2 + (new[j]["z"] - chains[i]["z"]) ** 2)
+        return math.sqrt(
+            (new[j]["y_recorded"] - chains[i]["y_recorded"]) ** 2
+            + (new[j]["z_recorded"] - chains[i]["z_recorded"]) ** 2
+        )
 
     matched: dict[int, int] = {}
     for i in range(len(chains)):
@@ -235,7 +245,8 @@ def reference_links(frames: list[Frame], match: Callable[[list, list], dict[int,
     for number, frame in enumerate(frames, 1):
         table = frame_table(frame, 0)
         rounded = [
-            frame[row] | {name: float(table[name][row]) for name in ("y", "z")} for row in reference_order(table)
+            frame[row] | {name: float(table[name][row]) for name in ("y_recorded", "z_recorded")}
+            for row in reference_order(table)
         ]
         found = match([last for last, _ in chains], rounded)
         spots += [members for i, (_, members) in enumerate(chains) if i not in found]

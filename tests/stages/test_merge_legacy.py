@@ -52,8 +52,8 @@ def check_invariants(layer: Layer, frames: int, result: merge.StageResult) -> No
     for name in ("intensity", "raw_sum"):
         total = sum(t[name][t["intensity"] >= 1].sum() for t in tables)
         assert spots[name].sum() == pytest.approx(total, abs=1e-6 * len(constituents))
-    assert np.all(spots["min_omega"] <= spots["omega"] + 1e-6)
-    assert np.all(spots["omega"] <= spots["max_omega"] + 1e-6)
+    assert np.all(spots["min_omega"] <= spots["omega_recorded"] + 1e-6)
+    assert np.all(spots["omega_recorded"] <= spots["max_omega"] + 1e-6)
 
 
 @pytest.mark.golden

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.stages.peak_selection import PIXEL_TYPES, _limits, _segments, raw_numbers
+from midas.stages.peak_selection import PIXEL_TYPES, _limits, _runs, raw_numbers
 
 
 def test_numbers_of_a_wide_frame():
@@ -20,11 +20,13 @@ def test_numbers_of_a_wide_frame():
 
 
 @given(st.sets(st.integers(0, 60)))
-def test_segments_cover_the_numbers_in_order(chosen: set[int]):
+def test_runs_cover_the_numbers_in_order(chosen: set[int]):
     raw = np.array(sorted(chosen), np.int32)
-    segments = _segments(raw)
-    assert [n for start, length in segments.tolist() for n in range(start, start + length)] == raw.tolist()
-    assert (segments[1:, 0] > segments[:-1].sum(axis=1)).all()
+    starts, lengths = _runs(raw)
+    assert [
+        n for start, length in zip(starts, lengths, strict=True) for n in range(start, start + length)
+    ] == raw.tolist()
+    assert (starts[1:] > (starts + lengths)[:-1]).all()
 
 
 @given(
@@ -39,8 +41,7 @@ def test_segments_cover_the_numbers_in_order(chosen: set[int]):
 def test_no_pixel_below_its_limit_passes_the_exact_test(
     threshold: float, dark: float, flood: float, current: float, has_blanks: bool, dtype: np.dtype, offsets: list[int]
 ):
-    corrections = np.array([[threshold], [dark], [flood]])
-    (limit,) = _limits(dtype, corrections, current, has_blanks)
+    (limit,) = _limits(dtype, *np.array([[threshold], [dark], [flood]]), current, has_blanks)
     if not np.isfinite(float(limit)):
         return
     low, high = (-1e30, 1e30) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
@@ -55,4 +56,4 @@ def test_no_pixel_below_its_limit_passes_the_exact_test(
 @pytest.mark.parametrize("dtype", ["u2", "f4"])
 def test_limits_are_close_to_the_threshold(dtype: str):
     corrections = np.array([[100.0, 100.0], [7.0, 7.5], [1.0, 2.0]])
-    assert _limits(np.dtype(dtype), corrections, 1.0, False) == pytest.approx([106, 206.5], abs=1.5)
+    assert _limits(np.dtype(dtype), *corrections, 1.0, False) == pytest.approx([106, 206.5], abs=1.5)

@@ -39,7 +39,7 @@ def test_memory_equals_the_files_and_the_files_have_the_legacy_form(small_scan: 
             assert getattr(stored, field).tolist() == getattr(pixels, field).tolist()
             assert getattr(stored, field).dtype == getattr(pixels, field).dtype
         assert table["peak_id"].tolist() == list(range(1, len(table) + 1))
-        assert set(table["omega"]) <= {-90 + 0.5 * (number - 1)}
+        assert set(table["omega_recorded"]) <= {-90 + 0.5 * (number - 1)}
     assert len(result.data[0][0]) > 2
     assert layer.peaks(2).read_bytes() == (LAYOUT.header + "\n").encode()
     assert layer.peak_pixels(2).read_bytes() == np.array([64, 0], "<i4").tobytes()

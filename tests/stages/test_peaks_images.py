@@ -26,7 +26,7 @@ def test_image_transformations_and_shapes(small_scan: Callable[..., Scan], shape
         image = selected(turned(frames[frame], operations), band(64))
         assert found_regions(result, frame) == expected_regions(image)
         single = small_scan(frames[frame : frame + 1], text).run(fit=0)
-        columns = [name for name in LAYOUT.names if name != "omega"]
+        columns = [name for name in LAYOUT.names if name != "omega_recorded"]
         for name in columns:
             assert single.data[0][0][name].tolist() == result.data[frame][0][name].tolist()
         assert read_pixels_of(single, 0) == read_pixels_of(result, frame)
@@ -65,7 +65,7 @@ def test_dark_flood_and_mask_turn_with_the_image(small_scan: Callable[..., Scan]
         kept = [region for region in regions if not any(bad[pixel] for pixel in region)]
         dropped += len(regions) - len(kept)
         assert found_regions(result, frame) == kept
-        assert set(result.data[frame][0]["omega"]) <= {-90 + 0.5 * frame}
+        assert set(result.data[frame][0]["omega_recorded"]) <= {-90 + 0.5 * frame}
     assert dropped > 0
     raw_flood = small_scan(frames, text, dark=dark, flood=flood[None].astype("f4"), mask=mask).run(fit=0)
     assert [len(t) for t, _ in raw_flood.data] == [len(t) for t, _ in result.data]
@@ -173,7 +173,7 @@ def test_more_regions_and_larger_ones_than_the_legacy_limits(small_scan: Callabl
 def test_omega_of_each_frame(small_scan: Callable[..., Scan]):
     centres = np.array([3.0, -7.25, 11.5])
     result = small_scan(spots(), "SkipFrame 1", omegas=centres).run(fit=0)
-    assert [set(table["omega"]) for table, _ in result.data] == [{-7.25}, {11.5}]
+    assert [set(table["omega_recorded"]) for table, _ in result.data] == [{-7.25}, {11.5}]
 
 
 def test_a_spot_below_the_beam_centre_has_no_cut(small_scan: Callable[..., Scan]):
@@ -181,8 +181,8 @@ def test_a_spot_below_the_beam_centre_has_no_cut(small_scan: Callable[..., Scan]
     frame = np.rint(500 * np.exp(-0.5 * ((y - 31.8) ** 2 + (z - 10.4) ** 2) / 1.2)).astype("u2")[None]
     for fit in (0, 1):
         (table, _), *_ = small_scan(frame).run(fit=fit).data
-        assert table["y"].tolist() == pytest.approx([31.8], abs=0.05)
-        assert table["z"].tolist() == pytest.approx([10.4], abs=0.05)
+        assert table["y_recorded"].tolist() == pytest.approx([31.8], abs=0.05)
+        assert table["z_recorded"].tolist() == pytest.approx([10.4], abs=0.05)
         assert table["return_code"][0] in ([0] if fit == 0 else [3, 4])
         assert -180 < table["eta"][0] <= 180
 
@@ -198,9 +198,9 @@ def test_panels_shift_their_pixels(small_scan: Callable[..., Scan], tmp_path: Pa
         assert on_first.any()
         assert off.any()
         if fit == 0:  # a fitted centre stays within a pixel of the maximum, which does not move
-            assert (moved["y"] - plain["y"])[on_first] == pytest.approx(0.5, abs=0.02)
-            assert (moved["z"] - plain["z"])[on_first] == pytest.approx(-0.25, abs=0.02)
-        assert (moved["y"] != plain["y"])[on_first].all()
+            assert (moved["y_recorded"] - plain["y_recorded"])[on_first] == pytest.approx(0.5, abs=0.02)
+            assert (moved["z_recorded"] - plain["z_recorded"])[on_first] == pytest.approx(-0.25, abs=0.02)
+        assert (moved["y_recorded"] != plain["y_recorded"])[on_first].all()
         assert (moved.columns[:, off] == plain.columns[:, off]).all()
     for missing, key in (("PanelSizeY 30", "PanelSizeY"), ("PanelGapsY 4", "PanelGapsY")):
         with pytest.raises(ParameterError, match=key):

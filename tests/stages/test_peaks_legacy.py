@@ -69,6 +69,6 @@ def test_least_squares_is_at_least_as_good_as_legacy(
     assert (~alone).sum() == 0 or good[~alone].mean() >= 0.94
     assert set(new_table["return_code"]) <= {4.0, 5.0}
     if name == "au3":
-        assert np.abs(new_table["y"] - old_table["y"]).max() <= 2e-3
-        assert np.abs(new_table["z"] - old_table["z"]).max() <= 2e-3
+        assert np.abs(new_table["y_recorded"] - old_table["y_recorded"]).max() <= 2e-3
+        assert np.abs(new_table["z_recorded"] - old_table["z_recorded"]).max() <= 2e-3
         assert np.abs(new_table["intensity"] / old_table["intensity"] - 1).max() <= 0.004

@@ -38,12 +38,19 @@ def parameters(text: str = THREE_RINGS, **values: object) -> Parameters:
 def hkl_table() -> Table:
     rows = [(ring, r + i * 1e-3) for ring, (r, count) in RINGS.items() for i in range(1 - count, 1)]
     columns = {name: np.zeros(len(rows)) for name in hkl_format.LAYOUT.names}
-    columns["ring"], columns["radius"] = np.array(rows).T
+    columns["ring"], columns["ring_radius"] = np.array(rows).T
     return Table.from_columns(hkl_format.LAYOUT.names, columns)
 
 
 def spot_table(*spots: dict[str, float]) -> Table:
-    usual = {"intensity": 100.0, "omega": 5.0, "min_omega": 4.75, "max_omega": 5.0, "eta": 60.0, "radius": 100.0}
+    usual = {
+        "intensity": 100.0,
+        "omega_recorded": 5.0,
+        "min_omega": 4.75,
+        "max_omega": 5.0,
+        "eta": 60.0,
+        "radius": 100.0,
+    }
     rows = [usual | {"spot_id": i, "raw_sum": 7.0 * i} | spot for i, spot in enumerate(spots, 1)]
     return Table.from_columns(RESULT.names, {name: [row.get(name, 0.0) for row in rows] for name in RESULT.names})
 

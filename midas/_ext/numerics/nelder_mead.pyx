@@ -10,7 +10,7 @@ from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
 
-cdef struct Search:
+cdef struct SimplexSearch:
     objective_t objective
     void* context
     int n                  # coordinates
@@ -39,7 +39,7 @@ cdef size_t nelder_mead_workspace(int n, int max_evaluations) noexcept nogil:
     return capacity * (n + 1) + 3 * <size_t>n
 
 
-cdef bint _evaluate(Search* s, const double* point, double* value) noexcept nogil:
+cdef bint _evaluate(SimplexSearch* s, const double* point, double* value) noexcept nogil:
     """The objective at `point`; False when the search must end."""
     value[0] = s.objective(point, s.n, s.context)
     s.evaluations += 1
@@ -77,7 +77,7 @@ cdef inline bint _same(double a, double b) noexcept nogil:
     return fabs(a - b) <= 1e-13 * (fabs(a) + fabs(b))
 
 
-cdef int _build_simplex(Search* s) noexcept nogil:
+cdef int _build_simplex(SimplexSearch* s) noexcept nogil:
     """Vertices and their values; 0 or a stop code."""
     cdef int i
     cdef double* vertex
@@ -101,7 +101,7 @@ cdef int _build_simplex(Search* s) noexcept nogil:
     return 0 if s.count > 1 else STOP_XTOL
 
 
-cdef void _rank(const Search* s, int* lowest, int* highest, int* next_highest) noexcept nogil:
+cdef void _rank(const SimplexSearch* s, int* lowest, int* highest, int* next_highest) noexcept nogil:
     """Vertices of lowest (ties: first), highest (ties: last) and next highest value."""
     cdef int i, low = 0, high = 0, next_high = -1
     for i in range(1, s.count):
@@ -117,7 +117,7 @@ cdef void _rank(const Search* s, int* lowest, int* highest, int* next_highest) n
     next_highest[0] = next_high
 
 
-cdef void _set_centroid(Search* s, int without) noexcept nogil:
+cdef void _set_centroid(SimplexSearch* s, int without) noexcept nogil:
     cdef int i, j
     cdef double scale = 1.0 / (s.count - 1)
     cdef const double* vertex
@@ -132,7 +132,7 @@ cdef void _set_centroid(Search* s, int without) noexcept nogil:
         s.centroid[j] *= scale
 
 
-cdef bint _has_shrunk(const Search* s, int highest, double xtol) noexcept nogil:
+cdef bint _has_shrunk(const SimplexSearch* s, int highest, double xtol) noexcept nogil:
     """Whether the summed half-widths of the simplex are small against the centroid (L1 norms)."""
     cdef int i, j
     cdef double size = 0.0, norm = 0.0, distance, reach
@@ -157,7 +157,8 @@ cdef bint _has_shrunk(const Search* s, int highest, double xtol) noexcept nogil:
     return size < xtol * norm
 
 
-cdef bint _move(const Search* s, const double* about, double factor, const double* point, double* out) noexcept nogil:
+cdef bint _move(const SimplexSearch* s, const double* about, double factor, const double* point,
+                double* out) noexcept nogil:
     """out = about + factor (about - point), clipped; False when it coincides with either. `out` may be `point`."""
     cdef int j
     cdef bint at_centre = True, at_point = True
@@ -174,12 +175,12 @@ cdef bint _move(const Search* s, const double* about, double factor, const doubl
     return not (at_centre or at_point)
 
 
-cdef void _replace(Search* s, int vertex, const double* point, double value) noexcept nogil:
+cdef void _replace(SimplexSearch* s, int vertex, const double* point, double value) noexcept nogil:
     memcpy(s.vertices + <size_t>vertex * s.n, point, s.n * sizeof(double))
     s.values[vertex] = value
 
 
-cdef int _shrink(Search* s, int lowest) noexcept nogil:
+cdef int _shrink(SimplexSearch* s, int lowest) noexcept nogil:
     """Halve the simplex towards its best vertex; 0 or a stop code."""
     cdef int i
     cdef double* vertex
@@ -195,7 +196,7 @@ cdef int _shrink(Search* s, int lowest) noexcept nogil:
     return 0
 
 
-cdef int _iterate(Search* s, int lowest, int highest, int next_highest) noexcept nogil:
+cdef int _iterate(SimplexSearch* s, int lowest, int highest, int next_highest) noexcept nogil:
     """Reflect, expand, contract or shrink; 0 or a stop code."""
     cdef double reflected, changed
     cdef double f_high = s.values[highest]
@@ -227,6 +228,31 @@ cdef int _iterate(Search* s, int lowest, int highest, int next_highest) noexcept
     return _shrink(s, lowest)
 
 
+cdef inline void _share_out(SimplexSearch* s, double* workspace) noexcept nogil:
+    """Give each array of the search its part of the workspace."""
+    cdef size_t capacity = _vertex_capacity(s.n, s.max_evaluations)
+    s.vertices = workspace
+    s.values = s.vertices + capacity * s.n
+    s.centroid = s.values + capacity
+    s.trial = s.centroid + s.n
+    s.second = s.trial + s.n
+
+
+cdef inline int _advance(SimplexSearch* s, double ftol, double xtol) noexcept nogil:
+    """One iteration, unless the simplex is small enough; 0 or a stop code."""
+    cdef int lowest, highest, next_highest
+    cdef double f_low, f_high
+    _rank(s, &lowest, &highest, &next_highest)
+    f_low = s.values[lowest]
+    f_high = s.values[highest]
+    if fabs(f_high - f_low) < ftol * (fabs(f_high) + fabs(f_low)) * 0.5 or f_high == f_low:
+        return STOP_FTOL
+    _set_centroid(s, highest)
+    if _has_shrunk(s, highest, xtol):
+        return STOP_XTOL
+    return _iterate(s, lowest, highest, next_highest)
+
+
 cdef int minimise(objective_t objective, void* context, int n, double* x, const double* lower, const double* upper,
                   double ftol, double xtol, int max_evaluations, double* minimum, int* evaluations,
                   double* workspace) noexcept nogil:
@@ -246,37 +272,21 @@ cdef int minimise(objective_t objective, void* context, int n, double* x, const 
     -------
     a `StopCode`
     """
-    cdef Search s
-    cdef size_t capacity = _vertex_capacity(n, max_evaluations)
-    cdef int lowest, highest, next_highest, stop
-    cdef double f_low, f_high
+    cdef SimplexSearch s
+    cdef int stop
     s.objective = objective
     s.context = context
     s.n = n
     s.lower = lower
     s.upper = upper
-    s.vertices = workspace
-    s.values = s.vertices + capacity * n
-    s.centroid = s.values + capacity
-    s.trial = s.centroid + n
-    s.second = s.trial + n
     s.best = x
     s.minimum = INFINITY
     s.evaluations = 0
     s.max_evaluations = max_evaluations
+    _share_out(&s, workspace)
     stop = _build_simplex(&s)
     while stop == 0:
-        _rank(&s, &lowest, &highest, &next_highest)
-        f_low = s.values[lowest]
-        f_high = s.values[highest]
-        if fabs(f_high - f_low) < ftol * (fabs(f_high) + fabs(f_low)) * 0.5 or f_high == f_low:
-            stop = STOP_FTOL
-            break
-        _set_centroid(&s, highest)
-        if _has_shrunk(&s, highest, xtol):
-            stop = STOP_XTOL
-            break
-        stop = _iterate(&s, lowest, highest, next_highest)
+        stop = _advance(&s, ftol, xtol)
     minimum[0] = s.minimum
     evaluations[0] = s.evaluations
     return stop

@@ -1,5 +1,6 @@
 """Digits of numbers, for kernels that format rows of their own."""
 from libc.math cimport fabs, signbit
+from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy
 
 cdef extern from *:
@@ -16,6 +17,32 @@ cdef extern from *:
 cdef enum:
     LONGEST = 400          # "%.12f" of the largest double has 309 digits before the point
     DIGITS = 40            # more than `prepend_fixed` writes
+
+cdef struct TextBuffer:
+    char* start            # from malloc; whoever allocates it frees it
+    Py_ssize_t used
+    Py_ssize_t capacity
+
+
+cdef inline bint allocate_text(TextBuffer* text, Py_ssize_t capacity) noexcept nogil:
+    """An empty buffer; False, and `start` NULL, when there is no memory."""
+    text.start = <char*>malloc(capacity)
+    text.used = 0
+    text.capacity = capacity
+    return text.start != NULL
+
+
+cdef inline bint make_room(TextBuffer* text, Py_ssize_t more) noexcept nogil:
+    """Room for `more` characters behind the used ones; False when there is no memory."""
+    cdef char* grown
+    if text.used + more <= text.capacity:
+        return True
+    grown = <char*>realloc(text.start, 2 * text.capacity + more)
+    if grown == NULL:
+        return False
+    text.start = grown
+    text.capacity = 2 * text.capacity + more
+    return True
 
 
 cdef inline bint scaled_decimal(double x, int decimals, long long* n) noexcept nogil:

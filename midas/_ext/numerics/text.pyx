@@ -3,8 +3,8 @@ import numpy as np
 
 from libc.math cimport copysign
 from libc.stdio cimport snprintf
-from libc.stdlib cimport free, malloc, realloc, strtod
-from libc.string cimport memcpy
+from libc.stdlib cimport free, strtod
+from libc.string cimport memcpy, memset
 
 cdef int write_fixed(char* out, double x, int decimals) noexcept nogil:
     """``%.<decimals>f`` of x; the number of characters."""
@@ -36,6 +36,31 @@ cdef int _write_integer(char* out, long long n) noexcept nogil:
     return length
 
 
+cdef inline bint _append_row(TextBuffer* text, const double[:, :] values, Py_ssize_t row, const int[::1] decimals,
+                             const int[::1] widths, char between, bint trailing_separator) noexcept nogil:
+    """A row with its line feed; False when there is no memory."""
+    cdef char[LONGEST] cell
+    cdef Py_ssize_t j, columns = values.shape[1]
+    cdef int length, pad
+    for j in range(columns):
+        if decimals[j] < 0:
+            length = _write_integer(cell, <long long>values[row, j])
+        else:
+            length = write_fixed(cell, values[row, j], decimals[j])
+        pad = widths[j] - length if widths[j] > length else 0
+        if not make_room(text, length + pad + 2):
+            return False
+        memset(text.start + text.used, 32, pad)
+        memcpy(text.start + text.used + pad, cell, length)
+        text.used += length + pad
+        if j < columns - 1 or trailing_separator:
+            text.start[text.used] = between
+            text.used += 1
+    text.start[text.used] = 10
+    text.used += 1
+    return True
+
+
 def format_table(const double[:, :] values, const int[::1] decimals, const int[::1] widths, bytes separator,
                  bint trailing_separator=False):
     """Rows of numbers as text, one line a row.
@@ -51,50 +76,25 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
     -------
     bytes
     """
-    cdef Py_ssize_t n = values.shape[0], k = values.shape[1], i, j
-    cdef Py_ssize_t capacity = 64 + n * k * 14, used = 0
-    cdef char* buffer = <char*>malloc(capacity)
-    cdef char* grown
-    cdef char[LONGEST] cell
+    cdef Py_ssize_t n = values.shape[0], k = values.shape[1], i
     cdef char between = separator[0]
-    cdef int length, pad
-    cdef bint failed = buffer == NULL
+    cdef bint complete = True
+    cdef TextBuffer text
     if decimals.shape[0] != k or widths.shape[0] != k:
         raise ValueError("one format per column")
-    with nogil:
-        for i in range(n):
-            if failed:
-                break
-            for j in range(k):
-                if decimals[j] < 0:
-                    length = _write_integer(cell, <long long>values[i, j])
-                else:
-                    length = write_fixed(cell, values[i, j], decimals[j])
-                pad = widths[j] - length if widths[j] > length else 0
-                if used + length + pad + 2 > capacity:
-                    capacity = 2 * capacity + length + pad + 2
-                    grown = <char*>realloc(buffer, capacity)
-                    if grown == NULL:
-                        failed = True
-                        break
-                    buffer = grown
-                while pad > 0:
-                    buffer[used] = 32
-                    used += 1
-                    pad -= 1
-                memcpy(buffer + used, cell, length)
-                used += length
-                if j < k - 1 or trailing_separator:
-                    buffer[used] = between
-                    used += 1
-            buffer[used] = 10
-            used += 1
+    if not allocate_text(&text, 64 + n * k * 14):
+        raise MemoryError()
     try:
-        if failed:
+        with nogil:
+            for i in range(n):
+                complete = _append_row(&text, values, i, decimals, widths, between, trailing_separator)
+                if not complete:
+                    break
+        if not complete:
             raise MemoryError()
-        return buffer[:used]
+        return text.start[:text.used]
     finally:
-        free(buffer)
+        free(text.start)
 
 
 cdef inline double _rounded(double x, int decimals) noexcept nogil:
@@ -154,6 +154,31 @@ cdef inline const char* _read_number(const char* at, const char* end, double* x)
     return after
 
 
+cdef inline const char* _past_blanks(const char* at, const char* end) noexcept nogil:
+    while at < end and _is_blank(at[0]):
+        at += 1
+    return at
+
+
+cdef inline const char* _line_end(const char* at, const char* end) noexcept nogil:
+    while at < end and at[0] != 10:
+        at += 1
+    return at
+
+
+cdef inline bint _parse_line(const char* at, const char* end, int columns, int need, double* row) noexcept nogil:
+    """The leading numbers of a line; False when one of the first `need` is missing or a word is no number."""
+    cdef int j
+    for j in range(columns):
+        at = _past_blanks(at, end)
+        if at == end:
+            return j >= need
+        at = _read_number(at, end, row + j)
+        if at == NULL:
+            return False
+    return True
+
+
 def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
     """Numbers of a blank- or tab-separated table; surplus columns of a line are ignored, blank lines skipped.
 
@@ -171,41 +196,20 @@ def parse_table(bytes text, int columns, int skip_lines=0, int required=-1):
     """
     cdef const char* at = text
     cdef const char* end = at + len(text)
-    cdef const char* line
-    cdef Py_ssize_t capacity = text.count(b"\n") + 1, rows = 0, number = 0
-    cdef int j, need = columns if required < 0 else required
-    cdef double x
+    cdef const char* line_end
+    cdef Py_ssize_t rows = 0, number = 0
+    cdef int need = columns if required < 0 else required
     cdef long long bad = 0
-    table = np.zeros((capacity, columns), dtype=np.float64)
+    table = np.zeros((text.count(b"\n") + 1, columns), dtype=np.float64)
     cdef double[:, ::1] out = table
     with nogil:
         while at < end:
-            line = at
             number += 1
-            while at < end and at[0] != 10:
-                at += 1
-            if number <= skip_lines:
-                at += 1
-                continue
-            while line < at and _is_blank(line[0]):
-                line += 1
-            if line == at:
-                at += 1
-                continue
-            for j in range(columns):
-                while line < at and _is_blank(line[0]):
-                    line += 1
-                if line == at:
-                    if j < need:
-                        bad = number
-                    break
-                line = _read_number(line, at, &x)
-                if line == NULL:
+            line_end = _line_end(at, end)
+            if number > skip_lines and _past_blanks(at, line_end) < line_end:
+                if not _parse_line(at, line_end, columns, need, &out[rows, 0]):
                     bad = number
                     break
-                out[rows, j] = x
-            if bad:
-                break
-            rows += 1
-            at += 1
+                rows += 1
+            at = line_end + 1
     return np.ascontiguousarray(table[:rows].T), bad

@@ -1,7 +1,7 @@
-"""Bounded Levenberg-Marquardt fit of a region; implemented in peak_least_squares.pyx."""
+"""Bounded Levenberg-Marquardt fit of a region; see least_squares.pyx."""
 from libc.stddef cimport size_t
 
-from midas._ext.peaks.model cimport Region
+from midas._ext.peaks.model cimport PeakRegion
 
 cdef enum LeastSquaresCode:
     CONVERGED = 4
@@ -9,5 +9,5 @@ cdef enum LeastSquaresCode:
 
 cdef size_t least_squares_workspace(int n) noexcept nogil
 
-cdef int least_squares(Region* region, double* x, const double* lower, const double* upper, double* minimum,
+cdef int least_squares(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                        double* workspace) noexcept nogil

@@ -6,17 +6,16 @@ from libc.math cimport INFINITY, exp, fabs, sqrt
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
-from midas._ext.peaks.model cimport PEAK_SIZE, Peak, Region, misfit, peak_at, region_parameters
+from midas._ext.peaks.model cimport Peak, PeakRegion, misfit, peak_at, region_parameters
 
 cdef enum:
     MAX_ITERATIONS = 200
     STARTS = 3
-    MIXING = 3             # offset of the mixing among the numbers of a peak
 
 # The mixing has local minima on either side; the best of three starts is kept.
 cdef double[3] START_MIXING = [0.5, 0.1, 0.9]
 
-cdef struct Normal:
+cdef struct MarquardtSearch:
     int n
     double* matrix         # n × n, upper triangle of JᵀJ
     double* gradient       # n: Jᵀr
@@ -32,8 +31,8 @@ cdef size_t least_squares_workspace(int n) noexcept nogil:
     return 2 * <size_t>n * n + 6 * <size_t>n
 
 
-cdef inline double _derivatives(const Peak* peak, double u, double v, double* row) noexcept nogil:
-    """Value of a peak at distance (u, v) from its centre, and its eight derivatives."""
+cdef inline double _derivatives(const Peak* peak, double u, double v, Peak* by) noexcept nogil:
+    """Value of a peak at distance (u, v) from its centre, and its derivatives by each of its numbers."""
     cdef double u2 = u * u, v2 = v * v
     cdef double lorentz_r2 = peak.lorentz_r * peak.lorentz_r, lorentz_eta2 = peak.lorentz_eta * peak.lorentz_eta
     cdef double gauss_r2 = peak.gauss_r * peak.gauss_r, gauss_eta2 = peak.gauss_eta * peak.gauss_eta
@@ -43,18 +42,18 @@ cdef inline double _derivatives(const Peak* peak, double u, double v, double* ro
     cdef double shape = peak.mixing * lorentz + (1.0 - peak.mixing) * gauss
     cdef double by_l = 2.0 * peak.amplitude * peak.mixing * lorentz
     cdef double by_g = peak.amplitude * (1.0 - peak.mixing) * gauss
-    row[0] = shape
-    row[1] = by_l * u / (lorentz_r2 * a) + by_g * u / gauss_r2
-    row[2] = by_l * v / (lorentz_eta2 * b) + by_g * v / gauss_eta2
-    row[3] = peak.amplitude * (lorentz - gauss)
-    row[4] = by_g * u2 / (gauss_r2 * peak.gauss_r)
-    row[5] = by_l * u2 / (lorentz_r2 * peak.lorentz_r * a)
-    row[6] = by_g * v2 / (gauss_eta2 * peak.gauss_eta)
-    row[7] = by_l * v2 / (lorentz_eta2 * peak.lorentz_eta * b)
+    by.amplitude = shape
+    by.radius = by_l * u / (lorentz_r2 * a) + by_g * u / gauss_r2
+    by.eta = by_l * v / (lorentz_eta2 * b) + by_g * v / gauss_eta2
+    by.mixing = peak.amplitude * (lorentz - gauss)
+    by.gauss_r = by_g * u2 / (gauss_r2 * peak.gauss_r)
+    by.lorentz_r = by_l * u2 / (lorentz_r2 * peak.lorentz_r * a)
+    by.gauss_eta = by_g * v2 / (gauss_eta2 * peak.gauss_eta)
+    by.lorentz_eta = by_l * v2 / (lorentz_eta2 * peak.lorentz_eta * b)
     return peak.amplitude * shape
 
 
-cdef void _linearise(const Region* region, const double* x, Normal* s) noexcept nogil:
+cdef void _linearise(const PeakRegion* region, const double* x, MarquardtSearch* s) noexcept nogil:
     """Normal equations at x."""
     cdef int i, j, p, q
     cdef int n = s.n
@@ -69,7 +68,7 @@ cdef void _linearise(const Region* region, const double* x, Normal* s) noexcept 
         for j in range(region.peaks):
             peak = peak_at(x, j)
             residual += _derivatives(peak, region.radius[i] - peak.radius, region.eta[i] - peak.eta,
-                                     s.row + 1 + PEAK_SIZE * j)
+                                     <Peak*>peak_at(s.row, j))
         for p in range(n):
             factor = s.row[p]
             s.gradient[p] += factor * residual
@@ -115,7 +114,7 @@ cdef void _solve(const double* u, int n, double* b) noexcept nogil:
         b[j] /= row[j]
 
 
-cdef inline bint _held(const Normal* s, int i, const double* x, const double* lower,
+cdef inline bint _held(const MarquardtSearch* s, int i, const double* x, const double* lower,
                        const double* upper) noexcept nogil:
     """Whether a variable stays: no effect on the model, or at a bound with the descent pointing outwards."""
     cdef double close = 1e-10 * (upper[i] - lower[i])
@@ -123,7 +122,7 @@ cdef inline bint _held(const Normal* s, int i, const double* x, const double* lo
             or (upper[i] - x[i] <= close and s.gradient[i] <= 0.0))
 
 
-cdef bint _propose(Normal* s, double damping, const double* x, const double* lower,
+cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const double* lower,
                    const double* upper) noexcept nogil:
     """A damped step to `trial`, at most half-way to any bound; False when the system cannot be solved."""
     cdef int i, j
@@ -152,8 +151,8 @@ cdef bint _propose(Normal* s, double damping, const double* x, const double* low
     return True
 
 
-cdef int _descend(Region* region, double* x, const double* lower, const double* upper, double* minimum,
-                  Normal* s) noexcept nogil:
+cdef int _descend(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
+                  MarquardtSearch* s) noexcept nogil:
     """Minimise from x; a `LeastSquaresCode`."""
     cdef double damping = 1e-2, value = misfit(x, s.n, region), trial
     cdef int small = 0, code = ITERATION_LIMIT
@@ -181,7 +180,7 @@ cdef int _descend(Region* region, double* x, const double* lower, const double* 
     return code
 
 
-cdef int least_squares(Region* region, double* x, const double* lower, const double* upper, double* minimum,
+cdef int least_squares(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                        double* workspace) noexcept nogil:
     """Fit the peaks of a region from three starts.
 
@@ -197,7 +196,7 @@ cdef int least_squares(Region* region, double* x, const double* lower, const dou
     -------
     a `LeastSquaresCode`, that of the start which is kept
     """
-    cdef Normal s
+    cdef MarquardtSearch s
     cdef int start, j, code, best_code = ITERATION_LIMIT
     cdef double value = 0.0
     cdef double* origin
@@ -216,7 +215,7 @@ cdef int least_squares(Region* region, double* x, const double* lower, const dou
     for start in range(STARTS):
         memcpy(x, origin, s.n * sizeof(double))
         for j in range(region.peaks):
-            x[1 + PEAK_SIZE * j + MIXING] = START_MIXING[start]
+            (<Peak*>peak_at(x, j)).mixing = START_MIXING[start]
         code = _descend(region, x, lower, upper, &value, &s)
         if value < minimum[0]:
             minimum[0] = value

@@ -18,7 +18,7 @@ cdef struct Peak:
 cdef enum:
     PEAK_SIZE = 8
 
-cdef struct Region:
+cdef struct PeakRegion:
     int pixels
     int peaks
     double* radius         # per pixel, px
@@ -29,7 +29,7 @@ cdef struct Region:
     double* gauss
 
 
-cdef inline int region_parameters(const Region* region) noexcept nogil:
+cdef inline int region_parameters(const PeakRegion* region) noexcept nogil:
     return 1 + PEAK_SIZE * region.peaks
 
 
@@ -38,7 +38,7 @@ cdef inline const Peak* peak_at(const double* x, int j) noexcept nogil:
     return <const Peak*>(x + 1 + PEAK_SIZE * j)
 
 
-cdef inline void peak_profiles(const Region* region, const Peak* peak) noexcept nogil:
+cdef inline void peak_profiles(const PeakRegion* region, const Peak* peak) noexcept nogil:
     """Lorentzian and Gaussian of height 1 at each pixel, into the work space."""
     cdef double gauss_r2 = peak.gauss_r * peak.gauss_r, gauss_eta2 = peak.gauss_eta * peak.gauss_eta
     cdef double lorentz_r2 = peak.lorentz_r * peak.lorentz_r, lorentz_eta2 = peak.lorentz_eta * peak.lorentz_eta
@@ -57,14 +57,14 @@ cdef inline void peak_profiles(const Region* region, const Peak* peak) noexcept 
         region.gauss[i] = exp(region.gauss[i])
 
 
-cdef inline double peak_value(const Region* region, const Peak* peak, int i) noexcept nogil:
+cdef inline double peak_value(const PeakRegion* region, const Peak* peak, int i) noexcept nogil:
     """Counts of the peak at pixel i, after `peak_profiles`."""
     return peak.amplitude * (peak.mixing * region.lorentz[i] + (1.0 - peak.mixing) * region.gauss[i])
 
 
 cdef inline double misfit(const double* x, int n, void* context) noexcept nogil:
     """Sum of squared differences between model and counts, over the pixels in list order."""
-    cdef const Region* region = <const Region*>context
+    cdef const PeakRegion* region = <const PeakRegion*>context
     cdef double total = 0.0, difference
     cdef int i, j
     for i in range(region.pixels):

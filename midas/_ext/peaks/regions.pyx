@@ -30,7 +30,7 @@ cdef extern from *:
 
 cdef enum:
     BLOCK = 64             # pixels that are compared at once
-    AHEAD = 12             # segments whose first pixels are on their way from memory
+    AHEAD = 12             # runs whose first pixels are on their way from memory
 
 cdef struct Hit:
     int32_t position       # y * size + z
@@ -74,12 +74,10 @@ cdef class FrameScanner:
 
     Parameters
     ----------
-    size : side N of the padded square image, at most 32767
-    segments : (s, 2) int64, first raw pixel and length of each run of selected pixels
-    positions : (k,) int32, y * N + z of each selected pixel, in the order of the segments
-    limits : (k,) in the type of the frames: a pixel below its limit certainly fails the threshold
-    corrections : (3, k) float64: threshold, dark, flood of each selected pixel
-    masked : (k,) bool
+    selection : the selected pixels, with the attributes size (of the padded square image, at most 32767), starts and
+        lengths ((s,) int64, first raw pixel and length of each run of them), and in the order of the runs positions
+        ((k,) int32, y * size + z), limits ((k,) in the type of the frames; a pixel below certainly fails), thresholds,
+        dark, flood ((k,) float64) and masked ((k,) bool)
     blanks : (b,) float64, raw values that count as 0
     current : factor on the corrected counts
     saturation : a region with a larger value is dropped
@@ -92,10 +90,10 @@ cdef class FrameScanner:
     """
 
     cdef readonly int size
-    cdef int64_t[:, ::1] segments
+    cdef int64_t[::1] starts, lengths
     cdef int32_t[::1] positions
     cdef object limits
-    cdef double[:, ::1] corrections
+    cdef double[::1] thresholds, dark, flood
     cdef uint8_t[::1] masked
     cdef double[::1] blanks
     cdef double current, saturation
@@ -117,29 +115,30 @@ cdef class FrameScanner:
     cdef int32_t* peak_ends
     cdef uint8_t* labelled
 
-    def __init__(self, int size, segments, positions, limits, corrections, masked, blanks, *, double current=1.0,
-                 double saturation=np.inf, int64_t min_pixels=1, int64_t max_pixels=10000, int64_t max_peaks=400):
-        cdef Py_ssize_t k = len(positions)
-        self.size = size
-        self.segments = np.array(segments, np.int64).reshape(-1, 2)
-        self.positions = np.array(positions, np.int32)
-        self.limits = np.ascontiguousarray(limits)
-        self.corrections = np.array(corrections, np.float64)
-        self.masked = np.array(masked, np.uint8)
+    def __init__(self, selection, blanks, *, double current=1.0, double saturation=np.inf, int64_t min_pixels=1,
+                 int64_t max_pixels=10000, int64_t max_peaks=400):
+        cdef Py_ssize_t k = len(selection.positions)
+        self.size = selection.size
+        self.starts, self.lengths = np.array(selection.starts, np.int64), np.array(selection.lengths, np.int64)
+        self.positions = np.array(selection.positions, np.int32)
+        self.limits = np.ascontiguousarray(selection.limits)
+        self.thresholds = np.array(selection.thresholds, np.float64)
+        self.dark, self.flood = np.array(selection.dark, np.float64), np.array(selection.flood, np.float64)
+        self.masked = np.array(selection.masked, np.uint8)
         self.blanks = np.array(blanks, np.float64)
-        lengths = np.asarray(self.segments)[:, 1]
-        in_range = k == 0 or 0 <= np.min(self.positions) <= np.max(self.positions) < size * size
-        if (not 0 < size <= 32767 or not in_range or lengths.sum() != k or (lengths < 1).any() or max_peaks < 1
-                or not self.corrections.shape[0] == 3 or not self.corrections.shape[1] == k
-                or not len(self.limits) == len(self.masked) == k or (k and np.asarray(self.segments).min() < 0)):
+        in_range = k == 0 or 0 <= np.min(self.positions) <= np.max(self.positions) < self.size * self.size
+        if (not 0 < self.size <= 32767 or not in_range or max_peaks < 1 or np.min(self.starts, initial=0) < 0
+                or np.min(self.lengths, initial=1) < 1 or np.sum(self.lengths) != k
+                or not len(self.limits) == len(self.thresholds) == len(self.dark) == len(self.flood) == k
+                or not len(self.masked) == k or not len(self.starts) == len(self.lengths)):
             raise ValueError("the arrays of the selection do not fit each other")
-        self.last_pixel = int(np.asarray(self.segments).sum(axis=1).max(initial=0)) - 1
+        self.last_pixel = int(np.add(self.starts, self.lengths).max(initial=0)) - 1
         self.current = current
         self.saturation = saturation
         self.min_pixels = min_pixels
         self.max_pixels = max_pixels
         self.max_peaks = max_peaks
-        self.stamp = np.zeros(size * size, np.uint32)
+        self.stamp = np.zeros(self.size * self.size, np.uint32)
         self.base = 1
         self._reserve(k)
 
@@ -193,15 +192,15 @@ cdef class FrameScanner:
     cdef Py_ssize_t _find_hits(self, const pixel_t* raw, const pixel_t* limits) noexcept nogil:
         """Selected pixels that reach their threshold, in raw order."""
         cdef Py_ssize_t s, i, length, first, block, selected = 0, found = 0
-        cdef Py_ssize_t segments = self.segments.shape[0]
+        cdef Py_ssize_t runs = self.starts.shape[0]
         cdef bint any_above
         cdef double value
-        for s in range(segments):
-            first = self.segments[s, 0]
-            length = self.segments[s, 1]
+        for s in range(runs):
+            first = self.starts[s]
+            length = self.lengths[s]
             # Rings are narrow, so that the runs lie far apart and the memory would be waited for at each.
-            if s + AHEAD < segments:
-                midas_prefetch(raw + self.segments[s + AHEAD, 0])
+            if s + AHEAD < runs:
+                midas_prefetch(raw + self.starts[s + AHEAD])
             while length > 0:
                 block = length if length < BLOCK else BLOCK
                 any_above = False
@@ -230,8 +229,8 @@ cdef class FrameScanner:
         for i in range(self.blanks.shape[0]):
             if value == self.blanks[i]:
                 value = 0.0
-        value = ((value - self.corrections[1, pixel]) / self.corrections[2, pixel]) * self.current
-        return 0.0 if value < self.corrections[0, pixel] else value
+        value = ((value - self.dark[pixel]) / self.flood[pixel]) * self.current
+        return 0.0 if value < self.thresholds[pixel] else value
 
     cdef void _sort(self, Py_ssize_t found) noexcept nogil:
         """Hits by position: a stable counting sort by z, then by y."""
@@ -362,7 +361,7 @@ cdef class FrameScanner:
             pixels += self.ends[self.kept[r]] - begin
             offsets[r + 1] = pixels
             maxima_offsets[r + 1] = self.peak_ends[r]
-            thresholds[r] = self.corrections[0, self.hits[self.listed[begin]].pixel]
+            thresholds[r] = self.thresholds[self.hits[self.listed[begin]].pixel]
         for i in range(peaks):
             maxima[i] = self.peaks[i]
         y = np.empty(pixels, np.int16)

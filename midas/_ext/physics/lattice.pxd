@@ -1,5 +1,5 @@
-"""Unit cell to reciprocal basis (spec chapters 01 §4.1 step 4, 06 §4.1)."""
-from libc.math cimport acos, cos, sin
+"""Unit cell to bases, and Bragg's law (spec chapters 01 §4.1 step 4, 06 §4.1)."""
+from libc.math cimport acos, asin, cos, sin
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
@@ -45,3 +45,13 @@ cdef inline void direct_basis(const double* cell, double* basis) noexcept nogil:
     basis[6] = cell[0] * cos_beta
     basis[7] = cell[1] * cos_alpha
     basis[8] = cell[2]
+
+
+cdef inline double bragg_spacing(double wavelength, double theta) noexcept nogil:
+    """d = wavelength/(2 sin theta), in the wavelength's unit; theta in radians."""
+    return wavelength / (2.0 * sin(theta))
+
+
+cdef inline double bragg_angle(double wavelength, double d_spacing) noexcept nogil:
+    """theta in degrees of planes with that spacing; NaN when it is less than half the wavelength."""
+    return RAD2DEG * asin(wavelength / (2.0 * d_spacing))

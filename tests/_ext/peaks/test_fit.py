@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from midas._ext.peaks.fit import COLUMNS, solve_regions
+from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.regions import Regions
+from midas._ext.peaks.result import FITTED_PEAK
 
 DEG = 57.2957795130823
 NO_PANELS = np.empty((0, 8))
@@ -35,7 +36,7 @@ def regions_of(*regions: tuple[np.ndarray, list[int]], threshold: float = 10.0) 
 def solve(regions: Regions, centre: tuple[float, float] = (1022.0, 1022.0), **options) -> list[dict[str, float]]:
     options.setdefault("panels", NO_PANELS)
     rows = solve_regions(regions, *centre, options.pop("panels"), **options)
-    return [dict(zip(COLUMNS, row.tolist(), strict=True)) for row in rows]
+    return [dict(zip(FITTED_PEAK.names, row.tolist(), strict=True)) for row in rows]
 
 
 def spot(y0: float, z0: float, *, sigma: float = 1.3, height: float = 4000.0, threshold: float = 10.0) -> np.ndarray:
@@ -64,10 +65,10 @@ def assert_consistent(rows: list[dict[str, float]], pixels: np.ndarray, threshol
         under = profile > row["background"]
         assert row["pixels"] == under.sum()
         assert row["intensity"] == pytest.approx(profile.sum() + row["background"] * under.sum(), rel=1e-9)
-        assert row["y"] == pytest.approx(1022 + row["radius"] * np.sin(row["eta"] / DEG), abs=1e-6)
-        assert row["z"] == pytest.approx(1022 + row["radius"] * np.cos(row["eta"] / DEG), abs=1e-6)
-        assert row["diff_y"] == row["max_y"] - row["y"]
-        assert row["diff_z"] == row["max_z"] - row["z"]
+        assert row["y_recorded"] == pytest.approx(1022 + row["radius"] * np.sin(row["eta"] / DEG), abs=1e-6)
+        assert row["z_recorded"] == pytest.approx(1022 + row["radius"] * np.cos(row["eta"] / DEG), abs=1e-6)
+        assert row["diff_y"] == row["max_y"] - row["y_recorded"]
+        assert row["diff_z"] == row["max_z"] - row["z_recorded"]
         for axis in ("r", "eta"):
             widths = row[f"sigma_lorentz_{axis}"], row[f"sigma_gauss_{axis}"]
             assert row[f"sigma_{axis}"] == pytest.approx(mixing * widths[0] + (1 - mixing) * widths[1], rel=1e-12)
@@ -81,7 +82,7 @@ def assert_consistent(rows: list[dict[str, float]], pixels: np.ndarray, threshol
 
 def test_row_of_the_legacy_example():
     (row,) = solve(regions_of((SINGLE, peak_of(SINGLE))))
-    for name, expected in zip(COLUMNS, map(float, ROW.split()), strict=True):
+    for name, expected in zip(FITTED_PEAK.names, map(float, ROW.split()), strict=True):
         assert row[name] == pytest.approx(expected, abs=5.1e-7), name
     assert_consistent([row], SINGLE)
 
@@ -134,11 +135,11 @@ def test_a_spot_at_the_cut_of_eta_is_fitted_like_any_other():
         below = spot(1022.3, 922.2)
         above = below * [-1, -1, 1] + [2044, 2044, 0]
         rows = solve(regions_of((below, peak_of(below)), (above, peak_of(above))), method=method)
-        assert rows[0]["y"] == pytest.approx(1022.3, abs=0.02)
-        assert rows[0]["z"] == pytest.approx(922.2, abs=0.02)
+        assert rows[0]["y_recorded"] == pytest.approx(1022.3, abs=0.02)
+        assert rows[0]["z_recorded"] == pytest.approx(922.2, abs=0.02)
         assert abs(rows[0]["eta"]) > 179
-        assert rows[1]["y"] == pytest.approx(2044 - rows[0]["y"], abs=1e-6)
-        assert rows[1]["z"] == pytest.approx(2044 - rows[0]["z"], abs=1e-6)
+        assert rows[1]["y_recorded"] == pytest.approx(2044 - rows[0]["y_recorded"], abs=1e-6)
+        assert rows[1]["z_recorded"] == pytest.approx(2044 - rows[0]["z_recorded"], abs=1e-6)
         for name in ("radius", "intensity", "sigma_r", "sigma_eta", "residual"):
             assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-4), name
     assert rows[0]["intensity"] == below[:, 2].sum()
@@ -173,16 +174,16 @@ def test_panels_move_the_pixels_but_not_the_maximum(method: str):
     regions = regions_of((pixels, peak_of(pixels)))
     (plain,) = solve(regions, method=method)
     (moved,) = solve(regions, method=method, panels=shift)
-    assert moved["y"] - plain["y"] == pytest.approx(0.5, abs=2e-3)
-    assert moved["z"] - plain["z"] == pytest.approx(-0.25, abs=2e-3)
+    assert moved["y_recorded"] - plain["y_recorded"] == pytest.approx(0.5, abs=2e-3)
+    assert moved["z_recorded"] - plain["z_recorded"] == pytest.approx(-0.25, abs=2e-3)
     assert (moved["max_y"], moved["max_z"]) == (plain["max_y"], plain["max_z"])
     elsewhere = shift + [[0, 0, 200, 200, 0, 0, 0, 0]]
     assert solve(regions, method=method, panels=elsewhere) == [plain]
     turned = np.array([[1300.0, 1344.0, 1159.0, 1203.0, np.cos(0.1), np.sin(0.1), 0.0, 0.0]])
     (row,) = solve(regions, method="centroid", panels=turned)
     u, v = 1322.4 - 1322, 1180.7 - 1181
-    assert row["y"] == pytest.approx(1322 + u * np.cos(0.1) - v * np.sin(0.1), abs=0.02)
-    assert row["z"] == pytest.approx(1181 + u * np.sin(0.1) + v * np.cos(0.1), abs=0.02)
+    assert row["y_recorded"] == pytest.approx(1322 + u * np.cos(0.1) - v * np.sin(0.1), abs=0.02)
+    assert row["z_recorded"] == pytest.approx(1181 + u * np.sin(0.1) + v * np.cos(0.1), abs=0.02)
 
 
 def test_least_squares_reaches_the_optimum_of_an_independent_solver():
@@ -215,7 +216,7 @@ def test_threads_change_nothing_and_order_is_kept():
         one = solve_regions(regions, 1022.0, 1022.0, NO_PANELS, method=method, threads=1)
         two = solve_regions(regions, 1022.0, 1022.0, NO_PANELS, method=method, threads=2)
         assert one.tobytes() == two.tobytes()
-        assert one[:, COLUMNS.index("region_pixels")].tolist() == [len(p) for p in spots]
+        assert one["region_pixels"].tolist() == [len(p) for p in spots]
 
 
 def test_a_start_outside_its_bounds_is_clipped():
@@ -246,7 +247,7 @@ def test_no_regions_and_bad_input():
     empty = regions_of((np.empty((0, 3)), []))._replace(
         offsets=np.zeros(1, np.int64), maxima_offsets=np.zeros(1, np.int64), thresholds=np.empty(0)
     )
-    assert solve_regions(empty, 0.0, 0.0, NO_PANELS).shape == (0, len(COLUMNS))
+    assert solve_regions(empty, 0.0, 0.0, NO_PANELS).shape == (0,)
     good = regions_of((SINGLE, peak_of(SINGLE)))
     with pytest.raises(ValueError, match="simplex"):
         solve(good, method="simplex")

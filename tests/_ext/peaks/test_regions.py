@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
+from midas.stages.peak_selection import Selection
 
 NEIGHBOURS = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
 
@@ -19,15 +21,15 @@ def scanner_of(thresholds: np.ndarray, dtype: str = "f8", **options: Any) -> Fra
     size = len(thresholds)
     positions = np.flatnonzero(thresholds.ravel() > 0)
     starts = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
-    segments = np.stack([positions[starts], np.diff(starts, append=len(positions))], axis=1)
     k = len(positions)
     dark = np.asarray(options.pop("dark", np.zeros((size, size)))).ravel()[positions]
     flood = np.asarray(options.pop("flood", np.ones((size, size)))).ravel()[positions]
     masked = np.asarray(options.pop("masked", np.zeros((size, size), bool))).ravel()[positions]
     lowest = options.pop("lowest", -np.inf if np.dtype(dtype).kind == "f" else np.iinfo(dtype).min)
-    corrections = np.array([thresholds.ravel()[positions], dark, flood])
+    runs = positions[starts], np.diff(starts, append=len(positions))
     limits = np.full(k, lowest, dtype)
-    return FrameScanner(size, segments, positions, limits, corrections, masked, options.pop("blanks", []), **options)
+    selection = Selection(size, *runs, positions, limits, thresholds.ravel()[positions], dark, flood, masked)
+    return FrameScanner(selection, options.pop("blanks", []), **options)
 
 
 def scan(image: np.ndarray, threshold: float = 1.0, **options: Any) -> Regions:
@@ -201,13 +203,19 @@ def test_nothing_selected_and_bad_input():
         scanner.scan(np.ones(15, np.uint16))
     with pytest.raises(ValueError, match="mismatch"):
         scanner.scan(np.ones(16, np.float32))
-    one = np.ones((3, 1))
-    good = {"size": 4, "segments": [[0, 1]], "positions": [3], "limits": np.ones(1), "corrections": one}
-    good |= {"masked": [0], "blanks": []}
-    assert FrameScanner(**good).scan(np.full(1, 2.0)).components == 1
-    bad = {"size": 40000, "segments": [[0, 2]], "positions": [16], "limits": np.ones(2), "corrections": np.ones((2, 1))}
-    for name, value in [*bad.items(), ("segments", [[-1, 1]]), ("positions", [-1]), ("masked", [0, 0])]:
+    one = np.ones(1)
+    good = Selection(4, np.array([0]), np.array([1]), np.array([3]), one, one, one, one, np.zeros(1, bool))
+    assert FrameScanner(good, []).scan(np.full(1, 2.0)).components == 1
+    bad = {"size": 40000, "starts": [-1], "lengths": [2], "positions": [16], "limits": np.ones(2), "dark": np.ones(2)}
+    for name, value in [
+        *bad.items(),
+        ("starts", [0, 0]),
+        ("positions", [-1]),
+        ("thresholds", [1, 1]),
+        ("flood", []),
+        ("masked", [0, 0]),
+    ]:
         with pytest.raises(ValueError, match="do not fit"):
-            FrameScanner(**{**good, name: value})
+            FrameScanner(replace(good, **{name: value}), [])
     with pytest.raises(ValueError, match="do not fit"):
-        FrameScanner(**good, max_peaks=0)
+        FrameScanner(good, [], max_peaks=0)

@@ -1,4 +1,4 @@
-"""Kernels of peak merging (spec chapter 03 §4.1-4.4)."""
+"""Linking by distance against brute force (spec chapter 03 §4.3)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midas._ext.merge import Chains, link_by_distance, merge_map, order_peaks, sum_chains
-from midas._ext.numerics.ordering import argsort_tolerant
+from midas._ext.merge.chains import merge_map
+from midas._ext.merge.distance import link_by_distance
 
 COORDINATES = st.lists(
     st.tuples(st.floats(-1e4, 1e4, allow_subnormal=False), st.floats(-50, 50, allow_subnormal=False)),
@@ -81,40 +81,3 @@ def test_pairs_of_many_frames_exceed_one_batch() -> None:
     assert sorted(i for chain in by_one for i in chain) == list(range(6000))
     alone = [linked(frames[f : f + 2], 100.0) for f in range(4)]
     assert [len(chains) for chains in alone] == [1200 + sum(len(c) == 1 for c in chains) // 2 for chains in alone]
-
-
-def test_order_is_that_of_the_tolerant_sort() -> None:
-    rng = np.random.default_rng(3)
-    first = np.array([0, 0, 200, 200, 450], np.int64)
-    eta = np.round(rng.uniform(-0.05, 0.05, 450), 4)
-    intensity = rng.choice([0.2, 1.0, 50.0], 450)
-    y = z = np.zeros(450)
-    kept_first, order, invalid = order_peaks(first, eta, intensity, y, z, 2)
-    assert invalid == 0
-    assert np.diff(kept_first).tolist() == [0, (intensity[:200] >= 1).sum(), 0, (intensity[200:] >= 1).sum()]
-    for begin, end in [(0, 200), (200, 450)]:
-        rows = begin + argsort_tolerant(eta[begin:end].copy())
-        expected = rows[intensity[rows] >= 1].tolist()
-        assert [row for row in order if begin <= row < end] == expected
-    assert order.tolist() != np.argsort(eta, kind="stable").tolist()
-
-
-def test_chains_must_reach_the_last_frame() -> None:
-    with pytest.raises(ValueError, match="frame 0 of 2"):
-        Chains(np.array([0, 1, 2], np.int64)).finish()
-
-
-def test_sums_are_in_the_order_of_the_frames() -> None:
-    intensity = np.array([1e16, 1.0, 1.0, -1e16])
-    columns = np.zeros((12, 4))
-    columns[0] = intensity
-    columns[9] = [1, 2, 3, 4]
-    chain_first, peaks = np.array([0, 4], np.int64), np.array([3, 2, 1, 0], np.int64)
-    table = sum_chains(chain_first, peaks, columns, 1)
-    assert table[0, 0] == 0.0  # 1e16 + 1 + 1 - 1e16 from left to right
-    assert table[11, 0] == 4  # of the newest peak
-
-
-def test_sums_want_their_columns() -> None:
-    with pytest.raises(ValueError, match="twelve"):
-        sum_chains(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros((3, 0)), 1)

@@ -1,214 +1,18 @@
-"""Grain list: clusters of seed solutions, near-duplicates and strain tensors (spec chapter 07 §4.3-4.5)."""
+"""Strain of grains from their cells and from the spacings of their spots (spec chapter 07 §4.5)."""
 import numpy as np
 
-from cython.parallel import prange
-from libc.math cimport acos, atan, cos, fabs, sin, sqrt
+from cython.parallel cimport prange
+from libc.math cimport atan, fabs, sqrt
 
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
-from midas._ext.physics.lattice cimport direct_basis
+from midas._ext.physics.lattice cimport bragg_spacing, direct_basis
 from midas._ext.physics.rotation cimport matrix_product
 
 cdef enum:
     N = 6                  # components of a symmetric strain tensor
     ACTIVE_SETS = 729      # each component free, at its lower or at its upper bound
 
-cdef double TWIN_ANGLE = 60.0
-cdef double TWIN_AXIS = 0.01          # largest difference between the components of a <111> axis
 cdef double SINGULAR = 1e-10          # smallest pivot of the normal equations, relative to its diagonal element
 
-
-# Orientations
-
-cdef inline void _relative(const double* p, const double* q, double* r) noexcept nogil:
-    """r = conj(p) q."""
-    r[0] = p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3]
-    r[1] = p[0] * q[1] - p[1] * q[0] - p[2] * q[3] + p[3] * q[2]
-    r[2] = p[0] * q[2] + p[1] * q[3] - p[2] * q[0] - p[3] * q[1]
-    r[3] = p[0] * q[3] - p[1] * q[2] + p[2] * q[1] - p[3] * q[0]
-
-
-cdef inline Py_ssize_t _nearest_operator(const double* r, const double* operators, Py_ssize_t count,
-                                         double* largest) noexcept nogil:
-    """The operator S with the largest |Re(r S)|, the first of equals, and that number: cos(half misorientation)."""
-    cdef Py_ssize_t k, best = 0
-    cdef double scalar
-    cdef const double* s = operators
-    largest[0] = -1.0
-    for k in range(count):
-        scalar = fabs(r[0] * s[0] - r[1] * s[1] - r[2] * s[2] - r[3] * s[3])
-        if scalar > largest[0]:
-            largest[0] = scalar
-            best = k
-        s += 4
-    return best
-
-
-cdef inline bint _is_twin(const double* r, const double* s, double scalar, double tolerance) noexcept nogil:
-    """Whether r S, whose scalar part has the size `scalar`, turns by 60 degrees about an axis <111>."""
-    cdef double w = scalar if scalar < 1.0 else 1.0
-    cdef double length, n0, n1, n2
-    if not fabs(2.0 * acos(w) * RAD2DEG - TWIN_ANGLE) < tolerance:
-        return False
-    length = sqrt(1.0 - w * w)
-    n0 = fabs(r[0] * s[1] + r[1] * s[0] + r[2] * s[3] - r[3] * s[2]) / length
-    n1 = fabs(r[0] * s[2] - r[1] * s[3] + r[2] * s[0] + r[3] * s[1]) / length
-    n2 = fabs(r[0] * s[3] + r[1] * s[2] - r[2] * s[1] + r[3] * s[0]) / length
-    return fabs(n0 - n1) < TWIN_AXIS and fabs(n2 - n1) < TWIN_AXIS
-
-
-cdef inline bint _linked(const double* p, const double* q, const double* operators, Py_ssize_t count,
-                         double cos_half, double tolerance, bint twins) noexcept nogil:
-    """Whether two orientations are less than `tolerance` degrees apart, or that close to a twin relation."""
-    cdef double r[4]
-    cdef double scalar
-    cdef Py_ssize_t k
-    _relative(p, q, r)
-    k = _nearest_operator(r, operators, count, &scalar)
-    return scalar > cos_half or (twins and _is_twin(r, operators + 4 * k, scalar, tolerance))
-
-
-def _check_orientations(quaternions, operators, Py_ssize_t n):
-    if quaternions.shape[0] != n or quaternions.shape[1] != 4 or operators.shape[1] != 4 or operators.shape[0] < 1:
-        raise ValueError("one quaternion per row, and quaternions as operators")
-
-
-def cluster(const long long[::1] seeds, const unsigned char[::1] solved, const long long[::1] offsets,
-            const int[::1] spots, const double[:, ::1] quaternions, const double[:, ::1] operators,
-            double tolerance, bint twins=False):
-    """Groups of solutions that describe one grain (chapter 07 §4.3).
-
-    From each solution that is in no group yet, in order, a depth-first search follows the seeds among the matched
-    spots: row j is linked to row p when j's seed is one of p's matched spots and their orientations are less than
-    `tolerance` apart. Where several rows share a seed, one occurrence of the spot leads to the first linked row only.
-
-    Parameters
-    ----------
-    seeds : (n,) int64, seed spot id of each row
-    solved : (n,) uint8, 0 for rows to leave out
-    offsets : (n + 1,) int64; row r matched ``spots[offsets[r] : offsets[r + 1]]``
-    spots : int32, matched spot ids
-    quaternions : (n, 4), orientations; reduced to the fundamental zone when `twins`
-    operators : (k, 4), proper rotations of the crystal
-    tolerance : degrees
-    twins : whether rows 60 ± `tolerance` degrees apart about <111> are linked, too
-
-    Returns
-    -------
-    starts : (g + 1,) int64; group k is ``members[starts[k] : starts[k + 1]]``
-    members : int64, rows in the order of visit (pre-order)
-    """
-    cdef Py_ssize_t n = seeds.shape[0], row, depth, found = 0, groups = 0, count = operators.shape[0]
-    cdef long long p, j, k
-    cdef long long t, highest
-    cdef double cos_half = cos(DEG2RAD * tolerance / 2.0)
-    if solved.shape[0] != n or offsets.shape[0] != n + 1 or offsets[n] > spots.shape[0]:
-        raise ValueError("one flag and one range of spots per seed")
-    _check_orientations(quaternions, operators, n)
-    highest = np.max(np.asarray(seeds), where=np.asarray(solved, dtype=bool), initial=0)
-    heads = np.full(highest + 1, -1, dtype=np.int64)
-    members_array = np.empty(n, dtype=np.int64)
-    starts_array = np.zeros(n + 1, dtype=np.int64)
-    cdef long long[::1] first = heads, following = np.empty(n, dtype=np.int64)
-    cdef long long[::1] path = np.empty(n + 1, dtype=np.int64), at = np.empty(n, dtype=np.int64)
-    cdef long long[::1] members = members_array, starts = starts_array
-    cdef unsigned char[::1] open_ = np.array(solved, dtype=np.uint8)
-    with nogil:
-        for row in range(n - 1, -1, -1):         # rows of one seed in ascending order
-            if open_[row] and seeds[row] >= 0:
-                following[row] = first[seeds[row]]
-                first[seeds[row]] = row
-        for row in range(n):
-            if not open_[row]:
-                continue
-            depth = 0
-            path[0] = row
-            at[row] = offsets[row]
-            open_[row] = 0
-            members[found] = row
-            found += 1
-            while depth >= 0:
-                p = path[depth]
-                k = at[p]
-                if k >= offsets[p + 1]:
-                    depth -= 1
-                    continue
-                at[p] = k + 1
-                t = spots[k]
-                j = first[t] if 0 <= t <= highest else -1
-                while j >= 0 and not (open_[j] and _linked(&quaternions[p, 0], &quaternions[j, 0], &operators[0, 0],
-                                                           count, cos_half, tolerance, twins)):
-                    j = following[j]
-                if j >= 0:
-                    depth += 1
-                    path[depth] = j
-                    at[j] = offsets[j]
-                    open_[j] = 0
-                    members[found] = j
-                    found += 1
-            groups += 1
-            starts[groups] = found
-    return starts_array[:groups + 1].copy(), members_array[:found].copy()
-
-
-def distinct(const long long[::1] keys, const double[:, ::1] positions, const double[:, ::1] quaternions,
-             const double[:, ::1] operators, double tolerance, double distance):
-    """Which solutions are no near-duplicates of an earlier one that is kept (chapter 07 §4.4).
-
-    Parameters
-    ----------
-    keys : (n,) int64, 0 ... n - 1, equal for rows of the same seed
-    positions : (n, 3), µm, finite
-    quaternions, operators : (n, 4) and (k, 4)
-    tolerance, distance : a row closer than both (degrees, µm) to an earlier kept one is dropped, and so is every other
-        row of its seed
-
-    Returns
-    -------
-    (n,) bool
-    """
-    cdef Py_ssize_t n = keys.shape[0], a, count = operators.shape[0]
-    cdef Py_ssize_t axis, at, step
-    cdef long long b
-    cdef double cos_half = cos(DEG2RAD * tolerance / 2.0), dx, dy, dz
-    if positions.shape[0] != n or positions.shape[1] != 3:
-        raise ValueError("one position per row")
-    _check_orientations(quaternions, operators, n)
-    kept_array = np.zeros(n, dtype=np.uint8)
-    if n == 0:
-        return kept_array.view(np.bool_)
-    # Neighbours within the distance are neighbours along the axis in which the sample is longest.
-    axis = int(np.argmax(np.ptp(positions, axis=0)))
-    order_array = np.argsort(np.asarray(positions)[:, axis], kind="stable").astype(np.int64)
-    rank_array = np.empty(n, dtype=np.int64)
-    rank_array[order_array] = np.arange(n)
-    cdef long long[::1] order = order_array, rank = rank_array
-    cdef unsigned char[::1] kept = kept_array, seen = np.zeros(n, dtype=np.uint8)
-    with nogil:
-        for a in range(n):
-            if seen[keys[a]]:
-                continue
-            seen[keys[a]] = 1
-            kept[a] = 1
-            for step in range(-1, 2, 2):
-                at = rank[a] + step
-                while 0 <= at < n:
-                    b = order[at]
-                    at += step
-                    if fabs(positions[b, axis] - positions[a, axis]) >= distance:
-                        break
-                    if b < a or seen[keys[b]]:
-                        continue
-                    dx = positions[b, 0] - positions[a, 0]
-                    dy = positions[b, 1] - positions[a, 1]
-                    dz = positions[b, 2] - positions[a, 2]
-                    if sqrt(dx * dx + dy * dy + dz * dz) < distance and _linked(
-                            &quaternions[a, 0], &quaternions[b, 0], &operators[0, 0], count, cos_half, tolerance,
-                            False):
-                        seen[keys[b]] = 1
-    return kept_array.view(np.bool_)
-
-
-# Strain
 
 cdef void _fable(const double* cell, const double* u, const double* inverse, double* strain) noexcept nogil:
     cdef double basis[9]
@@ -462,5 +266,5 @@ def lattice_spacings(const double[::1] y, const double[::1] z, double lsd, doubl
         raise ValueError("one z per y")
     with nogil:
         for i in range(n):
-            d[i] = wavelength / (2.0 * sin(atan(sqrt(y[i] * y[i] + z[i] * z[i]) / lsd) / 2.0))
+            d[i] = bragg_spacing(wavelength, atan(sqrt(y[i] * y[i] + z[i] * z[i]) / lsd) / 2.0)
     return out

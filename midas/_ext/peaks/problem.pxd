@@ -1,0 +1,62 @@
+"""The regions of a batch of frames, and the work space of the fit of one of them."""
+from libc.math cimport sqrt
+from libc.stdint cimport int16_t, int32_t, int64_t
+
+from midas._ext.peaks.model cimport PeakRegion
+from midas._ext.physics.geometry cimport eta_of
+
+
+cdef struct PeakProblem:
+    const int16_t* y
+    const int16_t* z
+    const double* counts
+    const int64_t* offsets
+    const double* thresholds
+    const int32_t* maxima
+    const int64_t* maxima_offsets
+    const double* panels
+    Py_ssize_t panel_count
+    double y_bc
+    double z_bc
+    bint centroids
+    bint by_least_squares
+
+
+cdef struct PeakFit:
+    # Work of one fit besides the minimiser's
+    PeakRegion region
+    double* x              # parameters and their bounds
+    double* lower
+    double* upper
+    double* sums           # three per peak
+    double* workspace
+    double reference       # eta that all others are within 180 degrees of
+    double half_r          # half extent of the region with a margin: px, degrees
+    double half_eta
+
+
+cdef inline double eta_near(double eta, double reference) noexcept nogil:
+    """The azimuth within 180 degrees of the reference, so that no region has a cut at ±180."""
+    if eta - reference > 180.0:
+        return eta - 360.0
+    if eta - reference < -180.0:
+        return eta + 360.0
+    return eta
+
+
+cdef inline double wrapped_eta(double eta) noexcept nogil:
+    """Back to (-180, 180]."""
+    if eta > 180.0:
+        return eta - 360.0
+    if eta <= -180.0:
+        return eta + 360.0
+    return eta
+
+
+cdef inline double azimuth(const PeakProblem* p, double y, double z) noexcept nogil:
+    """Eta of a pixel; 0 at the beam centre, which has none."""
+    return 0.0 if y == p.y_bc and z == p.z_bc else eta_of(p.y_bc - y, z - p.z_bc)
+
+
+cdef inline double centre_distance(const PeakProblem* p, double y, double z) noexcept nogil:
+    return sqrt((y - p.y_bc) * (y - p.y_bc) + (z - p.z_bc) * (z - p.z_bc))

@@ -1,0 +1,110 @@
+"""What the grain stage reads: seeds, their refined solutions, and the spots with the spacings of their rings."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.formats import hkls as hkls_format
+from midas.formats import spots as spot_formats
+from midas.formats.layer import Layer
+from midas.formats.refined import RefinedSeeds, read_refined
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.errors import FormatError, StageError
+
+log = logging.getLogger(__name__)
+
+_NO_SEEDS = "No ID was found in SpotsToIndex.csv file. Please check your parameters file."
+_NO_SOLUTIONS = (
+    "Key file was not found. This means nothing was indexed in the previous step. "
+    "Check the ring thresholds, the detector geometry and MinMatchesToAcceptFrac"
+)
+
+
+@dataclass(frozen=True)
+class GrainInputs:
+    """What the stage works on."""
+
+    seeds: NDArray[np.int64]
+    refined: RefinedSeeds
+    spots: Table
+    spacings: NDArray[np.float64]  # of the ring of spot id i, at [i]; 0 where there is none
+
+
+def read_inputs(
+    layer: Layer,
+    refined: RefinedSeeds | None,
+    extra_info: Table | None,
+    ids_hash: Table | None,
+    hkls: Table | None,
+) -> GrainInputs:
+    log.info("Reading IDs file: %s", layer.spots_to_index.name)
+    seeds = spot_formats.read_seed_ids(layer.spots_to_index)
+    if not len(seeds):
+        raise StageError(_NO_SEEDS)
+    log.info("Total of %d IDs will be sorted into grains now.", len(seeds))
+    if refined is None:
+        if not layer.key.exists():
+            raise StageError(_NO_SOLUTIONS)
+        refined = read_refined(layer, len(seeds))
+    if not refined.key[:, 0].any():
+        raise StageError(_NO_SOLUTIONS)
+    spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
+    inputs = GrainInputs(seeds, refined, spots, _ring_spacings(layer, spots, ids_hash, hkls))
+    _check(layer, inputs)
+    log.info("Read all grain files.")
+    return inputs
+
+
+def _ring_spacings(layer: Layer, spots: Table, ids_hash: Table | None, hkls: Table | None) -> NDArray[np.float64]:
+    """Lattice spacing of the ring of each spot id."""
+    if ids_hash is None and layer.ids_hash.exists():
+        ids_hash = spot_formats.IDS_HASH.read(layer.ids_hash)
+    spacings = np.zeros(len(spots) + 1)
+    if ids_hash is None:
+        hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+        of_ring = dict(zip(hkls.integers("ring").tolist(), hkls["d_spacing"].tolist(), strict=True))
+        spacings[1:] = [of_ring.get(ring, 0.0) for ring in spots.integers("ring").tolist()]
+        return spacings
+    ranges = zip(ids_hash.integers("first_id"), ids_hash.integers("end_id"), ids_hash["d_spacing"], strict=True)
+    for first, end, spacing in ranges:
+        # The end is one past the last id of the ring; a later ring that starts there takes it back.
+        spacings[first : end + 1] = spacing
+    return spacings
+
+
+def _check(layer: Layer, inputs: GrainInputs) -> None:
+    """The files belong together and every id that is used exists."""
+    seeds, refined, spots = inputs.seeds, inputs.refined, inputs.spots
+    if (bad := np.flatnonzero(spots["spot_id"] != np.arange(1, len(spots) + 1))).size:
+        reason = f"holds SpotID {spots['spot_id'][bad[0]]:g} where {bad[0] + 1} must stand; ids count the lines"
+        raise FormatError(reason, file=layer.extra_info, line=int(bad[0]) + 2)
+    if len(refined.key) != len(seeds):
+        raise FormatError(f"has {len(refined.key)} rows for {len(seeds)} seeds", file=layer.key)
+    key = refined.key[:, 0]
+    if (bad := np.flatnonzero((key != 0) & ((seeds < 1) | (seeds > len(spots))))).size:
+        reason = f"is no spot of {layer.extra_info.name} (1 ... {len(spots)})"
+        raise FormatError(reason, file=layer.spots_to_index, line=int(bad[0]) + 1, value=seeds[bad[0]])
+    if (bad := np.flatnonzero((key != 0) & (key != seeds))).size:
+        reason = (
+            f"row {bad[0]} is seed {key[bad[0]]}, in {layer.spots_to_index.name} it is {seeds[bad[0]]}; rerun refine"
+        )
+        raise FormatError(reason, file=layer.key)
+    ids = refined.spot_ids
+    if (wrong := np.flatnonzero((ids < 1) | (ids > len(spots)))).size:
+        row = int(np.searchsorted(refined.offsets, wrong[0], side="right")) - 1
+        reason = f"row {row} holds spot id {ids[wrong[0]]}, which {layer.extra_info.name} does not have"
+        raise FormatError(reason, file=layer.process_key)
+
+
+def sample_distance(layer: Layer, parameters: Parameters) -> float:
+    """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
+    if layer.archive is not None and layer.paramstest.exists():
+        fitted = Parameters.read(layer.paramstest, "paramstest").for_stage("grains")
+        if "Lsd" in fitted:
+            return fitted["Lsd"]
+    return parameters["Lsd"]
