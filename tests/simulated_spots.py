@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from midas._ext.legacy.distortion_map import distortion_map
-from midas._ext.simulate.spots import simulate_spots
+from midas._ext.simulate.spots import SpotSimulator
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import matrices_from_quaternions
-from midas.formats.simulated import SPOT_MATRIX_GEN
 from midas.formats.table import Table
+from midas.simulation.scan import spot_table
 
 NO_PANELS = np.empty((0, 8))
 WAVELENGTH = 0.172979
@@ -55,13 +55,16 @@ def spots_of(
     packed = detector.packed()
     inverse = distortion_map(packed, (1024, 1024), panels) if legacy else None
     frames = round((omega[1] - omega[0]) / omega[2])
-    return Table(
-        SPOT_MATRIX_GEN.names,
-        simulate_spots(
-            *(*sample, reflections, packed, (1024, 1024), panels, inverse),
-            *(WAVELENGTH, np.array(samples), omega, frames, wedge, beam_size, threads),
-        ),
+    simulator = SpotSimulator(
+        *(reflections, packed, (1024, 1024), panels, inverse),
+        wavelength=WAVELENGTH,
+        samples=np.array(samples),
+        omega=omega,
+        frames=frames,
+        wedge=wedge,
+        beam_size=beam_size,
     )
+    return spot_table(simulator.spots(*sample, threads))
 
 
 def common_rows(a: Table, b: Table) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.legacy.distortion_map import distortion_map
-from midas._ext.simulate.spots import simulate_spots
+from midas._ext.simulate.spots import SPOT_COLUMNS, SpotSimulator
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import matrices_from_euler, nearest_rotations
@@ -39,6 +39,25 @@ from midas.runtime.result import StageResult
 from midas.simulation.frames import Contributions, Exposure, Renderer
 
 log = logging.getLogger(__name__)
+
+#: columns of SpotMatrixGen.csv by what they hold; its detector position is the recorded one in the laboratory
+_IN_FILE = {
+    "grain": "GrainID",
+    "spot_id": "SpotID",
+    "omega_recorded": "Omega",
+    "y_px": "DetectorHor",
+    "z_px": "DetectorVert",
+    "omega_ideal": "OmeRaw",
+    "eta": "Eta",
+    "ring": "RingNr",
+    "y_recorded": "YLab",
+    "z_recorded": "ZLab",
+    "theta": "Theta",
+    "strain_error": "StrainError",
+    "scan": "ScanNr",
+    "radius": "RingRad",
+    "frame": "omeBin",
+}
 
 #: spots this close to the poles have no useful Lorentz factor
 _SMALLEST_SIN_ETA = 0.05
@@ -77,17 +96,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     tables = [folder / name for name in ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "SpotsGenMerged.csv")]
     remove(archive, *tables)
 
-    grains = read_grain_list(
-        folder / parameters["InFileName"],
-        matrices_from_euler,
-        binary=parameters["IsBinary"] == 1,
-        min_confidence=parameters["MinConfidence"],
-        radii=parameters["IntensityByVolume"] == 1,
-    )
-    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
-        if reason := crystal.why_impossible(cell):
-            raise FormatError(f"cell of grain {number}: {reason}", file=folder / parameters["InFileName"])
-    log.info("Total number of orientations: %d", len(grains))
+    grains = _grains(parameters, folder)
     listed = crystal.reflections(parameters)
     reflections = _selected(listed, parameters)
     log.info("Number of planes: %d", len(reflections))
@@ -116,6 +125,23 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     return StageResult(
         "simulation", summary, Simulation(grains, SPOT_MATRIX_GEN.rounded(written), image, renderer.brightest)
     )
+
+
+def _grains(parameters: Parameters, folder: Path) -> GrainList:
+    """The grains to simulate."""
+    path = folder / parameters["InFileName"]
+    grains = read_grain_list(
+        path,
+        matrices_from_euler,
+        binary=parameters["IsBinary"] == 1,
+        min_confidence=parameters["MinConfidence"],
+        radii=parameters["IntensityByVolume"] == 1,
+    )
+    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
+        if reason := crystal.why_impossible(cell):
+            raise FormatError(f"cell of grain {number}: {reason}", file=path)
+    log.info("Total number of orientations: %d", len(grains))
+    return grains
 
 
 def _check(parameters: Parameters) -> tuple[int, int, int]:
@@ -173,24 +199,27 @@ def _spots(
     panels = panels_of(parameters, folder)
     legacy = parameters["LegacyDistortionMap"] == 1
     rotations = _legacy_rotations(grains.matrices) if legacy else nearest_rotations(grains.matrices)
-    columns = simulate_spots(
-        np.ascontiguousarray(rotations.reshape(-1, 9)),
-        np.ascontiguousarray(_cells(grains, parameters)),
-        np.ascontiguousarray(grains.positions),
+    simulator = SpotSimulator(
         np.ascontiguousarray(reflections),
         detector,
         shape[1:],
         panels,
         distortion_map(detector, shape[1:], panels) if legacy else None,
-        parameters["Wavelength"],
-        _wavelengths(parameters),
-        (parameters["OmegaStart"], parameters["OmegaEnd"], parameters["OmegaStep"]),
-        shape[0],
-        parameters["Wedge"],
-        parameters["BeamSize"],
-        threads,
+        wavelength=parameters["Wavelength"],
+        samples=_wavelengths(parameters),
+        omega=(parameters["OmegaStart"], parameters["OmegaEnd"], parameters["OmegaStep"]),
+        frames=shape[0],
+        wedge=parameters["Wedge"],
+        beam_size=parameters["BeamSize"],
     )
-    return Table(SPOT_MATRIX_GEN.names, columns)
+    cells = np.ascontiguousarray(_cells(grains, parameters))
+    positions = np.ascontiguousarray(grains.positions)
+    return spot_table(simulator.spots(np.ascontiguousarray(rotations.reshape(-1, 9)), cells, positions, threads))
+
+
+def spot_table(spots: NDArray[np.float64]) -> Table:
+    """What the kernel knows of the spots, as ``SpotMatrixGen.csv`` calls it."""
+    return Table.from_columns(SPOT_MATRIX_GEN.names, {_IN_FILE[name]: spots[i] for i, name in enumerate(SPOT_COLUMNS)})
 
 
 def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:

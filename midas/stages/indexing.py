@@ -76,26 +76,31 @@ def run(
     if tracking and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
-    spots = read_binary_spots(layer.spots_binary, SPOTS_BINARY) if spots is None else spots
-    hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
-    if not len(spots):
-        raise StageError("no spots", file=layer.spots_binary)
-    if not layer.output.is_dir():
-        raise OutputError("output folder does not exist", file=layer.output)
+    spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
     if ids is not None and slots > len(ids):
         log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", slots, len(ids))
-    if tracking:
+    if ids is None or tracking:
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
     else:
-        assert ids is not None
         data = _index(layer, indexer, _start_rows(spots, ids[:slots], rings), spots, slots, threads, comm)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _inputs(layer: Layer, spots: Table | None, hkls: Table | None) -> tuple[Table, Table]:
+    """Spots and reflections, from memory or from their files."""
+    spots = read_binary_spots(layer.spots_binary, SPOTS_BINARY) if spots is None else spots
+    hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    if not len(spots):
+        raise StageError("no spots", file=layer.spots_binary)
+    if not layer.output.is_dir():
+        raise OutputError("output folder does not exist", file=layer.output)
+    return spots, hkls
 
 
 def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:

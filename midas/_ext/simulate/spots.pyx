@@ -16,8 +16,29 @@ from midas._ext.physics.predict cimport (
 from midas._ext.physics.rotation cimport matrix_product, matrix_vector
 from midas._ext.physics.wedge cimport Instrument
 
-cdef enum:
-    COLUMNS = 15           # of SpotMatrixGen.csv
+#: rows of the table that `simulate_spots` returns, in order; midas.formats.simulated says what the file calls them
+SPOT_COLUMNS = (
+    "grain", "spot_id", "omega_recorded", "y_px", "z_px", "omega_ideal", "eta", "ring", "y_recorded", "z_recorded",
+    "theta", "strain_error", "scan", "radius", "frame",
+)
+
+cdef enum SpotColumn:
+    GRAIN
+    SPOT_ID
+    OMEGA_RECORDED
+    Y_PX
+    Z_PX
+    OMEGA_IDEAL
+    ETA
+    RING
+    Y_RECORDED
+    Z_RECORDED
+    THETA
+    STRAIN_ERROR
+    SCAN
+    RADIUS
+    FRAME
+    COLUMNS                # how many
 
 cdef struct Experiment:
     Detector detector
@@ -78,21 +99,21 @@ cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output*
         return
     if out.columns != NULL:
         row = out.columns + out.count
-        row[0] = out.grain
-        row[stride] = out.spot_id
-        row[2 * stride] = spot.omega_recorded
-        row[3 * stride] = hor
-        row[4 * stride] = vert
-        row[5 * stride] = spot.omega_ideal
-        row[6 * stride] = spot.eta
-        row[7 * stride] = out.ring
-        row[8 * stride] = y
-        row[9 * stride] = z
-        row[10 * stride] = spot.theta
-        row[11 * stride] = 0.0
-        row[12 * stride] = 0.0
-        row[13 * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
-        row[14 * stride] = fmax(fmin(floor(-(e.omega_start - spot.omega_recorded) / e.omega_step), e.frames - 1.0), 0.0)
+        row[GRAIN * stride] = out.grain
+        row[SPOT_ID * stride] = out.spot_id
+        row[OMEGA_RECORDED * stride] = spot.omega_recorded
+        row[Y_PX * stride] = hor
+        row[Z_PX * stride] = vert
+        row[OMEGA_IDEAL * stride] = spot.omega_ideal
+        row[ETA * stride] = spot.eta
+        row[RING * stride] = out.ring
+        row[Y_RECORDED * stride] = y
+        row[Z_RECORDED * stride] = z
+        row[THETA * stride] = spot.theta
+        row[STRAIN_ERROR * stride] = 0.0
+        row[SCAN * stride] = 0.0
+        row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
+        row[FRAME * stride] = fmax(fmin(floor(-(e.omega_start - spot.omega_recorded) / e.omega_step), e.frames - 1.0), 0.0)
     out.count += 1
 
 
@@ -197,21 +218,15 @@ cdef Py_ssize_t _grain(const Experiment* e, const double* u, const double* cell,
     return out.count
 
 
-def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells, const double[:, ::1] positions,
-                   const double[:, ::1] hkls, const double[::1] detector, shape, const double[:, ::1] panels,
-                   const double[:, :, ::1] distortion_map, double wavelength, const double[::1] samples, omega,
-                   Py_ssize_t frames, double wedge, double beam_size, int threads):
-    """Every spot that grains leave on a detector during one rotation.
+cdef class SpotSimulator:
+    """An experiment: what every grain is seen with.
 
     Parameters
     ----------
-    orientations : (n, 9) float64, row-major rotation matrices, crystal to sample
-    cells : (n, 6) float64, Å and degrees
-    positions : (n, 3) float64, µm, sample frame
     hkls : (m, 4) float64, h, k, l and ring number
     detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     shape : pixels along z and y
-    panels : (p, 8) float64, see `midas.experiment.detector.Panels.packed`
+    panels : (p, 8) float64, `midas.experiment.panels.panels_of`
     distortion_map : (z, y, 2) float64 of `midas._ext.legacy.distortion_map` for the legacy approximations:
         nearest-pixel distortion, first-order displacement without lean, and omega without y where |y| < 1e-4 Å⁻¹;
         None for the geometry of the analysis
@@ -221,50 +236,71 @@ def simulate_spots(const double[:, ::1] orientations, const double[:, ::1] cells
     frames : frames of the scan
     wedge : degrees
     beam_size : µm; grains outside this width at the moment of diffraction leave no spot; not positive: no limit
-
-    Returns
-    -------
-    (15, k) float64, the columns of SpotMatrixGen.csv; rows in the order grain, hkl, solution (larger cos omega first),
-    wavelength
     """
-    cdef Py_ssize_t n = orientations.shape[0], i
-    cdef Experiment e
-    if orientations.shape[1] != 9 or cells.shape[1] != 6 or positions.shape[1] != 3 or hkls.shape[1] != 4:
-        raise ValueError("orientations, cells, positions, hkls need 9, 6, 3 and 4 columns")
-    if cells.shape[0] != n or positions.shape[0] != n or panels.shape[1] != PANEL_NUMBERS:
-        raise ValueError("one cell and one position per orientation, eight numbers per panel")
-    e.pixels_z, e.pixels_y = shape
-    e.omega_start, omega_end, e.omega_step = omega
-    e.omega_low, e.omega_high = min(e.omega_start, omega_end), max(e.omega_start, omega_end)
-    e.detector = unpack_detector(detector)
-    e.instrument.lsd = e.detector.lsd
-    e.instrument.wavelength = wavelength
-    e.instrument.cos_wedge = cos(DEG2RAD * wedge)
-    e.instrument.sin_wedge = sin(DEG2RAD * wedge)
-    e.panels = &panels[0, 0] if panels.shape[0] else NULL
-    e.n_panels = panels.shape[0]
-    e.map = NULL
-    if distortion_map is not None:
-        if distortion_map.shape[0] != e.pixels_z or distortion_map.shape[1] != e.pixels_y:
-            raise ValueError("the distortion map needs the shape of the detector")
-        e.map = &distortion_map[0, 0, 0]
-    e.hkls = &hkls[0, 0] if hkls.shape[0] else NULL
-    e.n_hkls = hkls.shape[0]
-    e.samples = &samples[0] if samples.shape[0] else NULL
-    e.n_samples = samples.shape[0]
-    e.frames = frames
-    e.half_beam = 0.5 * beam_size if beam_size > 0.0 else -1.0
 
-    # Counting first costs the arithmetic twice but lets every thread write its grains in place.
-    ends = np.zeros(n + 1, np.int64)
-    cdef long long[::1] end = ends
-    for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
-        end[i + 1] = _grain(&e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, NULL, 0)
-    np.cumsum(ends, out=ends)
-    spots = np.empty((COLUMNS, ends[n]), np.float64)
-    cdef double[:, ::1] out = spots
-    cdef Py_ssize_t stride = spots.shape[1]
-    if stride:
+    cdef Experiment experiment
+    cdef tuple arrays
+
+    def __init__(self, const double[:, ::1] hkls not None, const double[::1] detector not None, shape,
+                 const double[:, ::1] panels not None, const double[:, :, ::1] distortion_map, *, double wavelength,
+                 const double[::1] samples not None, omega, Py_ssize_t frames, double wedge, double beam_size):
+        cdef Experiment* e = &self.experiment
+        if hkls.shape[1] != 4 or detector.shape[0] != 12 or panels.shape[1] != PANEL_NUMBERS:
+            raise ValueError("reflections, detector, panels need 4, 12 and 8 numbers")
+        e.pixels_z, e.pixels_y = shape
+        e.omega_start, omega_end, e.omega_step = omega
+        e.omega_low, e.omega_high = min(e.omega_start, omega_end), max(e.omega_start, omega_end)
+        e.detector = unpack_detector(detector)
+        e.instrument.lsd = e.detector.lsd
+        e.instrument.wavelength = wavelength
+        e.instrument.cos_wedge = cos(DEG2RAD * wedge)
+        e.instrument.sin_wedge = sin(DEG2RAD * wedge)
+        e.panels = &panels[0, 0] if panels.shape[0] else NULL
+        e.n_panels = panels.shape[0]
+        e.map = NULL
+        if distortion_map is not None:
+            if distortion_map.shape[0] != e.pixels_z or distortion_map.shape[1] != e.pixels_y:
+                raise ValueError("the distortion map needs the shape of the detector")
+            e.map = &distortion_map[0, 0, 0]
+        e.hkls = &hkls[0, 0] if hkls.shape[0] else NULL
+        e.n_hkls = hkls.shape[0]
+        e.samples = &samples[0] if samples.shape[0] else NULL
+        e.n_samples = samples.shape[0]
+        e.frames = frames
+        e.half_beam = 0.5 * beam_size if beam_size > 0.0 else -1.0
+        self.arrays = (hkls, panels, distortion_map, samples)
+
+    def spots(self, const double[:, ::1] orientations not None, const double[:, ::1] cells not None,
+              const double[:, ::1] positions not None, int threads=1):
+        """Every spot that grains leave on the detector during one rotation.
+
+        Parameters
+        ----------
+        orientations : (n, 9) float64, row-major rotation matrices, crystal to sample
+        cells : (n, 6) float64, Å and degrees
+        positions : (n, 3) float64, µm, sample frame
+
+        Returns
+        -------
+        (15, k) float64, the rows `SPOT_COLUMNS`; spots in the order grain, hkl, solution (larger cos omega first),
+        wavelength
+        """
+        cdef Py_ssize_t n = orientations.shape[0], i
+        cdef const Experiment* e = &self.experiment
+        if orientations.shape[1] != 9 or cells.shape[1] != 6 or positions.shape[1] != 3:
+            raise ValueError("orientations, cells, positions need 9, 6 and 3 columns")
+        if cells.shape[0] != n or positions.shape[0] != n:
+            raise ValueError("one cell and one position per orientation")
+        # Counting first costs the arithmetic twice but lets every thread write its grains in place.
+        ends = np.zeros(n + 1, np.int64)
+        cdef long long[::1] end = ends
         for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
-            _grain(&e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, &out[0, 0] + end[i], stride)
-    return spots
+            end[i + 1] = _grain(e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, NULL, 0)
+        np.cumsum(ends, out=ends)
+        spots = np.empty((<Py_ssize_t>COLUMNS, ends[n]), np.float64)
+        cdef double[:, ::1] out = spots
+        cdef Py_ssize_t stride = spots.shape[1]
+        if stride:
+            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
+                _grain(e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, &out[0, 0] + end[i], stride)
+        return spots
