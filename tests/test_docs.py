@@ -79,7 +79,7 @@ def test_headings_of_a_page_are_unlike_each_other():
 #: what is not in the repository and what a reader cannot open
 OUTSIDE = re.compile(
     r"\.\./shared|\$MIDAS_SHARED|\bspec (?:chapters?|\d\d)\b|\bchapters? 0\d\b|\b0\d §|§ ?\d"
-    r"|\b(?:DESIGN|MANUAL)\.md|\bissues? #?\d|\bdefects? D\d|(?<![\w.])/(?:work|tmp/w)/",
+    r"|\b(?:DESIGN|MANUAL)\.md|\bissues? #?\d|\bdefects? [DS]\d|(?:# |\"\"\")D\d\b|(?<![\w.])/(?:work|tmp/w)/",
     re.IGNORECASE,
 )
 #: the one thing outside that tests may read

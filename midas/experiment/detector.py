@@ -104,17 +104,17 @@ class DetectorGeometry:
 
         Raises
         ------
-        ParameterError : naming the key that is missing or not positive
+        ParameterError : naming the key that is missing or out of its range
         """
         y_bc, z_bc = parameters["BC"]
         return cls(
-            lsd=parameters.positive("Lsd"),
+            lsd=parameters["Lsd"],
             y_bc=y_bc,
             z_bc=z_bc,
-            px=parameters.positive("px"),
-            rho_d=parameters.positive("RhoD"),
+            px=parameters["px"],
+            rho_d=parameters["RhoD"],
             **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
-            wavelength=parameters.positive("Wavelength") if beam and "Wavelength" in parameters else None,
+            wavelength=parameters["Wavelength"] if beam and "Wavelength" in parameters else None,
             wedge=parameters["Wedge"] if beam else 0.0,
         )
 

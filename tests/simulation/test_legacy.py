@@ -69,7 +69,7 @@ def test_spots_equal_the_legacy_ones(
     [
         ("ds1", 9608.6445, 322220, 1e-3),
         ("ds2", 9085.5488, 85686, 1e-3),
-        # Simulated in batches, in which the legacy program keeps coordinates in single precision (defect S12).
+        # Simulated in batches, in which the legacy program keeps coordinates in single precision.
         pytest.param("au3", 9517.1328, 18144, 0.03, marks=pytest.mark.slow),
     ],
 )
