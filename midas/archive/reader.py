@@ -1,4 +1,6 @@
-"""The ``.MIDAS.zip``: frames, dark, mask and parameters of one scan, as Zarr 2 arrays in a ZIP file (chapter 01 §3.5).
+"""The ``.MIDAS.zip``: frames, dark, mask and parameters of one scan, as Zarr 2 arrays in a ZIP file.
+
+See docs/theory/archive.md#archive-layout.
 
 Reading; what writes is in `midas.archive.writer`.
 """

@@ -1,4 +1,6 @@
-"""Writing a ``.MIDAS.zip`` so that this suite, Zarr and the legacy programs read it (spec chapter 01 §3.5.1-3.5.2).
+"""Writing a ``.MIDAS.zip`` so that this suite, Zarr and the legacy programs read it.
+
+See docs/theory/archive.md#rules-for-writers.
 
 The legacy readers find a frame by counting members from the first one and a dataset by part of its name. Hence the
 rules that `ArchiveWriter` keeps: the frames of a stack are consecutive and ascending, none is left out, every chunk is

@@ -1,4 +1,4 @@
-"""Arrays of format Zarr 2: the ``.zarray`` document and the chunks (spec chapter 01 §3.5)."""
+"""Arrays of format Zarr 2: the ``.zarray`` document and the chunks (docs/theory/archive.md#rules-for-readers)."""
 
 from __future__ import annotations
 

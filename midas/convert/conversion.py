@@ -1,4 +1,4 @@
-"""From raw frames and a parameter file to a ``.MIDAS.zip`` (spec chapter 01 §2.1, §4.2, §4.3)."""
+"""From raw frames and a parameter file to a ``.MIDAS.zip`` (docs/theory/archive.md#conversion)."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def _located(path: Path, folder: Path) -> Path:
 def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[np.float64] | None]:
     """The parameters, and the angles of the single frames where start and step do not give those of the raw file.
 
-    The angle of a frame is that at which it begins (chapter 09 §1). Without OmegaStep the file's angles are used.
+    The angle of a frame is that at which it begins (docs/theory/conventions.md#omega-of-a-frame). Without OmegaStep the
+    file's angles are used.
     """
     omegas = sweep.omegas
     if omegas is None:

@@ -1,4 +1,4 @@
-"""The dark frames of a scan, and their subtraction before the frames are stored (spec chapter 01 §4.3.4-4.3.5).
+"""The dark frames of a scan, and their subtraction before the frames are stored (docs/theory/archive.md#dark-frames).
 
 Without a threshold the archive holds raw frames and the real dark, which the peak search subtracts. With one, the dark
 is subtracted now, and the archive holds a dark of zeros: it is subtracted once in either case.

@@ -1,4 +1,4 @@
-"""Frames and metadata from HDF5 files (spec chapter 01 §4.3.4)."""
+"""Frames and metadata from HDF5 files (docs/theory/archive.md#raw-files-in-hdf5)."""
 
 from __future__ import annotations
 

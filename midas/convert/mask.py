@@ -1,4 +1,4 @@
-"""The image of pixels not to use (spec chapter 01 §4.3.6)."""
+"""The image of pixels not to use (docs/theory/archive.md#mask)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The raw files of one scan: their names, and their frames one after the other (spec chapter 01 §4.3.1, §4.3.5)."""
+"""The raw files of one scan: their names, and their frames one after the other.
+
+See docs/theory/archive.md#names-of-a-scan.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The crystal: unit cell, reciprocal basis, and the list of its reflections (spec chapter 01 §4.1 and §7)."""
+"""The crystal: unit cell, reciprocal basis, and the list of its reflections (docs/theory/hkls.md)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,10 @@ def space_group(number: int) -> SpaceGroup:
 def _family_operations(
     rotations: NDArray[np.int32], translations: NDArray[np.int32], centrings: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """The operation list of chapter 01 §4.1 step 2: sorted by kind and axis, each followed by its powers."""
+    """The list of operations, sorted by kind and axis, each followed by its powers.
+
+    See docs/theory/hkls.md#order-of-the-operations.
+    """
     inversions = translations[(rotations == -_IDENTITY).all(axis=(1, 2))]
     if any((((t + c) % gemmi.Op.DEN) == 0).all() for t in inversions for c in centrings):
         rotations = rotations[np.linalg.det(rotations) > 0]  # the inversion sits at the origin and gives the rest

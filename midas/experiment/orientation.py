@@ -1,4 +1,6 @@
-"""Orientations: matrices, quaternions, Euler angles, symmetry and misorientation (spec chapter 07 §4.1-4.2).
+"""Orientations: matrices, quaternions, Euler angles, symmetry and misorientation.
+
+See docs/theory/grains.md#misorientation.
 
 Quaternions are unit, scalar first. An orientation U maps crystal to sample; its symmetry equivalents are q·S.
 """
@@ -158,10 +160,12 @@ def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
 
 
 def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike) -> float:
-    """Degrees of rotation about a plane normal after which a crystal's spots repeat (spec chapter 05 §4.3).
+    """Degrees of rotation about a plane normal after which a crystal's spots repeat.
+
+    See docs/theory/indexing.md#rotation-range.
 
     Classes 23 and m-3 are given the range of m-3m: their reflection lists have its multiplicity, so no spot pattern is
-    lost, but of two twin-related orientations with the same spots only one is ever proposed (05 §8 D7).
+    lost, but of two twin-related orientations with the same spots only one is ever proposed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (spec chapter 05 §5-6).
+"""Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (docs/theory/indexing.md#results).
 
 Every seed has a slot of fixed size in both files, and every member of a run writes the slots of its own seeds.
 """

@@ -1,4 +1,4 @@
-"""``paramstest.txt``: the parameters of binning, indexing and refinement (spec chapter 04 §5.5).
+"""``paramstest.txt``: the parameters of binning, indexing and refinement (docs/theory/fit_setup.md#paramstesttxt).
 
 Reading it is ``Parameters.read(path, "paramstest")``; this module knows the order and the print formats of its lines.
 """

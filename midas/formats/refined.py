@@ -1,4 +1,4 @@
-"""Results of the refinement: Key, OrientPosFit, ProcessKey and FitBest (spec chapter 06 §5)."""
+"""Results of the refinement: Key, OrientPosFit, ProcessKey and FitBest (docs/theory/refinement.md#result-of-a-seed)."""
 
 from __future__ import annotations
 

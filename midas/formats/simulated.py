@@ -1,4 +1,7 @@
-"""Files of the simulator: lists of grains, ring intensities, the truth tables (spec chapter 08 §3.2-3.3, §5.1-5.2)."""
+"""Files of the simulator: lists of grains, ring intensities, the truth tables.
+
+See docs/theory/simulation.md#truth-tables.
+"""
 
 from __future__ import annotations
 
@@ -218,7 +221,10 @@ def _binary(path: str | os.PathLike[str]) -> GrainList:
 
 
 def _rows_with(count: int, lines: list[str], path: str | os.PathLike[str], *, skip: int) -> list[list[float]]:
-    """The first `count` numbers of each line that has as many, behind `skip` lines of header (spec 08 §3.2-3.3)."""
+    """The first `count` numbers of each line that has as many, behind `skip` lines of header.
+
+    See docs/theory/simulation.md#grain-lists.
+    """
     rows, left_out = [], []
     for number, line in enumerate(lines[skip:], skip + 1):
         words = line.split()

@@ -1,4 +1,4 @@
-"""The spot tables of the setup stage and their binary twins (spec chapter 04 §5).
+"""The spot tables of the setup stage and their binary twins (docs/theory/fit_setup.md#spot-tables).
 
 Row r (0-based) of every one of them belongs to spot id r + 1; a rejected spot keeps its row, filled with zeros.
 """

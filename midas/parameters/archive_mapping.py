@@ -1,4 +1,4 @@
-"""Parameters to and from the datasets of an archive (spec chapter 01 §3.2, §4.2)."""
+"""Parameters to and from the datasets of an archive (docs/theory/archive.md#parameters-in-an-archive)."""
 
 from __future__ import annotations
 

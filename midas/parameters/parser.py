@@ -1,4 +1,4 @@
-"""The parameter language: the text of a parameter file to values (spec chapter 01 §3.1)."""
+"""The parameter language: the text of a parameter file to values (docs/theory/archive.md#parameter-files)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well grains were found: a reconstruction against the truth (spec chapter 08 §12.1).
+"""How well grains were found: a reconstruction against the truth (docs/theory/simulation.md#comparison-with-the-truth).
 
 Lattices are compared, not matrices: in the triangular cell convention the orientation matrices of symmetry-equivalent
 settings of a strained cell differ by up to the shear strain.
@@ -181,7 +181,7 @@ def compare(
         in its middle: the reconstruction is turned by half a step about z, and so are the true orientations before
         they are compared.
     space_group, lattice : symmetry and unstrained cell; by default from the header of `found`
-    turn_positions : turn true positions and strain tensors as well. The figures of chapter 08 §12.3 leave them as they
+    turn_positions : turn true positions and strain tensors as well. The legacy programs' figures leave them as they
         are, which adds half a step times the distance from the axis to the position errors (1.7 µm at 400 µm and 0.5°).
     """
     space_group, reference = _crystal(found, space_group, lattice)
@@ -258,7 +258,10 @@ class _Grains:
         return self.rotations[rows] @ self.axes[rows]
 
     def strain(self, reference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 3, 3) strain of each cell against the reference one, sample frame (chapter 07 §4.5)."""
+        """(n, 3, 3) strain of each cell against the reference one, sample frame.
+
+        See docs/theory/grains.md#strain-from-the-cell.
+        """
         gradient = self.axes @ np.linalg.inv(reference)
         strain = 0.5 * (gradient + gradient.transpose(0, 2, 1)) - np.eye(3)
         return self.rotations @ strain @ self.rotations.transpose(0, 2, 1)

@@ -1,4 +1,4 @@
-"""One group per grain, and in it one per spot (spec chapter 07 §5.4-5.5)."""
+"""One group per grain, and in it one per spot (docs/formats.md)."""
 
 from __future__ import annotations
 

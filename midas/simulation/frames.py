@@ -1,4 +1,4 @@
-"""From simulated spots to detector frames: intensity, noise, the archive (spec chapter 08 §4.8, §10.1)."""
+"""From simulated spots to detector frames: intensity, noise, the archive (docs/theory/simulation.md#counts)."""
 
 from __future__ import annotations
 

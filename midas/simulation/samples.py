@@ -1,4 +1,4 @@
-"""Samples with known truth: the synthetic data sets of the specification, and a small one to show the suite (08 §12).
+"""Samples with known truth: the data sets of docs/theory/simulation.md#samples, and a small one to show the suite.
 
 Each is a list of grains and a parameter file that serves the simulation and the analysis. `write` puts both into a
 folder; `midas.simulation.run` and the pipeline take it from there.
@@ -103,7 +103,7 @@ def _scan(start: float, end: float, step: float, *ranges: tuple[float, float]) -
 
 @dataclass(frozen=True)
 class Grains:
-    """Grains in a cylinder: random orientations, positions and cells, drawn in this order (08 §12.1).
+    """Grains in a cylinder: random orientations, positions and cells, drawn in this order.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class Sample:
 
 
 def _with_near_duplicates() -> GrainList:
-    """Twenty grains, and the last four of them again a little apart (08 §12.2, DS5)."""
+    """Twenty grains, and the last four of them again a little apart (data set DS5)."""
     grains = Grains(105, 20, FCC, 300, (-100, 100), 1e-3).draw()
     random = np.random.default_rng(1050)
     axes, shifts = random.standard_normal((4, 3)), random.uniform(-60, 60, (4, 3))

@@ -1,4 +1,6 @@
-"""The forward model: grains and an experiment in, the scan that a detector would record and the truth out (chapter 08).
+"""The forward model: grains and an experiment in, the scan that a detector would record and the truth out.
+
+See docs/theory/simulation.md.
 
 The pipeline's own geometry, diffraction condition and wedge make the spots, so that an analysis of the archive can be
 judged against the grains that went in.
@@ -77,7 +79,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
 
     Parameters
     ----------
-    parameter_file : user's parameter file with the keys of chapter 08 §3.1 and §10.1
+    parameter_file : user's parameter file with the keys of docs/parameters.md#forward-simulation
     folder : where relative paths start and the tables are written; the current folder by default
 
     Returns
@@ -222,7 +224,7 @@ def spot_table(spots: NDArray[np.float64]) -> Table:
 
 
 def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotations by way of Bunge angles from arc cosines, as the legacy program rounds its matrices (chapter 07 §4.5).
+    """Rotations by way of Bunge angles from arc cosines, as the legacy program rounds its matrices.
 
     Within the rounding of the input (1e-6) they equal the nearest rotations, which stand in where Phi is near 0 or 180
     degrees and the angles lose their meaning.
@@ -258,7 +260,7 @@ def _cells(grains: GrainList, parameters: Parameters) -> NDArray[np.float64]:
 
 
 def _wavelengths(parameters: Parameters) -> NDArray[np.float64]:
-    """Wavelengths that the beam is made of (chapter 08 §4.4)."""
+    """Wavelengths that the beam is made of (docs/theory/simulation.md#wavelengths)."""
     width, count = parameters["EResolution"]
     if count < 1 or count != int(count) or width < 0:
         raise parameters.error("EResolution", "must be a relative width >= 0 and a number of samples >= 1")

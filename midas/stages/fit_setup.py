@@ -1,4 +1,7 @@
-"""Setup: merged peaks to spots in the laboratory, and the parameters of the later stages (spec chapter 04 §4.1)."""
+"""Setup: merged peaks to spots in the laboratory, and the parameters of the later stages.
+
+See docs/theory/fit_setup.md#steps.
+"""
 
 from __future__ import annotations
 

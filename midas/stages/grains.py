@@ -1,4 +1,4 @@
-"""Grain list: one grain from the many seeds that found it, with its strain (spec chapter 07)."""
+"""Grain list: one grain from the many seeds that found it, with its strain (docs/theory/grains.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orientation and position for every start spot: ``IndexerOMP`` (spec chapter 05)."""
+"""Orientation and position for every start spot: ``IndexerOMP`` (docs/theory/indexing.md)."""
 
 from __future__ import annotations
 
@@ -271,7 +271,10 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
 
 
 def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
-    """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots (§4.8)."""
+    """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots.
+
+    See docs/theory/indexing.md#given-grains.
+    """
     grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])

@@ -1,4 +1,4 @@
-"""Peaks of consecutive frames to spots: ``MergeOverlappingPeaksAllZarr`` (spec chapter 03 §4.1-4.4)."""
+"""Peaks of consecutive frames to spots: ``MergeOverlappingPeaksAllZarr`` (docs/theory/merge.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pixels of a raw frame the peak search looks at, and what corrects them (spec chapter 02 §4.1, §4.2).
+"""Which pixels of a raw frame the peak search looks at, and what corrects them (docs/theory/peaks.md#selected-pixels).
 
 The legacy program padded, turned and corrected each frame as a whole. Here the same operations act once, on pixel
 numbers: the result says which runs of the raw frame belong to rings and which detector pixel each of theirs is.

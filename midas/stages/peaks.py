@@ -1,4 +1,4 @@
-"""Peak search: ``PeaksFittingOMPZarrRefactor`` (spec chapter 02)."""
+"""Peak search: ``PeaksFittingOMPZarrRefactor`` (docs/theory/peaks.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spots on rings, and their grain sizes: ``CalcRadiusAllZarr`` (spec chapter 03 §4.5)."""
+"""Spots on rings, and their grain sizes: ``CalcRadiusAllZarr`` (docs/theory/radius.md)."""
 
 from __future__ import annotations
 

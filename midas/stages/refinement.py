@@ -1,4 +1,4 @@
-"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (spec chapter 06)."""
+"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (docs/theory/refinement.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 #: rows between two writes and two movements of the progress bar
 CHUNK = 512
 
-#: scales of the robust loss (spec chapter 06 §10.3): of a pixel, and in degrees
+#: scales of the robust loss (docs/theory/refinement.md#robust-loss): of a pixel, and in degrees
 SPOT_SCALE_PIXELS = 0.15
 SPOT_SCALE_WITHOUT_PIXEL = 30.0
 OMEGA_SCALE = 0.1

@@ -1,4 +1,4 @@
-"""Archives that other tools wrote, or that lack or garble something (spec chapters 01 §7, 02 §7)."""
+"""Archives that other tools wrote, or that lack or garble something (docs/theory/archive.md#situations)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .harness import ARCHIVE, BY_NAME, FRAMES, Program, call, prepare
 
 DATA, DARK, MASK = "exchange/data", "exchange/dark", "exchange/mask"
 
-#: the programs that read an archive, and the keys without default that each needs (01 §3.2)
+#: the programs that read an archive, and the keys without default that each needs (docs/theory/archive.md#missing-keys)
 NEEDED = {
     "GetHKLListZarr": ("SpaceGroup", "LatticeParameter", "Wavelength", "Lsd", "RhoD"),
     "PeaksFittingOMPZarrRefactor": ("RingThresh",),

@@ -125,7 +125,7 @@ def test_tables_travel_between_ranks(setup: Callable[..., SpotTables]) -> None:
     assert there.parameters["RingRadii"] == tables.parameters["RingRadii"]
 
 
-# Situations of §7
+# Situations of the theory page
 
 
 def test_missing_files(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_no_accepted_spots_is_a_warning(setup: Callable[..., SpotTables], caplog
 
 
 def test_radii_belong_to_their_rings(setup: Callable[..., SpotTables]) -> None:
-    """D2: a ring without accepted spots in between."""
+    """A ring without accepted spots in between."""
     peaks = peak_table({"ring": 1}, {"ring": 2, "eta": 1}, {"ring": 3}, {"ring": 4})
     parameters = setup(peaks, rings=(1, 2, 3, 4), extra="OverAllRingToIndex 3\n").parameters
     assert parameters["RingNumbers"] == (1, 3, 4)
@@ -225,7 +225,7 @@ def test_radii_belong_to_their_rings(setup: Callable[..., SpotTables]) -> None:
 
 
 def test_raw_sum_follows_its_spot(setup: Callable[..., SpotTables]) -> None:
-    """D1."""
+    """Also when the rows are sorted by omega."""
     peaks = peak_table(*({"omega_recorded": omega} for omega in (30, 10, -20, 40, 0)))
     tables = setup(peaks)
     assert tables.id_rings["radius_id"].tolist() == [3, 5, 2, 1, 4]
@@ -233,7 +233,7 @@ def test_raw_sum_follows_its_spot(setup: Callable[..., SpotTables]) -> None:
 
 
 def test_wedge_across_the_end_of_the_turn(setup: Callable[..., SpotTables]) -> None:
-    """D3: omega comes out at the other end of the turn, not degrees away."""
+    """Omega comes out at the other end of the turn, not degrees away."""
     etas = [20, -20, 160, -160]
     peaks = peak_table(*({"eta": eta, "omega_recorded": omega} for eta in etas for omega in (-179.9, 179.9)))
     table = setup(peaks, "Wedge 1\n").extra_info
@@ -277,7 +277,7 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
         [1022.3, 1021.6], abs=1e-4
     )
     assert [float(fitted.unknown[name][0]) for name in ("tyFit", "tzFit")] == pytest.approx([0, 0], abs=1e-3)
-    # D6: the ideal rings are those of the fitted distance, and the spots lie on them.
+    # The ideal rings are those of the fitted distance, and the spots lie on them.
     ideal = hkl_table()["ring_radius"] * (fitted["Lsd"] / 1e6)
     assert fitted["RingRadii"] == pytest.approx(ideal, rel=1e-12)
     used = tables.input_all.take(tables.input_all["ring"] > 0)

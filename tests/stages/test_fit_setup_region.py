@@ -183,4 +183,4 @@ def test_unlimited_region_in_paramstest(setup: Callable[..., SpotTables], tmp_pa
     assert "BoxSize -1000000000.000000 1000000000.000000 -1000000000.000000 1000000000.000000;" in lines
 
 
-# Defects of §8
+# What differs from the legacy program
