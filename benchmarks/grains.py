@@ -1,6 +1,6 @@
 """Timing of the grain stage: 18,000 seeds, 20 to a grain, 120 matched spots each.
 
-The legacy program takes 25.6 s of one core for them (spec chapter 07 §10).
+The legacy program takes 25.6 s of one core for them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Timing of the refinement: seeds of a simulated gold grain with 116 or so spots each, noisy, on one thread.
 
-The goal is 2 ms of CPU a seed; the legacy program takes 210 ms (spec chapter 06 §10.1).
+The goal is 2 ms of CPU a seed; the legacy program takes 210 ms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exact spots of simulated grains, written from the formulas of spec chapter 06 §4 and independent of the kernels."""
+"""Exact spots of simulated grains, independent of the kernels (docs/theory/refinement.md#predicted-spot)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def reciprocal_basis(cell: Array) -> Array:
-    """B of chapter 06 §4.1."""
+    """B of docs/theory/refinement.md#lattice-to-scattering-vector."""
     (a, b, c), angles = cell[:3], np.radians(cell[3:])
     (ca, cb, cg), (sa, sb, sg) = np.cos(angles), np.sin(angles)
     cos_gamma, cos_beta = (ca * cb - cg) / (sa * sb), (cg * ca - cb) / (sg * sa)

@@ -1,4 +1,4 @@
-"""Reflections of a crystal: which there are, and where they fall (spec chapter 01 §4.1)."""
+"""Reflections of a crystal: which there are, and where they fall (docs/theory/hkls.md)."""
 import numpy as np
 
 from libc.math cimport fabs, sqrt, tan
@@ -138,7 +138,7 @@ def enumerate_reflections(const int[:, :, ::1] operations, const int[:, :, ::1] 
 
     Returns
     -------
-    (n, 3) int32; of each member -h and then h, without the very last row (spec chapter 01 §4.1 step 3)
+    (n, 3) int32; of each member -h and then h, without the very last row (docs/theory/hkls.md#enumeration)
     """
     cdef HklList found
     cdef Py_ssize_t count
@@ -171,7 +171,7 @@ cdef void _copy_out(const HklList* found, int[:, ::1] hkl) noexcept:
 
 
 def reciprocal_basis(cell):
-    """Reciprocal basis B of a cell (spec chapter 01 §4.1 step 4).
+    """Reciprocal basis B of a cell (docs/theory/hkls.md#reciprocal-basis).
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ cdef void _fill_angles(const double[::1] d_spacing, double wavelength, double ls
 
 
 def reflection_table(const int[:, ::1] hkl, cell, double wavelength, double lsd, double d_min):
-    """Order, rings and angles of reflections (spec chapter 01 §4.1 steps 4-8).
+    """Order, rings and angles of reflections (docs/theory/hkls.md#steps).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From raw frames and a parameter file to a ``.MIDAS.zip`` (spec chapter 01 §2.1, §4.2, §4.3)."""
+"""From raw frames and a parameter file to a ``.MIDAS.zip`` (docs/theory/archive.md#conversion)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +128,8 @@ def _located(path: Path, folder: Path) -> Path:
 def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[np.float64] | None]:
     """The parameters, and the angles of the single frames where start and step do not give those of the raw file.
 
-    The angle of a frame is that at which it begins (chapter 09 §1). Without OmegaStep the file's angles are used.
+    The angle of a frame is that at which it begins (docs/theory/conventions.md#omega-of-a-frame). Without OmegaStep the
+    file's angles are used.
     """
     omegas = sweep.omegas
     if omegas is None:
@@ -206,7 +206,7 @@ def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Itera
 
 def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, locate: Callable[[Path], Path]) -> None:
     """The mask of the parameter file; mask and flood of an archive that is converted again."""
-    extras: dict[str, NDArray[Any] | None] = {}
+    extras: dict[str, NDArray[np.generic] | None] = {}
     first = sweep.sources[0]
     if isinstance(first, ArchivedFrames):
         extras = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
@@ -220,7 +220,7 @@ def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, loc
 def _write_options(writer: ArchiveWriter, parameters: Parameters, options: ConversionOptions) -> None:
     """The options under the names of the command line, as far as the parameters have not written them."""
     width, height = _detector_size(parameters)
-    recorded: dict[str, NDArray[Any]] = {
+    recorded: dict[str, NDArray[np.generic]] = {
         "darkFN": np.array([os.fsencode(parameters.get("Dark", ""))]),
         "numPxY": np.array([width], "<i8"),
         "numPxZ": np.array([height], "<i8"),

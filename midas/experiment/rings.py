@@ -1,4 +1,4 @@
-"""Which rings a scan looks at, and which of them a spot lies on (spec chapter 03 §4.5)."""
+"""Which rings a scan looks at, and which of them a spot lies on (docs/theory/radius.md#rings-of-a-spot)."""
 
 from __future__ import annotations
 

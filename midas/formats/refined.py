@@ -1,4 +1,4 @@
-"""Results of the refinement: Key, OrientPosFit, ProcessKey and FitBest (spec chapter 06 §5)."""
+"""Results of the refinement: Key, OrientPosFit, ProcessKey and FitBest (docs/theory/refinement.md#result-of-a-seed)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import INT32, Scalar, read_records
 from midas.formats.index import SLOT
 from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
@@ -94,7 +94,7 @@ class RefinedSeeds:
         """A field of `orient_pos_fit`, contiguous: (n,), or (n, k) where it holds k numbers."""
         return np.ascontiguousarray(self.orient_pos_fit[name])
 
-    def fit_rows(self, rows: Sequence[int] | NDArray) -> NDArray[np.void]:
+    def fit_rows(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.void]:
         """FitBest records of these rows, one after the other; (sum of their spots,) of `FIT_BEST`."""
         rows = np.asarray(rows, np.int64)
         if self.fit_best is not None:
@@ -106,7 +106,9 @@ class RefinedSeeds:
         return _read_slots(self.fit_best_file, FIT_BEST, FIT_BEST_BYTES, rows, counts)
 
 
-def _read_slots(path: Path, dtype: DTypeLike, slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
+def _read_slots(
+    path: Path, dtype: np.dtype[Scalar], slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[Scalar]:
     """The first ``counts[i]`` records of the slot of each row, one after the other: reads what is used and no more."""
     out = np.empty(int(counts.sum()), dtype)
     view = out.view(np.uint8).data if out.size else memoryview(b"")
@@ -138,7 +140,7 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
     FormatError
         when a file is missing, or too short or long for the seeds and their numbers of spots
     """
-    key = read_records(layer.key, "<i4", (2,), written_by="ff-refine")
+    key = read_records(layer.key, INT32, (2,), written_by="ff-refine")
     if len(key) != n:
         need = n * KEY_BYTES
         raise FormatError(f"has {len(key) * KEY_BYTES} bytes where {n} seeds need {need}", file=layer.key)
@@ -157,5 +159,5 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
     used = np.flatnonzero(counts)
     spots = np.empty(0, np.int32)
     if used.size:
-        spots = _read_slots(layer.process_key, "<i4", PROCESS_KEY_BYTES, used, counts[used])
+        spots = _read_slots(layer.process_key, INT32, PROCESS_KEY_BYTES, used, counts[used])
     return RefinedSeeds(key, orient_pos_fit, offsets, spots, fit_best_file=layer.fit_best)

@@ -1,4 +1,7 @@
-"""Writes the results of the refinement so that no reader ever takes half a result for a whole one (spec 06 §5-7)."""
+"""Writes the results of the refinement so that no reader ever takes half a result for a whole one.
+
+See docs/theory/refinement.md#writing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files of the simulator: lists of grains, ring intensities, the truth tables (spec chapter 08 §3.2-3.3, §5.1-5.2)."""
+"""Files of the simulator: lists of grains, ring intensities, the truth tables.
+
+See docs/theory/simulation.md#truth-tables.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, read_records
 from midas.formats.grains import GRAINS
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.runtime.errors import FormatError
@@ -213,12 +216,15 @@ def _mic(content: bytes, path: str | os.PathLike[str], min_confidence: float, ro
 
 
 def _binary(path: str | os.PathLike[str]) -> GrainList:
-    records = read_records(path, "<f8", (18,))
+    records = read_records(path, FLOAT64, (18,))
     return GrainList(records[:, 3:12].reshape(-1, 3, 3), records[:, :3].copy(), strains=records[:, 12:18].copy())
 
 
 def _rows_with(count: int, lines: list[str], path: str | os.PathLike[str], *, skip: int) -> list[list[float]]:
-    """The first `count` numbers of each line that has as many, behind `skip` lines of header (spec 08 §3.2-3.3)."""
+    """The first `count` numbers of each line that has as many, behind `skip` lines of header.
+
+    See docs/theory/simulation.md#grain-lists.
+    """
     rows, left_out = [], []
     for number, line in enumerate(lines[skip:], skip + 1):
         words = line.split()

@@ -1,4 +1,4 @@
-"""Which peaks and which sizes belong to a spot: the joins through the four id spaces (spec chapters 03 §4.5, 07 §5.4).
+"""Which peaks and which sizes belong to a spot: the joins through the four id spaces (docs/theory/grains.md#joins).
 
 A spot id is a radius id sorted anew (``IDRings.csv``); a radius id is a merged spot on one of its rings (the ring test
 repeated); a merged spot is its constituent peaks (``MergeMap.csv``).

@@ -1,9 +1,9 @@
-"""From simulated spots to detector frames: intensity, noise, the archive (spec chapter 08 §4.8, §10.1)."""
+"""From simulated spots to detector frames: intensity, noise, the archive (docs/theory/simulation.md#counts)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -236,7 +236,7 @@ class Renderer:
             if parameters is not None:
                 writer.add_parameters(parameters)
 
-    def _chunks(self, writer: ArchiveWriter, advance) -> Iterator[tuple[bytes, int]]:
+    def _chunks(self, writer: ArchiveWriter, advance: Callable[[int], object]) -> Iterator[tuple[bytes, int]]:
         """Compressed frames in order; all frames without spots share one unless there is noise."""
         empty = None
         if not self.exposure.is_random:

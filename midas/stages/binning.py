@@ -1,4 +1,4 @@
-"""Binning: the spot tables as binary matrices, and the look-up table of the legacy indexer (spec chapter 04 §4.4)."""
+"""Binning: the spot tables as binary matrices, and the look-up table of the legacy indexer (docs/theory/binning.md)."""
 
 from __future__ import annotations
 

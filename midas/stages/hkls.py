@@ -1,4 +1,4 @@
-"""The hkl list: ``GetHKLListZarr``, ``GetHKLList`` (spec chapter 01 §4.1)."""
+"""The hkl list: ``GetHKLListZarr``, ``GetHKLList`` (docs/theory/hkls.md)."""
 
 from __future__ import annotations
 

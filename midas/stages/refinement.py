@@ -1,10 +1,10 @@
-"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (spec chapter 06)."""
+"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (docs/theory/refinement.md)."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 #: rows between two writes and two movements of the progress bar
 CHUNK = 512
 
-#: scales of the robust loss (spec chapter 06 §10.3): of a pixel, and in degrees
+#: scales of the robust loss (docs/theory/refinement.md#robust-loss): of a pixel, and in degrees
 SPOT_SCALE_PIXELS = 0.15
 SPOT_SCALE_WITHOUT_PIXEL = 30.0
 OMEGA_SCALE = 0.1
@@ -270,13 +270,13 @@ def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> 
     return RefinedSeeds(key, records, _offsets(key[:, 1]), (rows + 1).astype(np.int32), fits)
 
 
-def _offsets(lengths: NDArray) -> NDArray[np.int64]:
+def _offsets(lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _ranges(starts: NDArray[np.int64], lengths: NDArray) -> NDArray[np.int64]:
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
     """The indices start … start + length - 1 of each pair, one after the other."""
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(lengths, dtype=np.int64)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
 
 
@@ -313,7 +313,7 @@ def _log_rows(part: RefinedSeeds, start: int, total: int) -> None:
 def _warn(work: _Work) -> None:
     """Seeds that the indexer had solved and that have no result now, with the reason."""
     matched, status = work.found.column("matched"), work.status
-    reasons: tuple[tuple[str, Any], ...] = (
+    reasons: tuple[tuple[str, NDArray[np.bool_]], ...] = (
         (f"have more than {SLOT} spots, which the file format cannot hold", matched > SLOT),
         ("have no spot that is in the spot table", status == NO_VALID_SPOT),
         ("have no spot that the found orientation explains", status == NOTHING_MATCHED),

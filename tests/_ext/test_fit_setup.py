@@ -1,4 +1,4 @@
-"""Setup kernel against an independent numpy form of the geometry (spec chapter 04 §4.0, §4.3)."""
+"""Setup kernel against an independent numpy form of the geometry (docs/theory/geometry.md#detector-transform)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The pipeline end to end on simulated samples, against the truth (spec chapter 08 §12).
+"""The pipeline end to end on simulated samples, against the truth.
+
+See docs/theory/simulation.md#what-the-analysis-reaches.
 
 The limits are fractions of what the legacy programs reach on the same samples, and what has been reached here; the
 figures of the run are printed with ``pytest -rP``.
@@ -79,7 +81,7 @@ def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path)
 
 @pytest.mark.slow
 def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
-    """DS5b: the sixteen isolated grains are found, the near-duplicates leave at most four that are nobody's (§12.5)."""
+    """DS5b: the sixteen isolated grains are found, the near-duplicates leave at most four that are nobody's."""
     found = analyse("ds5b", tmp_path)
     isolated = found.take(range(16))
     print(f"ds5b: {found.recovered} of {found.true_count}, {found.spurious} spurious, ", end="")
@@ -90,7 +92,7 @@ def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_noise_and_background(tmp_path: Path) -> None:
-    """DS1 with spots over several frames, background and Poisson noise: at most twice the errors of DS1 (§12.5).
+    """DS1 with spots over several frames, background and Poisson noise: at most twice the errors of DS1.
 
     Spots that lie over each other and weak ones below the threshold may cost a grain; none may be made up.
     """

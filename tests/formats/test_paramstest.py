@@ -1,4 +1,4 @@
-"""paramstest.txt: order and formats of its lines (spec chapter 04 §5.5)."""
+"""paramstest.txt: order and formats of its lines (docs/theory/fit_setup.md#paramstesttxt)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def golden_run(source: Path, folder: Path, *lines: str, image: bool = False) -> 
 
 
 def misplaced_by_the_legacy_solver(rows: Table, wedge: float) -> np.ndarray:
-    """Rows whose Omega - OmeRaw is not the wedge shift of chapter 08 §4.5 (defect S1)."""
+    """Rows whose Omega - OmeRaw is not the wedge shift of docs/theory/wedge.md#change-of-omega."""
     theta, eta, w = np.radians(rows["Theta"]), np.radians(rows["Eta"]), np.radians(wedge)
     k = np.array([-np.sin(theta), -np.cos(theta) * np.sin(eta), np.cos(theta) * np.cos(eta)])
     x, y = k[0] * np.cos(w) + k[2] * np.sin(w), k[1]
@@ -69,7 +69,7 @@ def test_spots_equal_the_legacy_ones(
     [
         ("ds1", 9608.6445, 322220, 1e-3),
         ("ds2", 9085.5488, 85686, 1e-3),
-        # Simulated in batches, in which the legacy program keeps coordinates in single precision (defect S12).
+        # Simulated in batches, in which the legacy program keeps coordinates in single precision.
         pytest.param("au3", 9517.1328, 18144, 0.03, marks=pytest.mark.slow),
     ],
 )
@@ -84,7 +84,7 @@ def test_frames_equal_the_legacy_ones(
         {(int(f), g, s): (round(y), round(z)) for f, y, z, g, s in zip(*(t[c] for c in columns), strict=True)}
         for t in (result.spots, legacy)
     )
-    # Spots that one side has in another frame, or not at all (defect S1): both images are emptied there.
+    # Spots that one side has in another frame, or not at all: both images are emptied there.
     elsewhere = [(key[0], *place) for key, place in {**own, **theirs}.items() if (key in own) != (key in theirs)]
     differing = counted = 0
     with Archive(result.archive) as mine, Archive(golden(name) / f"{name}.MIDAS.zip") as legacy_archive:

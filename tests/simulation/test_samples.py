@@ -1,4 +1,4 @@
-"""The data sets of chapter 08 §12.2: numbers, files, and what the simulator makes of them."""
+"""The data sets of docs/theory/simulation.md#samples: numbers, files, and what the simulator makes of them."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_energy_samples(simulate) -> None:
 
 
 def test_near_z_orientation_is_not_snapped(simulate) -> None:
-    """Phi = 0.2 degrees: the legacy program simulated Phi = 0 (defect S5)."""
+    """Phi = 0.2 degrees: the legacy program simulated Phi = 0 (docs/differences.md#simulation)."""
     tilt = np.radians(0.2)
     matrix = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
     row = " ".join(f"{x:.6f}" for x in matrix.ravel())

@@ -1,4 +1,4 @@
-"""The grain stage on small layers made by hand (spec chapter 07 §4.3-4.5, §7, §8, §11)."""
+"""The grain stage on small layers made by hand (docs/theory/grains.md#checks-on-the-input)."""
 
 from __future__ import annotations
 

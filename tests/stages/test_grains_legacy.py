@@ -1,4 +1,4 @@
-"""The grain stage on the legacy runs (spec chapter 07 §4.3-4.5, §7, §8, §11)."""
+"""The grain stage on the legacy runs (docs/theory/grains.md#checks-on-a-result)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_golden_grains(golden: Callable[[str], Path], golden_copy: Callable[...,
 
 
 class StrainProblems:
-    """The linear equations of each grain's strain, from the files (§4.5)."""
+    """The linear equations of each grain's strain, from the files (docs/theory/grains.md#strain-from-the-spacings)."""
 
     def __init__(self, folder: Path):
         self.parameters = Parameters.read(folder / "Parameters.txt")

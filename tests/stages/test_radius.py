@@ -1,4 +1,4 @@
-"""Radius estimation against the legacy runs, and its edge cases (spec chapter 03 §4.5, §7, §11)."""
+"""Radius estimation against the legacy runs, and its edge cases (docs/theory/radius.md#situations)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The refinement stage on layers made by hand (spec chapter 06)."""
+"""The refinement stage on layers made by hand (docs/theory/refinement.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The refinement stage on the legacy runs, against their results and the simulated truth (spec chapters 06 and 08)."""
+"""The refinement stage on the legacy runs, against their results and the simulated truth."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_converged_follows_legacy(name: str, golden: Callable[[str], Path], inpu
     result = run(inputs(name), RefineMethod="converged", threads=2).data
     legacy = read_refined(Layer(golden(name)), len(result.key))
     assert (result.key[:, 0] == legacy.key[:, 0]).all()
-    # Spots that the legacy program lost (defects D4, D5) come on top.
+    # Spots that the legacy program lost (docs/differences.md#refinement) come on top.
     assert (result.key[:, 1] >= legacy.key[:, 1]).all()
     same = (result.key[:, 1] == legacy.key[:, 1]) & (result.key[:, 0] > 0)
     assert same.mean() > 0.9
@@ -169,7 +169,10 @@ class Truth:
 
 
 def against_truth(folder: Path, refined: RefinedSeeds, step: float, space_group: int) -> Truth:
-    """Lattices modulo symmetry; the whole truth turned by half a step, positions too (spec chapter 08 §12.1)."""
+    """Lattices modulo symmetry; the whole truth turned by half a step, positions too.
+
+    See docs/theory/simulation.md#half-step-rule.
+    """
     table = np.genfromtxt(folder / "GrainsSim.csv", skip_header=9)[:, :19]
     c, s = np.cos(np.radians(step / 2)), np.sin(np.radians(step / 2))
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -212,14 +215,14 @@ def test_joint_is_nearer_to_the_truth_than_legacy(
     name: str, step: float, space_group: int, position: float, strain: float,
     golden: Callable[[str], Path], inputs: Callable[[str], Path],
 ) -> None:  # fmt: skip
-    """The figures of the legacy chain are those of spec chapter 08 §12.3."""
+    """The figures of the legacy chain are those of docs/theory/simulation.md#what-the-analysis-reaches."""
     refined = run(inputs(name), threads=2).data
     truth = against_truth(golden(name), refined, step, space_group)
     assert np.median(truth.position) < 0.25 * position
     assert np.sqrt((truth.strain**2).mean()) < 0.5 * strain
     # About z the omegas of single frames decide.
     assert np.abs(truth.rotation[:, :2]).max() < 0.012 and np.median(np.abs(truth.rotation[:, :2])) < 0.001
-    if name == "au3":  # §11
+    if name == "au3":  # docs/theory/refinement.md#checks-on-a-result
         assert (np.sort(truth.position) < [1, 1, 5]).all()
 
 

@@ -1,4 +1,4 @@
-"""Strain of grains from their cells and from the spacings of their spots (spec chapter 07 §4.5)."""
+"""Strain of grains from their cells and from the spacings of their spots."""
 import numpy as np
 
 from cython.parallel cimport prange
@@ -37,7 +37,9 @@ cdef void _fable(const double* cell, const double* u, const double* inverse, dou
 
 def fable_strain(const double[:, ::1] cells, const double[:, ::1] orientations, const double[::1] reference,
                  int threads=1):
-    """Strain from the fitted cell against the reference cell, Fable-Beaudoin (chapter 07 §4.5).
+    """Strain from the fitted cell against the reference cell, Fable-Beaudoin.
+
+    See docs/theory/grains.md#strain-from-the-cell.
 
     With A the matrix of the lattice vectors and T = A A0⁻¹: e = U ((T + Tᵗ)/2 - 1) Uᵗ.
 
@@ -173,7 +175,9 @@ cdef bint _kenesei(const double[:, ::1] normals, const double[::1] relative, lon
 
 def kenesei_strain(const long long[::1] offsets, const double[:, ::1] normals, const double[::1] relative,
                    double bound, int threads=1):
-    """Strain from the lattice spacing of each spot by bounded linear least squares (chapter 07 §4.5).
+    """Strain from the lattice spacing of each spot by bounded linear least squares.
+
+    See docs/theory/grains.md#strain-from-the-spacings.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Upper bounds on the matches of many orientations, and matches of one orientation at all positions (05 §10.2).
+"""Upper bounds on the matches of many orientations, and matches of one orientation at all positions.
+
+See docs/theory/indexing.md#upper-bounds-for-orientations.
 
 Nothing here decides a result: the bounds are safe by more than their rounding errors, and where a count comes so near
 to a limit that rounding matters, the caller counts with the exact formulas of `midas._ext.index.score`.

@@ -1,4 +1,7 @@
-"""Theoretical spots of an orientation, their matches and the score of a position (spec chapter 05 §4.4-4.7, §4.9)."""
+"""Theoretical spots of an orientation, their matches and the score of a position.
+
+See docs/theory/indexing.md#theoretical-spots.
+"""
 from libc.math cimport acos, fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
@@ -38,7 +41,7 @@ cdef inline bint _is_kept(const IndexProblem* p, double omega, double eta, doubl
 
 
 cdef void predict(const IndexProblem* p, const double* orientation, Prediction* s) noexcept nogil:
-    """The theoretical spots, in the order of the reflections and, for each, larger cos(omega) first (§4.4)."""
+    """The theoretical spots, in the order of the reflections and, for each, larger cos(omega) first."""
     cdef const IndexRing* ring
     cdef double vector[3]
     cdef double omegas[2]
@@ -78,7 +81,7 @@ cdef inline void _lab_position(const Prediction* s, int i, const double* positio
 
 cdef void displaced(const IndexProblem* p, const Prediction* s, int i, const double* position,
                     double* y, double* z) noexcept nogil:
-    """Where spot i lands for a grain at `position` (sample frame, µm), §4.5."""
+    """Where spot i lands for a grain at `position` (sample frame, µm): docs/theory/indexing.md#displacement."""
     y[0] = s.y[i]
     z[0] = s.z[i]
     shift_along_ray(s.cos_omega[i], s.sin_omega[i], s.ux[i], s.uy[i], s.uz[i], position[0], position[1], position[2],
@@ -87,7 +90,10 @@ cdef void displaced(const IndexProblem* p, const Prediction* s, int i, const dou
 
 cdef int _matching_row(const IndexProblem* p, int ring_index, double omega, double y, double z,
                        double grain_radius) noexcept nogil:
-    """Row that matches a displaced spot: the nearest in omega, then the lowest row; -1 if none (§4.6)."""
+    """Row that matches a displaced spot: the nearest in omega, then the lowest row; -1 if none.
+
+    See docs/theory/indexing.md#matching.
+    """
     cdef const IndexSpots* o = &p.spots
     cdef const IndexRing* ring = &p.rings[ring_index]
     cdef double eta = eta_of(y, z), distance = sqrt(y * y + z * z) - ring.ring_radius
@@ -117,7 +123,10 @@ cdef int _matching_row(const IndexProblem* p, int ring_index, double omega, doub
 
 cdef double _internal_angle(const IndexProblem* p, const Prediction* s, int i, double y, double z, int row,
                             const double* position) noexcept nogil:
-    """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and of a row (§4.7)."""
+    """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and of a row.
+
+    See docs/theory/indexing.md#mean-internal-angle.
+    """
     cdef const IndexSpots* o = &p.spots
     cdef double predicted[3]
     cdef double observed[3]

@@ -24,7 +24,9 @@ cdef inline double _omega_of_cosine(double x, double y, double v, double cosine)
 
 
 cdef inline int legacy_omegas(double x, double y, double v, double* omega) noexcept nogil:
-    """Angles (degrees) at which -x cos + y sin = v: none, one or two, the larger cosine first (05 §4.4).
+    """Angles (degrees) at which -x cos + y sin = v: none, one or two, the larger cosine first.
+
+    See docs/theory/geometry.md#legacy-omega-solutions.
 
     For |y| < 1e-4 Å⁻¹ it ignores y, which misplaces omega by up to 0.02 degrees.
     """

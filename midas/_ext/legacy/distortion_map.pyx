@@ -8,7 +8,9 @@ from midas._ext.physics.panels cimport panel_shift
 
 
 def distortion_map(const double[::1] detector, shape, const double[:, ::1] panels):
-    """Raw minus ideal position of the pixel whose ideal position falls into each cell (08 §4.7).
+    """Raw minus ideal position of the pixel whose ideal position falls into each cell.
+
+    See docs/theory/simulation.md#legacy-approximations.
 
     A nearest-pixel approximation of the inverse geometry, as the legacy program has it, for comparisons row by row.
 

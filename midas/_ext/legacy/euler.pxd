@@ -1,5 +1,6 @@
-"""Bunge angles as the legacy refinement takes them from a matrix: by arc cosines, in [0, 360) degrees (06 §4.1).
+"""Bunge angles as the legacy refinement takes them from a matrix: by arc cosines, in [0, 360) degrees.
 
+See docs/theory/refinement.md#legacy-minimiser.
 `midas._ext.physics.rotation.matrix_euler` is the exact form; this one decides where the staged simplex starts.
 """
 from libc.math cimport acos, fabs, sin
@@ -26,7 +27,7 @@ cdef inline void _arc_cosines(const double* m, double* angles) noexcept nogil:
 
 
 cdef inline void start_angles(const double* orientation, double* angles) noexcept nogil:
-    """Where the legacy program starts: there and back twice (06 §4.6)."""
+    """Where the legacy program starts: there and back twice."""
     cdef double again[9]
     _arc_cosines(orientation, angles)
     euler_matrix(angles, again)

@@ -1,4 +1,4 @@
-"""The minimiser of the legacy refinement: plain sums, lowered by a bounded simplex (06 §4.6-4.7)."""
+"""The minimiser of the legacy refinement: plain sums, lowered by a bounded simplex."""
 from midas._ext.physics.region cimport Region
 from midas._ext.physics.wedge cimport Instrument
 

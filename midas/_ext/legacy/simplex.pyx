@@ -1,9 +1,9 @@
-"""The minimiser of the legacy refinement: plain sums, lowered by a bounded simplex (06 §4.6-4.7).
+"""The minimiser of the legacy refinement: plain sums, lowered by a bounded simplex.
 
 A simplex goes where the last bits of its sums send it. So they are formed in the legacy arithmetic, and with what that
-does at crossings (defects D6, D7): a spot is compared with the first or second branch of its reflection that can be
-observed at the moment, and counts nothing when there is none. For comparisons with legacy results; the other methods
-have none of this.
+does at crossings: a spot is compared with the first or second branch of its reflection that can be observed at the
+moment, and counts nothing when there is none. For comparisons with legacy results; the other methods have none of this.
+See docs/theory/refinement.md#legacy-minimiser.
 """
 from libc.math cimport acos, asin, cos, sin, sqrt, tan
 
@@ -48,7 +48,7 @@ cdef inline void _list_branches(PlainSum* s, int i, const double* g, double leng
 
 
 cdef void _predict(PlainSum* s) noexcept nogil:
-    """Direction of every reflection in use, and its observable branches in the legacy order (06 §4.2)."""
+    """Direction of every reflection in use, and its observable branches in the legacy order."""
     cdef double b[9]
     cdef double hkl[3]
     cdef double crystal[3]
@@ -72,7 +72,7 @@ cdef void _predict(PlainSum* s) noexcept nogil:
 
 
 cdef void _observe(const PlainSum* s) noexcept nogil:
-    """The spots as if the grain were at the origin and there were no wedge, and their directions (06 §4.4)."""
+    """The spots as if the grain were at the origin and there were no wedge, and their directions."""
     cdef double k[3]
     cdef double y, z, theta, eta
     cdef WedgeFree spot
@@ -95,7 +95,7 @@ cdef void _observe(const PlainSum* s) noexcept nogil:
 
 
 cdef double _plain_sum(const double* point, int n, void* context) noexcept nogil:
-    """Sum of the distances (µm) or of the angles (degrees) at some values of the free variables (06 §4.6)."""
+    """Sum of the distances (µm) or of the angles (degrees) at some values of the free variables."""
     cdef PlainSum* s = <PlainSum*>context
     cdef double total = 0.0, dy, dz, cosine
     cdef Py_ssize_t i

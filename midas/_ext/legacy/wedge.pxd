@@ -1,6 +1,6 @@
-"""The wedge correction of a recorded spot in the legacy arithmetic (chapters 04 §4.3, 06 §4.4).
+"""The wedge correction of a recorded spot in the legacy arithmetic (docs/theory/wedge.md#quadratic-form).
 
-Products and sums run in the order of the chapter: the last bits of omega decide which spots at the limit of a range
+Products and sums run in the order of that page: the last bits of omega decide which spots at the limit of a range
 are accepted, and which way the simplex of the staged refinement goes.
 """
 from libc.math cimport NAN, asin, atan2, copysign, cos, fabs, fmod, sin, sqrt, tan
@@ -17,7 +17,9 @@ cdef extern from *:
 
 
 cdef inline bint wedge_omega_shift(const double* k, double cos_wedge, double sin_wedge, double* shift) noexcept nogil:
-    """Degrees to add to an omega recorded with the wedge to get the omega without it (04 §4.3, closed form).
+    """Degrees to add to an omega recorded with the wedge to get the omega without it, in closed form.
+
+    See docs/theory/wedge.md#change-of-omega.
 
     `k` is a laboratory scattering vector of any length. False, and a shift of 0, when no rotation without wedge brings
     the vector to the Bragg condition (a spot beside the pole).
@@ -54,8 +56,8 @@ cdef inline Reflection reflection_of(const Instrument* instrument, double y, dou
 
 cdef enum OutOfRange:
     # What becomes of a root of a sine or cosine beyond ±1
-    CLAMP_ONE              # the first such root of the pair is clamped (04 §4.3)
-    ZERO_ALL               # it is replaced by 0, so that the wrong omega can win (06 §8 D4)
+    CLAMP_ONE              # the first such root of the pair is clamped
+    ZERO_ALL               # it is replaced by 0, so that the wrong omega can win: the legacy refinement
 
 
 cdef inline void _quadratic_pair(double b, double c, double a, int rule, double* first, double* second) noexcept nogil:
@@ -85,7 +87,7 @@ cdef inline double _distance_to_candidate(double* candidate, double omega) noexc
 
 
 cdef inline double _quadratic_omega(double g1, double g2, double a, double omega, int rule) noexcept nogil:
-    """Solution of g1 cos - g2 sin = a next to `omega`, degrees, in the legacy arithmetic (chapter 04 §4.3).
+    """Solution of g1 cos - g2 sin = a next to `omega`, degrees, in the legacy arithmetic.
 
     Its rounding noise decides which spots at the limit of an omega range are accepted; it loses the right solution
     across ±180, so the caller compares it with the closed form.
@@ -138,7 +140,10 @@ cdef inline double omega_without_wedge(const Instrument* instrument, const Refle
 
 
 cdef inline bint legacy_loses_spot(const Instrument* instrument, double y, double z, double omega) noexcept nogil:
-    """Whether the legacy refinement takes the other solution: at omegas of exactly 0, ±90 and ±180 (06 §8 D4)."""
+    """Whether the legacy refinement takes the other solution: at omegas of exactly 0, ±90 and ±180.
+
+    See docs/theory/wedge.md#lost-spots-of-the-legacy-refinement.
+    """
     cdef double g_length, shift, legacy
     cdef Reflection reflection = reflection_of(instrument, y, z)
     wedge_omega_shift(reflection.k, instrument.cos_wedge, instrument.sin_wedge, &shift)

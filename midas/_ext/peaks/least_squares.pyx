@@ -1,4 +1,4 @@
-"""Bounded Levenberg-Marquardt fit of the peaks of a region (spec chapter 02 §10.4).
+"""Bounded Levenberg-Marquardt fit of the peaks of a region (docs/theory/peaks.md#least-squares).
 
 K. Levenberg, Quart. Appl. Math. 2 (1944) 164; D. W. Marquardt, J. SIAM 11 (1963) 431.
 """

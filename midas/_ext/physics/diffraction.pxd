@@ -1,4 +1,4 @@
-"""The diffraction condition and the wedge (spec chapters 05 §4.4, 06 §4.2, 08 §4.3 and 04 §4.3).
+"""The diffraction condition and the wedge (docs/theory/geometry.md#diffraction-condition).
 
 A reflection G = (x, y, z) in the sample frame fires at the rotation angles omega with
 

@@ -1,4 +1,4 @@
-"""Directions, detector geometry and the shift of a spot by the grain's position (chapters 04 §4.0, 05 §4.5, 06 §4.4).
+"""Directions, detector geometry and the shift of a spot by the grain's position (docs/theory/geometry.md).
 
 Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
 geometry stands here once; the kernels cimport it.
@@ -107,7 +107,7 @@ cdef inline double distortion_factor(const Detector* d, double radius, double et
 
 
 cdef inline double projected_radius(const Detector* d, double y_px, double z_px, double* y, double* z) noexcept nogil:
-    """Pixel to the untilted plane, still distorted: radius (µm), and (y, z) in its direction (04 §4.0)."""
+    """Pixel to the untilted plane, still distorted: radius (µm), and (y, z) in its direction."""
     cdef double yc = -(y_px - d.y_bc) * d.px
     cdef double zc = (z_px - d.z_bc) * d.px
     cdef double vx = d.tilt[1] * yc + d.tilt[2] * zc
@@ -117,7 +117,10 @@ cdef inline double projected_radius(const Detector* d, double y_px, double z_px,
 
 
 cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
-    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion (04 §4.0)."""
+    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion.
+
+    See docs/theory/geometry.md#detector-transform.
+    """
     cdef double vy = 0.0, vz = 0.0
     cdef double radius = projected_radius(d, y_px, z_px, &vy, &vz)
     cdef IdealPoint p

@@ -1,4 +1,4 @@
-"""3×3 matrices, row-major ``double[9]``, and rotations (spec chapters 05 §4.9, 06 §4.1)."""
+"""3×3 matrices, row-major ``double[9]``, and rotations (docs/theory/geometry.md#rotation-about-an-axis)."""
 from libc.math cimport atan2, cos, fabs, sin, sqrt
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG

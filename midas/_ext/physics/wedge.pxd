@@ -1,4 +1,4 @@
-"""The instrument, and how its rotation axis leans (chapter 06 §4.4)."""
+"""The instrument, and how its rotation axis leans (docs/theory/wedge.md#rotation-axis)."""
 from midas._ext.physics.geometry cimport rotate_z
 
 
@@ -11,7 +11,10 @@ cdef struct Instrument:
 
 cdef inline void leaned_position(const Instrument* instrument, double cos_omega, double sin_omega,
                                  const double* position, double* leaned) noexcept nogil:
-    """A grain's position in the laboratory: turned by omega, leaned by the wedge (06 §4.4 step 1)."""
+    """A grain's position in the laboratory: turned by omega, leaned by the wedge.
+
+    See docs/theory/wedge.md#lean-of-a-position.
+    """
     cdef double lab[3]
     rotate_z(cos_omega, sin_omega, position, lab)
     leaned[0] = lab[0] * instrument.cos_wedge - lab[2] * instrument.sin_wedge

@@ -1,4 +1,7 @@
-"""Robust fit of a block of a grain's variables: re-weighted Gauss–Newton, damped, inside bounds (spec 06 §10.3)."""
+"""Robust fit of a block of a grain's variables: re-weighted Gauss–Newton, damped, inside bounds.
+
+See docs/theory/refinement.md#solver.
+"""
 from libc.math cimport isfinite
 
 from midas._ext.numerics.least_squares cimport MAX_VARIABLES, damped_step, normal_equations, predicted_decrease

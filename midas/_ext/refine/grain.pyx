@@ -1,4 +1,4 @@
-"""The grain that a fit tries (spec chapter 06 §4.1, §10.3).
+"""The grain that a fit tries (docs/theory/refinement.md#variables).
 
 Twelve variables describe it: position (µm), three orientation parameters (degrees) and the cell (Å, degrees).
 """

@@ -1,4 +1,4 @@
-"""Analytic derivatives of the residuals by the twelve variables (spec chapter 06 §10.3)."""
+"""Analytic derivatives of the residuals by the twelve variables (docs/theory/refinement.md#jacobian)."""
 from libc.math cimport sqrt
 
 from midas._ext.physics.geometry cimport RAD2DEG

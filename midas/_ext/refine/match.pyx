@@ -1,4 +1,4 @@
-"""Which predicted spot an observed one belongs to (spec chapter 06 §4.2-4.5).
+"""Which predicted spot an observed one belongs to (docs/theory/refinement.md#match).
 
 Predicted spots are grouped by ring; a match is named by its reflection and branch, so it survives changes of order.
 """
@@ -59,7 +59,10 @@ cdef void predict_spots(const Reflections* reflections, const Grain* grain, cons
 
 cdef void centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
                       const Instrument* instrument, CentredSpot* out) noexcept nogil:
-    """Spot as if the grain were at the origin, its omega without wedge, its scattering direction (§4.4)."""
+    """Spot as if the grain were at the origin, its omega without wedge, its scattering direction.
+
+    See docs/theory/refinement.md#observed-spot-for-a-trial-position.
+    """
     cdef double k[3]
     cdef double length
     out.y = y_plane

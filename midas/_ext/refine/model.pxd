@@ -4,9 +4,10 @@ from midas._ext.refine.grain cimport Grain
 from midas._ext.refine.spots cimport FitSpots
 
 cdef enum Objective:
-    SPOT_AND_OMEGA         # detector distance and omega, position turned by the predicted omega (§10.3)
-    SPOT                   # detector distance alone, position turned by the observed omega (§4.6 S_r)
-    DIRECTION              # difference of the unit scattering vectors in degrees (§4.6 S_a)
+    # docs/theory/refinement.md#residuals
+    SPOT_AND_OMEGA         # detector distance and omega, position turned by the predicted omega
+    SPOT                   # detector distance alone, position turned by the observed omega
+    DIRECTION              # difference of the unit scattering vectors in degrees
 
 
 cdef struct Loss:

@@ -1,4 +1,8 @@
-"""Forward model of one grain's spots, its residuals and their robust sum (spec chapter 06 §4.2-4.6 and §10.3)."""
+"""Forward model of one grain's spots, its residuals and their robust sum.
+
+See docs/theory/refinement.md#predicted-spot, docs/theory/refinement.md#residuals and
+docs/theory/refinement.md#robust-loss.
+"""
 from libc.math cimport asin, copysign, sqrt
 
 from midas._ext.physics.diffraction cimport omega_branch

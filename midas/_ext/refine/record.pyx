@@ -1,4 +1,7 @@
-"""What a refined seed leaves: its solution, its matched spots, its grain radius (spec chapter 06 §4.8, §5)."""
+"""What a refined seed leaves: its solution, its matched spots, its grain radius.
+
+See docs/theory/refinement.md#result-of-a-seed and docs/theory/refinement.md#grain-radius.
+"""
 import numpy as np
 
 from libc.math cimport atan2, fabs, fmod, isfinite, sqrt

@@ -1,4 +1,4 @@
-"""Refinement of position, orientation and cell of every seed against its spots (spec chapter 06)."""
+"""Refinement of position, orientation and cell of every seed against its spots (docs/theory/refinement.md)."""
 import numpy as np
 
 from cython.parallel cimport prange, threadid
@@ -243,7 +243,7 @@ cdef class Refiner:
         base : (9,) float64, the orientation that a rotation vector turns; ignored with `euler`
         x : (12,) float64: position (µm), rotation vector or Euler angles (degrees), cell (Å, degrees)
         spot_rows : rows of the recorded spots, matched with the grain at `x`
-        objective : "spot and omega", "spot" or "direction" (§10.3, §4.6)
+        objective : "spot and omega", "spot" or "direction" (docs/theory/refinement.md#residuals)
 
         Returns
         -------

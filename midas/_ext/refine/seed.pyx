@@ -1,4 +1,7 @@
-"""What all seeds share, the workspace of a thread, and the match of a seed's spots (spec chapter 06 §4.4-4.5)."""
+"""What all seeds share, the workspace of a thread, and the match of a seed's spots.
+
+See docs/theory/refinement.md#match.
+"""
 from libc.math cimport cos, sin
 
 from midas._ext.legacy.displacement cimport centre_by_ray
@@ -24,7 +27,7 @@ cdef int collect_spots(const long long* spot_rows, Py_ssize_t n, const RecordedS
 
 
 cdef inline bint _is_lost(const Match* match, const double* x, const RefineProblem* problem) noexcept nogil:
-    """Whether the legacy program would lose the spot (defect D4), which the comparison with it has to follow."""
+    """Whether the legacy program would lose the spot, which the comparison with it has to follow."""
     cdef double y = problem.recorded.y_plane[match.row]
     cdef double z = problem.recorded.z_plane[match.row]
     centre_by_ray(&problem.instrument, match.cos_recorded, match.sin_recorded, x, &y, &z)
@@ -33,7 +36,7 @@ cdef inline bint _is_lost(const Match* match, const double* x, const RefineProbl
 
 cdef int match_spots(const Match* candidates, Py_ssize_t n, const double* x, Grain* grain,
                      const RefineProblem* problem, RefineWorkspace* work, Match* out) noexcept nogil:
-    """Match the spots at x; the survivors in order, with reflection and branch (§4.5). `out` may be the input."""
+    """Match the spots at x; the survivors in order, with reflection and branch. `out` may be the input."""
     cdef const RecordedSpots* recorded = &problem.recorded
     cdef CentredSpot spot
     cdef Match m

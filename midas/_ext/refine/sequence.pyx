@@ -1,4 +1,8 @@
-"""Which variables are fitted in which order: all at once, the legacy sequence, the cell alone (06 §4.6-4.9, §10.3)."""
+"""Which variables are fitted in which order: all at once, the legacy sequence, the cell alone.
+
+See docs/theory/refinement.md#joint-method, docs/theory/refinement.md#staged-sequence and
+docs/theory/refinement.md#cell-alone.
+"""
 from libc.math cimport fabs
 
 from midas._ext.legacy.simplex cimport PlainSum, search
@@ -14,7 +18,7 @@ cdef double OMEGA_CORE = 2.4
 
 cdef inline void _position_bounds(const double* centre, const RefineProblem* problem,
                                   VariableBlock* block) noexcept nogil:
-    """Box of half the sample radius around the centre, inside the sample (§4.6)."""
+    """Box of half the sample radius around the centre, inside the sample (docs/theory/refinement.md#position-box)."""
     cdef int i
     cdef double reach = 0.5 * problem.r_sample
     cdef double limit
@@ -95,7 +99,7 @@ cdef void _descend(const VariableBlock* block, const RefineProblem* problem, Ref
 
 cdef int fit_joint(Py_ssize_t n, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
                    double* x) noexcept nogil:
-    """All twelve variables together, re-matched once (§10.3); returns the spots of the final match."""
+    """All twelve variables together, re-matched once; returns the spots of the final match."""
     cdef VariableBlock block
     cdef int kept, attempt
     _position_bounds(x, problem, &block)
@@ -182,7 +186,7 @@ cdef int _fit_block(const Match* candidates, Py_ssize_t n, int first, int stop, 
 
 cdef int fit_staged(Py_ssize_t n, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
                     double* x) noexcept nogil:
-    """The legacy sequence P, O, S, P2 with a match before each (§4.6); returns the spots of the final match."""
+    """The legacy sequence P, O, S, P2 with a match before each; returns the spots of the final match."""
     cdef VariableBlock block
     cdef double trial[VARIABLES]
     cdef int i, kept
@@ -196,7 +200,7 @@ cdef int fit_staged(Py_ssize_t n, const RefineProblem* problem, RefineWorkspace*
     _orientation_bounds(x, 0.01, &block)
     _cell_bounds(problem, &block)
     _solve(&block, SPOT, 0, VARIABLES, kept, problem, work, grain, trial)
-    # The legacy program leaves out as many spots as P lost, but the last ones of the list (defect D5).
+    # The legacy program leaves out as many spots as P lost, but the last ones of the list.
     kept = match_spots(work.matched, kept, trial, grain, problem, work, work.indexed)
     for i in range(ORIENTATION):
         x[i] = trial[i]
@@ -220,7 +224,7 @@ cdef int fit_staged(Py_ssize_t n, const RefineProblem* problem, RefineWorkspace*
 
 cdef int fit_cell(Py_ssize_t n, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
                   double* x) noexcept nogil:
-    """The cell alone, position and orientation as given (§4.9)."""
+    """The cell alone, position and orientation as given."""
     cdef VariableBlock block
     cdef int kept
     _cell_bounds(problem, &block)

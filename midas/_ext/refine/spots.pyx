@@ -1,4 +1,4 @@
-"""The spots of one seed as columns, so that the loops of a fit vectorise (spec chapter 06 §10.3)."""
+"""The spots of one seed as columns, so that the loops of a fit vectorise."""
 
 
 cdef inline double* _column(double** buffer, Py_ssize_t length) noexcept nogil:

@@ -1,4 +1,4 @@
-"""The images of spots: where they are drawn, and how they become counts (spec chapter 08 §4.8)."""
+"""The images of spots: where they are drawn, and how they become counts (docs/theory/simulation.md#image-of-a-spot)."""
 import numpy as np
 
 from cython.parallel cimport prange, threadid
@@ -114,7 +114,7 @@ def brightest_pixel(const long long[::1] offsets, const double[::1] hor, const d
 
 def draw_spots(float[:, ::1] canvas, const double[::1] hor, const double[::1] vert, const float[::1] amplitude,
                double sigma, bint integrate):
-    """Add the images of spots to `canvas` ((z, y) float32), in their order (08 §4.8)."""
+    """Add the images of spots to `canvas` ((z, y) float32), in their order."""
     cdef Py_ssize_t pixels_z = canvas.shape[0], pixels_y = canvas.shape[1], k
     cdef int reach = _reach(sigma)
     cdef Window w

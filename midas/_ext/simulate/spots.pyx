@@ -1,4 +1,4 @@
-"""The spots of simulated grains (spec chapter 08 §4.1-4.7)."""
+"""The spots of simulated grains (docs/theory/simulation.md#spots-of-a-grain)."""
 import numpy as np
 
 from cython.parallel cimport prange
@@ -69,7 +69,10 @@ cdef struct Output:
 
 
 cdef inline bint _on_detector(const Experiment* e, double* y, double* z, double* hor, double* vert) noexcept nogil:
-    """Ideal to raw position (µm, in place) and pixel; False outside the detector (08 §4.7)."""
+    """Ideal to raw position (µm, in place) and pixel; False outside the detector.
+
+    See docs/theory/simulation.md#on-the-detector.
+    """
     if e.map != NULL:
         if not mapped(e.map, e.pixels_y, e.pixels_z, &e.detector, y, z):
             return False

@@ -1,4 +1,4 @@
-"""The robust loss against outliers, noise and omegas of whole frames (spec chapter 06 §10.2-10.3)."""
+"""The robust loss against outliers, noise and omegas of whole frames (docs/theory/refinement.md#robust-loss)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_few_outliers_do_not_move_the_grain() -> None:
 
 
 def test_noise_gives_errors_of_the_expected_size() -> None:
-    """§10.2: 8 µm and 0.02 degrees give 1.65 µm, 0.0020 degrees, 8.2e-6 with epsilon 0.1."""
+    """8 µm and 0.02 degrees give 1.65 µm, 0.0020 degrees, 8.2e-6 with epsilon 0.1."""
     grains, spots = case(40, seed=5)
     spots.blur(np.random.default_rng(8), spot=8, omega=0.02)
     solutions = refine_grains(refiner(EXPERIMENT, spots), grains, spots).solutions

@@ -1,4 +1,4 @@
-"""The analytic derivatives of the residuals against differences (spec chapter 06 §10.3)."""
+"""The analytic derivatives of the residuals against differences (docs/theory/refinement.md#jacobian)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_derivatives(objective: str, by_euler: bool, wedge: float) -> None:
             difference += sign * fit.linearised(base, moved, rows, objective, by_euler)[0] / (2 * STEPS[k])
         if objective == "spot":
             difference[2] = 0.0  # not a residual
-        # With a wedge its omega correction is taken as constant (§10.3).
+        # With a wedge its omega correction is taken as constant.
         limit = (2e-7 if wedge == 0 else 2e-3) * np.abs(slopes[k]).max() + 1e-6
         if objective != "direction" or k >= 3:  # there the position is fixed
             assert np.abs(slopes[k] - difference).max() < limit, k

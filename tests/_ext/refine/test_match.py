@@ -1,4 +1,4 @@
-"""Which predicted spot an observed one belongs to (spec chapter 06 §4.2-4.5)."""
+"""Which predicted spot an observed one belongs to (docs/theory/refinement.md#match)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .seeds import EXPERIMENT, case, refine, refine_grains, refiner, region
 
 @pytest.mark.parametrize("omega", [0.0, 90.0, -90.0, 180.0, -180.0, 179.9999, 540.0])
 def test_spots_at_special_angles_are_kept(omega: float) -> None:
-    """Defects D4 and D18: exact frame angles, angles beyond ±180, and the seam between them."""
+    """Exact frame angles, angles beyond ±180, and the seam between them."""
     grains, spots = case(1)
     turn = rotation_z(spots.omega_recorded[0] - omega)
     start = (turn @ grains.start_orientations[0].reshape(3, 3)).reshape(1, 9)
@@ -30,7 +30,7 @@ def test_spots_at_special_angles_are_kept(omega: float) -> None:
 
 
 def test_a_reflection_with_g_across_the_beam_changes_no_branch() -> None:
-    """Defects D6 and D7: G·y within 1e-4 of 0, on either side."""
+    """G·y within 1e-4 of 0, on either side."""
     for tilt in (-1e-5, -1e-9, 0.0, 1e-9, 1e-5):
         u = rotation_z(tilt)
         spots = simulate(EXPERIMENT, u[None], np.array([[50.0, -20.0, 10.0]]), EXPERIMENT.cell[None])

@@ -1,4 +1,4 @@
-"""What a refined seed leaves (spec chapter 06 §4.8, §5, §11)."""
+"""What a refined seed leaves (docs/theory/refinement.md#result-of-a-seed)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_files_hold_what_the_kernel_finds(found: np.dtype, layout: np.dtype,
 
 
 def test_spot_records_follow_from_the_solution() -> None:
-    """§11: everything recomputed from the solution, the spots and the hkl list alone."""
+    """Everything recomputed from the solution, the spots and the hkl list alone."""
     experiment = replace(EXPERIMENT, wedge=0.2)
     grains, spots = case(3, experiment=experiment)
     spots.blur(np.random.default_rng(2), spot=10, omega=0.05)
@@ -69,7 +69,7 @@ def test_spot_records_follow_from_the_solution() -> None:
 
 
 def centre(experiment: Experiment, spots: Spots, row: int, position: NDArray) -> tuple[list[float], NDArray]:
-    """y', z', omega' and the observed direction of §4.4, with the trigonometry written out."""
+    """y', z', omega' and the observed direction, with the trigonometry written out."""
     wedge, lsd, omega = np.radians(experiment.wedge), experiment.lsd, spots.omega_recorded[row]
     x, y, z = rotation_z(omega) @ position
     x, z = x * np.cos(wedge) - z * np.sin(wedge), x * np.sin(wedge) + z * np.cos(wedge)

@@ -1,4 +1,4 @@
-"""Many seeds in parallel, seeds without result, and arrays that do not fit together (spec chapter 06)."""
+"""Many seeds in parallel, seeds without result, and arrays that do not fit together."""
 
 from __future__ import annotations
 

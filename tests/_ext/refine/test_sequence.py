@@ -1,4 +1,4 @@
-"""What is fitted in which order finds the grain, inside the bounds (spec chapter 06 §4.6-4.9, §10.3)."""
+"""What is fitted in which order finds the grain, inside the bounds (docs/theory/refinement.md#joint-method)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_staged_sequence_comes_close_to_the_exact_grain(solver: str) -> None
     grains, spots = case(12)
     result = refine_grains(refiner(EXPERIMENT, spots, f"staged {solver}"), grains, spots)
     position, rotation, strain = lattice_errors(result.solutions, grains)
-    assert rms(position) < 0.1  # the legacy sequence: 0.04 µm, 5e-4 degrees, 5e-6 (§10.2)
+    assert rms(position) < 0.1  # the legacy sequence: 0.04 µm, 5e-4 degrees, 5e-6
     assert rms(rotation) < 1e-3
     assert rms(strain) < 1e-5
 
@@ -93,7 +93,7 @@ def test_tracking_keeps_position_and_matrix_and_fits_the_cell() -> None:
 )
 @pytest.mark.parametrize("method", ALL_METHODS)
 def test_rounded_matrices_near_the_poles_of_the_euler_angles(method: str, angles: tuple[float, float, float]) -> None:
-    """Defect D9: a cosine of -1.0000004, or one whose angle turns by 180 degrees."""
+    """A cosine of -1.0000004, or one whose angle turns by 180 degrees."""
     phi1, phi, phi2 = angles
     c, s = np.cos(np.radians(phi)), np.sin(np.radians(phi))
     u = rotation_z(phi1) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ rotation_z(phi2)

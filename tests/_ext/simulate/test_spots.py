@@ -1,4 +1,4 @@
-"""`midas._ext.simulate.spots` against the formulas of chapter 08 and against properties."""
+"""`midas._ext.simulate.spots` against the formulas of docs/theory/simulation.md and against properties."""
 
 from __future__ import annotations
 
