@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,7 +206,7 @@ def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Itera
 
 def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, locate: Callable[[Path], Path]) -> None:
     """The mask of the parameter file; mask and flood of an archive that is converted again."""
-    extras: dict[str, NDArray[Any] | None] = {}
+    extras: dict[str, NDArray[np.generic] | None] = {}
     first = sweep.sources[0]
     if isinstance(first, ArchivedFrames):
         extras = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
@@ -221,7 +220,7 @@ def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, loc
 def _write_options(writer: ArchiveWriter, parameters: Parameters, options: ConversionOptions) -> None:
     """The options under the names of the command line, as far as the parameters have not written them."""
     width, height = _detector_size(parameters)
-    recorded: dict[str, NDArray[Any]] = {
+    recorded: dict[str, NDArray[np.generic]] = {
         "darkFN": np.array([os.fsencode(parameters.get("Dark", ""))]),
         "numPxY": np.array([width], "<i8"),
         "numPxZ": np.array([height], "<i8"),

@@ -33,7 +33,7 @@ class ArchivedFrames:
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         return (partial(self._stack.__getitem__, i) for i in range(first, self.shape[0]))
 
-    def extra(self, path: str) -> NDArray | None:
+    def extra(self, path: str) -> NDArray[np.generic] | None:
         """A small array that goes over into the new archive as it is (mask, flood)."""
         array = self._archive.dataset(path)
         return None if array is None else array.read()

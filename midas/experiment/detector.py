@@ -157,8 +157,8 @@ class DetectorGeometry:
 
     def pixel_of_plane(self, y: ArrayLike, z: ArrayLike) -> tuple[Array, Array]:
         """Inverse of `plane`: y and z (µm) to pixels."""
-        columns, shape = _columns(y, z)
-        y_px, z_px = plane_to_pixels(*columns, self.packed())
+        (y, z), shape = _columns(y, z)
+        y_px, z_px = plane_to_pixels(y, z, self.packed())
         return y_px.reshape(shape), z_px.reshape(shape)
 
     def ring(self, two_theta: ArrayLike, points: int = 361) -> tuple[Array, Array]:
@@ -236,8 +236,8 @@ class DetectorGeometry:
         [[-0.0223 -0.4464  0.    ]
          [-0.4464  0.0223  0.    ]]
         """
-        columns, positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
-        g = scattering_vectors(*columns, positions, self.lsd, self._wavelength(), self.wedge)
+        (y, z, omega), positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
+        g = scattering_vectors(y, z, omega, positions, self.lsd, self._wavelength(), self.wedge)
         return g.reshape(*shape, 3)
 
     def omegas(self, g: ArrayLike) -> Array:
@@ -262,7 +262,8 @@ class DetectorGeometry:
         [[   0.   -174.28]
          [    nan     nan]]
         """
-        return self._predicted(_floats(g), _ORIGIN)[0]
+        omega: Array = self._predicted(_floats(g), _ORIGIN)[0]
+        return omega
 
     def spots(self, ub: ArrayLike, hkls: ArrayLike, position: ArrayLike = _ORIGIN) -> PredictedSpots:
         """Every spot of a grain, or of several.
@@ -297,22 +298,21 @@ class DetectorGeometry:
         return PredictedSpots(omega, y, z, *self.pixel_of_plane(y, z), two_theta, eta)
 
     def _on_plane(self, y_px: ArrayLike, z_px: ArrayLike) -> tuple[Array, ...]:
-        columns, shape = _columns(y_px, z_px)
-        return tuple(column.reshape(shape) for column in pixels_to_plane(*columns, self.packed()))
+        (y_px, z_px), shape = _columns(y_px, z_px)
+        return tuple(column.reshape(shape) for column in pixels_to_plane(y_px, z_px, self.packed()))
 
     def _moved(
         self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, position: ArrayLike, back: bool
     ) -> tuple[Array, Array]:
-        columns, positions, shape = _with_positions(position, y, z, omega)
-        moved = moved_spots(*columns, positions, self.lsd, self.wedge, back)
+        (y, z, omega), positions, shape = _with_positions(position, y, z, omega)
+        moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back)
         return moved[0].reshape(shape), moved[1].reshape(shape)
 
     def _predicted(self, g: Array, position: ArrayLike) -> Array:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
-        columns = predicted_spots(
-            *(np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position)), self.lsd, self._wavelength(), self.wedge
-        )
+        vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
+        columns = predicted_spots(vectors, positions, self.lsd, self._wavelength(), self.wedge)
         return columns.reshape(len(columns), *g.shape[:-1], 2)
 
     def _wavelength(self) -> float:

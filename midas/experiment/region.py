@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from midas._ext.physics.region import AcceptedRegion
-from midas.formats.binary import read_records
+from midas.formats.binary import INT32, read_records
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 
@@ -53,7 +53,7 @@ def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, ob
     px, mask = 1.0, None
     if side and mask_file is not None:
         px = parameters["px"]
-        mask = read_records(mask_file, "<i4", ())
+        mask = read_records(mask_file, INT32, ())
         if 32 * len(mask) < side * side:
             raise FormatError(f"has {4 * len(mask)} bytes, too few for the pixels of BigDetSize {side}", file=mask_file)
     return AcceptedRegion(

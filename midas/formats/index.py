@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, read_records
 from midas.formats.slots import SlotFile
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove, replace
@@ -103,7 +103,7 @@ def read(
     FormatError
         when a file is missing or cut off, or holds no spots where ``IndexBest.bin`` counts some
     """
-    records = read_records(best_path, "<f8", (len(BEST),), written_by="ff-index", mapped=True)
+    records = read_records(best_path, FLOAT64, (len(BEST),), written_by="ff-index", mapped=True)
     rows = range(len(records)) if rows is None else rows
     if len(rows) and not len(records):
         raise FormatError("is empty; run ff-index again", file=best_path)
@@ -116,7 +116,7 @@ def read(
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     pairs = np.empty((offsets[-1], 2))
-    slots = read_records(full_path, "<f8", (SLOT, 2), written_by="ff-index", mapped=True)
+    slots = read_records(full_path, FLOAT64, (SLOT, 2), written_by="ff-index", mapped=True)
     for i in np.flatnonzero(counts):
         if rows[i] >= len(slots):
             raise FormatError(f"ends before slot {rows[i]}, which has spots in {best_path}", file=full_path)

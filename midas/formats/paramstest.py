@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.parameters.table import KEYS
+from midas.parameters.table import KEYS, Value
 
 
 class _Line(NamedTuple):
@@ -65,11 +65,11 @@ def _number(value: float | int | str) -> str:
     return text if float(text) == value else repr(value)
 
 
-def _values(value: Any) -> str:
+def _values(value: Value) -> str:
     return " ".join(map(_number, value if isinstance(value, tuple) else (value,)))
 
 
-def _lines(line: _Line, value: Any) -> Iterator[str]:
+def _lines(line: _Line, value: Value) -> Iterator[str]:
     for item in value if line.repeated else (value,):
         yield f"{line.name} {_values(item)}"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, INT32, Scalar, read_records
 from midas.formats.index import SLOT
 from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
@@ -86,7 +86,7 @@ class RefinedSeeds:
         names = slice(ORIENT_POS_FIT.index(first), ORIENT_POS_FIT.index(last) + 1)
         return np.ascontiguousarray(self.orient_pos_fit[:, names])
 
-    def fit_rows(self, rows: Sequence[int] | NDArray) -> NDArray[np.float64]:
+    def fit_rows(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
         """FitBest records of these rows, one after the other; (sum of their spots, 22)."""
         rows = np.asarray(rows, np.int64)
         if self.fit_best is not None:
@@ -95,12 +95,12 @@ class RefinedSeeds:
         if self.fit_best_file is None:
             raise ValueError("neither the fitted spots nor their file")
         counts = np.diff(self.offsets)[rows]
-        return _read_slots(self.fit_best_file, "<f8", len(FIT_BEST), FIT_BEST_BYTES, rows, counts)
+        return _read_slots(self.fit_best_file, FLOAT64, len(FIT_BEST), FIT_BEST_BYTES, rows, counts)
 
 
 def _read_slots(
-    path: Path, dtype: DTypeLike, width: int, slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray:
+    path: Path, dtype: np.dtype[Scalar], width: int, slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[Scalar]:
     """The first ``counts[i]`` records of the slot of each row, one after the other: reads what is used and no more."""
     out = np.empty((int(counts.sum()), width), dtype)
     view = out.data.cast("B") if out.size else memoryview(b"")
@@ -132,7 +132,7 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
     FormatError
         when a file is missing, or too short or long for the seeds and their numbers of spots
     """
-    key = read_records(layer.key, "<i4", (2,), written_by="ff-refine")
+    key = read_records(layer.key, INT32, (2,), written_by="ff-refine")
     if len(key) != n:
         need = n * KEY_BYTES
         raise FormatError(f"has {len(key) * KEY_BYTES} bytes where {n} seeds need {need}", file=layer.key)
@@ -142,7 +142,7 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
     orient_pos_fit = np.zeros((n, len(ORIENT_POS_FIT)))
     solved = np.flatnonzero(key[:, 0])
     if solved.size:
-        records = read_records(layer.orient_pos_fit, "<f8", (len(ORIENT_POS_FIT),), written_by="ff-refine")
+        records = read_records(layer.orient_pos_fit, FLOAT64, (len(ORIENT_POS_FIT),), written_by="ff-refine")
         if len(records) <= solved[-1]:
             have, need = len(records) * ORIENT_POS_FIT_BYTES, (int(solved[-1]) + 1) * ORIENT_POS_FIT_BYTES
             raise FormatError(f"has {have} bytes where its solutions need {need}", file=layer.orient_pos_fit)
@@ -151,5 +151,5 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
     used = np.flatnonzero(counts)
     spots = np.empty(0, np.int32)
     if used.size:
-        spots = _read_slots(layer.process_key, "<i4", 1, PROCESS_KEY_BYTES, used, counts[used]).ravel()
+        spots = _read_slots(layer.process_key, INT32, 1, PROCESS_KEY_BYTES, used, counts[used]).ravel()
     return RefinedSeeds(key, orient_pos_fit, offsets, spots, fit_best_file=layer.fit_best)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, read_records
 from midas.formats.grains import GRAINS
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.runtime.errors import FormatError
@@ -216,7 +216,7 @@ def _mic(content: bytes, path: str | os.PathLike[str], min_confidence: float, ro
 
 
 def _binary(path: str | os.PathLike[str]) -> GrainList:
-    records = read_records(path, "<f8", (18,))
+    records = read_records(path, FLOAT64, (18,))
     return GrainList(records[:, 3:12].reshape(-1, 3, 3), records[:, :3].copy(), strains=records[:, 12:18].copy())
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from midas.parameters.table import (
     KEYS,
     WORD,
     Key,
+    Value,
     spellings,
 )
 from midas.runtime.errors import ParameterError
@@ -27,11 +28,14 @@ from midas.runtime.files import readable
 
 log = logging.getLogger(__name__)
 
+#: what a dataset of an archive holds
+Raw: TypeAlias = NDArray[np.generic] | bytes | str
+
 ANALYSIS = "analysis/process/analysis_parameters/"
 SCAN = "measurement/process/scan_parameters/"
 
 #: what the converter writes for a list that was not given; readers take it as "not given"
-SENTINELS: dict[str, NDArray] = {
+SENTINELS: dict[str, NDArray[np.generic]] = {
     "RingThresh": np.array([[0.0, 0.0]]),
     "RingsToExclude": np.array([[0.0, 0.0]]),
     "OmegaRange": np.array([[-10000.0, 0.0]]),
@@ -43,7 +47,7 @@ SENTINELS: dict[str, NDArray] = {
 _COORDINATE = replace(KEYS["BC"], count=1)
 
 
-def values_of(datasets: Mapping[str, Any], source: str | os.PathLike[str]) -> dict[str, Any]:
+def values_of(datasets: Mapping[str, Raw], source: str | os.PathLike[str]) -> dict[str, Value]:
     """Values by the names of the table.
 
     Parameters
@@ -51,7 +55,7 @@ def values_of(datasets: Mapping[str, Any], source: str | os.PathLike[str]) -> di
     datasets : path inside the archive to array (any numeric dtype and shape), bytes or str, in directory order
     source : the archive, for messages
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     names = {key.name: key for key in KEYS.values()} | spellings("user")
     stored = {_dataset(key): key for key in KEYS.values() if key.archive and " " not in key.archive}
     for path, raw in datasets.items():
@@ -68,12 +72,15 @@ def values_of(datasets: Mapping[str, Any], source: str | os.PathLike[str]) -> di
             log.warning("%s: %s and an alias of it differ; the later one counts: %s", source, key.name, value)
         values[key.name] = value
     centre = {path: datasets.get(path) for path in (ANALYSIS + "YCen", ANALYSIS + "ZCen")}
-    if all(raw is not None for raw in centre.values()):
-        values["BC"] = tuple(_from_dataset(_COORDINATE, raw, path, source) for path, raw in centre.items())
+    found = {path: raw for path, raw in centre.items() if raw is not None}
+    if len(found) == len(centre):
+        values["BC"] = tuple(_from_dataset(_COORDINATE, raw, path, source) for path, raw in found.items())
     return values
 
 
-def datasets_of(values: Mapping[str, Any], unknown: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, NDArray]]:
+def datasets_of(
+    values: Mapping[str, Value], unknown: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """The datasets of all keys, in the order of the values, and the sentinels of lists that were not given."""
     for name, value in values.items():
         key = KEYS[name]
@@ -90,10 +97,10 @@ def datasets_of(values: Mapping[str, Any], unknown: Mapping[str, tuple[str, ...]
             yield ANALYSIS + readable(name), _guessed(name, words)
 
 
-def without_sentinels(values: Mapping[str, Any]) -> dict[str, Any]:
+def without_sentinels(values: Mapping[str, Value]) -> dict[str, Value]:
     """The values without lists that say that they were not given."""
 
-    def given(name: str, value: Any) -> bool:
+    def given(name: str, value: Value) -> bool:
         sentinel = SENTINELS.get(name)
         return sentinel is None or not np.array_equal(np.asarray(value, float), sentinel)
 
@@ -105,7 +112,7 @@ def _dataset(key: Key) -> str:
     return name if "/" in name else ANALYSIS + name
 
 
-def _to_dataset(key: Key, value: Any) -> NDArray:
+def _to_dataset(key: Key, value: Value) -> NDArray[np.generic]:
     if not key.is_number:
         # Legacy readers know one string per dataset.
         return np.array([os.fsencode(" ".join(value) if key.is_list else str(value))])
@@ -114,7 +121,7 @@ def _to_dataset(key: Key, value: Any) -> NDArray:
     return array.reshape(-1, key.count) if key.lines and key.count > 1 else array.reshape(-1)
 
 
-def _guessed(name: str, words: tuple[str, ...]) -> NDArray:
+def _guessed(name: str, words: tuple[str, ...]) -> NDArray[np.generic]:
     """Dataset of a key that is not in the table: its fixed dtype, else whole numbers, numbers or text."""
     attempts: list[tuple[type, str]] = [(int, "<i8"), (float, "<f8")]
     if name in FOREIGN_FLOATS:
@@ -131,7 +138,7 @@ def _guessed(name: str, words: tuple[str, ...]) -> NDArray:
     return np.array([os.fsencode(" ".join(words))])
 
 
-def _from_dataset(key: Key, raw: Any, path: str, source: str | os.PathLike[str]) -> Any:
+def _from_dataset(key: Key, raw: Raw, path: str, source: str | os.PathLike[str]) -> Value:
     """The value of a dataset, whatever numeric type and shape an old tool gave it."""
     if not key.is_number:
         items = [raw] if isinstance(raw, (bytes, str)) else np.asarray(raw).ravel().tolist()

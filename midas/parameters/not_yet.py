@@ -6,9 +6,8 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-from midas.parameters.table import KEYS
+from midas.parameters.table import KEYS, Value
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +15,7 @@ log = logging.getLogger(__name__)
 _said: set[tuple[str, str]] = set()
 
 
-def warn(values: Mapping[str, Any], lines: Mapping[str, int], source: str | os.PathLike[str]) -> None:
+def warn(values: Mapping[str, Value], lines: Mapping[str, int], source: str | os.PathLike[str]) -> None:
     """One warning for each value that asks for something that this version does not do."""
     for name, value in values.items():
         key = KEYS[name]

@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from midas.parameters.table import INT, WORD, Key, spellings
+from midas.parameters.table import INT, WORD, Key, Value, spellings
 from midas.runtime.errors import ParameterError
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class Parsed:
     unknown : keys that are not in the table, as text
     """
 
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -85,7 +84,7 @@ class _Line:
         self.key, self.name, self.rest = key, name, rest
         self.source, self.number, self.dialect = source, number, dialect
 
-    def value(self) -> Any:
+    def value(self) -> Value:
         """The value of a key with one line; a tuple of items for a list."""
         if not self.key.is_number:
             return self.text()
@@ -98,7 +97,7 @@ class _Line:
         value = self.checked(values if self.key.count > 1 else values[0])
         return (value,) if self.key.lines else value
 
-    def text(self) -> Any:
+    def text(self) -> Value:
         words = self.rest.rstrip(";").split()
         if not words:
             raise self.error("has no value")
@@ -129,11 +128,11 @@ class _Line:
             return int(value)
         return value
 
-    def checked(self, value: Any) -> Any:
+    def checked(self, value: Value) -> Value:
         if reason := self.key.refusal(value):
             raise self.error(reason, None if isinstance(value, tuple) else value)
         return value
 
-    def error(self, reason: str, value: Any = None) -> ParameterError:
+    def error(self, reason: str, value: Value = None) -> ParameterError:
         shown = self.rest or None if value is None else value
         return ParameterError(reason, file=self.source, line=self.number, key=self.name, value=shown)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from midas.parameters.table import KEYS
+from midas.parameters.table import KEYS, Value
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Reader:
     keys: frozenset[str]
     source: str
     of_archive: bool = False
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Value] = field(default_factory=dict)
 
 
 def _reads(*keys: str) -> frozenset[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from midas.parameters.readers import READERS, readers_of
-from midas.parameters.table import GROUPS, REQUIRED, Key
+from midas.parameters.table import GROUPS, REQUIRED, Key, Value
 
 _INTRODUCTION = """\
 # Parameters
@@ -56,7 +55,7 @@ def _defaults(key: Key) -> str:
     return "; ".join([_shown(key.default), *(f"{value} in {', '.join(names)}" for value, names in others.items())])
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Value) -> str:
     if value in (REQUIRED, "", ()):
         return "–"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

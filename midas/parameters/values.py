@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.parameters import archive_mapping, not_yet, parser
 from midas.parameters.readers import READERS
-from midas.parameters.table import KEYS, REQUIRED
+from midas.parameters.table import KEYS, REQUIRED, Value
 from midas.runtime.errors import ParameterError
 
 
@@ -33,7 +32,7 @@ class Parameters:
 
     def __init__(
         self,
-        values: Mapping[str, Any],
+        values: Mapping[str, Value],
         source: str | os.PathLike[str] = "",
         *,
         stage: str = "",
@@ -69,7 +68,9 @@ class Parameters:
         return cls(values, source, unknown=found.unknown, lines=found.lines)
 
     @classmethod
-    def from_archive_values(cls, datasets: Mapping[str, Any], source: str | os.PathLike[str] = "") -> Parameters:
+    def from_archive_values(
+        cls, datasets: Mapping[str, archive_mapping.Raw], source: str | os.PathLike[str] = ""
+    ) -> Parameters:
         """Values of an archive's datasets.
 
         Parameters
@@ -92,7 +93,7 @@ class Parameters:
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Value:
         self._check_declared(name)
         if name not in self._values:
             return self._default(name)
@@ -101,7 +102,7 @@ class Parameters:
             raise self.error(name, reason)
         return value
 
-    def _default(self, name: str) -> Any:
+    def _default(self, name: str) -> Value:
         default = KEYS[name].default
         if self._reader is not None:
             default = self._reader.defaults.get(name, default)
@@ -113,7 +114,7 @@ class Parameters:
         if self._reader is not None and name not in self._reader.keys and name not in self._own:
             raise KeyError(f"{self._stage} does not declare that it reads {name}; see midas/parameters/readers.py")
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: Value = None) -> Value:
         """The value, else the default of the table, else `default`."""
         return self[name] if name in self or self._has_default(name) else default
 
@@ -127,7 +128,7 @@ class Parameters:
         """
         return Parameters(self._values, self.source, stage=stage, unknown=self.unknown, lines=self._lines)
 
-    def changed(self, **values: Any) -> Parameters:
+    def changed(self, **values: Value) -> Parameters:
         """A copy with other values; a stage may read what it has set."""
         return self._copy({**self._values, **values}, self._own | values.keys(), values.keys())
 
@@ -136,7 +137,7 @@ class Parameters:
         kept = {name: value for name, value in self._values.items() if name not in names}
         return self._copy(kept, self._own, names)
 
-    def _copy(self, values: Mapping[str, Any], own: frozenset[str], moved: Any) -> Parameters:
+    def _copy(self, values: Mapping[str, Value], own: frozenset[str], moved: Collection[str]) -> Parameters:
         lines = {name: line for name, line in self._lines.items() if name not in moved}
         return Parameters(values, self.source, stage=self._stage, unknown=self.unknown, lines=lines, own=own)
 
@@ -147,7 +148,7 @@ class Parameters:
 
     def positive(self, name: str) -> float:
         """A number that must be greater than 0 here, whatever range it has elsewhere."""
-        value = self[name]
+        value: float = self[name]
         if not value > 0:
             raise ParameterError("must be greater than 0", file=self.source or None, key=name, value=value)
         return value
@@ -163,9 +164,10 @@ class Parameters:
 
     def omega_start(self) -> float:
         """Omega of the first analysed frame: OmegaStart, else OmegaFirstFile, else 0."""
-        return self.get("OmegaStart", self.get("OmegaFirstFile", 0.0))
+        start: float = self.get("OmegaStart", self.get("OmegaFirstFile", 0.0))
+        return start
 
-    def archive_datasets(self) -> Iterator[tuple[str, NDArray]]:
+    def archive_datasets(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """The datasets of these parameters in an archive, in the order of the file."""
         yield from archive_mapping.datasets_of(self._values, self.unknown)
         everything = Parameters(self._values, self.source)

@@ -7,11 +7,10 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from midas.parameters import Parameters
 from midas.parameters.readers import read_from_archive
-from midas.parameters.table import KEYS, PATH
+from midas.parameters.table import KEYS, PATH, Value
 from midas.runtime import logs
 from midas.runtime.files import read_bytes, write_atomic
 
@@ -96,7 +95,7 @@ class UserFile:
             write_atomic(folder / source.name, read_bytes(source))
 
 
-def _comparable(name: str, parameters: Parameters) -> Any:
+def _comparable(name: str, parameters: Parameters) -> Value:
     """A value; of a path the name, since an archive names the copy in the layer folder."""
     value = parameters.get(name)
     return Path(value).name if KEYS[name].kind == PATH and value else value

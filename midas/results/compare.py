@@ -64,12 +64,14 @@ class Comparison:
 
     @property
     def misorientation(self) -> NDArray[np.float64]:
-        return np.linalg.norm(self.rotation, axis=1)
+        angle: NDArray[np.float64] = np.linalg.norm(self.rotation, axis=1)
+        return angle
 
     @property
     def distance(self) -> NDArray[np.float64]:
         """From the true to the found position, µm."""
-        return np.linalg.norm(self.found_position - self.true_position, axis=1)
+        length: NDArray[np.float64] = np.linalg.norm(self.found_position - self.true_position, axis=1)
+        return length
 
     @property
     def recovered(self) -> int:
@@ -81,7 +83,7 @@ class Comparison:
         """Found grains that are nobody's partner."""
         return self.found_count - len(np.unique(self.found_row))
 
-    def take(self, true_rows: Sequence[int] | NDArray) -> Comparison:
+    def take(self, true_rows: Sequence[int] | NDArray[np.intp]) -> Comparison:
         """The comparison of some true grains only; the others and surplus found grains are left out of account."""
         kept = np.flatnonzero(np.isin(self.true_row, true_rows))
         partners = self.found_row[kept]
@@ -325,6 +327,7 @@ def _lattice_differences(
 def _rotation_vectors(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
     """(k, 3) axis times angle in degrees."""
     q = quaternions_from_matrices(rotations)
-    sine = np.linalg.norm(q[:, 1:], axis=1)
+    sine: NDArray[np.float64] = np.linalg.norm(q[:, 1:], axis=1)
     angle = np.degrees(2 * np.arctan2(sine, q[:, 0]))
-    return q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
+    vectors: NDArray[np.float64] = q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
+    return vectors

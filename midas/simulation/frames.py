@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -236,7 +236,7 @@ class Renderer:
             if parameters is not None:
                 writer.add_parameters(parameters)
 
-    def _chunks(self, writer: ArchiveWriter, advance) -> Iterator[tuple[bytes, int]]:
+    def _chunks(self, writer: ArchiveWriter, advance: Callable[[int], object]) -> Iterator[tuple[bytes, int]]:
         """Compressed frames in order; all frames without spots share one unless there is noise."""
         empty = None
         if not self.exposure.is_random:

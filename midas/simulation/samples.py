@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
+from midas.parameters.table import Value
 from midas.runtime.files import make_folder, write_atomic
 
-Values = Mapping[str, Any]
+Values = Mapping[str, Value]
 
 FCC = (3.524, 3.524, 3.524, 90.0, 90.0, 90.0)
 TITANIUM = (2.9505, 2.9505, 4.6826, 90.0, 90.0, 120.0)
@@ -343,7 +343,7 @@ SAMPLES: Mapping[str, Sample] = {
 }
 
 
-def write(name: str, folder: Path, **changes: Any) -> Path:
+def write(name: str, folder: Path, **changes: Value) -> Path:
     """Write the grain list and the parameter file of a sample.
 
     Parameters
@@ -375,9 +375,9 @@ def _write_grains(path: Path, grains: GrainList, sample: Sample) -> None:
     write_grain_list(path, GrainList(grains.matrices, grains.positions, grains.cells, header=header))
 
 
-def _rows(value: Any) -> Sequence[Any]:
+def _rows(value: Value) -> Sequence[Value]:
     return value if isinstance(value, list) else [value]
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.legacy.distortion_map import distortion_map
 from midas._ext.simulate.spots import SPOT_COLUMNS, SpotSimulator
@@ -169,7 +169,8 @@ def _check(parameters: Parameters) -> tuple[int, int, int]:
 
 def _archive_path(parameters: Parameters, folder: Path) -> Path:
     ending = ".analysis.MIDAS.zip" if parameters["WriteAnalysisZip"] == 1 else "_scanNr_0.zip"
-    return folder / (parameters["OutFileName"] + ending)
+    stem: str = parameters["OutFileName"]
+    return folder / (stem + ending)
 
 
 def _selected(listed: Table, parameters: Parameters) -> NDArray[np.float64]:
@@ -232,7 +233,7 @@ def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     sine = np.sin(phi)
     safe = np.where(sine < 1e-5, 1.0, sine)
 
-    def angle(sin: NDArray, cos: NDArray) -> NDArray:
+    def angle(sin: NDArray[np.float64], cos: NDArray[np.float64]) -> NDArray[np.float64]:
         magnitude = np.arccos(np.clip(cos / safe, -1, 1))
         return np.where(sin >= 0, magnitude, -magnitude)
 
@@ -263,8 +264,9 @@ def _wavelengths(parameters: Parameters) -> NDArray[np.float64]:
     width, count = parameters["EResolution"]
     if count < 1 or count != int(count) or width < 0:
         raise parameters.error("EResolution", "must be a relative width >= 0 and a number of samples >= 1")
-    half = 0.5 * width * parameters["Wavelength"] if count > 1 else 0.0
-    return parameters["Wavelength"] + np.linspace(-half, half, int(count))
+    wavelength: float = parameters["Wavelength"]
+    half = 0.5 * width * wavelength if count > 1 else 0.0
+    return wavelength + np.linspace(-half, half, int(count))
 
 
 def _intensities(
@@ -297,7 +299,7 @@ def _merged(spots: Table, contributions: Contributions, renderer: Renderer) -> T
     )
     total = np.bincount(beam, counts, len(beams))
 
-    def mean(values: NDArray) -> NDArray:
+    def mean(values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
         return np.bincount(beam, counts * values, len(beams)) / total
 
     frame = contributions.frame
@@ -306,7 +308,9 @@ def _merged(spots: Table, contributions: Contributions, renderer: Renderer) -> T
     np.maximum.at(last, beam, frame)
     ring = np.zeros(len(beams))
     ring[beam] = spots["RingNr"][row]
-    columns = {name: mean(spots[name][row]) for name in ("Omega", "DetectorHor", "DetectorVert", "Eta")}
+    columns: dict[str, ArrayLike] = {
+        name: mean(spots[name][row]) for name in ("Omega", "DetectorHor", "DetectorVert", "Eta")
+    }
     columns |= {"GrainID": beams[:, 0], "SpotID": beams[:, 1], "RingNr": ring, "Frame": mean(frame)}
     columns |= {"FirstFrame": first, "LastFrame": last, "Counts": total}
     return Table.from_columns(SPOTS_MERGED.names, columns)

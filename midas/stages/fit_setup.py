@@ -165,8 +165,8 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
     """Which peaks of the Radius file `source` are on the rings in use and on at most MaxNFrames frames."""
     if not len(radius):
         raise StageError("no spots in the Radius file; nothing can follow", file=source)
-    listed = np.isin(radius.integers("ring"), [ring.number for ring in rings])
-    short = radius.integers("frames") <= parameters["MaxNFrames"]
+    listed: NDArray[np.bool_] = np.isin(radius.integers("ring"), [ring.number for ring in rings])
+    short: NDArray[np.bool_] = radius.integers("frames") <= parameters["MaxNFrames"]
     if not listed.all():
         log.warning("%d spots on rings that are not in use are dropped", (~listed).sum())
     if not short.all():
@@ -180,11 +180,14 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
 
 def _gap_step(parameters: Parameters) -> float:
     """Rotation during the read-out gap, degrees."""
-    if parameters["tGap"] == 0:
+    gap: float = parameters["tGap"]
+    if gap == 0:
         return 0.0
-    if parameters["tGap"] + parameters["tInt"] == 0:
+    exposure: float = parameters["tInt"]
+    if gap + exposure == 0:
         raise parameters.error("tGap", "must not be the negative of tInt")
-    return (parameters["tGap"] / (parameters["tGap"] + parameters["tInt"])) * parameters["OmegaStep"]
+    step: float = parameters["OmegaStep"]
+    return (gap / (gap + exposure)) * step
 
 
 def _sorted_peaks(

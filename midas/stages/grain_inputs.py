@@ -103,8 +103,9 @@ def _check(layer: Layer, inputs: GrainInputs) -> None:
 
 def sample_distance(layer: Layer, parameters: Parameters) -> float:
     """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
+    source = parameters
     if layer.archive is not None and layer.paramstest.exists():
         fitted = Parameters.read(layer.paramstest, "paramstest").for_stage("grains")
-        if "Lsd" in fitted:
-            return fitted["Lsd"]
-    return parameters["Lsd"]
+        source = fitted if "Lsd" in fitted else parameters
+    lsd: float = source["Lsd"]
+    return lsd

@@ -152,7 +152,8 @@ def _solved_rows(inputs: GrainInputs) -> NDArray[np.bool_]:
     for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite or too large")):
         if rows.any():
             log.warning("%d solutions have %s and are left out (first: row %d)", rows.sum(), reason, np.argmax(rows))
-    return found & ~without_spots & ~not_finite
+    solved: NDArray[np.bool_] = found & ~without_spots & ~not_finite
+    return solved
 
 
 # Selection
@@ -275,7 +276,8 @@ def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]
     """Of all strains that fit equally well the one of smallest norm."""
     g = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     design = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
-    return lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+    strain: NDArray[np.float64] = lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+    return strain
 
 
 # Output

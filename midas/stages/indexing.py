@@ -176,7 +176,12 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
     spot_rings = np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32)
     table = SpotTable(
-        *(spots[name] for name in ("y_ideal", "z_ideal", "omega_ideal", "eta", "grain_radius", "radial_deviation")),
+        spots["y_ideal"],
+        spots["z_ideal"],
+        spots["omega_ideal"],
+        spots["eta"],
+        spots["grain_radius"],
+        spots["radial_deviation"],
         spot_rings,
         n_rings=len(numbers),
         omega_bin=p["OmeBinSize"],
@@ -211,7 +216,9 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
 # ---------------------------------------------------------------- work
 
 
-def _seeds_of(rows: range, spots: Table, best: NDArray, offsets: NDArray, matched: NDArray) -> IndexedSeeds:
+def _seeds_of(
+    rows: range, spots: Table, best: NDArray[np.float64], offsets: NDArray[np.int64], matched: NDArray[np.int32]
+) -> IndexedSeeds:
     """Records of the kernel with spot ids and radii in place of row numbers."""
     if len(best) and best[:, index.EXPECTED].max() > index.SLOT:
         row = rows[int(np.argmax(best[:, index.EXPECTED]))]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.mask import ring_thresholds
 from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
 from midas._ext.peaks.result import FITTED_PEAK
-from midas.archive import Archive, FrameStack
+from midas.archive import Archive, FrameStack, Pixel
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
 from midas.formats import hkls as hkls_format
@@ -110,7 +110,7 @@ def _frames(archive: Archive) -> FrameStack:
 
 def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
     """Frames without the leading dark ones."""
-    count = len(frames) - settings["SkipFrame"]
+    count: int = len(frames) - settings["SkipFrame"]
     if not 0 < count <= len(frames):
         reason = f"must leave at least one of the {len(frames)} frames"
         raise ParameterError(reason, file=layer.archive, key="SkipFrame", value=settings["SkipFrame"])
@@ -135,8 +135,8 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
     if not known:
         raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
     detector = DetectorGeometry.from_parameters(settings, beam=False)
-    columns = np.array(known).T
-    return ring_thresholds(size, detector.packed(), *columns.copy(), settings["Width"] / px, threads)
+    known_radii, lowest = np.array(known).T.copy()
+    return ring_thresholds(size, detector.packed(), known_radii, lowest, settings["Width"] / px, threads)
 
 
 def _prepare_folder(layer: Layer, own: range) -> None:
@@ -179,7 +179,7 @@ class _Search:
             )
         log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
         # One scanner and one frame buffer per thread; a thread takes any that is idle.
-        self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Any]]] = queue.SimpleQueue()
+        self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Pixel]]] = queue.SimpleQueue()
         for _ in range(threads):
             buffer = np.empty(self.frames.shape[1:], self.frames.dtype)
             self.idle.put((_scanner(selection, settings, current, blanks), buffer))
@@ -230,7 +230,7 @@ class _Search:
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
-        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names}
+        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names or ()}
         columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
         columns["omega_recorded"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
         exact = Table.from_columns(LAYOUT.names, columns)

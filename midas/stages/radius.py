@@ -6,7 +6,7 @@ import logging
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.radius import grain_sizes, sum_by_ring
 from midas.experiment.rings import Rings, rings_of_merged
@@ -71,10 +71,13 @@ def run(
 def _radius_table(rows: Table, which: NDArray[np.int64], rings: Rings, scan: Scan, parameters: Parameters) -> Table:
     """``Radius_*.csv`` of merged spots that lie on the rings `which`, before rounding."""
     powder = sum_by_ring(rows["intensity"], which, len(rings.numbers)) / scan.frames
-    columns: dict[str, NDArray] = {name: rows[name] for name in _COPIED}
+    columns: dict[str, ArrayLike] = {name: rows[name] for name in _COPIED}
     columns |= grain_sizes(
         rows["radius"] * parameters["px"],
-        *(rows[name] for name in ("eta", "min_omega", "max_omega", "intensity")),
+        rows["eta"],
+        rows["min_omega"],
+        rows["max_omega"],
+        rows["intensity"],
         powder[which],
         rings.multiplicities[which],
         parameters["Lsd"],
@@ -89,10 +92,13 @@ def _radius_table(rows: Table, which: NDArray[np.int64], rings: Rings, scan: Sca
 def _gauge(parameters: Parameters) -> float:
     """Illuminated volume in µm³; in the disc model the area in µm²."""
     if parameters["DiscModel"] == 1:
-        return parameters["DiscArea"]
-    if parameters["Vsample"] != 0:
-        return parameters["Vsample"]
-    height, radius = parameters["Hbeam"], parameters["Rsample"]
+        area: float = parameters["DiscArea"]
+        return area
+    volume: float = parameters["Vsample"]
+    if volume != 0:
+        return volume
+    height: float = parameters["Hbeam"]
+    radius: float = parameters["Rsample"]
     return (height * math.pi) * radius * radius
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -243,13 +243,13 @@ def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> 
     return RefinedSeeds(key, records, _offsets(key[:, 1]), matched[:, 0].astype(np.int32), matched)
 
 
-def _offsets(lengths: NDArray) -> NDArray[np.int64]:
+def _offsets(lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _ranges(starts: NDArray[np.int64], lengths: NDArray) -> NDArray[np.int64]:
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
     """The indices start … start + length - 1 of each pair, one after the other."""
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(lengths, dtype=np.int64)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
 
 
@@ -287,7 +287,7 @@ def _log_rows(part: RefinedSeeds, start: int, total: int) -> None:
 def _warn(work: _Work) -> None:
     """Seeds that the indexer had solved and that have no result now, with the reason."""
     matched, status = work.found.best[:, -1], work.status
-    reasons: tuple[tuple[str, Any], ...] = (
+    reasons: tuple[tuple[str, NDArray[np.bool_]], ...] = (
         (f"have more than {SLOT} spots, which the file format cannot hold", matched > SLOT),
         ("have no spot that is in the spot table", status == NO_VALID_SPOT),
         ("have no spot that the found orientation explains", status == NOTHING_MATCHED),

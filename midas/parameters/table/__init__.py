@@ -17,11 +17,11 @@ from midas.parameters.table import (
     scan,
     simulation,
 )
-from midas.parameters.table.key import FLOAT, INT, PATH, REQUIRED, TEXT, WORD, Key, Range
+from midas.parameters.table.key import FLOAT, INT, PATH, REQUIRED, TEXT, WORD, Key, Range, Value
 
 __all__ = [
     "FLOAT", "FOREIGN_FLOATS", "FOREIGN_INTS", "FOREIGN_WORDS", "GROUPS", "INT", "KEYS", "PATH", "REQUIRED", "TEXT",
-    "WORD", "Key", "Range", "spellings",
+    "WORD", "Key", "Range", "Value", "spellings",
 ]  # fmt: skip
 
 #: title and keys, in the order of the documentation and of what the setup hands on

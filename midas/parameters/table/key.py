@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+
+#: The value of a parameter: a number, a word, a path, a tuple of these, or of such tuples. Which one it is depends on
+#: the name of the key, so that no type of ``parameters[name]`` could say it; whoever passes a value on says what it is,
+#: as in ``lsd: float = parameters["Lsd"]``.
+Value: TypeAlias = Any
 
 #: kinds of value: numbers, one word, the rest of the line, or the rest of the line as a path (which may hold blanks)
 FLOAT, INT, WORD, TEXT, PATH = "float", "int", "word", "text", "path"
@@ -89,14 +94,14 @@ class Key:
 
     name: str
     kind: str
-    default: Any
+    default: Value
     text: str
     unit: str = ""
     count: int = 1
     lines: bool = False
     flat: bool = False
     range: Range = Range()
-    choices: tuple[Any, ...] = ()
+    choices: tuple[Value, ...] = ()
     or_number: bool = False
     aliases: tuple[str, ...] = ()
     dialect_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -104,7 +109,7 @@ class Key:
     dtype: str = ""
     handed_on: bool = False
     not_yet: str = ""
-    acts_as: Any = None
+    acts_as: Value = None
 
     @property
     def is_list(self) -> bool:
@@ -119,7 +124,7 @@ class Key:
         """The largest magnitude that a number of this key can have."""
         return _LARGEST_INT[self.dtype] if self.kind == INT else _LARGEST_FLOAT
 
-    def refusal(self, value: Any) -> str:
+    def refusal(self, value: Value) -> str:
         """Why the key cannot have this value, which has its type; "" if it can."""
         if value == self.default:
             return ""
@@ -132,17 +137,17 @@ class Key:
             return next(filter(None, (self.range.refusal(number, self.unit) for number in _numbers(value))), "")
         return ""
 
-    def ignored(self, value: Any) -> bool:
+    def ignored(self, value: Value) -> bool:
         """Whether nothing reads the key yet and the value asks for something else than what this version does."""
         return bool(self.not_yet) and value != (self.default if self.acts_as is None else self.acts_as)
 
 
-def flag(name: str, default: int, text: str, **more: Any) -> Key:
+def flag(name: str, default: int, text: str, **more: Value) -> Key:
     """A key that is 0 or 1."""
     return Key(name, INT, default, text, **more)
 
 
-def _numbers(value: Any) -> list[float]:
+def _numbers(value: Value) -> list[float]:
     """The numbers of a value: itself, those of a line, or those of all lines."""
     if not isinstance(value, tuple):
         return [value]
