@@ -1,5 +1,7 @@
 """The spots of the legacy simulator: angles in degrees, displacement to first order, no lean of the position.
 
+See docs/theory/simulation.md#legacy-approximations.
+
 For comparisons with its tables row by row (`LegacyDistortionMap 1`); `midas._ext.physics.predict` is exact.
 """
 from libc.math cimport asin, cos, sin

@@ -1,5 +1,7 @@
 """Small dense least squares: normal equations, Cholesky, damped steps inside bounds (n <= 12).
 
+See docs/theory/refinement.md#step-inside-the-bounds.
+
 A fit calls `normal_equations` once per Jacobian and `damped_step` once per trial damping. The damping is relative to
 the diagonal (Marquardt), so the variables may have any units.
 """

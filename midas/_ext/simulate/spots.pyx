@@ -113,7 +113,8 @@ cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output*
         row[STRAIN_ERROR * stride] = 0.0
         row[SCAN * stride] = 0.0
         row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
-        row[FRAME * stride] = fmax(fmin(floor(-(e.omega_start - spot.omega_recorded) / e.omega_step), e.frames - 1.0), 0.0)
+        row[FRAME * stride] = floor(-(e.omega_start - spot.omega_recorded) / e.omega_step)
+        row[FRAME * stride] = fmax(fmin(row[FRAME * stride], e.frames - 1.0), 0.0)
     out.count += 1
 
 
