@@ -92,7 +92,7 @@ LEGACY_RUNS = re.compile(
 
 def test_nothing_cites_what_a_reader_cannot_open():
     wrong = []
-    for path in files(".py", ".pyx", ".pxd", ".md", ".toml", ".yml", ".yaml", ".cff", ".txt", ".sh", ".in", ""):
+    for path in files(".py", ".pyi", ".pyx", ".pxd", ".md", ".toml", ".yml", ".yaml", ".cff", ".txt", ".sh", ".in", ""):
         if path == Path(__file__):
             continue
         text = path.read_text(encoding="utf-8")
@@ -156,6 +156,18 @@ def test_every_name_in_a_code_line_is_defined_where_the_page_says():
                 if not all(any(defines(text, part) for text in texts) for part in name.split(".") if part):
                     wrong.append(f"{page.name}: {module or ', '.join(sorted(modules))}: {name}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_modules_that_the_theory_names_cite_it():
+    """So that a search leads either way; what all programs share is named by the page of conventions only."""
+    wrong = set()
+    for page in (ROOT / "docs" / "theory").glob("*.md"):
+        for line in CODE.findall(page.read_text(encoding="utf-8")):
+            for name in CODE_NAME.findall(line):
+                module = places(name)[0]
+                if module and page.stem != "conventions" and "docs/" not in source(module):
+                    wrong.add(f"{page.name}: {module}")
+    assert not wrong, "\n".join(sorted(wrong))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """Reflections of a crystal: which there are, and where they fall (docs/theory/hkls.md)."""
 import numpy as np
 
-from libc.math cimport fabs, sqrt, tan
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from midas._ext.physics.geometry cimport DEG2RAD, two_theta_of
+from midas._ext.physics.geometry cimport DEG2RAD, ring_radius_of, two_theta_of
 from midas._ext.physics.lattice cimport bragg_angle, bragg_spacing, reciprocal_basis as _reciprocal_basis
 
 from midas._ext.numerics.ordering import argsort_tolerant
@@ -227,7 +227,7 @@ cdef void _fill_angles(const double[::1] d_spacing, double wavelength, double ls
     for row in range(d_spacing.shape[0]):
         theta[row] = bragg_angle(wavelength, d_spacing[row])
         two_theta[row] = 2.0 * theta[row]
-        ring_radius[row] = lsd * tan(DEG2RAD * two_theta[row])
+        ring_radius[row] = ring_radius_of(two_theta[row], lsd)
 
 
 def reflection_table(const int[:, ::1] hkl, cell, double wavelength, double lsd, double d_min):

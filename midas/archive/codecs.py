@@ -1,4 +1,4 @@
-"""The codecs with which the chunks of an archive are decoded, and no others.
+"""The codecs with which the chunks of an archive are decoded, and no others (docs/theory/archive.md#rules-for-readers).
 
 The ``.zarray`` documents of an archive name their codecs, and the registry of numcodecs would make any of that name:
 ``pickle``, which runs what a chunk says, and whatever other packages have registered. An archive comes from outside, so

@@ -1,4 +1,7 @@
-"""Frames of an existing ``.MIDAS.zip``, to be written again with other parameters."""
+"""Frames of an existing ``.MIDAS.zip``, to be written again with other parameters.
+
+See docs/theory/archive.md#existing-archives.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sparse frame caches (``.npz``): of each frame the pixels that are not 0, as HEXRD writes them."""
+"""Sparse frame caches (``.npz``): of each frame the pixels that are not 0, as HEXRD writes them.
+
+See docs/theory/archive.md#sparse-caches.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The instrument as one object: where the detector stands, and what it records of a crystal.
 
+See docs/theory/geometry.md#detector-transform.
+
 The laboratory frame has x along the beam, z up and y to the left looking downstream, with its origin on the rotation
 axis. Pixels are those after the image transformation, their centres at whole numbers; `y_px` grows to the right, `z_px`
 upwards. Eta is 0 at +z and +90 degrees at -y. The plane is the detector without tilt and distortion.

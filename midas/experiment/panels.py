@@ -1,4 +1,7 @@
-"""The panels of a segmented detector: their pixels, and how far they are from where they should be."""
+"""The panels of a segmented detector: their pixels, and how far they are from where they should be.
+
+See docs/theory/geometry.md#panels.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The part of the scan and of the detector in which spots are accepted, as the user describes it."""
+"""The part of the scan and of the detector in which spots are accepted, as the user describes it.
+
+See docs/theory/region.md#ranges-and-boxes-that-are-not-given.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the grain stage reads: seeds, their refined solutions, and the spots with the spacings of their rings."""
+"""What the grain stage reads: seeds, their refined solutions, and the spots with the spacings of their rings.
+
+See docs/theory/grains.md#checks-on-the-input.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """What a grain's position does to a spot, rounded as the legacy programs round it, or to first order.
 
+See docs/theory/geometry.md#displacement-of-a-spot.
+
 `shift_spot` and `unshift_spot` of `midas._ext.physics.geometry` are the exact forms; those along a ray are equal to
 them but for the last bits.
 """

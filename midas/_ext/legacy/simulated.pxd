@@ -1,13 +1,15 @@
 """The spots of the legacy simulator: angles in degrees, displacement to first order, no lean of the position.
 
+See docs/theory/simulation.md#legacy-approximations.
+
 For comparisons with its tables row by row (`LegacyDistortionMap 1`); `midas._ext.physics.predict` is exact.
 """
-from libc.math cimport asin, cos, sin, tan
+from libc.math cimport asin, cos, sin
 
 from midas._ext.legacy.diffraction cimport RingSpot, scattering_direction
 from midas._ext.legacy.displacement cimport shift_spot_first_order
 from midas._ext.legacy.wedge cimport wedge_omega_shift
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, rotate_z
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, ring_radius_of, rotate_z
 from midas._ext.physics.wedge cimport Instrument
 
 
@@ -42,7 +44,7 @@ cdef inline bint first_order_spot(const Instrument* instrument, double omega_ide
     spot.omega_ideal = omega_ideal
     spot.omega_recorded = omega_ideal - shift
     spot.eta = ray.eta
-    radius = instrument.lsd * tan(2.0 * DEG2RAD * spot.theta)
+    radius = ring_radius_of(2.0 * spot.theta, instrument.lsd)
     spot.y_plane = radius * ray.y
     spot.z_plane = radius * ray.z
     rotate_z(cos(DEG2RAD * spot.omega_recorded), sin(DEG2RAD * spot.omega_recorded), position, lab)

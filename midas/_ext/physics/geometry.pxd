@@ -168,6 +168,11 @@ cdef inline double two_theta_of(double radius, double lsd) noexcept nogil:
     return RAD2DEG * atan(radius / lsd)
 
 
+cdef inline double ring_radius_of(double two_theta, double lsd) noexcept nogil:
+    """Radius on the ideal plane of a 2θ in degrees."""
+    return lsd * tan(DEG2RAD * two_theta)
+
+
 cdef inline void rotate_z(double cos_omega, double sin_omega, const double* v, double* out) noexcept nogil:
     """Sample to laboratory: right-handed rotation of `v` about +z; `out` may be `v`."""
     cdef double x = v[0] * cos_omega - v[1] * sin_omega

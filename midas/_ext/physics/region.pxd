@@ -1,5 +1,7 @@
 """Where spots are accepted: beside the poles, in an omega range and its box, on a live pixel of the mask.
 
+See docs/theory/region.md.
+
 One rule for every limit: closed below, open above. A spot whose distance from the nearer pole is just the excluded
 angle is accepted; an omega, y or z on a lower limit is accepted, on an upper one not, so that two ranges or boxes that
 touch share no spot. A range of a full turn has no ends: there every omega is accepted.

@@ -1,4 +1,4 @@
-"""Random counts of a detector from the table of their distribution."""
+"""Random counts of a detector from the table of their distribution (docs/theory/simulation.md#noise)."""
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport uint16_t
 
