@@ -1,7 +1,7 @@
 """Small dense least squares: normal equations and damped steps inside bounds, for at most `MAX_VARIABLES` variables.
 
 A fit calls `normal_equations` once per Jacobian and `damped_step` once per trial damping. The damping is relative to
-the diagonal (Marquardt), so the variables may have any units.
+the diagonal (Marquardt), so the variables may have any units. See docs/theory/refinement.md#step-inside-the-bounds.
 """
 from libc.math cimport sqrt
 

@@ -34,7 +34,11 @@ from midas._ext.refine.sequence cimport fit_cell, fit_joint, fit_staged
 from midas._ext.refine.record import MATCHED_SPOT, SOLUTION
 
 #: what became of a seed
-REFINED, NOT_INDEXED, NO_VALID_SPOT, NOTHING_MATCHED, NOT_FINITE = range(5)
+REFINED = 0
+NOT_INDEXED = 1
+NO_VALID_SPOT = 2
+NOTHING_MATCHED = 3
+NOT_FINITE = 4
 
 cdef enum:
     _REFINED
