@@ -45,7 +45,7 @@ class Rings:
             if len(rows):
                 radii[i] = hkls["ring_radius"][rows[-1]]
         key = "WidthTthPx" if parameters["WidthTthPx"] != -1 else "Width"
-        return cls(numbers, radii, multiplicities, parameters[key])
+        return cls(numbers, radii, multiplicities, parameters.positive(key))
 
     @property
     def absent(self) -> NDArray[np.int64]:

@@ -56,3 +56,27 @@ def read_records(
 def write_records(path: str | os.PathLike[str], records: NDArray[np.generic], dtype: DTypeLike) -> None:
     """Write the array, C order, complete or not at all."""
     write_atomic(path, np.ascontiguousarray(records, dtype=dtype).tobytes())
+
+
+def numbers(records: NDArray[np.void]) -> NDArray[np.float64]:
+    """A view of n records of float64 as (n, k) numbers, whatever their names."""
+    return records.view(FLOAT64).reshape(len(records), records.itemsize // 8)
+
+
+def filled(layout: np.dtype[np.void], found: NDArray[np.void], **more: NDArray[np.generic]) -> NDArray[np.void]:
+    """Records of a file from what a kernel found, by name.
+
+    Parameters
+    ----------
+    layout : of the file
+    found : (n,) records of the kernel, which may have more fields than the file
+    more : fields of the file that the kernel does not know
+
+    Raises
+    ------
+    ValueError : for a field of the file that neither has
+    """
+    records = np.empty(len(found), layout)
+    for name in layout.names or ():
+        records[name] = more[name] if name in more else found[name]
+    return records

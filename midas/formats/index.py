@@ -70,6 +70,20 @@ class IndexedSeeds:
         """The part of `ids` and `radii` that belongs to seed `i` of these."""
         return slice(self.offsets[i], self.offsets[i + 1])
 
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A column of `best`."""
+        return self.best[:, BEST.index(name)]
+
+    @property
+    def orientations(self) -> NDArray[np.float64]:
+        """(n, 9), U row-major; contiguous."""
+        return np.ascontiguousarray(self.best[:, BEST.index("u11") : BEST.index("u33") + 1])
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """(n, 3), µm; contiguous."""
+        return np.ascontiguousarray(self.best[:, BEST.index("x") : BEST.index("z") + 1])
+
     @property
     def found(self) -> NDArray[np.bool_]:
         """Which seeds have a result."""

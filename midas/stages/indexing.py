@@ -174,22 +174,8 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     group = int(p["SpaceGroup"])
     angles = p["LatticeParameter"][3:] if 3 <= group <= 15 else (90.0, 90.0, 90.0)
     ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
-    spot_rings = np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32)
-    table = SpotTable(
-        spots["y_ideal"],
-        spots["z_ideal"],
-        spots["omega_ideal"],
-        spots["eta"],
-        spots["grain_radius"],
-        spots["radial_deviation"],
-        spot_rings,
-        n_rings=len(numbers),
-        omega_bin=p["OmeBinSize"],
-        margin_omega=p["MarginOme"],
-        orientation_step=p["StepSizeOrient"],
-    )
     return Indexer(
-        table,
+        _spot_table(p, spots, place),
         radii=np.array(list(rings.values())),
         two_theta=last["two_theta"],
         rotation_range=np.array(ranges),
@@ -210,6 +196,23 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         margin_radial=p["MarginRadial"],
         min_completeness=p["Completeness"],
         friedel=p["UseFriedelPairs"] == 1,
+    )
+
+
+def _spot_table(p: Parameters, spots: Table, place: dict[int, int]) -> SpotTable:
+    """The look-up of the observed spots; `place` is the index of each ring."""
+    return SpotTable(
+        spots["y_ideal"],
+        spots["z_ideal"],
+        spots["omega_ideal"],
+        spots["eta"],
+        spots["grain_radius"],
+        spots["radial_deviation"],
+        np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32),
+        n_rings=len(place),
+        omega_bin=p["OmeBinSize"],
+        margin_omega=p["MarginOme"],
+        orientation_step=p["StepSizeOrient"],
     )
 
 

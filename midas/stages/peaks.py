@@ -136,7 +136,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
         raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
     detector = DetectorGeometry.from_parameters(settings, beam=False)
     known_radii, lowest = np.array(known).T.copy()
-    return ring_thresholds(size, detector.packed(), known_radii, lowest, settings["Width"] / px, threads)
+    return ring_thresholds(size, detector.packed(), known_radii, lowest, settings.positive("Width") / px, threads)
 
 
 def _prepare_folder(layer: Layer, own: range) -> None:

@@ -202,7 +202,7 @@ def test_spots_of_grains_against_the_independent_model(wedge: float) -> None:
     reflection = np.array([number[tuple(row)] for row in expected.hkl.T])
     branch = (expected.branch * np.where(spots.eta[expected.grain, reflection, 0] < 0, 1, -1) < 0).astype(int)
     rows = expected.grain, reflection, branch
-    y, z, _, omega = expected.table[:4]
+    y, z, omega = expected.y_plane, expected.z_plane, expected.omega_recorded
     np.testing.assert_allclose(spots.y_plane[rows], y, rtol=0, atol=1e-9)
     np.testing.assert_allclose(spots.z_plane[rows], z, rtol=0, atol=1e-9)
     np.testing.assert_allclose(wrapped(spots.omega[rows] - omega), 0, atol=1e-11)

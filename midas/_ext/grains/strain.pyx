@@ -4,6 +4,7 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.math cimport atan, fabs, sqrt
 
+from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
 from midas._ext.physics.lattice cimport bragg_spacing, direct_basis
 from midas._ext.physics.rotation cimport matrix_product
 
@@ -70,9 +71,8 @@ cdef bint _solve_free(const double* normal, const double* right, const int* stat
                       double* x) noexcept nogil:
     """Least squares over the components with state 0; the others stand at state × bound. False if singular."""
     cdef int free_[N]
-    cdef double lower[N * N]
+    cdef double factor[N * N]
     cdef double y[N]
-    cdef double total
     cdef int m = 0, i, j, k
     for i in range(N):
         x[i] = state[i] * bound
@@ -84,24 +84,16 @@ cdef bint _solve_free(const double* normal, const double* right, const int* stat
         for k in range(N):
             if state[k] != 0:
                 y[i] -= normal[N * free_[i] + k] * x[k]
-        for j in range(i + 1):
-            total = normal[N * free_[i] + free_[j]]
-            for k in range(j):
-                total -= lower[N * i + k] * lower[N * j + k]
-            if i == j:
-                if not total > SINGULAR * normal[(N + 1) * free_[i]]:
-                    return False
-                lower[N * i + i] = sqrt(total)
-            else:
-                lower[N * i + j] = total / lower[N * j + j]
+        for j in range(i, m):
+            factor[m * i + j] = normal[N * free_[i] + free_[j]]
+    if not cholesky(factor, m, False):
+        return False
     for i in range(m):
-        for k in range(i):
-            y[i] -= lower[N * i + k] * y[k]
-        y[i] /= lower[N * i + i]
-    for i in range(m - 1, -1, -1):
-        for k in range(i + 1, m):
-            y[i] -= lower[N * k + i] * x[free_[k]]
-        x[free_[i]] = y[i] / lower[N * i + i]
+        if not factor[m * i + i] * factor[m * i + i] > SINGULAR * normal[(N + 1) * free_[i]]:
+            return False
+    cholesky_solve(factor, m, y)
+    for i in range(m):
+        x[free_[i]] = y[i]
     return True
 
 

@@ -7,6 +7,8 @@ them but for the last bits.
 """
 from libc.math cimport sqrt
 
+from midas._ext.physics.wedge cimport Instrument, leaned_position
+
 
 cdef inline void shift_along_ray(double cos_omega, double sin_omega, double ux, double uy, double uz, double x,
                                  double y, double z, double* spot_y, double* spot_z) noexcept nogil:
@@ -30,6 +32,14 @@ cdef inline void unshift_spot_by_ray(double lsd, const double* grain, double* y,
     along = grain[0] / u
     y[0] = y[0] - (grain[1] - along * v)
     z[0] = z[0] - (grain[2] - along * w)
+
+
+cdef inline void centre_by_ray(const Instrument* instrument, double cos_omega, double sin_omega,
+                               const double* position, double* y, double* z) noexcept nogil:
+    """`centre` of `midas._ext.physics.predict` by way of `unshift_spot_by_ray`."""
+    cdef double leaned[3]
+    leaned_position(instrument, cos_omega, sin_omega, position, leaned)
+    unshift_spot_by_ray(instrument.lsd, leaned, y, z)
 
 
 cdef inline void shift_spot_first_order(double lsd, const double* grain, double* y, double* z) noexcept nogil:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.physics.region import AcceptedRegion
+from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
 
 REFINED: Final[int]
 NOT_INDEXED: Final[int]
@@ -14,39 +15,21 @@ NOT_FINITE: Final[int]
 class Refiner:
     def __init__(
         self,
-        *,
-        lsd: float,
-        wavelength: float,
-        wedge: float,
-        cell: NDArray[np.float64],
-        margin_lengths: float,
-        margin_angles: float,
-        r_sample: float,
-        h_beam: float,
+        instrument: Instrument,
         region: AcceptedRegion,
-        hkl: NDArray[np.float64],
-        group_first: NDArray[np.int32],
-        spots: NDArray[np.float64],
-        spot_group: NDArray[np.int32],
-        rejected: NDArray[np.uint8],
-        sigma_spot: float,
-        sigma_omega: float,
-        method: str,
-        solver: str,
-        largest_radius: bool,
+        reflections: Reflections,
+        recorded: RecordedSpots,
+        bounds: Bounds,
+        recipe: Recipe,
     ) -> None: ...
-    def rows(
+    def refine(
         self,
-        seeds: NDArray[np.float64],
+        orientations: NDArray[np.float64],
+        positions: NDArray[np.float64],
         offsets: NDArray[np.int64],
         spot_rows: NDArray[np.int64],
-        radii: NDArray[np.float64],
-        records: NDArray[np.float64],
-        spots: NDArray[np.float64],
-        counts: NDArray[np.int32],
-        status: NDArray[np.int32],
-        threads: int,
-    ) -> None: ...
+        threads: int = ...,
+    ) -> tuple[NDArray[np.void], NDArray[np.void], NDArray[np.int32], NDArray[np.int32]]: ...
     def linearised(
         self,
         base: NDArray[np.float64],

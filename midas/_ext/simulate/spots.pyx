@@ -88,7 +88,7 @@ cdef inline bint _on_detector(const Experiment* e, double* y, double* z, double*
 
 cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output* out) noexcept nogil:
     """Add a spot to the output if scan, beam and detector record it."""
-    cdef double y = spot.y_plane, z = spot.z_plane, hor = 0.0, vert = 0.0
+    cdef double y = spot.y_plane, z = spot.z_plane, hor = 0.0, vert = 0.0, frame
     cdef double* row
     cdef Py_ssize_t stride = out.stride
     if not e.omega_low < spot.omega_recorded < e.omega_high:
@@ -113,8 +113,8 @@ cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output*
         row[STRAIN_ERROR * stride] = 0.0
         row[SCAN * stride] = 0.0
         row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
-        row[FRAME * stride] = floor(-(e.omega_start - spot.omega_recorded) / e.omega_step)
-        row[FRAME * stride] = fmax(fmin(row[FRAME * stride], e.frames - 1.0), 0.0)
+        frame = floor(-(e.omega_start - spot.omega_recorded) / e.omega_step)
+        row[FRAME * stride] = fmax(fmin(frame, e.frames - 1.0), 0.0)
     out.count += 1
 
 

@@ -7,7 +7,7 @@ TITLE = "Peak search, merging, grain size, setup"
 KEYS: tuple[Key, ...] = (
     Key("RingThresh", FLOAT, (), "ring number and threshold; one line a ring", "counts", count=2, lines=True,
         dialect_aliases={"simulation": ("RingsToUse",)}),
-    Key("Width", FLOAT, REQUIRED, "half width of a ring band", "µm", range=POSITIVE),
+    Key("Width", FLOAT, REQUIRED, "half width of a ring band", "µm", range=NOT_NEGATIVE),
     Key("WidthTthPx", FLOAT, -1.0, "replaces Width when a spot is given to a ring; -1 = not given", "µm",
         range=POSITIVE),
     Key("UpperBoundThreshold", FLOAT, 14000.0, "a region with a brighter pixel is saturated and dropped", "counts"),

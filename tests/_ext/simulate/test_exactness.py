@@ -37,12 +37,12 @@ def compare(experiment: Experiment, detector: DetectorGeometry, grains: Grains) 
         if (key := (grain, number[tuple(indices)], branch > 0)) in row_of:  # beside the detector otherwise
             rows.append(row_of[key])
             others.append(i)
-    det_y, det_z, omega_ideal, omega_recorded = expected.table[:4, others]
-    np.testing.assert_allclose(y[rows], det_y, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(z[rows], det_z, rtol=0, atol=TOLERANCE)
-    for name, angle in (("OmeRaw", omega_ideal), ("Omega", omega_recorded)):
-        np.testing.assert_allclose((found[name][rows] - angle + 180) % 360 - 180, 0, atol=1e-11)
-    np.testing.assert_allclose(found["RingRad"][rows], np.hypot(det_y, det_z), rtol=0, atol=TOLERANCE)
+    y_plane, z_plane = expected.y_plane[others], expected.z_plane[others]
+    np.testing.assert_allclose(y[rows], y_plane, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(z[rows], z_plane, rtol=0, atol=TOLERANCE)
+    for name, angle in (("OmeRaw", expected.omega_ideal), ("Omega", expected.omega_recorded)):
+        np.testing.assert_allclose((found[name][rows] - angle[others] + 180) % 360 - 180, 0, atol=1e-11)
+    np.testing.assert_allclose(found["RingRad"][rows], np.hypot(y_plane, z_plane), rtol=0, atol=TOLERANCE)
     return len(rows)
 
 
