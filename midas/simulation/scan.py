@@ -120,11 +120,9 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
         renderer.write(archive, complete)
         log.info("%d frames: %s", shape[0], archive)
     log.info("Time elapsed in making diffraction spots: %f [s]", time.perf_counter() - began)
-    summary = {"grains": len(grains), "spots": len(spots), "frames": shape[0]}
     image = archive if parameters["WriteImage"] == 1 else None
-    return StageResult(
-        "simulation", summary, Simulation(grains, SPOT_MATRIX_GEN.rounded(written), image, renderer.brightest)
-    )
+    simulation = Simulation(grains, SPOT_MATRIX_GEN.rounded(written), image, renderer.brightest)
+    return StageResult("simulation", {"grains": len(grains), "spots": len(spots), "frames": shape[0]}, simulation)
 
 
 def _grains(parameters: Parameters, folder: Path) -> GrainList:
