@@ -6,7 +6,6 @@ See docs/theory/fit_setup.md#steps.
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from midas._ext.numerics.ordering import argsort_tolerant
 from midas._ext.physics.region import VERDICTS
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.region import accepted_region, paired_limits
+from midas.experiment.rings import within_detector
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
@@ -139,8 +139,7 @@ def _with_limits(parameters: Parameters) -> Parameters:
 def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     """The rings of RingThresh up to MaxRingRad, in the order of hkls.csv."""
     wanted = [number for number, _ in parameters.rings()]
-    beyond = np.flatnonzero(hkls["theta"] > math.degrees(math.atan(parameters["RhoD"] / parameters["Lsd"])) / 2)
-    rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
+    rows = within_detector(hkls, parameters).integers("ring")
     numbers, first = np.unique(rows, return_index=True)
     rings = [
         _Ring(

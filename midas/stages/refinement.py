@@ -15,6 +15,7 @@ from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, Recor
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
+from midas.experiment.rings import within_detector
 from midas.formats import hkls as hkl_list
 from midas.formats import index
 from midas.formats.binary import filled
@@ -153,9 +154,7 @@ def _reflections(layer: Layer, parameters: Parameters, hkls: Table) -> tuple[Ref
     in_use = parameters["RingNumbers"]
     if not in_use:
         raise parameters.error("RingNumbers", "is missing; there are no rings to refine with")
-    limit = np.degrees(np.arctan(parameters["RhoD"] / parameters["Lsd"])) / 2
-    beyond = np.flatnonzero(hkls["theta"] > limit)
-    inside = hkls.take(slice(0, beyond[0] if beyond.size else None))
+    inside = within_detector(hkls, parameters)
     ring = inside.integers("ring")
     selected = np.flatnonzero(np.isin(ring, in_use))
     if not selected.size:

@@ -5,14 +5,14 @@ does at crossings: a spot is compared with the first or second branch of its ref
 moment, and counts nothing when there is none. For comparisons with legacy results; the other methods have none of this.
 See docs/theory/refinement.md#legacy-minimiser.
 """
-from libc.math cimport acos, asin, cos, sin, sqrt, tan
+from libc.math cimport acos, cos, sin, sqrt
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot, scattering_direction
 from midas._ext.legacy.displacement cimport centre_by_ray
 from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
 from midas._ext.numerics.nelder_mead cimport minimise
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z, two_theta_of
-from midas._ext.physics.lattice cimport reciprocal_basis
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, rotate_z, two_theta_of
+from midas._ext.physics.lattice cimport bragg_angle, reciprocal_basis
 from midas._ext.physics.region cimport is_observable
 from midas._ext.physics.rotation cimport euler_matrix, matrix_vector
 
@@ -65,8 +65,8 @@ cdef void _predict(PlainSum* s) noexcept nogil:
         hkl[2] = s.l[i]
         matrix_vector(b, hkl, crystal)
         d_spacing = 1.0 / sqrt(crystal[0] * crystal[0] + crystal[1] * crystal[1] + crystal[2] * crystal[2])
-        theta = RAD2DEG * asin(s.instrument.wavelength / (2.0 * d_spacing))
-        radius = s.instrument.lsd * tan(DEG2RAD * (2.0 * theta))
+        theta = bragg_angle(s.instrument.wavelength, d_spacing)
+        radius = ring_radius_of(2.0 * theta, s.instrument.lsd)
         matrix_vector(s.u, crystal, g)
         _list_branches(s, i, g, sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2]), sin(DEG2RAD * theta), radius)
 
