@@ -43,7 +43,15 @@ class Table:
     @classmethod
     def from_columns(cls, names: Sequence[str], columns: Mapping[str, ArrayLike]) -> Table:
         """A table from one array per name; all the same length."""
-        return cls(names, np.array([np.asarray(columns[name], dtype=np.float64) for name in names]))
+        table = cls.empty(names, len(np.asarray(columns[names[0]])))
+        for name in names:
+            table[name][:] = columns[name]
+        return table
+
+    @classmethod
+    def empty(cls, names: Sequence[str], rows: int) -> Table:
+        """A table whose numbers are still to be filled in."""
+        return cls(names, np.empty((len(names), rows)))
 
     def __len__(self) -> int:
         length: int = self.columns.shape[1]
@@ -126,7 +134,7 @@ class Layout:
     def format(self, table: Table, *, header: str | None = None) -> bytes:
         """The file's content; `header` replaces the fixed one where it holds values."""
         head = self.header if header is None else header
-        values = np.array([table[name] for name in self.names]).reshape(len(self.columns), -1).T
+        values = (table if table.names == self.names else table.select(self.names)).columns.T
         decimals = np.array([c.decimals for c in self.columns], dtype=np.int32)
         widths = np.array([c.width for c in self.columns], dtype=np.int32)
         body = format_table(values, decimals, widths, self.separator.encode(), self.trailing)

@@ -79,22 +79,21 @@ def run(
     if peaks is not None and len(peaks) != scan.frames:
         raise ValueError(f"peaks of {len(peaks)} frames for a scan of {scan.frames}")
     tables = _read_peaks(layer, scan.frames, threads) if peaks is None else [table for table, _ in peaks]
-    first, columns = _stacked(tables, parameters["UseMaximaPositions"] == 1)
+    first, everything = _stacked(tables, parameters["UseMaximaPositions"] == 1)
     kept_first, order, invalid = order_peaks(
-        first, columns["eta"], columns["intensity"], columns["y_recorded"], columns["z_recorded"], threads
+        first, everything["eta"], everything["intensity"], everything["y_recorded"], everything["z_recorded"], threads
     )
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
-    columns = {name: column[order] for name, column in columns.items()}
+    ordered = everything.take(order)
     if parameters["UsePixelOverlap"]:
         pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
         links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
     else:
-        links = link_by_distance(
-            kept_first, columns["y_recorded"], columns["z_recorded"], parameters["OverlapLength"], threads
-        )
+        y, z = ordered["y_recorded"], ordered["z_recorded"]
+        links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
     chain_first, members = merge_map(*links)
-    spots = _spot_table(chain_first, members, columns, threads)
+    spots = _spot_table(chain_first, members, ordered, threads)
     ids = np.concatenate([table["peak_id"] for table in tables])[order]
     constituents = _map_table(chain_first, members, kept_first, ids)
     RESULT.write(layer.merged(scan.frames), spots)
@@ -140,13 +139,16 @@ def _size(path: os.PathLike[str]) -> int:
         return -1  # reading it explains what is wrong
 
 
-def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-    """Where each frame begins, and the columns that a spot is made of, of all frames."""
+def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], Table]:
+    """Where each frame begins, and what a spot is made of, of the peaks of all frames."""
     replaced = {"y_recorded": "max_y", "z_recorded": "max_z"} if use_maxima else {}
     first = np.zeros(len(tables) + 1, np.int64)
     np.cumsum([len(table) for table in tables], out=first[1:])
     names = (*_FOLDED, *_WEIGHTED, *_OF_THE_NEWEST)
-    return first, {name: np.concatenate([table[replaced.get(name, name)] for table in tables]) for name in names}
+    peaks = Table.empty(names, int(first[-1]))
+    for name in names:
+        np.concatenate([table[replaced.get(name, name)] for table in tables], out=peaks[name])
+    return first, peaks
 
 
 class _PixelSource:
@@ -188,22 +190,25 @@ def _link_by_pixels(
     return chains.finish()
 
 
-def _spot_table(
-    chain_first: NDArray[np.int64], members: NDArray[np.int64], peaks: dict[str, NDArray[np.float64]], threads: int
-) -> Table:
+def _spot_table(chain_first: NDArray[np.int64], members: NDArray[np.int64], peaks: Table, threads: int) -> Table:
     """The merged spots, before rounding."""
+    spots = Table.empty(RESULT.names, len(chain_first) - 1)
 
-    def folded(values: NDArray[np.float64], how: str) -> NDArray[np.float64]:
-        return fold_chains(chain_first, members, values, how, threads)
+    def fold(values: NDArray[np.float64], how: str, name: str) -> None:
+        fold_chains(chain_first, members, values, how, spots[name], threads)
 
-    spots = {name: folded(peaks[name], how) for name, how in _FOLDED.items()}
+    for name, how in _FOLDED.items():
+        fold(peaks[name], how, name)
     with np.errstate(over="ignore", invalid="ignore"):  # a bad fit may leave any intensity
-        spots |= {name: folded(peaks[name] * peaks["intensity"], "sum") / spots["intensity"] for name in _WEIGHTED}
-    spots |= {name: peaks[name][members[chain_first[:-1]]] for name in _OF_THE_NEWEST}
-    spots["min_omega"] = folded(peaks["omega_recorded"], "smallest")
-    spots["max_omega"] = folded(peaks["omega_recorded"], "largest")
-    spots["spot_id"] = np.arange(1.0, len(chain_first))
-    return Table.from_columns(RESULT.names, spots)
+        for name in _WEIGHTED:
+            fold(peaks[name] * peaks["intensity"], "sum", name)
+            spots[name][:] /= spots["intensity"]
+    for name in _OF_THE_NEWEST:
+        spots[name][:] = peaks[name][members[chain_first[:-1]]]
+    fold(peaks["omega_recorded"], "smallest", "min_omega")
+    fold(peaks["omega_recorded"], "largest", "max_omega")
+    spots["spot_id"][:] = np.arange(1.0, len(chain_first))
+    return spots
 
 
 def _map_table(

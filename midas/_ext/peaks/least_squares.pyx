@@ -32,8 +32,9 @@ cdef size_t least_squares_workspace(int n) noexcept nogil:
     return 2 * <size_t>n * n + 6 * <size_t>n
 
 
-cdef inline double _derivatives(const Peak* peak, double u, double v, Peak* by) noexcept nogil:
+cdef inline double _derivatives(const Peak* peak, double u, double v, Peak* row) noexcept nogil:
     """Value of a peak at distance (u, v) from its centre, and its derivatives by each of its numbers."""
+    cdef Peak by
     cdef double u2 = u * u, v2 = v * v
     cdef double lorentz_r2 = peak.lorentz_r * peak.lorentz_r, lorentz_eta2 = peak.lorentz_eta * peak.lorentz_eta
     cdef double gauss_r2 = peak.gauss_r * peak.gauss_r, gauss_eta2 = peak.gauss_eta * peak.gauss_eta
@@ -51,6 +52,7 @@ cdef inline double _derivatives(const Peak* peak, double u, double v, Peak* by) 
     by.lorentz_r = by_l * u2 / (lorentz_r2 * peak.lorentz_r * a)
     by.gauss_eta = by_g * v2 / (gauss_eta2 * peak.gauss_eta)
     by.lorentz_eta = by_l * v2 / (lorentz_eta2 * peak.lorentz_eta * b)
+    row[0] = by            # at once: stores in between would make the compiler read the peak again
     return peak.amplitude * shape
 
 
