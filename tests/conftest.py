@@ -15,6 +15,7 @@ import numcodecs
 import numpy as np
 import pytest
 import tiny_scan
+from hypothesis import settings
 from payload import Payload
 from tiny_archive import PARAMETERS
 from tiny_scan import TinyScan
@@ -23,6 +24,10 @@ import midas
 from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
 from midas.commands import run as cli
 from midas.runtime import logs
+
+# A busy machine is no failure. In CI the same examples in every run, elsewhere others each time.
+settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("suite")
 
 SHARED = Path(os.environ.get("MIDAS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
