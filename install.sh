@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs midas into a virtual environment beside this file: `sh install.sh`, or `sh install.sh test` for developers
-# (editable, with what the tests and linters need).
+# (editable, with what tests, linters and documentation need).
 #
 # MIDAS_VENV     where the environment goes; by default .venv
 # PYTHON         the interpreter to use; by default python3
@@ -38,7 +38,7 @@ command -v "${CC:-cc}" >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || {
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 if [ "${1:-}" = test ]; then
-    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet -e '.[test]'
+    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet -e '.[test,docs]'
 else
     "$venv/bin/python" -m pip install --disable-pip-version-check --quiet .
 fi

@@ -1,6 +1,6 @@
 """Timing of the binning stage: 300,000 spots on five rings, bins of 0.1 degrees (30 million entries).
 
-The legacy program takes 8-9 s of one core for them (spec chapter 04 §10).
+The legacy program takes 8-9 s of one core for them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Timing of the setup stage: 300,000 spots on five rings, tilts, distortion and wedge.
 
-The legacy program takes 5.0 s of one core for them (spec chapter 04 §10).
+The legacy program takes 5.0 s of one core for them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Timing of the grain stage: 18,000 seeds, 20 to a grain, 120 matched spots each.
 
-The legacy program takes 25.6 s of one core for them (spec chapter 07 §10).
+The legacy program takes 25.6 s of one core for them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from calibration import calibrate, cpu_seconds, report, wall_seconds
 
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST_BYTES, PROCESS_KEY_BYTES, RefinedSeeds
+from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -38,17 +38,20 @@ def solutions(seeds: int, per_grain: int, spots: int) -> tuple[RefinedSeeds, Tab
         seen[g] += 1
     true = rng.normal(size=(count, 4))
     q = (true / np.linalg.norm(true, axis=1, keepdims=True))[grain] + rng.normal(scale=1e-4, size=(n, 4))
-    fits = np.zeros((n, 27))
-    fits[:, [0, 10, 14, 21]] = ids[:, None]
-    fits[:, 1:10] = matrices_from_quaternions(q / np.linalg.norm(q, axis=1, keepdims=True)).reshape(n, 9)
-    fits[:, 11:14] = rng.uniform(-500, 500, (count, 3))[grain] + rng.normal(size=(n, 3))
-    fits[:, 15:21] = [4.08, 4.08, 4.08, 90, 90, 90]
-    fits[:, 22:27] = rng.uniform(0.01, 0.1, (n, 5)) + [0, 0, 0, 100, 0.9]
+    fits = np.zeros(n, ORIENT_POS_FIT)
+    for name in ("id", "id_position", "id_cell", "id_errors"):
+        fits[name] = ids
+    fits["orientation"] = matrices_from_quaternions(q / np.linalg.norm(q, axis=1, keepdims=True)).reshape(n, 9)
+    fits["position"] = rng.uniform(-500, 500, (count, 3))[grain] + rng.normal(size=(n, 3))
+    fits["cell"] = [4.08, 4.08, 4.08, 90, 90, 90]
+    errors = rng.uniform(0.01, 0.1, (n, 5)) + [0, 0, 0, 100, 0.9]
+    for i, name in enumerate(("diff_pos", "diff_ome", "diff_angle", "grain_radius", "completeness")):
+        fits[name] = errors[:, i]
     matched = own[grain].astype(np.int32)
-    best = np.zeros((n * spots, 22))
-    best[:, 0] = matched.ravel()
-    best[:, 1] = LSD * np.tan(2 * np.arcsin(WAVELENGTH / 2 / SPACING)) * rng.normal(1, 1e-4, n * spots)
-    best[:, 4:7] = rng.normal(size=(n * spots, 3))
+    best = np.zeros(n * spots, FIT_BEST)
+    best["spot_id"] = matched.ravel()
+    best["y_centred"] = LSD * np.tan(2 * np.arcsin(WAVELENGTH / 2 / SPACING)) * rng.normal(1, 1e-4, n * spots)
+    best["g_observed"] = rng.normal(size=(n * spots, 3))
     key = np.stack([ids, np.full(n, spots)], axis=1).astype(np.int32)
     columns = dict.fromkeys(EXTRA_INFO.names, np.ones(count * spots))
     columns["spot_id"] = np.arange(1.0, count * spots + 1)

@@ -1,6 +1,6 @@
 """Timing of the hkl list: gold, a hexagonal and a triclinic cell.
 
-The legacy program takes 13 ms, 108 ms and 47 ms for lists of this kind (spec chapter 01 §10).
+The legacy program takes 13 ms, 108 ms and 47 ms for lists of this kind.
 """
 
 from __future__ import annotations

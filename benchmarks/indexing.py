@@ -96,7 +96,7 @@ def copied(source: Path, folder: Path) -> Layer:
 
 def measure(name: str, layer: Layer, calibration: float, *, most: int, **changes: object) -> None:
     """CPU milliseconds per start spot of the search alone, one thread."""
-    p = Parameters.read(layer.paramstest, "paramstest").changed(**changes).for_stage("index")
+    p = Parameters.read(layer.paramstest, "paramstest").changed(**changes).for_stage("indexing")
     spots, hkls = read_binary_spots(layer.spots_binary, SPOTS_BINARY), hkl_format.LAYOUT.read(layer.hkls)
     rings = indexing.rings_in_use(p, hkls)
     made: list[Indexer] = []

@@ -1,7 +1,6 @@
 """Timing of peak merging and radius estimation: 40 frames of 2,200 peaks, two thirds of which continue a spot.
 
-The legacy programs take 1.2-1.6 s of CPU for a set of this size to merge it, and 1.1-1.8 s for the radii of any set
-(spec chapter 03 §10).
+The legacy programs take 1.2-1.6 s of CPU for a set of this size to merge it, and 1.1-1.8 s for the radii of any set.
 """
 
 from __future__ import annotations

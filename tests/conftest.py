@@ -29,9 +29,9 @@ SHARED = Path(os.environ.get("MIDAS_SHARED", Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with specification and golden data; tests that need it are skipped without it."""
+    """The folder of the legacy runs in $MIDAS_SHARED/golden, by default ../shared/golden beside the checkout."""
     if not (SHARED / "golden").is_dir():
-        pytest.skip(f"needs the golden data in {SHARED}")
+        pytest.skip(f"needs the legacy runs in {SHARED / 'golden'}")
     return SHARED
 
 

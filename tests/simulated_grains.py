@@ -1,4 +1,4 @@
-"""Exact spots of simulated grains, written from the formulas of spec chapter 06 §4 and independent of the kernels."""
+"""Exact spots of simulated grains, independent of the kernels (docs/theory/refinement.md#predicted-spot)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def reciprocal_basis(cell: Array) -> Array:
-    """B of chapter 06 §4.1."""
+    """B of docs/theory/refinement.md#lattice-to-scattering-vector."""
     (a, b, c), angles = cell[:3], np.radians(cell[3:])
     (ca, cb, cg), (sa, sb, sg) = np.cos(angles), np.sin(angles)
     cos_gamma, cos_beta = (ca * cb - cg) / (sa * sb), (cg * ca - cb) / (sg * sa)
@@ -58,9 +58,9 @@ class Experiment:
     def reflections(self) -> tuple[Array, NDArray[np.int32]]:
         """(3, n) indices sorted by ring, and the first of each ring with the end."""
         rows = [
-            (h * h + k * k + m * m, h, k, m)
-            for h, k, m in product(range(-4, 5), repeat=3)
-            if 0 < h * h + k * k + m * m <= self.limit and len({h % 2, k % 2, m % 2}) == 1
+            (h * h + k * k + l * l, h, k, l)
+            for h, k, l in product(range(-4, 5), repeat=3)
+            if 0 < h * h + k * k + l * l <= self.limit and len({h % 2, k % 2, l % 2}) == 1
         ]
         table = np.array(sorted(rows), float)
         first = np.flatnonzero(np.diff(table[:, 0], prepend=-1))
@@ -69,13 +69,34 @@ class Experiment:
 
 @dataclass
 class Spots:
-    """Spots of some grains; row r has id r + 1. Columns of ``ExtraInfo.bin`` in `table`, (6, n): see `Refiner`."""
+    """Spots of some grains; row r has id r + 1."""
 
-    table: Array
+    y_plane: Array
+    z_plane: Array
+    omega_recorded: Array
+    omega_ideal: Array
     group: NDArray[np.int32]
     grain: NDArray[np.int64]
     hkl: Array
     branch: Array
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def of(self, grain: int) -> NDArray[np.int64]:
+        """Rows of the spots of a grain."""
+        return np.flatnonzero(self.grain == grain)
+
+    def blur(self, rng: np.random.Generator, *, spot: float = 0.0, omega: float = 0.0) -> None:
+        """Add normal noise of so many µm and degrees."""
+        for column in (self.y_plane, self.z_plane):
+            column += spot * rng.standard_normal(len(self))
+        self.turn(omega * rng.standard_normal(len(self)))
+
+    def turn(self, angle: float | Array) -> None:
+        """Add an angle to the omegas, degrees."""
+        self.omega_recorded += angle
+        self.omega_ideal += angle
 
 
 def simulate(experiment: Experiment, orientations: Array, positions: Array, cells: Array) -> Spots:
@@ -110,11 +131,9 @@ def simulate(experiment: Experiment, orientations: Array, positions: Array, cell
                 px, pz = px * np.cos(wedge) - pz * np.sin(wedge), px * np.sin(wedge) + pz * np.cos(wedge)
                 det_y, det_z = spot_y * (1 - px / experiment.lsd) + py, spot_z * (1 - px / experiment.lsd) + pz
                 rows.append([det_y, det_z, np.degrees(omega), raw, group_of[i], grain, i, np.sign(k[1])])
-    columns = np.array(rows).T
-    table = np.ascontiguousarray(columns[[0, 1, 2, 3, 0, 1]])
-    return Spots(
-        table, columns[4].astype(np.int32), columns[5].astype(np.int64), hkl[:, columns[6].astype(int)], columns[7]
-    )
+    y, z, ideal, recorded, group, of_grain, reflection, branch = np.array(rows).T.copy()
+    group, of_grain = group.astype(np.int32), of_grain.astype(np.int64)
+    return Spots(y, z, recorded, ideal, group, of_grain, hkl[:, reflection.astype(int)], branch)
 
 
 @dataclass
@@ -124,7 +143,8 @@ class Grains:
     orientations: Array
     positions: Array
     cells: Array
-    seeds: Array
+    start_orientations: Array  # (n, 9)
+    start_positions: Array
 
     @classmethod
     def random(
@@ -140,26 +160,27 @@ class Grains:
         shift, axis = rng.standard_normal((2, n, 3))
         shift *= off / np.linalg.norm(shift, axis=1, keepdims=True)
         axis *= tilt / np.linalg.norm(axis, axis=1, keepdims=True)
-        seeds = np.zeros((n, 15))
-        seeds[:, 1:10] = [(small_rotation(a) @ m).ravel() for a, m in zip(axis, u, strict=True)]
-        seeds[:, 10:13] = positions + shift
-        return cls(u, positions, cells, seeds)
+        starts = np.array([(small_rotation(a) @ m).ravel() for a, m in zip(axis, u, strict=True)])
+        return cls(u, positions, cells, starts, positions + shift)
 
 
-def lattice_errors(fitted: Array, grains: Grains, rows: Any = slice(None)) -> tuple[Array, Array, Array]:
-    """Position error (µm), rotation vector (degrees) and six strain components of records against the truth."""
+def lattice_errors(found: NDArray[np.void], grains: Grains, rows: Any = slice(None)) -> tuple[Array, Array, Array]:
+    """Position error (µm), rotation vector (degrees) and six strain components of solutions against the truth.
+
+    Solutions have `orientation`, `position` and `cell`, in a file or as the kernel gives them.
+    """
     out: list[tuple[float, Array, Array]] = []
     truth = zip(grains.orientations[rows], grains.positions[rows], grains.cells[rows], strict=True)
-    for record, (u, position, cell) in zip(fitted, truth, strict=True):
-        found = record[1:10].reshape(3, 3) @ np.linalg.inv(reciprocal_basis(record[15:21])).T
+    for solution, (u, position, cell) in zip(found, truth, strict=True):
+        lattice = solution["orientation"].reshape(3, 3) @ np.linalg.inv(reciprocal_basis(solution["cell"])).T
         true = u @ np.linalg.inv(reciprocal_basis(cell)).T
-        x = found @ np.linalg.inv(true)
+        x = lattice @ np.linalg.inv(true)
         left, _, right = np.linalg.svd(x)
         turn = left @ right
         skew = (turn - turn.T) / 2
         out.append(
             (
-                float(np.linalg.norm(record[11:14] - position)),
+                float(np.linalg.norm(solution["position"] - position)),
                 np.degrees([skew[2, 1], skew[0, 2], skew[1, 0]]),
                 (turn.T @ x - np.eye(3))[np.triu_indices(3)],
             )

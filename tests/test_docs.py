@@ -76,6 +76,100 @@ def test_headings_of_a_page_are_unlike_each_other():
             assert len(found) == len(set(found)), f"{page.name}: {sorted(found)}"
 
 
+#: what is not in the repository and what a reader cannot open
+OUTSIDE = re.compile(
+    r"\.\./shared|\$MIDAS_SHARED|\bspec (?:chapters?|\d\d)\b|\bchapters? 0\d\b|\b0\d §|§ ?\d"
+    r"|\b(?:DESIGN|MANUAL)\.md|\bissues? #?\d|\bdefects? [DS]\d|(?:# |\"\"\")D\d\b|(?<![\w.])/(?:work|tmp/w)/",
+    re.IGNORECASE,
+)
+#: the one thing outside that tests may read
+LEGACY_RUNS = re.compile(
+    r"the\s(?:folder\sof\sthe\s)?legacy\sruns\sin\s`?\$MIDAS_SHARED/golden`?,\sby\sdefault\s`?\.\./shared/golden`?\s"
+    r"beside\sthe\scheckout",
+    re.IGNORECASE,
+)
+
+
+def test_nothing_cites_what_a_reader_cannot_open():
+    wrong = []
+    for path in files(".py", ".pyi", ".pyx", ".pxd", ".md", ".toml", ".yml", ".yaml", ".cff", ".txt", ".sh", ".in", ""):
+        if path == Path(__file__):
+            continue
+        text = path.read_text(encoding="utf-8")
+        if path.name in ("conftest.py", "README.md", "CONTRIBUTING.md", "pyproject.toml"):
+            text = LEGACY_RUNS.sub(lambda found: "\n" * found[0].count("\n"), text)
+        for number, line in enumerate(text.splitlines(), 1):
+            if OUTSIDE.search(line):
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert not wrong, "\n".join(wrong)
+
+
+#: where a page says what code a section belongs to, up to the end of the paragraph
+CODE = re.compile(r"^\*\*Code:\*\*.*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
+CODE_NAME = re.compile(r"`([A-Za-z_][\w.]*)`")
+
+
+@cache
+def source(module: str) -> str:
+    """The text of a module with its ``.pxd``, or of a package with all that is directly in it; "" if there is none."""
+    path = ROOT.joinpath(*module.split("."))
+    texts = [p for suffix in (".py", ".pyx", ".pxd") if (p := path.with_suffix(suffix)).is_file()]
+    texts += sorted(p for p in path.glob("*.p*") if p.suffix in (".py", ".pyx", ".pxd"))
+    return "\n".join(p.read_text(encoding="utf-8") for p in texts)
+
+
+def defines(text: str, name: str) -> bool:
+    """Whether a module's text defines a function, class, struct, constant or attribute of that name."""
+    return bool(
+        re.search(
+            rf"^ *(?:async )?(?:def|class) {name}\b"  # Python
+            rf"|^ *(?:cdef|cpdef|ctypedef) (?:[^\n(=]*[ *])?{name}\b"  # functions, structs, enums, attributes of Cython
+            rf"|^(?:\w+, )*{name}(?:, \w+)*(?:: [^\n=]+)? = "  # constants
+            rf"|^    {name}: "  # fields of data classes
+            rf"|^    const \w+ {name} \"",  # constants of C
+            text,
+            re.MULTILINE,
+        )
+    )
+
+
+def places(dotted: str) -> tuple[str, str]:
+    """The longest module at the beginning of a dotted name, and what is left of the name."""
+    module, rest = dotted, ""
+    while module and not source(module):
+        module, _, last = module.rpartition(".")
+        rest = f"{last}.{rest}" if rest else last
+    return module, rest
+
+
+def test_every_name_in_a_code_line_is_defined_where_the_page_says():
+    """Full names in their module; short ones in one of the modules that the same line names."""
+    wrong = []
+    for page in sorted((ROOT / "docs" / "theory").glob("*.md")):
+        for line in CODE.findall(page.read_text(encoding="utf-8")):
+            named = [places(name) if name.startswith("midas.") else ("", name) for name in CODE_NAME.findall(line)]
+            modules = {module for module, _ in named if module}
+            for module, name in named:
+                texts = [source(m) for m in ({module} if module else modules)]
+                if not module and any(source(f"{m}.{name}") for m in modules):
+                    continue  # a module of a package
+                if not all(any(defines(text, part) for text in texts) for part in name.split(".") if part):
+                    wrong.append(f"{page.name}: {module or ', '.join(sorted(modules))}: {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_modules_that_the_theory_names_cite_it():
+    """So that a search leads either way; what all programs share is named by the page of conventions only."""
+    wrong = set()
+    for page in (ROOT / "docs" / "theory").glob("*.md"):
+        for line in CODE.findall(page.read_text(encoding="utf-8")):
+            for name in CODE_NAME.findall(line):
+                module = places(name)[0]
+                if module and page.stem != "conventions" and "docs/" not in source(module):
+                    wrong.add(f"{page.name}: {module}")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
 @pytest.mark.parametrize(
     ("heading", "anchor"),
     [("Nelder-Mead", "nelder-mead"), ("`paramstest.txt`", "paramstesttxt"), ("Names of the scan", "names-of-the-scan")],

@@ -89,3 +89,15 @@ def test_source_distribution_holds_the_repository(tmp_path: Path) -> None:
         ["git", "check-ignore", "--stdin"], cwd=ROOT, capture_output=True, text=True, input="\n".join(listed)
     )
     assert ignored.stdout == ""
+
+
+def test_wheel_holds_the_types_and_the_sources_of_the_kernels() -> None:
+    """Without py.typed a type checker ignores the package; the sources let other kernels cimport these."""
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]
+    found = {
+        path for name, globs in patterns.items() for one in globs for path in (ROOT / name.replace(".", "/")).glob(one)
+    }
+    kernels = [path for ending in ("pyx", "pxd", "pyi") for path in (ROOT / "midas" / "_ext").rglob(f"*.{ending}")]
+    assert len(kernels) > 50
+    assert {ROOT / "midas" / "py.typed", *kernels} - found == set()
+    assert "Typing :: Typed" in PROJECT["classifiers"]

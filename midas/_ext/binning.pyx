@@ -1,4 +1,6 @@
-"""Which spots may be meant by a (ring, eta, omega): the look-up table of the legacy indexer (spec chapter 04 §4.4).
+"""Which spots may be meant by a (ring, eta, omega): the look-up table of the legacy indexer.
+
+See docs/theory/binning.md#look-up-table.
 
 A spot belongs to every bin of a window around it. A window is the first bin and the number of bins along eta and along
 omega, counted from -180 and continued at the first bin behind the last one. The table of a ring is made in bands of eta
@@ -81,7 +83,7 @@ def bin_count(double size):
 
 def spot_windows(const double[::1] eta, const double[::1] omega, const double[::1] radius, double margin_eta,
                  double margin_omega, double step, double eta_bin, double omega_bin, int threads):
-    """The bins of each spot (chapter 04 §4.4 step 6).
+    """The bins of each spot (docs/theory/binning.md#windows).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From merged peaks in pixels to spots on the ideal detector (spec chapter 04 §4.1, §4.3).
+"""From merged peaks in pixels to spots on the ideal detector (docs/theory/fit_setup.md#steps).
 
 Every function takes and returns whole columns and works on each spot alone, so the number of threads changes nothing.
 """
@@ -7,8 +7,9 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.math cimport cos, fabs, sin
 
-from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector
-from midas._ext.physics.wedge cimport Instrument, WedgeFree, without_wedge, wrap_omega
+from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
+from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector, wrap_omega
+from midas._ext.physics.wedge cimport Instrument
 
 cdef enum:
     CHUNK = 256            # spots that a thread takes at a time
@@ -28,7 +29,7 @@ def read_out_correction(const double[::1] omega, const double[::1] z_px, double 
 
     Returns
     -------
-    (n,) float64, degrees in [-180, 180] (chapter 04 §4.1 step 4)
+    (n,) float64, degrees in [-180, 180] (docs/theory/fit_setup.md#read-out-gap)
     """
     cdef Py_ssize_t i, n = omega.shape[0]
     out = np.empty(n)
@@ -42,7 +43,7 @@ def read_out_correction(const double[::1] omega, const double[::1] z_px, double 
 
 def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const double[::1] omega,
                      const double[::1] detector, double wavelength, double wedge, int threads):
-    """Detector and wedge correction of every spot (chapter 04 §4.1 steps 7-8).
+    """Detector and wedge correction of every spot (docs/theory/wedge.md#which-form-counts).
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* in
 
 def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents,
                 const double[::1] detector, int threads):
-    """How far spots lie from their ideal rings, every azimuth weighing the same (chapter 04 §4.2).
+    """How far spots lie from their ideal rings, every azimuth weighing the same (docs/theory/fit_setup.md#ring-misfit).
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""Reflections of a crystal: which there are, and where they fall (spec chapter 01 §4.1)."""
+"""Reflections of a crystal: which there are, and where they fall (docs/theory/hkls.md)."""
 import numpy as np
 
-from libc.math cimport fabs, sqrt, tan
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from midas._ext.physics.geometry cimport DEG2RAD, two_theta_of
+from midas._ext.physics.geometry cimport DEG2RAD, ring_radius_of, two_theta_of
 from midas._ext.physics.lattice cimport bragg_angle, bragg_spacing, reciprocal_basis as _reciprocal_basis
 
 from midas._ext.numerics.ordering import argsort_tolerant
@@ -138,7 +138,7 @@ def enumerate_reflections(const int[:, :, ::1] operations, const int[:, :, ::1] 
 
     Returns
     -------
-    (n, 3) int32; of each member -h and then h, without the very last row (spec chapter 01 §4.1 step 3)
+    (n, 3) int32; of each member -h and then h, without the very last row (docs/theory/hkls.md#enumeration)
     """
     cdef HklList found
     cdef Py_ssize_t count
@@ -171,7 +171,7 @@ cdef void _copy_out(const HklList* found, int[:, ::1] hkl) noexcept:
 
 
 def reciprocal_basis(cell):
-    """Reciprocal basis B of a cell (spec chapter 01 §4.1 step 4).
+    """Reciprocal basis B of a cell (docs/theory/hkls.md#reciprocal-basis).
 
     Parameters
     ----------
@@ -227,11 +227,11 @@ cdef void _fill_angles(const double[::1] d_spacing, double wavelength, double ls
     for row in range(d_spacing.shape[0]):
         theta[row] = bragg_angle(wavelength, d_spacing[row])
         two_theta[row] = 2.0 * theta[row]
-        ring_radius[row] = lsd * tan(DEG2RAD * two_theta[row])
+        ring_radius[row] = ring_radius_of(two_theta[row], lsd)
 
 
 def reflection_table(const int[:, ::1] hkl, cell, double wavelength, double lsd, double d_min):
-    """Order, rings and angles of reflections (spec chapter 01 §4.1 steps 4-8).
+    """Order, rings and angles of reflections (docs/theory/hkls.md#steps).
 
     Parameters
     ----------

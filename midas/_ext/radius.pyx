@@ -1,4 +1,4 @@
-"""Rings of spots, and grain sizes from intensities (spec chapter 03 §4.5)."""
+"""Rings of spots, and grain sizes from intensities (docs/theory/radius.md)."""
 import numpy as np
 
 from libc.math cimport NAN, asin, cbrt, copysign, cos, fabs, isnan, sin, sqrt
@@ -49,7 +49,7 @@ cdef inline double _spelled(double x) noexcept nogil:
 def grain_sizes(const double[::1] radius, const double[::1] eta, const double[::1] min_omega,
                 const double[::1] max_omega, const double[::1] intensity, const double[::1] powder,
                 const double[::1] multiplicity, double lsd, double omega_step, double gauge, bint disc):
-    """Grain volume of each spot from its share of its ring's intensity (chapter 03 §4.5 steps 3 and 6).
+    """Grain volume of each spot from its share of its ring's intensity (docs/theory/radius.md#grain-volume).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Text of the spot tables: each row is formatted once and serves three files (spec chapter 04 §5.4)."""
+"""Text of the spot tables: each row is formatted once and serves three files (docs/theory/fit_setup.md#spot-tables)."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free

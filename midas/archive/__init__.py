@@ -2,6 +2,7 @@
 
 from midas.archive.reader import Archive, FrameStack
 from midas.archive.writer import BRIGHT, DARK, DATA, FLOOD, MASK, ArchiveWriter, set_dataset, set_datasets
+from midas.archive.zarr_array import Pixel
 
 __all__ = [
     "BRIGHT",
@@ -12,6 +13,7 @@ __all__ = [
     "Archive",
     "ArchiveWriter",
     "FrameStack",
+    "Pixel",
     "set_dataset",
     "set_datasets",
 ]

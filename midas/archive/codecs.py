@@ -1,4 +1,4 @@
-"""The codecs with which the chunks of an archive are decoded, and no others.
+"""The codecs with which the chunks of an archive are decoded, and no others (docs/theory/archive.md#rules-for-readers).
 
 The ``.zarray`` documents of an archive name their codecs, and the registry of numcodecs would make any of that name:
 ``pickle``, which runs what a chunk says, and whatever other packages have registered. An archive comes from outside, so
@@ -14,14 +14,19 @@ import re
 import reprlib
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import numcodecs
 import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
+
+#: the settings of a codec, as in a ``.zarray``
+Settings: TypeAlias = Mapping[str, object]
+#: a chunk between two codecs
+Chunk: TypeAlias = bytes | NDArray[np.generic]
 
 #: what is between numbers and bytes, by the name in a ``.zarray``
 COMPRESSORS = ("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd")
@@ -34,7 +39,25 @@ _TYPE = re.compile("[<>|=]?[biufcmMOSUV][0-9]{0,9}")
 _BLOSC_HEADER = struct.Struct("<4B3I")
 _BLOSC1_VERSION = 2
 _ZSTD_MARK = b"\x28\xb5\x2f\xfd"
-_STREAMS: dict[str, Callable[[], Any]] = {
+
+
+class _Stream(Protocol):
+    """What decompresses a stream piece by piece."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Filter(Protocol):
+    """A codec between arrays of numbers."""
+
+    def decode(self, buf: Chunk, /) -> Chunk: ...
+
+
+_STREAMS: dict[str, Callable[[], _Stream]] = {
     "bz2": bz2.BZ2Decompressor,
     "gzip": partial(zlib.decompressobj, zlib.MAX_WBITS | 16),
     "lzma": lzma.LZMADecompressor,
@@ -42,7 +65,7 @@ _STREAMS: dict[str, Callable[[], Any]] = {
 }
 
 
-def check(settings: Sequence[dict[str, Any]], text: bool) -> None:
+def check(settings: Sequence[Settings], text: bool) -> None:
     """ValueError unless an array can be decoded with these codecs.
 
     Parameters
@@ -64,10 +87,10 @@ def check(settings: Sequence[dict[str, Any]], text: bool) -> None:
         raise ValueError(f"has a codec of text among {', '.join(map(str, names))}, where bytes are expected")
     for name, one in zip(names, settings, strict=True):
         if name in FILTERS:
-            _filter(name, one)
+            _filter(str(name), one)
 
 
-def decode(settings: dict[str, Any], coded: Any, elements: int, limit: int) -> Any:
+def decode(settings: Settings, coded: Chunk, elements: int, limit: int) -> Chunk:
     """One step of the decoding of a chunk.
 
     Parameters
@@ -85,7 +108,7 @@ def decode(settings: dict[str, Any], coded: Any, elements: int, limit: int) -> A
     ------
     ValueError, and the libraries' own exceptions : the chunk is damaged, or too large.
     """
-    name = settings["id"]
+    name = str(settings["id"])
     if name in FILTERS:
         return _filter(name, settings).decode(coded)
     raw = coded if isinstance(coded, bytes) else np.ascontiguousarray(coded).tobytes()
@@ -114,7 +137,7 @@ def blosc_size(raw: bytes) -> int:
     return int(size)
 
 
-def element_type(code: object) -> np.dtype[Any]:
+def element_type(code: object) -> np.dtype[np.generic]:
     """The type that a ``.zarray`` means: one kind, one size, nothing compound. ValueError for anything else."""
     if not isinstance(code, str) or not _TYPE.fullmatch(code):
         raise ValueError(f"has elements of type {reprlib.repr(code)}")
@@ -124,13 +147,14 @@ def element_type(code: object) -> np.dtype[Any]:
         raise ValueError(f"cannot be understood ({error})") from None
 
 
-def _filter(name: str, settings: dict[str, Any]) -> Any:
+def _filter(name: str, settings: Settings) -> _Filter:
     """The filter; ValueError for settings that numbers cannot have."""
     if name == "shuffle":
         size = settings.get("elementsize", 4)
         if not isinstance(size, int) or not 0 < size < 256:
             raise ValueError(f"has a shuffle filter of elementsize {reprlib.repr(size)}")
-        return numcodecs.Shuffle.from_config({"elementsize": int(size)})
+        shuffle: _Filter = numcodecs.Shuffle.from_config({"elementsize": int(size)})
+        return shuffle
     given = [settings.get(key) for key in ("dtype", "astype") if settings.get(key) is not None]
     try:
         types = [element_type(one) for one in given]
@@ -138,13 +162,14 @@ def _filter(name: str, settings: dict[str, Any]) -> Any:
             raise ValueError
     except ValueError:
         raise ValueError(f"has a delta filter of type {reprlib.repr(given)}") from None
-    return numcodecs.Delta(*types)
+    delta: _Filter = numcodecs.Delta(*types)
+    return delta
 
 
 def _inflated(name: str, raw: bytes, limit: int) -> bytes:
     """The content of a compressed stream, which must be all there is."""
     stream = _STREAMS[name]()
-    content: bytes = stream.decompress(raw, limit + 1)
+    content = stream.decompress(raw, limit + 1)
     if len(content) > limit:
         raise ValueError(f"{name}: more than the {limit} bytes that are expected")
     if not stream.eof or stream.unused_data:
@@ -170,14 +195,14 @@ def _zstd_size(raw: bytes) -> int:
 
 
 _SIZES: dict[str, Callable[[bytes], int]] = {"blosc": blosc_size, "lz4": _lz4_size, "zstd": _zstd_size}
-_BLOCKS: dict[str, Callable[..., Any]] = {
+_BLOCKS: dict[str, Callable[[bytes, NDArray[np.uint8]], object]] = {
     "blosc": blosc.decompress,
     "lz4": numcodecs.LZ4().decode,
     "zstd": numcodecs.Zstd().decode,
 }
 
 
-def _texts(name: str, raw: bytes, elements: int) -> NDArray[Any]:
+def _texts(name: str, raw: bytes, elements: int) -> NDArray[np.generic]:
     """Texts behind their number, each behind its length. numcodecs believes the number before it sees the texts."""
     count = int.from_bytes(raw[:4], "little")
     if len(raw) < 4 + 4 * count or count != elements:

@@ -1,4 +1,6 @@
-"""The ``.MIDAS.zip``: frames, dark, mask and parameters of one scan, as Zarr 2 arrays in a ZIP file (chapter 01 §3.5).
+"""The ``.MIDAS.zip``: frames, dark, mask and parameters of one scan, as Zarr 2 arrays in a ZIP file.
+
+See docs/theory/archive.md#archive-layout.
 
 Reading; what writes is in `midas.archive.writer`.
 """
@@ -10,13 +12,12 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive.writer import DARK, DATA, FLOOD, MASK
-from midas.archive.zarr_array import StoredArray
+from midas.archive.zarr_array import Pixel, StoredArray, is_pixel
 from midas.archive.zip_container import ZipReader
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import ArchiveError
@@ -44,22 +45,22 @@ class FrameStack:
             raise ArchiveError(f"has frames of impossible size {array.shape[1:]}", file=array.file, key=array.path)
         self._array = array
         self.shape: tuple[int, int, int] = array.shape
-        self.dtype: np.dtype[Any] = array.dtype
-        if self.dtype.kind not in "iuf":
-            raise ArchiveError(f"has pixels of type {self.dtype}", file=array.file, key=array.path)
+        if not is_pixel(array.dtype):
+            raise ArchiveError(f"has pixels of type {array.dtype}", file=array.file, key=array.path)
+        self.dtype: np.dtype[Pixel] = array.dtype
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, frame: int) -> NDArray[Any]:
+    def __getitem__(self, frame: int) -> NDArray[Pixel]:
         out = np.empty(self.shape[1:], self.dtype)
         self.read_into(frame, out)
         return out
 
-    def __iter__(self) -> Iterator[NDArray[Any]]:
+    def __iter__(self) -> Iterator[NDArray[Pixel]]:
         return (self[frame] for frame in range(len(self)))
 
-    def read_into(self, frame: int, out: NDArray[Any]) -> None:
+    def read_into(self, frame: int, out: NDArray[np.generic]) -> None:
         """Decode a frame into `out`, an array of its shape.
 
         Any number of threads may do so at once, and the interpreter lock is released meanwhile. A frame whose chunk is

@@ -1,4 +1,6 @@
-"""Writing a ``.MIDAS.zip`` so that this suite, Zarr and the legacy programs read it (spec chapter 01 §3.5.1-3.5.2).
+"""Writing a ``.MIDAS.zip`` so that this suite, Zarr and the legacy programs read it.
+
+See docs/theory/archive.md#rules-for-writers.
 
 The legacy readers find a frame by counting members from the first one and a dataset by part of its name. Hence the
 rules that `ArchiveWriter` keeps: the frames of a stack are consecutive and ascending, none is left out, every chunk is
@@ -15,12 +17,13 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, StoredArray, encode
+from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, Pixel, StoredArray, encode
 from midas.archive.zip_container import Member, ZipReader, ZipWriter
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import ArchiveError, OutputError
@@ -38,7 +41,7 @@ _GROUPS = (
 )
 _STACKS = (DATA, DARK, BRIGHT)
 #: a frame, or a function that makes it, which one of the compressing threads then calls
-Frame = NDArray[Any] | Callable[[], NDArray[Any]]
+Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
 
 _GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
@@ -65,7 +68,7 @@ class ArchiveWriter:
         self,
         path: str | os.PathLike[str],
         shape: tuple[int, int, int],
-        dtype: np.dtype[Any] | type,
+        dtype: np.dtype[np.generic] | type,
         *,
         threads: int | None = None,
         keep_old: bool = False,
@@ -96,7 +99,9 @@ class ArchiveWriter:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             try:
                 self._finish()
@@ -196,7 +201,7 @@ class ArchiveWriter:
         return self._empty_chunk
 
     @staticmethod
-    def _stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> ArrayMetadata:
+    def _stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> ArrayMetadata:
         return ArrayMetadata(shape, (1, *shape[1:]), dtype, FRAME_CODEC, fill_value=_zero(dtype))
 
     def _add_group(self, group: str) -> None:
@@ -268,7 +273,7 @@ def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) 
     return bool(new)
 
 
-def _revised(container: ZipReader, values: Mapping[str, NDArray[Any]]) -> tuple[bytes, bytes]:
+def _revised(container: ZipReader, values: Mapping[str, NDArray[np.generic]]) -> tuple[bytes, bytes]:
     """New members with the new directory, and the end record, for the end of the file."""
     tail = io.BytesIO()
     writer = ZipWriter(tail, container.end)
@@ -312,7 +317,7 @@ def _replace_tail(stream: IO[bytes], container: ZipReader, tail: tuple[bytes, by
         raise
 
 
-def _holds(container: ZipReader, path: str, values: NDArray[Any]) -> bool:
+def _holds(container: ZipReader, path: str, values: NDArray[np.generic]) -> bool:
     """Whether the archive has exactly this array under this name."""
     if f"{path}/.zarray" not in container.members:
         return False
@@ -334,7 +339,7 @@ def _lock(stream: IO[bytes]) -> None:
         log.debug("%s is not locked: %s", stream.name, error)
 
 
-def _dataset_members(path: str, values: NDArray[Any]) -> list[tuple[str, bytes]]:
+def _dataset_members(path: str, values: NDArray[np.generic]) -> list[tuple[str, bytes]]:
     """Names and contents of the members of a small array."""
     values = _normalised(values)
     metadata = ArrayMetadata(values.shape, values.shape, values.dtype, SMALL_CODEC, fill_value=_zero(values.dtype))
@@ -345,7 +350,7 @@ def _dataset_members(path: str, values: NDArray[Any]) -> list[tuple[str, bytes]]
     return members
 
 
-def _normalised(values: NDArray[Any]) -> NDArray[Any]:
+def _normalised(values: NDArray[np.generic]) -> NDArray[np.generic]:
     """As it is stored: at least one dimension, little-endian, text as bytes of a fixed length."""
     if values.dtype.kind in "UO":
         values = np.array([os.fsencode(str(text)) for text in values.ravel()]).reshape(values.shape)
@@ -358,7 +363,7 @@ def _normalised(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(np.atleast_1d(values), values.dtype.newbyteorder("<"))
 
 
-def _zero(dtype: np.dtype[Any]) -> int | float | str:
+def _zero(dtype: np.dtype[np.generic]) -> int | float | str:
     zeros: dict[str, int | float | str] = {"f": 0.0, "S": ""}
     return zeros.get(dtype.kind, 0)
 

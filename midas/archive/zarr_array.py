@@ -1,4 +1,4 @@
-"""Arrays of format Zarr 2: the ``.zarray`` document and the chunks (spec chapter 01 §3.5)."""
+"""Arrays of format Zarr 2: the ``.zarray`` document and the chunks (docs/theory/archive.md#rules-for-readers)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import json
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from types import EllipsisType
+from typing import Any, Literal, TypeAlias, TypedDict, TypeGuard
 
 import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
 from midas.archive import codecs
+from midas.archive.codecs import Chunk, Settings
 from midas.archive.zip_container import Member, ZipReader
 from midas.runtime.errors import ArchiveError
 
@@ -21,15 +23,35 @@ from midas.runtime.errors import ArchiveError
 # global state between ours.
 blosc.use_threads = False
 
+
+class BloscSettings(TypedDict):
+    """The settings of Blosc, as they stand in a ``.zarray``."""
+
+    id: Literal["blosc"]
+    cname: str
+    clevel: int
+    shuffle: int
+    blocksize: int
+
+
 #: the legacy programs read Blosc-1 frames only; numcodecs writes these. Blocks of 256 KiB halve the time of coding and
 #: decoding against the default of this level.
-FRAME_CODEC = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 1 << 18}
-SMALL_CODEC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
+FRAME_CODEC: BloscSettings = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 1 << 18}
+SMALL_CODEC: BloscSettings = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 
 _LARGEST = 1 << 31
 _LARGEST_TEXT = 1 << 26
 _WIDEST_NUMBER = 8
 _FLOAT_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+#: what the pixels of a frame may be
+Pixel: TypeAlias = np.integer | np.floating
+
+
+def is_pixel(dtype: np.dtype[np.generic]) -> TypeGuard[np.dtype[Pixel]]:
+    """Whether frames may be of this type."""
+    return dtype.kind in "iuf"
 
 
 @dataclass(frozen=True)
@@ -38,9 +60,9 @@ class ArrayMetadata:
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
-    dtype: np.dtype[Any]
-    compressor: dict[str, Any] | None = None
-    filters: list[dict[str, Any]] | None = None
+    dtype: np.dtype[np.generic]
+    compressor: Settings | None = None
+    filters: list[Settings] | None = None
     fill_value: Any = 0
     order: str = "C"
     separator: str = "."
@@ -108,7 +130,7 @@ class ArrayMetadata:
         except (TypeError, ValueError, OverflowError, KeyError):
             raise ValueError(f"has fill_value {self.fill_value!r} for numbers of type {self.dtype}") from None
 
-    def steps(self) -> list[dict[str, Any]]:
+    def steps(self) -> list[Settings]:
         """The settings of the codecs in the order of decoding."""
         return [*([] if self.compressor is None else [self.compressor]), *reversed(self.filters or [])]
 
@@ -122,7 +144,7 @@ class ArrayMetadata:
         return size + (size >> 6) + 1024
 
     @property
-    def native(self) -> np.dtype[Any]:
+    def native(self) -> np.dtype[np.generic]:
         """The type of the numbers in memory."""
         return self.dtype.newbyteorder("=")
 
@@ -168,10 +190,10 @@ class StoredArray:
         return self.metadata.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         return self.metadata.native
 
-    def read(self) -> NDArray[Any]:
+    def read(self) -> NDArray[np.generic]:
         """The whole array."""
         if math.prod(self.shape) * self.dtype.itemsize >= _LARGEST:
             reason = f"with shape {self.shape} is too large to be read at once"
@@ -181,12 +203,14 @@ class StoredArray:
         grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
         for index in itertools.product(*grid):
             start = [i * chunk for i, chunk in zip(index, chunks, strict=True)]
-            where: tuple[Any, ...] = tuple(slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))
-            region = out[(*where, ...)]  # without the dots an array of no dimensions would give its element
+            where = (slice(s, s + chunk) for s, chunk in zip(start, chunks, strict=True))
+            # Without the dots an array of no dimensions would give its element.
+            place: tuple[slice | EllipsisType, ...] = (*where, ...)
+            region = out[place]
             region[...] = self._chunk(index)[tuple(slice(0, n) for n in region.shape)]
         return out
 
-    def read_frame(self, frame: int, out: NDArray[Any]) -> None:
+    def read_frame(self, frame: int, out: NDArray[np.generic]) -> None:
         """Element `frame` along the first axis, into `out`; thread safe."""
         depth, *chunks = self.metadata.chunks
         in_place = depth == 1 and tuple(chunks) == out.shape and out.dtype == self.dtype and out.flags.c_contiguous
@@ -199,7 +223,7 @@ class StoredArray:
             chunk = self._chunk((frame // depth, *index))[frame % depth]
             region[...] = chunk[tuple(slice(0, n) for n in region.shape)]
 
-    def _chunk(self, index: tuple[int, ...], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def _chunk(self, index: tuple[int, ...], out: NDArray[np.generic] | None = None) -> NDArray[np.generic]:
         """A whole chunk, in the native type; decoded straight into `out` (of the chunk's size) where it is given."""
         metadata = self.metadata
         name = metadata.separator.join(map(str, index)) or "0"
@@ -222,7 +246,7 @@ class StoredArray:
         return ArchiveError(f"cannot be decoded ({error})", file=self.file, key=member.name)
 
 
-def _decode(raw: bytes, metadata: ArrayMetadata, out: NDArray[Any] | None) -> NDArray[Any]:
+def _decode(raw: bytes, metadata: ArrayMetadata, out: NDArray[np.generic] | None) -> NDArray[np.generic]:
     """The array of a stored chunk. ValueError and the codecs' own exceptions when its bytes do not fit."""
     elements = math.prod(metadata.chunks)
     settings = metadata.steps()
@@ -236,7 +260,7 @@ def _decode(raw: bytes, metadata: ArrayMetadata, out: NDArray[Any] | None) -> ND
         if size:
             blosc.decompress(raw, out)
         return out.astype(metadata.native, copy=False)
-    buffer: Any = raw
+    buffer: Chunk = raw
     for one in settings:
         buffer = codecs.decode(one, buffer, elements, metadata.limit)
     if text:
@@ -245,6 +269,7 @@ def _decode(raw: bytes, metadata: ArrayMetadata, out: NDArray[Any] | None) -> ND
     return numbers.reshape(metadata.chunks, order="F" if metadata.order == "F" else "C").astype(metadata.native)
 
 
-def encode(array: NDArray[Any], codec: dict[str, Any]) -> bytes:
+def encode(array: NDArray[np.generic], codec: BloscSettings) -> bytes:
     """One Blosc-1 frame; releases the interpreter lock."""
-    return blosc.compress(array, codec["cname"].encode(), codec["clevel"], codec["shuffle"], codec["blocksize"])
+    frame: bytes = blosc.compress(array, codec["cname"].encode(), codec["clevel"], codec["shuffle"], codec["blocksize"])
+    return frame

@@ -1,5 +1,7 @@
 """ZIP files as a container of many small members: random access for threads, and updates that move no data.
 
+See docs/theory/archive.md#replacing-a-dataset.
+
 Three things that the standard library's `zipfile` does not offer and that archives of detector frames need: members are
 read with `os.pread`, so that any number of threads read at once from one open file; records of the directory are kept
 verbatim, so that a few members can be replaced without rewriting (or reordering) the rest; and a file whose last update

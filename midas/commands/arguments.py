@@ -25,7 +25,7 @@ def layer_of_archive(values: argparse.Namespace, *, create: bool = False) -> tup
     with Archive(path) as archive:
         parameters = archive.parameters
     given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
-    folder = given or parameters.get("ResultFolder")
+    folder = given or parameters.for_stage("commands").get("ResultFolder")
     if not folder:
         raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
     if create:
@@ -38,8 +38,8 @@ def layer_of_archive(values: argparse.Namespace, *, create: bool = False) -> tup
 def layer_of_paramstest(path: str) -> tuple[Layer, Parameters]:
     """Layer and parameters of a command that works in the current folder with a paramstest.txt."""
     parameters = Parameters.read(path, "paramstest")
-    output = Path(parameters["OutputFolder"])
-    results = parameters.get("ResultFolder")
+    folders = parameters.for_stage("commands")
+    output, results = Path(folders["OutputFolder"]), folders.get("ResultFolder")
     return Layer(Path(), output_folder=output, results_folder=Path(results) if results else None), parameters
 
 

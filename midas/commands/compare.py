@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midas.commands.program import Argument, Option, Program
+from midas.commands.program import Argument, Program
+from midas.runtime.options import Option
 
 if TYPE_CHECKING:
     from midas.results.compare import Comparison

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from midas.commands.program import Option, Program
+from midas.commands.program import Program
 from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
-from midas.runtime.options import absolute, from_words, options_of
+from midas.runtime.options import Option, absolute, from_words, options_of
 from midas.runtime.parallel import thread_count
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOT_YET = {"fileName": "", "provideInputAll": 0, "batchMode": 0}
 
 
-def run(values: argparse.Namespace) -> StageResult[Any]:
+def run(values: argparse.Namespace) -> StageResult[object]:
     """Do what the command line says."""
     if values.words:
         from midas.pipeline import demo
@@ -60,7 +60,7 @@ def _options(values: argparse.Namespace) -> Options:
     words = dict(vars(values))
     if words["paramFN"]:
         parameter_file = absolute(words["paramFN"])
-        keys = UserFile(parameter_file).parameters
+        keys = UserFile(parameter_file).own
         words["resultFolder"] = words["resultFolder"] or keys.get("ResultFolder", "")
         words["grainsFile"] = words["grainsFile"] or _beside(parameter_file, keys.get("GrainsFile", ""))
     return from_words(Options, words, result_folder=absolute(words["resultFolder"] or "."))

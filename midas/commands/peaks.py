@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import ARCHIVE, BLOCKS, N_CPUS, RESULT_FOLDER, THREADS, Argument, Option, Program
+from midas.commands.program import ARCHIVE, BLOCKS, N_CPUS, RESULT_FOLDER, THREADS, Argument, Program
+from midas.runtime.options import Option
 
 if TYPE_CHECKING:
     from midas.runtime.result import StageResult

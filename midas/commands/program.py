@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from midas._version import __version__
 from midas.runtime.errors import UsageError
@@ -56,7 +56,7 @@ class Program:
     does: str
     uses: str
     examples: tuple[tuple[str, str], ...]
-    run: Callable[[argparse.Namespace], StageResult[Any] | None]
+    run: Callable[[argparse.Namespace], StageResult[object] | None]
     arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     has_short_name: bool = True
@@ -136,7 +136,7 @@ def _epilog(program: Program, name: str) -> str:
     return "examples:\n" + "\n".join(lines) + also
 
 
-def _number_or_text(kind: type) -> Callable[[str], Any]:
+def _number_or_text(kind: type) -> Callable[[str], object]:
     def whole(text: str) -> int:
         number = int(text)
         if abs(number) > _LARGEST:
@@ -150,7 +150,7 @@ def _number_or_text(kind: type) -> Callable[[str], Any]:
         return number
 
     whole.__name__, finite.__name__ = "whole number", "number"
-    readers: dict[type, Callable[[str], Any]] = {int: whole, float: finite}
+    readers: dict[type, Callable[[str], object]] = {int: whole, float: finite}
     return readers.get(kind, kind)
 
 

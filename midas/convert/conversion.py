@@ -1,4 +1,4 @@
-"""From raw frames and a parameter file to a ``.MIDAS.zip`` (spec chapter 01 §2.1, §4.2, §4.3)."""
+"""From raw frames and a parameter file to a ``.MIDAS.zip`` (docs/theory/archive.md#conversion)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from midas.convert.hdf5 import HDF5Frames, metadata
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.sweep import Sweep, consecutive, scan_names
+from midas.experiment.angles import wrapped
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.errors import ParameterError
@@ -51,7 +51,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     -------
     StageResult whose `data` is the path of the archive.
     """
-    parameters = _settled(Parameters.read(options.parameter_file), options)
+    parameters = _settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(_located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"])
@@ -101,8 +101,6 @@ def _settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
 def _with_header(p: Parameters) -> Parameters:
     """Leading frames to skip: SkipFrame, else those that HeadSize makes part of the header."""
     skipped = p["SkipFrame"]
-    if skipped < 0:
-        raise p.error("SkipFrame", "must be at least 0")
     width, height = _detector_size(p)
     frame_bytes = (4 if p.get("PixelValue") == 4 else 2) * width * height
     if skipped == 0 and (skipped := max(0, (p["HeadSize"] - _HEADER) // frame_bytes)):
@@ -130,7 +128,8 @@ def _located(path: Path, folder: Path) -> Path:
 def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[np.float64] | None]:
     """The parameters, and the angles of the single frames where start and step do not give those of the raw file.
 
-    The angle of a frame is that at which it begins (chapter 09 §1). Without OmegaStep the file's angles are used.
+    The angle of a frame is that at which it begins (docs/theory/conventions.md#omega-of-a-frame). Without OmegaStep the
+    file's angles are used.
     """
     omegas = sweep.omegas
     if omegas is None:
@@ -143,7 +142,7 @@ def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[n
         parameters = parameters.changed(OmegaStep=step, OmegaStart=start)
     step = parameters["OmegaStep"]
     expected = parameters.omega_start() + (numbers - parameters["SkipFrame"]) * step
-    difference = np.abs((omegas - expected + 180) % 360 - 180)
+    difference = np.abs(wrapped(omegas - expected))
     worst = int(np.argmax(difference))
     if difference[worst] <= _OMEGA_TOLERANCE:
         return parameters, None
@@ -207,7 +206,7 @@ def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Itera
 
 def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, locate: Callable[[Path], Path]) -> None:
     """The mask of the parameter file; mask and flood of an archive that is converted again."""
-    extras: dict[str, NDArray[Any] | None] = {}
+    extras: dict[str, NDArray[np.generic] | None] = {}
     first = sweep.sources[0]
     if isinstance(first, ArchivedFrames):
         extras = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
@@ -221,7 +220,7 @@ def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, loc
 def _write_options(writer: ArchiveWriter, parameters: Parameters, options: ConversionOptions) -> None:
     """The options under the names of the command line, as far as the parameters have not written them."""
     width, height = _detector_size(parameters)
-    recorded: dict[str, NDArray[Any]] = {
+    recorded: dict[str, NDArray[np.generic]] = {
         "darkFN": np.array([os.fsencode(parameters.get("Dark", ""))]),
         "numPxY": np.array([width], "<i8"),
         "numPxZ": np.array([height], "<i8"),

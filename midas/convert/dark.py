@@ -1,4 +1,4 @@
-"""The dark frames of a scan, and their subtraction before the frames are stored (spec chapter 01 §4.3.4-4.3.5).
+"""The dark frames of a scan, and their subtraction before the frames are stored (docs/theory/archive.md#dark-frames).
 
 Without a threshold the archive holds raw frames and the real dark, which the peak search subtracts. With one, the dark
 is subtracted now, and the archive holds a dark of zeros: it is subtracted once in either case.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.existing import ArchivedFrames
 from midas.convert.hdf5 import HDF5Frames, has_dataset
@@ -81,7 +81,7 @@ class DarkCorrection:
     dtype : of the pixels, and of the result
     """
 
-    def __init__(self, dark: NDArray[np.float64], threshold: float, dtype: np.dtype[Any]):
+    def __init__(self, dark: NDArray[np.float64], threshold: float, dtype: np.dtype[Pixel]):
         self._dtype = dtype
         limit = dark + threshold
         if dtype.kind == "f":
@@ -89,17 +89,17 @@ class DarkCorrection:
             return
         # For whole numbers p < x is p < ceil(x), so that both arrays have the type of the pixels. No pixel passes a
         # limit beyond the largest value: there that value is subtracted, which leaves 0.
-        info = np.iinfo(dtype)
+        info = np.iinfo(dtype.name)
         self._limit = np.clip(np.ceil(limit), info.min, info.max).astype(dtype)
         self._dark = np.where(limit > info.max, info.max, np.clip(np.trunc(dark), info.min, info.max)).astype(dtype)
 
-    def __call__(self, frame: Frame) -> NDArray[Any]:
+    def __call__(self, frame: Frame) -> NDArray[Pixel]:
         pixels = _made(frame)
         kept = pixels >= self._limit  # False for NaN
         if self._dtype.kind == "f":
             return np.where(kept, np.maximum(np.trunc(pixels) - self._dark, 0), 0).astype(self._dtype)
         if self._dtype.kind == "i":  # below a negative dark the difference may leave the range of the pixels
-            difference = np.minimum(np.subtract(pixels, self._dark, dtype=np.int64), np.iinfo(self._dtype).max)
+            difference = np.minimum(np.subtract(pixels, self._dark, dtype=np.int64), np.iinfo(self._dtype.name).max)
             return np.multiply(difference, kept).astype(self._dtype)
         return np.multiply(pixels - self._dark, kept, dtype=self._dtype)
 
@@ -122,14 +122,14 @@ def find_dark(file: Path | None, location: str, data: FrameSource) -> FrameSourc
     return None
 
 
-def _made(frame: Frame) -> NDArray[Any]:
+def _made(frame: Frame) -> NDArray[Pixel]:
     return frame() if callable(frame) else frame
 
 
-def _as_pixels(frame: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _as_pixels(frame: NDArray[Pixel], dtype: np.dtype[Pixel]) -> NDArray[Pixel]:
     """Numbers of another type (a mean of frames, say) as the nearest pixel values."""
     if frame.dtype == dtype or dtype.kind == "f":
         return frame.astype(dtype, copy=False)
-    info = np.iinfo(dtype)
+    info = np.iinfo(dtype.name)
     rounded = np.rint(frame) if frame.dtype.kind == "f" else frame
     return np.clip(rounded, info.min, info.max).astype(dtype)

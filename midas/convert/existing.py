@@ -1,4 +1,7 @@
-"""Frames of an existing ``.MIDAS.zip``, to be written again with other parameters."""
+"""Frames of an existing ``.MIDAS.zip``, to be written again with other parameters.
+
+See docs/theory/archive.md#existing-archives.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class ArchivedFrames:
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         return (partial(self._stack.__getitem__, i) for i in range(first, self.shape[0]))
 
-    def extra(self, path: str) -> NDArray | None:
+    def extra(self, path: str) -> NDArray[np.generic] | None:
         """A small array that goes over into the new archive as it is (mask, flood)."""
         array = self._archive.dataset(path)
         return None if array is None else array.read()

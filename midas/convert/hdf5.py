@@ -1,4 +1,4 @@
-"""Frames and metadata from HDF5 files (spec chapter 01 §4.3.4)."""
+"""Frames and metadata from HDF5 files (docs/theory/archive.md#raw-files-in-hdf5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401  registers the filters of detector software
@@ -64,7 +63,7 @@ def has_dataset(path: Path, location: str) -> bool:
         return isinstance(file.get(location), h5py.Dataset)
 
 
-def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDArray[Any]]]:
+def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Small datasets that an archive takes over.
 
     Parameters
@@ -86,7 +85,7 @@ def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDA
                 yield from _copied(file[group], group)
 
 
-def _copied(group: h5py.Group, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
+def _copied(group: h5py.Group, path: str) -> Iterator[tuple[str, NDArray[np.generic]]]:
     for name in group:
         item = group.get(name)
         target = f"{path}/{name}"
@@ -99,7 +98,7 @@ def _copied(group: h5py.Group, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
             yield target, values
 
 
-def _plain(dataset: h5py.Dataset) -> NDArray[Any] | None:
+def _plain(dataset: h5py.Dataset) -> NDArray[np.generic] | None:
     """The values, as numbers or bytes of one length; None for what an archive does not hold."""
     if dataset.size and dataset.size * dataset.dtype.itemsize <= _LARGEST_METADATA:
         try:

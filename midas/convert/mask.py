@@ -1,10 +1,9 @@
-"""The image of pixels not to use (spec chapter 01 §4.3.6)."""
+"""The image of pixels not to use (docs/theory/archive.md#mask)."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
@@ -16,7 +15,7 @@ from midas.runtime.errors import FormatError, one_line
 log = logging.getLogger(__name__)
 
 
-def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     """A mask of one plane, 1 where the image is anything else than 0, in the type of the pixels.
 
     Parameters
@@ -41,13 +40,13 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArr
         raise FormatError(reason, file=path, key="MaskFN") from None
     except Exception as error:  # the library has many exceptions, the file is at fault in each
         raise FormatError(f"cannot be read as a TIFF image ({one_line(error)})", file=path, key="MaskFN") from None
-    masked = image != 0
+    masked: NDArray[np.bool_] = image != 0
     if 2 * (count := np.count_nonzero(masked)) > masked.size:
         log.warning("%s: MaskFN: masks %d of %d pixels; is it inverted? 0 = valid", path, count, masked.size)
     return masked.astype(dtype)[np.newaxis]
 
 
-def _image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
+def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     with logs.muted("tifffile"), tifffile.TiffFile(path) as file:  # what it logs is in the error, or does not matter
         if len(file.pages) != 1:
             reason = f"holds {len(file.pages)} images; a mask is a single one"
@@ -55,7 +54,8 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
         page = file.pages.first
         if reason := _unfit(page, shape) or _incomplete(page, path.stat().st_size):
             raise FormatError(reason, file=path, key="MaskFN")
-        return np.asarray(page.asarray())
+        image: NDArray[np.generic] = np.asarray(page.asarray())
+        return image
 
 
 def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:

@@ -1,4 +1,4 @@
-"""Which reader takes which raw file."""
+"""Which reader takes which raw file (docs/theory/archive.md#conversion)."""
 
 from __future__ import annotations
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive import Pixel
 from midas.archive.writer import Frame
+from midas.archive.zarr_array import is_pixel
 from midas.runtime.errors import FormatError
 
 #: frames that are read at once take about this much memory; small, so that the compressing threads never wait for long
@@ -32,7 +34,7 @@ class FrameSource(Protocol):
 
     path: Path
     shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Pixel]
     omegas: NDArray[np.float64] | None
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
@@ -40,9 +42,9 @@ class FrameSource(Protocol):
         ...
 
 
-def checked_pixels(dtype: np.dtype[Any], path: Path, location: str = "") -> np.dtype[Any]:
+def checked_pixels(dtype: np.dtype[np.generic], path: Path, location: str = "") -> np.dtype[Pixel]:
     """The type in the byte order of the archive, or an error if an archive cannot hold it."""
-    if dtype.newbyteorder("=") not in PIXELS:
+    if not is_pixel(dtype) or dtype.newbyteorder("=") not in PIXELS:
         names = ", ".join(pixel.name for pixel in PIXELS)
         reason = f"has pixels of type {dtype.name}; convert it to one of {names}"
         raise FormatError(reason, file=path, key=location or None)

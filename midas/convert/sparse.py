@@ -1,4 +1,7 @@
-"""Sparse frame caches (``.npz``): of each frame the pixels that are not 0, as HEXRD writes them."""
+"""Sparse frame caches (``.npz``): of each frame the pixels that are not 0, as HEXRD writes them.
+
+See docs/theory/archive.md#sparse-caches.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.source import checked_pixels
 from midas.runtime.errors import FormatError, one_line
@@ -38,12 +42,14 @@ class SparseFrames:
                 self._check(i, rows, columns, values)
                 yield partial(self._dense, rows, columns, values)
 
-    def _dense(self, rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def _dense(
+        self, rows: NDArray[np.generic], columns: NDArray[np.generic], values: NDArray[np.generic]
+    ) -> NDArray[Pixel]:
         frame = np.zeros(self.shape[1:], self.dtype)
         frame[rows, columns] = values
         return frame
 
-    def _pixel_type(self, cache: Any) -> np.dtype[Any]:
+    def _pixel_type(self, cache: NpzFile) -> np.dtype[np.generic]:
         """The type of that name: one word, because NumPy evaluates what looks like a compound type."""
         names = self._entry(cache, "dtype").ravel()[:1].tolist()
         name = "".join(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names)
@@ -52,7 +58,9 @@ class SparseFrames:
                 return np.dtype(name)
         raise FormatError(f"names no type of pixels: {name!r}", file=self.path, key="dtype")
 
-    def _check(self, frame: int, rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]) -> None:
+    def _check(
+        self, frame: int, rows: NDArray[np.generic], columns: NDArray[np.generic], values: NDArray[np.generic]
+    ) -> None:
         if not rows.shape == columns.shape == values.shape or rows.ndim != 1:
             raise FormatError("rows, columns and data differ in length", file=self.path, key=f"{frame}_data")
         if values.dtype.kind not in "biuf":
@@ -63,7 +71,7 @@ class SparseFrames:
             if indices.size and (indices.min() < 0 or indices.max() >= size):
                 raise FormatError(f"has an index outside 0 ... {size - 1}", file=self.path, key=f"{frame}_{name}")
 
-    def _omegas(self, cache: Any) -> NDArray[np.float64] | None:
+    def _omegas(self, cache: NpzFile) -> NDArray[np.float64] | None:
         """Where each frame begins; the file has start and end of each."""
         if "omega" not in cache:
             return None
@@ -72,7 +80,7 @@ class SparseFrames:
             raise FormatError(f"must hold start and end of {self.shape[0]} frames", file=self.path, key="omega")
         return np.array(ranges[:, 0], np.float64)
 
-    def _entry(self, cache: Any, name: str) -> NDArray[Any]:
+    def _entry(self, cache: NpzFile, name: str) -> NDArray[np.generic]:
         try:
             entry = cache[name]
         except KeyError:
@@ -85,7 +93,7 @@ class SparseFrames:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[NpzFile]:
     """The arrays of the file; what they are is numbers, never objects, whose reading could run code."""
     with ExitStack() as stack:
         try:

@@ -1,4 +1,7 @@
-"""The raw files of one scan: their names, and their frames one after the other (spec chapter 01 §4.3.1, §4.3.5)."""
+"""The raw files of one scan: their names, and their frames one after the other.
+
+See docs/theory/archive.md#names-of-a-scan.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.readers import open_source
 from midas.convert.source import FrameSource
@@ -43,7 +46,7 @@ class Sweep:
                 raise FormatError(f"has {source.shape[0]} frames, SkipFrame is {skipped}", file=source.path)
         count = sum(source.shape[0] for source in self.sources) - skipped * (len(self.sources) - 1)
         self.shape: tuple[int, int, int] = (count, first.shape[1], first.shape[2])
-        self.dtype: np.dtype[Any] = first.dtype
+        self.dtype: np.dtype[Pixel] = first.dtype
 
     @property
     def omegas(self) -> NDArray[np.float64] | None:

@@ -1,4 +1,4 @@
-"""The crystal: unit cell, reciprocal basis, and the list of its reflections (spec chapter 01 §4.1 and §7)."""
+"""The crystal: unit cell, reciprocal basis, and the list of its reflections (docs/theory/hkls.md)."""
 
 from __future__ import annotations
 
@@ -82,12 +82,17 @@ def space_group(number: int) -> SpaceGroup:
     )
 
 
-def _family_operations(rotations: NDArray, translations: NDArray, centrings: NDArray) -> NDArray[np.int32]:
-    """The operation list of chapter 01 §4.1 step 2: sorted by kind and axis, each followed by its powers."""
+def _family_operations(
+    rotations: NDArray[np.int32], translations: NDArray[np.int32], centrings: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """The list of operations, sorted by kind and axis, each followed by its powers.
+
+    See docs/theory/hkls.md#order-of-the-operations.
+    """
     inversions = translations[(rotations == -_IDENTITY).all(axis=(1, 2))]
     if any((((t + c) % gemmi.Op.DEN) == 0).all() for t in inversions for c in centrings):
         rotations = rotations[np.linalg.det(rotations) > 0]  # the inversion sits at the origin and gives the rest
-    listed: list[NDArray] = []
+    listed: list[NDArray[np.int32]] = []
     seen: set[bytes] = set()
     for rotation in sorted(rotations, key=_rank):
         if rotation.tobytes() in seen:
@@ -99,7 +104,7 @@ def _family_operations(rotations: NDArray, translations: NDArray, centrings: NDA
     return np.array(listed, np.int32)
 
 
-def _powers(rotation: NDArray) -> list[NDArray]:
+def _powers(rotation: NDArray[np.int32]) -> list[NDArray[np.int32]]:
     """R, R², ..., 1."""
     powers = [rotation]
     while not np.array_equal(powers[-1], _IDENTITY):
@@ -107,7 +112,7 @@ def _powers(rotation: NDArray) -> list[NDArray]:
     return powers
 
 
-def _rank(rotation: NDArray) -> tuple:
+def _rank(rotation: NDArray[np.int32]) -> tuple[int, ...]:
     """Sort key of an operation: kind, axis, sense."""
     handedness = round(float(np.linalg.det(rotation)))
     proper = handedness * rotation
@@ -126,14 +131,15 @@ def _rank(rotation: NDArray) -> tuple:
     )
 
 
-def _axis(rotation: NDArray, order: int) -> NDArray:
+def _axis(rotation: NDArray[np.int32], order: int) -> NDArray[np.int64]:
     """The direction that a proper rotation leaves alone, with the sign of the list; zero for the identity."""
     if order == 1:
         return np.zeros(3, int)
-    return _AXES[(_AXES @ rotation.T == _AXES).all(axis=1)][0]
+    axis: NDArray[np.int64] = _AXES[(_AXES @ rotation.T == _AXES).all(axis=1)][0]
+    return axis
 
 
-def _sense(rotation: NDArray, axis: NDArray, order: int) -> int:
+def _sense(rotation: NDArray[np.int32], axis: NDArray[np.int64], order: int) -> int:
     """0 for a right-handed rotation about the axis (and for a two-fold one), 1 for a left-handed one."""
     if order <= 2:
         return 0
@@ -194,7 +200,7 @@ def reflections(parameters: Parameters) -> Table:
     except ValueError as error:
         raise parameters.error("SpaceGroup", str(error)) from None
     cell = checked_cell(parameters, group)
-    wavelength, lsd, r_max = (parameters.positive(key) for key in ("Wavelength", "Lsd", "RhoD"))
+    wavelength, lsd, r_max = (parameters[key] for key in ("Wavelength", "Lsd", "RhoD"))
     d_min = smallest_spacing(wavelength, lsd, r_max)
     _check_length(parameters, cell, d_min)
 

@@ -1,4 +1,6 @@
-"""Orientations: matrices, quaternions, Euler angles, symmetry and misorientation (spec chapter 07 §4.1-4.2).
+"""Orientations: matrices, quaternions, Euler angles, symmetry and misorientation.
+
+See docs/theory/grains.md#misorientation.
 
 Quaternions are unit, scalar first. An orientation U maps crystal to sample; its symmetry equivalents are q·S.
 """
@@ -90,7 +92,8 @@ def quaternions_from_matrices(matrices: ArrayLike) -> NDArray[np.float64]:
     best = np.argmax(four_q2, axis=-1)
     q = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
     q = np.where(q[..., :1] < 0, -q, q)
-    return q / np.linalg.norm(q, axis=-1, keepdims=True)
+    length: NDArray[np.float64] = np.linalg.norm(q, axis=-1, keepdims=True)
+    return q / length
 
 
 def matrices_from_quaternions(quaternions: ArrayLike) -> NDArray[np.float64]:
@@ -112,14 +115,15 @@ def nearest_rotations(matrices: ArrayLike) -> NDArray[np.float64]:
     sign = np.sign(np.linalg.det(u @ vt))
     u = u.copy()
     u[..., :, 2] *= sign[..., None]
-    return u @ vt
+    nearest: NDArray[np.float64] = u @ vt
+    return nearest
 
 
 def misorientation(q1: ArrayLike, q2: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:
     """Smallest rotation angle (degrees) between orientations modulo symmetry, broadcast over (..., 4)."""
     first, second = np.broadcast_arrays(np.asarray(q1, float), np.asarray(q2, float))
-    pairs = (np.ascontiguousarray(q.reshape(-1, 4)) for q in (first, second))
-    return misorientations(*pairs, np.ascontiguousarray(operators, float)).reshape(first.shape[:-1])
+    p, q = (np.ascontiguousarray(one.reshape(-1, 4)) for one in (first, second))
+    return misorientations(p, q, np.ascontiguousarray(operators, float)).reshape(first.shape[:-1])
 
 
 def reduced(quaternions: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]:
@@ -156,10 +160,12 @@ def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
 
 
 def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike) -> float:
-    """Degrees of rotation about a plane normal after which a crystal's spots repeat (spec chapter 05 §4.3).
+    """Degrees of rotation about a plane normal after which a crystal's spots repeat.
+
+    See docs/theory/indexing.md#rotation-range.
 
     Classes 23 and m-3 are given the range of m-3m: their reflection lists have its multiplicity, so no spot pattern is
-    lost, but of two twin-related orientations with the same spots only one is ever proposed (05 §8 D7).
+    lost, but of two twin-related orientations with the same spots only one is ever proposed.
 
     Parameters
     ----------

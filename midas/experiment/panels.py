@@ -1,4 +1,7 @@
-"""The panels of a segmented detector: their pixels, and how far they are from where they should be."""
+"""The panels of a segmented detector: their pixels, and how far they are from where they should be.
+
+See docs/theory/geometry.md#panels.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.angles import DEG2RAD
 from midas.formats.panels import read_shifts
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
-
-#: fifteen digits, as in `midas._ext.physics.geometry`
-_DEG2RAD = 0.0174532925199433
 
 
 def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
@@ -43,7 +44,7 @@ def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
     rows = []
     for number, (y, z) in enumerate((y, z) for y in y_ranges for z in z_ranges):
         dy, dz, turn = shifts.get(number, (0.0, 0.0, 0.0))
-        rows.append([*y, *z, np.cos(_DEG2RAD * turn), np.sin(_DEG2RAD * turn), dy, dz])
+        rows.append([*y, *z, np.cos(DEG2RAD * turn), np.sin(DEG2RAD * turn), dy, dz])
     return np.array(rows, np.float64)
 
 

@@ -1,4 +1,7 @@
-"""The part of the scan and of the detector in which spots are accepted, as the user describes it."""
+"""The part of the scan and of the detector in which spots are accepted, as the user describes it.
+
+See docs/theory/region.md#ranges-and-boxes-that-are-not-given.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from midas._ext.physics.region import AcceptedRegion
-from midas.formats.binary import read_records
+from midas.formats.binary import INT32, read_records
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 
@@ -50,12 +53,10 @@ def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, ob
     """
     limits = paired_limits(parameters)
     side = 0 if mask_file is None else parameters["BigDetSize"]
-    if side < 0:
-        raise parameters.error("BigDetSize", "must not be negative")
     px, mask = 1.0, None
     if side and mask_file is not None:
-        px = parameters.positive("px")
-        mask = read_records(mask_file, "<i4", ())
+        px = parameters["px"]
+        mask = read_records(mask_file, INT32, ())
         if 32 * len(mask) < side * side:
             raise FormatError(f"has {4 * len(mask)} bytes, too few for the pixels of BigDetSize {side}", file=mask_file)
     return AcceptedRegion(

@@ -1,8 +1,9 @@
-"""Which rings a scan looks at, and which of them a spot lies on (spec chapter 03 §4.5)."""
+"""Which rings a scan looks at, and which of them a spot lies on (docs/theory/radius.md#rings-of-a-spot)."""
 
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,16 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
+
+
+def within_detector(hkls: Table, parameters: Parameters) -> Table:
+    """The rows of the hkl list up to the first reflection that falls farther out than RhoD.
+
+    See docs/theory/fit_setup.md#rings-in-use.
+    """
+    limit = math.degrees(math.atan(parameters["RhoD"] / parameters["Lsd"])) / 2
+    beyond = np.flatnonzero(hkls["theta"] > limit)
+    return hkls.take(slice(0, beyond[0] if len(beyond) else None))
 
 
 @dataclass(frozen=True)

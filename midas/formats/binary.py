@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -11,15 +12,21 @@ from numpy.typing import DTypeLike, NDArray
 from midas.runtime.errors import FormatError
 from midas.runtime.files import write_atomic
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+#: how numbers stand in the files
+FLOAT64 = np.dtype("<f8")
+INT32 = np.dtype("<i4")
+
 
 def read_records(
     path: str | os.PathLike[str],
-    dtype: DTypeLike,
+    dtype: np.dtype[Scalar],
     record: tuple[int, ...],
     *,
     written_by: str = "",
     mapped: bool = False,
-) -> NDArray:
+) -> NDArray[Scalar]:
     """All records of a file as an array of shape ``(n, *record)``.
 
     Parameters
@@ -31,7 +38,6 @@ def read_records(
     FormatError
         when the file is missing, or its size is not a whole number of records
     """
-    dtype = np.dtype(dtype)
     size = dtype.itemsize * int(np.prod(record))
     try:
         length = Path(path).stat().st_size
@@ -47,6 +53,30 @@ def read_records(
         raise FormatError(f"cannot be read ({error.strerror}){advice}", file=path) from None
 
 
-def write_records(path: str | os.PathLike[str], records: NDArray, dtype: DTypeLike) -> None:
+def write_records(path: str | os.PathLike[str], records: NDArray[np.generic], dtype: DTypeLike) -> None:
     """Write the array, C order, complete or not at all."""
     write_atomic(path, np.ascontiguousarray(records, dtype=dtype).tobytes())
+
+
+def numbers(records: NDArray[np.void]) -> NDArray[np.float64]:
+    """A view of n records of float64 as (n, k) numbers, whatever their names."""
+    return records.view(FLOAT64).reshape(len(records), records.itemsize // 8)
+
+
+def filled(layout: np.dtype[np.void], found: NDArray[np.void], **more: NDArray[np.generic]) -> NDArray[np.void]:
+    """Records of a file from what a kernel found, by name.
+
+    Parameters
+    ----------
+    layout : of the file
+    found : (n,) records of the kernel, which may have more fields than the file
+    more : fields of the file that the kernel does not know
+
+    Raises
+    ------
+    ValueError : for a field of the file that neither has
+    """
+    records = np.empty(len(found), layout)
+    for name in layout.names or ():
+        records[name] = more[name] if name in more else found[name]
+    return records

@@ -1,4 +1,7 @@
-"""``Data.bin`` and ``nData.bin``: spots by (ring, eta, omega) for the legacy indexer (spec chapter 04 §5.6)."""
+"""``Data.bin`` and ``nData.bin``: spots by (ring, eta, omega) for the legacy indexer.
+
+See docs/theory/binning.md#look-up-table.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grain tables: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv`` (spec chapter 07 §5.1-5.3)."""
+"""Grain tables: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv`` (docs/theory/grains.md#grain-list)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read_grains(path: str | os.PathLike[str], *, through: str = "gamma", strict:
     ------
     FormatError
         when the first line does not announce the number of grains, or, if `strict`, not the number that follows. Else
-        that is worth a warning, and the smaller number counts (spec chapter 05 §8 D17).
+        that is worth a warning, and the smaller number counts (docs/theory/indexing.md#given-grains).
     """
     content = read_bytes(path, advice="a grain list (Grains.csv) is needed")
     words = content[: content.find(b"\n") + 1].split()

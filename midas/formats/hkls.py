@@ -1,4 +1,4 @@
-"""``hkls.csv``: the reflections in the order that every later stage relies on (spec chapter 01 §5.1)."""
+"""``hkls.csv``: the reflections in the order that every later stage relies on (docs/theory/hkls.md#table)."""
 
 from __future__ import annotations
 

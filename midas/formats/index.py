@@ -1,4 +1,4 @@
-"""Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (spec chapter 05 §5-6).
+"""Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (docs/theory/indexing.md#results).
 
 Every seed has a slot of fixed size in both files, and every member of a run writes the slots of its own seeds.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, read_records
 from midas.formats.slots import SlotFile
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove, replace
@@ -70,6 +70,20 @@ class IndexedSeeds:
         """The part of `ids` and `radii` that belongs to seed `i` of these."""
         return slice(self.offsets[i], self.offsets[i + 1])
 
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A column of `best`."""
+        return self.best[:, BEST.index(name)]
+
+    @property
+    def orientations(self) -> NDArray[np.float64]:
+        """(n, 9), U row-major; contiguous."""
+        return np.ascontiguousarray(self.best[:, BEST.index("u11") : BEST.index("u33") + 1])
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """(n, 3), µm; contiguous."""
+        return np.ascontiguousarray(self.best[:, BEST.index("x") : BEST.index("z") + 1])
+
     @property
     def found(self) -> NDArray[np.bool_]:
         """Which seeds have a result."""
@@ -103,7 +117,7 @@ def read(
     FormatError
         when a file is missing or cut off, or holds no spots where ``IndexBest.bin`` counts some
     """
-    records = read_records(best_path, "<f8", (len(BEST),), written_by="ff-index", mapped=True)
+    records = read_records(best_path, FLOAT64, (len(BEST),), written_by="ff-index", mapped=True)
     rows = range(len(records)) if rows is None else rows
     if len(rows) and not len(records):
         raise FormatError("is empty; run ff-index again", file=best_path)
@@ -116,7 +130,7 @@ def read(
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     pairs = np.empty((offsets[-1], 2))
-    slots = read_records(full_path, "<f8", (SLOT, 2), written_by="ff-index", mapped=True)
+    slots = read_records(full_path, FLOAT64, (SLOT, 2), written_by="ff-index", mapped=True)
     for i in np.flatnonzero(counts):
         if rows[i] >= len(slots):
             raise FormatError(f"ends before slot {rows[i]}, which has spots in {best_path}", file=full_path)

@@ -1,4 +1,4 @@
-"""The files of one layer of the sample: every path of the pipeline is composed here (spec chapter 09 §5)."""
+"""The files of one layer of the sample: every path of the pipeline is composed here (docs/formats.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merged spots: ``Result_*.csv`` and ``MergeMap.csv`` (spec chapter 03 §5.1-5.2)."""
+"""Merged spots: ``Result_*.csv`` and ``MergeMap.csv`` (docs/theory/merge.md#tables)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel-shift file of a segmented detector: ``id dY dZ [dTheta [dLsd [dP2]]]`` (spec chapter 02 §4.4)."""
+"""The panel-shift file of a segmented detector: ``id dY dZ [dTheta [dLsd [dP2]]]`` (docs/theory/geometry.md#panels)."""
 
 from __future__ import annotations
 

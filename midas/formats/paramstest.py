@@ -1,4 +1,4 @@
-"""``paramstest.txt``: the parameters of binning, indexing and refinement (spec chapter 04 §5.5).
+"""``paramstest.txt``: the parameters of binning, indexing and refinement (docs/theory/fit_setup.md#paramstesttxt).
 
 Reading it is ``Parameters.read(path, "paramstest")``; this module knows the order and the print formats of its lines.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.parameters.table import KEYS, Value
 
 
 class _Line(NamedTuple):
@@ -52,9 +53,8 @@ _LINES = (
     _Line("MinMatchesToAcceptFrac", "Completeness"),
 )
 
-#: parameters of the new suite, written only when they are not the default
-_NEW = (_Line("RingsToReject", "RingsToReject", True), _Line("RefineMethod", "RefineMethod"),
-        _Line("WriteLegacyBins", "WriteLegacyBins"))  # fmt: skip
+#: parameters that the legacy programs do not have, written only when they are given with another value than the default
+_NEW = tuple(_Line(name, name, key.lines) for name, key in KEYS.items() if key.handed_on)
 
 
 def _number(value: float | int | str) -> str:
@@ -65,11 +65,11 @@ def _number(value: float | int | str) -> str:
     return text if float(text) == value else repr(value)
 
 
-def _values(value: Any) -> str:
+def _values(value: Value) -> str:
     return " ".join(map(_number, value if isinstance(value, tuple) else (value,)))
 
 
-def _lines(line: _Line, value: Any) -> Iterator[str]:
+def _lines(line: _Line, value: Value) -> Iterator[str]:
     for item in value if line.repeated else (value,):
         yield f"{line.name} {_values(item)}"
 
@@ -95,8 +95,7 @@ def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
     tail |= {"tyFit": parameters["ty"], "tzFit": parameters["tz"]}
     tail |= {name: parameters[name] for name in ("p0", "p1", "p2", "p3")}
     lines += [f"{name} {_number(value)}" for name, value in tail.items()]
-    defaults = Parameters({})
     for line in _NEW:
-        if parameters[line.parameter] != defaults[line.parameter]:
+        if line.parameter in parameters and parameters[line.parameter] != KEYS[line.parameter].default:
             lines += _lines(line, parameters[line.parameter])
     return os.fsencode("".join(f"{line}\n" for line in lines))

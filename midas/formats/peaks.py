@@ -1,4 +1,4 @@
-"""Peaks of one frame: ``_PS.csv`` (one row a peak) and ``_PX.bin`` (its pixels) (spec chapter 02 §5)."""
+"""Peaks of one frame: ``_PS.csv`` (one row a peak) and ``_PX.bin`` (its pixels) (docs/theory/peaks.md#peak-table)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``Radius_*.csv``: spots on rings with their grain sizes (spec chapter 03 §5.3)."""
+"""``Radius_*.csv``: spots on rings with their grain sizes (docs/theory/radius.md#table)."""
 
 from __future__ import annotations
 

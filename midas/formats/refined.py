@@ -1,4 +1,4 @@
-"""Results of the refinement: Key, OrientPosFit, ProcessKey and FitBest (spec chapter 06 §5)."""
+"""Results of the refinement: Key, OrientPosFit, ProcessKey and FitBest (docs/theory/refinement.md#result-of-a-seed)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from midas.formats.binary import read_records
+from midas.formats.binary import INT32, Scalar, read_records
 from midas.formats.index import SLOT
 from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
@@ -18,39 +18,52 @@ from midas.runtime.errors import FormatError
 #: ``Key.bin``: int32 (seed id, spots) per seed; (0, 0) is a seed without result
 KEY_BYTES = 8
 
-#: ``OrientPosFit.bin``: float64 per seed; the id is repeated before each group of numbers
-ORIENT_POS_FIT = (
-    "id",
-    *(f"u{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)),
-    "id_position",
-    "x",
-    "y",
-    "z",
-    "id_lattice",
-    "a",
-    "b",
-    "c",
-    "alpha",
-    "beta",
-    "gamma",
-    "id_errors",
-    "diff_pos",
-    "diff_ome",
-    "diff_angle",
-    "radius",
-    "completeness",
+#: ``OrientPosFit.bin``: per seed; the id is repeated before each group of numbers
+ORIENT_POS_FIT = np.dtype(
+    [
+        ("id", "<f8"),
+        ("orientation", "<f8", 9),
+        ("id_position", "<f8"),
+        ("position", "<f8", 3),
+        ("id_cell", "<f8"),
+        ("cell", "<f8", 6),
+        ("id_errors", "<f8"),
+        ("diff_pos", "<f8"),
+        ("diff_ome", "<f8"),
+        ("diff_angle", "<f8"),
+        ("grain_radius", "<f8"),
+        ("completeness", "<f8"),
+    ]
 )
-ORIENT_POS_FIT_BYTES = 8 * len(ORIENT_POS_FIT)
 
 #: ``ProcessKey.bin``: int32 spot ids, SLOT per seed
 PROCESS_KEY_BYTES = 4 * SLOT
 
-#: ``FitBest.bin``: float64 per matched spot, SLOT spots per seed
-FIT_BEST = tuple(
-    "spot_id y_obs z_obs omega_obs g1_obs g2_obs g3_obs y_calc z_calc omega_calc "
-    "g1_calc g2_calc g3_calc y z omega omega_raw y_no_wedge z_no_wedge internal_angle diff_len diff_ome".split()
+#: ``FitBest.bin``: per matched spot, SLOT spots per seed. The spot as observed, moved as if its grain were at the
+#: origin; as predicted for a grain there; as in the spot tables, ideal and recorded; differences of the first two
+FIT_BEST = np.dtype(
+    [
+        ("spot_id", "<f8"),
+        ("y_centred", "<f8"),
+        ("z_centred", "<f8"),
+        ("omega_centred", "<f8"),
+        ("g_observed", "<f8", 3),
+        ("y_predicted", "<f8"),
+        ("z_predicted", "<f8"),
+        ("omega_predicted", "<f8"),
+        ("g_predicted", "<f8", 3),
+        ("y_ideal", "<f8"),
+        ("z_ideal", "<f8"),
+        ("omega_ideal", "<f8"),
+        ("omega_recorded", "<f8"),
+        ("y_plane", "<f8"),
+        ("z_plane", "<f8"),
+        ("diff_angle", "<f8"),
+        ("diff_pos", "<f8"),
+        ("diff_ome", "<f8"),
+    ]
 )
-FIT_BEST_BYTES = 8 * len(FIT_BEST) * SLOT
+FIT_BEST_BYTES = FIT_BEST.itemsize * SLOT
 
 #: a seed that explains a smaller part of its spots is no solution: no grain is made of it
 LEAST_COMPLETENESS = 0.05
@@ -63,48 +76,43 @@ class RefinedSeeds:
     Parameters
     ----------
     key : (n, 2) int32, seed id and number of spots; (0, 0) is a seed without result
-    orient_pos_fit : (n, 27) float64, the columns of `ORIENT_POS_FIT`; zeros without result
+    orient_pos_fit : (n,) of `ORIENT_POS_FIT`; zeros without result
     offsets : (n + 1,) int64; row r matched ``spot_ids[offsets[r] : offsets[r + 1]]``
     spot_ids : int32
-    fit_best : (total, 22) float64, the columns of `FIT_BEST`, parallel to spot_ids; None when they are still in
-        `fit_best_file`, which is many times as large as what a reader needs
+    fit_best : (total,) of `FIT_BEST`, parallel to spot_ids; None when they are still in `fit_best_file`, which is many
+        times as large as what a reader needs
     """
 
     key: NDArray[np.int32]
-    orient_pos_fit: NDArray[np.float64]
+    orient_pos_fit: NDArray[np.void]
     offsets: NDArray[np.int64]
     spot_ids: NDArray[np.int32]
-    fit_best: NDArray[np.float64] | None = None
+    fit_best: NDArray[np.void] | None = None
     fit_best_file: Path | None = field(default=None, compare=False)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """A column of `orient_pos_fit`."""
-        return self.orient_pos_fit[:, ORIENT_POS_FIT.index(name)]
+        """A field of `orient_pos_fit`, contiguous: (n,), or (n, k) where it holds k numbers."""
+        return np.ascontiguousarray(self.orient_pos_fit[name])
 
-    def columns(self, first: str, last: str) -> NDArray[np.float64]:
-        """Adjacent columns of `orient_pos_fit`, from `first` to `last`; contiguous."""
-        names = slice(ORIENT_POS_FIT.index(first), ORIENT_POS_FIT.index(last) + 1)
-        return np.ascontiguousarray(self.orient_pos_fit[:, names])
-
-    def fit_rows(self, rows: Sequence[int] | NDArray) -> NDArray[np.float64]:
-        """FitBest records of these rows, one after the other; (sum of their spots, 22)."""
+    def fit_rows(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.void]:
+        """FitBest records of these rows, one after the other; (sum of their spots,) of `FIT_BEST`."""
         rows = np.asarray(rows, np.int64)
         if self.fit_best is not None:
             ranges = [self.fit_best[self.offsets[r] : self.offsets[r + 1]] for r in rows]
-            return np.concatenate(ranges) if ranges else np.empty((0, len(FIT_BEST)))
+            return np.concatenate(ranges) if ranges else np.empty(0, FIT_BEST)
         if self.fit_best_file is None:
             raise ValueError("neither the fitted spots nor their file")
         counts = np.diff(self.offsets)[rows]
-        return _read_slots(self.fit_best_file, "<f8", len(FIT_BEST), FIT_BEST_BYTES, rows, counts)
+        return _read_slots(self.fit_best_file, FIT_BEST, FIT_BEST_BYTES, rows, counts)
 
 
 def _read_slots(
-    path: Path, dtype: DTypeLike, width: int, slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray:
+    path: Path, dtype: np.dtype[Scalar], slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[Scalar]:
     """The first ``counts[i]`` records of the slot of each row, one after the other: reads what is used and no more."""
-    out = np.empty((int(counts.sum()), width), dtype)
-    view = out.data.cast("B") if out.size else memoryview(b"")
-    size = out.dtype.itemsize * width
+    out = np.empty(int(counts.sum()), dtype)
+    view = out.view(np.uint8).data if out.size else memoryview(b"")
+    size = out.dtype.itemsize
     try:
         with open(path, "rb", buffering=0) as stream:
             handle, at = stream.fileno(), 0
@@ -132,24 +140,24 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
     FormatError
         when a file is missing, or too short or long for the seeds and their numbers of spots
     """
-    key = read_records(layer.key, "<i4", (2,), written_by="ff-refine")
+    key = read_records(layer.key, INT32, (2,), written_by="ff-refine")
     if len(key) != n:
         need = n * KEY_BYTES
         raise FormatError(f"has {len(key) * KEY_BYTES} bytes where {n} seeds need {need}", file=layer.key)
     counts = np.where(key[:, 0] == 0, 0, key[:, 1]).astype(np.int64)
     if (bad := np.flatnonzero((counts < 0) | (counts > SLOT))).size:
         raise FormatError(f"row {bad[0]}: {counts[bad[0]]} spots do not fit into a slot of {SLOT}", file=layer.key)
-    orient_pos_fit = np.zeros((n, len(ORIENT_POS_FIT)))
+    orient_pos_fit = np.zeros(n, ORIENT_POS_FIT)
     solved = np.flatnonzero(key[:, 0])
     if solved.size:
-        records = read_records(layer.orient_pos_fit, "<f8", (len(ORIENT_POS_FIT),), written_by="ff-refine")
+        records = read_records(layer.orient_pos_fit, ORIENT_POS_FIT, (), written_by="ff-refine")
         if len(records) <= solved[-1]:
-            have, need = len(records) * ORIENT_POS_FIT_BYTES, (int(solved[-1]) + 1) * ORIENT_POS_FIT_BYTES
+            have, need = records.nbytes, (int(solved[-1]) + 1) * ORIENT_POS_FIT.itemsize
             raise FormatError(f"has {have} bytes where its solutions need {need}", file=layer.orient_pos_fit)
         orient_pos_fit[solved] = records[solved]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     used = np.flatnonzero(counts)
     spots = np.empty(0, np.int32)
     if used.size:
-        spots = _read_slots(layer.process_key, "<i4", 1, PROCESS_KEY_BYTES, used, counts[used]).ravel()
+        spots = _read_slots(layer.process_key, INT32, PROCESS_KEY_BYTES, used, counts[used])
     return RefinedSeeds(key, orient_pos_fit, offsets, spots, fit_best_file=layer.fit_best)

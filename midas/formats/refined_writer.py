@@ -1,4 +1,7 @@
-"""Writes the results of the refinement so that no reader ever takes half a result for a whole one (spec 06 §5-7)."""
+"""Writes the results of the refinement so that no reader ever takes half a result for a whole one.
+
+See docs/theory/refinement.md#writing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT_BYTES, PROCESS_KEY_BYTES, RefinedSeeds
+from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.slots import SlotFile
 from midas.runtime.files import make_folder, remove
 
@@ -34,7 +37,7 @@ class RefinedWriter:
         self._layer, self._rows, self._total = layer, rows, total
         sizes = (
             (layer.key, KEY_BYTES),
-            (layer.orient_pos_fit, ORIENT_POS_FIT_BYTES),
+            (layer.orient_pos_fit, ORIENT_POS_FIT.itemsize),
             (layer.process_key, PROCESS_KEY_BYTES),
             (layer.fit_best, FIT_BEST_BYTES),
         )
@@ -78,8 +81,8 @@ class RefinedWriter:
             return
         for row in solved.tolist():
             spots = slice(seeds.offsets[row], seeds.offsets[row + 1])
-            self._fit_best.write(start + row, seeds.fit_best[spots].astype("<f8").tobytes())
+            self._fit_best.write(start + row, seeds.fit_best[spots].tobytes())
             self._process_key.write(start + row, seeds.spot_ids[spots].astype("<i4").tobytes())
         first, last = int(solved[0]), int(solved[-1]) + 1
-        self._orient_pos_fit.write(start + first, seeds.orient_pos_fit[first:last].astype("<f8").tobytes())
+        self._orient_pos_fit.write(start + first, seeds.orient_pos_fit[first:last].tobytes())
         self._key.write(start + first, seeds.key[first:last].astype("<i4").tobytes())

@@ -1,17 +1,20 @@
-"""Files of the simulator: lists of grains, ring intensities, the truth tables (spec chapter 08 §3.2-3.3, §5.1-5.2)."""
+"""Files of the simulator: lists of grains, ring intensities, the truth tables.
+
+See docs/theory/simulation.md#truth-tables.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.experiment.orientation import matrices_from_euler
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, read_records
 from midas.formats.grains import GRAINS
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.runtime.errors import FormatError
@@ -86,13 +89,23 @@ class GrainList:
         return Table(GRAIN_LIST.names, columns)
 
 
+#: makes (n, 3, 3) matrices, crystal to sample, of (n, 3) Bunge angles in radians
+Rotations = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
 def read_grain_list(
-    path: str | os.PathLike[str], *, binary: bool = False, min_confidence: float = 0.0, radii: bool = False
+    path: str | os.PathLike[str],
+    rotations: Rotations,
+    *,
+    binary: bool = False,
+    min_confidence: float = 0.0,
+    radii: bool = False,
 ) -> GrainList:
     """Read a grain list; its first line says which kind it is.
 
     Parameters
     ----------
+    rotations : makes matrices of the lists that give Bunge angles (radians)
     binary : records of 18 float64 instead of text
     min_confidence : points of a mic file up to this confidence are left out
     radii : also read the column GrainRadius of a Grains.csv
@@ -111,9 +124,9 @@ def read_grain_list(
         elif content.startswith(b"# SpotID"):
             grains = _spot_id_csv(content, path)
         elif content.startswith(b"#EBSD"):
-            grains = _ebsd(content, path)
+            grains = _ebsd(content, path, rotations)
         elif content.startswith(b"%TriEdgeSize "):
-            grains = _mic(content, path, min_confidence)
+            grains = _mic(content, path, min_confidence, rotations)
         elif content.startswith(b"# vtk DataFile "):
             raise FormatError("VTK meshes are not supported yet; use a Grains.csv or the binary form", file=path)
         else:
@@ -184,13 +197,13 @@ def _spot_id_csv(content: bytes, path: str | os.PathLike[str]) -> GrainList:
     return GrainList(columns[1:10].T.reshape(-1, 3, 3), columns[11:14].T.copy(), columns[15:21].T.copy())
 
 
-def _ebsd(content: bytes, path: str | os.PathLike[str]) -> GrainList:
+def _ebsd(content: bytes, path: str | os.PathLike[str], rotations: Rotations) -> GrainList:
     lines = content.replace(b",", b" ").decode("latin-1").splitlines()
     rows = np.array(_rows_with(6, lines, path, skip=2)).reshape(-1, 6)
-    return GrainList(matrices_from_euler(np.radians(rows[:, 3:6])), rows[:, :3].copy())
+    return GrainList(rotations(np.radians(rows[:, 3:6])), rows[:, :3].copy())
 
 
-def _mic(content: bytes, path: str | os.PathLike[str], min_confidence: float) -> GrainList:
+def _mic(content: bytes, path: str | os.PathLike[str], min_confidence: float, rotations: Rotations) -> GrainList:
     lines = content.decode("latin-1").splitlines()
     try:
         z = float(lines[2].split()[1])
@@ -199,16 +212,19 @@ def _mic(content: bytes, path: str | os.PathLike[str], min_confidence: float) ->
     rows = np.array(_rows_with(11, lines, path, skip=4)).reshape(-1, 11)
     rows = rows[rows[:, 10] > min_confidence]
     positions = np.column_stack([rows[:, 3], rows[:, 4], np.full(len(rows), z)])
-    return GrainList(matrices_from_euler(rows[:, 7:10]), positions)
+    return GrainList(rotations(rows[:, 7:10]), positions)
 
 
 def _binary(path: str | os.PathLike[str]) -> GrainList:
-    records = read_records(path, "<f8", (18,))
+    records = read_records(path, FLOAT64, (18,))
     return GrainList(records[:, 3:12].reshape(-1, 3, 3), records[:, :3].copy(), strains=records[:, 12:18].copy())
 
 
 def _rows_with(count: int, lines: list[str], path: str | os.PathLike[str], *, skip: int) -> list[list[float]]:
-    """The first `count` numbers of each line that has as many, behind `skip` lines of header (spec 08 §3.2-3.3)."""
+    """The first `count` numbers of each line that has as many, behind `skip` lines of header.
+
+    See docs/theory/simulation.md#grain-lists.
+    """
     rows, left_out = [], []
     for number, line in enumerate(lines[skip:], skip + 1):
         words = line.split()

@@ -1,4 +1,7 @@
-"""Binary files of fixed slots that the members of a run fill in any order (spec chapters 05 §6, 06 §5-7)."""
+"""Binary files of fixed slots that the members of a run fill in any order.
+
+See docs/theory/indexing.md#blocks-and-threads.
+"""
 
 from __future__ import annotations
 

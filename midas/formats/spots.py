@@ -1,4 +1,4 @@
-"""The spot tables of the setup stage and their binary twins (spec chapter 04 §5).
+"""The spot tables of the setup stage and their binary twins (docs/theory/fit_setup.md#spot-tables).
 
 Row r (0-based) of every one of them belongs to spot id r + 1; a rejected spot keeps its row, filled with zeros.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.spot_text import format_spots
-from midas.formats.binary import read_records
+from midas.formats.binary import FLOAT64, read_records
 from midas.formats.layer import Layer
 from midas.formats.table import Layout, Table, fixed, integer
 from midas.parameters import Parameters
@@ -132,7 +132,7 @@ def check_spots(table: Table, source: str | os.PathLike[str]) -> None:
 
 def read_binary_spots(path: str | os.PathLike[str], names: tuple[str, ...]) -> Table:
     """Spots.bin (`SPOTS_BINARY`) or ExtraInfo.bin (`EXTRA_INFO_BINARY`), every row checked to hold possible numbers."""
-    table = Table(names, read_records(path, "<f8", (len(names),), written_by="ff-bin").T)
+    table = Table(names, read_records(path, FLOAT64, (len(names),), written_by="ff-bin").T)
     if not len(table):
         raise FormatError("holds no spots", file=path)
     sound = np.isfinite(table.columns).all(axis=0) & (abs(table["omega_ideal"]) <= 360) & (abs(table["eta"]) <= 360)

@@ -54,10 +54,12 @@ class Table:
         return cls(names, np.empty((len(names), rows)))
 
     def __len__(self) -> int:
-        return self.columns.shape[1]
+        length: int = self.columns.shape[1]
+        return length
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        return self.columns[self._index[name]]
+        column: NDArray[np.float64] = self.columns[self._index[name]]
+        return column
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
         """The numbers of k columns, row by row; (n, k)."""

@@ -135,7 +135,8 @@ class LayerRun:
         if self.options.parameter_file is not None:
             lines += UserFile(self.options.parameter_file).lines("RingsToExcludeFraction")
         else:
-            lines += [f"RingsToExcludeFraction {ring}" for ring in self.parameters["RingsToExcludeFraction"]]
+            rings = self.parameters.for_stage("pipeline")["RingsToExcludeFraction"]
+            lines += [f"RingsToExcludeFraction {ring}" for ring in rings]
         if lines:
             text = read_bytes(self.layer.paramstest)
             write_atomic(self.layer.paramstest, text + os.fsencode("".join(f"{line}\n" for line in lines)))

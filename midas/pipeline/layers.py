@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from midas.formats.layer import Layer
 from midas.formats.table import Table
+from midas.parameters import not_yet
 from midas.pipeline import inputs
 from midas.pipeline.layer_run import LayerRun
 from midas.pipeline.options import Options
@@ -62,7 +63,17 @@ def run(
     """
     options = options.checked()
     comm = communicator() if comm is None else comm
-    inputs.check(options)
+    with not_yet.one_run():
+        inputs.check(options)
+        done = _all_layers(options, comm, finished)
+    if comm.rank == 0:
+        log.info("All layers processed successfully")
+    return StageResult("midas", {} if comm.rank else _summary(done), done)
+
+
+def _all_layers(
+    options: Options, comm: Communicator, finished: Callable[[FinishedLayer], object] | None
+) -> list[FinishedLayer]:
     done: list[FinishedLayer] = []
     started = time.perf_counter()
     for number in options.layers:
@@ -79,9 +90,7 @@ def run(
             "Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d completed successfully",
             *(count, total, 100 * count / total, time.perf_counter() - started, number),
         )
-    if comm.rank == 0:
-        log.info("All layers processed successfully")
-    return StageResult("midas", {} if comm.rank else _summary(done), done)
+    return done
 
 
 def _layer(options: Options, number: int, comm: Communicator) -> FinishedLayer:

@@ -1,4 +1,4 @@
-"""Finished layers again from their peaks: merged spots and consolidated HDF5 (spec chapter 07 §4.9)."""
+"""Finished layers again from their peaks: merged spots and consolidated HDF5 (docs/guide.md)."""
 
 from __future__ import annotations
 

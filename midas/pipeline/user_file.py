@@ -9,13 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from midas.parameters import Parameters
-from midas.parameters.table import KEYS, PATH
+from midas.parameters.readers import read_from_archive
+from midas.parameters.table import KEYS, PATH, Value
 from midas.runtime import logs
 from midas.runtime.files import read_bytes, write_atomic
 
 log = logging.getLogger(__name__)
-
-_NOT_FROM_ARCHIVE = {"convert", "simulate"}
 
 
 @dataclass(frozen=True)
@@ -30,21 +29,23 @@ class UserFile:
         with logs.muted("midas.parameters.parser"):
             return Parameters.read(self.path)
 
+    @property
+    def own(self) -> Parameters:
+        """What the pipeline itself reads of it."""
+        return self.parameters.for_stage("pipeline")
+
     def archive_name(self, layer: int) -> str:
         """What the conversion calls the archive of a layer."""
         from midas.convert.sweep import scan_names
 
-        return scan_names(self.parameters.without("dataFN"), layer)[1]
+        return scan_names(self.parameters.for_stage("convert").without("dataFN"), layer)[1]
 
     def differences(self, archive: Parameters) -> list[str]:
         """Keys whose values are others than those of an archive, as far as the stages read them there."""
         return [
             name
             for name in self.parameters
-            if set(KEYS[name].stages.split()) - _NOT_FROM_ARCHIVE
-            and KEYS[name].kind != PATH
-            and name != "RingsToExcludeFraction"  # goes into paramstest.txt from here
-            and self.parameters[name] != archive.get(name)
+            if read_from_archive(name) and _comparable(name, self.parameters) != _comparable(name, archive)
         ]
 
     def lines(self, start: str) -> list[str]:
@@ -54,7 +55,7 @@ class UserFile:
 
     def settings(self, raw_folder: Path | None, grains_file: Path | None) -> dict[str, str]:
         """Keys that options replace, and paths that must hold in the layer folder too."""
-        parameters = self.parameters
+        parameters = self.own
         changes = {}
         if raw_folder is not None:
             changes["RawFolder"] = str(raw_folder)
@@ -82,7 +83,7 @@ class UserFile:
 
     def copy_panel_shifts(self, folder: Path) -> None:
         """Put the file of panel shifts into the layer folder."""
-        name = self.parameters.get("PanelShiftsFile", "")
+        name = self.own.get("PanelShiftsFile", "")
         if not name:
             return
         source = Path(name).expanduser()
@@ -92,3 +93,9 @@ class UserFile:
             log.warning("%s: PanelShiftsFile %s is missing", self.path, name)
         elif source.resolve() != (folder / source.name).resolve():
             write_atomic(folder / source.name, read_bytes(source))
+
+
+def _comparable(name: str, parameters: Parameters) -> Value:
+    """A value; of a path the name, since an archive names the copy in the layer folder."""
+    value = parameters.get(name)
+    return Path(value).name if KEYS[name].kind == PATH and value else value

@@ -50,5 +50,6 @@ def pole_figure_colours(
     equivalents = np.concatenate([equivalents, -equivalents], axis=1)  # a direction and its opposite diffract alike
     weights = equivalents @ np.linalg.inv(np.array(corners))
     best = np.argmax(weights.min(axis=2), axis=1)
-    inside = np.clip(np.take_along_axis(weights, best[:, None, None], axis=1)[:, 0], 0, None)
-    return np.rint(255 * inside / inside.max(axis=1, keepdims=True)).astype(np.uint8)
+    inside: NDArray[np.float64] = np.clip(np.take_along_axis(weights, best[:, None, None], axis=1)[:, 0], 0, None)
+    colours: NDArray[np.uint8] = np.rint(255 * inside / inside.max(axis=1, keepdims=True)).astype(np.uint8)
+    return colours

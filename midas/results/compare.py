@@ -1,4 +1,4 @@
-"""How well grains were found: a reconstruction against the truth (spec chapter 08 §12.1).
+"""How well grains were found: a reconstruction against the truth (docs/theory/simulation.md#comparison-with-the-truth).
 
 Lattices are compared, not matrices: in the triangular cell convention the orientation matrices of symmetry-equivalent
 settings of a strained cell differ by up to the shear strain.
@@ -64,12 +64,14 @@ class Comparison:
 
     @property
     def misorientation(self) -> NDArray[np.float64]:
-        return np.linalg.norm(self.rotation, axis=1)
+        angle: NDArray[np.float64] = np.linalg.norm(self.rotation, axis=1)
+        return angle
 
     @property
     def distance(self) -> NDArray[np.float64]:
         """From the true to the found position, µm."""
-        return np.linalg.norm(self.found_position - self.true_position, axis=1)
+        length: NDArray[np.float64] = np.linalg.norm(self.found_position - self.true_position, axis=1)
+        return length
 
     @property
     def recovered(self) -> int:
@@ -81,7 +83,7 @@ class Comparison:
         """Found grains that are nobody's partner."""
         return self.found_count - len(np.unique(self.found_row))
 
-    def take(self, true_rows: Sequence[int] | NDArray) -> Comparison:
+    def take(self, true_rows: Sequence[int] | NDArray[np.intp]) -> Comparison:
         """The comparison of some true grains only; the others and surplus found grains are left out of account."""
         kept = np.flatnonzero(np.isin(self.true_row, true_rows))
         partners = self.found_row[kept]
@@ -179,7 +181,7 @@ def compare(
         in its middle: the reconstruction is turned by half a step about z, and so are the true orientations before
         they are compared.
     space_group, lattice : symmetry and unstrained cell; by default from the header of `found`
-    turn_positions : turn true positions and strain tensors as well. The figures of chapter 08 §12.3 leave them as they
+    turn_positions : turn true positions and strain tensors as well. The legacy programs' figures leave them as they
         are, which adds half a step times the distance from the axis to the position errors (1.7 µm at 400 µm and 0.5°).
     """
     space_group, reference = _crystal(found, space_group, lattice)
@@ -256,7 +258,10 @@ class _Grains:
         return self.rotations[rows] @ self.axes[rows]
 
     def strain(self, reference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 3, 3) strain of each cell against the reference one, sample frame (chapter 07 §4.5)."""
+        """(n, 3, 3) strain of each cell against the reference one, sample frame.
+
+        See docs/theory/grains.md#strain-from-the-cell.
+        """
         gradient = self.axes @ np.linalg.inv(reference)
         strain = 0.5 * (gradient + gradient.transpose(0, 2, 1)) - np.eye(3)
         return self.rotations @ strain @ self.rotations.transpose(0, 2, 1)
@@ -322,6 +327,7 @@ def _lattice_differences(
 def _rotation_vectors(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
     """(k, 3) axis times angle in degrees."""
     q = quaternions_from_matrices(rotations)
-    sine = np.linalg.norm(q[:, 1:], axis=1)
+    sine: NDArray[np.float64] = np.linalg.norm(q[:, 1:], axis=1)
     angle = np.degrees(2 * np.arctan2(sine, q[:, 0]))
-    return q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
+    vectors: NDArray[np.float64] = q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
+    return vectors

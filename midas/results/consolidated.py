@@ -1,4 +1,4 @@
-"""The consolidated HDF5 file: every result of a layer in one place (spec chapter 07 §5.4-5.5, manual §7)."""
+"""The consolidated HDF5 file: every result of a layer in one place (docs/formats.md)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""One group per grain, and in it one per spot (spec chapter 07 §5.4-5.5)."""
+"""One group per grain, and in it one per spot (docs/formats.md)."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def write_grains(root: Group, sources: Sources, links: SpotLinks, per_spot_group
         _Spots(own.group("spots"), spots, joined, links, rows).write(with_spots, sources.merge_map is not None)
 
 
-def _unique(names) -> list[str]:
+def _unique(names: Iterable[str]) -> list[str]:
     """The names, the second of equal ones with the suffix _2 and so on."""
     seen: Counter[str] = Counter()
     out = []
@@ -126,7 +127,8 @@ def _lengths_of_rows(sources: Sources, ids: NDArray[np.int64]) -> list[int]:
     kept = (counts > 0) & (refined.column("completeness") >= LEAST_COMPLETENESS)
     if refined.key[kept, 0].tolist() != ids.tolist():
         raise FormatError("is not the result of the refinement beside it", file=sources.layer.grains)
-    return counts[kept].tolist()
+    lengths: list[int] = counts[kept].tolist()
+    return lengths
 
 
 class _Spots:

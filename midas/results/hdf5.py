@@ -6,15 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5p, h5s, h5t
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from midas.runtime.errors import OutputError
 from midas.runtime.files import readable
+
+#: what the low-level interface of h5py, which has no types, works with: a file, group, dataset or data space
+Identifier: TypeAlias = Any
 
 _TYPES = {"f": h5t.IEEE_F64LE, "i": h5t.STD_I64LE}
 _DTYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}
@@ -28,7 +31,7 @@ _TEXT_DATASET = h5p.create(h5p.DATASET_CREATE)
 _TEXT_DATASET.set_obj_track_times(False)
 _GROUP = h5p.create(h5p.GROUP_CREATE)
 _GROUP.set_obj_track_times(False)
-_SPACES: dict[tuple[int, ...], Any] = {(): h5s.create(h5s.SCALAR)}
+_SPACES: dict[tuple[int, ...], Identifier] = {(): h5s.create(h5s.SCALAR)}
 
 
 @contextmanager
@@ -53,14 +56,14 @@ class Group:
 
     __slots__ = ("_id",)
 
-    def __init__(self, identifier: Any):
+    def __init__(self, identifier: Identifier):
         self._id = identifier
 
     def group(self, name: str) -> Group:
         """A new group in this one."""
         return Group(h5g.create(self._id, name.encode(), gcpl=_GROUP))
 
-    def put(self, name: str, value: Any, **attributes: str) -> None:
+    def put(self, name: str, value: ArrayLike, **attributes: str) -> None:
         """A dataset of float64 or int64 numbers, contiguous, with attributes of text."""
         array = np.asarray(value)
         kind = "f" if array.dtype.kind == "f" else "i"
@@ -76,12 +79,12 @@ class Group:
         dataset = h5d.create(self._id, name.encode(), _TEXT, _space(()), _TEXT_DATASET)
         dataset.write(h5s.ALL, h5s.ALL, np.array(readable(text), dtype=_STRING))
 
-    def attach(self, **attributes: Any) -> None:
+    def attach(self, **attributes: str | int) -> None:
         """Attributes of the group: text, or a whole number."""
         for key, value in attributes.items():
             _attach(self._id, key, value)
 
-    def put_columns(self, name: str, value: NDArray, columns: Sequence[str]) -> None:
+    def put_columns(self, name: str, value: NDArray[np.float64] | NDArray[np.int64], columns: Sequence[str]) -> None:
         """A table: the names of its columns stand on the dataset and on this group."""
         self.put(name, value)
         Group(h5d.open(self._id, name.encode())).attach_names("column_names", columns)
@@ -93,7 +96,7 @@ class Group:
         attribute.write(np.array([readable(name) for name in names], dtype=_STRING))
 
 
-def _space(shape: tuple[int, ...]) -> Any:
+def _space(shape: tuple[int, ...]) -> Identifier:
     space = _SPACES.get(shape)
     if space is None:
         space = h5s.create_simple(shape)
@@ -102,7 +105,7 @@ def _space(shape: tuple[int, ...]) -> Any:
     return space
 
 
-def _attach(identifier: Any, key: str, value: str | int) -> None:
+def _attach(identifier: Identifier, key: str, value: str | int) -> None:
     if isinstance(value, str):
         attribute = h5a.create(identifier, key.encode(), _TEXT, _space(()))
         attribute.write(np.array(readable(value), dtype=_STRING))

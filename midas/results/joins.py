@@ -1,4 +1,4 @@
-"""Which peaks and which sizes belong to a spot: the joins through the four id spaces (spec chapters 03 §4.5, 07 §5.4).
+"""Which peaks and which sizes belong to a spot: the joins through the four id spaces (docs/theory/grains.md#joins).
 
 A spot id is a radius id sorted anew (``IDRings.csv``); a radius id is a merged spot on one of its rings (the ring test
 repeated); a merged spot is its constituent peaks (``MergeMap.csv``).
@@ -81,7 +81,7 @@ def _merged_ids(sources: Sources, radius_row: NDArray[np.int64]) -> NDArray[np.i
     if sources.merged is None or sources.radius is None or sources.hkls is None:
         return ids
     p = sources.parameters
-    spots, _ = rings_of_merged(sources.merged, Rings.of(p, sources.hkls), p.positive("px"))
+    spots, _ = rings_of_merged(sources.merged, Rings.of(p, sources.hkls), p["px"])
     if len(spots) != len(sources.radius):
         reason = f"{len(sources.radius)} radius rows where the merged spots give {len(spots)}; run ff-radius again"
         raise FormatError(reason, file=sources.layer.folder)

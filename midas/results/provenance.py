@@ -1,4 +1,4 @@
-"""Where each spot came from, kept in the archive beside the frames (spec chapter 07 §5.4-5.5 item 11)."""
+"""Where each spot came from, kept in the archive beside the frames (docs/formats.md)."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -72,7 +72,7 @@ def _median(grains: Table, column: str) -> str:
     return f"{np.median(grains[column]):.4g}" if len(grains) else "–"
 
 
-def _page(title: str, facts: dict[str, Any], parts: list[str]) -> str:
+def _page(title: str, facts: Mapping[str, object], parts: list[str]) -> str:
     rows = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in facts.items())
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -90,13 +90,14 @@ def _von_mises(grains: Table) -> NDArray[np.float64]:
     """Equivalent strain: sqrt(2/3 e':e') of the deviatoric tensor."""
     e = np.stack([grains[f"eKen{i}{j}"] for i in (1, 2, 3) for j in (1, 2, 3)], axis=1).reshape(-1, 3, 3)
     deviatoric = e - np.trace(e, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
-    return np.sqrt(2 / 3 * (deviatoric**2).sum(axis=(1, 2)))
+    equivalent: NDArray[np.float64] = np.sqrt(2 / 3 * (deviatoric**2).sum(axis=(1, 2)))
+    return equivalent
 
 
 def _map(grains: Table, space_group: int) -> go.Figure:
     """The grains in the sample, their colour to be chosen."""
     matrices = _matrices(grains)
-    choices: dict[str, dict[str, Any]] = {}
+    choices: dict[str, dict[str, object]] = {}
     for name, axis in _AXES.items():
         colours = pole_figure_colours(matrices, space_group, axis)
         if colours is not None:

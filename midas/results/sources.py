@@ -80,9 +80,9 @@ class Sources:
     def parameters(self) -> Parameters:
         """The parameters in the archive."""
         if self._given.parameters is not None:
-            return self._given.parameters
+            return self._given.parameters.for_stage("results")
         with Archive(self._archive) as archive:
-            return archive.parameters
+            return archive.parameters.for_stage("results")
 
     @property
     def _archive(self) -> Path:

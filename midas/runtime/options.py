@@ -37,7 +37,7 @@ class Kind:
     """
 
     written: type
-    read: Callable[[Any], Any]
+    read: Callable[[Any], object]
     is_path: bool = False
 
 

@@ -87,10 +87,12 @@ class MPICommunicator(Communicator):
         self._comm.Barrier()
 
     def gather(self, item: Item) -> list[Item] | None:
-        return cast("list[Item] | None", self._comm.gather(item, root=0))
+        items: list[Item] | None = self._comm.gather(item, root=0)
+        return items
 
     def broadcast(self, item: Item | None) -> Item:
-        return cast("Item", self._comm.bcast(item, root=0))
+        sent: Item = self._comm.bcast(item, root=0)
+        return sent
 
 
 SERIAL = Communicator()

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+#: a result is only read, so that one with more particular data stands in for one with any
+T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass
-class StageResult(Generic[T]):
+@dataclass(frozen=True)
+class StageResult(Generic[T_co]):
     """What a stage found.
 
     Parameters
@@ -22,4 +23,4 @@ class StageResult(Generic[T]):
 
     stage: str
     summary: Mapping[str, object]
-    data: T
+    data: T_co

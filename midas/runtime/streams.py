@@ -6,7 +6,7 @@ import codecs
 import os
 import sys
 from io import TextIOWrapper
-from typing import Any, TextIO
+from typing import TextIO
 
 
 class LastingOutput:
@@ -33,7 +33,7 @@ class LastingOutput:
         except OSError as error:
             self._divert(error)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
     def _divert(self, error: OSError) -> None:

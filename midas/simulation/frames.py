@@ -1,9 +1,9 @@
-"""From simulated spots to detector frames: intensity, noise, the archive (spec chapter 08 §4.8, §10.1)."""
+"""From simulated spots to detector frames: intensity, noise, the archive (docs/theory/simulation.md#counts)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,8 @@ from numpy.random import PCG64, Generator, SeedSequence
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
-from midas._ext.simulation import brightest_pixel, clear_spots, count_spots, draw_counts, draw_spots
+from midas._ext.simulate.images import brightest_pixel, clear_spots, count_spots, draw_spots
+from midas._ext.simulate.noise import draw_counts
 from midas.archive import DARK, DATA, ArchiveWriter
 from midas.formats.table import Table
 from midas.runtime.parallel import ordered_map
@@ -63,9 +64,6 @@ class Exposure:
     @classmethod
     def of(cls, parameters: Parameters, shape: tuple[int, int, int]) -> Exposure:
         """The exposure that a parameter file describes."""
-        for name in ("OmegaSpread", "ScaleMax", "Background", "DarkLevel", "DarkNoise", "DarkFrames", "RandomSeed"):
-            if parameters[name] < 0:
-                raise parameters.error(name, "must not be negative")
         words = str(parameters["Noise"]).split()
         noise, sigma = (words[0].lower() if words else ""), 0.0
         try:
@@ -78,7 +76,7 @@ class Exposure:
             shape,
             parameters["OmegaStart"],
             parameters["OmegaStep"],
-            sigma=parameters.positive("GaussWidth"),
+            sigma=parameters["GaussWidth"],
             integrate=parameters["PixelIntegration"] == 1,
             omega_spread=parameters["OmegaSpread"],
             scale_max=parameters["ScaleMax"],
@@ -238,7 +236,7 @@ class Renderer:
             if parameters is not None:
                 writer.add_parameters(parameters)
 
-    def _chunks(self, writer: ArchiveWriter, advance) -> Iterator[tuple[bytes, int]]:
+    def _chunks(self, writer: ArchiveWriter, advance: Callable[[int], object]) -> Iterator[tuple[bytes, int]]:
         """Compressed frames in order; all frames without spots share one unless there is noise."""
         empty = None
         if not self.exposure.is_random:

@@ -1,4 +1,4 @@
-"""Samples with known truth: the synthetic data sets of the specification, and a small one to show the suite (08 §12).
+"""Samples with known truth: the data sets of docs/theory/simulation.md#samples, and a small one to show the suite.
 
 Each is a list of grains and a parameter file that serves the simulation and the analysis. `write` puts both into a
 folder; `midas.simulation.run` and the pipeline take it from there.
@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
+from midas.parameters.table import Value
 from midas.runtime.files import make_folder, write_atomic
 
-Values = Mapping[str, Any]
+Values = Mapping[str, Value]
 
 FCC = (3.524, 3.524, 3.524, 90.0, 90.0, 90.0)
 TITANIUM = (2.9505, 2.9505, 4.6826, 90.0, 90.0, 120.0)
@@ -103,7 +103,7 @@ def _scan(start: float, end: float, step: float, *ranges: tuple[float, float]) -
 
 @dataclass(frozen=True)
 class Grains:
-    """Grains in a cylinder: random orientations, positions and cells, drawn in this order (08 §12.1).
+    """Grains in a cylinder: random orientations, positions and cells, drawn in this order.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class Sample:
 
 
 def _with_near_duplicates() -> GrainList:
-    """Twenty grains, and the last four of them again a little apart (08 §12.2, DS5)."""
+    """Twenty grains, and the last four of them again a little apart (data set DS5)."""
     grains = Grains(105, 20, FCC, 300, (-100, 100), 1e-3).draw()
     random = np.random.default_rng(1050)
     axes, shifts = random.standard_normal((4, 3)), random.uniform(-60, 60, (4, 3))
@@ -343,7 +343,7 @@ SAMPLES: Mapping[str, Sample] = {
 }
 
 
-def write(name: str, folder: Path, **changes: Any) -> Path:
+def write(name: str, folder: Path, **changes: Value) -> Path:
     """Write the grain list and the parameter file of a sample.
 
     Parameters
@@ -375,9 +375,9 @@ def _write_grains(path: Path, grains: GrainList, sample: Sample) -> None:
     write_grain_list(path, GrainList(grains.matrices, grains.positions, grains.cells, header=header))
 
 
-def _rows(value: Any) -> Sequence[Any]:
+def _rows(value: Value) -> Sequence[Value]:
     return value if isinstance(value, list) else [value]
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

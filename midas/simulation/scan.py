@@ -1,4 +1,6 @@
-"""The forward model: grains and an experiment in, the scan that a detector would record and the truth out (chapter 08).
+"""The forward model: grains and an experiment in, the scan that a detector would record and the truth out.
+
+See docs/theory/simulation.md.
 
 The pipeline's own geometry, diffraction condition and wedge make the spots, so that an analysis of the archive can be
 judged against the grains that went in.
@@ -12,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from midas._ext.simulation import distortion_map, simulate_spots
+from midas._ext.legacy.distortion_map import distortion_map
+from midas._ext.simulate.spots import SPOT_COLUMNS, SpotSimulator
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import matrices_from_euler, nearest_rotations
@@ -37,6 +40,25 @@ from midas.simulation.frames import Contributions, Exposure, Renderer
 
 log = logging.getLogger(__name__)
 
+#: columns of SpotMatrixGen.csv by what they hold; its detector position is the recorded one in the laboratory
+_IN_FILE = {
+    "grain": "GrainID",
+    "spot_id": "SpotID",
+    "omega_recorded": "Omega",
+    "y_px": "DetectorHor",
+    "z_px": "DetectorVert",
+    "omega_ideal": "OmeRaw",
+    "eta": "Eta",
+    "ring": "RingNr",
+    "y_recorded": "YLab",
+    "z_recorded": "ZLab",
+    "theta": "Theta",
+    "strain_error": "StrainError",
+    "scan": "ScanNr",
+    "radius": "RingRad",
+    "frame": "omeBin",
+}
+
 #: spots this close to the poles have no useful Lorentz factor
 _SMALLEST_SIN_ETA = 0.05
 _WHOLE_FRAME = 1e-6
@@ -57,7 +79,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
 
     Parameters
     ----------
-    parameter_file : user's parameter file with the keys of chapter 08 §3.1 and §10.1
+    parameter_file : user's parameter file with the keys of docs/parameters.md#forward-simulation
     folder : where relative paths start and the tables are written; the current folder by default
 
     Returns
@@ -65,7 +87,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     StageResult whose data is a `Simulation`
     """
     folder = Path.cwd() if folder is None else Path(folder)
-    parameters = Parameters.read(parameter_file, "simulation").for_stage("simulate")
+    parameters = Parameters.read(parameter_file, "simulation").for_stage("simulation")
     shape = _check(parameters)
     # For the archive that the pipeline reads; before anything is written, since it is stricter about some keys.
     complete = Parameters.read(parameter_file) if parameters["WriteAnalysisZip"] == 1 else None
@@ -74,16 +96,7 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
     tables = [folder / name for name in ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "SpotsGenMerged.csv")]
     remove(archive, *tables)
 
-    grains = read_grain_list(
-        folder / parameters["InFileName"],
-        binary=parameters["IsBinary"] == 1,
-        min_confidence=parameters["MinConfidence"],
-        radii=parameters["IntensityByVolume"] == 1,
-    )
-    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
-        if reason := crystal.why_impossible(cell):
-            raise FormatError(f"cell of grain {number}: {reason}", file=folder / parameters["InFileName"])
-    log.info("Total number of orientations: %d", len(grains))
+    grains = _grains(parameters, folder)
     listed = crystal.reflections(parameters)
     reflections = _selected(listed, parameters)
     log.info("Number of planes: %d", len(reflections))
@@ -107,11 +120,26 @@ def run(parameter_file: Path, *, threads: int, folder: Path | None = None) -> St
         renderer.write(archive, complete)
         log.info("%d frames: %s", shape[0], archive)
     log.info("Time elapsed in making diffraction spots: %f [s]", time.perf_counter() - began)
-    summary = {"grains": len(grains), "spots": len(spots), "frames": shape[0]}
     image = archive if parameters["WriteImage"] == 1 else None
-    return StageResult(
-        "simulation", summary, Simulation(grains, SPOT_MATRIX_GEN.rounded(written), image, renderer.brightest)
+    simulation = Simulation(grains, SPOT_MATRIX_GEN.rounded(written), image, renderer.brightest)
+    return StageResult("simulation", {"grains": len(grains), "spots": len(spots), "frames": shape[0]}, simulation)
+
+
+def _grains(parameters: Parameters, folder: Path) -> GrainList:
+    """The grains to simulate."""
+    path = folder / parameters["InFileName"]
+    grains = read_grain_list(
+        path,
+        matrices_from_euler,
+        binary=parameters["IsBinary"] == 1,
+        min_confidence=parameters["MinConfidence"],
+        radii=parameters["IntensityByVolume"] == 1,
     )
+    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
+        if reason := crystal.why_impossible(cell):
+            raise FormatError(f"cell of grain {number}: {reason}", file=path)
+    log.info("Total number of orientations: %d", len(grains))
+    return grains
 
 
 def _check(parameters: Parameters) -> tuple[int, int, int]:
@@ -139,7 +167,8 @@ def _check(parameters: Parameters) -> tuple[int, int, int]:
 
 def _archive_path(parameters: Parameters, folder: Path) -> Path:
     ending = ".analysis.MIDAS.zip" if parameters["WriteAnalysisZip"] == 1 else "_scanNr_0.zip"
-    return folder / (parameters["OutFileName"] + ending)
+    stem: str = parameters["OutFileName"]
+    return folder / (stem + ending)
 
 
 def _selected(listed: Table, parameters: Parameters) -> NDArray[np.float64]:
@@ -165,36 +194,35 @@ def _spots(
     threads: int,
 ) -> Table:
     """Every spot of the grains, as SpotMatrixGen.csv lists them."""
-    y_bc, z_bc = parameters["BC"]
-    detector = DetectorGeometry(
-        *(parameters["Lsd"], y_bc, z_bc, parameters["px"], parameters["RhoD"]),
-        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
-    ).packed()
+    detector = DetectorGeometry.from_parameters(parameters).packed()
     panels = panels_of(parameters, folder)
     legacy = parameters["LegacyDistortionMap"] == 1
     rotations = _legacy_rotations(grains.matrices) if legacy else nearest_rotations(grains.matrices)
-    columns = simulate_spots(
-        np.ascontiguousarray(rotations.reshape(-1, 9)),
-        np.ascontiguousarray(_cells(grains, parameters)),
-        np.ascontiguousarray(grains.positions),
+    simulator = SpotSimulator(
         np.ascontiguousarray(reflections),
         detector,
         shape[1:],
         panels,
         distortion_map(detector, shape[1:], panels) if legacy else None,
-        parameters["Wavelength"],
-        _wavelengths(parameters),
-        (parameters["OmegaStart"], parameters["OmegaEnd"], parameters["OmegaStep"]),
-        shape[0],
-        parameters["Wedge"],
-        parameters["BeamSize"],
-        threads,
+        wavelength=parameters["Wavelength"],
+        samples=_wavelengths(parameters),
+        omega=(parameters["OmegaStart"], parameters["OmegaEnd"], parameters["OmegaStep"]),
+        frames=shape[0],
+        wedge=parameters["Wedge"],
+        beam_size=parameters["BeamSize"],
     )
-    return Table(SPOT_MATRIX_GEN.names, columns)
+    cells = np.ascontiguousarray(_cells(grains, parameters))
+    positions = np.ascontiguousarray(grains.positions)
+    return spot_table(simulator.spots(np.ascontiguousarray(rotations.reshape(-1, 9)), cells, positions, threads))
+
+
+def spot_table(spots: NDArray[np.float64]) -> Table:
+    """What the kernel knows of the spots, as ``SpotMatrixGen.csv`` calls it."""
+    return Table.from_columns(SPOT_MATRIX_GEN.names, {_IN_FILE[name]: spots[i] for i, name in enumerate(SPOT_COLUMNS)})
 
 
 def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotations by way of Bunge angles from arc cosines, as the legacy program rounds its matrices (chapter 07 §4.5).
+    """Rotations by way of Bunge angles from arc cosines, as the legacy program rounds its matrices.
 
     Within the rounding of the input (1e-6) they equal the nearest rotations, which stand in where Phi is near 0 or 180
     degrees and the angles lose their meaning.
@@ -203,7 +231,7 @@ def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     sine = np.sin(phi)
     safe = np.where(sine < 1e-5, 1.0, sine)
 
-    def angle(sin: NDArray, cos: NDArray) -> NDArray:
+    def angle(sin: NDArray[np.float64], cos: NDArray[np.float64]) -> NDArray[np.float64]:
         magnitude = np.arccos(np.clip(cos / safe, -1, 1))
         return np.where(sin >= 0, magnitude, -magnitude)
 
@@ -230,12 +258,13 @@ def _cells(grains: GrainList, parameters: Parameters) -> NDArray[np.float64]:
 
 
 def _wavelengths(parameters: Parameters) -> NDArray[np.float64]:
-    """Wavelengths that the beam is made of (chapter 08 §4.4)."""
+    """Wavelengths that the beam is made of (docs/theory/simulation.md#wavelengths)."""
     width, count = parameters["EResolution"]
     if count < 1 or count != int(count) or width < 0:
         raise parameters.error("EResolution", "must be a relative width >= 0 and a number of samples >= 1")
-    half = 0.5 * width * parameters["Wavelength"] if count > 1 else 0.0
-    return parameters["Wavelength"] + np.linspace(-half, half, int(count))
+    wavelength: float = parameters["Wavelength"]
+    half = 0.5 * width * wavelength if count > 1 else 0.0
+    return wavelength + np.linspace(-half, half, int(count))
 
 
 def _intensities(
@@ -268,7 +297,7 @@ def _merged(spots: Table, contributions: Contributions, renderer: Renderer) -> T
     )
     total = np.bincount(beam, counts, len(beams))
 
-    def mean(values: NDArray) -> NDArray:
+    def mean(values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
         return np.bincount(beam, counts * values, len(beams)) / total
 
     frame = contributions.frame
@@ -277,7 +306,9 @@ def _merged(spots: Table, contributions: Contributions, renderer: Renderer) -> T
     np.maximum.at(last, beam, frame)
     ring = np.zeros(len(beams))
     ring[beam] = spots["RingNr"][row]
-    columns = {name: mean(spots[name][row]) for name in ("Omega", "DetectorHor", "DetectorVert", "Eta")}
+    columns: dict[str, ArrayLike] = {
+        name: mean(spots[name][row]) for name in ("Omega", "DetectorHor", "DetectorVert", "Eta")
+    }
     columns |= {"GrainID": beams[:, 0], "SpotID": beams[:, 1], "RingNr": ring, "Frame": mean(frame)}
     columns |= {"FirstFrame": first, "LastFrame": last, "Counts": total}
     return Table.from_columns(SPOTS_MERGED.names, columns)

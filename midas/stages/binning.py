@@ -1,4 +1,4 @@
-"""Binning: the spot tables as binary matrices, and the look-up table of the legacy indexer (spec chapter 04 §4.4)."""
+"""Binning: the spot tables as binary matrices, and the look-up table of the legacy indexer (docs/theory/binning.md)."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def run(
 def _run(
     layer: Layer, parameters: Parameters, threads: int, tables: SpotTables | tuple[Table, Table] | None
 ) -> StageResult[BinaryTables]:
+    parameters = parameters.for_stage("binning")
     remove(layer.bin_counts, layer.bins)
     input_all, extra_info = _spot_tables(layer, tables)
     radii = _ring_radii(parameters)
@@ -130,12 +131,9 @@ def _warn_of_unlisted(rings: NDArray[np.int64], radius: NDArray[np.float64]) -> 
 def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, threads: int) -> NDArray[np.void]:
     """The bins of each spot, once it is certain that their table can be written."""
     for name in ("EtaBinSize", "OmeBinSize"):
-        _, divides = bin_count(parameters.positive(name))
+        _, divides = bin_count(parameters[name])
         if not divides:
             log.warning("%s %g does not divide 360: the last bin is smaller", name, parameters[name])
-    for name in ("MarginEta", "MarginOme", "StepSizeOrient"):
-        if parameters[name] < 0:
-            raise parameters.error(name, "must not be negative")
     eta_bins, omega_bins = _shape(parameters)
     if eta_bins * omega_bins > np.iinfo(np.int32).max:
         raise parameters.error("OmeBinSize", f"is too small: {eta_bins} x {omega_bins} bins per ring")

@@ -1,9 +1,11 @@
-"""Setup: merged peaks to spots in the laboratory, and the parameters of the later stages (spec chapter 04 §4.1)."""
+"""Setup: merged peaks to spots in the laboratory, and the parameters of the later stages.
+
+See docs/theory/fit_setup.md#steps.
+"""
 
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from midas._ext.numerics.ordering import argsort_tolerant
 from midas._ext.physics.region import VERDICTS
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.region import accepted_region, paired_limits
+from midas.experiment.rings import within_detector
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
@@ -74,7 +77,7 @@ def run(
 def _run(
     layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
 ) -> StageResult[SpotTables]:
-    parameters = _with_limits(parameters.for_stage("setup"))
+    parameters = _with_limits(parameters.for_stage("fit_setup"))
     remove(layer.paramstest)
     scan = Scan.of(layer, parameters)
     source = layer.radius(scan.frames)
@@ -82,7 +85,7 @@ def _run(
     rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
     usable = _usable_peaks(radius, rings, parameters, source)
     peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, scan.size, threads)
-    detector = _detector(parameters)
+    detector = DetectorGeometry.from_parameters(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
     spots = laboratory_spots(
@@ -90,7 +93,7 @@ def _run(
         peaks["z_recorded"],
         peaks["omega_recorded"],
         detector.packed(),
-        parameters.positive("Wavelength"),
+        parameters["Wavelength"],
         parameters["Wedge"],
         threads,
     )
@@ -133,25 +136,10 @@ def _with_limits(parameters: Parameters) -> Parameters:
     return paired_limits(parameters)
 
 
-def _detector(parameters: Parameters) -> DetectorGeometry:
-    y_bc, z_bc = parameters["BC"]
-    return DetectorGeometry(
-        lsd=parameters.positive("Lsd"),
-        y_bc=y_bc,
-        z_bc=z_bc,
-        px=parameters.positive("px"),
-        rho_d=parameters.positive("RhoD"),
-        **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
-    )
-
-
 def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
     """The rings of RingThresh up to MaxRingRad, in the order of hkls.csv."""
     wanted = [number for number, _ in parameters.rings()]
-    beyond = np.flatnonzero(
-        hkls["theta"] > math.degrees(math.atan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
-    )
-    rows = hkls.integers("ring")[: beyond[0] if len(beyond) else None]
+    rows = within_detector(hkls, parameters).integers("ring")
     numbers, first = np.unique(rows, return_index=True)
     rings = [
         _Ring(
@@ -176,8 +164,8 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
     """Which peaks of the Radius file `source` are on the rings in use and on at most MaxNFrames frames."""
     if not len(radius):
         raise StageError("no spots in the Radius file; nothing can follow", file=source)
-    listed = np.isin(radius.integers("ring"), [ring.number for ring in rings])
-    short = radius.integers("frames") <= parameters["MaxNFrames"]
+    listed: NDArray[np.bool_] = np.isin(radius.integers("ring"), [ring.number for ring in rings])
+    short: NDArray[np.bool_] = radius.integers("frames") <= parameters["MaxNFrames"]
     if not listed.all():
         log.warning("%d spots on rings that are not in use are dropped", (~listed).sum())
     if not short.all():
@@ -191,11 +179,14 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
 
 def _gap_step(parameters: Parameters) -> float:
     """Rotation during the read-out gap, degrees."""
-    if parameters["tGap"] == 0:
+    gap: float = parameters["tGap"]
+    if gap == 0:
         return 0.0
-    if parameters["tGap"] + parameters["tInt"] == 0:
+    exposure: float = parameters["tInt"]
+    if gap + exposure == 0:
         raise parameters.error("tGap", "must not be the negative of tInt")
-    return (parameters["tGap"] / (parameters["tGap"] + parameters["tInt"])) * parameters["OmegaStep"]
+    step: float = parameters["OmegaStep"]
+    return (gap / (gap + exposure)) * step
 
 
 def _sorted_peaks(
@@ -224,9 +215,6 @@ def _fitted(
     detector: DetectorGeometry, peaks: Table, rings: list[_Ring], parameters: Parameters, threads: int
 ) -> DetectorGeometry:
     two_theta = {ring.number: ring.two_theta for ring in rings}
-    for name in ("tolLsd", "tolBC", "tolTilts"):
-        if parameters[name] < 0:
-            raise parameters.error(name, "must not be negative")
     fit = fit_geometry(
         detector,
         peaks["y_recorded"],

@@ -1,4 +1,4 @@
-"""Detector geometry from the rings: the fit of ``DoFit 1`` (spec chapter 04 §4.2)."""
+"""Detector geometry from the rings: the fit of ``DoFit 1`` (docs/theory/fit_setup.md#fit-of-the-geometry)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the grain stage reads: seeds, their refined solutions, and the spots with the spacings of their rings."""
+"""What the grain stage reads: seeds, their refined solutions, and the spots with the spacings of their rings.
+
+See docs/theory/grains.md#checks-on-the-input.
+"""
 
 from __future__ import annotations
 
@@ -103,8 +106,9 @@ def _check(layer: Layer, inputs: GrainInputs) -> None:
 
 def sample_distance(layer: Layer, parameters: Parameters) -> float:
     """Sample to detector: with an archive the fitted one of ``paramstest.txt``, for which the spots were corrected."""
+    source = parameters
     if layer.archive is not None and layer.paramstest.exists():
-        fitted = Parameters.read(layer.paramstest, "paramstest")
-        if "Lsd" in fitted:
-            return fitted.positive("Lsd")
-    return parameters.positive("Lsd")
+        fitted = Parameters.read(layer.paramstest, "paramstest").for_stage("grains")
+        source = fitted if "Lsd" in fitted else parameters
+    lsd: float = source["Lsd"]
+    return lsd

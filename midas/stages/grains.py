@@ -1,4 +1,4 @@
-"""Grain list: one grain from the many seeds that found it, with its strain (spec chapter 07)."""
+"""Grain list: one grain from the many seeds that found it, with its strain (docs/theory/grains.md)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from midas._ext.grains.clusters import cluster, distinct
 from midas._ext.grains.strain import fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices, reduced, symmetry_operators
+from midas.formats.binary import numbers
 from midas.formats.grains import (
     CELL,
     EULER_ANGLES,
@@ -27,7 +28,7 @@ from midas.formats.grains import (
     GrainsHeader,
 )
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST, LEAST_COMPLETENESS, RefinedSeeds
+from midas.formats.refined import LEAST_COMPLETENESS, RefinedSeeds
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
@@ -50,7 +51,6 @@ MICROSTRAIN = 1e6
 #: beyond these a number of the refinement is none: of anything in a result, and of a rotation matrix
 _LARGEST, _LARGEST_COSINE = 1e12, 2.0
 
-_FIT_COLUMNS = {name: i for i, name in enumerate(FIT_BEST)}
 #: place of each component of a tensor, row by row, among the six of `kenesei_strain`
 _SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
 #: columns of Grains.csv that are numbers of the refinement
@@ -58,7 +58,7 @@ _COPIED = {
     "DiffPos": "diff_pos",
     "DiffOme": "diff_ome",
     "DiffAngle": "diff_angle",
-    "GrainRadius": "radius",
+    "GrainRadius": "grain_radius",
     "Confidence": "completeness",
 }
 #: columns of SpotMatrix.csv that are columns of the spot table
@@ -145,14 +145,16 @@ def _solved_rows(inputs: GrainInputs) -> NDArray[np.bool_]:
     refined = inputs.refined
     found = refined.key[:, 0] != 0
     without_spots = found & (np.diff(refined.offsets) == 0)
-    matrices = refined.columns("u11", "u33")
+    matrices = refined.column("orientation")
     # NaN fails both comparisons.
-    sound = (np.abs(refined.orient_pos_fit) < _LARGEST).all(axis=1) & (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
+    sound = (np.abs(numbers(refined.orient_pos_fit)) < _LARGEST).all(axis=1)
+    sound &= (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
     not_finite = found & ~sound
     for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite or too large")):
         if rows.any():
             log.warning("%d solutions have %s and are left out (first: row %d)", rows.sum(), reason, np.argmax(rows))
-    return found & ~without_spots & ~not_finite
+    solved: NDArray[np.bool_] = found & ~without_spots & ~not_finite
+    return solved
 
 
 # Selection
@@ -224,13 +226,13 @@ def _best_first(
 def _distinct(inputs: GrainInputs, rows: NDArray[np.int64], operators: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which representatives are no near-duplicates of an earlier one."""
     _, keys = np.unique(inputs.seeds[rows], return_inverse=True)
-    positions = np.ascontiguousarray(inputs.refined.columns("x", "z")[rows])
+    positions = np.ascontiguousarray(inputs.refined.column("position")[rows])
     quaternions = np.ascontiguousarray(_quaternions(inputs.refined, rows))
     return distinct(keys.astype(np.int64), positions, quaternions, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE)
 
 
 def _quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
-    matrices = refined.columns("u11", "u33")[rows].reshape(-1, 3, 3)
+    matrices = refined.column("orientation")[rows].reshape(-1, 3, 3)
     # Rows without a usable solution, which are zeros or anything: any rotation will do for them.
     usable = (np.abs(matrices) < _LARGEST_COSINE).all(axis=(1, 2), keepdims=True)
     usable &= matrices.any(axis=(1, 2), keepdims=True)
@@ -246,20 +248,19 @@ def _strains(
     lsd: float,
     rows: NDArray[np.int64],
     offsets: NDArray[np.int64],
-    fitted: NDArray[np.float64],
+    fitted: NDArray[np.void],
     threads: int,
 ) -> _Strains:
     refined = inputs.refined
     fable = fable_strain(
-        refined.columns("a", "gamma")[rows],
-        refined.columns("u11", "u33")[rows],
+        refined.column("cell")[rows],
+        refined.column("orientation")[rows],
         np.array(parameters["LatticeParameter"], np.float64),
         threads,
     )
-    y, z = (np.ascontiguousarray(fitted[:, _FIT_COLUMNS[name]]) for name in ("y_obs", "z_obs"))
-    normals = np.ascontiguousarray(fitted[:, _FIT_COLUMNS["g1_obs"] : _FIT_COLUMNS["g3_obs"] + 1])
-    unstrained = inputs.spacings[fitted[:, _FIT_COLUMNS["spot_id"]].astype(np.int64)]
-    spacings = lattice_spacings(y, z, lsd, parameters.positive("Wavelength"))
+    y, z, normals = (np.ascontiguousarray(fitted[name]) for name in ("y_centred", "z_centred", "g_observed"))
+    unstrained = inputs.spacings[fitted["spot_id"].astype(np.int64)]
+    spacings = lattice_spacings(y, z, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
     kenesei, solved = kenesei_strain(offsets, normals, relative, STRAIN_BOUND, threads)
     for i in np.flatnonzero(~solved):
@@ -275,7 +276,8 @@ def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]
     """Of all strains that fit equally well the one of smallest norm."""
     g = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     design = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
-    return lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+    strain: NDArray[np.float64] = lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+    return strain
 
 
 # Output
@@ -291,10 +293,10 @@ def _tables(
     fitted = refined.fit_rows(rows)
     spots = _checked_spots(inputs, rows, fitted)
     strains = _strains(inputs, parameters, lsd, rows, offsets, fitted, threads)
-    matrices = refined.columns("u11", "u33")[rows]
+    matrices = refined.column("orientation")[rows]
     grains: dict[str, ArrayLike] = {"GrainID": inputs.seeds[rows], "RMSErrorStrain": MICROSTRAIN * strains.rms}
-    grains |= _named(ORIENTATION, matrices) | _named(POSITION, refined.columns("x", "z")[rows])
-    grains |= _named(CELL, refined.columns("a", "gamma")[rows]) | {
+    grains |= _named(ORIENTATION, matrices) | _named(POSITION, refined.column("position")[rows])
+    grains |= _named(CELL, refined.column("cell")[rows]) | {
         column: refined.column(name)[rows] for column, name in _COPIED.items()
     }
     grains |= _named(FABLE, MICROSTRAIN * strains.fable) | _named(KENESEI, MICROSTRAIN * strains.kenesei[:, _SYMMETRIC])
@@ -307,21 +309,21 @@ def _tables(
     return Table.from_columns(GRAINS.names, grains), Table.from_columns(SPOT_MATRIX.names, spot_matrix)
 
 
-def _named(names: tuple[str, ...], numbers: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def _named(names: tuple[str, ...], columns: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """The columns of (n, k) numbers."""
-    return dict(zip(names, numbers.T, strict=True))
+    return dict(zip(names, columns.T, strict=True))
 
 
-def _checked_spots(inputs: GrainInputs, rows: NDArray[np.int64], fitted: NDArray[np.float64]) -> NDArray[np.int64]:
+def _checked_spots(inputs: GrainInputs, rows: NDArray[np.int64], fitted: NDArray[np.void]) -> NDArray[np.int64]:
     """Spot ids of the grains, grain after grain; each has a ring, and FitBest lists the spots that ProcessKey lists."""
     refined = inputs.refined
     ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]
     spots = np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
     owners = np.repeat(rows, [len(r) for r in ranges])
-    if (bad := np.flatnonzero(fitted[:, _FIT_COLUMNS["spot_id"]] != spots)).size:
+    if (bad := np.flatnonzero(fitted["spot_id"] != spots)).size:
         row = owners[bad[0]]
         raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
-    if (bad := np.flatnonzero(~(np.abs(fitted) < _LARGEST).all(axis=1))).size:
+    if (bad := np.flatnonzero(~(np.abs(numbers(fitted)) < _LARGEST).all(axis=1))).size:
         reason = f"row {owners[bad[0]]} holds numbers that are not finite or too large; rerun refine"
         raise FormatError(reason, file=refined.fit_best_file)
     if (bad := np.flatnonzero(inputs.spacings[spots] <= 0)).size:

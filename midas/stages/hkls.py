@@ -1,4 +1,4 @@
-"""The hkl list: ``GetHKLListZarr``, ``GetHKLList`` (spec chapter 01 §4.1)."""
+"""The hkl list: ``GetHKLListZarr``, ``GetHKLList`` (docs/theory/hkls.md)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communi
     -------
     StageResult whose data is the `Table` of ``hkls.csv``
     """
+    parameters = parameters.for_stage("hkls")
     if comm.rank == 0:
         make_folder(layer.folder)
         remove(layer.hkls)

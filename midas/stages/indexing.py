@@ -1,4 +1,4 @@
-"""Orientation and position for every start spot: ``IndexerOMP`` (spec chapter 05)."""
+"""Orientation and position for every start spot: ``IndexerOMP`` (docs/theory/indexing.md)."""
 
 from __future__ import annotations
 
@@ -71,31 +71,36 @@ def run(
     started = time.perf_counter()
     if seed_count is not None and seed_count < 0:
         raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
-    p = parameters.for_stage("index")
+    p = parameters.for_stage("indexing")
     tracking = bool(p.get("GrainsFile"))
     if tracking and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
-    spots = read_binary_spots(layer.spots_binary, SPOTS_BINARY) if spots is None else spots
-    hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
-    if not len(spots):
-        raise StageError("no spots", file=layer.spots_binary)
-    if not layer.output.is_dir():
-        raise OutputError("output folder does not exist", file=layer.output)
+    spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
     if ids is not None and slots > len(ids):
         log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", slots, len(ids))
-    if tracking:
+    if ids is None or tracking:
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
     else:
-        assert ids is not None
         data = _index(layer, indexer, _start_rows(spots, ids[:slots], rings), spots, slots, threads, comm)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _inputs(layer: Layer, spots: Table | None, hkls: Table | None) -> tuple[Table, Table]:
+    """Spots and reflections, from memory or from their files."""
+    spots = read_binary_spots(layer.spots_binary, SPOTS_BINARY) if spots is None else spots
+    hkls = hkl_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    if not len(spots):
+        raise StageError("no spots", file=layer.spots_binary)
+    if not layer.output.is_dir():
+        raise OutputError("output folder does not exist", file=layer.output)
+    return spots, hkls
 
 
 def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:
@@ -154,8 +159,6 @@ def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
 
 def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
     """The kernel with everything that is the same for all seeds."""
-    if not p["StepSizePos"] >= 1:
-        raise p.error("StepSizePos", f"must be at least 1 µm, is {p['StepSizePos']:g}")
     for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
         if not p[key] >= _FINEST:
             raise p.error(key, f"must be at least {_FINEST} degrees, is {p[key]:g}")
@@ -171,17 +174,8 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     group = int(p["SpaceGroup"])
     angles = p["LatticeParameter"][3:] if 3 <= group <= 15 else (90.0, 90.0, 90.0)
     ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
-    spot_rings = np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32)
-    table = SpotTable(
-        *(spots[name] for name in ("y_ideal", "z_ideal", "omega_ideal", "eta", "grain_radius", "radial_deviation")),
-        spot_rings,
-        n_rings=len(numbers),
-        omega_bin=p["OmeBinSize"],
-        margin_omega=p["MarginOme"],
-        orientation_step=p["StepSizeOrient"],
-    )
     return Indexer(
-        table,
+        _spot_table(p, spots, place),
         radii=np.array(list(rings.values())),
         two_theta=last["two_theta"],
         rotation_range=np.array(ranges),
@@ -191,9 +185,9 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         theta=used["theta"],
         hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
         region=accepted_region(p, layer.spots_binary.with_name("BigDetectorMask.bin")),
-        lsd=p.positive("Lsd"),
-        r_sample=p.positive("Rsample"),
-        h_beam=p.positive("Hbeam"),
+        lsd=p["Lsd"],
+        r_sample=p["Rsample"],
+        h_beam=p["Hbeam"],
         position_step=p["StepSizePos"],
         orientation_step=p["StepSizeOrient"],
         margin_omega=p["MarginOme"],
@@ -205,10 +199,29 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     )
 
 
+def _spot_table(p: Parameters, spots: Table, place: dict[int, int]) -> SpotTable:
+    """The look-up of the observed spots; `place` is the index of each ring."""
+    return SpotTable(
+        spots["y_ideal"],
+        spots["z_ideal"],
+        spots["omega_ideal"],
+        spots["eta"],
+        spots["grain_radius"],
+        spots["radial_deviation"],
+        np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32),
+        n_rings=len(place),
+        omega_bin=p["OmeBinSize"],
+        margin_omega=p["MarginOme"],
+        orientation_step=p["StepSizeOrient"],
+    )
+
+
 # ---------------------------------------------------------------- work
 
 
-def _seeds_of(rows: range, spots: Table, best: NDArray, offsets: NDArray, matched: NDArray) -> IndexedSeeds:
+def _seeds_of(
+    rows: range, spots: Table, best: NDArray[np.float64], offsets: NDArray[np.int64], matched: NDArray[np.int32]
+) -> IndexedSeeds:
     """Records of the kernel with spot ids and radii in place of row numbers."""
     if len(best) and best[:, index.EXPECTED].max() > index.SLOT:
         row = rows[int(np.argmax(best[:, index.EXPECTED]))]
@@ -261,7 +274,10 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
 
 
 def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
-    """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots (§4.8)."""
+    """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots.
+
+    See docs/theory/indexing.md#given-grains.
+    """
     grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])

@@ -1,4 +1,4 @@
-"""Peaks of consecutive frames to spots: ``MergeOverlappingPeaksAllZarr`` (spec chapter 03 §4.1-4.4)."""
+"""Peaks of consecutive frames to spots: ``MergeOverlappingPeaksAllZarr`` (docs/theory/merge.md)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,10 @@ from midas.runtime.result import StageResult
 log = logging.getLogger(__name__)
 
 #: What the peak search hands over in memory: of each frame the peaks and their pixels.
-Peaks = Sequence[tuple[Table, PixelLists]]
+Peaks: TypeAlias = Sequence[tuple[Table, PixelLists]]
+
+#: offsets, y and z of the pixels of a frame
+FramePixels: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]]
 
 #: How the columns of a spot come from those of its peaks; the place is weighted with the intensity.
 _FOLDED = {
@@ -68,6 +72,7 @@ def run(
     -------
     StageResult whose data are the `Table` of the merged spots and that of the merge map
     """
+    parameters = parameters.for_stage("merge")
     scan = Scan.of(layer, parameters)
     remove(layer.merged(scan.frames), layer.merge_map)
     _log_parameters(layer, parameters, scan)
@@ -76,7 +81,7 @@ def run(
     tables = _read_peaks(layer, scan.frames, threads) if peaks is None else [table for table, _ in peaks]
     first, everything = _stacked(tables, parameters["UseMaximaPositions"] == 1)
     kept_first, order, invalid = order_peaks(
-        first, *(everything[name] for name in ("eta", "intensity", "y_recorded", "z_recorded")), threads
+        first, everything["eta"], everything["intensity"], everything["y_recorded"], everything["z_recorded"], threads
     )
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
@@ -152,7 +157,7 @@ class _PixelSource:
     def __init__(self, layer: Layer, peaks: Peaks | None, counts: list[int], size: int):
         self.layer, self.peaks, self.counts, self.size = layer, peaks, counts, size
 
-    def __call__(self, frame: int) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]]:
+    def __call__(self, frame: int) -> FramePixels:
         """Offsets, y and z of a frame, counted from 0."""
         if not self.counts[frame]:
             return np.zeros(1, np.int64), np.empty(0, np.int16), np.empty(0, np.int16)
@@ -171,7 +176,7 @@ class _PixelSource:
 
 
 def _link_by_pixels(
-    kept_first: NDArray[np.int64], records: NDArray[np.int64], pixels: Callable[[int], tuple], size: int
+    kept_first: NDArray[np.int64], records: NDArray[np.int64], pixels: Callable[[int], FramePixels], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`link_by_distance` with shared pixels; `records` are the places of the ordered peaks in their frame's lists."""
     chains = Chains(kept_first)

@@ -1,4 +1,4 @@
-"""Which pixels of a raw frame the peak search looks at, and what corrects them (spec chapter 02 §4.1, §4.2).
+"""Which pixels of a raw frame the peak search looks at, and what corrects them (docs/theory/peaks.md#selected-pixels).
 
 The legacy program padded, turned and corrected each frame as a whole. Here the same operations act once, on pixel
 numbers: the result says which runs of the raw frame belong to rings and which detector pixel each of theirs is.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from midas.runtime.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from midas.archive import Archive
+    from midas.archive import Archive, Pixel
 
 #: pixel types that the kernel scans
 PIXEL_TYPES = tuple(np.dtype(name) for name in "u1 u2 u4 i1 i2 i4 f4 f8".split())
@@ -43,7 +43,7 @@ class Selection:
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
     positions: NDArray[np.int32]
-    limits: NDArray[Any]
+    limits: NDArray[Pixel]
     thresholds: NDArray[np.float64]
     dark: NDArray[np.float64]
     flood: NDArray[np.float64]
@@ -129,7 +129,8 @@ def _dark(archive: Archive, raw: NDArray[np.int32], skip: int) -> NDArray[np.flo
 def _mask(archive: Archive, raw: NDArray[np.int32]) -> NDArray[np.bool_]:
     if archive.mask is None or not len(archive.mask):
         return np.zeros(len(raw), bool)
-    return archive.mask[0].ravel()[raw] != 0
+    masked: NDArray[np.bool_] = archive.mask[0].ravel()[raw] != 0
+    return masked
 
 
 def _flood(archive: Archive, raw: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -148,13 +149,13 @@ def _flood(archive: Archive, raw: NDArray[np.int32]) -> tuple[NDArray[np.float64
 
 
 def _limits(
-    dtype: np.dtype,
+    dtype: np.dtype[Pixel],
     threshold: NDArray[np.float64],
     dark: NDArray[np.float64],
     flood: NDArray[np.float64],
     current: float,
     has_blanks: bool,
-) -> NDArray[Any]:
+) -> NDArray[Pixel]:
     """Raw values below which the exact test in float64 certainly fails."""
     lowest = threshold * flood / current + dark
     lowest -= 1 + 1e-6 * np.abs(lowest)
@@ -163,5 +164,5 @@ def _limits(
         lowest[lowest <= 0] = -np.inf  # blanks and NaN count as 0, which may be enough
     if dtype.kind == "f":
         return lowest.astype(dtype)
-    range_ = np.iinfo(dtype)
+    range_ = np.iinfo(dtype.name)
     return np.clip(np.floor(lowest), range_.min, range_.max).astype(dtype)

@@ -1,4 +1,4 @@
-"""Peak search: ``PeaksFittingOMPZarrRefactor`` (spec chapter 02)."""
+"""Peak search: ``PeaksFittingOMPZarrRefactor`` (docs/theory/peaks.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.mask import ring_thresholds
 from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
 from midas._ext.peaks.result import FITTED_PEAK
-from midas.archive import Archive, FrameStack
+from midas.archive import Archive, FrameStack, Pixel
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
 from midas.formats import hkls as hkls_format
@@ -110,7 +110,7 @@ def _frames(archive: Archive) -> FrameStack:
 
 def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
     """Frames without the leading dark ones."""
-    count = len(frames) - settings["SkipFrame"]
+    count: int = len(frames) - settings["SkipFrame"]
     if not 0 < count <= len(frames):
         reason = f"must leave at least one of the {len(frames)} frames"
         raise ParameterError(reason, file=layer.archive, key="SkipFrame", value=settings["SkipFrame"])
@@ -126,7 +126,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
         return np.full((size, size), float(rings[0][1]))
     if hkls is None:
         hkls = hkls_format.LAYOUT.read(layer.hkls)
-    px = settings.positive("px")
+    px = settings["px"]
     radii = dict(zip(hkls.integers("ring").tolist(), (hkls["ring_radius"] / px).tolist(), strict=True))
     known = [(radii[ring], threshold) for ring, threshold in rings if ring in radii]
     missing = [ring for ring, _ in rings if ring not in radii]
@@ -134,11 +134,9 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
         log.warning("rings %s of RingThresh are not in %s and are ignored", missing, layer.hkls)
     if not known:
         raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
-    y_bc, z_bc = settings["BC"]
-    shape = {name: settings[name] for name in "tx ty tz p0 p1 p2 p3".split()}
-    detector = DetectorGeometry(settings.positive("Lsd"), y_bc, z_bc, px, settings.positive("RhoD"), **shape)
-    columns = np.array(known).T
-    return ring_thresholds(size, detector.packed(), *columns.copy(), settings.positive("Width") / px, threads)
+    detector = DetectorGeometry.from_parameters(settings, beam=False)
+    known_radii, lowest = np.array(known).T.copy()
+    return ring_thresholds(size, detector.packed(), known_radii, lowest, settings.positive("Width") / px, threads)
 
 
 def _prepare_folder(layer: Layer, own: range) -> None:
@@ -174,14 +172,14 @@ class _Search:
         if len(self.panels):
             log.info("%d panels", len(self.panels))
         blanks = [settings[key] for key in ("BadPxIntensity", "GapIntensity") if key in settings]
-        current = settings.positive("ReferenceRingCurrent")
+        current = settings["ReferenceRingCurrent"]
         with exiting_with(EXIT_NO_CORRECTION, ArchiveError):
             selection = select(
                 archive, thresholds, settings["ImTransOpt"], skip=self.skip, current=current, blanks=blanks
             )
         log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
         # One scanner and one frame buffer per thread; a thread takes any that is idle.
-        self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Any]]] = queue.SimpleQueue()
+        self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Pixel]]] = queue.SimpleQueue()
         for _ in range(threads):
             buffer = np.empty(self.frames.shape[1:], self.frames.dtype)
             self.idle.put((_scanner(selection, settings, current, blanks), buffer))
@@ -232,7 +230,7 @@ class _Search:
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]
-        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names}
+        columns: dict[str, NDArray[np.float64]] = {name: solved[name] for name in FITTED_PEAK.names or ()}
         columns["peak_id"] = np.concatenate([np.arange(1.0, n + 1) for n in counts])
         columns["omega_recorded"] = np.repeat([self.omegas[frame + self.skip] for frame in batch], counts)
         exact = Table.from_columns(LAYOUT.names, columns)
@@ -264,5 +262,5 @@ def _scanner(selection: Selection, settings: Parameters, current: float, blanks:
         saturation=settings["UpperBoundThreshold"],
         min_pixels=settings["MinNrPx"],
         max_pixels=settings["MaxNrPx"],
-        max_peaks=int(settings.positive("MaxNPeaks")),
+        max_peaks=settings["MaxNPeaks"],
     )

@@ -1,4 +1,4 @@
-"""Spots on rings, and their grain sizes: ``CalcRadiusAllZarr`` (spec chapter 03 §4.5)."""
+"""Spots on rings, and their grain sizes: ``CalcRadiusAllZarr`` (docs/theory/radius.md)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.radius import grain_sizes, sum_by_ring
 from midas.experiment.rings import Rings, rings_of_merged
@@ -49,6 +49,7 @@ def run(
     -------
     StageResult whose data is the `Table` of ``Radius_*.csv``
     """
+    parameters = parameters.for_stage("radius")
     scan = Scan.of(layer, parameters)
     path = layer.radius(scan.frames)
     remove(path)
@@ -58,7 +59,7 @@ def run(
     merged = RESULT.read(layer.merged(scan.frames)) if merged is None else merged
     rings = Rings.of(parameters, hkls)
     _report(parameters, scan, rings)
-    spots, which = rings_of_merged(merged, rings, parameters.positive("px"))
+    spots, which = rings_of_merged(merged, rings, parameters["px"])
     table = _radius_table(merged.take(spots), which, rings, scan, parameters)
     LAYOUT.write(path, table)
     on_rings = len(np.unique(spots))
@@ -70,13 +71,16 @@ def run(
 def _radius_table(rows: Table, which: NDArray[np.int64], rings: Rings, scan: Scan, parameters: Parameters) -> Table:
     """``Radius_*.csv`` of merged spots that lie on the rings `which`, before rounding."""
     powder = sum_by_ring(rows["intensity"], which, len(rings.numbers)) / scan.frames
-    columns: dict[str, NDArray] = {name: rows[name] for name in _COPIED}
+    columns: dict[str, ArrayLike] = {name: rows[name] for name in _COPIED}
     columns |= grain_sizes(
         rows["radius"] * parameters["px"],
-        *(rows[name] for name in ("eta", "min_omega", "max_omega", "intensity")),
+        rows["eta"],
+        rows["min_omega"],
+        rows["max_omega"],
+        rows["intensity"],
         powder[which],
         rings.multiplicities[which],
-        parameters.positive("Lsd"),
+        parameters["Lsd"],
         parameters["OmegaStep"],
         _gauge(parameters),
         parameters["DiscModel"] == 1,
@@ -88,10 +92,13 @@ def _radius_table(rows: Table, which: NDArray[np.int64], rings: Rings, scan: Sca
 def _gauge(parameters: Parameters) -> float:
     """Illuminated volume in µm³; in the disc model the area in µm²."""
     if parameters["DiscModel"] == 1:
-        return parameters["DiscArea"]
-    if parameters["Vsample"] != 0:
-        return parameters["Vsample"]
-    height, radius = parameters["Hbeam"], parameters["Rsample"]
+        area: float = parameters["DiscArea"]
+        return area
+    volume: float = parameters["Vsample"]
+    if volume != 0:
+        return volume
+    height: float = parameters["Hbeam"]
+    radius: float = parameters["Rsample"]
     return (height * math.pi) * radius * radius
 
 

@@ -1,20 +1,24 @@
-"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (spec chapter 06)."""
+"""Refinement of every indexed seed: ``FitPosOrStrainsOMP`` (docs/theory/refinement.md)."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midas._ext.refine.record import grain_radii
 from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
+from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, RecordedSpots, Reflections, Solver
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
+from midas.experiment.rings import within_detector
 from midas.formats import hkls as hkl_list
 from midas.formats import index
+from midas.formats.binary import filled
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
@@ -34,16 +38,20 @@ log = logging.getLogger(__name__)
 #: rows between two writes and two movements of the progress bar
 CHUNK = 512
 
-#: scales of the robust loss (spec chapter 06 §10.3): of a pixel, and in degrees
+#: scales of the robust loss (docs/theory/refinement.md#robust-loss): of a pixel, and in degrees
 SPOT_SCALE_PIXELS = 0.15
 SPOT_SCALE_WITHOUT_PIXEL = 30.0
 OMEGA_SCALE = 0.1
 
 #: which variables are fitted in which order, and by what, for each RefineMethod
-_METHODS = {"joint": ("joint", "robust"), "staged": ("staged", "simplex"), "converged": ("staged", "converged")}
+_METHODS: dict[str, tuple[Method, Solver]] = {
+    "joint": ("joint", "robust"),
+    "staged": ("staged", "simplex"),
+    "converged": ("staged", "converged"),
+}
 
-_SPOT_COLUMNS = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
-_UNLIMITED = (-np.inf, np.inf)
+#: fields of FitBest that repeat a column of the spot table
+_OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 
 
 def run(
@@ -74,7 +82,7 @@ def run(
     StageResult
         data: `RefinedSeeds` of this member's rows
     """
-    parameters = parameters.for_stage("refine")
+    parameters = parameters.for_stage("refinement")
     tracking = bool(parameters.get("GrainsFile"))
     ids = _seed_ids(layer, seeds, seed_count)
     rows = comm.rows(len(ids))
@@ -86,7 +94,8 @@ def run(
         remove_refined(layer)
     comm.barrier()
     log.info("We are tracking grains!" if tracking else "Running full file!")
-    refined = _refine(layer, refiner, found, spots, ids, rows, threads)
+    work = _work(parameters, found, spots, ids[rows.start : rows.stop])
+    refined = _refine(layer, refiner, work, rows, len(ids), threads)
     solved = int(np.count_nonzero(refined.key[:, 0]))
     log.info("Refined %d of %d seeds", solved, len(rows))
     comm.barrier()
@@ -123,48 +132,29 @@ def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> Inde
 
 # What all rows share
 def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
-    hkl, rings, first = _reflections(layer, parameters, hkls)
-    px = parameters.get("px", 0.0)
-    ring = spots.integers("ring")
-    group = np.searchsorted(rings, ring)
-    group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
-    sequence, solver = _METHODS[parameters["RefineMethod"]]
-    for key in ("Rsample", "Hbeam", "MargABC", "MargABG"):
-        if parameters[key] < 0:
-            raise parameters.error(key, "must not be negative")
+    reflections, rings = _reflections(layer, parameters, hkls)
     return Refiner(
-        lsd=parameters.positive("Lsd"),
-        wavelength=parameters.positive("Wavelength"),
-        wedge=parameters["Wedge"],
-        cell=np.array(crystal.possible_cell(parameters)),
-        margin_lengths=parameters["MargABC"] / 100,
-        margin_angles=parameters["MargABG"] / 100,
-        r_sample=parameters["Rsample"],
-        h_beam=parameters["Hbeam"],
-        region=accepted_region(parameters, layer.detector_mask),
-        hkl=hkl,
-        group_first=first,
-        spots=np.array([spots[name] for name in _SPOT_COLUMNS]),
-        spot_group=group.astype(np.int32),
-        rejected=np.isin(ring, parameters["RingsToReject"]).astype(np.uint8),
-        sigma_spot=SPOT_SCALE_PIXELS * px if px > 0 else SPOT_SCALE_WITHOUT_PIXEL,
-        sigma_omega=OMEGA_SCALE,
-        method="cell" if tracking else sequence,
-        solver=solver,
-        largest_radius=parameters["TakeGrainMax"] == 1,
+        Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"]),
+        accepted_region(parameters, layer.detector_mask),
+        reflections,
+        _recorded(spots, rings),
+        Bounds(
+            cell=np.array(crystal.possible_cell(parameters)),
+            margin_lengths=parameters["MargABC"] / 100,
+            margin_angles=parameters["MargABG"] / 100,
+            r_sample=parameters["Rsample"],
+            h_beam=parameters["Hbeam"],
+        ),
+        _recipe(parameters, tracking),
     )
 
 
-def _reflections(
-    layer: Layer, parameters: Parameters, hkls: Table
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]]:
-    """Indices (3, n) of the reflections in use, ring by ring; the rings; the first reflection of each and the end."""
+def _reflections(layer: Layer, parameters: Parameters, hkls: Table) -> tuple[Reflections, NDArray[np.int64]]:
+    """The reflections in use, ring by ring, and their rings."""
     in_use = parameters["RingNumbers"]
     if not in_use:
         raise parameters.error("RingNumbers", "is missing; there are no rings to refine with")
-    limit = np.degrees(np.arctan(parameters.positive("RhoD") / parameters.positive("Lsd"))) / 2
-    beyond = np.flatnonzero(hkls["theta"] > limit)
-    inside = hkls.take(slice(0, beyond[0] if beyond.size else None))
+    inside = within_detector(hkls, parameters)
     ring = inside.integers("ring")
     selected = np.flatnonzero(np.isin(ring, in_use))
     if not selected.size:
@@ -173,36 +163,62 @@ def _reflections(
     selected = selected[np.argsort(ring[selected], kind="stable")]
     rings, first = np.unique(ring[selected], return_index=True)
     hkl = np.array([inside[name][selected] for name in "hkl"])
-    return hkl, rings, np.append(first, len(selected)).astype(np.int32)
+    return Reflections(hkl, np.append(first, len(selected)).astype(np.int32)), rings
+
+
+def _recorded(spots: Table, rings: NDArray[np.int64]) -> RecordedSpots:
+    """The spots as recorded, each with the place of its ring among the rings in use."""
+    ring = spots.integers("ring")
+    group = np.searchsorted(rings, ring)
+    group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
+    return RecordedSpots(spots["y_plane"], spots["z_plane"], spots["omega_recorded"], group.astype(np.int32))
+
+
+def _recipe(parameters: Parameters, tracking: bool) -> Recipe:
+    """How every seed is fitted."""
+    method, solver = _METHODS[parameters["RefineMethod"]]
+    px = parameters.get("px", 0.0)
+    return Recipe(
+        sigma_spot=SPOT_SCALE_PIXELS * px if px > 0 else SPOT_SCALE_WITHOUT_PIXEL,
+        sigma_omega=OMEGA_SCALE,
+        method="cell" if tracking else method,
+        solver=solver,
+    )
 
 
 # The rows
 @dataclass
 class _Work:
-    """This member's seeds, and what the indexer found for them."""
+    """This member's seeds, what the indexer found for them, and what becomes of them."""
 
     ids: NDArray[np.int64]
     found: IndexedSeeds
+    spots: Table
+    rejected: NDArray[np.uint8]  # spots that do not count for the grain radius
+    largest_radius: bool
     spot_rows: NDArray[np.int64]  # of every spot the indexer assigned; -1 when it is not in the spot table
     lengths: NDArray[np.int64]  # spots to refine with; 0 for a row that is skipped
     status: NDArray[np.int32]
 
 
-def _refine(
-    layer: Layer, refiner: Refiner, found: IndexedSeeds, spots: Table, ids: NDArray[np.int64], rows: range, threads: int
-) -> RefinedSeeds:
-    """Refine this member's rows in chunks, each written as soon as it is done."""
-    own = ids[rows.start : rows.stop]
-    usable = (found.best[:, -1] <= SLOT) & (own > 0)
-    work = _Work(
-        own,
-        found,
-        _spot_rows(found.ids, spots),
-        np.where(usable, np.diff(found.offsets), 0),
-        np.full(len(rows), NOT_INDEXED, np.int32),
+def _work(parameters: Parameters, found: IndexedSeeds, spots: Table, ids: NDArray[np.int64]) -> _Work:
+    usable = (found.column("matched") <= SLOT) & (ids > 0)
+    return _Work(
+        ids=ids,
+        found=found,
+        spots=spots,
+        rejected=np.isin(spots.integers("ring"), parameters["RingsToReject"]).astype(np.uint8),
+        largest_radius=parameters["TakeGrainMax"] == 1,
+        spot_rows=_spot_rows(found.ids, spots),
+        lengths=np.where(usable, np.diff(found.offsets), 0),
+        status=np.full(len(ids), NOT_INDEXED, np.int32),
     )
+
+
+def _refine(layer: Layer, refiner: Refiner, work: _Work, rows: range, total: int, threads: int) -> RefinedSeeds:
+    """Refine this member's rows in chunks, each written as soon as it is done."""
     parts = []
-    with RefinedWriter(layer, rows, len(ids)) as writer, progress.bar(len(rows), "Refinement", "seeds") as advance:
+    with RefinedWriter(layer, rows, total) as writer, progress.bar(len(rows), "Refinement", "seeds") as advance:
         for start in range(0, len(rows), CHUNK):
             part = _refine_chunk(refiner, work, slice(start, min(start + CHUNK, len(rows))), threads)
             writer.write(rows.start + start, part)
@@ -226,40 +242,46 @@ def _spot_rows(ids: NDArray[np.int64], spots: Table) -> NDArray[np.int64]:
 
 def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> RefinedSeeds:
     """Adjacent rows; sets their status."""
-    n, ids, status = chunk.stop - chunk.start, work.ids[chunk], work.status[chunk]
+    ids, found = work.ids[chunk], work.found
     offsets = _offsets(work.lengths[chunk])
-    entries = _ranges(work.found.offsets[:-1][chunk], work.lengths[chunk])
-    records = np.zeros((n, len(ORIENT_POS_FIT)))
-    fits = np.empty((offsets[-1], len(FIT_BEST)))
-    counts = np.zeros(n, np.int32)
-    best = np.ascontiguousarray(work.found.best[chunk])
-    refiner.rows(
-        best, offsets, work.spot_rows[entries], work.found.radii[entries], records, fits, counts, status, threads
+    entries = _ranges(found.offsets[:-1][chunk], work.lengths[chunk])
+    spot_rows = work.spot_rows[entries]
+    solutions, spots, counts, status = refiner.refine(
+        found.orientations[chunk], found.positions[chunk], offsets, spot_rows, threads
     )
+    work.status[chunk] = status
     solved = status == REFINED
-    records[~solved] = 0.0
-    for name in ("id", "id_position", "id_lattice", "id_errors"):
-        records[solved, ORIENT_POS_FIT.index(name)] = ids[solved]
+    expected, matched = found.column("expected")[chunk], found.column("matched")[chunk]
+    records = filled(
+        ORIENT_POS_FIT,
+        solutions,
+        **dict.fromkeys(("id", "id_position", "id_cell", "id_errors"), ids),
+        grain_radius=grain_radii(offsets, spot_rows, found.radii[entries], work.rejected, work.largest_radius),
+        completeness=np.divide(matched, expected, out=np.zeros(len(ids)), where=expected > 0),
+    )
+    records[~solved] = np.zeros((), ORIENT_POS_FIT)
     key = np.where(solved[:, None], np.stack([ids, counts], axis=1), 0).astype(np.int32)
-    # A row's matched spots stand at the front of its part of `fits`.
-    matched = fits[_ranges(offsets[:-1], key[:, 1])]
-    return RefinedSeeds(key, records, _offsets(key[:, 1]), matched[:, 0].astype(np.int32), matched)
+    # A row's matched spots stand at the front of its part of `spots`.
+    spots = spots[_ranges(offsets[:-1], key[:, 1])]
+    rows = spots["row"]
+    of_table = {name: work.spots[name][rows] for name in _OF_SPOT}
+    fits = filled(FIT_BEST, spots, spot_id=rows + 1, **of_table)
+    return RefinedSeeds(key, records, _offsets(key[:, 1]), (rows + 1).astype(np.int32), fits)
 
 
-def _offsets(lengths: NDArray) -> NDArray[np.int64]:
+def _offsets(lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _ranges(starts: NDArray[np.int64], lengths: NDArray) -> NDArray[np.int64]:
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
     """The indices start … start + length - 1 of each pair, one after the other."""
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(lengths, dtype=np.int64)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
 
 
 def _joined(parts: list[RefinedSeeds]) -> RefinedSeeds:
     if not parts:
-        empty = np.zeros((0, len(ORIENT_POS_FIT)))
-        none = np.empty((0, len(FIT_BEST)))
+        empty, none = np.empty(0, ORIENT_POS_FIT), np.empty(0, FIT_BEST)
         return RefinedSeeds(np.zeros((0, 2), np.int32), empty, np.zeros(1, np.int64), np.empty(0, np.int32), none)
     counts = np.concatenate([np.diff(part.offsets) for part in parts])
     return RefinedSeeds(
@@ -276,9 +298,9 @@ def _log_rows(part: RefinedSeeds, start: int, total: int) -> None:
     """The line that the legacy program prints for every seed."""
     if not log.isEnabledFor(logging.INFO):
         return
-    angles = np.degrees(euler_angles(part.columns("u11", "u33").reshape(-1, 3, 3)))
-    errors, position = part.columns("diff_pos", "diff_angle"), part.columns("x", "z")
-    cell = part.columns("a", "gamma")
+    angles = np.degrees(euler_angles(part.column("orientation").reshape(-1, 3, 3)))
+    errors = np.stack([part.column(name) for name in ("diff_pos", "diff_ome", "diff_angle")], axis=1)
+    position, cell = part.column("position"), part.column("cell")
     for i in np.flatnonzero(part.key[:, 0]):
         log.info(
             "SpotID %6d, %6d out of %6d, Errors: %7.2f %6.4f %6.4f, Fitvals: Pos: %7.2f %7.2f %7.2f, "
@@ -289,8 +311,8 @@ def _log_rows(part: RefinedSeeds, start: int, total: int) -> None:
 
 def _warn(work: _Work) -> None:
     """Seeds that the indexer had solved and that have no result now, with the reason."""
-    matched, status = work.found.best[:, -1], work.status
-    reasons: tuple[tuple[str, Any], ...] = (
+    matched, status = work.found.column("matched"), work.status
+    reasons: tuple[tuple[str, NDArray[np.bool_]], ...] = (
         (f"have more than {SLOT} spots, which the file format cannot hold", matched > SLOT),
         ("have no spot that is in the spot table", status == NO_VALID_SPOT),
         ("have no spot that the found orientation explains", status == NOTHING_MATCHED),

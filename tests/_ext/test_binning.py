@@ -1,4 +1,4 @@
-"""Binning kernel against a brute-force table (spec chapter 04 §4.4, §11.3)."""
+"""Binning kernel against a brute-force table (docs/theory/binning.md#checks-on-a-result)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Setup kernel against an independent numpy form of the geometry (spec chapter 04 §4.0, §4.3)."""
+"""Setup kernel against an independent numpy form of the geometry (docs/theory/geometry.md#detector-transform)."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from geometry_model import ideal_plane, without_wedge
 from numpy.typing import NDArray
 
 from midas._ext.fit_setup import (
@@ -16,46 +17,6 @@ from midas.experiment.detector import DetectorGeometry
 WAVELENGTH = 0.22291
 TILTED = DetectorGeometry(1.01e6, 1019.3, 1027.8, 200, 204800, 1.3, -0.45, 0.27, 1e-4, -2.3e-4, 6e-4, 37)
 FLAT = DetectorGeometry(1e6, 1022, 1022, 200, 204800)
-
-
-def rotation(axis: int, degrees: float) -> NDArray[np.float64]:
-    """Right-handed rotation about x, y or z."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    matrix = np.eye(3)
-    i, j = [(1, 2), (2, 0), (0, 1)][axis]
-    matrix[i, i] = matrix[j, j] = c
-    matrix[i, j], matrix[j, i] = -s, s
-    return matrix
-
-
-def ideal_plane(d: DetectorGeometry, y_px: NDArray, z_px: NDArray) -> tuple[NDArray, NDArray]:
-    """y, z on the ideal plane: the ray through the tilted pixel, then the distortion of its radius."""
-    in_plane = np.array([np.zeros_like(y_px), -(y_px - d.y_bc) * d.px, (z_px - d.z_bc) * d.px])
-    pixel = rotation(0, d.tx) @ rotation(1, d.ty) @ rotation(2, d.tz) @ in_plane + np.array([[d.lsd], [0], [0]])
-    y, z = pixel[1] / pixel[0] * d.lsd, pixel[2] / pixel[0] * d.lsd
-    rho = np.hypot(y, z) / d.rho_d
-    eta = -np.degrees(np.arctan2(y, z))
-    two_fold = np.cos(np.radians(2 * (90 - eta)))
-    four_fold = np.cos(np.radians(4 * (90 - eta) + d.p3))
-    factor = 1 + d.p0 * rho**2 * two_fold + d.p1 * rho**4 * four_fold + d.p2 * rho**2
-    return y * factor, z * factor
-
-
-def without_wedge(lsd: float, y: NDArray, z: NDArray, omega: NDArray, wedge: float) -> NDArray:
-    """Omega at which the same reflection fires with the rotation axis along z: the nearer of two solutions."""
-    ray = np.array([np.full_like(y, lsd), y, z])
-    k_out = ray / np.linalg.norm(ray, axis=0) / WAVELENGTH
-    k = k_out - np.array([[1 / WAVELENGTH], [0], [0]])
-    goniometer = rotation(1, wedge) @ k
-    c, s = np.cos(np.radians(omega)), np.sin(np.radians(omega))
-    g1, g2 = c * goniometer[0] + s * goniometer[1], -s * goniometer[0] + c * goniometer[1]
-    length2 = (k * k).sum(axis=0)
-    # x_lab = g1 cos - g2 sin = -wavelength |g|²/2
-    phase, reach = np.arctan2(g2, g1), np.hypot(g1, g2)
-    turn = np.arccos(-WAVELENGTH * length2 / 2 / reach)
-    shifts = np.degrees(np.array([turn - phase, -turn - phase])) - omega
-    shifts = (shifts + 180) % 360 - 180
-    return omega + shifts[np.abs(shifts).argmin(axis=0), np.arange(len(omega))]
 
 
 def random_spots(n: int, seed: int, d: DetectorGeometry) -> tuple[NDArray, NDArray, NDArray]:
@@ -75,7 +36,7 @@ def test_against_an_independent_geometry(detector: DetectorGeometry, wedge: floa
     y_px, z_px, omega = random_spots(20_000, 1, detector)
     spots = laboratory_spots(y_px, z_px, omega, detector.packed(), WAVELENGTH, wedge, 2)
     y, z = ideal_plane(detector, y_px, z_px)
-    expected = without_wedge(detector.lsd, y, z, omega, wedge)
+    expected = without_wedge(detector.lsd, WAVELENGTH, y, z, omega, wedge)
     np.testing.assert_allclose(spots[5:], [y, z], atol=1e-6)
     np.testing.assert_allclose(spots[:2], [y, z], atol=1e-6)
     np.testing.assert_allclose((spots[2] - expected + 180) % 360 - 180, 0, atol=1e-7)

@@ -1,4 +1,4 @@
-"""Families of reflections and their rings (spec chapter 01 §4.1)."""
+"""Families of reflections and their rings (docs/theory/hkls.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ring test and grain sizes (spec chapter 03 §4.5)."""
+"""Ring test and grain sizes (docs/theory/radius.md)."""
 
 from __future__ import annotations
 

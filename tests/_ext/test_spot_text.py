@@ -1,4 +1,4 @@
-"""Rows of the spot tables against the C formats of spec chapter 04 §5.4."""
+"""Rows of the spot tables against the C formats of docs/theory/fit_setup.md#spot-tables."""
 
 from __future__ import annotations
 

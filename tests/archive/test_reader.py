@@ -1,4 +1,4 @@
-"""The .MIDAS.zip: everything that readers must accept (chapter 01 §3.5.3) is read right."""
+"""The .MIDAS.zip: everything that readers must accept (docs/theory/archive.md#rules-for-readers) is read right."""
 
 from __future__ import annotations
 

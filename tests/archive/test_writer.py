@@ -54,7 +54,7 @@ def test_zarr_reads_what_is_written(written) -> None:
 
 
 def test_the_rules_of_the_legacy_readers(written) -> None:
-    """Order and names of the members, codecs, shapes and types (chapter 01 §3.5.2)."""
+    """Order and names of the members, codecs, shapes and types (docs/theory/archive.md#rules-for-writers)."""
     frames, dark = frames_of((12, 24, 30)), frames_of((3, 24, 30))
     with zipfile.ZipFile(written(frames, dark, threads=2)) as archive:
         assert archive.testzip() is None

@@ -20,7 +20,7 @@ from .raw_files import BASE, all_of, pixels, write_hdf5
 
 
 def reference_correction(frames: np.ndarray, dark: np.ndarray, threshold: int) -> np.ndarray:
-    """Chapter 01 §4.3.5, one pixel after the other."""
+    """One pixel after the other (docs/theory/archive.md#subtraction-of-the-dark)."""
     limit = dark + max(threshold, 0)
     out = [0 if p < t else max(0, int(p) - int(d)) for p, t, d in zip(frames.flat, limit.flat, dark.flat, strict=True)]
     return np.array(out).reshape(frames.shape)
@@ -84,7 +84,7 @@ def test_dark_files(convert, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "dark.h5", "w") as file:
         file["dark"] = dark.astype(float) + 0.25
     with convert(f"{BASE}\nDark {tmp_path / 'none.h5'}", data_file=str(path), dark_file=str(tmp_path / "dark.h5")) as a:
-        np.testing.assert_array_equal(all_of(a.dark), dark)  # in the type of the data, not subtracted (D1)
+        np.testing.assert_array_equal(all_of(a.dark), dark)  # in the type of the data, not subtracted
         np.testing.assert_array_equal(all_of(a.frames), frames)
         assert a.dataset(f"{ANALYSIS}darkFN").read().tolist() == [str(tmp_path / "dark.h5").encode()]
     with pytest.raises(FormatError, match=r"none\.h5: is missing"):

@@ -14,7 +14,7 @@ from midas.archive.writer import set_datasets
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grains
 
 ANALYSIS = "analysis/process/analysis_parameters/"
-#: solved exactly here (chapter 07 §4.5)
+#: solved exactly here (docs/theory/grains.md#strain-from-the-spacings)
 STRAINS = [name for name in GRAINS.names if name.startswith("eKen")]
 
 

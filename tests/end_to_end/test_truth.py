@@ -1,7 +1,9 @@
-"""The pipeline end to end on simulated samples, against the truth (spec chapter 08 §12).
+"""The pipeline end to end on simulated samples, against the truth.
 
-The limits are fractions of what the legacy programs reach on the same data; the ratio that was reached is printed with
-``pytest -rP``.
+See docs/theory/simulation.md#what-the-analysis-reaches.
+
+The limits are fractions of what the legacy programs reach on the same samples, and what has been reached here; the
+figures of the run are printed with ``pytest -rP``.
 """
 
 from __future__ import annotations
@@ -18,25 +20,36 @@ from midas.pipeline.options import Options
 from midas.results.compare import Comparison, compare, spread, tensor_error
 from midas.simulation import samples
 
-#: the default refinement must stay below this part of the legacy errors
+#: the default refinement must stay below this part of the legacy errors,
 FRACTION = 0.7
+#: and within this factor of what it has reached
+SLACK = 1.1
 
 
 @dataclass(frozen=True)
-class Legacy:
-    """What the legacy programs reach (§12.3): median position error, µm; rms of the lattice strain error, 1e-6."""
+class Errors:
+    """Median position error, µm; rms of the lattice strain error, 1e-6."""
 
     position: float
     strain: float
 
 
+#: what the legacy programs reach on data that they simulated themselves
 LEGACY = {
-    "gold": Legacy(4.6, 87),
-    "ds1": Legacy(1.8, 133),
-    "ds2": Legacy(1.4, 137),
-    "ds3": Legacy(1.7, 137),
-    "ds4n": Legacy(2.3, 206),
-    "ds4p": Legacy(2.8, 226),
+    "gold": Errors(4.6, 87),
+    "ds1": Errors(1.8, 133),
+    "ds2": Errors(1.4, 137),
+    "ds3": Errors(1.7, 137),
+    "ds4n": Errors(2.3, 206),
+    "ds4p": Errors(2.8, 226),
+}
+REACHED = {
+    "gold": Errors(0.42, 29.6),
+    "ds1": Errors(0.114, 2.00),
+    "ds2": Errors(0.101, 2.45),
+    "ds3": Errors(0.092, 2.28),
+    "ds4n": Errors(0.113, 3.21),
+    "ds4p": Errors(0.118, 3.22),
 }
 
 
@@ -55,20 +68,20 @@ def analyse(name: str, folder: Path) -> Comparison:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LEGACY)
 def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path) -> None:
-    found, legacy = analyse(name, tmp_path), LEGACY[name]
+    found, legacy, reached = analyse(name, tmp_path), LEGACY[name], REACHED[name]
     position, _, _ = spread(found.distance)
     strain = 1e6 * tensor_error(found.lattice_strain)[0]
-    print(f"{name}: position {position:.2f} µm = {position / legacy.position:.2f} x legacy, ", end="")
-    print(f"lattice strain {strain:.1f} = {strain / legacy.strain:.2f} x legacy")
+    print(f"{name}: position {position:.3f} µm = {position / legacy.position:.3f} x legacy, ", end="")
+    print(f"lattice strain {strain:.2f} = {strain / legacy.strain:.3f} x legacy")
     assert found.recovered == found.true_count
     assert found.spurious == 0
-    assert position <= FRACTION * legacy.position
-    assert strain <= FRACTION * legacy.strain
+    assert position <= min(FRACTION * legacy.position, SLACK * reached.position)
+    assert strain <= min(FRACTION * legacy.strain, SLACK * reached.strain)
 
 
 @pytest.mark.slow
 def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
-    """DS5b: the sixteen isolated grains are found, the near-duplicates leave at most four that are nobody's (§12.5)."""
+    """DS5b: the sixteen isolated grains are found, the near-duplicates leave at most four that are nobody's."""
     found = analyse("ds5b", tmp_path)
     isolated = found.take(range(16))
     print(f"ds5b: {found.recovered} of {found.true_count}, {found.spurious} spurious, ", end="")
@@ -79,7 +92,7 @@ def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_noise_and_background(tmp_path: Path) -> None:
-    """DS1 with spots over several frames, background and Poisson noise: at most twice the errors of DS1 (§12.5).
+    """DS1 with spots over several frames, background and Poisson noise: at most twice the errors of DS1.
 
     Spots that lie over each other and weak ones below the threshold may cost a grain; none may be made up.
     """

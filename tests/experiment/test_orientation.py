@@ -134,11 +134,11 @@ def test_printed_matrices_become_rotations() -> None:
     assert np.abs(fixed - m).max() < 2e-6
 
 
-#: spec chapter 05 §4.3: space group, hkl, cell angles, range in degrees
+#: docs/theory/indexing.md#rotation-range: space group, hkl, cell angles, range in degrees
 RANGES = [
     (1, (0, 0, 1), (90, 90, 90), 360),
     (14, (0, 2, 0), (90, 103, 90), 180),
-    (14, (2, 0, 0), (90, 103, 90), 360),  # D6: only along the unique axis
+    (14, (2, 0, 0), (90, 103, 90), 360),  # only along the unique axis
     (14, (0, 0, 2), (90, 103, 90), 360),
     (14, (0, 0, 2), (90, 90, 103), 180),
     (14, (2, 0, 0), (103, 90, 90), 180),
@@ -157,7 +157,7 @@ RANGES = [
     (194, (1, 0, 0), (90, 90, 120), 360),
     (225, (2, 0, 0), (90, 90, 90), 90),
     (225, (0, -2, 2), (90, 90, 90), 180),
-    (225, (4, 2, 0), (90, 90, 90), 360),  # D5
+    (225, (4, 2, 0), (90, 90, 90), 360),
     (225, (-1, 1, 1), (90, 90, 90), 120),
     (225, (3, 1, 1), (90, 90, 90), 360),
     (225, (0, 0, 0), (90, 90, 90), 0),

@@ -43,7 +43,10 @@ def test_one_row_goes_with_all_of_the_other(text: str, ranges: Any, boxes: Any) 
 @pytest.mark.parametrize(("n_ranges", "n_boxes"), [(2, 3), (3, 2)])
 def test_other_unequal_numbers_name_both_keys(n_ranges: int, n_boxes: int) -> None:
     parameters = Parameters.parse("".join(RANGES[:n_ranges] + BOXES[:n_boxes]), "ps.txt")
-    with pytest.raises(ParameterError, match=rf"ps\.txt: BoxSize: .*{n_boxes} lines, but OmegaRange has {n_ranges}"):
+    with pytest.raises(
+        ParameterError,
+        match=rf"ps\.txt, line {n_ranges + n_boxes}: BoxSize: .*{n_boxes} lines, but OmegaRange has {n_ranges}",
+    ):
         paired_limits(parameters)
 
 
@@ -83,4 +86,4 @@ def test_masks_that_do_not_fit(tmp_path: Path, text: str, kind: type[Exception],
     path = tmp_path / "BigDetectorMask.bin"
     path.write_bytes(bytes(8))
     with pytest.raises(kind, match=message):
-        accepted_region(Parameters.parse(text, "ps.txt").for_stage("index"), path)
+        accepted_region(Parameters.parse(text, "ps.txt").for_stage("indexing"), path)

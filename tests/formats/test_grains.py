@@ -1,4 +1,4 @@
-"""Grain lists and their keys as text (spec chapter 07 §5.1-5.3)."""
+"""Grain lists and their keys as text (docs/theory/grains.md#grain-list)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_grains_csv_round_trip(tmp_path: Path) -> None:
         header=grain_list_header(2, 225, np.array(CELL), 100.0),
     )
     write_grain_list(tmp_path / "g.csv", grains)
-    back = read_grain_list(tmp_path / "g.csv")
+    back = read_grain_list(tmp_path / "g.csv", matrices_from_euler)
     for name in ("matrices", "positions", "cells"):
         np.testing.assert_array_equal(getattr(back, name), getattr(grains, name))
     assert back.header == grains.header
@@ -46,21 +46,21 @@ def test_surplus_words_are_ignored_and_radii_read_on_request(tmp_path: Path) -> 
     header = grain_list_header(1, 225, np.array(CELL))
     line = text(7, *MATRIX, 1, 2, 3, *CELL, 0.1, 0.2, 0.3, 55.5)
     (tmp_path / "g.csv").write_text(f"{header}\n{line} words\n")
-    assert read_grain_list(tmp_path / "g.csv").radii is None
-    assert read_grain_list(tmp_path / "g.csv", radii=True).radii.tolist() == [55.5]
+    assert read_grain_list(tmp_path / "g.csv", matrices_from_euler).radii is None
+    assert read_grain_list(tmp_path / "g.csv", matrices_from_euler, radii=True).radii.tolist() == [55.5]
 
 
 def test_spot_id_form(tmp_path: Path) -> None:
     values = [5, *MATRIX, 0, 1.0, 2.0, 3.0, 0, *CELL, 9, 9]
     (tmp_path / "g.csv").write_text("# SpotID,O11,...\n" + ",".join(map(str, values)) + "\n")
-    grains = read_grain_list(tmp_path / "g.csv")
+    grains = read_grain_list(tmp_path / "g.csv", matrices_from_euler)
     assert grains.matrices.ravel().tolist() == MATRIX
     assert grains.positions.tolist() == [[1, 2, 3]] and grains.cells.tolist() == [CELL]
 
 
 def test_ebsd_form(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text("#EBSD\n# X Y Z\n1,2,3,90,0,0\nno numbers\n4 5 6\t10 20 30\n1 2 3\n")
-    grains = read_grain_list(tmp_path / "g.csv")
+    grains = read_grain_list(tmp_path / "g.csv", matrices_from_euler)
     np.testing.assert_allclose(grains.matrices[0].ravel(), MATRIX, atol=1e-12)
     np.testing.assert_allclose(np.degrees(euler_angles(grains.matrices[1])), [10, 20, 30])
     assert grains.positions.tolist() == [[1, 2, 3], [4, 5, 6]] and grains.cells is None
@@ -70,14 +70,14 @@ def test_mic_form(tmp_path: Path) -> None:
     head = "%TriEdgeSize 5\n%NumPhases 1\n%GlobalPosition 12.5\n%OrientationRowNr ...\n"
     rows = [text(1, 2, 3, 10, 20, 5, 1, 0.1, 0.2, 0.3, confidence, 1) for confidence in (0.9, 0.5, 0.4)]
     (tmp_path / "g.mic").write_text(head + "\n".join(rows) + "\n")
-    grains = read_grain_list(tmp_path / "g.mic", min_confidence=0.4)
+    grains = read_grain_list(tmp_path / "g.mic", matrices_from_euler, min_confidence=0.4)
     assert grains.positions.tolist() == [[10, 20, 12.5]] * 2
     np.testing.assert_allclose(grains.matrices[0], matrices_from_euler([0.1, 0.2, 0.3]))
 
 
 def test_binary_form(tmp_path: Path) -> None:
     np.array([[1, 2, 3, *MATRIX, 1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3]]).tofile(tmp_path / "g.bin")
-    grains = read_grain_list(tmp_path / "g.bin", binary=True)
+    grains = read_grain_list(tmp_path / "g.bin", matrices_from_euler, binary=True)
     assert grains.matrices.ravel().tolist() == MATRIX and grains.positions.tolist() == [[1, 2, 3]]
     assert grains.strains.tolist() == [[1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3]]
 
@@ -100,19 +100,19 @@ def test_binary_form(tmp_path: Path) -> None:
 def test_bad_grain_lists(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "g.csv").write_text(content)
     with pytest.raises(FormatError, match=words):
-        read_grain_list(tmp_path / "g.csv")
+        read_grain_list(tmp_path / "g.csv", matrices_from_euler)
 
 
 def test_cut_off_binary_list(tmp_path: Path) -> None:
     (tmp_path / "g.bin").write_bytes(b"\0" * 100)
     with pytest.raises(FormatError, match="cut off"):
-        read_grain_list(tmp_path / "g.bin", binary=True)
+        read_grain_list(tmp_path / "g.bin", matrices_from_euler, binary=True)
 
 
 def test_radii_are_missing(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text("#EBSD\n\n1 2 3 0 0 0\n")
     with pytest.raises(FormatError, match="IntensityByVolume"):
-        read_grain_list(tmp_path / "g.csv", radii=True)
+        read_grain_list(tmp_path / "g.csv", matrices_from_euler, radii=True)
 
 
 def test_ring_intensities(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_missing_inputs_are_noticed_first(
 
 FAILURES = {
     "archive": ("RawFolder nowhere\n", "Failed to generate ZIP file: ", "ZipErr.txt"),
-    "hkls": ("SpaceGroup 999\n", "Failed to generate HKLs: HKL generation failed: ", "hkls_err.csv"),
+    "hkls": ("LatticeParameter 4 4 4 90 90 200\n", "Failed to generate HKLs: HKL generation failed: ", "hkls_err.csv"),
     "peaks": ("RingThresh 1 -5\n", "Peak search failed: ", "peaksearch_err0.csv"),
     "merging": ("", "Peak merging failed: ", "merge_overlaps_err.csv"),
     "no seeds": ("MinOmeSpotIDsToIndex 89.99\n", "No ID was found in SpotsToIndex.csv", None),

@@ -231,7 +231,7 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
     with pytest.raises(MidasError, match="nothing.txt"):
         midas.run("nothing.txt", result_folder=tmp_path)
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "SpaceGroup 999\n")
+    parameters.write_text(scan.parameters.read_text() + "LatticeParameter 4 4 4 90 90 200\n")
     with pytest.raises(StageError, match="Failed to process layer 1"):
         midas.run(parameters, scan.raw, result_folder=tmp_path)
     assert capfd.readouterr().out == ""

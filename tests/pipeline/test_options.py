@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from midas.archive import Archive
 from midas.commands.names import program
 from midas.commands.program import parse
 from midas.formats.grains import read_grains
+from midas.parameters import Parameters, not_yet
+from midas.pipeline.user_file import UserFile
 
 # ---------------------------------------------------------------- options
 
@@ -34,15 +35,14 @@ def test_every_option_is_understood(name: str) -> None:
     assert values.surplus == []
 
 
-@pytest.mark.golden
-def test_options_and_defaults_of_the_manual(shared: Path) -> None:
+def test_defaults_are_those_of_the_legacy_driver() -> None:
     values = vars(parse(program("ff-midas"), "ff-midas", []))
-    rows = re.findall(r"^\| `-(\w+)` \| `(\w+)` \| `([^`]*)`", (shared / "MANUAL.md").read_text(), re.M)
-    assert len(rows) == 18
-    for name, kind, default in rows:
-        if name == "nCPUs":
-            continue  # every core that the process may use, see docs/differences.md
-        assert values[name] == (default.strip("'") if kind == "str" else int(default)), name
+    texts = dict.fromkeys("paramFN dataFN resultFolder fileName rawDir grainsFile".split(), "")
+    numbers = {"nNodes": -1, "startLayerNr": 1, "endLayerNr": 1, "convertFiles": 1, "doPeakSearch": 1}
+    numbers |= {"peakSearchOnly": 0, "numFrameChunks": -1, "preProcThresh": -1, "provideInputAll": 0, "reprocess": 0}
+    # All but nCPUs, see docs/differences.md.
+    for name, default in {**texts, **numbers, "machineName": "local"}.items():
+        assert values[name] == default, name
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,58 @@ def test_parameters_of_the_archive_count_and_the_driver_says_so(
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]
     assert warning.endswith(": other values than in sim.analysis.MIDAS.zip, which count: RingThresh, Completeness")
+
+
+@pytest.mark.parametrize(
+    ("line", "differs"),
+    [
+        ("MinEta 7", True),  # the setup reads it in the archive
+        ("WedgeModel legacy", True),  # and hands it on
+        ("Vsample 5", True),
+        ("PanelShiftsFile other/shifts.txt", True),
+        ("OmegaStart 1", False),  # of the conversion
+        ("GaussWidth 3", False),  # of the simulation
+        ("RingsToExcludeFraction 5", False),  # goes from the file into paramstest.txt
+        ("TakeGrainMax 1", False),  # read in paramstest.txt only
+        ("ResultFolder elsewhere", False),  # the driver says what it is
+        ("LayerNr 3", False),
+    ],
+)
+def test_only_keys_that_a_stage_reads_in_the_archive_differ(
+    line: str, differs: bool, scan: TinyScan, tmp_path: Path
+) -> None:
+    (tmp_path / "ps.txt").write_text(f"{scan.parameters.read_text()}{line}\n")
+    with Archive(scan.archive) as archive:
+        found = UserFile(tmp_path / "ps.txt").differences(archive.parameters)
+    assert found == ([line.split()[0]] if differs else [])
+
+
+def test_panel_shifts_of_the_same_name_do_not_differ(tmp_path: Path) -> None:
+    """An archive names the copy in the layer folder."""
+    (tmp_path / "ps.txt").write_text("PanelShiftsFile /data/shifts.txt\n")
+    assert UserFile(tmp_path / "ps.txt").differences(Parameters.parse("PanelShiftsFile shifts.txt\n")) == []
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_key_that_does_nothing_yet_is_said_once(
+    raw: bool, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(scan.parameters.read_text() + "WedgeModel exact\nMeasureSpots 1\nOwnWindow 4\n")
+    data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
+    with not_yet.one_run():
+        pass  # what other tests of this process have said
+    assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
+    assert [line.split(": ")[1].split()[0] for line in warnings] == ["WedgeModel", "MeasureSpots", "OwnWindow"]
+    assert "ps.txt, line " in warnings[0] and warnings[0].endswith("corrects omega only, as the legacy programs do")
+    handed_on = (tmp_path / "LayerNr_1" / "paramstest.txt").read_text().splitlines()
+    if raw:  # else the archive counts, and a warning says that it differs
+        assert handed_on[-3:] == ["WriteLegacyBins 0", "OwnWindow 4.000000", "MeasureSpots 1"]
+        (archive,) = (tmp_path / "LayerNr_1").glob("*.MIDAS.zip")
+        with Archive(archive) as opened:
+            kept = opened.parameters
+        assert (kept["WedgeModel"], kept["MeasureSpots"], kept["OwnWindow"]) == ("exact", 1, 4.0)
 
 
 def test_result_folder_key(scan: TinyScan, tmp_path: Path, in_process: Call, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""`midas.results.compare`: the figures of chapter 08 §12.3, and what must not matter."""
+"""`midas.results.compare`: docs/theory/simulation.md#comparison-with-the-truth, and what must not matter."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_figures_of_the_legacy_chain(golden, name, step, count, angle, position,
 
 @pytest.mark.golden
 def test_mean_rotation_after_the_half_step(golden) -> None:
-    """Chapter 08 §12.1; tolerance: the lattice strain also turns a little."""
+    """The tolerance: the lattice strain also turns a little."""
     folder = golden("ds2")
     found = compare(folder / "GrainsSim.csv", folder / "Grains.csv", omega_step=0.5)
     np.testing.assert_allclose(found.rotation.mean(axis=0), [0.003, 0.002, -0.005], atol=6e-4)

@@ -1,11 +1,9 @@
-"""The consolidated HDF5 of the legacy runs: their tables, joins, and the manual's example."""
+"""The consolidated HDF5 of the legacy runs: their tables, joins, and what users' scripts read."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -49,24 +47,23 @@ def au3_file(golden: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.golden
-def test_example_of_the_manual_runs_verbatim(
-    shared: Path, legacy_layer: Callable[[str], Layer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    manual = (shared / "MANUAL.md").read_text()
-    section = manual[manual.index("#### Python Example: Reading the Consolidated HDF5") :]
-    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert found is not None
-    layer = legacy_layer("au3")
-    consolidated.write(layer).rename(layer.folder / "output_consolidated.h5")
-    monkeypatch.chdir(layer.folder)
-    names: dict[str, Any] = {}
-    exec(compile(found.group(1), "MANUAL.md", "exec"), names)
-    assert names["lsd"] == 1e6
-    assert names["grains_summary"].shape == (3, 47)
-    assert names["col_names"] == list(GRAINS.names)
-    assert names["grain_id"] == 66 and names["n_spots"] == 112 and len(names["omegas"]) == 112
-    np.testing.assert_allclose(names["orientation"] @ names["orientation"].T, np.eye(3), atol=2e-6)
-    assert names["n_peaks"] == len(names["frame_nrs"]) == len(names["intensities"]) >= 1
+def test_scripts_of_users_find_their_names(au3_file: h5py.File) -> None:
+    """The names and shapes by which scripts read the legacy file."""
+    assert au3_file["parameters/Lsd"][()] == 1e6
+    summary = au3_file["grains/summary"]
+    assert summary[:].shape == (3, 47)
+    assert list(summary.attrs["column_names"]) == list(GRAINS.names)
+    grains = [au3_file["grains"][name] for name in au3_file["grains"] if name.startswith("grain_")]
+    assert [grain["grain_id"][()] for grain in grains] == sorted(summary[:, 0].astype(int))
+    for grain in grains:
+        orientation, spots = grain["orientation"][:], grain["spots"]
+        np.testing.assert_allclose(orientation @ orientation.T, np.eye(3), atol=2e-6)
+        assert grain["position"].shape == (3,)
+        assert spots["n_spots"][()] == len(spots["omega"]) > 100
+        peaks = [spots[name]["constituent_peaks"] for name in spots if name.startswith("spot_")]
+        assert len(peaks) == len(spots["omega"])
+        for peak in peaks:
+            assert peak["n_constituent_peaks"][()] == len(peak["frame_nr"]) == len(peak["integratedintensity"]) >= 1
 
 
 @pytest.mark.golden

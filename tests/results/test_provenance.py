@@ -1,4 +1,4 @@
-"""The provenance of the spots in the archive (spec chapter 07 §5.5 item 11)."""
+"""The provenance of the spots in the archive (docs/formats.md)."""
 
 from __future__ import annotations
 

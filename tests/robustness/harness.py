@@ -1,4 +1,6 @@
-"""The commands with their files, and what a command must do about a damaged one (spec chapter 09 §4).
+"""The commands with their files, and what a command must do about a damaged one.
+
+See docs/theory/conventions.md#rules-for-every-program.
 
 A command runs in this process, as its console script would run it, in a copy of its inputs; `Outcome` compares the
 folder before and after.

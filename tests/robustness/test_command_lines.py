@@ -1,4 +1,4 @@
-"""Numbers and options on the command line that cannot be (spec chapters 02 §7, 05 §7, 06 §7, 09 §4)."""
+"""Numbers and options on the command line that cannot be (docs/theory/conventions.md#rules-for-every-program)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Random damage to every input of every command: an exit code of the contract, never an exception (spec 09 §4)."""
+"""Random damage to every input of every command: an exit code of the contract, never an exception.
+
+See docs/theory/conventions.md#rules-for-every-program.
+"""
 
 from __future__ import annotations
 

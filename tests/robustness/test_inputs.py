@@ -1,4 +1,4 @@
-"""Every command, every file that it reads, every way to damage it (spec chapters 01 ... 08, §7)."""
+"""Every command, every file that it reads, every way to damage it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from .damage import HARMLESS, damages, is_text
 from .harness import ARCHIVE, BY_NAME, EXTRA, PEAKS, PROGRAMS, RESULT, Program, call, prepare
 
-#: damages that a chapter wants to be survived: what the command says on stdout, "" for nothing special
+#: damages that must be survived: what the command says on stdout, "" for nothing special
 SURVIVED = {
-    # 03 §7: nobody can tell a frame or a scan without peaks from a table that lost them.
+    # Nobody can tell a frame or a scan without peaks from a table that lost them.
     ("MergeOverlappingPeaksAllZarr", PEAKS, "header only"): "",
     ("MergeOverlappingPeaksAllZarr", PEAKS, "nan"): "warning: 1 peaks left out",
     ("MergeOverlappingPeaksAllZarr", PEAKS, "infinite"): "warning: 1 peaks left out",
     ("MergeOverlappingPeaksAllZarr", PEAKS, "huge"): "",
     ("CalcRadiusAllZarr", RESULT, "header only"): "",
     ("CalcRadiusAllZarr", "hkls.csv", "header only"): "warning: ring 1 of RingThresh is not in the hkl list",
-    # 05 §3.4: a line without an integer is an empty slot.
+    # A line without an integer is an empty slot.
     ("IndexerOMP", "SpotsToIndex.csv", "empty"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
     ("IndexerOMP", "SpotsToIndex.csv", "header only"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
     ("IndexerOMP", "SpotsToIndex.csv", "truncated"): "warning: nSpotsToIndex is 3, but there are 2 seeds",
@@ -29,11 +29,11 @@ SURVIVED = {
         "warning: SpotsToIndex.csv: 1 lines hold no spot id (first: line 2)",
     ),
     ("IndexerOMP of seeds", "Grains.csv", "header only"): "warning: Grains.csv: announces 2 grains, but 0 follow",
-    # 06 §7: what does not belong to the spots is left out with a warning.
+    # What does not belong to the spots is left out with a warning.
     ("FitPosOrStrainsOMP", "SpotsToIndex.csv", "truncated"): "warning: nSpotsToIndex is 3, but there are 2 seeds",
     ("FitPosOrStrainsOMP", "Output/IndexBestFull.bin", "nan records"): "warning: Spot ids of the indexer that are not",
     ("FitPosOrStrainsOMP", "Output/IndexBestFull.bin", "negative records"): "warning: Spot ids of the indexer that are",
-    # 08 §3.3: other lines are skipped.
+    # Other lines are skipped.
     **dict.fromkeys(
         [
             ("ForwardSimulationCompressed with panels", "intensities.csv", kind)
@@ -41,7 +41,7 @@ SURVIVED = {
         ],
         "intensities.csv: 1 lines without 6 finite numbers are left out",
     ),
-    # 07 §3: with an archive paramstest.txt is only asked for the fitted distance.
+    # With an archive paramstest.txt is only asked for the fitted distance.
     ("ProcessGrainsZarr", "paramstest.txt", "missing"): "",
     **dict.fromkeys(
         [
@@ -61,7 +61,7 @@ NAMED = {
     "paramstest.txt": "hkls.csv",
 }
 
-#: differences that must be errors, since rows would lose their numbers (chapters 04 and 07)
+#: differences that must be errors, since rows would lose their numbers
 REFUSED = {
     ("FitPosOrStrainsOMP", "SpotsToIndex.csv", "blank lines"),
     ("SaveBinData", "InputAll.csv", "blank lines"),

@@ -1,4 +1,7 @@
-"""Outputs that cannot be written, and disks that are full: an error, and nothing that looks like a result (09 §4)."""
+"""Outputs that cannot be written, and disks that are full: an error, and nothing that looks like a result.
+
+See docs/theory/conventions.md#rules-for-every-program.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def test_full_disk(program: Program, name: str, pristine: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", REFINED)
 def test_full_disk_for_one_block_of_several(name: str, pristine: Path, tmp_path: Path) -> None:
-    """The files are shared with the other blocks: a seed has a key only when the rest of it is there (06 §7)."""
+    """The files are shared with the other blocks: a seed has a key only when the rest of it is there."""
     program = BY_NAME["FitPosOrStrainsOMP"]
     call(program, prepare(program, pristine, tmp_path / "sound"))
     limit = (tmp_path / "sound" / name).stat().st_size - 1

@@ -1,4 +1,7 @@
-"""Commands as processes: interrupts, pipes, locales, names of any kind (spec chapter 09 §4)."""
+"""Commands as processes: interrupts, pipes, locales, names of any kind.
+
+See docs/theory/conventions.md#rules-for-every-program.
+"""
 
 from __future__ import annotations
 

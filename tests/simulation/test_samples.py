@@ -1,4 +1,4 @@
-"""The data sets of chapter 08 §12.2: numbers, files, and what the simulator makes of them."""
+"""The data sets of docs/theory/simulation.md#samples: numbers, files, and what the simulator makes of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 
 from midas import simulation
-from midas.experiment.orientation import misorientation, quaternions_from_matrices, symmetry_operators
-from midas.formats.simulated import read_grain_list
+from midas.experiment.orientation import (
+    matrices_from_euler,
+    misorientation,
+    quaternions_from_matrices,
+    symmetry_operators,
+)
+from midas.formats.simulated import GrainList, read_grain_list
 from midas.parameters import Parameters
 from midas.simulation import samples
+
+
+def grains_of(path: Path) -> GrainList:
+    return read_grain_list(path, matrices_from_euler)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +35,7 @@ from midas.simulation import samples
 )
 def test_first_grain(tmp_path: Path, name: str, count: int, row, position, a: float) -> None:
     samples.write(name, tmp_path)
-    grains = read_grain_list(tmp_path / samples.GRAINS_FILE)
+    grains = grains_of(tmp_path / samples.GRAINS_FILE)
     assert len(grains) == count
     assert tuple(grains.matrices[0, 0]) == row
     assert tuple(grains.positions[0]) == position
@@ -37,7 +46,7 @@ def test_first_grain(tmp_path: Path, name: str, count: int, row, position, a: fl
 @pytest.mark.parametrize(("name", "source"), [("gold", "au3"), ("ds1", "ds1"), ("ds2", "ds2")])
 def test_files_equal_those_of_the_legacy_runs(golden, tmp_path: Path, name: str, source: str) -> None:
     file = samples.write(name, tmp_path)
-    own, theirs = (read_grain_list(folder / "GrainsSim.csv") for folder in (tmp_path, golden(source)))
+    own, theirs = (grains_of(folder / "GrainsSim.csv") for folder in (tmp_path, golden(source)))
     for field in ("matrices", "positions", "cells"):
         np.testing.assert_array_equal(getattr(own, field), getattr(theirs, field))
     mine, legacy = Parameters.read(file), Parameters.read(golden(source) / "Parameters.txt")
@@ -65,7 +74,7 @@ def test_spots_and_largest_intensity(tmp_path: Path, name: str, spots: int, brig
 
 def test_mosaic_truth_is_the_middle_of_the_sub_grains(tmp_path: Path) -> None:
     samples.write("ds5a", tmp_path)
-    truth, simulated = (read_grain_list(tmp_path / name) for name in (samples.TRUTH_FILE, samples.GRAINS_FILE))
+    truth, simulated = (grains_of(tmp_path / name) for name in (samples.TRUTH_FILE, samples.GRAINS_FILE))
     assert (len(truth), len(simulated)) == (24, 216)
     np.testing.assert_array_equal(simulated.matrices[4::9], truth.matrices)
     q = quaternions_from_matrices(truth.matrices)
@@ -84,4 +93,4 @@ def test_every_sample_can_be_read_by_both_dialects(tmp_path: Path, name: str) ->
         assert len(p["OmegaRange"]) == len(p["BoxSize"])
         assert p["Hbeam"] == 123 and "tGap" not in p
     assert samples.SAMPLES[name].purpose
-    assert len(read_grain_list(tmp_path / samples.SAMPLES[name].truth_file)) > 0
+    assert len(grains_of(tmp_path / samples.SAMPLES[name].truth_file)) > 0

@@ -8,7 +8,7 @@ import numpy as np
 from simulated_grains import Experiment, Grains, Spots, simulate
 
 from midas.formats.hkls import LAYOUT as HKLS
-from midas.formats.index import SLOT
+from midas.formats.index import BEST, EXPECTED, MATCHED, SLOT
 from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO_BINARY
 from midas.formats.table import Table
@@ -47,7 +47,7 @@ class Made:
         self.folder, self.layer = folder, Layer(folder)
         self.grains = Grains.random(3, n, EXPERIMENT)
         self.spots = simulate(EXPERIMENT, self.grains.orientations, self.grains.positions, self.grains.cells)
-        self.lists = [np.flatnonzero(self.spots.grain == i) + 1 for i in range(n)]
+        self.lists = [self.spots.of(i) + 1 for i in range(n)]
         self.ids = [int(rows[0]) for rows in self.lists]
         self.parameters = PARAMETERS
         self.write()
@@ -61,8 +61,10 @@ class Made:
         columns |= {"ring": np.repeat(np.arange(1, len(first)), np.diff(first)), "theta": theta}
         HKLS.write(self.layer.hkls, Table.from_columns(HKLS.names, columns))
         self.table().columns.T.astype("<f8").tofile(self.layer.extra_info_binary)
-        best = self.grains.seeds.copy()
-        best[:, 13] = best[:, 14] = [len(rows) for rows in self.lists]
+        best = np.zeros((len(self.lists), len(BEST)))
+        best[:, BEST.index("u11") : BEST.index("u33") + 1] = self.grains.start_orientations
+        best[:, BEST.index("x") : BEST.index("z") + 1] = self.grains.start_positions
+        best[:, EXPECTED] = best[:, MATCHED] = [len(rows) for rows in self.lists]
         best.astype("<f8").tofile(self.layer.index_best)
         full = np.zeros((len(best), SLOT, 2))
         for row, ids in enumerate(self.lists):
@@ -73,10 +75,10 @@ class Made:
 
     def table(self) -> Table:
         spots: Spots = self.spots
-        columns = dict.fromkeys(EXTRA_INFO_BINARY, np.zeros(spots.table.shape[1]))
-        names = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
-        columns |= dict(zip(names, spots.table, strict=True))
-        columns |= {"spot_id": np.arange(1.0, spots.table.shape[1] + 1), "ring": spots.group + 1.0}
+        columns = dict.fromkeys(EXTRA_INFO_BINARY, np.zeros(len(spots)))
+        columns |= {"y_ideal": spots.y_plane, "z_ideal": spots.z_plane, "omega_ideal": spots.omega_ideal}
+        columns |= {name: getattr(spots, name) for name in ("y_plane", "z_plane", "omega_recorded")}
+        columns |= {"spot_id": np.arange(1.0, len(spots) + 1), "ring": spots.group + 1.0}
         return Table.from_columns(EXTRA_INFO_BINARY, columns)
 
     def run(self, **more: object) -> StageResult:

@@ -1,4 +1,4 @@
-"""A layer made by hand as the peak search leaves it, with the worked example of chapter 03 §11."""
+"""A layer made by hand as the peak search leaves it: docs/theory/merge.md#worked-example."""
 
 from __future__ import annotations
 

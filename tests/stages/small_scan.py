@@ -93,7 +93,10 @@ def found_regions(result: StageResult, frame: int) -> list[frozenset[tuple[int, 
 
 
 def turned(image: np.ndarray, operations: Iterable[int]) -> np.ndarray:
-    """A raw image as [y, z]: padded to a square, then the operations in order (chapter 02 §4.2)."""
+    """A raw image as [y, z]: padded to a square, then the operations in order.
+
+    See docs/theory/peaks.md#image-transformations.
+    """
     size = max(image.shape)
     square = np.zeros((size, size))
     square[: image.shape[0], : image.shape[1]] = image

@@ -10,7 +10,7 @@ import numpy as np
 
 from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST_BYTES, PROCESS_KEY_BYTES
+from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -76,17 +76,17 @@ class Made:
 
     def write_solutions(self, solutions: Sequence[Solution | None]) -> None:
         key = np.zeros((len(solutions), 2), "<i4")
-        fits = np.zeros((len(solutions), 27))
+        fits = np.zeros(len(solutions), ORIENT_POS_FIT)
         last = max((r for r, s in enumerate(solutions) if s), default=-1)
         with open(self.layer.process_key, "wb") as ids, open(self.layer.fit_best, "wb") as best:
             for row, s in enumerate(solutions):
                 if s is None:
                     continue
                 key[row] = s.seed, len(s.spots)
-                fits[row] = [
-                    s.seed, *np.ravel(s.orientation), s.seed, *s.position, s.seed, *s.cell, s.seed,
+                fits[row] = (
+                    s.seed, np.ravel(s.orientation), s.seed, s.position, s.seed, s.cell, s.seed,
                     20.0, 0.05, s.angle, s.radius, s.completeness,
-                ]  # fmt: skip
+                )  # fmt: skip
                 ids.seek(row * PROCESS_KEY_BYTES)
                 ids.write(np.array(s.spots, "<i4").tobytes())
                 best.seek(row * FIT_BEST_BYTES)
@@ -97,10 +97,10 @@ class Made:
 
     def fit_of(self, solution: Solution) -> np.ndarray:
         rows = np.array(solution.spots, int) - 1
-        fit = np.zeros((len(rows), 22))
-        fit[:, 0] = solution.spots
-        fit[:, 1] = self.radii[rows]
-        fit[:, 4:7] = self.normals[rows]
+        fit = np.zeros(len(rows), FIT_BEST)
+        fit["spot_id"] = solution.spots
+        fit["y_centred"] = self.radii[rows]
+        fit["g_observed"] = self.normals[rows]
         return fit
 
     def run(self, p: Parameters | None = None, **options: object) -> StageResult:

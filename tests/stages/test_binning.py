@@ -1,4 +1,4 @@
-"""Binning stage: golden files, the situations of spec chapter 04 §7, the invariants of §11.3."""
+"""Binning stage: golden files, docs/theory/binning.md#situations and #checks-on-a-result."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_without_bins(bins: Callable[..., tuple[Layer, tuple[Table, Table]]], li
     assert layer.extra_info_binary.stat().st_size == 6 * 112
 
 
-# Situations of §7
+# Situations of the theory page
 
 
 def test_missing_files_remove_old_bins(bins: Callable[..., tuple[Layer, tuple[Table, Table]]]) -> None:

@@ -1,4 +1,4 @@
-"""Setup stage: golden tables, the situations of spec chapter 04 §7, the defects of §8."""
+"""The setup stage: golden tables, files in memory and on disk, bad input, geometry fit."""
 
 from __future__ import annotations
 
@@ -7,106 +7,19 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from midas.archive import Archive, ArchiveWriter, set_dataset
-from midas.formats import hkls, radius
+from midas.archive import Archive, set_dataset
+from midas.formats import radius
 from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO, ID_RINGS, IDS_HASH, INPUT_ALL, SPOTS_TO_INDEX, SpotTables
 from midas.formats.table import Table
-from midas.parameters import Parameters
 from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError, StageError
 from midas.stages import fit_setup
 
-FRAMES = 5
-
-TEXT = """
-Lsd 1000000
-BC 1022 1022
-px 200
-RhoD 204800
-Wavelength 0.22291
-LatticeParameter 4.08 4.08 4.08 90 90 90
-OmegaStep 0.25
-MinEta 6
-OverAllRingToIndex 2
-Rsample 1000
-Hbeam 1000
-"""
-
-REGION = "OmegaRange -180 180\nBoxSize -1000000 1000000 -1000000 1000000\n"
-
-THETAS = {1: 2.711, 2: 3.131, 3: 4.432, 4: 5.201}
-
-
-def hkl_table(thetas: dict[int, float] = THETAS) -> Table:
-    theta = np.array(list(thetas.values()))
-    columns = {name: np.zeros(len(theta)) for name in hkls.LAYOUT.names}
-    columns |= {"ring": np.array(list(thetas)), "theta": theta, "two_theta": 2 * theta}
-    columns |= {
-        "ring_radius": 1e6 * np.tan(np.radians(2 * theta)),
-        "d_spacing": 0.22291 / 2 / np.sin(np.radians(theta)),
-    }
-    return hkls.LAYOUT.rounded(Table.from_columns(hkls.LAYOUT.names, columns))
-
-
-def peak_table(*spots: dict[str, float]) -> Table:
-    """One row per spot; keys: ring, eta, omega, frames, dr (px off the ring), and any column of the Radius file."""
-    rows = []
-    for number, spot in enumerate(spots, 1):
-        ring = int(spot.get("ring", 2))
-        distance = 1e6 * np.tan(np.radians(2 * THETAS.get(ring, 6.0))) / 200 + spot.get("dr", 0.0)
-        eta = np.radians(spot.get("eta", 45.0))
-        row = dict.fromkeys(radius.LAYOUT.names, 0.0)
-        row |= {"spot_id": number, "intensity": 100.5 * number, "grain_radius": 10.25 * number}
-        row |= {"raw_sum": 1000.0 * number, "frames": 1, "omega_recorded": 0.0, "ring": ring}
-        row |= {"y_recorded": 1022 + distance * np.sin(eta), "z_recorded": 1022 + distance * np.cos(eta)}
-        row |= {name: value for name, value in spot.items() if name in row}
-        rows.append(row)
-    columns = {name: np.array([row[name] for row in rows]) for name in radius.LAYOUT.names}
-    return radius.LAYOUT.rounded(Table.from_columns(radius.LAYOUT.names, columns))
-
-
-SOME = peak_table({"ring": 1}, {"ring": 2, "omega_recorded": 20}, {"ring": 2, "omega_recorded": 10, "eta": -100})
-
-
-@pytest.fixture
-def setup(tmp_path: Path) -> Callable[..., Any]:
-    """``setup(peaks, "Key value ...")``: an archive and its tables in a folder, and the stage run on them."""
-
-    def run(
-        peaks: Table = SOME,
-        extra: str = "",
-        *,
-        rings: tuple[int, ...] = (1, 2),
-        region: str = REGION,
-        without: tuple[str, ...] = (),
-        reflections: Table | None = None,
-        frames: tuple[int, int, int] = (FRAMES, 8, 8),
-        skipped: int = 0,
-        **options: Any,
-    ) -> SpotTables:
-        layer = Layer(tmp_path, tmp_path / "scan.MIDAS.zip")
-        thresholds = "".join(f"RingThresh {ring} 10\n" for ring in rings)
-        parameters = Parameters.parse(TEXT + thresholds + region + extra, "ps.txt").without(*without)
-        with ArchiveWriter(layer.archive, frames, np.uint16) as writer:
-            writer.add_frames("exchange/data", frames, (np.zeros(frames[1:], np.uint16) for _ in range(frames[0])))
-            writer.add_parameters(parameters)
-        radius.LAYOUT.write(layer.radius(frames[0] - skipped), peaks)
-        hkls.LAYOUT.write(layer.hkls, reflections or hkl_table())
-        with Archive(layer.archive) as archive:
-            parameters = archive.parameters
-        return fit_setup.run(layer, parameters, threads=1, **options).data
-
-    return run
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> str:
-    return "\n".join(record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
-
+from .sized_peaks import FRAMES, SOME, THETAS, hkl_table, peak_table, warnings
 
 GOLDEN_FRAMES = {"au3": 1440, "ds1": 360, "ds2": 360}
 EXACT = ("IDRings.csv", "IDsHash.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", "paramstest.txt")
@@ -212,7 +125,7 @@ def test_tables_travel_between_ranks(setup: Callable[..., SpotTables]) -> None:
     assert there.parameters["RingRadii"] == tables.parameters["RingRadii"]
 
 
-# Situations of §7
+# Situations of the theory page
 
 
 def test_missing_files(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
@@ -302,176 +215,8 @@ def test_no_accepted_spots_is_a_warning(setup: Callable[..., SpotTables], caplog
     assert f"none of ring 2 with omega -20 ... 30 is accepted; {counts}" in warnings(caplog)
 
 
-@pytest.mark.parametrize(("low", "high", "seeds"), [(10, 20, [2, 3]), (10.5, 20, [3]), (-180, 180, [2, 3])])
-def test_seeds_lie_within_their_omegas(
-    setup: Callable[..., SpotTables], low: float, high: float, seeds: list[int]
-) -> None:
-    # Limits a little wider than the omegas: exactly on them the rounding noise of the wedge decides.
-    limits = f"MinOmeSpotIDsToIndex {low - 1e-6}\nMaxOmeSpotIDsToIndex {high + 1e-6}\n"
-    assert setup(extra=limits).spots_to_index.tolist() == seeds
-
-
-def test_seed_ring_must_be_in_use(setup: Callable[..., SpotTables]) -> None:
-    with pytest.raises(ParameterError, match="OverAllRingToIndex: 3: must be one of the rings of RingThresh"):
-        setup(extra="OverAllRingToIndex 3\n")
-
-
-def test_unusable_rings_are_ignored(setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture) -> None:
-    tables = setup(extra="RhoD 160000\n", rings=(77, 2, 4, 1))
-    assert tables.ids_hash["ring"].tolist() == [1, 2]
-    assert "ring 4 77 is not in hkls.csv or lies beyond MaxRingRad" in warnings(caplog)
-    with pytest.raises(ParameterError, match="names no ring of hkls.csv within MaxRingRad"):
-        setup(extra="RhoD 1000\n")
-
-
-def test_spots_of_other_rings_are_dropped(setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture) -> None:
-    tables = setup(peak_table({"ring": 3}, {"ring": 2}, {"ring": 3}, {"ring": 1}))
-    assert tables.id_rings["radius_id"].tolist() == [4, 2]
-    assert "2 spots on rings that are not in use are dropped" in warnings(caplog)
-
-
-def test_repeated_ring_counts_once(setup: Callable[..., SpotTables]) -> None:
-    tables = setup(rings=(1, 2, 1))
-    assert tables.ids_hash["ring"].tolist() == [1, 2]
-    assert len(tables.input_all) == 3
-
-
-def test_order_of_rings_is_that_of_the_hkl_list(setup: Callable[..., SpotTables]) -> None:
-    tables = setup(peak_table({"ring": 1}, {"ring": 3}, {"ring": 2}), rings=(3, 2, 1))
-    assert tables.ids_hash["ring"].tolist() == [1, 2, 3]
-    assert tables.id_rings["radius_id"].tolist() == [1, 3, 2]
-
-
-def test_spots_on_too_many_frames_are_dropped(
-    setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture
-) -> None:
-    peaks = peak_table({"frames": 4}, {"frames": 3}, {"frames": 3.9}, {"frames": 10, "ring": 1})
-    tables = setup(peaks, "MaxNFrames 3\n")
-    assert tables.id_rings["radius_id"].tolist() == [2, 3]
-    assert tables.ids_hash.columns[:3].T.tolist() == [[1, 1, 1], [2, 1, 3]]
-    assert "2 spots on more than 3 frames" in warnings(caplog)
-
-
-def test_no_limit_on_rings_and_folder_names(tmp_path: Path) -> None:
-    thetas = {ring: 1 + ring * 0.01 for ring in range(1, 301)}
-    text = TEXT + REGION + "".join(f"RingThresh {ring} 1\n" for ring in thetas)
-    folder = tmp_path.joinpath(*["f" * 200] * 6)
-    folder.mkdir(parents=True)
-    layer = Layer(folder, tmp_path / "scan.MIDAS.zip", folder_text=f"{folder}/")
-    with ArchiveWriter(layer.archive, (2, 8, 8), np.uint16) as writer:
-        writer.add_frames("exchange/data", (2, 8, 8), [np.zeros((8, 8), np.uint16)] * 2)
-    peaks = peak_table(*({"ring": ring} for ring in thetas))
-    parameters = Parameters.parse(text, "ps.txt")
-    tables = fit_setup.run(layer, parameters, threads=1, hkls=hkl_table(thetas), radius=peaks).data
-    assert tables.parameters["RingNumbers"] == tuple(thetas)
-    assert tables.parameters["OutputFolder"] == f"{folder}///Output"
-
-
-def test_times_of_the_read_out_gap(setup: Callable[..., SpotTables]) -> None:
-    with pytest.raises(ParameterError, match="tGap: 0.3: must not be the negative of tInt"):
-        setup(extra="tInt -0.3\ntGap 0.3\n")
-    assert setup(extra="tInt 0\ntGap 0\n").extra_info["omega_recorded"].tolist() == [0, 10, 20]
-
-
-@pytest.mark.parametrize(("frame", "size"), [((4, 1000), 1000), ((1000, 4), 1000)])
-@pytest.mark.parametrize("step", [0.25, -0.25])
-def test_read_out_uses_the_longer_side(
-    setup: Callable[..., SpotTables], frame: tuple[int, int], size: int, step: float
-) -> None:
-    tables = setup(extra=f"tInt 0.3\ntGap 0.15\nOmegaStep {step}\n", frames=(2, *frame))
-    table = tables.extra_info
-    recorded = SOME["omega_recorded"][tables.id_rings.integers("radius_id") - 1]
-    shift = 0.15 / 0.45 * step * (1 - np.abs(2 * table["z_recorded"] - size) / size)
-    np.testing.assert_allclose(table["omega_recorded"], recorded - shift, atol=6e-6)
-
-
-def test_limits_without_gap(setup: Callable[..., SpotTables]) -> None:
-    etas = np.linspace(10, 170, 40)
-    peaks = peak_table(*({"eta": eta, "omega_recorded": o} for eta in etas for o in (-180, 180)))
-    table = setup(peaks).extra_info
-    assert len(table) == 80
-    assert set(table["omega_recorded"]) == {-180.0, 180.0}
-    assert (np.abs(table["omega_ideal"]) <= 180).all()
-
-
-def test_skipped_frames_name_the_radius_file(setup: Callable[..., SpotTables]) -> None:
-    assert len(setup(extra="SkipFrame 2\n", skipped=2).input_all) == 3
-
-
-def test_accepted_regions_pair_up(setup: Callable[..., SpotTables]) -> None:
-    peaks = peak_table(
-        {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 50, "eta": -90}
-    )
-    ranges = "OmegaRange 0 10\nOmegaRange 40 60\n"
-    boxes = "BoxSize -1000000 0 -1000000 1000000\nBoxSize 0 1000000 -1000000 1000000\n"
-    tables = setup(peaks, region=ranges + boxes)  # y is negative at eta = 90
-    assert (tables.input_all["ring"] > 0).tolist() == [True, False, True]
-    assert tables.parameters["OmegaRange"] == ((0, 10), (40, 60))
-    with pytest.raises(ParameterError, match="BoxSize: .*has 2 lines, but OmegaRange has 3"):
-        setup(peaks, region=ranges + "OmegaRange 70 80\n" + boxes)
-
-
-def test_the_first_frame_of_a_scan_with_negative_steps_is_in_its_range(setup: Callable[..., SpotTables]) -> None:
-    """It is the upper end of the range, as far as the rounding noise of omega lets it."""
-    peaks = peak_table(*({"omega_recorded": 60, "eta": eta} for eta in range(10, 170)))
-    counts = [
-        int((setup(peaks, region=f"OmegaRange -60 {high!r}\n").input_all["ring"] > 0).sum())
-        for high in (float(np.nextafter(60, 0)), 60.0, 60.000001)
-    ]
-    assert counts[0] < counts[1] <= counts[2] == 160
-
-
-@pytest.mark.parametrize(
-    ("region", "accepted"),
-    [
-        ("OmegaRange 0 10\nOmegaRange 40 60\nBoxSize 0 1000000 -1000000 1000000\n", [False, False, True]),
-        ("OmegaRange 40 60\nBoxSize -1 1 -1 1\nBoxSize -1000000 0 -1000000 1000000\n", [False, True, False]),
-    ],
-)
-def test_a_single_row_holds_for_all_of_the_other(
-    setup: Callable[..., SpotTables], region: str, accepted: list[bool]
-) -> None:
-    peaks = peak_table(
-        {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 50, "eta": -90}
-    )
-    tables = setup(peaks, region=region)
-    assert (tables.input_all["ring"] > 0).tolist() == accepted
-    assert len(tables.parameters["OmegaRange"]) == len(tables.parameters["BoxSize"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("region", "accepted", "warning"),
-    [
-        ("", [True, True, True], "No OmegaRange is given"),
-        ("OmegaRange -10000 0\nBoxSize -10000 0 0 0\n", [True, True, True], "No BoxSize is given"),
-        ("OmegaRange 0 30\nOmegaRange 30 40\n", [True, False, False], "No BoxSize is given"),
-        ("BoxSize -1000000 0 -1000000 1000000\n", [True, True, False], "No OmegaRange is given"),
-    ],
-)
-def test_no_region_means_no_limit(
-    setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture, region: str, accepted: list[bool], warning: str
-) -> None:
-    peaks = peak_table(
-        {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 60, "eta": -90}
-    )
-    tables = setup(peaks, region=region)
-    assert (tables.input_all["ring"] > 0).tolist() == accepted
-    assert warning in warnings(caplog)
-    assert len(tables.parameters["OmegaRange"]) == len(tables.parameters["BoxSize"]) >= 1
-
-
-def test_unlimited_region_in_paramstest(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
-    setup(region="")
-    lines = (tmp_path / "paramstest.txt").read_text().splitlines()
-    assert "OmegaRange -180.000000 180.000000;" in lines
-    assert "BoxSize -1000000000.000000 1000000000.000000 -1000000000.000000 1000000000.000000;" in lines
-
-
-# Defects of §8
-
-
 def test_radii_belong_to_their_rings(setup: Callable[..., SpotTables]) -> None:
-    """D2: a ring without accepted spots in between."""
+    """A ring without accepted spots in between."""
     peaks = peak_table({"ring": 1}, {"ring": 2, "eta": 1}, {"ring": 3}, {"ring": 4})
     parameters = setup(peaks, rings=(1, 2, 3, 4), extra="OverAllRingToIndex 3\n").parameters
     assert parameters["RingNumbers"] == (1, 3, 4)
@@ -480,7 +225,7 @@ def test_radii_belong_to_their_rings(setup: Callable[..., SpotTables]) -> None:
 
 
 def test_raw_sum_follows_its_spot(setup: Callable[..., SpotTables]) -> None:
-    """D1."""
+    """Also when the rows are sorted by omega."""
     peaks = peak_table(*({"omega_recorded": omega} for omega in (30, 10, -20, 40, 0)))
     tables = setup(peaks)
     assert tables.id_rings["radius_id"].tolist() == [3, 5, 2, 1, 4]
@@ -488,7 +233,7 @@ def test_raw_sum_follows_its_spot(setup: Callable[..., SpotTables]) -> None:
 
 
 def test_wedge_across_the_end_of_the_turn(setup: Callable[..., SpotTables]) -> None:
-    """D3: omega comes out at the other end of the turn, not degrees away."""
+    """Omega comes out at the other end of the turn, not degrees away."""
     etas = [20, -20, 160, -160]
     peaks = peak_table(*({"eta": eta, "omega_recorded": omega} for eta in etas for omega in (-179.9, 179.9)))
     table = setup(peaks, "Wedge 1\n").extra_info
@@ -532,7 +277,7 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
         [1022.3, 1021.6], abs=1e-4
     )
     assert [float(fitted.unknown[name][0]) for name in ("tyFit", "tzFit")] == pytest.approx([0, 0], abs=1e-3)
-    # D6: the ideal rings are those of the fitted distance, and the spots lie on them.
+    # The ideal rings are those of the fitted distance, and the spots lie on them.
     ideal = hkl_table()["ring_radius"] * (fitted["Lsd"] / 1e6)
     assert fitted["RingRadii"] == pytest.approx(ideal, rel=1e-12)
     used = tables.input_all.take(tables.input_all["ring"] > 0)

@@ -1,4 +1,4 @@
-"""The fit of DoFit 1 against the numbers of spec chapter 04 §4.2."""
+"""The fit of DoFit 1 against the numbers of docs/theory/fit_setup.md#fit-of-the-geometry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grain stage on small layers made by hand (spec chapter 07 §4.3-4.5, §7, §8, §11)."""
+"""The grain stage on small layers made by hand (docs/theory/grains.md#checks-on-the-input)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grain_ids_key, read_grains
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.layer import Layer
-from midas.formats.refined import PROCESS_KEY_BYTES, RefinedSeeds
+from midas.formats.refined import ORIENT_POS_FIT, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.runtime.errors import FormatError, MidasError, ParameterError, StageError
@@ -206,7 +206,7 @@ def test_inputs_in_memory_need_no_files(tmp_path: Path) -> None:
     first = made.layer.grains.read_bytes()
     refined = RefinedSeeds(
         np.fromfile(made.layer.key, "<i4").reshape(-1, 2),
-        np.fromfile(made.layer.orient_pos_fit).reshape(-1, 27),
+        np.fromfile(made.layer.orient_pos_fit, ORIENT_POS_FIT),
         np.array([0, 60]),
         np.arange(1, 61, dtype=np.int32),
         made.fit_of(solution),

@@ -1,4 +1,4 @@
-"""The grain stage on the legacy runs (spec chapter 07 §4.3-4.5, §7, §8, §11)."""
+"""The grain stage on the legacy runs (docs/theory/grains.md#checks-on-a-result)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from midas._ext.numerics.nelder_mead import minimise_function
 from midas.formats.grains import SPOT_MATRIX, read_grains
+from midas.formats.index import SLOT
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST_BYTES
+from midas.formats.refined import FIT_BEST
 from midas.formats.spots import IDS_HASH
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -55,11 +56,11 @@ def test_golden_grains(golden: Callable[[str], Path], golden_copy: Callable[...,
 
 
 class StrainProblems:
-    """The linear equations of each grain's strain, from the files (§4.5)."""
+    """The linear equations of each grain's strain, from the files (docs/theory/grains.md#strain-from-the-spacings)."""
 
     def __init__(self, folder: Path):
         self.parameters = Parameters.read(folder / "Parameters.txt")
-        self.fit = np.memmap(folder / "Output/FitBest.bin", "<f8", "r")
+        self.fit = np.memmap(folder / "Output/FitBest.bin", FIT_BEST, "r")
         self.seeds = np.loadtxt(folder / "SpotsToIndex.csv", int)
         self.counts = np.fromfile(folder / "Results/Key.bin", "<i4").reshape(-1, 2)[:, 1]
         self.hashed = IDS_HASH.read(folder / "IDsHash.csv")
@@ -67,10 +68,10 @@ class StrainProblems:
     def of_grain(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Design matrix and relative changes of the spacings."""
         row, p = int(np.flatnonzero(self.seeds == seed)[0]), self.parameters
-        spots = self.fit[row * FIT_BEST_BYTES // 8 :][: self.counts[row] * 22].reshape(-1, 22)
-        g = spots[:, 4:7] / np.linalg.norm(spots[:, 4:7], axis=1)[:, None]
-        d = p["Wavelength"] / 2 / np.sin(np.arctan(np.hypot(spots[:, 1], spots[:, 2]) / p["Lsd"]) / 2)
-        ring = np.searchsorted(self.hashed["first_id"], spots[:, 0], side="right") - 1
+        spots = self.fit[row * SLOT :][: self.counts[row]]
+        g = spots["g_observed"] / np.linalg.norm(spots["g_observed"], axis=1)[:, None]
+        d = p["Wavelength"] / 2 / np.sin(np.arctan(np.hypot(spots["y_centred"], spots["z_centred"]) / p["Lsd"]) / 2)
+        ring = np.searchsorted(self.hashed["first_id"], spots["spot_id"], side="right") - 1
         a = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
         return a, d / self.hashed["d_spacing"][ring] - 1
 

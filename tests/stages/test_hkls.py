@@ -1,4 +1,4 @@
-"""The hkl list against the legacy lists of all space groups (spec chapter 01 §11)."""
+"""The hkl list against the legacy lists of all space groups (docs/theory/hkls.md#checks-on-a-result)."""
 
 from __future__ import annotations
 

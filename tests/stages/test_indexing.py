@@ -48,7 +48,7 @@ def test_ids_that_are_not_row_numbers_are_found(golden_copy):
 
 @pytest.mark.golden
 def test_the_detector_mask(golden_copy):
-    """§8 D1: bit k of the words is pixel k; spots on pixels without a 1 are not expected."""
+    """Bit k of the words is pixel k; spots on pixels without a 1 are not expected (docs/theory/region.md#mask)."""
     layer = prepared(golden_copy)
     side = 2048
     every = np.full(side * side // 32, 0xFFFFFFFF, "<u4")

@@ -1,4 +1,7 @@
-"""The indexing stage against the legacy runs, in blocks, and with given grains (spec chapter 05 §11)."""
+"""The indexing stage against the legacy runs, in blocks, and with given grains.
+
+See docs/theory/indexing.md#checks-on-a-result.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +163,7 @@ def test_excluded_rings_count_in_the_record_only(golden_copy):
 @pytest.mark.golden
 @pytest.mark.slow
 def test_full_mode_equals_the_literal_search(golden_copy):
-    """§11.3 test 5: three start spots, coarse steps; 21 ring points are visited."""
+    """Three start spots, coarse steps; 21 ring points are visited."""
     from tests._ext.index.reference import Reference
 
     layer = prepared(golden_copy)
@@ -200,7 +203,10 @@ def test_full_mode_equals_the_literal_search(golden_copy):
 
 @pytest.mark.golden
 def test_mixed_family_and_hk0_start_rings_find_grains(golden_copy):
-    """§8 D5: a {420} start ring, relabelled spots of the fourth ring, finds what the legacy program cannot."""
+    """A {420} start ring, relabelled spots of the fourth ring, finds what the legacy program cannot.
+
+    See docs/theory/indexing.md#rotation-range.
+    """
     layer = prepared(golden_copy)
     lines = layer.hkls.read_text().splitlines()
     spots = np.fromfile(layer.spots_binary).reshape(-1, 9)

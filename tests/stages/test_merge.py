@@ -1,4 +1,4 @@
-"""Peak merging against the examples of chapter 03 §11 and a brute-force reference."""
+"""Peak merging against docs/theory/merge.md#worked-example and a brute-force reference."""
 
 from __future__ import annotations
 

@@ -104,14 +104,16 @@ def test_errors_name_the_cause_and_leave_no_files(small_scan: Callable[..., Scan
     frames = spots()
     for text, words in {
         "SkipFrame 3": "SkipFrame",
-        "MaxNPeaks 0": "MaxNPeaks",
-        "Width 0": "Width",
         "RingThresh 1 -5": "must not be negative",
-        "ReferenceRingCurrent 0": "ReferenceRingCurrent",
     }.items():
         one = small_scan(frames, text)
         with pytest.raises(ParameterError, match=words):
             one.run()
+        assert not one.layer.temp.exists()
+    for name in ("MaxNPeaks", "Width", "ReferenceRingCurrent"):
+        one = small_scan(frames)
+        with pytest.raises(ParameterError, match=f"{name}: 0: must be greater than 0"):
+            peaks.run(one.layer, one.parameters.changed(**{name: 0}), threads=1, hkls=hkls_of(RADII))
         assert not one.layer.temp.exists()
     with pytest.raises(ParameterError, match="none of these rings"):
         small_scan(frames).run(hkls=hkls_of({5: 10.0}))

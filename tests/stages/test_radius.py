@@ -1,4 +1,4 @@
-"""Radius estimation against the legacy runs, and its edge cases (spec chapter 03 §4.5, §7, §11)."""
+"""Radius estimation against the legacy runs, and its edge cases (docs/theory/radius.md#situations)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,8 @@ THREE_RINGS = "RingThresh 1 50\nRingThresh 2 50\nRingThresh 3 50\n"
 
 def parameters(text: str = THREE_RINGS, **values: object) -> Parameters:
     """The usual parameters with some values replaced (None: left out)."""
-    lines = {**GIVEN, **values}
-    return Parameters.parse(
-        text + "\n".join(f"{key} {value}" for key, value in lines.items() if value is not None), "ps.txt"
-    )
+    given = {key: value for key, value in {**GIVEN, **values}.items() if value is not None}
+    return Parameters.parse(text, "ps.txt").changed(**given)
 
 
 def hkl_table() -> Table:

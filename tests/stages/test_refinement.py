@@ -1,4 +1,4 @@
-"""The refinement stage on layers made by hand (spec chapter 06)."""
+"""The refinement stage on layers made by hand (docs/theory/refinement.md)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from simulated_grains import lattice_errors
 
 from midas.formats import index
+from midas.formats.binary import numbers
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import SLOT
 from midas.runtime.errors import FormatError, MidasError, OutputError, ParameterError, StageError, UsageError
@@ -30,7 +31,7 @@ def test_a_layer_gives_its_grains(made: Made, caplog: pytest.LogCaptureFixture) 
     position, rotation, strain = lattice_errors(result.data.orient_pos_fit, made.grains)
     assert position.max() < 1e-4 and np.abs(rotation).max() < 1e-6 and np.abs(strain).max() < 1e-8
     assert result.data.key.tolist() == [[i, len(rows)] for i, rows in zip(made.ids, made.lists, strict=True)]
-    assert result.data.column("radius").tolist() == [40.0] * 4
+    assert result.data.column("grain_radius").tolist() == [40.0] * 4
     assert result.data.column("completeness").tolist() == [1.0] * 4
     assert result.summary == {"seeds": 4, "refined": 4}
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("SpotID")]
@@ -115,7 +116,7 @@ def test_more_spots_than_a_slot_holds(made: Made, caplog: pytest.LogCaptureFixtu
 
 
 def test_a_seed_whose_spots_lie_elsewhere(made: Made, caplog: pytest.LogCaptureFixture) -> None:
-    made.grains.seeds[1, 1:10] = made.grains.seeds[0, 1:10]
+    made.grains.start_orientations[1] = made.grains.start_orientations[0]
     made.write()
     assert made.run().data.key[1].tolist() == [0, 0]
     assert "no spot that the found orientation explains" in caplog.text
@@ -155,16 +156,16 @@ def test_a_results_folder_that_cannot_be(made: Made) -> None:
 
 
 def test_tracking_writes_the_matrix_of_the_seed(made: Made) -> None:
-    made.grains.seeds[:, 1:10] = made.grains.orientations.reshape(-1, 9).round(6)
-    made.grains.seeds[:, 10:13] = made.grains.positions
+    made.grains.start_orientations = made.grains.orientations.reshape(-1, 9).round(6)
+    made.grains.start_positions = made.grains.positions
     made.parameters += "GrainsFile Grains.csv\n"
     made.write()
     made.layer.spots_to_index.write_text("".join(f"{i} {g}\n" for g, i in enumerate([*made.ids[:3], -1])))
     result = made.run().data
     assert result.key[:, 0].tolist() == [*made.ids[:3], 0]
-    assert (result.columns("u11", "u33")[:3] == made.grains.seeds[:3, 1:10]).all()
-    assert (result.columns("x", "z")[:3] == made.grains.positions[:3]).all()
-    assert np.abs(result.columns("a", "gamma")[:3] / made.grains.cells[:3] - 1).max() < 5e-6
+    assert (result.column("orientation")[:3] == made.grains.start_orientations[:3]).all()
+    assert (result.column("position")[:3] == made.grains.positions[:3]).all()
+    assert np.abs(result.column("cell")[:3] / made.grains.cells[:3] - 1).max() < 5e-6
 
 
 def test_rings_without_a_say_in_the_radius(made: Made) -> None:
@@ -174,9 +175,9 @@ def test_rings_without_a_say_in_the_radius(made: Made) -> None:
     pairs.flush()
     made.layer.paramstest.write_text(PARAMETERS + "RingsToReject 1\nRingsToReject 3\n")
     kept = ring[~np.isin(ring, [1, 3])]
-    assert made.run().data.column("radius")[0] == pytest.approx(10 * kept.mean(), abs=1e-9)
+    assert made.run().data.column("grain_radius")[0] == pytest.approx(10 * kept.mean(), abs=1e-9)
     made.layer.paramstest.write_text(PARAMETERS + "RingsToReject 5\nTakeGrainMax 1\n")
-    assert made.run().data.column("radius")[0] == 40.0
+    assert made.run().data.column("grain_radius")[0] == 40.0
 
 
 def test_fewer_seeds_than_rows(made: Made, caplog: pytest.LogCaptureFixture) -> None:
@@ -196,7 +197,7 @@ def test_detector_mask(made: Made) -> None:
     live[side // 2 :] = True  # the upper half, z >= 0 in the convention of the file
     made.layer.detector_mask.write_bytes(np.packbits(live, bitorder="little").tobytes())
     result = made.run().data
-    up = result.fit_best[:, 8] > 0
+    up = result.fit_best["z_predicted"] > 0
     assert up.all() and 0 < len(up) < sum(map(len, made.lists))
     made.layer.detector_mask.write_bytes(bytes(400))
     with pytest.raises(FormatError, match="too few"):
@@ -279,10 +280,10 @@ def test_results_of_other_seeds_are_refused(made: Made) -> None:
 
 def test_without_pixel_size_or_limits(made: Made) -> None:
     """σ_r falls back to 30 µm; absent ranges and boxes are no limit, one of the two alone leaves the other open."""
-    expected = made.run().data.orient_pos_fit
+    expected = numbers(made.run().data.orient_pos_fit)
     made.layer.paramstest.write_text(PARAMETERS.replace("px 200\n", ""))
-    assert made.run().data.orient_pos_fit == pytest.approx(expected, abs=1e-6)
+    assert numbers(made.run().data.orient_pos_fit) == pytest.approx(expected, abs=1e-6)
     made.layer.paramstest.write_text(PARAMETERS + "OmegaRange -180 180\n")
-    assert made.run().data.orient_pos_fit == pytest.approx(expected, abs=1e-6)
+    assert numbers(made.run().data.orient_pos_fit) == pytest.approx(expected, abs=1e-6)
     made.layer.paramstest.write_text(PARAMETERS + "BoxSize -1000000 0 -1000000 1000000\n")
-    assert (made.run().data.fit_best[:, 7] < 0).all()
+    assert (made.run().data.fit_best["y_predicted"] < 0).all()

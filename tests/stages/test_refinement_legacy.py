@@ -1,4 +1,4 @@
-"""The refinement stage on the legacy runs, against their results and the simulated truth (spec chapters 06 and 08)."""
+"""The refinement stage on the legacy runs, against their results and the simulated truth."""
 
 from __future__ import annotations
 
@@ -56,14 +56,13 @@ class Differences:
 
     @classmethod
     def between(cls, ours: NDArray, theirs: NDArray) -> Differences:
-        u, v = (records[:, 1:10].reshape(-1, 3, 3) for records in (ours, theirs))
-        cell = np.abs(ours[:, 15:21] - theirs[:, 15:21])
+        cell = np.abs(ours["cell"] - theirs["cell"])
         return cls(
-            np.linalg.norm(ours[:, 11:14] - theirs[:, 11:14], axis=1),
-            np.degrees(np.linalg.norm(u - v, axis=(1, 2)) / np.sqrt(2)),
+            np.linalg.norm(ours["position"] - theirs["position"], axis=1),
+            np.degrees(np.linalg.norm(ours["orientation"] - theirs["orientation"], axis=1) / np.sqrt(2)),
             cell[:, :3],
             cell[:, 3:],
-            ours[:, 22:25] / theirs[:, 22:25],
+            np.stack([ours[name] / theirs[name] for name in ("diff_pos", "diff_ome", "diff_angle")], axis=1),
         )
 
 
@@ -79,8 +78,9 @@ def test_staged_equals_legacy(name: str, golden: Callable[[str], Path], inputs: 
         assert (folder / file).read_bytes() == (golden(name) / file).read_bytes()
     solved = result.key[:, 0] > 0
     ours, theirs = result.orient_pos_fit[solved], legacy.orient_pos_fit[solved]
-    assert (ours[:, [0, 10, 14, 21, 26]] == theirs[:, [0, 10, 14, 21, 26]]).all()
-    assert ours[:, 25] == pytest.approx(theirs[:, 25], abs=1e-9)
+    for field in ("id", "id_position", "id_cell", "id_errors", "completeness"):
+        assert (ours[field] == theirs[field]).all()
+    assert ours["grain_radius"] == pytest.approx(theirs["grain_radius"], abs=1e-9)
     d = Differences.between(ours, theirs)
     assert np.median(d.position) < 1 and d.position.max() < 2
     assert d.orientation.max() < 0.002
@@ -90,8 +90,8 @@ def test_staged_equals_legacy(name: str, golden: Callable[[str], Path], inputs: 
     assert d.lengths.max() < 3e-3 and d.angles.max() < 0.1
     assert np.abs(d.errors - 1).max(axis=0) == pytest.approx(0, abs=0.06)
     spots, legacy_spots = result.fit_best, legacy.fit_rows(range(len(result.key)))
-    columns = [0, *range(13, 19)]
-    assert (spots[:, columns] == legacy_spots[:, columns]).all()
+    for field in ("spot_id", "y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane"):
+        assert (spots[field] == legacy_spots[field]).all()
 
 
 @pytest.mark.golden
@@ -101,7 +101,7 @@ def test_converged_follows_legacy(name: str, golden: Callable[[str], Path], inpu
     result = run(inputs(name), RefineMethod="converged", threads=2).data
     legacy = read_refined(Layer(golden(name)), len(result.key))
     assert (result.key[:, 0] == legacy.key[:, 0]).all()
-    # Spots that the legacy program lost (defects D4, D5) come on top.
+    # Spots that the legacy program lost (docs/differences.md#refinement) come on top.
     assert (result.key[:, 1] >= legacy.key[:, 1]).all()
     same = (result.key[:, 1] == legacy.key[:, 1]) & (result.key[:, 0] > 0)
     assert same.mean() > 0.9
@@ -117,7 +117,7 @@ def test_converged_follows_legacy(name: str, golden: Callable[[str], Path], inpu
 def cell_converged(folder: Path, legacy: RefinedSeeds) -> NDArray[np.float64]:
     """Mean distances after fitting nothing but the cell at the legacy positions and orientations, over the legacy's."""
     best = np.fromfile(folder / "Output" / "IndexBest.bin").reshape(-1, 15)
-    best[:, 1:10], best[:, 10:13] = legacy.orient_pos_fit[:, 1:10], legacy.orient_pos_fit[:, 11:14]
+    best[:, 1:10], best[:, 10:13] = legacy.column("orientation"), legacy.column("position")
     (folder / "Output" / "IndexBest.bin").unlink()  # a link to the golden file
     best.tofile(folder / "Output" / "IndexBest.bin")
     tracked = run(folder, RefineMethod="converged", GrainsFile="seeds", threads=2).data
@@ -169,7 +169,10 @@ class Truth:
 
 
 def against_truth(folder: Path, refined: RefinedSeeds, step: float, space_group: int) -> Truth:
-    """Lattices modulo symmetry; the whole truth turned by half a step, positions too (spec chapter 08 §12.1)."""
+    """Lattices modulo symmetry; the whole truth turned by half a step, positions too.
+
+    See docs/theory/simulation.md#half-step-rule.
+    """
     table = np.genfromtxt(folder / "GrainsSim.csv", skip_header=9)[:, :19]
     c, s = np.cos(np.radians(step / 2)), np.sin(np.radians(step / 2))
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -179,19 +182,19 @@ def against_truth(folder: Path, refined: RefinedSeeds, step: float, space_group:
     a0 = lattices(np.array([nominal]))[0]
     symmetry = np.linalg.inv(a0) @ matrices_from_quaternions(symmetry_operators(space_group)) @ a0
     records = refined.orient_pos_fit[refined.key[:, 0] > 0]
-    found = records[:, 1:10].reshape(-1, 3, 3) @ lattices(records[:, 15:21])
-    rows, grains = np.nonzero(np.linalg.norm(records[:, None, 11:14] - positions, axis=-1) < 100)
+    found = records["orientation"].reshape(-1, 3, 3) @ lattices(records["cell"])
+    rows, grains = np.nonzero(np.linalg.norm(records["position"][:, None] - positions, axis=-1) < 100)
     x = found[rows, None] @ symmetry @ np.linalg.inv(true)[grains, None]
     left, _, right = np.linalg.svd(x)
     cosine = (np.trace(left @ right, axis1=-2, axis2=-1) * np.sign(np.linalg.det(left @ right)) - 1) / 2
     best = (np.arange(len(rows)), cosine.argmax(axis=-1))
     x, rotation, angle = x[best], (left @ right)[best], np.degrees(np.arccos(np.clip(cosine[best], -1, 1)))
-    distance = np.linalg.norm(records[rows, 11:14] - positions[grains], axis=-1)
+    distance = np.linalg.norm(records["position"][rows] - positions[grains], axis=-1)
     mismatch = np.where(angle < 1, angle / 0.1 + distance / 50, np.inf)
     owners = {row: np.flatnonzero(rows == row)[mismatch[rows == row].argmin()] for row in np.unique(rows)}
     out = []
     for grain in range(len(true)):
-        pair = min((p for p in owners.values() if grains[p] == grain), key=lambda p: records[rows[p], 24])
+        pair = min((p for p in owners.values() if grains[p] == grain), key=lambda p: records["diff_angle"][rows[p]])
         r = rotation[pair]
         vector = np.degrees([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]]) / 2
         out.append([distance[pair], *vector, *(r.T @ x[pair] - np.eye(3))[np.triu_indices(3)]])
@@ -212,14 +215,14 @@ def test_joint_is_nearer_to_the_truth_than_legacy(
     name: str, step: float, space_group: int, position: float, strain: float,
     golden: Callable[[str], Path], inputs: Callable[[str], Path],
 ) -> None:  # fmt: skip
-    """The figures of the legacy chain are those of spec chapter 08 §12.3."""
+    """The figures of the legacy chain are those of docs/theory/simulation.md#what-the-analysis-reaches."""
     refined = run(inputs(name), threads=2).data
     truth = against_truth(golden(name), refined, step, space_group)
     assert np.median(truth.position) < 0.25 * position
     assert np.sqrt((truth.strain**2).mean()) < 0.5 * strain
     # About z the omegas of single frames decide.
     assert np.abs(truth.rotation[:, :2]).max() < 0.012 and np.median(np.abs(truth.rotation[:, :2])) < 0.001
-    if name == "au3":  # §11
+    if name == "au3":  # docs/theory/refinement.md#checks-on-a-result
         assert (np.sort(truth.position) < [1, 1, 5]).all()
 
 

@@ -1,4 +1,4 @@
-"""Grain list: clusters of seed solutions and near-duplicates (spec chapter 07 §4.3-4.4)."""
+"""Grain list: clusters of seed solutions and near-duplicates (docs/theory/grains.md#clusters)."""
 import numpy as np
 
 from libc.math cimport acos, cos, fabs, sqrt
@@ -118,7 +118,7 @@ cdef _rows_of_seeds(const long long[::1] seeds, const unsigned char[::1] solved)
 def cluster(const long long[::1] seeds, const unsigned char[::1] solved, const long long[::1] offsets,
             const int[::1] spots, const double[:, ::1] quaternions, const double[:, ::1] operators,
             double tolerance, bint twins=False):
-    """Groups of solutions that describe one grain (chapter 07 §4.3).
+    """Groups of solutions that describe one grain.
 
     From each solution that is in no group yet, in order, a depth-first search follows the seeds among the matched
     spots: row j is linked to row p when j's seed is one of p's matched spots and their orientations are less than
@@ -203,7 +203,7 @@ cdef void _drop_near(const Sample* sample, const CloseAngle* close, Py_ssize_t a
 
 def distinct(const long long[::1] keys, const double[:, ::1] positions, const double[:, ::1] quaternions,
              const double[:, ::1] operators, double tolerance, double distance):
-    """Which solutions are no near-duplicates of an earlier one that is kept (chapter 07 §4.4).
+    """Which solutions are no near-duplicates of an earlier one that is kept (docs/theory/grains.md#near-duplicates).
 
     Parameters
     ----------

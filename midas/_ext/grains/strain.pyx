@@ -1,9 +1,10 @@
-"""Strain of grains from their cells and from the spacings of their spots (spec chapter 07 §4.5)."""
+"""Strain of grains from their cells and from the spacings of their spots."""
 import numpy as np
 
 from cython.parallel cimport prange
 from libc.math cimport atan, fabs, sqrt
 
+from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
 from midas._ext.physics.lattice cimport bragg_spacing, direct_basis
 from midas._ext.physics.rotation cimport matrix_product
 
@@ -36,7 +37,9 @@ cdef void _fable(const double* cell, const double* u, const double* inverse, dou
 
 def fable_strain(const double[:, ::1] cells, const double[:, ::1] orientations, const double[::1] reference,
                  int threads=1):
-    """Strain from the fitted cell against the reference cell, Fable-Beaudoin (chapter 07 §4.5).
+    """Strain from the fitted cell against the reference cell, Fable-Beaudoin.
+
+    See docs/theory/grains.md#strain-from-the-cell.
 
     With A the matrix of the lattice vectors and T = A A0⁻¹: e = U ((T + Tᵗ)/2 - 1) Uᵗ.
 
@@ -68,9 +71,8 @@ cdef bint _solve_free(const double* normal, const double* right, const int* stat
                       double* x) noexcept nogil:
     """Least squares over the components with state 0; the others stand at state × bound. False if singular."""
     cdef int free_[N]
-    cdef double lower[N * N]
+    cdef double factor[N * N]
     cdef double y[N]
-    cdef double total
     cdef int m = 0, i, j, k
     for i in range(N):
         x[i] = state[i] * bound
@@ -82,24 +84,16 @@ cdef bint _solve_free(const double* normal, const double* right, const int* stat
         for k in range(N):
             if state[k] != 0:
                 y[i] -= normal[N * free_[i] + k] * x[k]
-        for j in range(i + 1):
-            total = normal[N * free_[i] + free_[j]]
-            for k in range(j):
-                total -= lower[N * i + k] * lower[N * j + k]
-            if i == j:
-                if not total > SINGULAR * normal[(N + 1) * free_[i]]:
-                    return False
-                lower[N * i + i] = sqrt(total)
-            else:
-                lower[N * i + j] = total / lower[N * j + j]
+        for j in range(i, m):
+            factor[m * i + j] = normal[N * free_[i] + free_[j]]
+    if not cholesky(factor, m, False):
+        return False
     for i in range(m):
-        for k in range(i):
-            y[i] -= lower[N * i + k] * y[k]
-        y[i] /= lower[N * i + i]
-    for i in range(m - 1, -1, -1):
-        for k in range(i + 1, m):
-            y[i] -= lower[N * k + i] * x[free_[k]]
-        x[free_[i]] = y[i] / lower[N * i + i]
+        if not factor[m * i + i] * factor[m * i + i] > SINGULAR * normal[(N + 1) * free_[i]]:
+            return False
+    cholesky_solve(factor, m, y)
+    for i in range(m):
+        x[free_[i]] = y[i]
     return True
 
 
@@ -181,7 +175,9 @@ cdef bint _kenesei(const double[:, ::1] normals, const double[::1] relative, lon
 
 def kenesei_strain(const long long[::1] offsets, const double[:, ::1] normals, const double[::1] relative,
                    double bound, int threads=1):
-    """Strain from the lattice spacing of each spot by bounded linear least squares (chapter 07 §4.5).
+    """Strain from the lattice spacing of each spot by bounded linear least squares.
+
+    See docs/theory/grains.md#strain-from-the-spacings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Grain positions and orientations that can have produced a start spot (spec chapter 05 §4.2-4.3)."""
+"""Grain positions and orientations that can have produced a start spot (docs/theory/indexing.md#position-line)."""
 from midas._ext.index.problem cimport IndexProblem
 
 

@@ -1,4 +1,4 @@
-"""Grain positions and orientations that can have produced a start spot (spec chapter 05 §4.2-4.3).
+"""Grain positions and orientations that can have produced a start spot (docs/theory/indexing.md#position-line).
 
 Functions that return int return 0 when there is no memory, else 1.
 """
@@ -68,7 +68,7 @@ cdef void _add_bounds(const IndexProblem* p, PositionLine* line) noexcept nogil:
 
 
 cdef int position_line(const IndexProblem* p, int row, double y0, double z0, PositionLine* line) noexcept nogil:
-    """Positions along the diffracted beam, through the sample (§4.2 step 1); low > high where there is none."""
+    """Positions along the diffracted beam, through the sample; low > high where there is none."""
     cdef const IndexSpots* o = &p.spots
     cdef double k[3]
     cdef double dy = o.y_ideal[row] - y0, dz = o.z_ideal[row] - z0, a, b, e, reach, length, x, y, z
@@ -116,7 +116,10 @@ cdef void plane_normal(const IndexProblem* p, int row, double y0, double z0, dou
 
 
 cdef void first_orientation(const double* g, const double* normal, double* orientation) noexcept nogil:
-    """The shortest rotation that brings the crystal vector g along the plane normal (§4.3)."""
+    """The shortest rotation that brings the crystal vector g along the plane normal.
+
+    See docs/theory/indexing.md#candidate-orientations.
+    """
     cdef double axis[3]
     cdef double cosine
     axis[0] = g[1] * normal[2] - g[2] * normal[1]

@@ -1,4 +1,7 @@
-"""Upper bounds on the matches of many orientations, and matches of one orientation at all positions (05 §10.2)."""
+"""Upper bounds on the matches of many orientations, and matches of one orientation at all positions.
+
+See docs/theory/indexing.md#upper-bounds-for-orientations.
+"""
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem
 from midas._ext.index.score cimport Prediction

@@ -1,4 +1,6 @@
-"""Upper bounds on the matches of many orientations, and matches of one orientation at all positions (05 §10.2).
+"""Upper bounds on the matches of many orientations, and matches of one orientation at all positions.
+
+See docs/theory/indexing.md#upper-bounds-for-orientations.
 
 Nothing here decides a result: the bounds are safe by more than their rounding errors, and where a count comes so near
 to a limit that rounding matters, the caller counts with the exact formulas of `midas._ext.index.score`.
@@ -7,7 +9,8 @@ from libc.math cimport fabs, floor, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from midas._ext.physics.geometry cimport RAD2DEG, eta_of
+from midas._ext.legacy.displacement cimport shift_along_ray
+from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap_omega
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots, ReflectionPair
 from midas._ext.index.score cimport Prediction
@@ -164,10 +167,7 @@ cdef inline void _judge_spot(const IndexProblem* p, int ring_index, double omega
     cdef double position, width
     cdef long long bin_index
     cdef Presence presence
-    if omega > 180.0:
-        omega -= 360.0
-    elif omega < -180.0:
-        omega += 360.0
+    omega = wrap_omega(omega)
     presence = _presence(p, omega, ring.ring_radius * y, ring.ring_radius * z)
     if presence == ABSENT:
         return
@@ -275,9 +275,9 @@ cdef void free_counts(Counts* counts) noexcept nogil:
 
 
 cdef void _displace_line(const Prediction* s, int i, const PositionLine* line, Counts* counts) noexcept nogil:
-    """Spot i for every position, by the arithmetic of `index_score.displaced`; distance is from the centre."""
+    """Spot i for every position, by the arithmetic of `displaced`; distance is from the centre."""
     cdef double c = s.cos_omega[i], sn = s.sin_omega[i], ux = s.ux[i], uy = s.uy[i], uz = s.uz[i], y0 = s.y[i]
-    cdef double z0 = s.z[i], t
+    cdef double z0 = s.z[i]
     cdef const double* a = line.a
     cdef const double* b = line.b
     cdef const double* height = line.c
@@ -286,9 +286,9 @@ cdef void _displace_line(const Prediction* s, int i, const PositionLine* line, C
     cdef double* distance = counts.distance
     cdef int n
     for n in range(line.low, line.high + 1):
-        t = (a[n] * c - b[n] * sn) / ux
-        y[n] = y0 + ((a[n] * sn + b[n] * c) - t * uy)
-        z[n] = z0 + (height[n] - t * uz)
+        y[n] = y0
+        z[n] = z0
+        shift_along_ray(c, sn, ux, uy, uz, a[n], b[n], height[n], &y[n], &z[n])
         distance[n] = sqrt(y[n] * y[n] + z[n] * z[n])
 
 

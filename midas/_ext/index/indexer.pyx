@@ -1,7 +1,8 @@
-"""Search for the orientation and position that explain a start spot and most other spots (spec chapter 05).
+"""Search for the orientation and position that explain a start spot and most other spots (docs/theory/indexing.md).
 
-The result is the best of all candidates that the legacy program visits, record for record; §10.2 of the chapter shows
-why the bounds of `midas._ext.index.filter` may drop the hopeless ones unseen.
+The result is the best of all candidates that the legacy program visits, record for record; why the bounds of
+`midas._ext.index.filter` may drop the hopeless ones unseen is shown in
+docs/theory/indexing.md#why-most-of-the-grid-need-not-be-visited.
 """
 import numpy as np
 
@@ -67,7 +68,7 @@ cdef class Indexer:
 
     References
     ----------
-    Spec chapter 05; Sharma, Huizenga and Offerman, J. Appl. Cryst. 45 (2012) 693-704 and 705-718.
+    docs/theory/indexing.md; Sharma, Huizenga and Offerman, J. Appl. Cryst. 45 (2012) 693-704 and 705-718.
     """
 
     cdef IndexProblem problem
@@ -226,7 +227,7 @@ cdef class Indexer:
 
     def evaluate(self, const double[:, ::1] orientations, const double[:, ::1] positions, const double[::1] radii, *,
                  int threads=1):
-        """Match given grains, without search (seed mode, §4.8).
+        """Match given grains, without search (seed mode, docs/theory/indexing.md#given-grains).
 
         Parameters
         ----------

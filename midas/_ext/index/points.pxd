@@ -1,4 +1,7 @@
-"""Plane normals that can have produced a start spot, as points of its ring (spec chapter 05 §4.1)."""
+"""Plane normals that can have produced a start spot, as points of its ring.
+
+See docs/theory/indexing.md#which-plane-normals-are-tried.
+"""
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem
 

@@ -1,11 +1,13 @@
-"""Plane normals that can have produced a start spot, as points of its ring (spec chapter 05 §4.1).
+"""Plane normals that can have produced a start spot, as points of its ring.
+
+See docs/theory/indexing.md#which-plane-normals-are-tried.
 
 Functions that return int return 0 when there is no memory, else 1.
 """
 from libc.math cimport acos, ceil, cos, fabs, fmax, fmin, sin, sqrt, tan
 from libc.stdlib cimport free, realloc
 
-from midas._ext.physics.diffraction cimport legacy_omegas
+from midas._ext.legacy.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
 from midas._ext.index.candidates cimport PositionLine, position_line
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
@@ -87,7 +89,10 @@ cdef inline double _circle(double radius, double t) noexcept nogil:
 
 
 cdef bint _allowed_arc(const IndexProblem* p, int row, Arc* arc) noexcept nogil:
-    """The arc of the ring within the sample's reach of the start spot; False where there is none (§4.1)."""
+    """The arc of the ring within the sample's reach of the start spot; False where there is none.
+
+    See docs/theory/indexing.md#allowed-arc.
+    """
     cdef const IndexRing* ring = &p.rings[p.spots.ring[row]]
     cdef double r = ring.ring_radius, y = p.spots.y_ideal[row], z = p.spots.z_ideal[row], eta = p.spots.eta[row]
     cdef double psi = 180.0 - fabs(eta) if fabs(eta) > 90.0 else 90.0 - fabs(eta)
@@ -134,7 +139,7 @@ cdef inline void _arc_point(const Arc* arc, double t, double* y, double* z) noex
 
 
 cdef int _sample_arc(const IndexProblem* p, const Arc* arc, RingPoints* points) noexcept nogil:
-    """An odd number of points, at most a position step of chord apart (full arc sampling, §4.1)."""
+    """An odd number of points, at most a position step of chord apart (docs/theory/indexing.md#full-arc-sampling)."""
     cdef double y1, z1, y2, z2, step, steps
     cdef int i, n
     points.n = 0
@@ -282,7 +287,7 @@ cdef int _add_mates(const IndexProblem* p, int ring_index, double omega, double 
 cdef int _mixed_points(const IndexProblem* p, int row, const Arc* arc, RingPoints* points, RingPoints* sampled,
                        Mates* mates,
                        PositionLine* line) noexcept nogil:
-    """RingPoints of the arc whose -g is seen at its other omega (mixed list, §4.1)."""
+    """RingPoints of the arc whose -g is seen at its other omega (docs/theory/indexing.md#mixed-list)."""
     cdef const IndexSpots* o = &p.spots
     cdef double radius = p.rings[o.ring[row]].ring_radius, omega, eta, y, z, t, length, c, s, x
     cdef double u[3]

@@ -1,4 +1,4 @@
-"""What all seeds of an indexing run share: settings, rings, reflections, observed spots (spec chapter 05).
+"""What all seeds of an indexing run share: settings, rings, reflections, observed spots (docs/theory/indexing.md).
 
 Pointers lead into arrays that `midas._ext.index.indexer.Indexer` and `midas._ext.index.table.SpotTable` keep alive.
 """

@@ -1,4 +1,6 @@
-"""Theoretical spots of an orientation, their matches and the score of a position (spec chapter 05 §4.4-4.7, §4.9).
+"""Theoretical spots of an orientation, their matches and the score of a position.
+
+See docs/theory/indexing.md#theoretical-spots.
 
 The order of the arithmetic is the legacy one: it decides the last bits of the records.
 """

@@ -1,9 +1,13 @@
-"""Theoretical spots of an orientation, their matches and the score of a position (spec chapter 05 §4.4-4.7, §4.9)."""
-from libc.math cimport acos, cos, fabs, sin, sqrt
+"""Theoretical spots of an orientation, their matches and the score of a position.
+
+See docs/theory/indexing.md#theoretical-spots.
+"""
+from libc.math cimport acos, fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
-from midas._ext.physics.diffraction cimport legacy_omegas
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
+from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
+from midas._ext.legacy.displacement cimport shift_along_ray
+from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap180
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
 from midas._ext.physics.region cimport ACCEPTED, beside_poles, place_verdict
@@ -37,33 +41,30 @@ cdef inline bint _is_kept(const IndexProblem* p, double omega, double eta, doubl
 
 
 cdef void predict(const IndexProblem* p, const double* orientation, Prediction* s) noexcept nogil:
-    """The theoretical spots, in the order of the reflections and, for each, larger cos(omega) first (§4.4)."""
+    """The theoretical spots, in the order of the reflections and, for each, larger cos(omega) first."""
     cdef const IndexRing* ring
     cdef double vector[3]
     cdef double omegas[2]
-    cdef double length, c, sn, eta, y, z, scale
+    cdef double length, scale
+    cdef RingSpot spot
     cdef int i, k, n = 0, counted = 0
     for i in range(p.n_hkls):
         matrix_vector(orientation, p.g + 3 * i, vector)
         length = sqrt(vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2])
         ring = &p.rings[p.hkl_ring[i]]
         for k in range(legacy_omegas(vector[0], vector[1], p.sin_theta[i] * length, omegas)):
-            c = cos(omegas[k] * DEG2RAD)
-            sn = sin(omegas[k] * DEG2RAD)
-            eta = eta_of(vector[0] * sn + vector[1] * c, vector[2])
-            y = -(sin(eta * DEG2RAD) * ring.ring_radius)
-            z = cos(eta * DEG2RAD) * ring.ring_radius
-            if not _is_kept(p, omegas[k], eta, y, z):
+            ring_spot(vector, omegas[k], ring.ring_radius, &spot)
+            if not _is_kept(p, omegas[k], spot.eta, spot.y, spot.z):
                 continue
-            scale = 1.0 / sqrt(p.lsd * p.lsd + y * y + z * z)
-            s.y[n] = y
-            s.z[n] = z
+            scale = 1.0 / sqrt(p.lsd * p.lsd + spot.y * spot.y + spot.z * spot.z)
+            s.y[n] = spot.y
+            s.z[n] = spot.z
             s.omega[n] = omegas[k]
-            s.cos_omega[n] = c
-            s.sin_omega[n] = sn
+            s.cos_omega[n] = spot.cos_omega
+            s.sin_omega[n] = spot.sin_omega
             s.ux[n] = p.lsd * scale
-            s.uy[n] = y * scale
-            s.uz[n] = z * scale
+            s.uy[n] = spot.y * scale
+            s.uz[n] = spot.z * scale
             s.ring[n] = p.hkl_ring[i]
             n += 1
             if not ring.excluded:
@@ -80,18 +81,19 @@ cdef inline void _lab_position(const Prediction* s, int i, const double* positio
 
 cdef void displaced(const IndexProblem* p, const Prediction* s, int i, const double* position,
                     double* y, double* z) noexcept nogil:
-    """Where spot i lands for a grain at `position` (sample frame, µm), §4.5."""
-    cdef double lab[3]
-    cdef double t
-    _lab_position(s, i, position, lab)
-    t = lab[0] / s.ux[i]
-    y[0] = s.y[i] + (lab[1] - t * s.uy[i])
-    z[0] = s.z[i] + (lab[2] - t * s.uz[i])
+    """Where spot i lands for a grain at `position` (sample frame, µm): docs/theory/indexing.md#displacement."""
+    y[0] = s.y[i]
+    z[0] = s.z[i]
+    shift_along_ray(s.cos_omega[i], s.sin_omega[i], s.ux[i], s.uy[i], s.uz[i], position[0], position[1], position[2],
+                    y, z)
 
 
 cdef int _matching_row(const IndexProblem* p, int ring_index, double omega, double y, double z,
                        double grain_radius) noexcept nogil:
-    """Row that matches a displaced spot: the nearest in omega, then the lowest row; -1 if none (§4.6)."""
+    """Row that matches a displaced spot: the nearest in omega, then the lowest row; -1 if none.
+
+    See docs/theory/indexing.md#matching.
+    """
     cdef const IndexSpots* o = &p.spots
     cdef const IndexRing* ring = &p.rings[ring_index]
     cdef double eta = eta_of(y, z), distance = sqrt(y * y + z * z) - ring.ring_radius
@@ -121,7 +123,10 @@ cdef int _matching_row(const IndexProblem* p, int ring_index, double omega, doub
 
 cdef double _internal_angle(const IndexProblem* p, const Prediction* s, int i, double y, double z, int row,
                             const double* position) noexcept nogil:
-    """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and of a row (§4.7)."""
+    """Degrees between the scattering vectors of theoretical spot i, displaced to (y, z), and of a row.
+
+    See docs/theory/indexing.md#mean-internal-angle.
+    """
     cdef const IndexSpots* o = &p.spots
     cdef double predicted[3]
     cdef double observed[3]

@@ -1,4 +1,7 @@
-"""The loops over plane normals, orientations and positions for one start spot (spec chapter 05 §4.2, §10.2)."""
+"""The loops over plane normals, orientations and positions for one start spot.
+
+See docs/theory/indexing.md#search-loops.
+"""
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.filter cimport Counts, OrientationBlock, PairVectors
 from midas._ext.index.points cimport Mates, RingPoints

@@ -1,4 +1,4 @@
-"""The loops over plane normals, orientations and positions for one start spot (spec chapter 05 §4.2, §10.2).
+"""The loops over plane normals, orientations and positions for one start spot (docs/theory/indexing.md#search-loops).
 
 Functions that return int return 0 when there is no memory.
 """
@@ -68,7 +68,7 @@ cdef void free_workspace(IndexWorkspace* w) noexcept nogil:
 
 
 cdef inline int _next_position(int matched, int expected) noexcept nogil:
-    """Positions to go on by: fewer matches, larger steps (§4.2 step 4)."""
+    """Positions to go on by: fewer matches, larger steps (docs/theory/indexing.md#position-step)."""
     cdef double fraction = <double>matched / expected
     return 5 - <int>round(fraction * 4.0 / 0.5) if fraction < 0.5 else 1
 
@@ -76,7 +76,7 @@ cdef inline int _next_position(int matched, int expected) noexcept nogil:
 cdef void _consider(const IndexProblem* p, const double* orientation, const double* position, double grain_radius,
                     IndexWorkspace* w,
                     BestCandidate* best, int* best_rows) noexcept nogil:
-    """Score an eligible candidate and keep it if it is the best so far (§4.7)."""
+    """Score an eligible candidate and keep it if it is the best so far (docs/theory/indexing.md#best-candidate)."""
     cdef Score result = score(p, &w.prediction, position, grain_radius, w.rows)
     cdef double fraction = <double>result.counted / w.prediction.n_counted
     if not (fraction > best.completeness or (fraction == best.completeness and result.angle < best.angle)):
@@ -126,7 +126,7 @@ cdef int _try_orientation(const IndexProblem* p, double grain_radius, int j, Ind
 
 
 cdef inline int _point_step(double fraction) noexcept nogil:
-    """IndexRing points to go on by in full mode (§4.2 step 5)."""
+    """IndexRing points to go on by in full mode (docs/theory/indexing.md#ring-point-step)."""
     return 3 - <int>round(fraction * 2.0 / 0.5) if fraction < 0.375 else 1
 
 

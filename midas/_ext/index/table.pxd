@@ -1,4 +1,4 @@
-"""Observed spots by (ring, omega bin) and eta, by ring and omega (spec chapter 05 §3.3, §10.2)."""
+"""Observed spots by (ring, omega bin) and eta, by ring and omega (docs/theory/indexing.md#table-of-observed-spots)."""
 from libc.math cimport floor
 
 from midas._ext.index.problem cimport IndexSpots

@@ -1,4 +1,4 @@
-"""Peaks of consecutive frames to spots (spec chapter 03 §4.2).
+"""Peaks of consecutive frames to spots (docs/theory/merge.md#chains).
 
 The peaks of all frames stand one behind the other; ``first`` (frames + 1,) says where each frame begins. A chain is the
 spot in the making: one peak per frame, without gaps. Only *which* peak continues which chain depends on the order of
@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 
 
 cdef class Chains:
-    """Chains under construction, frame after frame (chapter 03 §4.2).
+    """Chains under construction, frame after frame.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Chains of peaks whose centres are close from frame to frame (spec chapter 03 §4.3)."""
+"""Chains of peaks whose centres are close from frame to frame (docs/theory/merge.md#distance-mode)."""
 import numpy as np
 
 from cython.parallel cimport prange
@@ -57,7 +57,7 @@ cdef bint _has_rival(const Pairs* pairs, const int* partner, long long begin, lo
 
 cdef void _resolve(const Pairs* pairs, const int* chains, unsigned char* taken, int* partner, long long begin,
                    long long middle, long long end) noexcept nogil:
-    """Give the chains their partners, first come first served (chapter 03 §4.3)."""
+    """Give the chains their partners, first come first served."""
     cdef long long i, p
     cdef int chain, best
     cdef double distance = 0.0
@@ -79,7 +79,7 @@ cdef void _resolve(const Pairs* pairs, const int* chains, unsigned char* taken, 
 
 
 def link_by_distance(const long long[::1] first, const double[::1] y, const double[::1] z, double limit, int threads):
-    """Chains of peaks whose centres are closer than `limit` from frame to frame (chapter 03 §4.3).
+    """Chains of peaks whose centres are closer than `limit` from frame to frame.
 
     Parameters
     ----------

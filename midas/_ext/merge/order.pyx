@@ -1,4 +1,4 @@
-"""The peaks of each frame in the order in which they are linked (spec chapter 03 §4.1)."""
+"""The peaks of each frame in the order in which they are linked (docs/theory/merge.md#order-of-the-peaks)."""
 import numpy as np
 
 from cython.parallel cimport prange
@@ -10,7 +10,7 @@ from midas._ext.numerics.ordering cimport merge_sort
 
 def order_peaks(const long long[::1] first, const double[::1] eta, const double[::1] intensity,
                 const double[::1] y, const double[::1] z, int threads):
-    """Order of the peaks of each frame by eta, without the weak and the impossible ones (chapter 03 §4.1).
+    """Order of the peaks of each frame by eta, without the weak and the impossible ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Chains of peaks that share pixels from frame to frame (spec chapter 03 §4.4)."""
+"""Chains of peaks that share pixels from frame to frame (docs/theory/merge.md#pixel-mode)."""
 import numpy as np
 
 from midas._ext.merge.chains cimport Chains
@@ -6,7 +6,7 @@ from midas._ext.merge.chains cimport Chains
 
 def link_by_pixels(Chains chains, int[:, ::1] label_map, const long long[::1] rows, pixels,
                    const long long[::1] next_rows, next_pixels):
-    """Continue the chains by shared pixels and go to the next frame (chapter 03 §4.4).
+    """Continue the chains by shared pixels and go to the next frame.
 
     Parameters
     ----------

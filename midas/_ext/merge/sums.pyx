@@ -1,4 +1,4 @@
-"""Spots from the peaks of their chains (spec chapter 03 §4.2)."""
+"""Spots from the peaks of their chains (docs/theory/merge.md#sums-of-a-chain)."""
 from cython.parallel cimport prange
 
 

@@ -1,4 +1,4 @@
-"""A frame's peaks in the cells of a grid, to find those near a point (spec chapter 03 §10)."""
+"""A frame's peaks in the cells of a grid, to find those near a point (docs/theory/merge.md#neighbour-grid)."""
 from libc.math cimport floor, fmax, fmin, isfinite, sqrt
 
 

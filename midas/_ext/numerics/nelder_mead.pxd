@@ -1,4 +1,4 @@
-"""Bounded Nelder-Mead minimiser (spec chapter 02 §4.6); implemented in nelder_mead.pyx."""
+"""Bounded Nelder-Mead minimiser (docs/theory/peaks.md#nelder-mead); implemented in nelder_mead.pyx."""
 
 # F(x) of n coordinates; the context is passed through.
 ctypedef double (*objective_t)(const double* x, int n, void* context) noexcept nogil

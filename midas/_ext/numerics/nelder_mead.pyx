@@ -1,4 +1,4 @@
-"""Bounded Nelder-Mead minimiser with the decisions of NLopt's LN_NELDERMEAD (spec chapter 02 §4.6).
+"""Bounded Nelder-Mead minimiser with the decisions of NLopt's LN_NELDERMEAD (docs/theory/peaks.md#nelder-mead).
 
 J. A. Nelder and R. Mead, Computer Journal 7 (1965) 308; bounds by clipping: M. J. Box, Computer Journal 8 (1965) 42.
 The order of every sum is fixed, so that evaluation counts and results repeat bit by bit.

@@ -1,4 +1,4 @@
-"""Sorting in which near-equal keys are ties (spec chapters 01 §4.1 step 5, 03 §4.1, 04 §4.1 step 5)."""
+"""Sorting in which near-equal keys are ties (docs/theory/fit_setup.md#tolerant-sort)."""
 import numpy as np
 
 from libc.string cimport memcpy

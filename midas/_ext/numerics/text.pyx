@@ -1,4 +1,7 @@
-"""Number tables as text, exactly as C's printf and strtod write and read them (spec chapter 03 §10, 04 §10)."""
+"""Number tables as text, exactly as C's printf and strtod write and read them.
+
+See docs/theory/conventions.md#numbers-as-text.
+"""
 import numpy as np
 
 from libc.math cimport copysign

@@ -1,4 +1,4 @@
-"""Peaks of regions: fitted pseudo-Voigt profiles or centroids (spec chapter 02 §4.4 to §4.8)."""
+"""Peaks of regions: fitted pseudo-Voigt profiles or centroids (docs/theory/peaks.md#profile)."""
 import numpy as np
 
 from cython.parallel cimport prange

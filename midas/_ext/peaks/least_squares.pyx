@@ -1,11 +1,12 @@
-"""Bounded Levenberg-Marquardt fit of the peaks of a region (spec chapter 02 §10.4).
+"""Bounded Levenberg-Marquardt fit of the peaks of a region (docs/theory/peaks.md#least-squares).
 
 K. Levenberg, Quart. Appl. Math. 2 (1944) 164; D. W. Marquardt, J. SIAM 11 (1963) 431.
 """
-from libc.math cimport INFINITY, exp, fabs, sqrt
+from libc.math cimport INFINITY, exp, fabs
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
+from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
 from midas._ext.peaks.model cimport Peak, PeakRegion, misfit, peak_at, region_parameters
 
 cdef enum:
@@ -79,43 +80,6 @@ cdef void _linearise(const PeakRegion* region, const double* x, MarquardtSearch*
                 target[q] += factor * s.row[q]
 
 
-cdef bint _factorise(double* a, int n) noexcept nogil:
-    """Cholesky factor U, a = UᵀU, in the upper triangle; False when `a` is not positive definite."""
-    cdef int i, j, k
-    cdef double scale
-    cdef double* pivot
-    cdef double* row
-    for j in range(n):
-        pivot = a + <size_t>j * n
-        if not pivot[j] > 0.0:
-            return False
-        scale = 1.0 / sqrt(pivot[j])
-        for k in range(j, n):
-            pivot[k] *= scale
-        for i in range(j + 1, n):
-            row = a + <size_t>i * n
-            scale = pivot[i]
-            for k in range(i, n):
-                row[k] -= scale * pivot[k]
-    return True
-
-
-cdef void _solve(const double* u, int n, double* b) noexcept nogil:
-    """b := (UᵀU)⁻¹ b."""
-    cdef int j, k
-    cdef const double* row
-    for j in range(n):
-        row = u + <size_t>j * n
-        b[j] /= row[j]
-        for k in range(j + 1, n):
-            b[k] -= row[k] * b[j]
-    for j in range(n - 1, -1, -1):
-        row = u + <size_t>j * n
-        for k in range(j + 1, n):
-            b[j] -= row[k] * b[k]
-        b[j] /= row[j]
-
-
 cdef inline bint _held(const MarquardtSearch* s, int i, const double* x, const double* lower,
                        const double* upper) noexcept nogil:
     """Whether a variable stays: no effect on the model, or at a bound with the descent pointing outwards."""
@@ -141,9 +105,9 @@ cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const do
                 s.factor[<size_t>i * s.n + j] = 0.0
             s.factor[<size_t>i * s.n + i] = 1.0
             s.step[i] = 0.0
-    if not _factorise(s.factor, s.n):
+    if not cholesky(s.factor, s.n, True):
         return False
-    _solve(s.factor, s.n, s.step)
+    cholesky_solve(s.factor, s.n, s.step)
     for i in range(s.n):
         # Plain clipping sticks at the bounds: a mixing of 0 or 1 leaves half of the widths without effect.
         limit = 0.5 * (upper[i] - x[i] if s.step[i] > 0.0 else x[i] - lower[i])

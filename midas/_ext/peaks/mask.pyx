@@ -1,4 +1,4 @@
-"""Which pixels of the detector belong to a ring (spec chapter 02 §4.1)."""
+"""Which pixels of the detector belong to a ring (docs/theory/peaks.md#ring-mask)."""
 import numpy as np
 
 from cython.parallel cimport prange

@@ -1,4 +1,4 @@
-"""Pseudo-Voigt peaks over a common background in polar detector coordinates (spec chapter 02 §4.5).
+"""Pseudo-Voigt peaks over a common background in polar detector coordinates (docs/theory/peaks.md#profile).
 
 A parameter vector is the background and then eight numbers per peak.
 """

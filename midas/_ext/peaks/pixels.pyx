@@ -1,4 +1,7 @@
-"""Content of a ``_PX.bin``: int32 side, int32 peaks; per peak int32 n and n pairs int16 y, z (spec chapter 03 §3.3)."""
+"""Content of a ``_PX.bin``: int32 side, int32 peaks; per peak int32 n and n pairs int16 y, z.
+
+See docs/theory/peaks.md#pixel-lists.
+"""
 import numpy as np
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

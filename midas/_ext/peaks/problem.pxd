@@ -1,4 +1,7 @@
-"""The regions of a batch of frames, and the work space of the fit of one of them."""
+"""The regions of a batch of frames, and the work space of the fit of one of them.
+
+See docs/theory/peaks.md#pixels-of-a-region.
+"""
 from libc.math cimport sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t
 

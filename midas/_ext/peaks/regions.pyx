@@ -1,4 +1,4 @@
-"""Connected regions of pixels above threshold in raw detector frames (spec chapter 02 §4.2, §4.3).
+"""Connected regions of pixels above threshold in raw detector frames (docs/theory/peaks.md#connected-regions).
 
 Only the pixels that belong to rings are looked at, in the frame's own number type and orientation. Those that pass a
 cautious limit get the exact test in float64, and everything after that works on the few pixels that pass it.
@@ -41,7 +41,8 @@ cdef struct Maximum:
     double value
     int32_t item           # place in the region's list
 
-# The order in which neighbours go on the stack; it decides the order of every pixel list (§4.3).
+# The order in which neighbours go on the stack; it decides the order of every pixel list
+# (docs/theory/peaks.md#pixel-order).
 cdef int[8] STEP_Y = [1, 0, -1, 0, 1, -1, 1, -1]
 cdef int[8] STEP_Z = [0, 1, 0, -1, 1, 1, -1, -1]
 

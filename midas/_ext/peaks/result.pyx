@@ -1,4 +1,4 @@
-"""Output quantities of fitted peaks and of centroids (spec chapter 02 §4.7, §4.8)."""
+"""Output quantities of fitted peaks and of centroids (docs/theory/peaks.md#derived-quantities)."""
 import numpy as np
 
 from libc.math cimport cos, sin
@@ -37,7 +37,7 @@ cdef void _place(const PeakProblem* p, double radius, double eta, FittedPeak* ro
 
 
 cdef void describe_fit(const PeakProblem* p, Py_ssize_t r, const PeakFit* fit, FittedPeak* rows) noexcept nogil:
-    """Output quantities of the fitted peaks (§4.7)."""
+    """Output quantities of the fitted peaks."""
     cdef const PeakRegion* region = &fit.region
     cdef const Peak* peak
     cdef FittedPeak* row
@@ -76,7 +76,10 @@ cdef void describe_fit(const PeakProblem* p, Py_ssize_t r, const PeakFit* fit, F
 
 cdef void describe_centroid(const PeakProblem* p, Py_ssize_t r, const PeakRegion* region,
                             FittedPeak* row) noexcept nogil:
-    """The whole region as one peak at its centre of intensity in radius and eta (§4.8)."""
+    """The whole region as one peak at its centre of intensity in radius and eta.
+
+    See docs/theory/peaks.md#centroid-mode.
+    """
     cdef double radius = 0.0, eta = 0.0
     cdef int i
     _describe(p, r, region, 0, row)

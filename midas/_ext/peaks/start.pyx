@@ -1,4 +1,4 @@
-"""Pixels of a region in polar coordinates, and start and bounds of its fit (spec chapter 02 §4.4, §4.5)."""
+"""Pixels of a region in polar coordinates, and start and bounds of its fit (docs/theory/peaks.md#start-and-bounds)."""
 from libc.math cimport INFINITY, atan, fmax, fmin, floor, sqrt
 from libc.stdint cimport int16_t
 
@@ -9,7 +9,10 @@ from midas._ext.physics.panels cimport panel_shift
 
 
 cdef void set_pixels(const PeakProblem* p, Py_ssize_t r, PeakFit* fit) noexcept nogil:
-    """Counts and polar coordinates of the region's pixels, panels corrected, eta without a cut (§4.4, §4.5)."""
+    """Counts and polar coordinates of the region's pixels, panels corrected, eta without a cut.
+
+    See docs/theory/peaks.md#pixels-of-a-region.
+    """
     cdef PeakRegion* region = &fit.region
     cdef const int16_t* py = p.y + p.offsets[r]
     cdef const int16_t* pz = p.z + p.offsets[r]
@@ -78,7 +81,7 @@ cdef void _estimate_widths(PeakFit* fit, double threshold) noexcept nogil:
 
 
 cdef void set_start(const PeakProblem* p, Py_ssize_t r, PeakFit* fit) noexcept nogil:
-    """Start and bounds of the parameters (§4.5); the start lies within its bounds."""
+    """Start and bounds of the parameters; the start lies within its bounds."""
     cdef const PeakRegion* region = &fit.region
     cdef Py_ssize_t pixel
     cdef Peak* peak

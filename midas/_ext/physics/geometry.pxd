@@ -1,4 +1,4 @@
-"""Directions, detector geometry and the shift of a spot by the grain's position (chapters 04 §4.0, 05 §4.5, 06 §4.4).
+"""Directions, detector geometry and the shift of a spot by the grain's position (docs/theory/geometry.md).
 
 Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
 geometry stands here once; the kernels cimport it.
@@ -50,6 +50,15 @@ cdef inline double wrap180(double angle) noexcept nogil:
     return angle
 
 
+cdef inline double wrap_omega(double omega) noexcept nogil:
+    """One turn back or forth into [-180, 180]; both ends stay, the tables may hold either."""
+    if omega < -180.0:
+        return omega + 360.0
+    if omega > 180.0:
+        return omega - 360.0
+    return omega
+
+
 cdef inline void tilt_matrix(double tx, double ty, double tz, double* t) noexcept nogil:
     """Rx(tx)·(Ry(ty)·Rz(tz)), row-major, angles in degrees."""
     cdef double cx = cos(DEG2RAD * tx), sx = sin(DEG2RAD * tx)
@@ -98,7 +107,7 @@ cdef inline double distortion_factor(const Detector* d, double radius, double et
 
 
 cdef inline double projected_radius(const Detector* d, double y_px, double z_px, double* y, double* z) noexcept nogil:
-    """Pixel to the untilted plane, still distorted: radius (µm), and (y, z) in its direction (04 §4.0)."""
+    """Pixel to the untilted plane, still distorted: radius (µm), and (y, z) in its direction."""
     cdef double yc = -(y_px - d.y_bc) * d.px
     cdef double zc = (z_px - d.z_bc) * d.px
     cdef double vx = d.tilt[1] * yc + d.tilt[2] * zc
@@ -108,7 +117,10 @@ cdef inline double projected_radius(const Detector* d, double y_px, double z_px,
 
 
 cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
-    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion (04 §4.0)."""
+    """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion.
+
+    See docs/theory/geometry.md#detector-transform.
+    """
     cdef double vy = 0.0, vz = 0.0
     cdef double radius = projected_radius(d, y_px, z_px, &vy, &vz)
     cdef IdealPoint p
@@ -156,6 +168,11 @@ cdef inline double two_theta_of(double radius, double lsd) noexcept nogil:
     return RAD2DEG * atan(radius / lsd)
 
 
+cdef inline double ring_radius_of(double two_theta, double lsd) noexcept nogil:
+    """Radius on the ideal plane of a 2θ in degrees."""
+    return lsd * tan(DEG2RAD * two_theta)
+
+
 cdef inline void rotate_z(double cos_omega, double sin_omega, const double* v, double* out) noexcept nogil:
     """Sample to laboratory: right-handed rotation of `v` about +z; `out` may be `v`."""
     cdef double x = v[0] * cos_omega - v[1] * sin_omega
@@ -164,11 +181,15 @@ cdef inline void rotate_z(double cos_omega, double sin_omega, const double* v, d
     out[2] = v[2]
 
 
-cdef inline void shift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
-    """Where the spot (y, z) of a grain at the origin lands for a grain at `grain` (laboratory frame, µm)."""
+cdef inline double shift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
+    """Where the spot (y, z) of a grain at the origin lands for a grain at `grain` (laboratory frame, µm).
+
+    Returns the factor 1 - X/Lsd on its distance from the beam.
+    """
     cdef double f = 1.0 - grain[0] / lsd
     y[0] = y[0] * f + grain[1]
     z[0] = z[0] * f + grain[2]
+    return f
 
 
 cdef inline void unshift_spot(double lsd, const double* grain, double* y, double* z) noexcept nogil:
@@ -176,16 +197,3 @@ cdef inline void unshift_spot(double lsd, const double* grain, double* y, double
     cdef double q = lsd / (lsd - grain[0])
     y[0] = q * (y[0] - grain[1])
     z[0] = q * (z[0] - grain[2])
-
-
-cdef inline void unshift_spot_by_ray(double lsd, const double* grain, double* y, double* z) noexcept nogil:
-    """`unshift_spot` along the unit vector of the ray, rounded as the legacy refinement rounds it."""
-    cdef double u = lsd - grain[0], v = y[0] - grain[1], w = z[0] - grain[2]
-    cdef double length = sqrt(u * u + v * v + w * w)
-    cdef double along
-    u /= length
-    v /= length
-    w /= length
-    along = grain[0] / u
-    y[0] = y[0] - (grain[1] - along * v)
-    z[0] = z[0] - (grain[2] - along * w)

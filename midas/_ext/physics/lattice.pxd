@@ -1,4 +1,4 @@
-"""Unit cell to bases, and Bragg's law (spec chapters 01 §4.1 step 4, 06 §4.1)."""
+"""Unit cell to bases, and Bragg's law (docs/theory/refinement.md#lattice-to-scattering-vector)."""
 from libc.math cimport acos, asin, cos, sin
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
@@ -32,7 +32,10 @@ cdef inline void reciprocal_basis(const double* cell, double* basis) noexcept no
 
 
 cdef inline void direct_basis(const double* cell, double* basis) noexcept nogil:
-    """A, row-major 3×3, columns a, b, c in Å, in the same frame: a* along x, c along z (07 §4.5)."""
+    """A, row-major 3×3, columns a, b, c in Å, in the same frame: a* along x, c along z.
+
+    See docs/theory/grains.md#lattice-vectors.
+    """
     cdef double cos_alpha = cos(DEG2RAD * cell[3]), sin_alpha = sin(DEG2RAD * cell[3])
     cdef double cos_beta = cos(DEG2RAD * cell[4]), sin_beta = sin(DEG2RAD * cell[4])
     cdef double cos_gamma_star = (cos_alpha * cos_beta - cos(DEG2RAD * cell[5])) / (sin_alpha * sin_beta)

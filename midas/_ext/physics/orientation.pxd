@@ -1,4 +1,6 @@
-"""Orientations as unit quaternions, scalar first, and what crystal symmetry makes of them (spec chapter 07 §4.1-4.2).
+"""Orientations as unit quaternions, scalar first, and what crystal symmetry makes of them.
+
+See docs/theory/grains.md#misorientation.
 
 An orientation maps crystal to sample; its equivalents are q S for the proper rotations S of the crystal.
 """

@@ -1,4 +1,4 @@
-"""Panels of a segmented detector: where a pixel really sits (spec chapter 02 §4.4).
+"""Panels of a segmented detector: where a pixel really sits (docs/theory/geometry.md#panels).
 
 A panel is eight numbers: first and last pixel in y and in z, cosine and sine of its rotation, shift in y and in z (px).
 Pixels in gaps stay where they are.

@@ -1,5 +1,7 @@
 """Where spots are accepted: beside the poles, in an omega range and its box, on a live pixel of the mask.
 
+See docs/theory/region.md.
+
 One rule for every limit: closed below, open above. A spot whose distance from the nearer pole is just the excluded
 angle is accepted; an omega, y or z on a lower limit is accepted, on an upper one not, so that two ranges or boxes that
 touch share no spot. A range of a full turn has no ends: there every omega is accepted.
@@ -7,7 +9,9 @@ touch share no spot. A range of a full turn has no ends: there every omega is ac
 One exception, `closed_above` of `AcceptedRegion`: ranges that test observed spots contain their upper limits as well.
 Recorded omegas are exact frame angles, and the first frame of a scan with negative steps is the upper limit itself.
 """
-from libc.math cimport fabs, floor, sqrt
+from libc.math cimport atan2, fabs, floor, sqrt
+
+from midas._ext.physics.geometry cimport RAD2DEG
 
 cdef enum Verdict:
     # The first reason against a spot, in this order
@@ -82,6 +86,13 @@ cdef inline Verdict place_verdict(const Region* region, double omega, double y, 
                 return ACCEPTED if region.mask_side == 0 or pixel_is_live(region, y, z) else ON_DEAD_PIXEL
             verdict = OUTSIDE_BOX
     return verdict
+
+
+cdef inline bint is_observable(const Region* region, double y, double z, double cos_omega,
+                               double sin_omega) noexcept nogil:
+    """Whether a predicted spot lies in the region."""
+    return (direction_beside_poles(region, y, z)
+            and place_verdict(region, RAD2DEG * atan2(sin_omega, cos_omega), y, z) == ACCEPTED)
 
 
 cdef class AcceptedRegion:

@@ -1,4 +1,4 @@
-"""3×3 matrices, row-major ``double[9]``, and rotations (spec chapters 05 §4.9, 06 §4.1)."""
+"""3×3 matrices, row-major ``double[9]``, and rotations (docs/theory/geometry.md#rotation-about-an-axis)."""
 from libc.math cimport atan2, cos, fabs, sin, sqrt
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
@@ -57,7 +57,7 @@ cdef inline void cross_matrix(const double* v, double* m) noexcept nogil:
 
 
 cdef inline void euler_matrix(const double* angles, double* m) noexcept nogil:
-    """Bunge angles (psi, phi, theta) in degrees to Rz(psi) Rx(phi) Rz(theta)."""
+    """Bunge angles (phi1, Phi, phi2) in degrees to Rz(phi1) Rx(Phi) Rz(phi2)."""
     cdef double cp = cos(DEG2RAD * angles[0]), sp = sin(DEG2RAD * angles[0])
     cdef double cf = cos(DEG2RAD * angles[1]), sf = sin(DEG2RAD * angles[1])
     cdef double ct = cos(DEG2RAD * angles[2]), st = sin(DEG2RAD * angles[2])
@@ -73,7 +73,7 @@ cdef inline void euler_matrix(const double* angles, double* m) noexcept nogil:
 
 
 cdef inline void matrix_euler(const double* m, double* angles) noexcept nogil:
-    """Bunge angles in degrees of a rotation; phi in [0, 180], and psi = 0 where only psi ± theta is defined."""
+    """Bunge angles in degrees of a rotation; Phi in [0, 180], and phi1 = 0 where only phi1 ± phi2 is defined."""
     cdef double sin_phi = sqrt(m[2] * m[2] + m[5] * m[5])
     angles[1] = RAD2DEG * atan2(sin_phi, m[8])
     if sin_phi < 1e-12:

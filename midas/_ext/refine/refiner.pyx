@@ -1,24 +1,17 @@
-"""Refinement of position, orientation and cell of every seed against its spots (spec chapter 06)."""
+"""Refinement of position, orientation and cell of every seed against its spots (docs/theory/refinement.md)."""
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport cos, isfinite, sin
+from libc.math cimport cos, sin
 
+from midas._ext.legacy.euler cimport start_angles
 from midas._ext.physics.geometry cimport DEG2RAD
-from midas._ext.refine.model cimport (
-    CELL,
-    DIRECTION,
-    EULER,
-    ORIENTATION,
-    ROTATION_VECTOR,
-    SPOT,
-    SPOT_AND_OMEGA,
-    VARIABLES,
-    Grain,
-    jacobian,
-    residuals,
-)
-from midas._ext.refine.record cimport FIT_COLUMNS, grain_radius, write_spots
+from midas._ext.physics.region cimport AcceptedRegion
+from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
+from midas._ext.refine.grain cimport CELL, EULER, ORIENTATION, ROTATION_VECTOR, VARIABLES, Grain
+from midas._ext.refine.jacobian cimport jacobian
+from midas._ext.refine.model cimport DIRECTION, SPOT, SPOT_AND_OMEGA, residuals
+from midas._ext.refine.record cimport MatchedSpot, Solution, is_finite, write_grain, write_spots
 from midas._ext.refine.seed cimport (
     CELL_ONLY,
     CONVERGED,
@@ -27,8 +20,8 @@ from midas._ext.refine.seed cimport (
     SIMPLEX,
     STAGED,
     Match,
-    Problem,
-    Workspace,
+    RefineProblem,
+    RefineWorkspace,
     collect_spots,
     lay_out,
     load_spots,
@@ -36,12 +29,11 @@ from midas._ext.refine.seed cimport (
     workspace_doubles,
     workspace_ints,
 )
-from midas._ext.refine.simplex cimport start_angles
 from midas._ext.refine.sequence cimport fit_cell, fit_joint, fit_staged
-from midas._ext.physics.region cimport AcceptedRegion
-from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
 
-#: what became of a row: the values of the kernel's ``status``
+from midas._ext.refine.record import MATCHED_SPOT, SOLUTION
+
+#: what became of a seed
 REFINED = 0
 NOT_INDEXED = 1
 NO_VALID_SPOT = 2
@@ -49,198 +41,202 @@ NOTHING_MATCHED = 3
 NOT_FINITE = 4
 
 cdef enum:
-    _REFINED = 0
-    _NOT_INDEXED = 1
-    _NO_VALID_SPOT = 2
-    _NOTHING_MATCHED = 3
-    _NOT_FINITE = 4
-    RECORD = 27
-    SEED = 15
+    _REFINED
+    _NOT_INDEXED
+    _NO_VALID_SPOT
+    _NOTHING_MATCHED
+    _NOT_FINITE
 
 
-cdef int refine_row(const double* seed, const long long* spot_rows, Py_ssize_t n, int method, const Problem* problem,
-                    Workspace* work, double* record, double* rows, int* count) noexcept nogil:
-    """One seed; returns its status and, when it was refined, fills the record and its spots."""
+cdef int _fit(int n, int method, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
+              double* x) noexcept nogil:
+    """Fit the variables `x`, from the position there and the orientation ``grain.base``; returns the final matches."""
+    cdef int i
+    for i in range(6):
+        x[CELL + i] = problem.cell[i]
+    for i in range(ORIENTATION, CELL):
+        x[i] = 0.0
+    grain.parameterisation = ROTATION_VECTOR
+    if method == JOINT:
+        return fit_joint(n, problem, work, grain, x)
+    if method == CELL_ONLY:
+        return fit_cell(n, problem, work, grain, x)
+    grain.parameterisation = EULER
+    if problem.solver == SIMPLEX:
+        start_angles(grain.base, x + ORIENTATION)
+    else:
+        matrix_euler(grain.base, x + ORIENTATION)
+    return fit_staged(n, problem, work, grain, x)
+
+
+cdef int _refine_seed(const double* orientation, const double* position, const long long* spot_rows, Py_ssize_t n,
+                      int method, const RefineProblem* problem, RefineWorkspace* work, Solution* solution,
+                      MatchedSpot* spots, int* count) noexcept nogil:
+    """One seed; returns its status and, when it was refined, fills the solution and its spots."""
     cdef Grain grain
     cdef double x[VARIABLES]
     cdef double limit
     cdef int i, kept
-    cdef int valid = collect_spots(spot_rows, n, &problem.table, work.indexed)
+    cdef int valid = collect_spots(spot_rows, n, &problem.recorded, work.indexed)
     count[0] = 0
-    for i in range(RECORD):
-        record[i] = 0.0
     if valid == 0:
         return _NO_VALID_SPOT
     for i in range(9):
-        grain.base[i] = seed[1 + i]
+        grain.base[i] = orientation[i]
     orthonormalise(grain.base)
     for i in range(3):
         limit = problem.r_sample if i < 2 else 0.5 * problem.h_beam
-        x[i] = seed[10 + i] if method == CELL_ONLY else min(max(seed[10 + i], -limit), limit)
-        x[ORIENTATION + i] = 0.0
-    for i in range(6):
-        x[CELL + i] = problem.cell[i]
-    grain.parameterisation = ROTATION_VECTOR
-    if method == STAGED:
-        grain.parameterisation = EULER
-        if problem.solver == SIMPLEX:
-            start_angles(grain.base, x + ORIENTATION)
-        else:
-            matrix_euler(grain.base, x + ORIENTATION)
-        kept = fit_staged(valid, problem, work, &grain, x)
-    elif method == JOINT:
-        kept = fit_joint(valid, problem, work, &grain, x)
-    else:
-        kept = fit_cell(valid, problem, work, &grain, x)
+        x[i] = position[i] if method == CELL_ONLY else min(max(position[i], -limit), limit)
+    kept = _fit(valid, method, problem, work, &grain, x)
     if kept == 0:
         return _NOTHING_MATCHED
-    for i in range(9):
-        record[1 + i] = seed[1 + i] if method == CELL_ONLY else grain.u[i]
-    for i in range(3):
-        record[11 + i] = x[i]
-    for i in range(6):
-        record[15 + i] = x[CELL + i]
-    write_spots(kept, x, problem, work, rows, record)
-    for i in range(RECORD):
-        if not isfinite(record[i]):
-            return _NOT_FINITE
+    write_grain(&grain, x, solution)
+    if method == CELL_ONLY:
+        for i in range(9):
+            solution.orientation[i] = orientation[i]
+    write_spots(kept, x, problem, work, spots, solution)
+    if not is_finite(solution):
+        return _NOT_FINITE
     count[0] = kept
     return _REFINED
 
 
 cdef class Refiner:
-    """Everything that the rows of a run share; `rows` refines some of them.
+    """Everything that the seeds of a run share; `refine` refines some of them.
 
     Parameters
     ----------
-    lsd, wavelength, wedge : sample to detector (µm), wavelength (Å), wedge angle (degrees)
-    cell : (6,) float64, the nominal cell in Å and degrees
-    margin_lengths, margin_angles : largest relative change of a, b, c and of alpha, beta, gamma
-    r_sample, h_beam : the sample is |x|, |y| <= r_sample, |z| <= h_beam/2, µm
-    region : where spots are accepted
-    hkl : (3, n) float64 Miller indices, sorted by ring
-    group_first : (g + 1,) int32, first reflection of each ring
-    spots : (6, s) float64: y, z, omega (without wedge), omega, y, z as recorded; column of spot id r + 1 is r
-    spot_group : (s,) int32, ring of each spot as a group of `group_first`; -1 for a ring that is not used
-    rejected : (s,) uint8, spots that do not count for the grain radius
-    sigma_spot, sigma_omega : scales of the robust loss, µm and degrees
-    method : "joint" (§10.3), "staged" (the sequence of §4.6) or "cell" (position and orientation kept, §4.9)
-    solver : "robust" (§10.3), "converged" (the same with an epsilon of 0.01) or "simplex" (§4.7; not for "joint")
-    largest_radius : largest instead of mean spot radius
+    region : where spots can be observed
+    instrument, reflections, recorded, bounds, recipe : of `midas._ext.refine.settings`
+
+    Raises
+    ------
+    ValueError
+        for arrays that do not fit together
     """
 
-    cdef Problem problem
+    cdef RefineProblem problem
     cdef int method
-    cdef bint largest_radius
+    cdef Py_ssize_t spots
     cdef object keep_alive
 
-    def __init__(self, *, double lsd, double wavelength, double wedge, const double[::1] cell, double margin_lengths,
-                 double margin_angles, double r_sample, double h_beam, AcceptedRegion region not None,
-                 const double[:, ::1] hkl, const int[::1] group_first, const double[:, ::1] spots,
-                 const int[::1] spot_group, const unsigned char[::1] rejected, double sigma_spot, double sigma_omega,
-                 str method, str solver, bint largest_radius):
-        cdef Problem* p = &self.problem
-        cdef int i
-        if cell.shape[0] != 6 or hkl.shape[0] != 3 or spots.shape[0] != 6 or group_first.shape[0] < 1:
-            raise ValueError("cell, hkl, spots or group_first has the wrong shape")
-        if spot_group.shape[0] != spots.shape[1] or rejected.shape[0] != spots.shape[1]:
-            raise ValueError("spot_group and rejected must have one entry per spot")
-        if group_first[group_first.shape[0] - 1] != hkl.shape[1] or hkl.shape[1] == 0 or spots.shape[1] == 0:
-            raise ValueError("there must be reflections, all of them in a group, and spots")
-        if max(spot_group) >= group_first.shape[0] - 1:
-            raise ValueError("spot_group names a group that does not exist")
-        if solver == "simplex" and method == "joint":
-            raise ValueError("the simplex has no objective of all variables together")
-        self.keep_alive = (region, hkl, group_first, spots, spot_group, rejected)
-        self.method = {"joint": JOINT, "staged": STAGED, "cell": CELL_ONLY}[method]
-        self.largest_radius = largest_radius
-        p.instrument.lsd = lsd
-        p.instrument.wavelength = wavelength
-        p.instrument.cos_wedge = cos(DEG2RAD * wedge)
-        p.instrument.sin_wedge = sin(DEG2RAD * wedge)
-        p.region = region.view
-        p.reflections.n = hkl.shape[1]
-        p.reflections.groups = group_first.shape[0] - 1
-        p.reflections.h = &hkl[0, 0]
-        p.reflections.k = &hkl[1, 0]
-        p.reflections.m = &hkl[2, 0]
-        p.reflections.first = &group_first[0]
-        p.table.y = &spots[0, 0]
-        p.table.z = &spots[1, 0]
-        p.table.omega = &spots[2, 0]
-        p.table.omega_raw = &spots[3, 0]
-        p.table.y_raw = &spots[4, 0]
-        p.table.z_raw = &spots[5, 0]
-        p.table.group = &spot_group[0]
-        p.table.rejected = &rejected[0]
-        for i in range(6):
-            p.cell[i] = cell[i]
-        p.margin_lengths = margin_lengths
-        p.margin_angles = margin_angles
-        p.r_sample = r_sample
-        p.h_beam = h_beam
-        p.sigma_spot = sigma_spot
-        p.sigma_omega = sigma_omega
-        p.solver = {"robust": ROBUST, "converged": CONVERGED, "simplex": SIMPLEX}[solver]
+    def __init__(self, instrument, AcceptedRegion region not None, reflections, recorded, bounds, recipe):
+        self.keep_alive = [region]
+        self._set_instrument(instrument)
+        self.problem.region = region.view
+        self._set_reflections(reflections)
+        self._set_recorded(recorded)
+        self._set_bounds(bounds)
+        self._set_recipe(recipe)
 
-    def rows(self, const double[:, ::1] seeds, const long long[::1] offsets, const long long[::1] spot_rows,
-             const double[::1] radii, double[:, ::1] records, double[:, ::1] spots, int[::1] counts, int[::1] status,
-             int threads):
-        """Refine rows in parallel; each row's result depends on that row alone.
+    cdef _set_instrument(self, instrument):
+        self.problem.instrument.lsd = instrument.lsd
+        self.problem.instrument.wavelength = instrument.wavelength
+        self.problem.instrument.cos_wedge = cos(DEG2RAD * instrument.wedge)
+        self.problem.instrument.sin_wedge = sin(DEG2RAD * instrument.wedge)
+
+    cdef _set_reflections(self, reflections):
+        cdef const double[:, ::1] hkl = reflections.hkl
+        cdef const int[::1] first = reflections.first
+        if hkl.shape[0] != 3 or first.shape[0] < 1 or hkl.shape[1] == 0 or first[first.shape[0] - 1] != hkl.shape[1]:
+            raise ValueError("there must be reflections (3, n), all of them in a group")
+        self.keep_alive += [hkl, first]
+        self.problem.reflections.n = hkl.shape[1]
+        self.problem.reflections.groups = first.shape[0] - 1
+        self.problem.reflections.h = &hkl[0, 0]
+        self.problem.reflections.k = &hkl[1, 0]
+        self.problem.reflections.l = &hkl[2, 0]
+        self.problem.reflections.first = &first[0]
+
+    cdef _set_recorded(self, recorded):
+        cdef const double[::1] y = recorded.y_plane, z = recorded.z_plane, omega = recorded.omega_recorded
+        cdef const int[::1] group = recorded.group
+        if group.shape[0] == 0 or not group.shape[0] == y.shape[0] == z.shape[0] == omega.shape[0]:
+            raise ValueError("there must be spots, and one entry per spot in each column")
+        if max(group) >= self.problem.reflections.groups:
+            raise ValueError("a spot is in a group that does not exist")
+        self.keep_alive += [y, z, omega, group]
+        self.spots = group.shape[0]
+        self.problem.recorded.y_plane = &y[0]
+        self.problem.recorded.z_plane = &z[0]
+        self.problem.recorded.omega_recorded = &omega[0]
+        self.problem.recorded.group = &group[0]
+
+    cdef _set_bounds(self, bounds):
+        cdef const double[::1] cell = bounds.cell
+        cdef int i
+        if cell.shape[0] != 6:
+            raise ValueError("the cell must have six numbers")
+        for i in range(6):
+            self.problem.cell[i] = cell[i]
+        self.problem.margin_lengths = bounds.margin_lengths
+        self.problem.margin_angles = bounds.margin_angles
+        self.problem.r_sample = bounds.r_sample
+        self.problem.h_beam = bounds.h_beam
+
+    cdef _set_recipe(self, recipe):
+        if recipe.solver == "simplex" and recipe.method == "joint":
+            raise ValueError("the simplex has no objective of all variables together")
+        self.method = {"joint": JOINT, "staged": STAGED, "cell": CELL_ONLY}[recipe.method]
+        self.problem.solver = {"robust": ROBUST, "converged": CONVERGED, "simplex": SIMPLEX}[recipe.solver]
+        self.problem.sigma_spot = recipe.sigma_spot
+        self.problem.sigma_omega = recipe.sigma_omega
+
+    def refine(self, const double[:, ::1] orientations, const double[:, ::1] positions, const long long[::1] offsets,
+               const long long[::1] spot_rows, int threads=1):
+        """Refine seeds in parallel; the result of each depends on that seed alone.
 
         Parameters
         ----------
-        seeds : (n, 15) float64, records of ``IndexBest.bin``
-        offsets : (n + 1,) int64; row r was assigned the entries ``offsets[r] : offsets[r + 1]`` of the next two
-        spot_rows : int64, 0-based row of each spot in the spot table; -1 when it has none
-        radii : float64, grain radius of each spot, µm
-        records : (n, 27) float64, filled where the status is REFINED; the four ids are left to the caller
-        spots : (offsets[n], 22) float64, row r's matched spots from ``offsets[r]`` on, ids first
-        counts, status : (n,) int32, matched spots, and what became of the row
+        orientations : (n, 9) float64, U row-major, crystal to sample; a matrix that is rounded will do
+        positions : (n, 3) float64, µm
+        offsets : (n + 1,) int64; seed i was assigned the entries ``offsets[i] : offsets[i + 1]`` of the next
+        spot_rows : int64, row of each spot among the recorded ones; -1 when it has none
+
+        Returns
+        -------
+        solutions : (n,) of `SOLUTION`; only those of refined seeds mean something
+        spots : (offsets[n],) of `MATCHED_SPOT`; those of seed i stand from ``offsets[i]`` on
+        counts, status : (n,) int32, matched spots, and what became of the seed
         """
-        cdef Py_ssize_t n = seeds.shape[0], row
-        cdef Py_ssize_t most = 1, doubles, integers
-        cdef Py_ssize_t reflections = self.problem.reflections.n
-        cdef const Problem* problem = &self.problem
-        cdef int method = self.method, t
-        cdef bint largest = self.largest_radius
-        if seeds.shape[1] != SEED or records.shape[1] != RECORD or spots.shape[1] != FIT_COLUMNS:
-            raise ValueError("seeds, records or spots has the wrong number of columns")
-        if not n == offsets.shape[0] - 1 == records.shape[0] == counts.shape[0] == status.shape[0]:
-            raise ValueError("seeds, offsets, records, counts and status must have one entry per row")
-        for row in range(n):
-            if offsets[row + 1] < offsets[row]:
+        cdef Py_ssize_t n = positions.shape[0], i, most
+        cdef int method = self.method
+        cdef const RefineProblem* problem = &self.problem
+        cdef RefineWorkspace* work
+        most = self._most_spots(orientations, positions, offsets, spot_rows)
+        solutions_array, spots_array = np.zeros(n, SOLUTION), np.empty(offsets[n], MATCHED_SPOT)
+        counts_array, status_array = np.zeros(n, np.int32), np.full(n, NOT_INDEXED, np.int32)
+        if most == 0:
+            return solutions_array, spots_array, counts_array, status_array
+        cdef Solution[::1] solutions = solutions_array
+        cdef MatchedSpot[::1] spots = spots_array
+        cdef int[::1] counts = counts_array, status = status_array
+        space = _Workspaces(threads, most, problem.reflections.n, problem.reflections.groups)
+        work = (<_Workspaces>space).works
+        for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
+            if offsets[i + 1] > offsets[i]:
+                status[i] = _refine_seed(
+                    &orientations[i, 0], &positions[i, 0], &spot_rows[offsets[i]], offsets[i + 1] - offsets[i], method,
+                    problem, &work[threadid()], &solutions[i], &spots[offsets[i]], &counts[i])
+        return solutions_array, spots_array, counts_array, status_array
+
+    cdef Py_ssize_t _most_spots(self, const double[:, ::1] orientations, const double[:, ::1] positions,
+                                const long long[::1] offsets, const long long[::1] spot_rows) except -1:
+        """Largest number of spots of a seed, once the arrays fit together."""
+        cdef Py_ssize_t n = positions.shape[0], i, most = 0
+        if orientations.shape[1] != 9 or positions.shape[1] != 3:
+            raise ValueError("orientations must be (n, 9) and positions (n, 3)")
+        if not n == offsets.shape[0] - 1 == orientations.shape[0]:
+            raise ValueError("orientations, positions and offsets must have one entry per seed")
+        for i in range(n):
+            if offsets[i + 1] < offsets[i]:
                 raise ValueError("offsets must not decrease")
-            most = max(most, offsets[row + 1] - offsets[row])
-        if not offsets[n] <= min(spot_rows.shape[0], radii.shape[0], spots.shape[0]) or (n and offsets[0] < 0):
+            most = max(most, offsets[i + 1] - offsets[i])
+        if offsets[0] < 0 or offsets[n] > spot_rows.shape[0]:
             raise ValueError("offsets reach beyond the spots")
-        if spot_rows.shape[0] and np.max(spot_rows) >= len(self.keep_alive[4]):
-            raise ValueError("spot_rows reaches beyond the spot table")
-        if n == 0 or spot_rows.shape[0] == 0:
-            if n:
-                np.asarray(status)[:] = NOT_INDEXED
-            return
-        doubles = workspace_doubles(most, reflections)
-        integers = workspace_ints(most, reflections, problem.reflections.groups)
-        cdef double[:, ::1] double_space = np.empty((threads, doubles))
-        cdef int[:, ::1] int_space = np.empty((threads, integers), np.int32)
-        cdef unsigned char[:, ::1] match_space = np.empty((threads, 2 * most * sizeof(Match)), np.uint8)
-        cdef unsigned char[::1] work_space = np.empty(threads * sizeof(Workspace), np.uint8)
-        cdef Workspace* work = <Workspace*>&work_space[0]
-        for t in range(threads):
-            lay_out(&work[t], most, reflections, problem.reflections.groups, &double_space[t, 0], &int_space[t, 0],
-                    <Match*>&match_space[t, 0])
-        for row in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
-            if offsets[row + 1] == offsets[row]:
-                counts[row] = 0
-                status[row] = _NOT_INDEXED
-            else:
-                status[row] = refine_row(
-                    &seeds[row, 0], &spot_rows[offsets[row]], offsets[row + 1] - offsets[row], method, problem,
-                    &work[threadid()], &records[row, 0], &spots[offsets[row], 0], &counts[row])
-                records[row, 25] = grain_radius(&spot_rows[offsets[row]], &radii[offsets[row]],
-                                                offsets[row + 1] - offsets[row], &problem.table, largest)
-                records[row, 26] = seeds[row, 14] / seeds[row, 13] if seeds[row, 13] > 0.0 else 0.0
+        if spot_rows.shape[0] and np.max(spot_rows) >= self.spots:
+            raise ValueError("spot_rows reaches beyond the recorded spots")
+        return most
 
     def linearised(self, const double[::1] base, const double[::1] x, const long long[::1] spot_rows, str objective,
                    bint euler=False):
@@ -250,30 +246,28 @@ cdef class Refiner:
         ----------
         base : (9,) float64, the orientation that a rotation vector turns; ignored with `euler`
         x : (12,) float64: position (µm), rotation vector or Euler angles (degrees), cell (Å, degrees)
-        spot_rows : rows of the spot table, matched with the grain at `x`
-        objective : "spot and omega", "spot" or "direction" (§10.3, §4.6)
+        spot_rows : rows of the recorded spots, matched with the grain at `x`
+        objective : "spot and omega", "spot" or "direction" (docs/theory/refinement.md#residuals)
 
         Returns
         -------
         residuals : (3, m) float64 of the m spots that were matched: y, z (µm) and omega (degrees), or three directions
         jacobian : (12, 3, m) float64, their derivatives
         """
-        cdef Py_ssize_t n = spot_rows.shape[0], reflections = self.problem.reflections.n, i
+        cdef Py_ssize_t n = spot_rows.shape[0], i
         cdef int kind = {"spot and omega": SPOT_AND_OMEGA, "spot": SPOT, "direction": DIRECTION}[objective]
-        cdef double[::1] doubles = np.empty(workspace_doubles(n, reflections))
-        cdef int[::1] integers = np.empty(workspace_ints(n, reflections, self.problem.reflections.groups), np.int32)
-        cdef unsigned char[::1] matches = np.empty(2 * n * sizeof(Match), np.uint8)
-        cdef Workspace work
+        cdef RefineWorkspace* work
         cdef Grain grain
         cdef int kept
         if base.shape[0] != 9 or x.shape[0] != VARIABLES or n == 0:
             raise ValueError("base must have 9, x 12 numbers, and there must be a spot")
-        lay_out(&work, n, reflections, self.problem.reflections.groups, &doubles[0], &integers[0], <Match*>&matches[0])
+        space = _Workspaces(1, n, self.problem.reflections.n, self.problem.reflections.groups)
+        work = (<_Workspaces>space).works
         grain.parameterisation = EULER if euler else ROTATION_VECTOR
         for i in range(9):
             grain.base[i] = base[i]
-        kept = collect_spots(&spot_rows[0], n, &self.problem.table, work.indexed)
-        kept = match_spots(work.indexed, kept, &x[0], &grain, &self.problem, &work, work.matched)
+        kept = collect_spots(&spot_rows[0], n, &self.problem.recorded, work.indexed)
+        kept = match_spots(work.indexed, kept, &x[0], &grain, &self.problem, work, work.matched)
         if kept == 0:
             return np.empty((3, 0)), np.empty((VARIABLES, 3, 0))
         load_spots(work.matched, kept, &x[0], &self.problem, &work.spots)
@@ -286,3 +280,21 @@ cdef class Refiner:
         at = np.asarray(<double[:columns]>work.spots.residual).reshape(3, -1)[:, :kept].copy()
         slopes = np.asarray(<double[:VARIABLES * columns]>work.spots.jacobian).reshape(VARIABLES, 3, -1)
         return at, slopes[:, :, :kept].copy()
+
+
+cdef class _Workspaces:
+    """Buffers for so many threads, and the workspaces that point into them."""
+
+    cdef RefineWorkspace* works
+    cdef object buffers
+
+    def __cinit__(self, int threads, Py_ssize_t spots, Py_ssize_t reflections, Py_ssize_t groups):
+        cdef int t
+        cdef double[:, ::1] doubles = np.empty((threads, workspace_doubles(spots, reflections)))
+        cdef int[:, ::1] ints = np.empty((threads, workspace_ints(spots, reflections, groups)), np.int32)
+        cdef unsigned char[:, ::1] matches = np.empty((threads, 2 * spots * sizeof(Match)), np.uint8)
+        cdef unsigned char[::1] works = np.empty(threads * sizeof(RefineWorkspace), np.uint8)
+        self.buffers = (doubles, ints, matches, works)
+        self.works = <RefineWorkspace*>&works[0]
+        for t in range(threads):
+            lay_out(&self.works[t], spots, reflections, groups, &doubles[t, 0], &ints[t, 0], <Match*>&matches[t, 0])

@@ -1,4 +1,4 @@
-"""Clusters and near-duplicates against plain Python versions of the chapter's rules (07 §4.3-4.4)."""
+"""Clusters and near-duplicates against plain Python versions of the rules of docs/theory/grains.md#clusters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def grouped(seeds, lists, quaternions, *, solved=None, operators=CUBIC, twins=Fa
 
 
 def grouped_plainly(seeds, lists, quaternions, solved) -> list[list[int]]:
-    """The chapter's recursion, word for word."""
+    """The recursion of docs/theory/grains.md#clusters, word for word."""
     done = [not s for s in solved]
     groups = []
 

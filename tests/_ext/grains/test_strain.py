@@ -1,4 +1,4 @@
-"""Strain tensors against plain numpy and scipy (07 §4.5)."""
+"""Strain tensors against plain numpy and scipy (docs/theory/grains.md#strain-from-the-spacings)."""
 
 from __future__ import annotations
 

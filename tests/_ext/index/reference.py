@@ -1,6 +1,6 @@
-"""The search of spec chapter 05 §4 written out literally: every orientation, every visited position, no short cuts.
+"""The search of docs/theory/indexing.md written out literally: every orientation, every position, no short cuts.
 
-Slow and independent of the kernels; differences of angles wrap at ±180 (§8 D9).
+Slow and independent of the kernels; differences of angles wrap at ±180 (docs/theory/geometry.md#wrapping-of-angles).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def scattering(x: float, y: float, z: float, omega: float) -> NDArray:
 
 
 def omegas(g, theta: float) -> list[float]:
-    """§4.4, with the short cut for small y."""
+    """docs/theory/geometry.md#legacy-omega-solutions, with the short cut for small y."""
     x, y, z = (float(component) for component in g)
     v = math.sin(D2R * theta) * math.sqrt(x * x + y * y + z * z)
     if abs(y) < 1e-4:
@@ -99,7 +99,7 @@ class Reference:
     def rows_near(self, ring: int, omega: float) -> list[int]:
         return self.lists.get((ring, math.floor((180 + omega) / self.omega_bin) % self.n_omega), [])
 
-    # §4.1
+    # docs/theory/indexing.md#allowed-arc
     def arc(self, row: int):
         """End points in the running coordinate, and the function from it to (y, z)."""
         ring = self.spot_ring[row]
@@ -195,7 +195,7 @@ class Reference:
             return self.full_points(row)
         return self.friedel_points(row) or self.mixed_points(row)
 
-    # §4.2
+    # docs/theory/indexing.md#position-line
     def line(self, row: int, y0: float, z0: float) -> NDArray:
         ys, zs, omega = self.spots[row, [Y, Z, OMEGA]]
         u, v, w = np.array([self.lsd, y0, z0]) / math.sqrt(self.lsd**2 + y0**2 + z0**2)
@@ -209,7 +209,7 @@ class Reference:
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
         return np.column_stack([lab[0] * c + lab[1] * s, lab[1] * c - lab[0] * s, lab[2]])
 
-    # §4.4
+    # docs/theory/indexing.md#theoretical-spots
     def predict(self, u: NDArray) -> list[tuple[float, float, float, int]]:
         spots = []
         for vector, theta, ring in zip(self.g, self.theta, self.hkl_ring, strict=True):
@@ -223,14 +223,14 @@ class Reference:
                     spots.append((y, z, omega, int(ring)))
         return spots
 
-    # §4.5; positions (3,) or (n, 3)
+    # docs/theory/indexing.md#displacement; positions (3,) or (n, 3)
     def displace(self, y, z, omega, position):
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
         a, b, height = np.moveaxis(np.asarray(position), -1, 0)
         x = a * c - b * s
         return y + a * s + b * c - x * y / self.lsd, z + height - x * z / self.lsd
 
-    # §4.6: for every position the matching row of every theoretical spot, -1 if none
+    # docs/theory/indexing.md#matching: for every position the matching row of every theoretical spot, -1 if none
     def match(self, spots, positions: NDArray, radius: float) -> NDArray:
         rows = np.full((len(positions), len(spots)), -1)
         for i, (y0, z0, omega, ring) in enumerate(spots):
@@ -249,7 +249,7 @@ class Reference:
                 rows[hit, i] = t  # the best one comes last
         return rows
 
-    # §4.7
+    # docs/theory/indexing.md#best-candidate
     def angle(self, spots, position: NDArray, rows: NDArray) -> float:
         total = 0.0
         for (y0, z0, omega, _), t in zip(spots, rows, strict=True):

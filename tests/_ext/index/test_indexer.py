@@ -1,4 +1,4 @@
-"""The search against a literal, slow implementation of chapter 05 §4 on random scenes, and its parts on their own."""
+"""The search against a literal, slow implementation on random scenes, and its parts on their own."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def with_region(values: dict[str, Any]) -> dict[str, Any]:
 def compare(reference: Reference, rows: NDArray[np.int64], *, ties: bool = False) -> int:
     """Assert that kernel and reference choose the same candidate for every row; the number of results.
 
-    `ties`: orientations that are equal by the crystal's symmetry compete, and rounding chooses among them (§11.2).
+    `ties`: orientations that are equal by the crystal's symmetry compete, and rounding chooses among them.
     """
     best, offsets, matched = indexer_of(reference).search(rows)
     found = 0
@@ -272,7 +272,7 @@ def test_given_grains_are_matched_without_search():
 
 
 def test_opposite_plane_normals_are_turned_half_a_turn():
-    """§8 D8: g and normal exactly antiparallel, where no rotation axis is defined."""
+    """g and normal exactly antiparallel, where no axis is defined: docs/theory/indexing.md#candidate-orientations."""
     settings = settings_of(g=HKL / 4.08)
     spots = np.zeros((1, 6))
     y = 0.0

@@ -1,4 +1,4 @@
-"""Chains under construction (spec chapter 03 §4.2)."""
+"""Chains under construction (docs/theory/merge.md#chains)."""
 
 from __future__ import annotations
 

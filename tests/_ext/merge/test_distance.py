@@ -1,4 +1,4 @@
-"""Linking by distance against brute force (spec chapter 03 §4.3)."""
+"""Linking by distance against brute force (docs/theory/merge.md#distance-mode)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order of the peaks of a frame (spec chapter 03 §4.1)."""
+"""Order of the peaks of a frame (docs/theory/merge.md#order-of-the-peaks)."""
 
 from __future__ import annotations
 

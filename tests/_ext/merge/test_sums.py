@@ -1,4 +1,4 @@
-"""Numbers of a spot from those of its peaks (spec chapter 03 §4.2)."""
+"""Numbers of a spot from those of its peaks (docs/theory/merge.md#sums-of-a-chain)."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from midas._ext.numerics.nelder_mead import minimise_function
 
 CENTRE = 1022.0
-#: y, z, counts of the two regions with known fits (spec chapter 02 §11, numbers 7 and 8)
+#: y, z, counts of the two regions with known fits (docs/theory/peaks.md#worked-fits)
 SINGLE = np.loadtxt(Path(__file__).parents[2] / "data" / "single_peak.txt", dtype=int)
 PLATEAU = np.array([[498, 436, 10], [499, 436, 10]])
 
 
 def _misfit(pixels: np.ndarray) -> Callable[[np.ndarray], float]:
-    """Sum of squares of the pseudo-Voigt model of chapter 02 §4.5, summed pixel by pixel."""
+    """Sum of squares of the model of docs/theory/peaks.md#profile, summed pixel by pixel."""
     y, z = pixels[:, 0] - CENTRE, pixels[:, 1] - CENTRE
     radius = np.hypot(y, z)
     eta = [math.copysign(57.2957795130823 * math.acos(b / r), a) for a, b, r in zip(y, z, radius, strict=True)]

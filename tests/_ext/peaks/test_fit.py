@@ -52,7 +52,7 @@ def peak_of(pixels: np.ndarray) -> list[int]:
 
 
 def assert_consistent(rows: list[dict[str, float]], pixels: np.ndarray, threshold: float = 10.0) -> None:
-    """Chapter 02 §11 number 3: the derived columns from the fitted ones, and the bounds of §4.5."""
+    """The derived columns from the fitted ones, and the bounds (docs/theory/peaks.md#checks-on-a-result)."""
     r = np.hypot(*(pixels[:, :2] - 1022.0).T)
     eta = -np.degrees(np.arctan2(1022.0 - pixels[:, 0], pixels[:, 1] - 1022.0))
     model = np.full(len(pixels), rows[0]["background"])

@@ -1,4 +1,4 @@
-"""Ring bands against the formulas of chapter 02 §4.1, written with whole arrays."""
+"""Ring bands against the formulas of docs/theory/peaks.md#ring-mask, written with whole arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coding of pixel lists (spec chapter 03 §3.3)."""
+"""Coding of pixel lists (docs/theory/peaks.md#pixel-lists)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scan and labelling against a literal pixel-by-pixel version of chapter 02 §4.2 and §4.3."""
+"""Scan and labelling against docs/theory/peaks.md#connected-regions, written literally pixel by pixel."""
 
 from __future__ import annotations
 

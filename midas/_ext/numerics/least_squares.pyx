@@ -1,0 +1,113 @@
+"""Small dense least squares: normal equations and damped steps inside bounds, for at most `MAX_VARIABLES` variables.
+
+A fit calls `normal_equations` once per Jacobian and `damped_step` once per trial damping. The damping is relative to
+<<<<<<< HEAD
+the diagonal (Marquardt), so the variables may have any units. See docs/theory/refinement.md#step-inside-the-bounds.
+=======
+the diagonal (Marquardt), so the variables may have any units.
+
+See docs/theory/refinement.md#step-inside-the-bounds.
+>>>>>>> cite
+"""
+from libc.math cimport sqrt
+
+from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
+
+#: if a unit change of a variable changes the weighted residuals by less than 1e-9, it is rounding
+cdef double NO_CURVATURE = 1e-18
+
+
+cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
+    """Sum of a·b in four interleaved lanes: one fixed order of summation that vectorises; n a multiple of 4."""
+    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
+    cdef Py_ssize_t i
+    for i in range(0, n, 4):
+        s0 += a[i] * b[i]
+        s1 += a[i + 1] * b[i + 1]
+        s2 += a[i + 2] * b[i + 2]
+        s3 += a[i + 3] * b[i + 3]
+    return (s0 + s1) + (s2 + s3)
+
+
+cdef void normal_equations(const double* jacobian, const double* residuals, Py_ssize_t rows, int n, double* normal,
+                           double* gradient) noexcept nogil:
+    """JᵀJ (n × n, full) and Jᵀr of a Jacobian stored by columns of `rows` (a multiple of 4, padded with zeros)."""
+    cdef int a, b
+    for a in range(n):
+        gradient[a] = dot(jacobian + a * rows, residuals, rows)
+        for b in range(a + 1):
+            normal[a * n + b] = dot(jacobian + a * rows, jacobian + b * rows, rows)
+            normal[b * n + a] = normal[a * n + b]
+
+
+cdef bint _solve_free(const double* normal, const double* gradient, const double* scale, const bint* held,
+                      double damping, int n, double* step) noexcept nogil:
+    """Steps of the variables that are not held, those of the others being what `step` holds; False if singular."""
+    cdef double system[MAX_VARIABLES * MAX_VARIABLES]
+    cdef double rhs[MAX_VARIABLES]
+    cdef int free[MAX_VARIABLES]
+    cdef int i, j, m = 0
+    for i in range(n):
+        if not held[i]:
+            free[m] = i
+            m += 1
+    for i in range(m):
+        rhs[i] = -gradient[free[i]]
+        for j in range(n):
+            if held[j]:
+                rhs[i] -= normal[free[i] * n + j] * step[j]
+        rhs[i] *= scale[free[i]]
+        for j in range(i + 1):
+            system[j * m + i] = normal[free[i] * n + free[j]] * scale[free[i]] * scale[free[j]]
+        system[i * m + i] += damping
+    if not cholesky(system, m, False):
+        return False
+    cholesky_solve(system, m, rhs)
+    for i in range(m):
+        step[free[i]] = rhs[i] * scale[free[i]]
+    return True
+
+
+cdef bint damped_step(const double* normal, const double* gradient, const double* x, const double* lower,
+                      const double* upper, double damping, int n, double* step) noexcept nogil:
+    """Levenberg–Marquardt step inside the box; False when the damped system cannot be solved.
+
+    A variable whose step would leave the box is set to its bound and the rest is solved again with it there, until no
+    free variable leaves; a variable without curvature stays.
+    """
+    cdef double scale[MAX_VARIABLES]
+    cdef bint held[MAX_VARIABLES]
+    cdef bint again = True
+    cdef int i
+    cdef double full
+    for i in range(n):
+        step[i] = 0.0
+        # Held from the start: no room, no curvature, or at a bound with the descent pointing outwards.
+        held[i] = (not normal[i * n + i] > NO_CURVATURE or (x[i] <= lower[i] and gradient[i] >= 0.0)
+                   or (x[i] >= upper[i] and gradient[i] <= 0.0))
+        scale[i] = 0.0 if held[i] else 1.0 / sqrt(normal[i * n + i])
+    while again:
+        again = False
+        if not _solve_free(normal, gradient, scale, held, damping, n, step):
+            return False
+        for i in range(n):
+            if held[i]:
+                continue
+            full = x[i] + step[i]
+            if full < lower[i] or full > upper[i]:
+                step[i] = (lower[i] if full < lower[i] else upper[i]) - x[i]
+                held[i] = True
+                again = True
+    return True
+
+
+cdef double predicted_decrease(const double* normal, const double* gradient, const double* step, int n) noexcept nogil:
+    """Decrease of half the sum of squares that the quadratic model promises for `step`."""
+    cdef double decrease = 0.0, row
+    cdef int i, j
+    for i in range(n):
+        row = 0.0
+        for j in range(n):
+            row += normal[i * n + j] * step[j]
+        decrease -= step[i] * (gradient[i] + 0.5 * row)
+    return decrease

@@ -1,0 +1,16 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def format_table(
+    values: NDArray[np.float64],
+    decimals: NDArray[np.int32],
+    widths: NDArray[np.int32],
+    separator: bytes,
+    trailing_separator: bool = ...,
+) -> bytes: ...
+def rounded(
+    values: NDArray[np.float64], decimals: int, out: NDArray[np.float64] | None = ...
+) -> NDArray[np.float64]: ...
+def parse_table(
+    text: bytes, columns: int, skip_lines: int = ..., required: int = ...
+) -> tuple[NDArray[np.float64], int]: ...

@@ -1,0 +1,58 @@
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: what the pixels of a frame may be
+_Pixel: TypeAlias = np.integer | np.floating
+
+class Regions(NamedTuple):
+    components: int
+    in_window: int
+    y: NDArray[np.int16]
+    z: NDArray[np.int16]
+    counts: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    thresholds: NDArray[np.float64]
+    maxima: NDArray[np.int32]
+    maxima_offsets: NDArray[np.int64]
+
+class _Selection(Protocol):
+    @property
+    def size(self) -> int: ...
+    @property
+    def starts(self) -> NDArray[np.int64]: ...
+    @property
+    def lengths(self) -> NDArray[np.int64]: ...
+    @property
+    def positions(self) -> NDArray[np.int32]: ...
+    @property
+    def limits(self) -> NDArray[_Pixel]: ...
+    @property
+    def thresholds(self) -> NDArray[np.float64]: ...
+    @property
+    def dark(self) -> NDArray[np.float64]: ...
+    @property
+    def flood(self) -> NDArray[np.float64]: ...
+    @property
+    def masked(self) -> NDArray[np.bool_]: ...
+
+class FrameScanner:
+    @property
+    def size(self) -> int: ...
+    base: int
+    def __init__(
+        self,
+        selection: _Selection,
+        blanks: Sequence[float] | NDArray[np.float64],
+        *,
+        current: float = ...,
+        saturation: float = ...,
+        min_pixels: int = ...,
+        max_pixels: int = ...,
+        max_peaks: int = ...,
+    ) -> None: ...
+    def scan(self, raw: NDArray[_Pixel]) -> Regions: ...
+
+def concatenate_regions(frames: Sequence[Regions]) -> Regions: ...

@@ -1,0 +1,5 @@
+from typing import Final
+
+import numpy as np
+
+FITTED_PEAK: Final[np.dtype[np.void]]

@@ -1,0 +1,14 @@
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEG2RAD: Final[float]
+RAD2DEG: Final[float]
+
+def pixels_to_plane(
+    y_px: NDArray[np.float64], z_px: NDArray[np.float64], detector: NDArray[np.float64]
+) -> NDArray[np.float64]: ...
+def plane_to_pixels(
+    y: NDArray[np.float64], z: NDArray[np.float64], detector: NDArray[np.float64]
+) -> NDArray[np.float64]: ...

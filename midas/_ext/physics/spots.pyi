@@ -1,0 +1,24 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def predicted_spots(
+    g: NDArray[np.float64], positions: NDArray[np.float64], lsd: float, wavelength: float, wedge: float
+) -> NDArray[np.float64]: ...
+def scattering_vectors(
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    omega: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    lsd: float,
+    wavelength: float,
+    wedge: float,
+) -> NDArray[np.float64]: ...
+def moved_spots(
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    omega: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    lsd: float,
+    wedge: float,
+    back: bool,
+) -> NDArray[np.float64]: ...

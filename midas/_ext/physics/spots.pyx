@@ -1,0 +1,160 @@
+"""The predictor and its inverse for Python: arrays in, arrays out; see `midas.experiment.DetectorGeometry`."""
+import numpy as np
+
+from libc.math cimport NAN, asin, atan2, cos, sin
+
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z
+from midas._ext.physics.predict cimport (
+    Firing, IdealSpot, centre, displace, fires, first_branch, ideal_spot, lean_omega, scattering_of_spot,
+    straighten_omega)
+from midas._ext.physics.wedge cimport Instrument
+
+cdef enum:
+    COLUMNS = 6            # of a predicted spot
+
+
+cdef inline Instrument _instrument(double lsd, double wavelength, double wedge) noexcept nogil:
+    cdef Instrument instrument
+    instrument.lsd = lsd
+    instrument.wavelength = wavelength
+    instrument.cos_wedge = cos(DEG2RAD * wedge)
+    instrument.sin_wedge = sin(DEG2RAD * wedge)
+    return instrument
+
+
+cdef inline void _predict(const Instrument* instrument, const Firing* f, double branch, const double* position,
+                          double[:, :, ::1] out, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    cdef IdealSpot spot
+    cdef double[3] k
+    cdef double c, s
+    ideal_spot(f, branch, &spot)
+    k[0] = -f.v
+    k[1] = branch * f.e
+    k[2] = f.z
+    c = spot.cos_omega
+    s = spot.sin_omega
+    out[1, i, j] = RAD2DEG * atan2(s, c)
+    lean_omega(instrument, k, &c, &s)
+    out[0, i, j] = RAD2DEG * atan2(s, c)
+    displace(instrument, c, s, position, &spot.y, &spot.z)
+    out[2, i, j] = spot.y
+    out[3, i, j] = spot.z
+    out[4, i, j] = 2.0 * RAD2DEG * asin(f.sin_theta)
+    out[5, i, j] = eta_of(k[1], k[2])
+
+
+def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, double lsd, double wavelength,
+                    double wedge):
+    """Both spots of every reflection.
+
+    Parameters
+    ----------
+    g : (n, 3) float64, scattering vectors in the sample frame, 1/Å
+    positions : (n, 3) float64, of the grain that each belongs to, sample frame, µm
+    lsd, wavelength, wedge : µm, Å, degrees
+
+    Returns
+    -------
+    (6, n, 2) float64: omega_recorded, omega_ideal (degrees, -180 ... 180), y_plane, z_plane (µm), two_theta, eta
+    (degrees, of the diffracted beam); of each reflection the branch with the larger cosine of omega_ideal first. NaN
+    where a reflection never fires, or not forwards.
+
+    Raises
+    ------
+    ValueError : when the shapes do not fit
+    """
+    cdef Py_ssize_t i, j, n = g.shape[0]
+    cdef Instrument instrument = _instrument(lsd, wavelength, wedge)
+    cdef Firing f
+    cdef double branch
+    if g.shape[1] != 3 or positions.shape[0] != n or positions.shape[1] != 3:
+        raise ValueError("g and positions must be (n, 3)")
+    result = np.full((COLUMNS, n, 2), NAN)
+    cdef double[:, :, ::1] out = result
+    with nogil:
+        for i in range(n):
+            if fires(&instrument, g[i, 0], g[i, 1], g[i, 2], &f):
+                branch = first_branch(g[i, 1])
+                for j in range(2):
+                    _predict(&instrument, &f, branch, &positions[i, 0], out, i, j)
+                    branch = -branch
+    return result
+
+
+def scattering_vectors(const double[::1] y, const double[::1] z, const double[::1] omega,
+                       const double[:, ::1] positions, double lsd, double wavelength, double wedge):
+    """Scattering vectors in the sample frame of observed spots: the inverse of `predicted_spots`.
+
+    Parameters
+    ----------
+    y, z : (n,) float64, µm on the plane without tilt and distortion
+    omega : (n,) float64, degrees, as recorded
+    positions : (n, 3) float64, of the grain that each belongs to, sample frame, µm
+    lsd, wavelength, wedge : µm, Å, degrees
+
+    Returns
+    -------
+    (n, 3) float64, 1/Å
+
+    Raises
+    ------
+    ValueError : when the shapes do not fit
+    """
+    cdef Py_ssize_t i, j, n = y.shape[0]
+    cdef Instrument instrument = _instrument(lsd, wavelength, wedge)
+    cdef double[3] k
+    cdef double c, s, spot_y, spot_z
+    if not n == z.shape[0] == omega.shape[0] == positions.shape[0] or positions.shape[1] != 3:
+        raise ValueError("one z, omega and position of three numbers per y")
+    result = np.empty((n, 3))
+    cdef double[:, ::1] out = result
+    with nogil:
+        for i in range(n):
+            c = cos(DEG2RAD * omega[i])
+            s = sin(DEG2RAD * omega[i])
+            spot_y = y[i]
+            spot_z = z[i]
+            centre(&instrument, c, s, &positions[i, 0], &spot_y, &spot_z)
+            scattering_of_spot(lsd, spot_y, spot_z, k)
+            straighten_omega(&instrument, k, &c, &s)
+            rotate_z(c, -s, k, k)
+            for j in range(3):
+                out[i, j] = k[j] / wavelength
+    return result
+
+
+def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omega, const double[:, ::1] positions,
+                double lsd, double wedge, bint back):
+    """Spots of a grain at the origin to those of a grain at a position, or `back`.
+
+    Parameters
+    ----------
+    y, z : (n,) float64, µm on the plane without tilt and distortion
+    omega : (n,) float64, degrees, as recorded
+    positions : (n, 3) float64, sample frame, µm
+    lsd, wedge : µm, degrees
+
+    Returns
+    -------
+    (2, n) float64: y, z, µm
+
+    Raises
+    ------
+    ValueError : when the shapes do not fit
+    """
+    cdef Py_ssize_t i, n = y.shape[0]
+    cdef Instrument instrument = _instrument(lsd, NAN, wedge)
+    cdef double c, s
+    if not n == z.shape[0] == omega.shape[0] == positions.shape[0] or positions.shape[1] != 3:
+        raise ValueError("one z, omega and position of three numbers per y")
+    result = np.array([y, z])
+    cdef double[:, ::1] out = result
+    with nogil:
+        for i in range(n):
+            c = cos(DEG2RAD * omega[i])
+            s = sin(DEG2RAD * omega[i])
+            if back:
+                centre(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
+            else:
+                displace(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
+    return result

@@ -1,0 +1,113 @@
+"""Analytic derivatives of the residuals by the twelve variables (docs/theory/refinement.md#jacobian)."""
+from libc.math cimport sqrt
+
+from midas._ext.physics.geometry cimport RAD2DEG
+from midas._ext.refine.grain cimport ORIENTATION, derivative_matrices
+from midas._ext.refine.model cimport DIRECTION, SPOT_AND_OMEGA
+from midas._ext.refine.spots cimport column
+
+
+cdef void _position_columns(FitSpots* s, const Instrument* instrument, int variable, double* out) noexcept nogil:
+    """Weighted derivatives by one coordinate of the position: columns of the turn, leaned by the wedge."""
+    cdef Py_ssize_t i, m = s.padded
+    cdef column cos_turn = s.cos_turn, sin_turn = s.sin_turn, weight = s.weight_spot
+    cdef column y_ideal = s.y_ideal, z_ideal = s.z_ideal
+    cdef column dy = out, dz = out + m, dw = out + 2 * m
+    cdef double cw = instrument.cos_wedge, sw = instrument.sin_wedge, lsd = instrument.lsd
+    cdef double ax = 1.0 if variable == 0 else 0.0
+    cdef double ay = 1.0 if variable == 1 else 0.0
+    cdef double az = 1.0 if variable == 2 else 0.0
+    cdef double lab_x, lab_y, ratio
+    for i in range(m):
+        lab_x = ax * cos_turn[i] - ay * sin_turn[i]
+        lab_y = ax * sin_turn[i] + ay * cos_turn[i]
+        ratio = (lab_x * cw - az * sw) / lsd
+        dy[i] = weight[i] * (lab_y - y_ideal[i] * ratio)
+        dz[i] = weight[i] * (lab_x * sw + az * cw - z_ideal[i] * ratio)
+        dw[i] = 0.0
+
+
+cdef void _reflection_columns(FitSpots* s, const double* x, const Instrument* instrument, bint forward,
+                              const double* matrix, double* out) noexcept nogil:
+    """Weighted derivatives by a variable that moves G by dG = matrix·(h, k, l).
+
+    With dv = λ G·dG: dω = (dv + dGx cos ω - dGy sin ω)/e and de = dGx sin ω + dGy cos ω - v dω. `forward`: the
+    position turns with the predicted omega, and omega is a residual.
+    """
+    cdef Py_ssize_t i, m = s.padded
+    cdef column h = s.h, k = s.k, l = s.l, gx = s.gx, gy = s.gy, gz = s.gz, e = s.e, cos_ideal = s.cos_ideal
+    cdef column sin_ideal = s.sin_ideal, scale = s.scale, slope = s.scale_slope, shrink = s.shrink
+    cdef column cos_turn = s.cos_turn, sin_turn = s.sin_turn, y_ideal = s.y_ideal, z_ideal = s.z_ideal
+    cdef column weight_spot = s.weight_spot, weight_omega = s.weight_omega
+    cdef column out_y = out, out_z = out + m, out_omega = out + 2 * m
+    cdef double m0 = matrix[0], m1 = matrix[1], m2 = matrix[2], m3 = matrix[3], m4 = matrix[4]
+    cdef double m5 = matrix[5], m6 = matrix[6], m7 = matrix[7], m8 = matrix[8]
+    cdef double px = x[0], py = x[1], cw = instrument.cos_wedge, sw = instrument.sin_wedge
+    cdef double inverse_lsd = 1.0 / instrument.lsd, wavelength = instrument.wavelength
+    cdef double follow = 1.0 if forward else 0.0
+    cdef double dx, dy, dz, gdg, v, domega, de, dscale, lab_x, lab_y, turned
+    for i in range(m):
+        dx = m0 * h[i] + m1 * k[i] + m2 * l[i]
+        dy = m3 * h[i] + m4 * k[i] + m5 * l[i]
+        dz = m6 * h[i] + m7 * k[i] + m8 * l[i]
+        gdg = gx[i] * dx + gy[i] * dy + gz[i] * dz
+        v = 0.5 * wavelength * (gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i])
+        domega = (wavelength * gdg + dx * cos_ideal[i] - dy * sin_ideal[i]) / e[i]
+        de = dx * sin_ideal[i] + dy * cos_ideal[i] - v * domega
+        dscale = slope[i] * gdg
+        turned = follow * domega
+        lab_x = px * cos_turn[i] - py * sin_turn[i]
+        lab_y = px * sin_turn[i] + py * cos_turn[i]
+        out_y[i] = weight_spot[i] * (shrink[i] * (e[i] * dscale + scale[i] * de)
+                                     + turned * (lab_x + y_ideal[i] * lab_y * cw * inverse_lsd))
+        out_z[i] = weight_spot[i] * (shrink[i] * (gz[i] * dscale + scale[i] * dz)
+                                     + turned * (z_ideal[i] * lab_y * cw * inverse_lsd - lab_y * sw))
+        out_omega[i] = weight_omega[i] * RAD2DEG * turned
+
+
+cdef void _direction_columns(FitSpots* s, const double* matrix, double* out) noexcept nogil:
+    """Weighted derivatives of the unit vector G/|G| in degrees."""
+    cdef Py_ssize_t i, m = s.padded
+    cdef double dx, dy, dz, g2, g, along
+    for i in range(m):
+        dx = matrix[0] * s.h[i] + matrix[1] * s.k[i] + matrix[2] * s.l[i]
+        dy = matrix[3] * s.h[i] + matrix[4] * s.k[i] + matrix[5] * s.l[i]
+        dz = matrix[6] * s.h[i] + matrix[7] * s.k[i] + matrix[8] * s.l[i]
+        g2 = s.gx[i] * s.gx[i] + s.gy[i] * s.gy[i] + s.gz[i] * s.gz[i]
+        g = RAD2DEG * s.weight_spot[i] / sqrt(g2)
+        along = (s.gx[i] * dx + s.gy[i] * dy + s.gz[i] * dz) / g2
+        out[i] = g * (dx - s.gx[i] * along)
+        out[m + i] = g * (dy - s.gy[i] * along)
+        out[2 * m + i] = g * (dz - s.gz[i] * along)
+
+
+cdef void jacobian(FitSpots* s, const Grain* grain, const double* x, const Instrument* instrument, int objective,
+                   int first, int stop) noexcept nogil:
+    """Weighted Jacobian of the variables first … stop - 1, one block of three columns each, and weighted residuals.
+
+    `residuals` and `weigh` must have run for `x`. The residuals are overwritten.
+    """
+    cdef double matrices[81]
+    cdef Py_ssize_t i, m = s.padded
+    cdef int variable
+    cdef double* out = s.jacobian
+    if stop > ORIENTATION:
+        derivative_matrices(grain, x, matrices)
+    for variable in range(first, stop):
+        if variable < ORIENTATION:
+            _position_columns(s, instrument, variable, out)
+        elif objective == DIRECTION:
+            _direction_columns(s, matrices + 9 * (variable - ORIENTATION), out)
+        else:
+            _reflection_columns(s, x, instrument, objective == SPOT_AND_OMEGA,
+                                matrices + 9 * (variable - ORIENTATION), out)
+        out += 3 * m
+    for i in range(m):
+        s.residual[i] *= s.weight_spot[i]
+        s.residual[m + i] *= s.weight_spot[i]
+        if objective == DIRECTION:
+            s.residual[2 * m + i] *= s.weight_spot[i]
+        elif objective == SPOT_AND_OMEGA:
+            s.residual[2 * m + i] *= s.weight_omega[i]
+        else:
+            s.residual[2 * m + i] = 0.0

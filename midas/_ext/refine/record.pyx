@@ -1,0 +1,139 @@
+"""What a refined seed leaves: its solution, its matched spots, its grain radius.
+
+See docs/theory/refinement.md#result-of-a-seed and docs/theory/refinement.md#grain-radius.
+"""
+import numpy as np
+
+from libc.math cimport atan2, fabs, fmod, isfinite, sqrt
+
+from midas._ext.physics.geometry cimport RAD2DEG, wrap180
+from midas._ext.refine.grain cimport CELL
+from midas._ext.refine.match cimport CentredSpot, PredictedSpots, centre_spot, direction_angle, nearest_predicted
+from midas._ext.refine.seed cimport Match, RecordedSpots
+
+cdef Solution _solution
+cdef MatchedSpot _spot
+#: the structs of the header as numpy types
+SOLUTION = np.asarray(<Solution[:1]>&_solution).dtype
+MATCHED_SPOT = np.asarray(<MatchedSpot[:1]>&_spot).dtype
+
+
+cdef inline double _plain_angle(double omega) noexcept nogil:
+    """The angle reduced to (-180, 180]."""
+    if -180.0 < omega <= 180.0:
+        return omega
+    omega = fmod(omega, 360.0)
+    if omega > 180.0:
+        return omega - 360.0
+    return omega + 360.0 if omega <= -180.0 else omega
+
+
+cdef void write_grain(const Grain* grain, const double* x, Solution* solution) noexcept nogil:
+    """Orientation, position and cell."""
+    cdef int i
+    for i in range(9):
+        solution.orientation[i] = grain.u[i]
+    for i in range(3):
+        solution.position[i] = x[i]
+    for i in range(6):
+        solution.cell[i] = x[CELL + i]
+
+
+cdef inline void _write_spot(const Match* m, const double* x, const RefineProblem* problem,
+                             const PredictedSpots* predicted, MatchedSpot* out) noexcept nogil:
+    """A matched spot; `predicted` is that of the match."""
+    cdef const RecordedSpots* recorded = &problem.recorded
+    cdef CentredSpot spot
+    cdef double shift, dy, dz
+    cdef int j, at
+    centre_spot(recorded.y_plane[m.row], recorded.z_plane[m.row], m.cos_recorded, m.sin_recorded, x,
+                &problem.instrument, &spot)
+    at = nearest_predicted(&spot, recorded.group[m.row], predicted)
+    out.row = m.row
+    out.y_centred = spot.y
+    out.z_centred = spot.z
+    out.omega_centred = _plain_angle(recorded.omega_recorded[m.row])
+    if problem.instrument.sin_wedge != 0.0:
+        shift = wrap180(RAD2DEG * (atan2(spot.sin_ideal, spot.cos_ideal) - atan2(m.sin_recorded, m.cos_recorded)))
+        out.omega_centred = _plain_angle(out.omega_centred + shift)
+    for j in range(3):
+        out.g_observed[j] = spot.direction[j]
+    out.y_predicted = predicted.y_ideal[at]
+    out.z_predicted = predicted.z_ideal[at]
+    out.omega_predicted = RAD2DEG * atan2(predicted.sin_ideal[at], predicted.cos_ideal[at])
+    out.g_predicted[0] = predicted.gx[at] * predicted.d_spacing[at]
+    out.g_predicted[1] = predicted.gy[at] * predicted.d_spacing[at]
+    out.g_predicted[2] = predicted.gz[at] * predicted.d_spacing[at]
+    dy = out.y_centred - out.y_predicted
+    dz = out.z_centred - out.z_predicted
+    out.diff_angle = direction_angle(spot.direction, predicted.gx[at], predicted.gy[at], predicted.gz[at])
+    out.diff_pos = sqrt(dy * dy + dz * dz)
+    out.diff_ome = fabs(wrap180(out.omega_centred - out.omega_predicted))
+
+
+cdef void write_spots(Py_ssize_t n, const double* x, const RefineProblem* problem, RefineWorkspace* work,
+                      MatchedSpot* spots, Solution* solution) noexcept nogil:
+    """The matched spots, and their means in the solution; the workspace is as the last match left it."""
+    cdef double diff_pos = 0.0, diff_ome = 0.0, diff_angle = 0.0
+    cdef Py_ssize_t i
+    for i in range(n):
+        _write_spot(work.matched + i, x, problem, &work.predicted, spots + i)
+        diff_angle += spots[i].diff_angle
+        diff_pos += spots[i].diff_pos
+        diff_ome += spots[i].diff_ome
+    solution.diff_pos = diff_pos / n
+    solution.diff_ome = diff_ome / n
+    solution.diff_angle = diff_angle / n
+
+
+cdef bint is_finite(const Solution* solution) noexcept nogil:
+    """Whether all numbers of a solution are finite."""
+    cdef const double* numbers = <const double*>solution
+    cdef Py_ssize_t i
+    for i in range(<Py_ssize_t>(sizeof(Solution) // sizeof(double))):
+        if not isfinite(numbers[i]):
+            return False
+    return True
+
+
+cdef double _grain_radius(const long long[::1] spot_rows, const double[::1] radii, const unsigned char[::1] rejected,
+                          long long start, long long stop, bint largest) noexcept nogil:
+    cdef double total = 0.0, top = 0.0
+    cdef long long i
+    cdef Py_ssize_t used = 0
+    for i in range(start, stop):
+        if spot_rows[i] >= 0 and not rejected[spot_rows[i]]:
+            total += radii[i]
+            top = radii[i] if used == 0 or radii[i] > top else top
+            used += 1
+    if used == 0:
+        return 0.0
+    return top if largest else total / used
+
+
+def grain_radii(const long long[::1] offsets, const long long[::1] spot_rows, const double[::1] radii,
+                const unsigned char[::1] rejected, bint largest):
+    """Mean or largest radius of the spots of every seed.
+
+    Parameters
+    ----------
+    offsets : (n + 1,) int64; seed i was assigned the entries ``offsets[i] : offsets[i + 1]`` of the next two
+    spot_rows : int64, row of each spot among the recorded ones; -1 when it has none
+    radii : float64, grain radius of each spot, µm
+    rejected : (s,) uint8, recorded spots that do not count
+    largest : the largest instead of the mean
+
+    Returns
+    -------
+    (n,) float64, µm; 0 where no spot counts
+    """
+    cdef Py_ssize_t n = offsets.shape[0] - 1, i
+    if offsets[n] > min(spot_rows.shape[0], radii.shape[0]):
+        raise ValueError("offsets reach beyond the spots")
+    if spot_rows.shape[0] and np.max(spot_rows) >= rejected.shape[0]:
+        raise ValueError("spot_rows reaches beyond the recorded spots")
+    out = np.empty(n)
+    cdef double[::1] result = out
+    for i in range(n):
+        result[i] = _grain_radius(spot_rows, radii, rejected, offsets[i], offsets[i + 1], largest)
+    return out

@@ -1,0 +1,146 @@
+"""Which keys each part of the suite reads, and the defaults that hold there only.
+
+`Parameters.for_stage` gives a part its parameters and refuses every key that it does not declare here. So this list,
+the column "read by" of docs/parameters.md and the driver's warning about differing values cannot be wrong. It stands
+here and not in the stages because the documentation and the driver need it without their kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from midas.parameters.table import KEYS, Value
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One part of the suite.
+
+    Parameters
+    ----------
+    keys : that it may read
+    source : the file that its values come from
+    of_archive : whether a run of the driver takes them from the archive
+    defaults : that replace those of the table
+    """
+
+    keys: frozenset[str]
+    source: str
+    of_archive: bool = False
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+
+def _reads(*keys: str) -> frozenset[str]:
+    return frozenset(" ".join(keys).split())
+
+
+# What several parts read through a function that they share
+_DETECTOR = "Lsd BC px RhoD tx ty tz p0 p1 p2 p3"  # where the detector stands, and its distortion
+_PANELS = "NPanelsY NPanelsZ PanelSizeY PanelSizeZ PanelGapsY PanelGapsZ PanelShiftsFile"  # experiment.panels
+_REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup LegacyHKLList"  # experiment.crystal
+_RINGS = "RingThresh Width WidthTthPx"  # experiment.rings
+_REGION = "OmegaRange BoxSize MinEta"  # where spots are accepted
+
+_ARCHIVE, _PARAMSTEST, _PARAMETER_FILE = "archive", "paramstest.txt", "parameter file"
+
+READERS: dict[str, Reader] = {
+    "convert": Reader(
+        _reads(
+            "RawFolder FileStem Ext StartFileNrFirstLayer NrFilesPerSweep numFilesPerScan Padding LayerNr dataFN",
+            "dataLoc Dark darkLoc MaskFN HeadSize PixelValue SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
+            "OmegaStart OmegaFirstFile OmegaStep NrPixels NrPixelsY NrPixelsZ",
+        ),
+        _PARAMETER_FILE,
+    ),
+    "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
+    "peaks": Reader(
+        _reads(
+            _DETECTOR, _PANELS,
+            "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
+            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks ReferenceRingCurrent",
+        ),
+        _ARCHIVE,
+        of_archive=True,
+        defaults={"Lsd": 1e6, "BC": (1024.0, 1024.0), "px": 200.0, "RhoD": 409600.0, "Width": 1000.0},
+    ),
+    "merge": Reader(
+        _reads("SkipFrame OverlapLength UseMaximaPositions UsePixelOverlap"), _ARCHIVE, of_archive=True
+    ),
+    "radius": Reader(
+        _reads(_RINGS, "SkipFrame OmegaStep Lsd px Wavelength Rsample Hbeam Vsample DiscModel DiscArea"),
+        _ARCHIVE,
+        of_archive=True,
+    ),
+    "fit_setup": Reader(
+        _reads(
+            _DETECTOR, _REGION,
+            "RingThresh SkipFrame MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength Wedge",
+            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            # and what it hands on to the stages after it
+            "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
+            "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",
+            *(name for name, key in KEYS.items() if key.handed_on),
+        ),
+        _ARCHIVE,
+        of_archive=True,
+        defaults={"SpaceGroup": 225},
+    ),
+    "binning": Reader(
+        _reads(
+            "RingNumbers RingRadii EtaBinSize OmeBinSize MarginEta MarginOme StepSizeOrient WriteLegacyBins NoSaveAll"
+        ),
+        _PARAMSTEST,
+    ),
+    "indexing": Reader(
+        _reads(
+            _REGION,
+            "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup LatticeParameter Lsd Rsample Hbeam StepSizePos",
+            "StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme Completeness",
+            "UseFriedelPairs GrainsFile BigDetSize px",
+        ),
+        _PARAMSTEST,
+    ),
+    "refinement": Reader(
+        _reads(
+            _REGION,
+            "RingNumbers RingsToReject RhoD Lsd Wavelength Wedge LatticeParameter MargABC MargABG Rsample Hbeam",
+            "RefineMethod TakeGrainMax GrainsFile BigDetSize px",
+        ),
+        _PARAMSTEST,
+        defaults={"MargABC": 0.3, "MargABG": 0.3},
+    ),
+    "grains": Reader(
+        _reads(
+            "Lsd Wavelength LatticeParameter SpaceGroup MinNrSpots Twins NumPhases PhaseNr BeamThickness GlobalPosition"
+        ),
+        _ARCHIVE,
+        of_archive=True,
+        defaults={"SpaceGroup": 225},
+    ),
+    "results": Reader(_reads(_RINGS, "SkipFrame px"), _ARCHIVE, of_archive=True),
+    "simulation": Reader(
+        _reads(
+            _DETECTOR, _PANELS, _REFLECTIONS,
+            "RingThresh Wedge NrPixels NrPixelsY NrPixelsZ OmegaStart OmegaEnd OmegaStep InFileName OutFileName",
+            "IntensitiesFile GaussWidth PeakIntensity EResolution nScans BeamSize WriteSpots WriteImage IsBinary",
+            "MinConfidence OmegaSpread IntensityByVolume Lorentz ScaleMax Background Noise DarkFrames DarkLevel",
+            "DarkNoise RandomSeed PixelIntegration LegacyDistortionMap WriteAnalysisZip SpotTruthMerged",
+        ),
+        _PARAMETER_FILE,
+    ),
+    "pipeline": Reader(
+        _reads("ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction"), _PARAMETER_FILE
+    ),
+    "commands": Reader(_reads("ResultFolder OutputFolder"), "archive or paramstest.txt"),
+}  # fmt: skip
+
+
+def readers_of(key: str) -> list[str]:
+    """The parts that read a key."""
+    return [name for name, reader in READERS.items() if key in reader.keys]
+
+
+def read_from_archive(key: str) -> bool:
+    """Whether a run of the driver takes the value from the archive."""
+    return any(key in reader.keys for reader in READERS.values() if reader.of_archive)

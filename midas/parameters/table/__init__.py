@@ -1,0 +1,55 @@
+"""The one table of parameters: every key that any command reads, and the alias, type, range and default it has.
+
+`midas.parameters` parses and checks with it, the archive is written and read with it, and docs/parameters.md is printed
+from it (``python -m midas.parameters``). A group of keys is a module.
+"""
+
+from __future__ import annotations
+
+from midas.parameters.table import (
+    calibration,
+    datasets,
+    geometry,
+    grains,
+    models,
+    paramstest,
+    peaks,
+    scan,
+    simulation,
+)
+from midas.parameters.table.key import FLOAT, INT, PATH, REQUIRED, TEXT, WORD, Key, Range, Value
+
+__all__ = [
+    "FLOAT", "FOREIGN_FLOATS", "FOREIGN_INTS", "FOREIGN_WORDS", "GROUPS", "INT", "KEYS", "PATH", "REQUIRED", "TEXT",
+    "WORD", "Key", "Range", "Value", "spellings",
+]  # fmt: skip
+
+#: title and keys, in the order of the documentation and of what the setup hands on
+GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = tuple(
+    (module.TITLE, module.KEYS)
+    for module in (geometry, scan, peaks, grains, models, calibration, datasets, paramstest, simulation)
+)
+
+KEYS: dict[str, Key] = {key.name: key for _, keys in GROUPS for key in keys}
+
+#: Keys of other programs of the legacy suite, which an archive still records under a fixed dtype.
+FOREIGN_FLOATS = frozenset(
+    "RMin RMax OverArea IntensityThresh MinS_N YPixelSize ZPixelSize BeamStopY BeamStopZ DetDist MaxDev step "
+    "FitWeightMean PixelSplittingRBin tolPanelFit tolP tolP0 tolP1 tolP2 tolP3 tolP4 tolShifts tolRotation tolLsdPanel "
+    "tolP2Panel DoubletSeparation MultFactor RBinSize EtaMin EtaMax X Y Z U V W SHpL Polariz".split()
+)
+FOREIGN_INTS = frozenset(
+    "SumImages Normalize SaveIndividualFrames OmegaSumFrames nIterations NormalizeRingWeights OutlierIterations "
+    "WeightByRadius WeightByFitSNR L2Objective DistortionOrder PerPanelLsd PerPanelDistortion FixPanelID "
+    "MinIndicesForFit".split()
+)
+FOREIGN_WORDS = frozenset("GapFile BadPxFile MaskFile".split())
+
+
+def spellings(dialect: str) -> dict[str, Key]:
+    """Every spelling that is understood in a kind of file, and the key it means."""
+    names = dict(KEYS)
+    for key in KEYS.values():
+        for alias in (*key.aliases, *key.dialect_aliases.get(dialect, ())):
+            names[alias] = key
+    return names

@@ -1,0 +1,50 @@
+"""Models and rules that the legacy programs did not have, in the order in which they are handed on."""
+
+from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUIRED, WORD, Key, Range, flag
+
+TITLE = "Models and rules beyond the legacy programs"
+
+_LEGACY_WEDGE = "this version corrects omega only, as the legacy programs do"
+_LEGACY_GRAINS = "this version merges seeds by the legacy rule"
+
+KEYS: tuple[Key, ...] = (
+    flag("LegacyDigits", 0, "1: every model and method of the legacy programs at once, for their digits",
+        choices=(0, 1), handed_on=True, not_yet="each legacy method has to be chosen by its own key"),
+    Key("WedgeModel", WORD, "exact", "exact: rotation about the leaning axis; legacy: a change of omega only",
+        choices=("exact", "legacy"), handed_on=True, not_yet=_LEGACY_WEDGE, acts_as="legacy"),
+    Key("GrainMerging", WORD, "spots", "legacy: seeds that share spots; spots: each spot has an owner; mosaic: spots, "
+        "then fragments of one crystal become one grain",
+        choices=("legacy", "spots", "mosaic"), handed_on=True, not_yet=_LEGACY_GRAINS, acts_as="legacy"),
+    Key("OwnSigma", FLOAT, REQUIRED,
+        "scale of a sharp match, on the detector and in omega; from the data by default",
+        "µm, °", count=2, range=POSITIVE, handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("OwnWindow", FLOAT, 3.5, "half axis of the window of a sharp match", "sigma", range=Range(0, 20, open=True),
+        handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("UniqueCompleteness", FLOAT, 0.25, "least part of its reflections that a grain must own alone",
+        range=Range(0, 1), handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("MinUniqueSpots", INT, 6, "least number of spots that a grain must own alone", range=NOT_NEGATIVE,
+        handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("MinSignificance", FLOAT, 3.0, "a grain below this significance is dropped; -1000 = never",
+        handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("FamilyAngle", FLOAT, 2.0, "grains closer than this to one with more spots share its FamilyID", "°",
+        range=NOT_NEGATIVE, handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("MosaicTolerance", FLOAT, 2.5, "half angle of the cone of fragments of one grain (mosaic)", "°",
+        range=Range(0, 10, open=True), handed_on=True, not_yet=_LEGACY_GRAINS),
+    Key("MosaicGap", FLOAT, 1.0, "fragments link in steps smaller than this (mosaic)", "°", range=POSITIVE,
+        handed_on=True, not_yet=_LEGACY_GRAINS),
+    flag("MeasureSpots", 0, "1: measure the spots of the accepted grains on the frames", choices=(0, 1),
+        handed_on=True, not_yet="this version uses the connected peaks only"),
+    Key("PullBox", FLOAT, REQUIRED, "half widths of the box of a measured spot: radial, along the ring, omega; from "
+        "pixel, step and MarginOme by default", "µm, µm, °", count=3, range=POSITIVE, handed_on=True,
+        not_yet="this version uses the connected peaks only"),
+    Key("IndexPasses", INT, 3, "most passes of indexing, each on the spots that the last one left", range=Range(1),
+        handed_on=True, not_yet="this version indexes once", acts_as=1),
+    flag("SkipExplainedSeeds", 0, "1: seeds that an accepted grain explains are not searched", choices=(0, 1),
+        handed_on=True, not_yet="this version searches every seed"),
+    Key("PeakWeights", WORD, "uniform", "weights of the pixels in a peak fit", choices=("uniform", "poisson"),
+        not_yet="this version weighs all pixels alike"),
+    Key("SpaceGroupSetting", WORD, "", "setting of the space group; what the cell tells by default",
+        not_yet="this version has the standard settings"),
+    flag("DetectorRegion", 1, "0: spots may be expected beside the detector", choices=(0, 1),
+        not_yet="this version tests BoxSize and BigDetectorMask.bin only", acts_as=0),
+)  # fmt: skip

@@ -1,0 +1,29 @@
+"""Records with named fields."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from midas.formats.binary import filled, numbers
+
+FOUND = np.dtype([("row", "<i8"), ("position", "<f8", 3), ("angle", "<f8")])
+LAYOUT = np.dtype([("id", "<f8"), ("angle", "<f8"), ("position", "<f8", 3)])
+
+
+def test_a_file_takes_its_fields_by_name() -> None:
+    found = np.array([(7, [1, 2, 3], 0.5), (8, [4, 5, 6], 0.25)], FOUND)
+    records = filled(LAYOUT, found, id=found["row"] + 1)
+    assert records.dtype == LAYOUT
+    assert numbers(records).tolist() == [[8, 0.5, 1, 2, 3], [9, 0.25, 4, 5, 6]]
+    # What the caller says wins over what the kernel found.
+    assert filled(LAYOUT, found, id=found["row"], angle=np.zeros(2))["angle"].tolist() == [0, 0]
+
+
+def test_a_field_that_nobody_fills_is_an_error() -> None:
+    with pytest.raises(ValueError, match="id"):
+        filled(LAYOUT, np.zeros(2, FOUND))
+
+
+def test_numbers_of_no_records() -> None:
+    assert numbers(np.empty(0, LAYOUT)).shape == (0, 5)

@@ -1,0 +1,58 @@
+"""Keys that nothing reads yet: who asks for something that does not happen is told so, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from midas.parameters import ANALYSIS, Parameters, not_yet
+from midas.parameters.table import KEYS
+
+
+@pytest.fixture(autouse=True)
+def fresh_run() -> Iterator[None]:
+    with not_yet.one_run():
+        pass  # what other tests have said
+    with not_yet.one_run():
+        yield
+
+
+def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    Parameters.parse("px 1\nWedgeModel exact\nOwnSigma 60 0.2\n", "ps.txt")
+    legacy = "this version corrects omega only, as the legacy programs do"
+    assert caplog.messages == [
+        f"ps.txt, line 2: WedgeModel exact has no effect yet: {legacy}",
+        "ps.txt, line 3: OwnSigma 60.0 0.2 has no effect yet: this version merges seeds by the legacy rule",
+    ]
+
+
+def test_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
+    """The same value stands in the user's file, in the archive and in paramstest.txt."""
+    with not_yet.one_run():
+        Parameters.parse("MeasureSpots 1\n", "ps.txt")
+        Parameters.from_archive_values({ANALYSIS + "MeasureSpots": np.array([1])}, "scan.zip")
+        Parameters.parse("MeasureSpots 1\n", "paramstest.txt", "paramstest")
+    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("ps.txt, line 1: MeasureSpots 1 ")
+    Parameters.from_archive_values({ANALYSIS + "MeasureSpots": np.array([1])}, "scan.zip")
+    assert len(caplog.messages) == 2 and caplog.messages[1].startswith("scan.zip: MeasureSpots 1 ")
+
+
+def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+    text = "WedgeModel legacy\nGrainMerging legacy\nIndexPasses 1\nLegacyDigits 0\nOwnWindow 3.5\nDetectorRegion 0\n"
+    Parameters.parse(text)
+    assert not caplog.records
+
+
+def test_every_key_of_the_list(caplog: pytest.LogCaptureFixture) -> None:
+    """Each says what holds in its place, and the value that asks for it is allowed."""
+    waiting = [key for key in KEYS.values() if key.not_yet]
+    assert {"WedgeModel", "GrainMerging", "IndexPasses", "CalibEngine", "RefineGeometry", "Dataset"} <= {
+        key.name for key in waiting
+    }
+    for key in waiting:
+        acts_as = key.default if key.acts_as is None else key.acts_as
+        assert not key.ignored(acts_as)
+        assert not key.refusal(acts_as) or acts_as is None
+        assert not key.not_yet.endswith(".")

@@ -1,0 +1,266 @@
+"""Every part of the suite reads the keys that it declares, all of them, and no others."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from tiny_scan import TinyScan, prepare
+
+import midas
+from midas import simulation
+from midas.archive import Archive
+from midas.commands import run as cli
+from midas.convert import conversion
+from midas.convert.options import ConversionOptions
+from midas.formats.layer import Layer
+from midas.parameters import Parameters, values
+from midas.parameters.readers import READERS, read_from_archive, readers_of
+from midas.parameters.table import KEYS
+from midas.results import consolidated
+from midas.runtime.errors import ParameterError
+from midas.simulation import samples
+from midas.stages import binning, fit_setup, hkls, indexing, merge, peaks, radius, refinement
+
+PACKAGE = Path(midas.__file__).parent
+#: compares the user's file with the archive, key by key; it reads for no stage
+COMPARES = "pipeline/user_file.py"
+
+
+# ---------------------------------------------------------------- what a part may do
+
+
+def test_an_undeclared_key_is_a_mistake_in_the_program() -> None:
+    p = Parameters.parse("px 200\nWedge 0.1\n").for_stage("hkls")
+    for read in (lambda: p["px"], lambda: p.get("px"), lambda: "px" in p, lambda: p.positive("px")):
+        with pytest.raises(KeyError, match="hkls does not declare that it reads px"):
+            read()
+    with pytest.raises(KeyError, match="radius does not declare that it reads Wedge"):
+        p.for_stage("radius").changed(px=2.0)["Wedge"]
+    with pytest.raises(KeyError, match="index"):
+        p.for_stage("index")
+    assert Parameters.parse("px 200\n")["px"] == 200.0  # of no stage: from Python
+
+
+def test_a_stage_reads_back_what_it_has_set() -> None:
+    p = Parameters.parse("px 200\nRingRadii 1\n").for_stage("fit_setup")
+    with pytest.raises(KeyError, match="RingRadii"):
+        p["RingRadii"]
+    assert p.changed(RingRadii=(2.0,)).without("px")["RingRadii"] == (2.0,)
+    with pytest.raises(KeyError, match="RingRadii"):
+        p.changed(RingRadii=(2.0,)).for_stage("hkls")["RingRadii"]
+
+
+def test_defaults_of_a_part_hold_there_only() -> None:
+    p = Parameters({})
+    assert (p.for_stage("peaks")["px"], p.for_stage("peaks").get("Width")) == (200.0, 1000.0)
+    with pytest.raises(ParameterError, match="px: is missing"):
+        p.for_stage("radius")["px"]
+    assert p.for_stage("radius").get("px") is None
+
+
+# ---------------------------------------------------------------- what the parts do
+
+
+class Reads:
+    """The keys that each part has asked for; what is read for no part, by the module that did it."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, set[str]] = defaultdict(set)
+        self.for_no_part: set[tuple[str, str]] = set()
+
+    def note(self, parameters: Parameters, name: str) -> None:
+        part = parameters._stage
+        if part:
+            if name not in parameters._own:
+                self.of[part].add(name)
+            return
+        frame = sys._getframe(2)
+        while Path(frame.f_code.co_filename).parent == Path(values.__file__).parent:
+            if frame.f_code.co_name == "archive_datasets":
+                return  # writes all keys, and reads none for itself
+            frame = frame.f_back
+        module = Path(frame.f_code.co_filename)
+        if module.is_relative_to(PACKAGE):
+            self.for_no_part.add((module.relative_to(PACKAGE).as_posix(), name))
+
+
+@pytest.fixture(scope="module")
+def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reads]:
+    """What is read in whole runs, and in those of single parts with options that make them read more."""
+    noted = Reads()
+    declared = Parameters._check_declared
+
+    def check(self: Parameters, name: str) -> None:
+        noted.note(self, name)
+        declared(self, name)
+
+    folder = tmp_path_factory.mktemp("readers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parameters, "_check_declared", check)
+        patch.chdir(folder)
+        simulate(folder / "simulation")
+        convert(folder / "conversion")
+        layer = run_everything(folder, scan)
+        run_again(layer)
+        yield noted
+
+
+def simulate(folder: Path) -> None:
+    panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 31, "PanelSizeZ": 64, "PanelGapsY": 2}
+    parameters = samples.write(
+        "demo", folder, NrPixels=None, NrPixelsY=64, NrPixelsZ=64, px=3200, BC=(32, 32), **panels
+    )
+    simulation.run(parameters, threads=1, folder=folder)
+    samples.write("demo", folder, NrPixels=64, px=3200, BC=(32, 32), OmegaStep=10, LegacyHKLList=1, SpaceGroup=143)
+    simulation.run(parameters, threads=1, folder=folder)
+
+
+def convert(folder: Path) -> None:
+    """A raw file that knows its angles, and one that is named by its number."""
+    folder.mkdir()
+    frames = np.ones((3, 8, 8), np.uint16)
+    rows, columns = map(np.ravel, np.indices((8, 8)))
+    sparse = {f"{i}_{part}": array for i in range(3) for part, array in
+              (("row", rows), ("col", columns), ("data", frames[i].ravel()))}  # fmt: skip
+    omega = np.array([(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)])
+    np.savez(folder / "a.npz", shape=(8, 8), nframes=3, dtype="uint16", omega=omega, **sparse)
+    with h5py.File(folder / "b_0001.h5", "w") as file:
+        file["exchange/data"] = frames
+    tifffile.imwrite(folder / "mask.tif", np.zeros((8, 8), np.uint8))
+    text = f"MaskFN mask.tif\nEndNr 3\nRawFolder {folder}\nFileStem b\nExt .h5\nStartFileNrFirstLayer 1\nPadding 4\n"
+    for data, more in ((folder / "a.npz", ""), (folder / "a.npz", "OmegaStart 0\nOmegaStep 1\n"), ("", "")):
+        (folder / "ps.txt").write_text(text + more)
+        conversion.run(ConversionOptions(folder / "ps.txt", folder, data_file=str(data)), threads=1)
+
+
+def run_everything(folder: Path, scan: TinyScan) -> Layer:
+    """The driver from raw files, and from an archive alone."""
+    shifts = folder / "shifts.txt"
+    shifts.write_text("0 0 0\n")
+    parameters = prepare(folder, scan, f"PanelShiftsFile {shifts}", "Dark dark.h5", "tGap 0.1", "WriteLegacyBins 1")
+    with h5py.File(folder / "raw data" / "dark.h5", "w") as file:
+        file["exchange/dark"] = np.zeros((1, 256, 256), np.uint16)
+    assert cli.run("ff-midas", ["-paramFN", str(parameters), "-rawDir", "raw data", "-nCPUs", "1"]) == 0
+    alone = folder / "alone"
+    alone.mkdir()
+    shutil.copy(scan.archive, alone)
+    assert cli.run("ff-midas", ["-dataFN", str(alone / scan.archive.name), "-resultFolder", str(alone)]) == 0
+    layer = folder / "LayerNr_1"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(layer)
+        assert cli.run("ff-radius", ["scan_000001.MIDAS.zip"]) == 0
+        assert cli.run("ff-index", ["paramstest.txt"]) == 0
+    return Layer(layer, layer / "scan_000001.MIDAS.zip", f"{layer}/")
+
+
+def run_again(layer: Layer) -> None:
+    """Stage by stage with keys that make it look at others."""
+    with Archive(layer.archive) as archive:
+        p = archive.parameters
+    hkls.run(layer, p.changed(LatticeParameter=(40.0, 40.0, 40.0, 90.0, 90.0, 90.0)))
+    hkls.run(layer, p)
+    consolidated.write(layer)
+    panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": (16,)}
+    peaks.run(layer, p.changed(**panels), threads=1)
+    merge.run(layer, p, threads=1)
+    radius.run(layer, p.changed(DiscModel=1, DiscArea=1e6, WidthTthPx=1500.0), threads=1)
+    radius.run(layer, p.changed(Vsample=0.0), threads=1)
+    fit_setup.run(layer, p.changed(DoFit=1), threads=1)
+    p = Parameters.read(layer.paramstest, "paramstest")
+    binning.run(layer, p, threads=1)
+    np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)
+    indexing.run(layer, p.changed(BigDetSize=32), threads=1)
+    indexing.run(layer, p.changed(SpaceGroup=14), threads=1)
+    refinement.run(layer, p.changed(BigDetSize=32), threads=1)
+
+
+@pytest.mark.parametrize("part", READERS)
+def test_declared_keys_are_read_and_no_others(part: str, reads: Reads) -> None:
+    not_read = READERS[part].keys - reads.of[part]
+    undeclared = reads.of[part] - READERS[part].keys
+    assert (sorted(not_read), sorted(undeclared)) == ([], [])
+
+
+def test_nothing_is_read_for_no_part(reads: Reads) -> None:
+    assert {(module, name) for module, name in reads.for_no_part if module != COMPARES} == set()
+
+
+# ---------------------------------------------------------------- what the sources name
+
+#: modules that read for one part only; functions that several parts call count for each of them
+MODULES = {
+    "convert": "convert/conversion.py convert/sweep.py",
+    "hkls": "stages/hkls.py experiment/crystal.py",
+    "peaks": "stages/peaks.py experiment/panels.py",
+    "merge": "stages/merge.py experiment/scan.py",
+    "radius": "stages/radius.py experiment/rings.py experiment/scan.py",
+    "fit_setup": "stages/fit_setup.py experiment/scan.py",
+    "binning": "stages/binning.py",
+    "indexing": "stages/indexing.py experiment/region.py",
+    "refinement": "stages/refinement.py experiment/region.py",
+    "grains": "stages/grains.py",
+    "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
+    "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",
+    "pipeline": "pipeline/layer_run.py pipeline/inputs.py",
+    "commands": "commands/arguments.py",
+}
+
+
+@pytest.mark.parametrize("part", READERS)
+def test_keys_that_a_source_names_are_declared(part: str) -> None:
+    """Also those of branches that no run of the tests enters."""
+    names: set[str] = set()
+    for module in MODULES[part].split():
+        tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+        names |= {node.slice.value for node in ast.walk(tree) if _is_named(node)}
+    assert names & KEYS.keys() <= READERS[part].keys
+
+
+def _is_named(node: ast.AST) -> bool:
+    """``something["Name"]``, something being parameters."""
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("p", "parameters", "settings", "limits", "fitted", "folders")
+    )
+
+
+# ---------------------------------------------------------------- what follows from the list
+
+
+def test_every_key_has_a_reader_or_says_why_not() -> None:
+    for key in KEYS.values():
+        unused = key.text.startswith("accepted, not used")
+        waiting = bool(key.not_yet)
+        assert [bool(readers_of(key.name)) and not (waiting and key.handed_on), waiting, unused].count(True) == 1, (
+            key.name
+        )
+
+
+def test_keys_of_the_readers_are_in_the_table() -> None:
+    for reader in READERS.values():
+        assert reader.keys <= KEYS.keys()
+
+
+def test_what_an_archive_decides() -> None:
+    assert all(map(read_from_archive, ("Lsd", "OmegaRange", "WedgeModel", "GlobalPosition", "PanelShiftsFile")))
+    others = (
+        "OmegaStart",
+        "RawFolder",
+        "GaussWidth",
+        "RingsToExcludeFraction",
+        "TakeGrainMax",
+        "ResultFolder",
+        "StartNr",
+    )
+    assert not any(map(read_from_archive, others))
