@@ -1,13 +1,7 @@
 """Small dense least squares: normal equations and damped steps inside bounds, for at most `MAX_VARIABLES` variables.
 
 A fit calls `normal_equations` once per Jacobian and `damped_step` once per trial damping. The damping is relative to
-<<<<<<< HEAD
 the diagonal (Marquardt), so the variables may have any units. See docs/theory/refinement.md#step-inside-the-bounds.
-=======
-the diagonal (Marquardt), so the variables may have any units.
-
-See docs/theory/refinement.md#step-inside-the-bounds.
->>>>>>> cite
 """
 from libc.math cimport sqrt
 
