@@ -39,25 +39,34 @@ cdef int _write_integer(char* out, long long n) noexcept nogil:
     return length
 
 
-cdef inline bint _append_row(TextBuffer* text, const double[:, :] values, Py_ssize_t row, const int[::1] decimals,
-                             const int[::1] widths, char between, bint trailing_separator) noexcept nogil:
-    """A row with its line feed; False when there is no memory."""
+cdef struct RowFormat:
+    Py_ssize_t columns
+    const int* decimals
+    const int* widths
+    char between
+    bint trailing_separator
+
+
+cdef bint _append_row(TextBuffer* text, const double* values, Py_ssize_t stride, const RowFormat* row) noexcept nogil:
+    """A row, whose numbers are `stride` apart, with its line feed; False when there is no memory."""
     cdef char[LONGEST] cell
-    cdef Py_ssize_t j, columns = values.shape[1]
+    cdef Py_ssize_t j
     cdef int length, pad
-    for j in range(columns):
-        if decimals[j] < 0:
-            length = _write_integer(cell, <long long>values[row, j])
+    for j in range(row.columns):
+        if row.decimals[j] < 0:
+            length = _write_integer(cell, <long long>values[j * stride])
         else:
-            length = write_fixed(cell, values[row, j], decimals[j])
-        pad = widths[j] - length if widths[j] > length else 0
+            length = write_fixed(cell, values[j * stride], row.decimals[j])
+        pad = row.widths[j] - length if row.widths[j] > length else 0
         if not make_room(text, length + pad + 2):
             return False
-        memset(text.start + text.used, 32, pad)
-        memcpy(text.start + text.used + pad, cell, length)
-        text.used += length + pad
-        if j < columns - 1 or trailing_separator:
-            text.start[text.used] = between
+        if pad:
+            memset(text.start + text.used, 32, pad)
+            text.used += pad
+        memcpy(text.start + text.used, cell, length)
+        text.used += length
+        if j < row.columns - 1 or row.trailing_separator:
+            text.start[text.used] = row.between
             text.used += 1
     text.start[text.used] = 10
     text.used += 1
@@ -79,18 +88,21 @@ def format_table(const double[:, :] values, const int[::1] decimals, const int[:
     -------
     bytes
     """
-    cdef Py_ssize_t n = values.shape[0], k = values.shape[1], i
-    cdef char between = separator[0]
+    cdef Py_ssize_t n = values.shape[0], k = values.shape[1], i, stride
     cdef bint complete = True
+    cdef RowFormat row
     cdef TextBuffer text
-    if decimals.shape[0] != k or widths.shape[0] != k:
-        raise ValueError("one format per column")
+    if decimals.shape[0] != k or widths.shape[0] != k or k == 0:
+        raise ValueError("one format per column, and at least one column")
+    row.columns, row.decimals, row.widths = k, &decimals[0], &widths[0]
+    row.between, row.trailing_separator = separator[0], trailing_separator
+    stride = values.strides[1] // <Py_ssize_t>sizeof(double)
     if not allocate_text(&text, 64 + n * k * 14):
         raise MemoryError()
     try:
         with nogil:
             for i in range(n):
-                complete = _append_row(&text, values, i, decimals, widths, between, trailing_separator)
+                complete = _append_row(&text, &values[i, 0], stride, &row)
                 if not complete:
                     break
         if not complete:
