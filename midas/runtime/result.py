@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-#: a result is only read, so that one with more particular data stands in for one with any
+# A result is only read, so that one with more particular data stands in for one with any.
 T_co = TypeVar("T_co", covariant=True)
 
 
