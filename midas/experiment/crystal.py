@@ -20,7 +20,15 @@ from midas.formats.table import Table
 if TYPE_CHECKING:
     from midas.parameters import Parameters
 
-__all__ = ["checked_cell", "possible_cell", "reciprocal_basis", "reflections", "space_group", "why_impossible"]
+__all__ = [
+    "checked_cell",
+    "possible_cell",
+    "reciprocal_basis",
+    "reflections",
+    "space_group",
+    "why_impossible",
+    "within_detector",
+]
 
 log = logging.getLogger(__name__)
 
@@ -250,3 +258,13 @@ def _spacing_of_rings(table: Table) -> NDArray[np.float64]:
     """Spacing of the first row of each ring."""
     _, first = np.unique(table["ring"], return_index=True)
     return table["d_spacing"][first]
+
+
+def within_detector(hkls: Table, parameters: Parameters) -> Table:
+    """The rows of the hkl list up to the first reflection that falls farther out than RhoD.
+
+    See docs/theory/fit_setup.md#rings-in-use.
+    """
+    limit = math.degrees(math.atan(parameters["RhoD"] / parameters["Lsd"])) / 2
+    beyond = np.flatnonzero(hkls["theta"] > limit)
+    return hkls.take(slice(0, beyond[0] if len(beyond) else None))

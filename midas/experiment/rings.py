@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +13,6 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
-
-
-def within_detector(hkls: Table, parameters: Parameters) -> Table:
-    """The rows of the hkl list up to the first reflection that falls farther out than RhoD.
-
-    See docs/theory/fit_setup.md#rings-in-use.
-    """
-    limit = math.degrees(math.atan(parameters["RhoD"] / parameters["Lsd"])) / 2
-    beyond = np.flatnonzero(hkls["theta"] > limit)
-    return hkls.take(slice(0, beyond[0] if len(beyond) else None))
 
 
 @dataclass(frozen=True)

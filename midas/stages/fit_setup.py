@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.fit_setup import laboratory_spots, read_out_correction
 from midas._ext.numerics.ordering import argsort_tolerant
 from midas._ext.physics.region import VERDICTS
+from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.region import accepted_region, paired_limits
-from midas.experiment.rings import within_detector
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format

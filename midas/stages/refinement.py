@@ -13,9 +13,9 @@ from midas._ext.refine.record import grain_radii
 from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, RecordedSpots, Reflections, Solver
 from midas.experiment import crystal
+from midas.experiment.crystal import within_detector
 from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
-from midas.experiment.rings import within_detector
 from midas.formats import hkls as hkl_list
 from midas.formats import index
 from midas.formats.binary import filled
