@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +62,12 @@ def write_records(path: str | os.PathLike[str], records: NDArray[np.generic], dt
 def numbers(records: NDArray[np.void]) -> NDArray[np.float64]:
     """A view of n records of float64 as (n, k) numbers, whatever their names."""
     return records.view(FLOAT64).reshape(len(records), records.itemsize // 8)
+
+
+def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Records of float64 one part after the other; numpy alone would copy them field by field."""
+    records: NDArray[np.void] = np.concatenate([numbers(part) for part in parts]).view(parts[0].dtype)
+    return records.ravel()
 
 
 def filled(layout: np.dtype[np.void], found: NDArray[np.void], **more: NDArray[np.generic]) -> NDArray[np.void]:

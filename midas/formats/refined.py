@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import INT32, Scalar, read_records
+from midas.formats.binary import INT32, Scalar, joined, read_records
 from midas.formats.index import SLOT
 from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
@@ -99,7 +99,7 @@ class RefinedSeeds:
         rows = np.asarray(rows, np.int64)
         if self.fit_best is not None:
             ranges = [self.fit_best[self.offsets[r] : self.offsets[r + 1]] for r in rows]
-            return np.concatenate(ranges) if ranges else np.empty(0, FIT_BEST)
+            return joined(ranges) if ranges else np.empty(0, FIT_BEST)
         if self.fit_best_file is None:
             raise ValueError("neither the fitted spots nor their file")
         counts = np.diff(self.offsets)[rows]

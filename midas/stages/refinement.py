@@ -18,7 +18,7 @@ from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_list
 from midas.formats import index
-from midas.formats.binary import filled
+from midas.formats.binary import filled, joined
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
@@ -286,10 +286,10 @@ def _joined(parts: list[RefinedSeeds]) -> RefinedSeeds:
     counts = np.concatenate([np.diff(part.offsets) for part in parts])
     return RefinedSeeds(
         np.concatenate([part.key for part in parts]),
-        np.concatenate([part.orient_pos_fit for part in parts]),
+        joined([part.orient_pos_fit for part in parts]),
         _offsets(counts),
         np.concatenate([part.spot_ids for part in parts]),
-        np.concatenate([part.fit_best for part in parts if part.fit_best is not None]),
+        joined([part.fit_best for part in parts if part.fit_best is not None]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midas.formats.binary import filled, numbers
+from midas.formats.binary import filled, joined, numbers
 
 FOUND = np.dtype([("row", "<i8"), ("position", "<f8", 3), ("angle", "<f8")])
 LAYOUT = np.dtype([("id", "<f8"), ("angle", "<f8"), ("position", "<f8", 3)])
@@ -27,3 +27,13 @@ def test_a_field_that_nobody_fills_is_an_error() -> None:
 
 def test_numbers_of_no_records() -> None:
     assert numbers(np.empty(0, LAYOUT)).shape == (0, 5)
+
+
+def test_joined_records_are_those_of_numpy() -> None:
+    parts = [np.zeros(n, LAYOUT) for n in (2, 0, 3)]
+    for i, part in enumerate(parts):
+        numbers(part)[:] = np.arange(len(part) * 5).reshape(-1, 5) + 100 * i
+    together = joined([*parts, parts[2][1:]])
+    assert together.dtype == LAYOUT
+    np.testing.assert_array_equal(together, np.concatenate([*parts, parts[2][1:]]))
+    assert joined(parts[1:2]).shape == (0,)
