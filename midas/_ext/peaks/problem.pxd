@@ -47,15 +47,6 @@ cdef inline double eta_near(double eta, double reference) noexcept nogil:
     return eta
 
 
-cdef inline double wrapped_eta(double eta) noexcept nogil:
-    """Back to (-180, 180]."""
-    if eta > 180.0:
-        return eta - 360.0
-    if eta <= -180.0:
-        return eta + 360.0
-    return eta
-
-
 cdef inline double azimuth(const PeakProblem* p, double y, double z) noexcept nogil:
     """Eta of a pixel; 0 at the beam centre, which has none."""
     return 0.0 if y == p.y_bc and z == p.z_bc else eta_of(p.y_bc - y, z - p.z_bc)

@@ -4,8 +4,8 @@ import numpy as np
 from libc.math cimport cos, sin
 
 from midas._ext.peaks.model cimport Peak, PeakRegion, peak_at, peak_profiles, peak_value
-from midas._ext.peaks.problem cimport PeakFit, PeakProblem, wrapped_eta
-from midas._ext.physics.geometry cimport DEG2RAD
+from midas._ext.peaks.problem cimport PeakFit, PeakProblem
+from midas._ext.physics.geometry cimport DEG2RAD, wrap_eta
 
 cdef FittedPeak _a_peak
 
@@ -29,7 +29,7 @@ cdef void _describe(const PeakProblem* p, Py_ssize_t r, const PeakRegion* region
 
 cdef void _place(const PeakProblem* p, double radius, double eta, FittedPeak* row) noexcept nogil:
     row.radius = radius
-    row.eta = wrapped_eta(eta)
+    row.eta = wrap_eta(eta)
     row.y_recorded = p.y_bc + radius * sin(DEG2RAD * row.eta)
     row.z_recorded = p.z_bc + radius * cos(DEG2RAD * row.eta)
     row.diff_y = row.max_y - row.y_recorded

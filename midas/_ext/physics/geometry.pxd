@@ -3,7 +3,7 @@
 Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
 geometry stands here once; the kernels cimport it.
 """
-from libc.math cimport acos, atan, cos, fabs, sin, sqrt, tan
+from libc.math cimport acos, atan, cos, fabs, fmod, sin, sqrt, tan
 
 cdef extern from *:
     """
@@ -48,6 +48,16 @@ cdef inline double wrap180(double angle) noexcept nogil:
     while angle < -180.0:
         angle += 360.0
     return angle
+
+
+cdef inline double wrap_eta(double angle) noexcept nogil:
+    """`angle` (degrees, of any size) reduced to (-180, 180], as eta and the angles of the refinement's records are."""
+    if -180.0 < angle <= 180.0:
+        return angle
+    angle = fmod(angle, 360.0)
+    if angle > 180.0:
+        return angle - 360.0
+    return angle + 360.0 if angle <= -180.0 else angle
 
 
 cdef inline double wrap_omega(double omega) noexcept nogil:

@@ -4,9 +4,9 @@ See docs/theory/refinement.md#result-of-a-seed and docs/theory/refinement.md#gra
 """
 import numpy as np
 
-from libc.math cimport atan2, fabs, fmod, isfinite, sqrt
+from libc.math cimport atan2, fabs, isfinite, sqrt
 
-from midas._ext.physics.geometry cimport RAD2DEG, wrap180
+from midas._ext.physics.geometry cimport RAD2DEG, wrap180, wrap_eta
 from midas._ext.refine.grain cimport CELL
 from midas._ext.refine.match cimport CentredSpot, PredictedSpots, centre_spot, direction_angle, nearest_predicted
 from midas._ext.refine.seed cimport Match, RecordedSpots
@@ -16,16 +16,6 @@ cdef MatchedSpot _spot
 #: the structs of the header as numpy types
 SOLUTION = np.asarray(<Solution[:1]>&_solution).dtype
 MATCHED_SPOT = np.asarray(<MatchedSpot[:1]>&_spot).dtype
-
-
-cdef inline double _plain_angle(double omega) noexcept nogil:
-    """The angle reduced to (-180, 180]."""
-    if -180.0 < omega <= 180.0:
-        return omega
-    omega = fmod(omega, 360.0)
-    if omega > 180.0:
-        return omega - 360.0
-    return omega + 360.0 if omega <= -180.0 else omega
 
 
 cdef void write_grain(const Grain* grain, const double* x, Solution* solution) noexcept nogil:
@@ -52,10 +42,10 @@ cdef inline void _write_spot(const Match* m, const double* x, const RefineProble
     out.row = m.row
     out.y_centred = spot.y
     out.z_centred = spot.z
-    out.omega_centred = _plain_angle(recorded.omega_recorded[m.row])
+    out.omega_centred = wrap_eta(recorded.omega_recorded[m.row])
     if problem.instrument.sin_wedge != 0.0:
         shift = wrap180(RAD2DEG * (atan2(spot.sin_ideal, spot.cos_ideal) - atan2(m.sin_recorded, m.cos_recorded)))
-        out.omega_centred = _plain_angle(out.omega_centred + shift)
+        out.omega_centred = wrap_eta(out.omega_centred + shift)
     for j in range(3):
         out.g_observed[j] = spot.direction[j]
     out.y_predicted = predicted.y_ideal[at]
