@@ -60,6 +60,9 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
 
 def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:
     """What keeps an image from being a mask of frames of this shape; its pixels are not read yet."""
+    sizes = (page.samplesperpixel, *page.shape)
+    if not all(isinstance(size, int) for size in sizes):  # damage can turn one number into many
+        return "gives no sensible size of its image; copy or save it again"
     if page.samplesperpixel != 1:
         return f"is a colour image ({page.samplesperpixel} values per pixel); save it as grey image"
     if page.ndim != 2:

@@ -161,6 +161,19 @@ def test_an_incomplete_copy_is_no_mask(tmp_path: Path, options: dict[str, Any]) 
     assert "is incomplete" in reason_for(path)
 
 
+def test_a_size_that_is_many_numbers(tmp_path: Path) -> None:
+    """Damage of one byte in the count of a tag."""
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, image_of("<u2"))
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages.first.tags["ImageWidth"]
+        place = tag.offset + 4  # the count, behind code and type
+    content = bytearray(path.read_bytes())
+    content[place] = 200
+    path.write_bytes(content)
+    assert "no sensible size" in reason_for(path)
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_no_damage_is_more_than_an_error_message(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

@@ -28,10 +28,20 @@ def command_line(name: str, *arguments: str | Path) -> list[str]:
 # Interrupts
 
 
+DEFAULT_SIGNALS = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def interrupted(
     command: list[str], cwd: Path, started: Path, environment: dict[str, str], by: signal.Signals = signal.SIGINT
 ) -> subprocess.Popen[str]:
     """Run, wait until the file `started` is there, send a signal; the finished process."""
+    # Tests that run in the background inherit ignored signals, which the command would rightly go on ignoring.
+    command = [sys.executable, "-c", DEFAULT_SIGNALS, *command]
     process = subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
