@@ -130,6 +130,10 @@ def main() -> NoReturn:
     name = name.removesuffix(".exe")
     if name not in MODULES and argv:
         name, argv = argv[0], argv[1:]
+    if name == "__main__.py":
+        names = ", ".join(sorted(MODULES))
+        print(f"midas: name a command: python -m midas NAME ...; there are {names}", file=sys.stderr)
+        sys.exit(UsageError.exit_code)
     if name not in MODULES:
         print(f"midas: no command is called {name}; there are {', '.join(sorted(MODULES))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)

@@ -195,3 +195,10 @@ def test_unknown_name(call: Call) -> None:
     result = call("NoSuchProgram")
     assert result.returncode == 2
     assert "no command is called NoSuchProgram" in result.stderr
+
+
+def test_without_a_name(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-P", "-m", "midas"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("midas: name a command: ") and result.stderr.count("\n") == 1
