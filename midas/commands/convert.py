@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from midas.commands.program import Program
 from midas.convert.options import ConversionOptions
@@ -12,9 +11,6 @@ from midas.runtime.errors import UsageError
 from midas.runtime.options import from_words, options_of
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(values: argparse.Namespace) -> StageResult[Path]:

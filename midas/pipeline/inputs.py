@@ -14,7 +14,6 @@ from midas.formats.layer import Layer
 from midas.parameters import ANALYSIS
 from midas.pipeline.options import Options
 from midas.pipeline.steps import Steps
-from midas.pipeline.user_file import UserFile
 from midas.runtime.errors import ArchiveError, FormatError, UsageError
 from midas.runtime.files import atomic_output, make_folder, read_bytes, remove, write_atomic
 from midas.runtime.result import StageResult
@@ -26,8 +25,8 @@ def check(options: Options) -> None:
     """Every input that must exist does; nothing has been written so far."""
     if options.grains_file is not None:
         read_bytes(options.grains_file, advice="it must be a Grains.csv")
-    if options.parameter_file is not None:
-        UserFile(options.parameter_file).parameters  # noqa: B018 - readable, or an error now
+    if options.user_file is not None:
+        options.user_file.parameters  # noqa: B018 - readable, or an error now
     if not options.convert:
         for number in options.layers:
             existing_archive(options, number)
@@ -43,9 +42,9 @@ def existing_archive(options: Options, number: int) -> Path:
         if path.exists() or options.data_file.exists():
             return path if path.exists() else options.data_file
         raise ArchiveError(f"is missing, and there is no {path}", file=options.data_file)
-    if options.parameter_file is None:
+    if options.user_file is None:
         raise UsageError("give -paramFN or -dataFN")
-    path = folder / UserFile(options.parameter_file).archive_name(number)
+    path = folder / options.user_file.archive_name(number)
     if not path.exists():
         raise ArchiveError("is missing; run with -convertFiles 1, or name the archive with -dataFN", file=path)
     return path
@@ -63,9 +62,9 @@ def prepare_folder(options: Options, number: int) -> None:
         except OSError as error:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
     remove(layer.grains, layer.spot_matrix, layer.grain_ids_key, *layer.folder.glob("*_consolidated.h5"))
-    if options.parameter_file is None:
+    user_file = options.user_file
+    if user_file is None:
         return
-    user_file = UserFile(options.parameter_file)
     changes = user_file.settings(options.raw_folder, options.grains_file)
     write_atomic(layer.folder / user_file.path.name, user_file.with_settings(changes))
     user_file.copy_panel_shifts(layer.folder)
@@ -74,8 +73,8 @@ def prepare_folder(options: Options, number: int) -> None:
 def prepare_archive(options: Options, number: int, steps: Steps) -> Path:
     """Convert the raw scan, or take the archive that is there; either way it names the layer's folder."""
     path = _converted(options, number, steps) if options.convert else _copied(options, number)
-    if options.parameter_file is not None and not options.convert:
-        user_file = UserFile(options.parameter_file)
+    user_file = options.user_file
+    if user_file is not None and not options.convert:
         with Archive(path) as archive:
             differing = user_file.differences(archive.parameters)
         if differing:

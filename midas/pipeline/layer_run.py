@@ -14,7 +14,6 @@ from midas.parameters import Parameters
 from midas.pipeline import inputs
 from midas.pipeline.options import Options
 from midas.pipeline.steps import Steps
-from midas.pipeline.user_file import UserFile
 from midas.runtime.errors import StageError
 from midas.runtime.files import read_bytes, write_atomic
 from midas.runtime.parallel import Communicator
@@ -132,8 +131,8 @@ class LayerRun:
         lines = []
         if self.options.grains_file is not None:
             lines.append(f"GrainsFile {self.options.grains_file}")
-        if self.options.parameter_file is not None:
-            lines += UserFile(self.options.parameter_file).lines("RingsToExcludeFraction")
+        if self.options.user_file is not None:
+            lines += self.options.user_file.lines("RingsToExcludeFraction")
         else:
             rings = self.parameters.for_stage("pipeline")["RingsToExcludeFraction"]
             lines += [f"RingsToExcludeFraction {ring}" for ring in rings]

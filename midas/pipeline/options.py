@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from midas.runtime.errors import UsageError
 from midas.runtime.options import FLAG, PATH, WHOLE, Kind, absolute, option
 from midas.runtime.parallel import thread_count
+
+if TYPE_CHECKING:
+    from midas.pipeline.user_file import UserFile
 
 #: legacy scripts give "/" for "none"
 _FOLDER_OR_NONE = Kind(str, lambda word: absolute(word) if len(word) > 1 else None, is_path=True)
@@ -68,6 +73,13 @@ class Options:
             reason = f"must not be below -startLayerNr {self.first_layer}"
             raise UsageError(reason, key="-endLayerNr", value=self.last_layer)
         thread_count(self.threads)
+
+    @cached_property
+    def user_file(self) -> UserFile | None:
+        """The parameter file, which is parsed once for all layers."""
+        from midas.pipeline.user_file import UserFile
+
+        return None if self.parameter_file is None else UserFile(self.parameter_file)
 
     @property
     def thread_count(self) -> int:

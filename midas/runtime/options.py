@@ -115,8 +115,3 @@ def from_keywords(cls: type[D], values: Mapping[str, object]) -> D:
 
 def _is_path(item: Field[Any]) -> bool:
     return "kind" in item.metadata and item.metadata["kind"].is_path
-
-
-def described(cls: type[D]) -> str:
-    """The options as the lines of a docstring."""
-    return "\n".join(f"{item.name} : {item.metadata['option'].help}" for item in fields(cls) if item.metadata)
