@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from midas.archive import BRIGHT, DARK, DATA, FLOOD, MASK, ArchiveWriter
 from midas.archive.writer import Frame
 from midas.convert.dark import Dark, DarkCorrection, find_dark
-from midas.convert.existing import ArchivedFrames
-from midas.convert.hdf5 import HDF5Frames, metadata
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
+from midas.convert.readers.existing import ArchivedFrames
+from midas.convert.readers.hdf5 import HDF5Frames, metadata
+from midas.convert.source import Reading
 from midas.convert.sweep import Sweep, consecutive, scan_names
 from midas.experiment.angles import wrapped
 from midas.parameters import ANALYSIS, SCAN, Parameters
@@ -56,14 +58,15 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
 
     first, name = scan_names(parameters, parameters["LayerNr"])
     paths = consecutive(locate(first), parameters["numFilesPerScan"])
-    sweep = Sweep(paths, parameters["dataLoc"], parameters["SkipFrame"], parameters["numFrameChunks"])
+    reading = _reading(parameters, options.result_folder)
+    sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"])
     parameters, omegas = _angles(parameters, sweep)
     _check_frame_count(parameters, sweep.shape[0])
 
     path = make_folder(options.result_folder) / name
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
         _write_metadata(writer, sweep, parameters)
-        _write_frames(writer, sweep, parameters, locate)
+        _write_frames(writer, sweep, parameters, reading, locate)
         _write_mask(writer, sweep, parameters, locate)
         if omegas is not None:
             writer.add_dataset(f"{SCAN}omegaCenter", omegas)
@@ -117,6 +120,13 @@ def _detector_size(p: Parameters) -> tuple[int, int]:
         if size < 1:
             raise p.error(name, "must be at least 1")
     return width, height
+
+
+def _reading(p: Parameters, scratch: Path) -> Reading:
+    """What the parameters say about the raw files."""
+    width, height = _detector_size(p)
+    pixel = np.dtype("<u4" if p.get("PixelValue") == 4 else "<u2")
+    return Reading(p["dataLoc"], p["HeadSize"], pixel, height, width, scratch)
 
 
 def _located(path: Path, folder: Path) -> Path:
@@ -179,11 +189,14 @@ def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters)
             log.warning("%s: %s is not copied: archives use this name otherwise", first.path, path)
 
 
-def _write_frames(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, locate: Callable[[Path], Path]) -> None:
+def _write_frames(
+    writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, reading: Reading, locate: Callable[[Path], Path]
+) -> None:
     """Dark and data; the dark is subtracted now if there is a threshold, else by the peak search."""
     file = parameters.get("Dark", "")
     first = sweep.sources[0]
-    source = find_dark(locate(Path(file)) if file else None, parameters["darkLoc"], first)
+    reading = replace(reading, location=parameters["darkLoc"])
+    source = find_dark(locate(Path(file)) if file else None, reading, first)
     dark = Dark(source, first, parameters["SkipFrame"])
     threshold = parameters["preProcThresh"]
     frames: Iterator[Frame] = sweep.frames()
@@ -205,13 +218,18 @@ def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Itera
 
 
 def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, locate: Callable[[Path], Path]) -> None:
-    """The mask of the parameter file; mask and flood of an archive that is converted again."""
+    """The mask of the parameter file and of the raw files; mask and flood of an archive that is converted again."""
     extras: dict[str, NDArray[np.generic] | None] = {}
     first = sweep.sources[0]
     if isinstance(first, ArchivedFrames):
         extras = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
     if name := parameters.get("MaskFN", ""):
         extras[MASK] = read_mask(locate(Path(name)), sweep.shape[1:], sweep.dtype)
+    if (masked := sweep.masked()) is not None:
+        given = extras.get(MASK)
+        extras[MASK] = (
+            (masked if given is None else masked | (given != 0)).reshape(1, *masked.shape).astype(sweep.dtype)
+        )
     for path, values in extras.items():
         if values is not None:
             writer.add_dataset(path, values)

@@ -7,6 +7,7 @@ is subtracted now, and the archive holds a dark of zeros: it is subtracted once 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.archive.writer import Frame
-from midas.convert.existing import ArchivedFrames
-from midas.convert.hdf5 import HDF5Frames, has_dataset
 from midas.convert.readers import open_source
-from midas.convert.source import FrameSource
+from midas.convert.readers.existing import ArchivedFrames
+from midas.convert.readers.hdf5 import HDF5Frames, has_dataset
+from midas.convert.source import FrameSource, Reading
 from midas.runtime.errors import FormatError
 
 
@@ -104,21 +105,22 @@ class DarkCorrection:
         return np.multiply(pixels - self._dark, kept, dtype=self._dtype)
 
 
-def find_dark(file: Path | None, location: str, data: FrameSource) -> FrameSource | None:
+def find_dark(file: Path | None, reading: Reading, data: FrameSource) -> FrameSource | None:
     """Where the dark frames are.
 
-    In a dark file of its own (which must have them: under `location`, or under its last component at the root), else
-    beside the frames in the data file; None when there are none.
+    In a dark file of its own (which must have them: under `reading.location`, or under its last component at the
+    root), else beside the frames in the data file; None when there are none.
     """
+    location = reading.location
     if file is not None:
         if file.suffix.lower() in (".h5", ".hdf5") and file.is_file() and not has_dataset(file, location):
             short = PurePosixPath(location).name
-            location = short if has_dataset(file, short) else location
-        return open_source(file, location)
+            reading = replace(reading, location=short if has_dataset(file, short) else location)
+        return open_source(file, reading)
     if isinstance(data, HDF5Frames):
-        return open_source(data.path, location) if has_dataset(data.path, location) else None
+        return open_source(data.path, reading) if has_dataset(data.path, location) else None
     if isinstance(data, ArchivedFrames):
-        return open_source(data.path, location) if data.extra_exists(location) else None
+        return open_source(data.path, reading) if data.extra_exists(location) else None
     return None
 
 

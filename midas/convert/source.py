@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,28 @@ BLOCK_BYTES = 8 << 20
 
 #: pixels that an archive can hold
 PIXELS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the user says about raw files beyond their names; each reader takes what its format does not tell.
+
+    Parameters
+    ----------
+    location : dataset of the frames, in files that hold several
+    header : bytes before the first frame (GE)
+    pixel : type of the pixels (GE)
+    rows, columns : of a frame (GE)
+    scratch : folder for a decompressed copy of a file which its library must be able to jump about in; the copy is
+        deleted when the reader is. None = no copy may be made
+    """
+
+    location: str = "exchange/data"
+    header: int = 8192
+    pixel: np.dtype[Pixel] = np.dtype("<u2")
+    rows: int = 2048
+    columns: int = 2048
+    scratch: Path | None = None
 
 
 class FrameSource(Protocol):
@@ -39,6 +62,10 @@ class FrameSource(Protocol):
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         """The frames from number `first` on, in order; `block` of them are read at once (-1: as many as is good)."""
+        ...
+
+    def masked(self) -> NDArray[np.bool_] | None:
+        """(rows, columns), True where the file itself says that a pixel measures nothing; None if it says nothing."""
         ...
 
 

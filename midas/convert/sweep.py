@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.readers import open_source
-from midas.convert.source import FrameSource
+from midas.convert.source import FrameSource, Reading
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, UsageError
 
@@ -29,14 +29,14 @@ class Sweep:
     Parameters
     ----------
     paths : the raw files in order
-    location : dataset of the frames in each
+    reading : what the user says about them
     skipped : leading frames of each file that are no data. Those of the first file stay in the archive, whose readers
         skip them; those of the others are left out.
     block : frames read at once; -1 = as many as is good
     """
 
-    def __init__(self, paths: list[Path], location: str, skipped: int, block: int = -1):
-        self.sources: list[FrameSource] = [open_source(path, location) for path in paths]
+    def __init__(self, paths: list[Path], reading: Reading, skipped: int, block: int = -1):
+        self.sources: list[FrameSource] = [open_source(path, reading) for path in paths]
         self._skipped = skipped
         self._block = block
         first = self.sources[0]
@@ -57,6 +57,11 @@ class Sweep:
                 return None
             parts.append(source.omegas[first:])
         return np.concatenate(parts)
+
+    def masked(self) -> NDArray[np.bool_] | None:
+        """Pixels that any of the files says measure nothing."""
+        masks = [mask for source in self.sources if (mask := source.masked()) is not None]
+        return np.logical_or.reduce(masks) if masks else None
 
     def frames(self) -> Iterator[Frame]:
         for number, (source, first) in enumerate(self._parts(), 1):

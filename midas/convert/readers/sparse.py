@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.archive.writer import Frame
-from midas.convert.source import checked_pixels
+from midas.convert.source import Reading, checked_pixels
 from midas.runtime.errors import FormatError, one_line
 
 
 class SparseFrames:
     """Frame i is ``<i>_row``, ``<i>_col``, ``<i>_data``; the sizes are ``shape``, ``nframes``, ``dtype``, ``omega``."""
 
-    def __init__(self, path: Path, location: str = ""):
+    def __init__(self, path: Path, reading: Reading):
         self.path = path
         with _opened(path) as cache:
             sizes = self._entry(cache, "shape").ravel()
@@ -41,6 +41,9 @@ class SparseFrames:
                 rows, columns, values = (self._entry(cache, f"{i}_{part}") for part in ("row", "col", "data"))
                 self._check(i, rows, columns, values)
                 yield partial(self._dense, rows, columns, values)
+
+    def masked(self) -> NDArray[np.bool_] | None:
+        return None
 
     def _dense(
         self, rows: NDArray[np.generic], columns: NDArray[np.generic], values: NDArray[np.generic]

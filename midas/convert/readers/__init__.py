@@ -1,17 +1,17 @@
-"""Which reader takes which raw file (docs/theory/archive.md#conversion)."""
+"""Raw files of all kinds, a module a format, and which reader takes which file (docs/theory/archive.md#conversion)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from midas.convert.existing import ArchivedFrames
-from midas.convert.hdf5 import HDF5Frames
-from midas.convert.source import FrameSource
-from midas.convert.sparse import SparseFrames
+from midas.convert.readers.existing import ArchivedFrames
+from midas.convert.readers.hdf5 import HDF5Frames
+from midas.convert.readers.sparse import SparseFrames
+from midas.convert.source import FrameSource, Reading
 from midas.runtime.errors import FormatError, UsageError
 
-READERS: dict[str, Callable[[Path, str], FrameSource]] = {
+READERS: dict[str, Callable[[Path, Reading], FrameSource]] = {
     ".h5": HDF5Frames,
     ".hdf5": HDF5Frames,
     ".npz": SparseFrames,
@@ -19,8 +19,8 @@ READERS: dict[str, Callable[[Path, str], FrameSource]] = {
 }
 
 
-def open_source(path: Path, location: str) -> FrameSource:
-    """The reader for a file, by its extension; `location` is the dataset of the frames in files that hold several."""
+def open_source(path: Path, reading: Reading) -> FrameSource:
+    """The reader for a file, by its extension."""
     extension = path.suffix.lower()
     make = READERS.get(extension)
     if make is None:
@@ -28,4 +28,4 @@ def open_source(path: Path, location: str) -> FrameSource:
         raise UsageError(f"raw files of type '{extension}' are not supported yet; only {known}", file=path)
     if not path.is_file():
         raise FormatError("is missing", file=path)
-    return make(path, location)
+    return make(path, reading)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from midas.archive import Archive, FrameStack
 from midas.archive.writer import Frame
-from midas.convert.source import checked_pixels
+from midas.convert.source import Reading, checked_pixels
 from midas.parameters import SCAN
 from midas.runtime.errors import ArchiveError
 
@@ -22,7 +22,8 @@ from midas.runtime.errors import ArchiveError
 class ArchivedFrames:
     """One stack of an archive: its frames, or its dark."""
 
-    def __init__(self, path: Path, location: str):
+    def __init__(self, path: Path, reading: Reading):
+        location = reading.location
         self.path = path
         self._archive = Archive(path)
         array = self._archive.dataset(location)
@@ -35,6 +36,9 @@ class ArchivedFrames:
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         return (partial(self._stack.__getitem__, i) for i in range(first, self.shape[0]))
+
+    def masked(self) -> NDArray[np.bool_] | None:
+        return None  # its mask goes over as it is
 
     def extra(self, path: str) -> NDArray[np.generic] | None:
         """A small array that goes over into the new archive as it is (mask, flood)."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive.writer import Frame
-from midas.convert.source import BLOCK_BYTES, checked_pixels
+from midas.convert.source import BLOCK_BYTES, Reading, checked_pixels
 from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ _NOT_COPIED = "measurement/process"
 class HDF5Frames:
     """The frames of one dataset, of three dimensions or, as a single frame, of two."""
 
-    def __init__(self, path: Path, location: str):
+    def __init__(self, path: Path, reading: Reading):
+        location = reading.location
         self.path, self.location = path, location
         self.omegas: NDArray[np.float64] | None = None
         with _opened(path) as file:
@@ -55,6 +56,9 @@ class HDF5Frames:
                 last = min((first // size + 1) * size, self.shape[0])
                 yield from dataset[first:last]
                 first = last
+
+    def masked(self) -> NDArray[np.bool_] | None:
+        return None
 
 
 def has_dataset(path: Path, location: str) -> bool:
