@@ -56,7 +56,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     parameters = _settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(_located, folder=relative_to or options.parameter_file.absolute().parent)
 
-    first, name = scan_names(parameters, parameters["LayerNr"])
+    first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
     paths = consecutive(locate(first), parameters["numFilesPerScan"])
     reading = _reading(parameters, options.result_folder)
     sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"])

@@ -40,8 +40,12 @@ class ConversionOptions:
     columns: int = option("-numPxY", WHOLE, 2048, "detector columns (GE)", "NrPixelsY")
     rows: int = option("-numPxZ", WHOLE, 2048, "detector rows (GE)", "NrPixelsZ")
     omega_step: float = option("-omegaStep", NUMBER, 0.0, "recorded, not used")
+    #: whether `data_file` is the scan of the layer whatever its number; else of the first one only
+    any_layer: bool = False
 
     def keys(self) -> dict[str, object]:
         """The parameters that the options give, those at their defaults left out."""
-        given = {item.metadata["key"]: (getattr(self, item.name), item.default) for item in fields(self)}
+        given = {
+            item.metadata["key"]: (getattr(self, item.name), item.default) for item in fields(self) if item.metadata
+        }
         return {key: value for key, (value, default) in given.items() if key and value != default}

@@ -17,6 +17,7 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.readers import open_source
 from midas.convert.source import FrameSource, Reading
+from midas.formats.layer import archive_name
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, UsageError
 
@@ -86,11 +87,14 @@ def _check_alike(source: FrameSource, first: FrameSource) -> None:
         raise FormatError(reason, file=source.path)
 
 
-def scan_names(parameters: Parameters, layer: int) -> tuple[Path, str]:
-    """First raw file and name of the archive, from the parameter file, or from `dataFN` for the first layer."""
+def scan_names(parameters: Parameters, layer: int, *, any_layer: bool = False) -> tuple[Path, str]:
+    """First raw file and name of the archive, from the parameter file, or from `dataFN` for the first layer.
+
+    With `any_layer` the file of `dataFN` is the scan of this layer, whatever its number.
+    """
     given = parameters.get("dataFN", "")
-    if given and layer == 1:
-        return Path(given), f"{Path(given).name}.analysis.MIDAS.zip"
+    if given and (layer == 1 or any_layer):
+        return Path(given), archive_name(given, layer)
     number = parameters["StartFileNrFirstLayer"] + (layer - 1) * parameters["NrFilesPerSweep"]
     name = f"{parameters['FileStem']}_{number:0{parameters['Padding']}d}"
     return Path(parameters["RawFolder"]) / f"{name}{parameters['Ext']}", f"{name}.MIDAS.zip"

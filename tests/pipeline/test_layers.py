@@ -197,7 +197,7 @@ def test_a_second_run_gives_the_same(scan: TinyScan, tmp_path: Path, in_process:
     first = digests(layer)
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
     assert digests(layer) == first
-    assert (layer / "scan_000001.h5.analysis.MIDAS.zip.old").exists()
+    assert (layer / "scan_000001.MIDAS.zip.old").exists()
 
 
 # ---------------------------------------------------------------- from Python
@@ -228,11 +228,24 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
         midas.run()
     with pytest.raises(UsageError, match="endLayerNr"):
         midas.run(scan.parameters, first_layer=2, last_layer=1)
+    for values, reason in (
+        ({"threads": "4"}, "threads must be a whole number or None, not '4'"),
+        ({"threads": True}, "threads must be a whole number"),
+        ({"last_layer": 2.0}, "last_layer must be a whole number, not 2.0"),
+        ({"report": "no"}, "report must be True or False, not 'no'"),
+        ({"convert": 2}, "convert must be True or False, not 2"),
+        ({"grains_file": 3}, "grains_file must be a path or None, not 3"),
+        ({"result_folder": None}, "result_folder must be a path, not None"),
+        ({"data_location": None}, "data_location must be text, not None"),
+        ({"layers": 3}, "no such option: layers"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(reason)):
+            midas.run(scan.parameters, **values)
     with pytest.raises(MidasError, match="nothing.txt"):
         midas.run("nothing.txt", result_folder=tmp_path)
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + "LatticeParameter 4 4 4 90 90 200\n")
-    with pytest.raises(StageError, match="Failed to process layer 1"):
+    with pytest.raises(StageError, match="layer 1: HKL generation failed: "):
         midas.run(parameters, scan.raw, result_folder=tmp_path)
     assert capfd.readouterr().out == ""
 
