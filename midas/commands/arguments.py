@@ -28,14 +28,15 @@ def layer_of_archive(values: argparse.Namespace, *, create: bool = False) -> tup
     with Archive(path) as archive:
         parameters = archive.parameters
     given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
-    folder = given or parameters.for_stage("commands").get("ResultFolder")
+    own = parameters.for_stage("commands")
+    folder = given or own.get("ResultFolder")
     if not folder:
         raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
     if create:
         make_folder(folder)
     elif not Path(folder).is_dir():
         raise ParameterError("is not a folder", file=path, key="ResultFolder", value=folder)
-    return Layer(Path(folder), path, folder, data_file=parameters.get("dataFN", "")), parameters
+    return Layer(Path(folder), path, folder, data_file=own["dataFN"]), parameters
 
 
 def layer_of_paramstest(path: str, folder: str | None = None) -> tuple[Layer, Parameters]:

@@ -25,7 +25,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     path = Path(values.archive)
     with Archive(path) as archive:
         parameters = archive.parameters
-    layer = Layer(Path(), path, data_file=parameters.get("dataFN", ""))
+    layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
     return grains.run(layer, parameters, threads=threads_of(values), track=values.TrackGrains == 1)
 
 

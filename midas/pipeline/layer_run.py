@@ -61,7 +61,8 @@ class LayerRun:
         folder = self.plan.folder
         with Archive(archive) as opened:
             parameters = opened.parameters
-        return Layer(folder, archive, f"{folder}/", data_file=parameters.get("dataFN", "")), parameters
+        data_file = parameters.for_stage("pipeline")["dataFN"]
+        return Layer(folder, archive, f"{folder}/", data_file=data_file), parameters
 
     def run(self) -> LayerTables:
         """All stages that the options ask for, and the results of the layer."""

@@ -79,8 +79,11 @@ def _of_one_file(options: Options) -> LayerPlan:
     if path.parent != Path():
         settings["RawFolder"] = str(path.parent.absolute())
     data_file = options.data_file
-    if data_file is None and (".h5" in path.name or path.name.endswith(".zip")):
+    # A stem of the parameter file is one word.
+    if data_file is None and (".h5" in path.name or path.name.endswith(".zip") or len(path.name.split()) > 1):
         data_file = _found(options, path)
+    if data_file is not None:
+        settings = {}
     return LayerPlan(layer, folder, data_file, settings)
 
 
@@ -128,7 +131,9 @@ def _of_raw_folder(options: Options) -> Iterator[LayerPlan]:
     for number, name in sorted(wanted.items()):
         layer = number - first + 1
         settings = {"FileStem": name, "Ext": ending, "StartFileNrFirstLayer": first}
-        yield LayerPlan(layer, layer_folder(options, layer), None, settings)
+        path = folder.absolute() / f"{name}_{number:0{own['Padding']}d}{ending}"
+        is_word = len(path.name.split()) == 1
+        yield LayerPlan(layer, layer_folder(options, layer), None if is_word else path, settings if is_word else {})
 
 
 def _numbered_files(folder: Path, digits: int, ending: str) -> dict[int, str]:

@@ -82,17 +82,11 @@ def driver_stderr() -> logging.Handler:
     """Messages of the driver with the time; of its stages only warnings, the rest stands in their files."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
-    handler.addFilter(lambda record: record.name in _DRIVER or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: record.name.startswith(_DRIVER) or record.levelno >= logging.WARNING)
     return handler
 
 
-_DRIVER = (
-    "midas.commands.run",
-    "midas.pipeline.layers",
-    "midas.pipeline.inputs",
-    "midas.pipeline.steps",
-    "midas.pipeline.reprocess",
-)
+_DRIVER = ("midas.commands.run", "midas.pipeline.")
 
 
 class _Plain(logging.Formatter):
