@@ -74,6 +74,13 @@ def golden_copy(golden: Callable[[str], Path], tmp_path: Path) -> Callable[..., 
     return copy
 
 
+@pytest.fixture(autouse=True)
+def fresh_run() -> Iterator[None]:
+    """What earlier tests have warned of is said again."""
+    with logs.one_run():
+        yield
+
+
 Result = subprocess.CompletedProcess
 
 

@@ -71,7 +71,8 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             log.warning("ignored: %s", " ".join(values.surplus))
         incomplete = None
         try:
-            result = called.run(values)
+            with logs.one_run():
+                result = called.run(values)
         except IncompleteError as error:
             result, incomplete = error.result, error
         everybody = comm.gather((kept.messages[:], {} if result is None else result.summary))

@@ -10,11 +10,11 @@ import logging
 import time
 from collections.abc import Callable
 
-from midas.parameters import not_yet
 from midas.pipeline import inputs, summary
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan, plans
 from midas.pipeline.summary import FinishedLayer
+from midas.runtime import logs
 from midas.runtime.errors import IncompleteError, MidasError, StageError
 from midas.runtime.parallel import Communicator, PeerError, Team, communicator
 from midas.runtime.result import StageResult
@@ -49,7 +49,7 @@ def run(
     """
     options = options.checked()
     comm = communicator() if comm is None else comm
-    with not_yet.one_run():
+    with logs.one_run():
         planned = plans(options)
         inputs.check(options, planned)
         done, failed = _all_layers(options, planned, comm, finished)

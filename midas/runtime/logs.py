@@ -71,6 +71,27 @@ def muted(name: str) -> Iterator[None]:
         logger.disabled = False
 
 
+#: what this run has said: several stages of it may notice the same
+_said: set[tuple[object, ...]] = set()
+
+
+def first_time(*what: object) -> bool:
+    """Whether this run says something for the first time."""
+    if what in _said:
+        return False
+    _said.add(what)
+    return True
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """What the block and its surroundings have said so far will be said again after the block."""
+    try:
+        yield
+    finally:
+        _said.clear()
+
+
 def stdout() -> logging.Handler:
     """Messages of a command."""
     handler = logging.StreamHandler(sys.stdout)

@@ -75,6 +75,30 @@ def test_messages(finished: Finished) -> None:
     assert messages[-1].endswith("INFO - All layers processed successfully")
 
 
+def test_counts_stand_beside_the_seconds(finished: Finished) -> None:
+    layer, result = finished
+    numbers = {
+        "hkls": "rings",
+        "peaksearch": "peaks",
+        "merge_overlaps": "merged spots",
+        "calc_radius": "spots, 0 spots on no ring",
+        "fit_setup": "accepted",
+        "indexing": "indexed",
+        "refining": "refined",
+        "process_grains": "grains",
+    }
+    table = dict(re.findall(r"^  (\w+) +([\d.]+ s.*)$", result.stdout, re.M))
+    said = dict(re.findall(r"INFO - (\w+): ([\d.]+ s.*)$", result.stderr, re.M))
+    for step, label in numbers.items():
+        assert re.match(rf"[\d.]+ s, \d+ {label}", said[step]), step
+        assert re.match(rf"[\d.]+ s  \d+ {label}", table[step]), step
+    peaks = sum(len(path.read_text().splitlines()) - 1 for path in (layer / "Temp").glob("*_PS.csv"))
+    seeds = len((layer / "SpotsToIndex.csv").read_text().splitlines())
+    first = result.stdout.splitlines()[1]
+    assert re.search(rf"{GRAINS} grains from {peaks} peaks, \d+ merged spots, {seeds} seeds, \d+ indexed$", first)
+    assert result.stdout.splitlines()[-1].split(None, 1)[1].startswith(f"open {layer}/sim.analysis.MIDAS_consolidated")
+
+
 def test_results_are_true(finished: Finished, scan: TinyScan) -> None:
     layer, _ = finished
     found = compare(scan.truth, layer / "Grains.csv", omega_step=OMEGA_STEP, turn_positions=True)
@@ -248,6 +272,16 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
     with pytest.raises(StageError, match="layer 1: HKL generation failed: "):
         midas.run(parameters, scan.raw, result_folder=tmp_path)
     assert capfd.readouterr().out == ""
+
+
+def test_a_ring_that_is_not_there_is_said_once(
+    scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(scan.parameters.read_text() + "RingThresh 77 10\n")
+    assert in_process("ff-midas", "-paramFN", "ps.txt", "-dataFN", scan.raw, "-nCPUs", 1, cwd=tmp_path) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line and "ring" in line]
+    assert len(warnings) == 1 and "RingThresh: ring 77 is not in hkls.csv" in warnings[0]
 
 
 def test_a_program_hears_what_it_wants_to_hear(

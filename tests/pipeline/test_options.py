@@ -15,7 +15,7 @@ from midas.archive import Archive
 from midas.commands.names import program
 from midas.commands.program import parse
 from midas.formats.grains import read_grains
-from midas.parameters import Parameters, not_yet
+from midas.parameters import Parameters
 from midas.pipeline.options import Options
 from midas.pipeline.user_file import UserFile
 from midas.runtime.options import from_words
@@ -256,8 +256,6 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + "WedgeModel exact\nMeasureSpots 1\nOwnWindow 4\n")
     data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
-    with not_yet.one_run():
-        pass  # what other tests of this process have said
     assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
     assert [line.split(": ")[1].split()[0] for line in warnings] == ["WedgeModel", "MeasureSpots", "OwnWindow"]
