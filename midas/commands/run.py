@@ -45,6 +45,10 @@ def run(name: str, argv: Sequence[str]) -> int:
         return _fail(name, str(error), error.exit_code)
     except MemoryError:
         return _fail(name, "not enough memory", 1)
+    except ImportError as error:
+        if error.name != "midas._ext":
+            raise
+        return _fail(name, str(error), 1)
     except _Ended as ended:
         return _fail(name, f"ended by {ended.signal.name}", 128 + ended.signal)
     except KeyboardInterrupt:
