@@ -3,9 +3,10 @@
 Products and sums run in the order of that page: the last bits of omega decide which spots at the limit of a range
 are accepted, and which way the simplex of the staged refinement goes.
 """
-from libc.math cimport NAN, asin, atan2, copysign, cos, fabs, fmod, sin, sqrt
+from libc.math cimport NAN, atan2, copysign, cos, fabs, fmod, sin, sqrt
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, two_theta_of, wrap180, wrap_omega
+from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.wedge cimport Instrument
 
 cdef extern from *:
@@ -165,7 +166,7 @@ cdef inline WedgeFree without_wedge(const Instrument* instrument, double y, doub
     cdef double g_length, radius
     cdef Reflection reflection = reflection_of(instrument, y, z)
     spot.omega = omega_without_wedge(instrument, &reflection, omega, &g_length)
-    radius = ring_radius_of(2.0 * RAD2DEG * asin(instrument.wavelength * g_length / 2.0), instrument.lsd)
+    radius = ring_radius_of(2.0 * theta_of(instrument.wavelength * g_length / 2.0), instrument.lsd)
     spot.eta = eta_of(reflection.k[1], reflection.k[2])
     spot.y = -radius * sin(DEG2RAD * spot.eta)
     spot.z = radius * cos(DEG2RAD * spot.eta)

@@ -173,9 +173,14 @@ cdef inline void ideal_to_detector(const Detector* d, double y, double z, double
     z_px[0] = d.z_bc + d.lsd * (z * a - y * c) / determinant / d.px
 
 
+cdef inline double two_theta_radians(double radius, double lsd) noexcept nogil:
+    """2θ in radians of a radius on the ideal plane."""
+    return atan(radius / lsd)
+
+
 cdef inline double two_theta_of(double radius, double lsd) noexcept nogil:
     """2θ in degrees of a radius on the ideal plane."""
-    return RAD2DEG * atan(radius / lsd)
+    return RAD2DEG * two_theta_radians(radius, lsd)
 
 
 cdef inline double ring_radius_of(double two_theta, double lsd) noexcept nogil:
