@@ -4,7 +4,7 @@ import numpy as np
 from libc.math cimport NAN, cos, fabs, sin
 
 from midas._ext.physics.geometry cimport (
-    Detector, IdealPoint, detector_to_ideal, ideal_to_detector, ring_radius_of, two_theta_of, unpack_detector)
+    Detector, PlanePoint, detector_to_ideal, ideal_to_detector, ring_radius_of, two_theta_of, unpack_detector)
 from midas._ext.physics.geometry cimport DEG2RAD as _DEG2RAD, RAD2DEG as _RAD2DEG
 from midas._ext.physics.lattice cimport bragg_angle
 
@@ -31,7 +31,7 @@ def pixels_to_plane(const double[::1] y_px, const double[::1] z_px, const double
     """
     cdef Py_ssize_t i, n = y_px.shape[0]
     cdef Detector d
-    cdef IdealPoint p
+    cdef PlanePoint p
     if z_px.shape[0] != n or detector.shape[0] != 12:
         raise ValueError("one z_px per y_px, and twelve numbers of the detector")
     d = unpack_detector(detector)
@@ -41,11 +41,11 @@ def pixels_to_plane(const double[::1] y_px, const double[::1] z_px, const double
         for i in range(n):
             p = detector_to_ideal(&d, y_px[i], z_px[i])
             if y_px[i] == d.y_bc and z_px[i] == d.z_bc:
-                p.y = p.z = p.radius = 0.0             # no azimuth, so that the distortion is no number
-            out[0, i] = p.y
-            out[1, i] = p.z
+                p.y_plane = p.z_plane = p.radius = 0.0             # no azimuth, so that the distortion is no number
+            out[0, i] = p.y_plane
+            out[1, i] = p.z_plane
             out[2, i] = p.radius
-            out[3, i] = p.eta
+            out[3, i] = p.eta_plane
             out[4, i] = two_theta_of(p.radius, d.lsd)
     return result
 
