@@ -85,6 +85,8 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
     if user_file is None:
         return
     changes = {**plan.settings, **user_file.settings(options)}
+    if user_file.own.get("ResultFolder", ""):
+        changes["ResultFolder"] = f"{layer.folder}/"
     write_atomic(layer.folder / user_file.path.name, user_file.with_settings(changes))
     user_file.copy_panel_shifts(layer.folder)
 
