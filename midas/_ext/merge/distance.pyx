@@ -5,6 +5,7 @@ from cython.parallel cimport prange
 
 from midas._ext.merge.chains cimport Chains
 from midas._ext.numerics.grid cimport Grid, build_grid, neighbours
+from midas._ext.numerics.stop cimport Listening, stopped
 
 cdef enum:
     #: candidate pairs that are held at a time, unless one frame alone has more
@@ -112,21 +113,24 @@ def link_by_distance(const long long[::1] first, const double[::1] y, const doub
     for f in range(frames):
         grids[f].starts = &starts[room[f]]
         grids[f].peaks = &cell_peaks[0] + first[f]
-    for f in prange(frames, nogil=True, num_threads=threads, schedule="dynamic"):
-        build_grid(&grids[f], &y[0] + first[f], &z[0] + first[f], first[f + 1] - first[f], limit)
-    for f in prange(frames - 1, nogil=True, num_threads=threads, schedule="dynamic"):
-        _count_pairs(&grids[f + 1], &y[0], &z[0], first[f], first[f + 1], limit, &counts[1])
+    with Listening():
+        for f in prange(frames, nogil=True, num_threads=threads, schedule="dynamic"):
+            build_grid(&grids[f], &y[0] + first[f], &z[0] + first[f], first[f + 1] - first[f], limit)
+        for f in prange(frames - 1, nogil=True, num_threads=threads, schedule="dynamic"):
+            if not stopped():
+                _count_pairs(&grids[f + 1], &y[0], &z[0], first[f], first[f + 1], limit, &counts[1])
     cdef long long[::1] pair_first = np.cumsum(pair_counts)
     cdef long long[::1] back_first = np.empty(total, dtype=np.int64)
     pairs.first = &pair_first[0]
     pairs.back_first = &back_first[0]
     f = 0
-    while f < frames - 1:
-        start = f
-        f += 1
-        while f < frames - 1 and pair_first[first[f + 1]] - pair_first[first[start]] <= BATCH_PAIRS:
+    with Listening():
+        while f < frames - 1 and not stopped():
+            start = f
             f += 1
-        _link_batch(chains, &pairs, grids, first, y, z, limit, start, f, threads)
+            while f < frames - 1 and pair_first[first[f + 1]] - pair_first[first[start]] <= BATCH_PAIRS:
+                f += 1
+            _link_batch(chains, &pairs, grids, first, y, z, limit, start, f, threads)
     return chains.finish()
 
 
