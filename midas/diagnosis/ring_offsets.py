@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 
 from midas.experiment.angles import DEG2RAD
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.image import PaddedImage
 
 Floats = NDArray[np.float64]
 
@@ -69,8 +70,8 @@ class RingOffsets:
         pairs = zip(self.centre, self.centre_error, strict=True)
         return any(abs(value) > max(_HARMLESS_PIXELS * px, _CERTAIN * error) for value, error in pairs)
 
-    def sentences(self, detector: DetectorGeometry) -> Iterator[str]:
-        """What a user should look at; nothing where all is well."""
+    def sentences(self, detector: DetectorGeometry, image: PaddedImage | None = None) -> Iterator[str]:
+        """What a user should look at; nothing where all is well. With the image also where BC is in the raw frames."""
         if self.scale_is_wrong:
             lsd = detector.lsd * (1 + self.scale_ppm * 1e-6)
             yield (
@@ -79,10 +80,11 @@ class RingOffsets:
             )
         if self.centre_is_wrong(detector.px):
             y, z = corrected_centre(self.centre, detector)
+            raw = "" if image is None else "; raw column {:.2f}, row {:.2f}".format(*image.to_raw(y, z))
             yield (
                 f"the rings are shifted by {self.centre[0]:+.0f} um along y and {self.centre[1]:+.0f} um along z: BC "
                 f"is about {y:.2f} {z:.2f} instead of {detector.y_bc:.2f} {detector.z_bc:.2f} (in the "
-                "transformed, square image)"
+                f"transformed, square image{raw})"
             )
 
 

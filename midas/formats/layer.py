@@ -86,6 +86,11 @@ class Layer:
     def logs(self) -> Path:
         return self.folder / "midas_log"
 
+    @property
+    def diagnosis(self) -> Path:
+        """Why there are no grains, or few; absent where all is well."""
+        return self.logs / "diagnosis.txt"
+
     # Text tables
     @property
     def hkls(self) -> Path:

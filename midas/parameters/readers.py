@@ -118,6 +118,21 @@ READERS: dict[str, Reader] = {
         of_archive=True,
         defaults={"SpaceGroup": 225},
     ),
+    "diagnosis": Reader(
+        _reads(
+            _DETECTOR, _REGION, _RINGS,
+            "ImTransOpt SkipFrame OmegaStep Wavelength Wedge LatticeParameter SpaceGroup OverAllRingToIndex",
+            "MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx UpperBoundThreshold BadPxIntensity",
+            "GapIntensity",
+            # and for indexing again, from paramstest.txt
+            "RingNumbers RingRadii RingsToExcludeFraction Rsample Hbeam StepSizePos StepSizeOrient OmeBinSize",
+            "EtaBinSize MarginRadius MarginRadial MarginEta MarginOme Completeness UseFriedelPairs GrainsFile",
+            "BigDetSize",
+        ),
+        _ARCHIVE,
+        of_archive=True,
+        defaults={"SpaceGroup": 225},
+    ),
     "results": Reader(_reads(_RINGS, "SkipFrame px"), _ARCHIVE, of_archive=True),
     "simulation": Reader(
         _reads(

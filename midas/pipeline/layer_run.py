@@ -15,7 +15,7 @@ from midas.pipeline import inputs
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
-from midas.runtime.errors import StageError
+from midas.runtime.errors import NothingFoundError
 from midas.runtime.files import read_bytes, write_atomic
 from midas.runtime.parallel import Communicator
 
@@ -137,7 +137,7 @@ class LayerRun:
     def check_seeds(self, setup: SpotTables) -> None:
         """There is something to index."""
         if not (len(setup.spots_to_index) or self.options.grains_file):
-            raise StageError(_NO_SEEDS)
+            raise NothingFoundError(_NO_SEEDS, nothing="no seeds")
 
     def _append_to_paramstest(self) -> None:
         """Lines that the setup stage does not hand on: guided indexing, rings without a say."""

@@ -10,12 +10,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from midas.pipeline import inputs, summary
+from midas.pipeline import inputs, summary, why
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan, plans
 from midas.pipeline.summary import FinishedLayer
 from midas.runtime import logs
-from midas.runtime.errors import IncompleteError, MidasError, StageError
+from midas.runtime.errors import IncompleteError, MidasError, NothingFoundError, StageError
 from midas.runtime.parallel import Communicator, PeerError, Team, communicator
 from midas.runtime.result import StageResult
 
@@ -100,10 +100,15 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator) -> FinishedLay
     team = Team(comm)
     try:
         run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team)
+        why.forget(run)
         tables = run.run()
         team.barrier()
     except PeerError as error:
         return error.reason
+    except NothingFoundError as error:
+        return team.failed(why.nothing(run, error))
     except MidasError as error:
         return team.failed(str(error))
-    return FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix, run.steps.seconds, run.steps.counts)
+    finished = FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix)
+    finished.seconds, finished.counts, finished.warning = run.steps.seconds, run.steps.counts, why.little(run, tables)
+    return finished

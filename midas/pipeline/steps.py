@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from midas.runtime import logs
-from midas.runtime.errors import MidasError, StageError
+from midas.runtime.errors import MidasError, NothingFoundError, StageError
 from midas.runtime.files import write_atomic
 from midas.runtime.parallel import Communicator
 from midas.runtime.result import StageResult
@@ -120,6 +120,8 @@ class Steps:
         started = time.perf_counter()
         try:
             yield
+        except NothingFoundError as error:
+            raise NothingFoundError(f"{_FAILURES[name]}: {error}", nothing=error.nothing) from None
         except MidasError as error:
             raise StageError(f"{_FAILURES[name]}: {error}") from None
         except OSError as error:

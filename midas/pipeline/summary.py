@@ -22,6 +22,7 @@ class FinishedLayer:
         an MPI run but the first
     seconds : that each step took
     counts : what each step found: rows of its summary, on the first rank
+    warning : what is wrong when the grains explain little of what is there
     """
 
     number: int
@@ -30,6 +31,7 @@ class FinishedLayer:
     spot_matrix: Table | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    warning: str = ""
 
 
 #: what of a layer stands beside its grains: step and row of its summary
@@ -54,6 +56,8 @@ def rows(options: Options, done: Sequence[FinishedLayer], failed: Mapping[int, s
         layer = layers[number]
         grains = "" if layer.grains is None else f"{len(layer.grains)} grains from "
         table[f"Layer {number}"] = f"{grains}{_funnel(layer)}"
+        if layer.warning:
+            table[f"Warning {number}"] = layer.warning
         if layer.grains is not None:
             table[f"Results {number}"] = f"{layer.layer.grains}, {layer.layer.consolidated.name}"
     steps = dict.fromkeys(name for layer in done for name in layer.seconds)

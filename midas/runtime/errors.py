@@ -70,6 +70,14 @@ class StageError(MidasError):
     """Readable input on which a stage cannot produce a result."""
 
 
+class NothingFoundError(StageError):
+    """Input in which there is nothing: no spots, no seeds, no crystals. `nothing` says it in a few words."""
+
+    def __init__(self, reason: str, *, nothing: str, file: str | os.PathLike[str] | None = None):
+        super().__init__(reason, file=file)
+        self.nothing = nothing
+
+
 class IncompleteError(StageError):
     """Some of several layers failed; `result` is the `StageResult` of the others, whose summary lists all of them."""
 

@@ -63,9 +63,7 @@ def expected_rings(
     return seen | visible
 
 
-def _visible(
-    two_theta: float, detector: DetectorGeometry, on_frame: NDArray[np.bool_], parameters: Parameters
-) -> bool:
+def _visible(two_theta: float, detector: DetectorGeometry, on_frame: NDArray[np.bool_], parameters: Parameters) -> bool:
     """Whether some point of a ring is on the detector and in the accepted region.
 
     `on_frame` says of the padded square, indexed [y, z], where the detector is.

@@ -35,7 +35,7 @@ from midas.formats.spots import (
 )
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.runtime.errors import StageError
+from midas.runtime.errors import NothingFoundError
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
@@ -163,7 +163,8 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
 def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, source: Path) -> NDArray[np.bool_]:
     """Which peaks of the Radius file `source` are on the rings in use and on at most MaxNFrames frames."""
     if not len(radius):
-        raise StageError("no spots in the Radius file; nothing can follow", file=source)
+        reason = "no spots in the Radius file; nothing can follow"
+        raise NothingFoundError(reason, nothing="no spots on the rings", file=source)
     listed: NDArray[np.bool_] = np.isin(radius.integers("ring"), [ring.number for ring in rings])
     short: NDArray[np.bool_] = radius.integers("frames") <= parameters["MaxNFrames"]
     if not listed.all():
@@ -173,7 +174,8 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
             "%d spots on more than %d frames (MaxNFrames) are dropped", (~short).sum(), parameters["MaxNFrames"]
         )
     if not (listed & short).any():
-        raise StageError("no spots on the rings in use; nothing can follow", file=source)
+        reason = "no spots on the rings in use; nothing can follow"
+        raise NothingFoundError(reason, nothing="no spots on the rings", file=source)
     return listed & short
 
 

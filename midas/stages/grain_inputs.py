@@ -17,7 +17,7 @@ from midas.formats.layer import Layer
 from midas.formats.refined import RefinedSeeds, read_refined
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.runtime.errors import FormatError, StageError
+from midas.runtime.errors import FormatError, NothingFoundError
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ def read_inputs(
     log.info("Reading IDs file: %s", layer.spots_to_index.name)
     seeds = spot_formats.read_seed_ids(layer.spots_to_index)
     if not len(seeds):
-        raise StageError(_NO_SEEDS)
+        raise NothingFoundError(_NO_SEEDS, nothing="no seeds")
     log.info("Total of %d IDs will be sorted into grains now.", len(seeds))
     if refined is None:
         if not layer.key.exists():
-            raise StageError(_NO_SOLUTIONS)
+            raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
         refined = read_refined(layer, len(seeds))
     if not refined.key[:, 0].any():
-        raise StageError(_NO_SOLUTIONS)
+        raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
     spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
     inputs = GrainInputs(seeds, refined, spots, _ring_spacings(layer, spots, ids_hash, hkls))
     _check(layer, inputs)

@@ -1,0 +1,103 @@
+"""One layer under examination: the numbers are gathered as the questions come up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from midas.archive import Archive
+from midas.diagnosis.evidence import Evidence
+from midas.diagnosis.flips import Flips, compare_views
+from midas.diagnosis.frames import FrameSample, sample_frames
+from midas.diagnosis.ring_offsets import corrected_centre
+from midas.diagnosis.ring_search import RingSearch, search_rings
+from midas.diagnosis.trial import AS_GIVEN, Trial, View
+
+#: maxima that are needed to say where the rings are
+_ENOUGH_MAXIMA = 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of a run without grains, or with few.
+
+    Parameters
+    ----------
+    evidence : the files of the layer
+    threads : of the kernels
+    completeness_key : what the user calls the limit of the completeness
+    among : ids of strong spots that belong to no grain, if there are grains
+    counts : what the steps found, by the labels of their summaries
+    """
+
+    evidence: Evidence
+    threads: int
+    completeness_key: str = "Completeness"
+    among: Collection[int] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def trial(self) -> Trial | None:
+        """For indexing again; None without accepted spots."""
+        if not len(self.evidence.spots):
+            return None
+        return Trial(self.evidence, self.threads, self.among)
+
+    @property
+    def without(self) -> frozenset[int]:
+        """Rings that are left out when the image is judged, because they hold hardly anything."""
+        return frozenset(self.evidence.poor_rings)
+
+    @cached_property
+    def observed(self) -> View:
+        """The rings as large, and centred, as the accepted spots show them, where that is certain."""
+        offsets = self.evidence.offsets
+        scale = offsets.scale_ppm * 1e-6 if offsets.scale_is_wrong else 0.0
+        centre = offsets.centre if offsets.centre_is_wrong(self.evidence.detector.px) else (0.0, 0.0)
+        return View(scale, centre)
+
+    @cached_property
+    def flips(self) -> Flips | None:
+        """What the image looks like in all its classes; None without accepted spots."""
+        if self.trial is None:
+            return None
+        found = compare_views(self.trial, self.observed, self.without)
+        if found.best is None and self.observed != AS_GIVEN:
+            as_given = compare_views(self.trial, AS_GIVEN, self.without)
+            return as_given if as_given.best is not None else found
+        return found
+
+    def reached(self, view: View, without: frozenset[int] = frozenset()) -> float:
+        """Completeness of the leading seeds in a view."""
+        return 0.0 if self.trial is None else self.trial.outcome(view, without).leading
+
+    def at_given_rings(self, view: View) -> View:
+        """The same view with the rings as the parameters have them."""
+        return replace(view, scale=0.0, centre=(0.0, 0.0))
+
+    @cached_property
+    def beam_centre(self) -> tuple[float, float]:
+        """Where the rings are centred, px."""
+        view = AS_GIVEN if self.flips is None or self.flips.best is None else self.flips.best
+        return corrected_centre(view.centre, self.evidence.detector)
+
+    @cached_property
+    def sample(self) -> FrameSample | None:
+        """Some frames of the scan; None without an archive."""
+        evidence = self.evidence
+        if evidence.layer.archive is None:
+            return None
+        with Archive(evidence.layer.archive) as archive:
+            return sample_frames(archive, evidence.own, evidence.detector, evidence.ring_radii, self.threads)
+
+    @cached_property
+    def search(self) -> RingSearch | None:
+        """Where the rings would have to be; None where too little is on the frames."""
+        if self.sample is None or len(self.sample.radius) < _ENOUGH_MAXIMA or not self.evidence.ring_radii:
+            return None
+        known = np.isfinite(self.sample.eta)
+        radius, eta = self.sample.radius[known], self.sample.eta[known]
+        return search_rings(radius, eta, self.evidence.ring_radii, self.evidence.detector.px)
