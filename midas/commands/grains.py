@@ -17,6 +17,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     """The grains of the current folder, parameters from an archive or a parameter file."""
     from midas.archive import Archive
     from midas.commands.arguments import is_archive, threads_of
+    from midas.diagnosis.failure import explained
     from midas.formats.layer import Layer
     from midas.stages import grains
 
@@ -26,7 +27,9 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     with Archive(path) as archive:
         parameters = archive.parameters
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
-    return grains.run(layer, parameters, threads=threads_of(values), track=values.TrackGrains == 1)
+    threads = threads_of(values)
+    with explained(layer, parameters, threads):
+        return grains.run(layer, parameters, threads=threads, track=values.TrackGrains == 1)
 
 
 def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTables]:

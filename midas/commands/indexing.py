@@ -19,7 +19,12 @@ def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
 
     comm, threads = members(values), threads_of(values)
     layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
-    return indexing.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
+    result = indexing.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
+    if result.summary.get("indexed") == 0:
+        from midas.diagnosis.failure import warn
+
+        warn(layer, parameters, threads, "nothing was indexed")
+    return result
 
 
 PROGRAMS = (

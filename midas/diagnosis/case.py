@@ -47,6 +47,13 @@ class Case:
         return Trial(self.evidence, self.threads, self.among)
 
     @property
+    def limit(self) -> float:
+        """Of the completeness."""
+        handed_on = self.evidence.handed_on
+        limit: float = (handed_on or self.evidence.parameters).for_stage("diagnosis")["Completeness"]
+        return limit
+
+    @property
     def without(self) -> frozenset[int]:
         """Rings that are left out when the image is judged, because they hold hardly anything."""
         return frozenset(self.evidence.poor_rings)

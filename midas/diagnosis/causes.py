@@ -1,4 +1,7 @@
-"""The sentences that name what is wrong, the main one first, each with what to do (docs/theory/diagnosis.md#failures)."""
+"""The sentences that name what is wrong, the main one first, each with what to do.
+
+See docs/theory/diagnosis.md#failures.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ _HELPS = 0.1
 _SAFE = 0.9
 #: offsets beyond this may well be those of a wrong cell or wavelength
 _FAR_PPM = 20000
+#: of the spots that could be indexed, this share should be seeds
+_MOSTLY = 0.5
 #: share of the light beyond UpperBoundThreshold that is too much
 _SATURATED = 0.5
 
@@ -43,7 +48,7 @@ def _something_fits(case: Case) -> Iterator[str]:
     fits = case.reached(best, without)
     plain = case.at_given_rings(best)
     rings_help = best != plain and fits > case.reached(plain, without) + _HELPS
-    if case.flips.is_other and evidence.image is not None:
+    if case.flips.is_other:
         yield _turned(case)
     if rings_help:
         for sentence in _geometry(case, evidence.offsets, centre=not case.flips.is_other):
@@ -55,13 +60,19 @@ def _something_fits(case: Case) -> Iterator[str]:
 def _turned(case: Case) -> str:
     """Another image, or another sense of omega."""
     evidence, flips = case.evidence, case.flips
-    assert flips is not None and flips.best is not None and evidence.image is not None
+    assert flips is not None and flips.best is not None
+    reached = (
+        f"the strongest seeds reach a completeness of {case.reached(flips.best, case.without):.2f} instead of "
+        f"{case.reached(AS_GIVEN, case.without):.2f}"
+    )
+    if evidence.image is None:
+        return f"ImTransOpt or the sign of OmegaStep is wrong: with the {flips.best.name} {reached}"
     first, *others = (setting.text(evidence.own["OmegaStep"]) for setting in _settings(case))
     groups = [f"({other})" for other in others]
     return (
-        f"ImTransOpt or the sign of OmegaStep is wrong: with {first} the strongest seeds reach a completeness of "
-        f"{case.reached(flips.best, case.without):.2f} instead of {case.reached(AS_GIVEN, case.without):.2f}; the data "
-        f"cannot tell this from {', '.join(groups[:-1])} or {groups[-1]}, the instrument can"
+        f"ImTransOpt or the sign of OmegaStep is wrong: with {first} {reached}; the data "
+        f"cannot tell this from {', '.join(groups[:-1])} or {groups[-1]}, the instrument can; BC is "
+        "raw column {:.2f}, row {:.2f} in all of them".format(*evidence.image.to_raw(*case.beam_centre))
     )
 
 
@@ -116,16 +127,19 @@ def _limits(case: Case) -> Iterator[str]:
     if not len(evidence.seeds):
         yield _no_seeds(case)
         return
-    limit = _limit(case)
+    limit = case.limit
     assert case.trial is not None
     given = case.trial.outcome(AS_GIVEN)
-    if given.leading < limit:
+    fit = case.evidence.spots["spot_id"][case.trial.seeds[given.completeness >= limit]]
+    if len(fit) and np.isin(fit, evidence.seeds).mean() < _MOSTLY:
+        yield _other_seeds(case, len(fit))
+    elif given.leading < limit:
         yield (
             f"{case.completeness_key} {limit:g} is too much: the best of the {len(given.completeness)} strongest seeds "
             f"reaches {given.best:.3f}; try {_SAFE * given.leading:.2f}"
         )
     elif refined := case.counts.get("refined"):
-        own, ring = evidence.own, evidence.own["OverAllRingToIndex"]
+        own, ring = evidence.own, evidence.seed_ring
         most = 2 * int(np.count_nonzero(evidence.hkls.integers("ring") == ring))
         yield (
             f"MinNrSpots {own['MinNrSpots']} is too much: a grain needs as many refined seeds, there are {refined} "
@@ -133,16 +147,26 @@ def _limits(case: Case) -> Iterator[str]:
         )
 
 
-def _limit(case: Case) -> float:
-    assert case.evidence.handed_on is not None
-    limit: float = case.evidence.handed_on.for_stage("diagnosis")["Completeness"]
-    return limit
+def _other_seeds(case: Case, fit: int) -> str:
+    """Spots of grains are not among the seeds."""
+    evidence = case.evidence
+    ring = evidence.seed_ring
+    on_ring = int(np.count_nonzero(evidence.spots.integers("ring") == ring))
+    return (
+        f"{fit} of the strongest spots without a grain could be indexed, but are no seeds: only {len(evidence.seeds)} of "
+        f"the {on_ring} accepted spots of ring {ring} are; check MinOmeSpotIDsToIndex {_limit_of(case, 'Min')}, "
+        f"MaxOmeSpotIDsToIndex {_limit_of(case, 'Max')} and OverAllRingToIndex {ring}"
+    )
+
+
+def _limit_of(case: Case, end: str) -> str:
+    return f"{case.evidence.own[f'{end}OmeSpotIDsToIndex']:g}"
 
 
 def _no_seeds(case: Case) -> str:
     """Why there is nothing to index, when there are accepted spots."""
     evidence = case.evidence
-    ring = evidence.own["OverAllRingToIndex"]
+    ring = evidence.seed_ring
     low, high = evidence.own["MinOmeSpotIDsToIndex"], evidence.own["MaxOmeSpotIDsToIndex"]
     rings = evidence.spots.integers("ring")
     omega = evidence.spots["omega_ideal"][rings == ring]
@@ -154,8 +178,8 @@ def _no_seeds(case: Case) -> str:
     fullest = int(np.argmax(np.bincount(rings)))
     before = int(np.count_nonzero(evidence.on_rings == ring))
     return (
-        f"OverAllRingToIndex {ring}: of the {before} spots of this ring none is accepted (MinEta, OmegaRange, BoxSize); "
-        f"ring {fullest} has {np.count_nonzero(rings == fullest)}"
+        f"OverAllRingToIndex {ring}: of the {before} spots of this ring none is accepted (MinEta, OmegaRange, BoxSize)"
+        f"; ring {fullest} has {np.count_nonzero(rings == fullest)}"
     )
 
 
@@ -187,7 +211,7 @@ def unknown(case: Case) -> str:
     )
     return (
         f"the best of the {len(outcome.completeness)} strongest seeds reaches a completeness of {outcome.best:.2f}, "
-        f"{case.completeness_key} is {_limit(case):g}; {orientation}; look at the rings with ff-look"
+        f"{case.completeness_key} is {case.limit:g}; {orientation}; look at the rings with ff-look"
     )
 
 
@@ -253,6 +277,6 @@ def _dark_rings(case: Case, sample: FrameSample) -> str:
             f"ring {there} of hkls.csv: check the numbers in RingThresh"
         )
     return (
-        f"ring {rings} of RingThresh is dark, and the strongest maxima lie on no ring of hkls.csv at any distance: check "
-        "SpaceGroup, LatticeConstant, Wavelength and BC"
+        f"ring {rings} of RingThresh is dark, and the strongest maxima lie on no ring of hkls.csv at any distance: "
+        "check SpaceGroup, LatticeConstant, Wavelength and BC"
     )

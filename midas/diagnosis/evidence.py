@@ -46,10 +46,12 @@ class Evidence:
     ----------
     layer : its files
     parameters : of the archive, or of the user's file where there is no archive
+    paramstest : those that the setup stage handed on; by default the ones of the layer
     """
 
     layer: Layer
     parameters: Parameters
+    paramstest: Parameters | None = None
 
     @cached_property
     def own(self) -> Parameters:
@@ -59,12 +61,30 @@ class Evidence:
     @cached_property
     def handed_on(self) -> Parameters | None:
         """The parameters of paramstest.txt, None before the setup stage."""
-        return Parameters.read(self.layer.paramstest, "paramstest") if self.layer.paramstest.exists() else None
+        if self.paramstest is not None or not self.layer.paramstest.exists():
+            return self.paramstest
+        return Parameters.read(self.layer.paramstest, "paramstest")
 
     @cached_property
     def detector(self) -> DetectorGeometry:
-        """As the user describes it."""
-        return DetectorGeometry.from_parameters(self.own)
+        """As the user describes it; paramstest.txt has its beam centre under a name of its own."""
+        own = self.own
+        if "BC" not in own and {"YBCFit", "ZBCFit"} <= own.unknown.keys():
+            own = own.changed(BC=tuple(float(own.unknown[name][0]) for name in ("YBCFit", "ZBCFit")))
+        return DetectorGeometry.from_parameters(own)
+
+    @cached_property
+    def thresholds(self) -> dict[int, float]:
+        """Ring -> threshold of RingThresh; paramstest.txt has none."""
+        return {int(ring): threshold for ring, threshold in self.own["RingThresh"]}
+
+    @cached_property
+    def seed_ring(self) -> int:
+        """The ring whose spots are indexed."""
+        if "OverAllRingToIndex" in self.own:
+            return int(self.own["OverAllRingToIndex"])
+        spots = self.spots.take(np.isin(self.spots["spot_id"], self.seeds[:1]))
+        return int(spots["ring"][0]) if len(spots) else 0
 
     @cached_property
     def hkls(self) -> Table:
@@ -176,5 +196,5 @@ def on_plane(
     (k, n) : ideal y, z (µm), omega, eta, two_theta (degrees) first
     """
     upright = DetectorGeometry(lsd=lsd, y_bc=0.0, z_bc=0.0, px=1.0, rho_d=1.0)
-    columns = (np.ascontiguousarray(column, np.float64) for column in (-y, z, omega))
-    return laboratory_spots(*columns, upright.packed(), wavelength, wedge, threads)
+    columns, rows, angles = (np.ascontiguousarray(column, np.float64) for column in (-y, z, omega))
+    return laboratory_spots(columns, rows, angles, upright.packed(), wavelength, wedge, threads)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from midas.diagnosis.case import Case
-from midas.diagnosis.trial import AS_GIVEN, View
+from midas.diagnosis.trial import AS_GIVEN
 
 
 def lines(case: Case) -> Iterator[str]:
@@ -25,10 +25,10 @@ def _counts(case: Case) -> str:
     peaks = f"{case.counts['peaks']} peaks; " if "peaks" in case.counts else ""
     merged = "" if evidence.merged is None else f"{evidence.merged} merged, "
     on_rings = f"{len(evidence.on_rings)} on rings, " if evidence.merged is not None else ""
-    low, high = own["MinOmeSpotIDsToIndex"], own["MaxOmeSpotIDsToIndex"]
+    within = "omega {:g} ... {:g}".format(*(own[f"{end}OmeSpotIDsToIndex"] for end in ("Min", "Max")))
     return (
         f"{frames}{peaks}spots: {merged}{on_rings}{len(evidence.spots)} accepted, {len(evidence.seeds)} seeds (ring "
-        f"{own['OverAllRingToIndex']}, omega {low:g} ... {high:g}), {case.counts.get('refined', 0)} refined"
+        f"{evidence.seed_ring}, {within}), {case.counts.get('refined', 0)} refined"
     )
 
 
@@ -45,12 +45,13 @@ def _centre(case: Case) -> str:
 def _rings(case: Case) -> Iterator[str]:
     evidence = case.evidence
     offsets = {each.ring: each for each in evidence.offsets.rings} if len(evidence.spots) else {}
-    thresholds = dict(evidence.own.rings())
+    thresholds = evidence.thresholds
     yield "ring  radius/um  threshold  spots  expected  offset/um     ppm"
     for ring in evidence.rings_in_use or [each for each in thresholds if each in evidence.ring_radii]:
         radius = evidence.rings_in_use.get(ring, evidence.ring_radii.get(ring, np.nan))
         found, expected = evidence.counts.get(ring, (0, 0.0))
-        start = f"{ring:4d} {radius:10.0f} {thresholds.get(ring, np.nan):10g} {found:6d} {expected:9.0f}"
+        threshold = f"{thresholds[ring]:g}" if ring in thresholds else "-"
+        start = f"{ring:4d} {radius:10.0f} {threshold:>10s} {found:6d} {expected:9.0f}"
         observed = offsets.get(ring)
         yield start if observed is None else f"{start} {observed.micrometres:+10.0f} {observed.ppm:+7.0f}"
     fit = evidence.offsets if len(evidence.spots) else None
@@ -87,16 +88,12 @@ def _trial(case: Case) -> Iterator[str]:
         return
     given = case.trial.outcome(AS_GIVEN)
     yield (
-        f"the {len(given.completeness)} strongest seeds indexed again without a limit: best completeness "
-        f"{given.best:.3f}, the three best {given.leading:.3f}; {case.completeness_key} "
-        f"{case.evidence.handed_on.for_stage('diagnosis')['Completeness'] if case.evidence.handed_on else ''}"
+        f"the {len(given.completeness)} strongest seeds indexed again without a limit: completeness of the best one "
+        f"{given.best:.3f}, of the best three {given.leading:.3f}; {case.completeness_key} {case.limit:g}"
     )
-    for view, outcome in flips.outcomes.items():
-        yield f"  {_name(view)}: {outcome.leading:.3f}"
-    if case.without:
-        yield f"  (ring {' '.join(map(str, sorted(case.without)))} left out)"
-
-
-def _name(view: View) -> str:
-    image = "transposed" if view.transposed else "as given"
-    return f"image {image}{', mirrored or with omega reversed' if view.mirrored else ''}"
+    views = list(flips.outcomes)
+    moved = " with the rings where they are observed" if views[0] != AS_GIVEN else ""
+    without = f" without ring {' '.join(map(str, sorted(case.without)))}" if case.without else ""
+    yield f"the same{moved}{without}, best three: " + "; ".join(
+        f"{view.name} {outcome.leading:.3f}" for view, outcome in flips.outcomes.items()
+    )

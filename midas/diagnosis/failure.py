@@ -5,7 +5,9 @@ See docs/theory/diagnosis.md#failures.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from midas.diagnosis import facts
@@ -14,6 +16,9 @@ from midas.diagnosis.causes import causes, unknown
 from midas.diagnosis.evidence import Evidence
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.runtime.errors import MidasError, NothingFoundError, StageError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Diagnosis:
         """For a file and for the screen."""
         return "".join(f"{line}\n" for line in (*(f"- {cause}" for cause in self.causes), *self.lines))
 
+    def say(self) -> None:
+        """As messages, without the main cause, which an error or a warning has."""
+        for line in (*(f"also: {cause}" for cause in self.causes[1:]), *self.lines):
+            log.info("%s", line)
+
 
 def diagnose(
     layer: Layer,
@@ -42,6 +52,7 @@ def diagnose(
     completeness_key: str = "Completeness",
     among: Collection[int] = (),
     counts: Mapping[str, int] | None = None,
+    paramstest: Parameters | None = None,
 ) -> Diagnosis:
     """Find out why a layer has no grains, or few.
 
@@ -51,7 +62,33 @@ def diagnose(
     completeness_key : what the user calls the limit of the completeness
     among : ids of strong spots that belong to no grain, if there are grains
     counts : what the steps found, by the labels of their summaries: "peaks", "refined"
+    paramstest : the parameters of the later stages, if not those in the layer
     """
-    case = Case(Evidence(layer, parameters), threads, completeness_key, among, counts or {})
+    case = Case(Evidence(layer, parameters, paramstest), threads, completeness_key, among, counts or {})
     found = tuple(causes(case)) or (unknown(case),)
     return Diagnosis(found, tuple(facts.lines(case)))
+
+
+@contextmanager
+def explained(layer: Layer, parameters: Parameters, threads: int) -> Iterator[None]:
+    """A stage by itself: when it finds nothing, the error says why, and the numbers are messages before it."""
+    try:
+        yield
+    except NothingFoundError as error:
+        try:
+            found = diagnose(layer, parameters, threads)
+        except MidasError:  # of files that are not there
+            raise error from None
+        found.say()
+        raise StageError(f"{error.nothing}: {found.causes[0]}") from None
+
+
+def warn(layer: Layer, paramstest: Parameters, threads: int, nothing: str) -> None:
+    """A stage by itself that knows paramstest.txt only, and ends well without having found anything."""
+    try:
+        found = diagnose(layer, paramstest, threads, completeness_key="MinMatchesToAcceptFrac", paramstest=paramstest)
+    except MidasError as error:
+        log.info("no diagnosis: %s", error)
+        return
+    found.say()
+    log.warning("%s: %s", nothing, found.causes[0])

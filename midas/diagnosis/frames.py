@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from midas._ext.peaks.mask import ring_thresholds
-from midas.archive import Archive
+from midas.archive import Archive, FrameStack
 from midas.experiment.detector import DetectorGeometry
 from midas.parameters import Parameters
 from midas.stages.peak_selection import raw_numbers
@@ -104,7 +104,7 @@ def sample_frames(
     return FrameSample(len(chosen), rings, level, noise, beyond, radius, eta)
 
 
-def _largest(stack: NDArray[np.generic], chosen: NDArray[np.int64], parameters: Parameters) -> Floats:
+def _largest(stack: FrameStack, chosen: NDArray[np.int64], parameters: Parameters) -> Floats:
     """Largest value of each pixel, blanks left out."""
     blanks = [parameters[key] for key in ("BadPxIntensity", "GapIntensity") if key in parameters]
     largest: NDArray[np.generic] | None = None
@@ -117,7 +117,7 @@ def _largest(stack: NDArray[np.generic], chosen: NDArray[np.int64], parameters: 
     return largest.astype(np.float64)
 
 
-def _mean(stack: NDArray[np.generic] | None, skip: int, shape: tuple[int, int]) -> Floats:
+def _mean(stack: FrameStack | None, skip: int, shape: tuple[int, int]) -> Floats:
     frames = [] if stack is None else [stack[i].astype(np.float64) for i in range(skip, len(stack))]
     return np.nan_to_num(np.mean(frames, axis=0)) if frames else np.zeros(shape)
 

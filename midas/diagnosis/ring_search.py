@@ -89,9 +89,9 @@ class _Table:
 
     def __init__(self, radii: Floats, px: float, largest: float):
         self._bin = px / 2
-        places = np.arange(int(largest / self._bin) + 2) * self._bin
+        places = np.arange(int(largest / self._bin) + 2, dtype=np.float64) * self._bin
         above = np.clip(np.searchsorted(radii, places), 1, max(len(radii) - 1, 1)) if len(radii) > 1 else None
-        nearest = radii[0] if above is None else _nearer(radii, above, places)
+        nearest = np.full(len(places), radii[0]) if above is None else _nearer(radii, above, places)
         self._close = np.abs(places - nearest) < _CLOSE * px
 
     def fit(self, radius: Floats, candidate: RingFit) -> RingFit:

@@ -16,6 +16,7 @@ from midas.diagnosis.evidence import Evidence, on_plane
 from midas.formats.spots import SPOTS_BINARY
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime import logs
 from midas.stages.indexing import make_indexer
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,12 @@ class View:
         """What becomes of a part of the plane: least and largest y, least and largest z, µm."""
         y, z = self.seen(np.array(box[:2]), np.array(box[2:]))
         return float(y.min()), float(y.max()), float(z.min()), float(z.max())
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        image = "transposed" if self.transposed else "as given"
+        return f"image {image}{', mirrored or with omega reversed' if self.mirrored else ''}"
 
 
 AS_GIVEN = View()
@@ -110,7 +117,8 @@ class Trial:
             RingRadii=tuple(left.values()),
         ).for_stage("indexing")
         hkls = self._evidence.hkls
-        indexer = make_indexer(self._evidence.layer, parameters, left, self._spots(view, left), hkls)
+        with logs.muted("midas.stages.indexing"):
+            indexer = make_indexer(self._evidence.layer, parameters, left, self._spots(view, left), hkls)
         found = indexer.search(seeds, threads=self._threads)[0]
         completeness = np.zeros(len(self.seeds))
         completeness[: len(seeds)] = found["matched"] / np.maximum(found["expected"], 1)
@@ -150,7 +158,7 @@ def _strongest(evidence: Evidence, rings: list[int], min_eta: float, among: Coll
         fit &= np.isin(spots["spot_id"], list(among))
     if not fit.any():
         return np.empty(0, np.int64)
-    seeded = fit & (ring == evidence.own["OverAllRingToIndex"])
+    seeded = fit & (ring == evidence.seed_ring)
     fullest = np.argmax(np.bincount(ring[fit]))
     rows = np.flatnonzero(seeded if seeded.any() else fit & (ring == fullest))
     order = np.lexsort((rows, -spots["intensity"][rows]))

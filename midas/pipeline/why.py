@@ -37,8 +37,9 @@ def little(run: LayerRun, tables: LayerTables) -> str:
     found = _diagnosis(run, among=explained.alone.tolist() if len(tables.grains) else ())
     if found is None:
         return ""
+    grains = "1 grain explains" if len(tables.grains) == 1 else f"{len(tables.grains)} grains explain"
     text = (
-        f"{len(tables.grains)} grains explain {100 * explained.share:.0f} % of the {explained.strong} strong spots: "
+        f"{grains} {100 * explained.share:.0f} % of the {explained.strong} strong spots: "
         f"{found.causes[0]}"
     )
     log.warning("%s (numbers: %s)", text, run.layer.diagnosis)
@@ -70,8 +71,7 @@ def _diagnosis(run: LayerRun, among: Collection[int] = ()) -> Diagnosis | None:
     except MidasError as error:
         log.info("no diagnosis: %s", error)
         return None
-    for line in (*(f"also: {cause}" for cause in found.causes[1:]), *found.lines):
-        log.info("%s", line)
+    found.say()
     return found
 
 

@@ -1,0 +1,133 @@
+"""Runs that find nothing, or little, name the mistake that was made; a run that is right says nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tiny_scan import LOG_LINE, Call, Finished, TinyScan
+
+RINGS = range(1, 6)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is changed in a parameter file that is right, and what must be said.
+
+    Parameters
+    ----------
+    edit : lines in place of those of the same key
+    sentence : in the one line of the error, or of the warning
+    grains : whether the run ends well, with a warning
+    """
+
+    edit: str
+    sentence: str
+    grains: bool = False
+
+
+def _rings(threshold: int, *rings: int) -> str:
+    return "\n".join(f"RingThresh {ring} {threshold}" for ring in rings or RINGS)
+
+
+TURNED = "ImTransOpt or the sign of OmegaStep is wrong: with "
+
+MISTAKES = {
+    "Lsd 1 % too large": Mistake("Lsd 505000", "nothing was indexed: all rings lie -97"),
+    "Lsd 5 % too large": Mistake("Lsd 525000", "Lsd is about 499"),
+    "BC five pixels beside": Mistake("BC 133 128", "BC is about 127.97 128.00 instead of 133.00 128.00"),
+    "BC five pixels below": Mistake("BC 128 123", "BC is about 127.97 128.00 instead of 128.00 123.00"),
+    "columns reversed": Mistake("ImTransOpt 1", f"{TURNED}ImTransOpt 0 the strongest seeds reach a completeness of 1.00"),
+    "rows reversed": Mistake("ImTransOpt 2", "BC would be right with ImTransOpt 0; completeness 1.00 instead of 0.00"),
+    "transposed": Mistake("ImTransOpt 3", f"{TURNED}ImTransOpt 0 the strongest seeds"),
+    "omega backwards": Mistake("OmegaStart 90\nOmegaStep -1", f"{TURNED}OmegaStep 1 the strongest seeds"),
+    "threshold above everything": Mistake(_rings(60000), "no spots on the rings: no pixel reaches its threshold: the brig"),
+    "dark ring": Mistake(
+        f"{_rings(80, 6)}\nOverAllRingToIndex 6\nRhoD 112000", "ring 6 of RingThresh is dark, but 100 % of the strongest"
+    ),
+    "everything saturated": Mistake("UpperBoundThreshold 60", "above UpperBoundThreshold 60 too"),
+    "regions too small": Mistake("MinNrPx 500", "no region is left: check MinNrPx 500"),
+    "another lattice": Mistake("SpaceGroup 229", "too few spots on rings 1 (0 of about 12), 3 (0 of about 23)"),
+    "another cell": Mistake(
+        "LatticeConstant 3.7 3.7 3.7 90 90 90", "the cell is about 3.5220 3.5220 3.5220, or Wavelength 0.181723"
+    ),
+    "Completeness too large": Mistake(f"{_rings(6000)}\nCompleteness 0.995", "Completeness 0.995 is too much: the best of"),
+    "its legacy name": Mistake(
+        f"{_rings(6000)}\n-Completeness\nMinMatchesToAcceptFrac 0.995", "MinMatchesToAcceptFrac 0.995 is too much"
+    ),
+    "seeds outside the scan": Mistake("MinOmeSpotIDsToIndex 89.99", "no seeds: none of the 25 accepted spots of ring 2"),
+    "nothing in the range": Mistake("OmegaRange 100 120", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"),
+    "MinNrSpots too large": Mistake("MinNrSpots 80", "0 grains explain 0 % of the 59 strong spots: MinNrSpots 80 is", True),
+    "seeds of one grain": Mistake("MaxOmeSpotIDsToIndex -85", "could be indexed, but are no seeds: only 2 of the 25", True),
+}  # fmt: skip
+
+
+def edited(text: str, edit: str) -> str:
+    """A parameter file with other lines; "-Key" takes those of a key away."""
+    keys = {line.split()[0].removeprefix("-") for line in edit.splitlines()}
+    kept = [line for line in text.splitlines() if line.split()[0] not in keys]
+    return "\n".join([*kept, *(line for line in edit.splitlines() if not line.startswith("-")), ""])
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named(
+    name: str, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistake = MISTAKES[name]
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(edited(scan.parameters.read_text(), mistake.edit))
+    arguments = ["-paramFN", parameters, "-dataFN", scan.raw, "-nCPUs", 1]
+    assert in_process("ff-midas", *arguments, cwd=tmp_path) == (0 if mistake.grains else 1)
+    out, err = capsys.readouterr()
+    written = tmp_path / "LayerNr_1" / "midas_log" / "diagnosis.txt"
+    if mistake.grains:
+        (warning,) = (line for line in err.splitlines() if "WARNING" in line and "strong spots" in line)
+        assert mistake.sentence in warning and f"(numbers: {written})" in warning
+        assert mistake.sentence in out
+    else:
+        (error,) = (line for line in err.splitlines() if not LOG_LINE.match(line))
+        assert error.startswith("ff-midas: layer 1: ") and mistake.sentence in error and error.endswith(f"{written})")
+    text = written.read_text()
+    assert text.startswith("- ") and "180 frames, " in text and "BC 1" in text
+
+
+def test_what_is_right_is_left_alone(finished: Finished) -> None:
+    folder, result = finished
+    assert not (folder / "midas_log" / "diagnosis.txt").exists()
+    assert "strong spots" not in result.stderr + result.stdout
+
+
+def test_an_earlier_diagnosis_goes(
+    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "LayerNr_1", symlinks=True)
+    stale = tmp_path / "LayerNr_1" / "midas_log" / "diagnosis.txt"
+    stale.write_text("- all is lost\n")
+    arguments = ["-paramFN", scan.parameters, "-dataFN", scan.archive, "-convertFiles", 0, "-doPeakSearch", 0]
+    assert in_process("ff-midas", *arguments, "-nCPUs", 1, cwd=tmp_path) == 0
+    assert not stale.exists()
+
+
+@pytest.fixture(scope="module")
+def failed(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory, run_command: Callable[..., object]) -> Path:
+    """The layer of a run whose image is transposed."""
+    folder = tmp_path_factory.mktemp("failed")
+    parameters = folder / "ps.txt"
+    parameters.write_text(edited(scan.parameters.read_text(), "ImTransOpt 3"))
+    run_command("ff-midas", "-paramFN", parameters, "-dataFN", scan.raw, "-nCPUs", 1, cwd=folder)
+    return folder / "LayerNr_1"
+
+
+def test_programs_of_the_stages_say_it_too(
+    failed: Path, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = tmp_path / "layer"
+    shutil.copytree(failed, layer, symlinks=True)
+    assert in_process("ff-index", "paramstest.txt", "--threads", 1, cwd=layer) == 0
+    out, err = capsys.readouterr()
+    assert "nothing was indexed: ImTransOpt or the sign of OmegaStep is wrong: with the image transposed" in out + err
+    assert in_process("ff-grains", "scan_000001.MIDAS.zip", cwd=layer) == 1
+    assert f"ff-grains: nothing was indexed: {TURNED}ImTransOpt 0 the strongest" in capsys.readouterr().err
