@@ -81,8 +81,8 @@ class RingOffsets:
             y, z = corrected_centre(self.centre, detector)
             yield (
                 f"the rings are shifted by {self.centre[0]:+.0f} um along y and {self.centre[1]:+.0f} um along z: BC "
-                f"is about {y:.2f} {z:.2f} instead of {detector.y_bc:.2f} {detector.z_bc:.2f} (square of the transformed "
-                "image)"
+                f"is about {y:.2f} {z:.2f} instead of {detector.y_bc:.2f} {detector.z_bc:.2f} (in the "
+                "transformed, square image)"
             )
 
 
