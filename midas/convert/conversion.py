@@ -17,12 +17,13 @@ from midas.archive.writer import Frame
 from midas.convert import settings
 from midas.convert.angles import reconciled
 from midas.convert.dark import Dark, DarkCorrection, find_dark
+from midas.convert.images import read_flood
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames
 from midas.convert.readers.hdf5 import HDF5Frames, metadata
-from midas.convert.source import Reading
-from midas.convert.sweep import Sweep, consecutive, scan_names
+from midas.convert.source import UNKNOWN, Reading
+from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.files import make_folder
@@ -54,17 +55,21 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     locate = partial(settings.located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"])
-    paths = consecutive(locate(first), parameters["numFilesPerScan"])
+    paths = raw_files(locate(first), parameters["numFilesPerScan"])
     reading = settings.reading_of(parameters, options.result_folder)
-    sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"])
+    sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
     parameters, omegas = reconciled(parameters, sweep.omegas)
-    _check_frame_count(parameters, sweep.shape[0])
+    counted = sweep.shape[0] != UNKNOWN
+    if counted:
+        _check_frame_count(parameters, sweep.shape[0])
 
     path = make_folder(options.result_folder) / name
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
         _write_metadata(writer, sweep, parameters)
         _write_frames(writer, sweep, parameters, reading, locate)
-        _write_mask(writer, sweep, parameters, locate)
+        if not counted:
+            _check_frame_count(parameters, sweep.shape[0])
+        _write_images(writer, sweep, parameters, reading, locate)
         if omegas is not None:
             writer.add_dataset(f"{SCAN}omegaCenter", omegas)
         writer.add_parameters(parameters)
@@ -101,11 +106,10 @@ def _write_frames(
     writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, reading: Reading, locate: Callable[[Path], Path]
 ) -> None:
     """Dark and data; the dark is subtracted now if there is a threshold, else by the peak search."""
-    file = parameters.get("Dark", "")
+    files = [locate(Path(file)) for file in parameters["Dark"]]
     first = sweep.sources[0]
     reading = replace(reading, location=parameters["darkLoc"])
-    source = find_dark(locate(Path(file)) if file else None, reading, first)
-    dark = Dark(source, first, parameters["SkipFrame"])
+    dark = Dark(find_dark(files, reading, first), first, parameters["SkipFrame"])
     threshold = parameters["preProcThresh"]
     frames: Iterator[Frame] = sweep.frames()
     if threshold == -1:
@@ -125,15 +129,21 @@ def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Itera
         advance(1)
 
 
-def _write_mask(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, locate: Callable[[Path], Path]) -> None:
-    """The mask of the parameter file and of the raw files; mask and flood of an archive that is converted again."""
+def _write_images(
+    writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, reading: Reading, locate: Callable[[Path], Path]
+) -> None:
+    """Mask and flood: of the parameter file, of the raw files, of an archive that is converted again."""
     extras: dict[str, NDArray[np.generic] | None] = {}
     first = sweep.sources[0]
     if isinstance(first, ArchivedFrames):
         extras = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
     if name := parameters.get("MaskFN", ""):
         extras[MASK] = read_mask(locate(Path(name)), sweep.shape[1:], sweep.dtype)
-    if (masked := sweep.masked()) is not None:
+    if name := parameters["FloodFN"]:
+        extras[FLOOD] = read_flood(locate(Path(name)), sweep.shape[1:], reading)
+    if (masked := sweep.masked()) is not None and masked.any():
+        count = np.count_nonzero(masked)
+        log.info("%s: %d pixels are masked that the detector marks as gap or bad", first.path, count)
         given = extras.get(MASK)
         extras[MASK] = (
             (masked if given is None else masked | (given != 0)).reshape(1, *masked.shape).astype(sweep.dtype)
@@ -147,7 +157,7 @@ def _write_options(writer: ArchiveWriter, parameters: Parameters, options: Conve
     """The options under the names of the command line, as far as the parameters have not written them."""
     width, height = settings.detector_size(parameters)
     recorded: dict[str, NDArray[np.generic]] = {
-        "darkFN": np.array([os.fsencode(parameters.get("Dark", ""))]),
+        "darkFN": np.array([os.fsencode("\n".join(parameters["Dark"]))]),
         "numPxY": np.array([width], "<i8"),
         "numPxZ": np.array([height], "<i8"),
         "paramFN": np.array([os.fsencode(options.parameter_file)]),

@@ -33,6 +33,9 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {".bz2": bz2.BZ2File, ".gz": gzip.G
 
 SUFFIXES = tuple(_OPENERS)
 
+#: files of more bytes are never held in memory
+_SMALL = 1 << 28
+
 #: what is copied, read or thrown away at once
 _PIECE = 1 << 20
 
@@ -70,6 +73,15 @@ def content(path: Path) -> io.BytesIO:
     """All of a small file, a single image say, in memory."""
     with opened(path) as stream:
         return io.BytesIO(stream.read())
+
+
+def small(path: Path) -> io.BytesIO | None:
+    """The content of a compressed file in memory; None if it is large, or not compressed."""
+    if not is_compressed(path):
+        return None
+    with opened(path) as stream:
+        content = stream.read(_SMALL + 1)
+    return io.BytesIO(content) if len(content) <= _SMALL else None
 
 
 def seekable(path: Path, scratch: Path | None, owner: object) -> Path:

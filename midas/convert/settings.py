@@ -67,13 +67,15 @@ def detector_size(p: Parameters) -> tuple[int, int]:
 
 def _pixel_type(p: Parameters) -> np.dtype[Pixel]:
     """Type of the pixels of a raw format that does not tell it."""
-    return np.dtype("<u4" if p.get("PixelValue") == 4 else "<u2")
+    name = p.get("RawPixelType") or ("u4" if p.get("PixelValue") == 4 else "u2")
+    pixel: np.dtype[Pixel] = np.dtype(name if name.startswith(">") else f"<{name}")
+    return pixel
 
 
 def reading_of(p: Parameters, scratch: Path) -> Reading:
     """What the parameters say about the raw files."""
     width, height = detector_size(p)
-    return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch)
+    return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch, p["OmegaMotor"])
 
 
 def located(path: Path, folder: Path) -> Path:
