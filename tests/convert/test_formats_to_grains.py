@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from .demo_scan import analysed, demo_scan
-from .test_images import cbf, edf, tiff
-from .test_raw_pixels import ge
+from .raw_files import cbf, edf, ge, tiff
 
 SIZES = "NrPixelsY 256\nNrPixelsZ 256\n"
 
