@@ -61,7 +61,7 @@ def tiff_series(folder: Path) -> tuple[Path, str]:
     for i, frame in enumerate(scan.frames):
         tiff(folder / f"scan_{i + 1:06d}.tif", frame)
     tiff(folder / "dark.tif", scan.dark)
-    return folder / "scan_000001.tif", f"Dark {folder}/dark.tif\nNrFilesPerSweep {len(scan.frames)}\n"
+    return folder / "scan_*.tif", f"Dark {folder}/dark.tif\n"
 
 
 def tiff_pages(folder: Path) -> tuple[Path, str]:
