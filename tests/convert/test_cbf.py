@@ -83,6 +83,7 @@ def test_cbf_that_are_none(convert, tmp_path: Path, caplog) -> None:
         ),
         (whole.replace(b"Fastest-Dimension: 10", b"Fastest-Dimension: 11"), "pixels instead of 132|cannot be read"),
         (whole.replace(b"Fastest-Dimension: 10", b"Fastest-Dimension: xx"), "cannot be read as CBF"),
+        (whole.replace(b"\x0c\x1a\x04\xd5", b"\x0c\x1a\x04\xd6"), "is no CBF image"),
         (b"###CBF: VERSION 1.5", "is no CBF image"),
         (b"", "is no CBF image"),
     ):
