@@ -111,9 +111,8 @@ def opened(content: Path | io.BytesIO, path: Path) -> Iterator[tifffile.TiffFile
 def unfit(page: tifffile.TiffPage) -> str:
     """What keeps a page from being one grey image that can be decoded; its pixels are not read yet."""
     sizes = (page.samplesperpixel, *page.shape)
-    if len(sizes) < 3 or not all(
-        isinstance(size, int) and size > 0 for size in sizes
-    ):  # damage can turn one number into many
+    # damage can turn one number into many
+    if len(sizes) < 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
         return "gives no sensible size of its image; copy or save it again"
     if page.samplesperpixel != 1:
         return f"is a colour image ({page.samplesperpixel} values per pixel); save it as grey image"
