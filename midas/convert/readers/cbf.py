@@ -36,11 +36,9 @@ class CBFFrames:
         image = self._opened(io.BytesIO(decompressed.beginning(path, _HEADERS)))
         self.shape: tuple[int, int, int] = (1, *_shape(image, path))
         self.dtype = checked_pixels(_dtype(image, path), path)
-        comments = image.header.get("_array_data.header_contents", "")
-        text = (
-            comments.decode("latin-1") if isinstance(comments, bytes) else str(comments)
-        )  # bytes: not all of it ASCII
-        angle = frame_headers.omega_of(frame_headers.comments(text), reading.motor)
+        comments = image.header.get("_array_data.header_contents", "")  # bytes if they are not all ASCII
+        text = comments.decode("latin-1") if isinstance(comments, bytes) else str(comments)
+        angle = frame_headers.omega_of(frame_headers.comments(text), reading.motor, path)
         self.omegas = None if angle is None else np.array([angle])
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
