@@ -54,7 +54,7 @@ class ArchiveWriter:
     Parameters
     ----------
     path : of the archive
-    shape : frames, rows along Z, columns along Y
+    shape : frames, rows along Z, columns along Y; -1 frames: as many as come
     dtype : of the pixels; kept, little-endian
     threads : that compress (None: one per available core); the bytes written do not depend on it
     keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
@@ -137,15 +137,26 @@ class ArchiveWriter:
             raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
         for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
             if name not in self:
-                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
-                if self._bare:
-                    self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
+                self._add_stack(name, size)
         count = 0
         for chunk, crc in chunks:
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
             count += 1
-        if count != shape[0]:
+        if path == DATA and shape[0] < 0:
+            self.shape = (count, *shape[1:])
+            zarray, document = f"{path}/.zarray", self._stack_metadata(self.shape, self.dtype).document()
+            self._members[zarray] = self._zip.add(zarray, document)
+        elif count != shape[0]:
             raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
+
+    def _add_stack(self, name: str, size: tuple[int, int, int]) -> None:
+        """Announce a stack; while its number of frames is not known, this only keeps the place in the directory."""
+        if size[0] >= 0:
+            self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
+        else:
+            self._members[f"{name}/.zarray"] = Member("", 0, 0, 0, 0, 0, 0, b"")
+        if self._bare:
+            self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
 
     def add_copy(self, source: str, target: str) -> None:
         """Write a stack again under a second name, chunk by chunk, without coding it again."""
@@ -323,9 +334,8 @@ def _holds(container: ZipReader, path: str, values: NDArray[np.generic]) -> bool
         return False
     try:
         stored = StoredArray(container, path)
-        if stored.metadata.dtype != values.dtype or stored.shape != values.shape:
-            return False
-        return stored.read().tobytes() == values.tobytes()
+        alike = stored.metadata.dtype == values.dtype and stored.shape == values.shape
+        return alike and stored.read().tobytes() == values.tobytes()
     except ArchiveError:
         return False  # damaged: replaced
 
