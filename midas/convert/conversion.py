@@ -18,7 +18,8 @@ from midas.convert.dark import Dark, DarkCorrection, find_dark
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames
-from midas.convert.readers.hdf5 import HDF5Frames, metadata
+from midas.convert.readers.hdf5 import HDF5Frames
+from midas.convert.readers.hdf5_metadata import metadata
 from midas.convert.source import Reading
 from midas.convert.sweep import Sweep, consecutive, scan_names
 from midas.experiment.angles import wrapped
@@ -126,7 +127,8 @@ def _reading(p: Parameters, scratch: Path) -> Reading:
     """What the parameters say about the raw files."""
     width, height = _detector_size(p)
     pixel = np.dtype("<u4" if p.get("PixelValue") == 4 else "<u2")
-    return Reading(p["dataLoc"], p["HeadSize"], pixel, height, width, scratch)
+    choice = {"omega_location": p["omegaLoc"], "scan": p["ScanNumber"], "channel": p["ThresholdChannel"]}
+    return Reading(p["dataLoc"], p["HeadSize"], pixel, height, width, **choice, scratch=scratch)
 
 
 def _located(path: Path, folder: Path) -> Path:

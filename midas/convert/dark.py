@@ -115,7 +115,12 @@ def find_dark(file: Path | None, reading: Reading, data: FrameSource) -> FrameSo
     if file is not None:
         if file.suffix.lower() in (".h5", ".hdf5") and file.is_file() and not has_dataset(file, location):
             short = PurePosixPath(location).name
-            reading = replace(reading, location=short if has_dataset(file, short) else location)
+            if has_dataset(file, short):
+                reading = replace(reading, location=short)
+            elif file.samefile(data.path):
+                raise FormatError(
+                    "no dataset of this name, where darkLoc says that the dark is", file=file, key=location
+                )
         return open_source(file, reading)
     if isinstance(data, HDF5Frames):
         return open_source(data.path, reading) if has_dataset(data.path, location) else None

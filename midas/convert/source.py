@@ -32,6 +32,9 @@ class Reading:
     header : bytes before the first frame (GE)
     pixel : type of the pixels (GE)
     rows, columns : of a frame (GE)
+    omega_location : dataset of the angles, in files that hold it; empty = where the format has it
+    scan : number of the scan, in files of several (BLISS); empty = there is one
+    channel : name or number, from 1, of the threshold, in files of several (Eiger); empty = there is one
     scratch : folder for a decompressed copy of a file which its library must be able to jump about in; the copy is
         deleted when the reader is. None = no copy may be made
     """
@@ -41,6 +44,9 @@ class Reading:
     pixel: np.dtype[Pixel] = np.dtype("<u2")
     rows: int = 2048
     columns: int = 2048
+    omega_location: str = ""
+    scan: str = ""
+    channel: str = ""
     scratch: Path | None = None
 
 
@@ -58,7 +64,9 @@ class FrameSource(Protocol):
     path: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[Pixel]
-    omegas: NDArray[np.float64] | None
+
+    @property
+    def omegas(self) -> NDArray[np.float64] | None: ...
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         """The frames from number `first` on, in order; `block` of them are read at once (-1: as many as is good)."""
