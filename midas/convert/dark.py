@@ -17,7 +17,7 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.readers import open_source
 from midas.convert.readers.existing import ArchivedFrames
-from midas.convert.readers.hdf5 import HDF5Frames, has_dataset
+from midas.convert.readers.hdf5 import SUFFIXES, HDF5Frames, has_dataset
 from midas.convert.source import FrameSource, Reading
 from midas.runtime.errors import FormatError
 
@@ -113,7 +113,7 @@ def find_dark(file: Path | None, reading: Reading, data: FrameSource) -> FrameSo
     """
     location = reading.location
     if file is not None:
-        if file.suffix.lower() in (".h5", ".hdf5") and file.is_file() and not has_dataset(file, location):
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not has_dataset(file, location):
             short = PurePosixPath(location).name
             if has_dataset(file, short):
                 reading = replace(reading, location=short)

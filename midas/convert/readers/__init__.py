@@ -6,14 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from midas.convert.readers.existing import ArchivedFrames
-from midas.convert.readers.hdf5 import HDF5Frames
+from midas.convert.readers.hdf5 import SUFFIXES, HDF5Frames
 from midas.convert.readers.sparse import SparseFrames
+from midas.convert.readers.sparse_hdf5 import SparseHDF5Frames
 from midas.convert.source import FrameSource, Reading
 from midas.runtime.errors import FormatError, UsageError
 
 READERS: dict[str, Callable[[Path, Reading], FrameSource]] = {
-    ".h5": HDF5Frames,
-    ".hdf5": HDF5Frames,
+    ".fch5": SparseHDF5Frames,
+    **dict.fromkeys(SUFFIXES, HDF5Frames),
     ".npz": SparseFrames,
     ".zip": ArchivedFrames,
 }

@@ -25,6 +25,9 @@ from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 
+#: extensions of names of HDF5 files
+SUFFIXES = (".h5", ".hdf", ".hdf5", ".nxs")
+
 
 class HDF5Frames:
     """The frames of one dataset, or of several that are one scan.
