@@ -158,6 +158,10 @@ def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[n
     worst = int(np.argmax(difference))
     if difference[worst] <= _OMEGA_TOLERANCE:
         return parameters, None
+    if np.abs(wrapped(omegas + expected)).max() <= _OMEGA_TOLERANCE:
+        reason = "%s: the angles of the raw file run the other way; OmegaStart and OmegaStep count"
+        log.warning(reason, parameters.source)
+        return parameters, None
     log.warning(
         "%s: by OmegaStart and OmegaStep frame %d begins at omega %g, by the raw file at %g; the raw file counts",
         parameters.source,

@@ -48,7 +48,7 @@ class HDF5Frames:
                 if _frame(dataset) != _frame(first):
                     reason = "has frames of {} {}; those of {} have {} {}".format(*_frame(dataset), key, *_frame(first))
                     raise FormatError(reason, file=path, key=name)
-                self._stacks += stacks_of(dataset, None if self._channel is None else self._channel[0])
+                self._stacks += stacks_of(dataset, path, name, None if self._channel is None else self._channel[0])
             size: tuple[int, int] = first.shape[-2:]
         count = sum(stack.place.last - stack.place.first for stack in self._stacks)
         self.shape: tuple[int, int, int] = (count, *size)
@@ -130,7 +130,7 @@ def _channel(file: h5py.File, group: str, dataset: h5py.Dataset, wanted: str) ->
     names = [str(number + 1) for number in range(dataset.shape[1])]
     listed = item_at(file, f"{group}/channel")
     if isinstance(listed, h5py.Dataset) and listed.shape == (len(names),) and h5py.check_string_dtype(listed.dtype):
-        names = [name.decode(errors="replace") for name in listed.astype("S")[()]]
+        names = [n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in listed[()]]
     if len(names) == 1 and not wanted:
         return 0, names[0]
     for number, name in enumerate(names):

@@ -49,14 +49,19 @@ class _Block:
     whole: bool  # all rows, columns and channels, in the order of the source
 
 
-def stacks_of(dataset: h5py.Dataset, channel: int | None, depth: int = 0) -> list[Stack]:
+def stacks_of(dataset: h5py.Dataset, path: Path, location: str, channel: int | None, depth: int = 0) -> list[Stack]:
     """The stacks that hold the frames of a dataset, in their order.
+
+    Parameters
+    ----------
+    dataset : open, under the name `location` of the file `path` (links may have led to another file)
+    channel : which one counts, of a dataset of four dimensions
+    depth : how many virtual datasets led here
 
     Raises
     ------
     FormatError : a source of a virtual dataset is missing; the message names it and the frames that it should have.
     """
-    path, location = Path(dataset.file.filename), dataset.name.lstrip("/")
     count = dataset.shape[0] if dataset.ndim > 2 else 1
     own = [Stack(path, location, Place(0, count, channel))]
     if not dataset.is_virtual:
@@ -64,7 +69,7 @@ def stacks_of(dataset: h5py.Dataset, channel: int | None, depth: int = 0) -> lis
     if depth == _DEEPEST:
         raise FormatError("is a virtual dataset whose sources lead back to it", file=path, key=location)
     blocks = [_block(source, dataset) for source in dataset.virtual_sources()]
-    _check_covered(dataset, blocks)
+    _check_covered(blocks, dataset.shape[0], path, location)
     lost: list[tuple[_Block, str]] = []
     stacks: list[Stack] = []
     simple = all(block.whole for block in blocks)
@@ -97,14 +102,13 @@ def _block(source: h5py._hl.vds.VDSmap, dataset: h5py.Dataset) -> _Block:
     )
 
 
-def _check_covered(dataset: h5py.Dataset, blocks: list[_Block]) -> None:
-    path, key = Path(dataset.file.filename), dataset.name.lstrip("/")
+def _check_covered(blocks: list[_Block], count: int, path: Path, key: str) -> None:
     if pattern := next((block.file for block in blocks if "%" in block.file.replace("%%", "")), ""):
         reason = (
             f"is a virtual dataset over files of the pattern {pattern}, of which some may be missing; list the files"
         )
         raise FormatError(reason, file=path, key=key)
-    covered = np.zeros(dataset.shape[0], bool)
+    covered = np.zeros(count, bool)
     for block in blocks:
         covered[block.first : block.last] = True
     if not covered.all():
@@ -132,9 +136,9 @@ def _source(
             return None
         fits = source.shape[-2:] == dataset.shape[-2:] and source.dtype == dataset.dtype
         if not (fits and block.whole and source.ndim in (dataset.ndim, 2)):
-            stacks_of(source, channel, depth + 1)  # only to see whether its own sources are there
+            stacks_of(source, path, block.name, channel, depth + 1)  # only to see whether its own sources are there
             return None
-        stacks = stacks_of(source, channel if source.ndim == 4 else None, depth + 1)
+        stacks = stacks_of(source, path, block.name, channel if source.ndim == 4 else None, depth + 1)
     return _cut(stacks, block.offset, block.offset + block.last - block.first)
 
 
