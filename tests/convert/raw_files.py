@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +55,19 @@ def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = Non
 
 def all_of(stack: Any) -> np.ndarray:
     return np.stack(list(stack))
+
+
+def compressed(path: Path, content: bytes) -> Path:
+    """Write what the name says: compressed by the library of the format, or as it is."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    options = {zstd.CompressionParameter.checksum_flag: 1}  # as the program zstd
+    compress = {
+        ".bz2": partial(bz2.compress, compresslevel=1),
+        ".gz": partial(gzip.compress, compresslevel=1),
+        ".zst": partial(zstd.compress, options=options),
+    }
+    path.write_bytes(compress.get(path.suffix, bytes)(content))
+    return path

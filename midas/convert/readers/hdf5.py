@@ -14,30 +14,36 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.archive.writer import Frame
+from midas.convert import decompressed
 from midas.convert.readers.hdf5_chunks import Place, frames_of
 from midas.convert.readers.hdf5_files import item_at, opened
 from midas.convert.readers.hdf5_location import find_frames, scan_location
 from midas.convert.readers.hdf5_masks import gaps, is_counting, pixel_mask
 from midas.convert.readers.hdf5_omegas import Wanted, found_omegas, named_omegas
 from midas.convert.readers.hdf5_stacks import Stack, stacks_of
-from midas.convert.source import Reading, checked_pixels
+from midas.convert.source import Reading, checked_pixels, made
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 
 #: extensions of names of HDF5 files
-SUFFIXES = (".h5", ".hdf", ".hdf5", ".nxs")
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".cxi")
 
 
 class HDF5Frames:
     """The frames of one dataset, or of several that are one scan.
 
     A dataset has three dimensions, two for a single frame, or four with channels after the frames.
+
+    Attributes
+    ----------
+    file : what is read: `path`, or a decompressed copy of it
     """
 
     def __init__(self, path: Path, reading: Reading):
         self.path, self._reading = path, reading
-        with opened(path) as file:
+        self.file = decompressed.seekable(path, reading.scratch, self)
+        with opened(self.file) as file:
             self._found = find_frames(file, reading)
             datasets = [_dataset(file, name) for name in self._found.names]
             first, key = datasets[0], self._found.names[0]
@@ -48,7 +54,7 @@ class HDF5Frames:
                 if _frame(dataset) != _frame(first):
                     reason = "has frames of {} {}; those of {} have {} {}".format(*_frame(dataset), key, *_frame(first))
                     raise FormatError(reason, file=path, key=name)
-                self._stacks += stacks_of(dataset, path, name, None if self._channel is None else self._channel[0])
+                self._stacks += stacks_of(dataset, self.file, name, None if self._channel is None else self._channel[0])
             size: tuple[int, int] = first.shape[-2:]
         count = sum(stack.place.last - stack.place.first for stack in self._stacks)
         self.shape: tuple[int, int, int] = (count, *size)
@@ -59,7 +65,7 @@ class HDF5Frames:
     def omegas(self) -> NDArray[np.float64] | None:
         offset, total = self._found.siblings or (0, 0)
         wanted = Wanted(self.shape[0], offset, total)
-        with opened(self.path) as file:
+        with opened(self.file) as file:
             if location := self._reading.omega_location:
                 return named_omegas(file, scan_location(file, location, self._reading.scan), wanted)
             return found_omegas(file, self._found.group, wanted)
@@ -74,7 +80,7 @@ class HDF5Frames:
 
     def masked(self) -> NDArray[np.bool_] | None:
         """What the file's own mask says; and the largest value that the pixels can have, where that means a gap."""
-        with opened(self.path) as file:
+        with opened(self.file) as file:
             channel = "" if self._channel is None else self._channel[1]
             masked = pixel_mask(file, self._found.group, self.shape[1:], channel)
             counting = masked is not None or is_counting(file, self._found.group)
@@ -89,8 +95,7 @@ class HDF5Frames:
         return masked
 
     def _one(self, number: int) -> NDArray[Pixel]:
-        frame = next(iter(self.frames(number, 1)))
-        return frame() if callable(frame) else frame
+        return made(next(iter(self.frames(number, 1))))
 
 
 def has_dataset(path: Path, location: str) -> bool:
