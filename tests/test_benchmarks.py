@@ -10,7 +10,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 HELPERS = {"calibration", "spot_sets"}
-SMALL = {"refinement": ["--seeds", "2"]}
+SMALL = {"refinement": ["--seeds", "2"], "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"]}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,12 @@ def test_chunks_stored_in_another_way_than_the_rest(tmp_path: Path, caplog: pyte
     frames = frames_of()
     path = write_hdf5(tmp_path / "scan.h5", None)
     with h5py.File(path, "w") as file:
-        data = file.create_dataset("exchange/data", SHAPE, "<u2", chunks=(1, *SHAPE[1:]), compression="gzip")
-        data[:4] = frames[:4]
-        data.id.write_direct_chunk((4, 0, 0), frames[4].tobytes(), filter_mask=1)
-    np.testing.assert_array_equal(read(path), np.concatenate([frames[:5], np.zeros_like(frames[5:])]))
+        options = {"chunks": (1, *SHAPE[1:]), "compression": "gzip", "shuffle": True, "fillvalue": 7}
+        data = file.create_dataset("exchange/data", SHAPE, "<u2", **options)
+        data[:3] = frames[:3]
+        data.id.write_direct_chunk((3, 0, 0), zlib.compress(frames[3].tobytes()), filter_mask=1)
+        data.id.write_direct_chunk((4, 0, 0), frames[4].tobytes(), filter_mask=3)
+    np.testing.assert_array_equal(read(path), np.concatenate([frames[:5], np.full_like(frames[5:], 7)]))
     assert "2 of its chunks were never written" in caplog.text
 
 
@@ -119,9 +122,9 @@ def test_a_chunk_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     decoded = []
     decode = hdf5_chunks._ChunkReader._made
 
-    def counted(self: object, raw: bytes, start: tuple[int, int, int]) -> np.ndarray:
+    def counted(self: object, raw: bytes, left_out: int, start: tuple[int, int, int]) -> np.ndarray:
         decoded.append(start)
-        return decode(self, raw, start)
+        return decode(self, raw, left_out, start)
 
     monkeypatch.setattr(hdf5_chunks._ChunkReader, "_made", counted)
     made = list(HDF5Frames(path, Reading()).frames())

@@ -13,7 +13,7 @@ from midas.convert.source import Reading
 from midas.runtime.errors import FormatError
 
 from .hdf5_files import read, write, write_bliss, write_eiger, write_fch5, write_virtual
-from .raw_files import pixels, write_hdf5
+from .raw_files import compressed, pixels, write_hdf5
 
 FRAMES, OTHER = pixels((6, 12, 10)), pixels((6, 12, 10), 1)
 
@@ -226,6 +226,26 @@ def test_sources_of_a_virtual_dataset_that_are_missing(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "own.h5", "w") as file:
         file.create_virtual_dataset("exchange/data", own)
     refused(tmp_path / "own.h5", "whose sources lead back to it")
+
+
+# Compressed files
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
+def test_compressed_files(convert, tmp_path: Path, suffix: str) -> None:
+    """Decompressed into the folder of the results, and only until the archive is written."""
+    (tmp_path / "raw").mkdir()
+    plain = write_hdf5(tmp_path / "raw" / "scan.ge5.h5", FRAMES, OTHER[:2])
+    with h5py.File(plain, "a") as file:
+        file["instrument/name"] = "1-ID"
+    path = compressed(plain.with_name(f"scan.ge5.h5{suffix}"), plain.read_bytes())
+    plain.unlink()
+    with convert(data_file=str(path)) as archive:
+        np.testing.assert_array_equal(np.stack(list(archive.frames)), FRAMES)
+        np.testing.assert_array_equal(np.stack(list(archive.dark)), OTHER[:2])
+        assert archive.dataset("instrument/name").read().tolist() == [b"1-ID"]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [archive.path.name]
 
 
 # Sparse caches in HDF5

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import h5py
 import numpy as np
@@ -27,12 +28,14 @@ from midas.runtime.errors import FormatError, one_line
 log = logging.getLogger(__name__)
 
 #: decoded frames that share chunks are in memory together, up to so many bytes of them
-_SHARED_BYTES = 192 << 20
+_SHARED_BYTES = 128 << 20
 #: below this size the next frames that share chunks are decoded while threads would wait
 _AHEAD_BYTES = 48 << 20
 
 #: rows, columns
-Size = tuple[int, int]
+Size: TypeAlias = tuple[int, int]
+#: first frame, row and column of a chunk; and how many it has of each
+Start: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ class _ChunkReader:
     def __init__(self, dataset: h5py.Dataset, place: Place, decode: Decoder):
         self._dataset, self._place, self._decode = dataset, place, decode
         self._path, self._name = Path(dataset.file.filename), dataset.name.lstrip("/")
+        self._chunk: Start = (decode.chunk[0], decode.chunk[-2], decode.chunk[-1])
         self._absent = 0
         self.size: Size = dataset.shape[-2:]
 
@@ -152,41 +156,44 @@ class _ChunkReader:
 
     def pieces(self, first: int, last: int) -> list[_Piece]:
         """The chunks of frames `first` to `last`, which are of one layer of chunks."""
-        depth, (height, width) = self._decode.chunk[0], self._decode.chunk[-2:]
+        depth, height, width = self._chunk
         start = first // depth * depth
-        grid = (range(0, length, step) for length, step in zip(self.size, (height, width), strict=True))
+        grid = itertools.product(range(0, self.size[0], height), range(0, self.size[1], width))
         found = []
-        for row, column in itertools.product(*grid):
-            rows, columns = (
-                slice(row, min(row + height, self.size[0])),
-                slice(column, min(column + width, self.size[1])),
-            )
-            whole = (start + depth, row + height, column + width)
-            limits = (self._dataset.shape[0], *self.size)
-            stored = (
-                self._stored(start, row, column) if all(a <= b for a, b in zip(whole, limits, strict=True)) else None
-            )
-            if stored is None:  # not whole, not there, or stored in another way than the rest: the library knows
+        for row, column in grid:
+            rows = slice(row, min(row + height, self.size[0]))
+            columns = slice(column, min(column + width, self.size[1]))
+            make = self._stored((start, row, column))
+            if make is None:  # the library knows how it is stored
                 pixels = self._dataset[self._place.selection(first, last, rows, columns)]
                 found.append(_Piece(partial(np.asarray, pixels), first, slice(0, last - first), rows, columns))
             else:
-                make = partial(self._made, stored, (start, row, column))
                 found.append(_Piece(make, start, slice(first - start, last - start), rows, columns))
         return found
 
-    def _stored(self, frame: int, row: int, column: int) -> bytes | None:
-        """The bytes of a chunk; None if there is none, or if a filter was left out when it was written."""
+    def _stored(self, start: Start) -> Callable[[], NDArray[Pixel]] | None:
+        """What makes the pixels of the chunk that starts there from its bytes; None if it cannot be told how.
+
+        A chunk beyond the edge of the dataset is as large as the others. The format allows to write such chunks without
+        filters, and does not say so in the chunk; but then it has the bytes of all of its pixels.
+        """
         channel = () if self._place.channel is None else (self._place.channel,)
         try:
-            left_out, raw = self._dataset.id.read_direct_chunk((frame, *channel, row, column))
-        except RuntimeError:
+            left_out, raw = self._dataset.id.read_direct_chunk((start[0], *channel, *start[1:]))
+        except RuntimeError as error:
+            if "not allocated" not in str(error):
+                raise
             self._absent += 1
+            return partial(np.full, self._chunk, self._dataset.fillvalue, self._dataset.dtype)
+        limits = (self._dataset.shape[0], *self.size)
+        beyond = any(a + n > end for a, n, end in zip(start, self._chunk, limits, strict=True))
+        if beyond and self._decode.steps and len(raw) == self._decode.size:
             return None
-        return None if left_out else bytes(raw)
+        return partial(self._made, bytes(raw), left_out, start)
 
-    def _made(self, raw: bytes, start: tuple[int, int, int]) -> NDArray[Pixel]:
+    def _made(self, raw: bytes, left_out: int, start: Start) -> NDArray[Pixel]:
         try:
-            chunk = self._decode(raw)
+            chunk = self._decode(raw, left_out)
         except Exception as error:  # each codec has its own exceptions
             reason = f"the chunk at {start} (frame, row, column) cannot be decoded ({one_line(error)})"
             raise FormatError(reason, file=self._path, key=self._name) from None
@@ -243,7 +250,8 @@ class _Slab:
         if piece is None:
             return False
         try:
-            chunk = piece.make()[piece.frames]
+            height, width = (s.stop - s.start for s in (piece.rows, piece.columns))
+            chunk = piece.make()[piece.frames, :height, :width]
             with self._lock:
                 if self._pixels is None:
                     alone = chunk.shape == self._shape

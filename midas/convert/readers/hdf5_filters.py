@@ -50,13 +50,21 @@ class Decoder:
     dtype: np.dtype[Pixel]
     steps: tuple[Step, ...]
 
-    def __call__(self, raw: Bytes) -> NDArray[Pixel]:
-        """ValueError and the codecs' own exceptions when the bytes do not fit."""
-        size = prod(self.chunk) * self.dtype.itemsize
-        for step in self.steps:
-            raw = step(raw, size)
-        if len(raw) != size:
-            raise ValueError(f"{len(raw)} bytes of pixels instead of {size}")
+    @property
+    def size(self) -> int:
+        """Bytes of the pixels of a chunk."""
+        return prod(self.chunk) * self.dtype.itemsize
+
+    def __call__(self, raw: Bytes, left_out: int = 0) -> NDArray[Pixel]:
+        """The pixels; the bits of `left_out` are the filters that were not applied to this chunk, the first one lowest.
+
+        ValueError and the codecs' own exceptions when the bytes do not fit.
+        """
+        for number, step in enumerate(self.steps, 1):
+            if not left_out >> (len(self.steps) - number) & 1:
+                raw = step(raw, self.size)
+        if len(raw) != self.size:
+            raise ValueError(f"{len(raw)} bytes of pixels instead of {self.size}")
         return np.frombuffer(raw, self.dtype).reshape(self.chunk)
 
 
