@@ -34,7 +34,7 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {".bz2": bz2.BZ2File, ".gz": gzip.G
 SUFFIXES = tuple(_OPENERS)
 
 #: files of more bytes are never held in memory
-_SMALL = 1 << 28
+_SMALL = 1 << 27
 
 #: what is copied, read or thrown away at once
 _PIECE = 1 << 20

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from .demo_scan import analysed, demo_scan
-from .test_images import cbf, edf, tiff
-from .test_raw_pixels import ge
+from .raw_files import cbf, edf, ge, tiff
 
 SIZES = "NrPixelsY 256\nNrPixelsZ 256\n"
 
@@ -62,7 +61,7 @@ def tiff_series(folder: Path) -> tuple[Path, str]:
     for i, frame in enumerate(scan.frames):
         tiff(folder / f"scan_{i + 1:06d}.tif", frame)
     tiff(folder / "dark.tif", scan.dark)
-    return folder / "scan_000001.tif", f"Dark {folder}/dark.tif\nNrFilesPerSweep {len(scan.frames)}\n"
+    return folder / "scan_*.tif", f"Dark {folder}/dark.tif\n"
 
 
 def tiff_pages(folder: Path) -> tuple[Path, str]:

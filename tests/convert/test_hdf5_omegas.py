@@ -112,6 +112,16 @@ def test_rotation_of_nexus(tmp_path: Path) -> None:
     assert omegas(path, location="entry/data") is None
 
 
+def test_the_motor_that_the_user_names(tmp_path: Path) -> None:
+    motors = {"rot": BEGINS, "samome": BEGINS + 45, "srcur": np.full(6, 0.2)}
+    path = write_bliss(tmp_path / "s.h5", {"1.1": (FRAMES, motors)})
+    np.testing.assert_array_equal(omegas(path, motor="samome"), BEGINS + 45)
+    assert omegas(path, motor="none") is None
+    for motor in ("srcur", "nothing"):
+        with pytest.raises(FormatError, match=f"OmegaMotor: {motor}: names no rotation of 6 frames"):
+            omegas(path, motor=motor)
+
+
 def test_motors_of_bliss(tmp_path: Path) -> None:
     turned = {"diffrz": BEGINS, "slow": np.arange(6.0)}
     centred = {"rot_center": BEGINS + 90 - 0.125, "rot": np.zeros(6)}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from fabio.edfimage import EdfFrame, EdfImage
 from numpy.typing import NDArray
 
 from midas.archive import Pixel
@@ -19,6 +19,9 @@ from midas.convert.raw_pixels import RawPixels
 from midas.convert.source import Reading, checked_pixels
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, MidasError, one_line
+
+if TYPE_CHECKING:
+    from fabio.edfimage import EdfFrame
 
 
 class EDFFrames:
@@ -56,6 +59,8 @@ class EDFFrames:
 
     def _read_headers(self, content: io.BufferedReader | io.BytesIO, reading: Reading) -> None:
         """Sizes, type, angles, and where the pixels are."""
+        from fabio.edfimage import EdfImage  # only here: other formats do not wait for it
+
         image = EdfImage()
         try:
             with logs.muted("fabio.edfimage"):

@@ -68,7 +68,7 @@ class HDF5Frames:
         with opened(self.file) as file:
             if location := self._reading.omega_location:
                 return named_omegas(file, scan_location(file, location, self._reading.scan), wanted)
-            return found_omegas(file, self._found.group, wanted)
+            return found_omegas(file, self._found.group, self._reading.motor, wanted)
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         for stack in self._stacks:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.convert.frame_headers import NO_MOTOR
 from midas.convert.readers.hdf5_files import Item, attribute, child, children, item_at
 from midas.runtime.errors import FormatError
 
@@ -71,9 +72,16 @@ def named_omegas(file: h5py.File, location: str, wanted: Wanted) -> Angles:
     return omegas * factor
 
 
-def found_omegas(file: h5py.File, group: str, wanted: Wanted) -> Angles | None:
-    """The angles where detectors and beamlines put them, seen from the group of the frames; None if there are none."""
-    for dataset in _candidates(file, group):
+def found_omegas(file: h5py.File, group: str, motor: str, wanted: Wanted) -> Angles | None:
+    """The angles where detectors and beamlines put them, seen from the group of the frames; None if there are none.
+
+    Parameters
+    ----------
+    motor : that turns the sample; "" = the usual ones
+    """
+    if motor == NO_MOTOR:
+        return None
+    for dataset in _candidates(file, group, (motor,) if motor else ()):
         factor = _factor(dataset)
         if factor is None or dataset.dtype.kind not in "iuf" or (omegas := _begins(dataset, wanted)) is None:
             continue
@@ -82,29 +90,33 @@ def found_omegas(file: h5py.File, group: str, wanted: Wanted) -> Angles | None:
             continue
         log.info("%s: omega is that of %s", file.filename, dataset.name)
         return omegas * factor
+    if motor:
+        reason = f"names no rotation of {wanted.count} frames beside {group or 'the frames'}; omegaLoc names a dataset"
+        raise FormatError(reason, file=file.filename, key="OmegaMotor", value=motor)
     return None
 
 
-def _candidates(file: h5py.File, group: str) -> Iterator[h5py.Dataset]:
+def _candidates(file: h5py.File, group: str, motors: tuple[str, ...]) -> Iterator[h5py.Dataset]:
     first = group.strip("/").partition("/")[0]
     entry = child(file, first) if first else file
     if not isinstance(entry, h5py.Group):
         return
-    eiger = ("sample/goniometer/omega", "sample/goniometer/omega_end")
-    for name in (*eiger, *_names("measurement")):  # the latter in masters of BLISS
-        yield from _dataset(item_at(entry, name))
+    for motor in motors or ("omega",):  # Eiger masters
+        for name in (motor, f"{motor}_end"):
+            yield from _dataset(item_at(entry, f"sample/goniometer/{name}"))
+    for motor in motors or _MOTORS:  # masters of BLISS
+        for name in (f"{motor}_center", motor):
+            yield from _dataset(item_at(entry, f"measurement/{name}"))
     sample = child(entry, "sample")
     if isinstance(sample, h5py.Group):
-        yield from _rotations(sample)
-        yield from _dataset(child(sample, "rotation_angle"))
-    if (parent := item_at(file, group)) is not None and isinstance(parent, h5py.Group):  # APS, beside the frames
-        for name in ("omega", "theta"):
+        rotations = _rotations(sample)
+        yield from (r for r in rotations if not motors or r.name.rpartition("/")[2] in motors)
+        if not motors:
+            yield from _dataset(child(sample, "rotation_angle"))
+    parent = item_at(file, group)
+    if isinstance(parent, h5py.Group):  # APS, beside the frames
+        for name in motors or ("omega", "theta"):
             yield from _dataset(child(parent, name))
-
-
-def _names(group: str) -> Iterator[str]:
-    for motor in _MOTORS:
-        yield from (f"{group}/{motor}_center", f"{group}/{motor}")
 
 
 def _dataset(item: Item | None) -> Iterator[h5py.Dataset]:
