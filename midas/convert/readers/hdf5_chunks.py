@@ -89,6 +89,8 @@ def _decoded(dataset: h5py.Dataset, place: Place, decode: Decoder) -> Iterator[F
         return
     frame_bytes = size[0] * size[1] * dataset.dtype.itemsize
     together = min(depth, max(1, _SHARED_BYTES // frame_bytes))
+    if decode.chunk[-2:] == size:
+        together = depth  # a chunk is decoded as a whole, so that it takes no more memory to keep all of it
     if together < depth:
         log.info(
             "%s: %s: its chunks of %d frames are decoded %d times; with chunks of one frame it would be faster",

@@ -19,7 +19,7 @@ _LARGEST_METADATA = 16 << 20
 _COPIED_GROUPS = ("instrument", "measurement")
 _NOT_COPIED = "measurement/process"
 #: links can give a few groups any number of names, and any depth
-_MOST_ITEMS, _DEEPEST = 10_000, 50
+_MOST_ITEMS, _MOST_BYTES, _DEEPEST = 5_000, 256 << 20, 50
 
 
 def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -35,6 +35,7 @@ def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDA
     Path in the archive (a bare name means the scan group) and values.
     """
     with opened(path) as file:
+        left = _MOST_BYTES
         for name, location in scan_values.items():
             dataset = child(file, location)
             if isinstance(dataset, h5py.Dataset) and (values := plain(dataset)) is not None:
@@ -42,10 +43,11 @@ def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDA
         for group in _COPIED_GROUPS:
             if isinstance(top := child(file, group), h5py.Group):
                 for count, (target, item) in enumerate(_below(top, group, ())):
-                    if count == _MOST_ITEMS:
+                    if count == _MOST_ITEMS or left < 0:
                         log.warning("%s: of %s only the first %d groups and datasets are copied", path, group, count)
                         break
                     if isinstance(item, h5py.Dataset) and (values := plain(item)) is not None:
+                        left -= values.nbytes
                         yield target, values
 
 
