@@ -99,7 +99,11 @@ def test_a_data_file_that_is_missing(tmp_path: Path) -> None:
     refused(path, "there are data_000001 ... data_000003, but not the data sets number 2")
 
 
-def test_data_files_must_be_alike(tmp_path: Path) -> None:
+def test_data_files_must_be_alike(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_eiger(tmp_path, FRAMES, 3)
+    write(tmp_path / "s_data_000002.h5", entry__data__data=FRAMES[:1])
+    assert HDF5Frames(path, Reading()).shape == (5, 12, 10)
+    assert "data_000002 has 1 frames, entry/data/data_000001 has 2; is it complete?" in caplog.text
     path = write_eiger(tmp_path, FRAMES)
     write(tmp_path / "s_data_000002.h5", entry__data__data=FRAMES[:, :5])
     refused(path, r"data_000002: has frames of 5 x 10 uint16; those of entry/data/data_000001 have 12 x 10 uint16")

@@ -56,10 +56,13 @@ class HDF5Frames:
                     raise FormatError(reason, file=path, key=name)
                 self._stacks += stacks_of(dataset, self.file, name, None if self._channel is None else self._channel[0])
             size: tuple[int, int] = first.shape[-2:]
-        count = sum(stack.place.last - stack.place.first for stack in self._stacks)
-        self.shape: tuple[int, int, int] = (count, *size)
-        if len(self._found.names) > 1:
-            log.info("%s: %d frames in %d datasets of %s", path, count, len(self._found.names), self._found.group)
+            counts = [dataset.shape[0] if dataset.ndim > 2 else 1 for dataset in datasets]
+        self.shape: tuple[int, int, int] = (sum(counts), *size)
+        if len(counts) > 1:
+            log.info("%s: %d frames in %d datasets of %s", path, sum(counts), len(counts), self._found.group)
+        for name, count in zip(self._found.names[:-1], counts[:-1], strict=True):
+            if count != counts[0]:  # only the last file of a scan has fewer
+                log.warning("%s: %s has %d frames, %s has %d; is it complete?", path, name, count, key, counts[0])
 
     @cached_property
     def omegas(self) -> NDArray[np.float64] | None:
