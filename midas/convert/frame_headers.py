@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +47,14 @@ def comments(text: str) -> dict[str, str]:
     return found
 
 
-def omega_of(header: Mapping[str, str], motor: str) -> float | None:
+def omega_of(header: Mapping[str, str], motor: str, path: Path) -> float | None:
     """The angle at which a frame begins, in degrees; None if its header does not tell.
 
     Parameters
     ----------
     header : keys and values; positions of motors may stand in ``motor_mne`` and ``motor_pos``
     motor : name of the motor or the key that has it; "" = the usual ones
+    path : of the file, for messages
 
     Raises
     ------
@@ -66,20 +68,20 @@ def omega_of(header: Mapping[str, str], motor: str) -> float | None:
         found = motors.get(motor, lower.get(motor.lower()))
         if found is None:
             names = ", ".join([*motors, *header][:20])
-            raise FormatError(f"no motor or key of this name in the header; there is {names}", key=motor)
-        return _number(found, motor)
+            raise FormatError(f"no motor or key of this name in the header; there is {names}", file=path, key=motor)
+        return _number(found, motor, path)
     for name in _MOTORS:
         if name in motors:
-            return _number(motors[name], name)
-    return next((_number(lower[key], key) for key in _KEYS if key in lower), None)
+            return _number(motors[name], name, path)
+    return next((_number(lower[key], key, path) for key in _KEYS if key in lower), None)
 
 
-def _number(text: str, name: str) -> float:
+def _number(text: str, name: str, path: Path) -> float:
     """The first word of a value as a number."""
     try:
         value = float(text.split()[0])
     except (IndexError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise FormatError(f"is no number: {text!r}; name another motor with OmegaMotor, or 'none'", key=name)
+        raise FormatError(f"is no number: {text!r}; name another motor with OmegaMotor, or 'none'", file=path, key=name)
     return value

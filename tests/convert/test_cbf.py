@@ -83,6 +83,7 @@ def test_cbf_that_are_none(convert, tmp_path: Path, caplog) -> None:
         ),
         (whole.replace(b"Fastest-Dimension: 10", b"Fastest-Dimension: 11"), "pixels instead of 132|cannot be read"),
         (whole.replace(b"Fastest-Dimension: 10", b"Fastest-Dimension: xx"), "cannot be read as CBF"),
+        (whole.replace(b"\x0c\x1a\x04\xd5", b"\x0c\x1a\x04\xd6"), "is no CBF image"),
         (b"###CBF: VERSION 1.5", "is no CBF image"),
         (b"", "is no CBF image"),
     ):
@@ -92,3 +93,11 @@ def test_cbf_that_are_none(convert, tmp_path: Path, caplog) -> None:
         assert caught.value.file == str(path) and "\n" not in str(caught.value)
         assert not list((tmp_path / "out").glob("*"))
     assert "fabio" not in {record.name.split(".")[0] for record in caplog.records}
+
+
+def test_an_angle_that_is_no_number(convert, tmp_path: Path) -> None:
+    path = cbf(tmp_path / "scan.cbf", pixels((12, 10), dtype="i4"), "Start_angle ?? deg.")
+    with pytest.raises(FormatError, match=r"scan\.cbf: start_angle: is no number: '\?\? deg\.'; name another motor"):
+        convert(data_file=str(path))
+    with convert(f"{BASE}\nOmegaMotor none", data_file=str(path)) as archive:
+        assert archive.omegas.tolist() == [10]

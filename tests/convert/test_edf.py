@@ -104,7 +104,7 @@ def test_the_motor_by_name(convert, tmp_path: Path) -> None:
         np.testing.assert_allclose(archive.omegas, STEPPED)
     with convert(f"{BASE}\nOmegaMotor phi", data_file=path) as archive:
         np.testing.assert_allclose(archive.omegas, STEPPED + 1)
-    with pytest.raises(FormatError, match="chi: no motor or key of this name in the header; there is phi"):
+    with pytest.raises(FormatError, match=r"scan\.edf: chi: no motor or key of this name in the header; there is phi"):
         convert(f"{BASE}\nOmegaMotor chi", data_file=path)
     path = str(edf(tmp_path / "scan.edf", pixels(), [{"Omega": "unknown"}] * 4))
     with pytest.raises(FormatError, match="omega: is no number: 'unknown'; name another motor"):

@@ -36,8 +36,9 @@ class CBFFrames:
         image = self._opened(io.BytesIO(decompressed.beginning(path, _HEADERS)))
         self.shape: tuple[int, int, int] = (1, *_shape(image, path))
         self.dtype = checked_pixels(_dtype(image, path), path)
-        comments = frame_headers.comments(image.header.get("_array_data.header_contents", ""))
-        angle = frame_headers.omega_of(comments, reading.motor)
+        comments = image.header.get("_array_data.header_contents", "")  # bytes if they are not all ASCII
+        text = comments.decode("latin-1") if isinstance(comments, bytes) else str(comments)
+        angle = frame_headers.omega_of(frame_headers.comments(text), reading.motor, path)
         self.omegas = None if angle is None else np.array([angle])
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
@@ -52,8 +53,9 @@ class CBFFrames:
 
         image = CbfImage()
         try:
-            if b"--CIF-BINARY-FORMAT-SECTION--" not in content.getvalue():
-                raise FormatError("is no CBF image", file=self.path)
+            binary = content.getvalue().partition(b"--CIF-BINARY-FORMAT-SECTION--")[2]
+            if CbfImage.STARTER not in binary:  # the library would look for it for ever
+                raise FormatError("is no CBF image, or has lost its beginning", file=self.path)
             with logs.muted("fabio.cbfimage"):
                 image.read(content, only_raw=True)
         except MidasError:
@@ -71,10 +73,14 @@ class CBFFrames:
         if method != "x-CBF_BYTE_OFFSET":
             raise FormatError(f"is compressed by {method}; only x-CBF_BYTE_OFFSET is read", file=self.path)
         packed = image.cbs[image.start_binary + len(image.STARTER) :]
+        if not isinstance(packed, bytes):
+            raise FormatError("cannot be read as CBF (its image is text)", file=self.path)
         if _shape(image, self.path) != self.shape[1:] or _dtype(image, self.path) != self.dtype.newbyteorder("="):
             raise FormatError("has changed since it was opened", file=self.path)
         _check(image, packed, self.path)
         count = self.shape[1] * self.shape[2]
+        if count > len(packed):  # every pixel takes a byte at least
+            raise FormatError(f"holds at most {len(packed)} pixels instead of {count}", file=self.path)
         try:
             pixels = np.asarray(decByteOffset(packed, count, self.dtype.name))
         except Exception as error:  # as above

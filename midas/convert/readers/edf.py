@@ -73,7 +73,7 @@ class EDFFrames:
             self._raw = _stored(first, self.dtype)
             self.shape: tuple[int, int, int] = (len(frames), *first.shape)
             self._counts_photons = frame_headers.counts_photons(" ".join(map(str, first.header.values())))
-            angles = [frame_headers.omega_of(frame.header, reading.motor) for frame in frames]
+            angles = [frame_headers.omega_of(frame.header, reading.motor, self.path) for frame in frames]
             known = [angle for angle in angles if angle is not None]
             self.omegas = np.array(known) if len(known) == len(frames) else None
         except MidasError as error:

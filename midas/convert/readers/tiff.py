@@ -32,7 +32,7 @@ class TIFFFrames:
             self._file = decompressed.seekable(path, reading.scratch, self)
         with opened(self._file or image or path, path) as file:
             self._read_pages(file)
-            angle = frame_headers.omega_of(self._header, reading.motor) if self.shape[0] == 1 else None
+            angle = frame_headers.omega_of(self._header, reading.motor, path) if self.shape[0] == 1 else None
         if self._file is None and self.shape[0] > 1:
             self._file = decompressed.seekable(path, reading.scratch, self, image)
         self.omegas = None if angle is None else np.array([angle])
@@ -111,7 +111,8 @@ def opened(content: Path | io.BytesIO, path: Path) -> Iterator[tifffile.TiffFile
 def unfit(page: tifffile.TiffPage) -> str:
     """What keeps a page from being one grey image that can be decoded; its pixels are not read yet."""
     sizes = (page.samplesperpixel, *page.shape)
-    if not all(isinstance(size, int) for size in sizes):  # damage can turn one number into many
+    # damage can turn one number into many
+    if len(sizes) < 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
         return "gives no sensible size of its image; copy or save it again"
     if page.samplesperpixel != 1:
         return f"is a colour image ({page.samplesperpixel} values per pixel); save it as grey image"
