@@ -49,6 +49,10 @@ def reconciled(
     worst = int(np.argmax(difference))
     if difference[worst] <= tolerance:
         return parameters, None
+    if np.abs(wrapped(omegas + expected)).max() <= tolerance:
+        reason = "%s: the angles of the raw file run the other way; OmegaStart and OmegaStep count"
+        log.warning(reason, parameters.source)
+        return parameters, None
     log.warning(
         "%s: by OmegaStart and OmegaStep frame %d begins at omega %g, by the raw file at %g; the raw file counts",
         parameters.source,

@@ -21,7 +21,8 @@ from midas.convert.flood import read_flood
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames
-from midas.convert.readers.hdf5 import HDF5Frames, metadata
+from midas.convert.readers.hdf5 import HDF5Frames
+from midas.convert.readers.hdf5_metadata import metadata
 from midas.convert.source import UNKNOWN, Reading
 from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.parameters import ANALYSIS, SCAN, Parameters
@@ -93,7 +94,7 @@ def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters)
     values = {"startOmeOverride": "startOmeOverride"}
     for name, location in _SCAN_VALUES.items():
         values[name] = " ".join(parameters.unknown.get(f"{name}DatasetPath", ())) or location
-    for name, content in metadata(first.path, values):
+    for name, content in metadata(first.file, values):
         path = name if "/" in name else f"{SCAN}{name}"
         if writer.accepts(path):
             writer.add_group(str(PurePosixPath(path).parent))

@@ -18,7 +18,7 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.readers import open_source
 from midas.convert.readers.existing import ArchivedFrames
-from midas.convert.readers.hdf5 import HDF5Frames, has_dataset
+from midas.convert.readers.hdf5 import SUFFIXES, HDF5Frames, has_dataset
 from midas.convert.source import UNKNOWN, FrameSource, Reading, made
 from midas.convert.sweep import raw_files
 from midas.runtime.errors import FormatError
@@ -128,19 +128,23 @@ def find_dark(files: Sequence[Path], reading: Reading, data: FrameSource) -> lis
     root), else beside the frames in the data file; empty when there are none.
     """
     if files:
-        return [_dark_file(path, reading) for file in files for path in raw_files(file, 1)]
+        return [_dark_file(path, reading, data) for file in files for path in raw_files(file, 1)]
     location = reading.location
-    beside = (isinstance(data, HDF5Frames) and has_dataset(data.path, location)) or (
-        isinstance(data, ArchivedFrames) and data.extra_exists(location)
-    )
-    return [open_source(data.path, reading)] if beside else []
+    if isinstance(data, HDF5Frames):
+        return [open_source(data.file, reading)] if has_dataset(data.file, location) else []
+    if isinstance(data, ArchivedFrames):
+        return [open_source(data.path, reading)] if data.extra_exists(location) else []
+    return []
 
 
-def _dark_file(file: Path, reading: Reading) -> FrameSource:
+def _dark_file(file: Path, reading: Reading, data: FrameSource) -> FrameSource:
     location = reading.location
-    if file.suffix.lower() in (".h5", ".hdf5") and file.is_file() and not has_dataset(file, location):
+    if file.suffix.lower() in SUFFIXES and file.is_file() and not has_dataset(file, location):
         short = PurePosixPath(location).name
-        reading = replace(reading, location=short if has_dataset(file, short) else location)
+        if has_dataset(file, short):
+            reading = replace(reading, location=short)
+        elif file.samefile(data.path):
+            raise FormatError("no dataset of this name, where darkLoc says that the dark is", file=file, key=location)
     return open_source(file, reading)
 
 

@@ -75,7 +75,9 @@ def _pixel_type(p: Parameters) -> np.dtype[Pixel]:
 def reading_of(p: Parameters, scratch: Path) -> Reading:
     """What the parameters say about the raw files."""
     width, height = detector_size(p)
-    return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch, p["OmegaMotor"])
+    named = {"motor": p["OmegaMotor"], "omega_location": p["omegaLoc"]}
+    choice = {"scan": p["ScanNumber"], "channel": p["ThresholdChannel"]}
+    return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch, **named, **choice)
 
 
 def located(path: Path, folder: Path) -> Path:

@@ -36,9 +36,12 @@ class Reading:
     header : bytes before the first frame (GE)
     pixel : type of the pixels (GE)
     rows, columns : of a frame (GE)
-    motor : motor or key in the header of a frame that has omega; "" = the usual ones
     scratch : folder for a decompressed copy of a file which its library must be able to jump about in; the copy is
         deleted when the reader is. None = no copy may be made
+    motor : motor or key in the header of a frame that has omega; "" = the usual ones
+    omega_location : dataset of the angles, in files that hold it; "" = where the format has it
+    scan : number of the scan, in files of several (BLISS); "" = there is one
+    channel : name or number, from 1, of the threshold, in files of several (Eiger); "" = there is one
     """
 
     location: str = "exchange/data"
@@ -48,6 +51,9 @@ class Reading:
     columns: int = 2048
     scratch: Path | None = None
     motor: str = ""
+    omega_location: str = ""
+    scan: str = ""
+    channel: str = ""
 
 
 class FrameSource(Protocol):
@@ -64,7 +70,9 @@ class FrameSource(Protocol):
     path: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[Pixel]
-    omegas: NDArray[np.float64] | None
+
+    @property
+    def omegas(self) -> NDArray[np.float64] | None: ...
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         """The frames from number `first` on, in order; `block` of them are read at once (-1: as many as is good)."""

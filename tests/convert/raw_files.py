@@ -47,7 +47,9 @@ def write_hdf5(path: Path, frames: np.ndarray | None, dark: np.ndarray | None = 
     return path
 
 
-def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = None, **changes: Any) -> Path:
+def write_sparse(
+    path: Path, frames: np.ndarray, omegas: np.ndarray | None = None, *, plain: bool = False, **changes: Any
+) -> Path:
     content: dict[str, Any] = {"shape": frames.shape[1:], "nframes": len(frames), "dtype": np.bytes_(frames.dtype.name)}
     for i, frame in enumerate(frames):
         rows, columns = np.nonzero(frame)
@@ -56,7 +58,8 @@ def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = Non
         step = omegas[1] - omegas[0] if len(omegas) > 1 else 1.0
         content["omega"] = np.stack([omegas, omegas + step], 1)
     content |= changes
-    np.savez_compressed(path, **{name: value for name, value in content.items() if value is not None})
+    save = np.savez if plain else np.savez_compressed
+    save(path, **{name: value for name, value in content.items() if value is not None})
     return path
 
 

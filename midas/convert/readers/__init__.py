@@ -13,8 +13,9 @@ from midas.convert.readers.cbf import CBFFrames
 from midas.convert.readers.edf import EDFFrames
 from midas.convert.readers.existing import ArchivedFrames
 from midas.convert.readers.ge import GEFrames
-from midas.convert.readers.hdf5 import HDF5Frames
+from midas.convert.readers.hdf5 import SUFFIXES, HDF5Frames
 from midas.convert.readers.sparse import SparseFrames
+from midas.convert.readers.sparse_hdf5 import SparseHDF5Frames
 from midas.convert.readers.tiff import TIFFFrames
 from midas.convert.source import FrameSource, Reading
 from midas.runtime.errors import FormatError
@@ -40,7 +41,9 @@ class RawFormat:
     magic: re.Pattern[bytes] | None = None
 
 
-HDF5 = RawFormat("HDF5", HDF5Frames, (".h5", ".hdf5", ".hdf", ".nxs", ".cxi"), re.compile(rb"\x89HDF\r\n\x1a\n"))
+_HDF5_MAGIC = re.compile(rb"\x89HDF\r\n\x1a\n")
+HDF5 = RawFormat("HDF5", HDF5Frames, SUFFIXES, _HDF5_MAGIC)
+SPARSE_HDF5 = RawFormat("a sparse frame cache in HDF5", SparseHDF5Frames, (".fch5",), _HDF5_MAGIC)
 TIFF = RawFormat("TIFF", TIFFFrames, (".tif", ".tiff"), re.compile(rb"II[*+]\0|MM\0[*+]"))
 CBF = RawFormat("CBF", CBFFrames, (".cbf",), re.compile(rb"###CBF: VERSION"))
 #: a text block of keys and values in braces
@@ -50,7 +53,7 @@ ARCHIVE = RawFormat("an archive", ArchivedFrames, (".zip",))
 #: whatever is none of the others
 RAW = RawFormat("raw pixels", GEFrames, (".ge", *(f".ge{number}" for number in range(10)), ".raw", ".bin"))
 
-FORMATS = (HDF5, TIFF, CBF, EDF, SPARSE, ARCHIVE, RAW)
+FORMATS = (HDF5, SPARSE_HDF5, TIFF, CBF, EDF, SPARSE, ARCHIVE, RAW)
 _BEGINNING = 512
 _GE = re.compile(r"\.ge\d*")
 

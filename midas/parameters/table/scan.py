@@ -35,6 +35,10 @@ KEYS: tuple[Key, ...] = (
     Key("OmegaEnd", FLOAT, REQUIRED, "omega at the end of the scan", "°"),
     Key("dataFN", PATH, "", "raw data file"),
     Key("dataLoc", PATH, "exchange/data", "HDF5 dataset of the frames"),
+    Key("omegaLoc", PATH, "", "HDF5 dataset of the angles at which the frames begin; a name that ends in _center has "
+        "their centres"),
+    Key("ScanNumber", WORD, "", "scan of an HDF5 file of several, as BLISS numbers them: 3 means 3.1"),
+    Key("ThresholdChannel", WORD, "", "threshold of an HDF5 file of several, by name or number from 1"),
     Key("darkLoc", PATH, "exchange/dark", "HDF5 dataset of the dark frames"),
     Key("numFrameChunks", INT, -1, "frames read at a time; -1 = as many as is good", dtype="<i8"),
     Key("preProcThresh", INT, -1, "threshold above the dark applied at conversion; -1 = off, 0 = only subtract",
