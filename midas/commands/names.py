@@ -39,6 +39,10 @@ MODULES = {
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",
+    "ff-match": "match",
+    "ff-stitch": "match",
+    "match_grains.py": "match",
+    "MatchGrains": "match",
 }
 
 
