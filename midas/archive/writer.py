@@ -137,7 +137,7 @@ class ArchiveWriter:
             raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
         for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
             if name not in self:
-                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
+                self._add_member(f"{name}/.zarray", self.stack_metadata(size, self.dtype).document())
                 if self._bare:
                     self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
         count = 0
@@ -201,7 +201,7 @@ class ArchiveWriter:
         return self._empty_chunk
 
     @staticmethod
-    def _stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> ArrayMetadata:
+    def stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> ArrayMetadata:
         return ArrayMetadata(shape, (1, *shape[1:]), dtype, FRAME_CODEC, fill_value=_zero(dtype))
 
     def _add_group(self, group: str) -> None:
@@ -262,7 +262,7 @@ def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) 
             raise ValueError(f"{name} cannot be replaced alone")
     try:
         with open(path, "r+b") as stream:
-            _lock(stream)
+            lock(stream)
             with ZipReader(path) as container:
                 new = {k: a for k, v in values.items() if not _holds(container, k, a := _normalised(np.asarray(v)))}
                 _replace_tail(stream, container, _revised(container, new) if new else None)
@@ -330,7 +330,8 @@ def _holds(container: ZipReader, path: str, values: NDArray[np.generic]) -> bool
         return False  # damaged: replaced
 
 
-def _lock(stream: IO[bytes]) -> None:
+def lock(stream: IO[bytes]) -> None:
+    """Wait until no other process writes this archive."""
     try:
         import fcntl
 

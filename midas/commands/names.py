@@ -43,6 +43,8 @@ MODULES = {
     "ff-stitch": "match",
     "match_grains.py": "match",
     "MatchGrains": "match",
+    "ff-update": "update",
+    "updateZarrDset.py": "update",
 }
 
 
