@@ -45,6 +45,10 @@ MODULES = {
     "MatchGrains": "match",
     "ff-update": "update",
     "updateZarrDset.py": "update",
+    "ff-mask": "mask",
+    "generate_mask.py": "mask",
+    "ff-dark": "dark",
+    "GenMedianDark": "dark",
 }
 
 
