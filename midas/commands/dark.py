@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
-from midas.runtime.errors import UsageError
+from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.options import Option
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
@@ -30,12 +30,12 @@ def run(values: argparse.Namespace) -> StageResult[NDArray[Pixel]]:
     _fill(values)
     if values.dType is not None and values.dType not in (*_RAW, *_TIFF, _HDF5):
         raise UsageError("must be 1 to 6, 8 or 9 (see --help)", key="dType", value=values.dType)
-    source, first = _source(values)
+    files, first = _files(values)
     threads = thread_count(values.nCPUs)
-    found = median(source, first, threads=threads, memory=max(1, int(values.memory * 2**20)))
+    found, count = median(files, first, threads=threads, memory=max(1, int(values.memory * 2**20)))
     write_frame(Path(values.OutFN), _in_type(found, values), plain=values.dType is not None)
-    count, rows, columns = source.shape
-    summary = {"Frames": f"{count - first} of {rows} x {columns}, {source.dtype.name}", "Median dark": values.OutFN}
+    rows, columns = found.shape
+    summary = {"Frames": f"{count} of {rows} x {columns}, {found.dtype.name}", "Median dark": values.OutFN}
     return StageResult("dark", summary, found)
 
 
@@ -47,27 +47,31 @@ def _fill(values: argparse.Namespace) -> None:
         setattr(values, name, 2048 if getattr(values, name) is None else getattr(values, name))
 
 
-def _source(values: argparse.Namespace) -> tuple[FrameSource, int]:
-    """The frames, and the number of the first one that counts."""
+def _files(values: argparse.Namespace) -> tuple[list[FrameSource], int]:
+    """The files of the frames, and the number of the first frame that counts."""
     import numpy as np
 
-    from midas.convert.flat import FlatFrames
     from midas.convert.readers import open_source
+    from midas.convert.readers.ge import GEFrames
     from midas.convert.source import Reading
+    from midas.convert.sweep import raw_files
 
     rows, columns, skipped = values.NrPixelsZ, values.NrPixelsY, values.skipFrames
     for name, number, least in (("NrPixelsY", columns, 1), ("NrPixelsZ", rows, 1), ("skipFrames", skipped, 0)):
         if number < least:
             raise UsageError(f"must be at least {least}", key=name, value=number)
-    path = Path(values.InFN)
+    path, scratch = Path(values.InFN), Path(values.OutFN).parent
     if values.dType in _RAW:
+        if not path.is_file():
+            raise FormatError("is missing", file=path)
         pixel = np.dtype(_RAW[values.dType][0])
-        return FlatFrames(path, Reading(header=skipped, pixel=pixel, rows=rows, columns=columns)), 0
-    source = open_source(path, Reading(location=values.Hdf5DatasetName, rows=rows, columns=columns))
-    if values.dType is not None and source.shape[1:] != (rows, columns):
-        reason = f"has frames of {source.shape[1]} x {source.shape[2]} pixels (rows, columns)"
+        return [GEFrames(path, Reading(header=skipped, pixel=pixel, rows=rows, columns=columns))], 0
+    reading = Reading(values.Hdf5DatasetName, values.header, rows=rows, columns=columns, scratch=scratch)
+    files = [open_source(file, reading) for file in raw_files(path, 1)]
+    if values.dType is not None and files[0].shape[1:] != (rows, columns):
+        reason = f"has frames of {files[0].shape[1]} x {files[0].shape[2]} pixels (rows, columns)"
         raise UsageError(f"{reason}, not NrPixelsZ x NrPixelsY", file=path, value=f"{rows} x {columns}")
-    return source, skipped
+    return files, skipped
 
 
 def _in_type(found: NDArray[Pixel], values: argparse.Namespace) -> NDArray[Pixel]:
@@ -103,7 +107,7 @@ PROGRAMS = (
             ("GenMedianDark dark_000012.ge3 dark.bin 1 2048 2048 exchange/data 8192", "pixels of two bytes"),
         ),
         arguments=(
-            Argument("InFN", "file of the frames"),
+            Argument("InFN", "file of the frames; without dType also a folder of images, or a pattern"),
             Argument("OutFN", "file of the median"),
             Argument(
                 "dType",
@@ -122,6 +126,7 @@ PROGRAMS = (
         options=(
             Option("--location", "as Hdf5DatasetName"),
             Option("--skip", "as skipFrames", int),
+            Option("--header", "bytes before the first frame of a GE file, without dType", int, 8192),
             Option("--native", "with dType 8: the type of the frames instead of uint16", bool, False),
             Option("--memory", "for the pixels that are sorted at once, MiB", float, 512.0),
         ),

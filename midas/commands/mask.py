@@ -22,19 +22,22 @@ def run(values: argparse.Namespace) -> StageResult[PixelMask]:
     from midas.convert.pixel_mask import find_bad_pixels, write_mask
     from midas.convert.readers import open_source
     from midas.convert.source import Reading
+    from midas.convert.sweep import raw_files
 
     rules = from_words(MaskRules, vars(values))
     if not values.value and all(rule is None for rule in (rules.saturated, rules.above, rules.hot, rules.add)):
         raise UsageError("say what is bad: values of pixels, --saturated, --above, --hot or --add", key="VALUE")
     image = absolute(values.image)
-    reading = Reading(location=values.location, rows=values.rows, columns=values.columns)
-    source = open_source(image, reading)
-    found = find_bad_pixels(source, values.value, rules, threads=thread_count(None))
     output = Path(values.o) if values.o else image.with_name(f"{image.stem}_mask.tif")
+    reading = Reading(
+        location=values.location, header=values.header, rows=values.rows, columns=values.columns, scratch=output.parent
+    )
+    files = [open_source(path, reading) for path in raw_files(image, 1)]
+    found = find_bad_pixels(files, values.value, rules, threads=thread_count(None))
     write_mask(output, found.masked)
-    count, rows, columns = source.shape
+    rows, columns = found.masked.shape
     total = int(found.masked.sum())
-    summary: dict[str, object] = {"Frames": f"{count} of {rows} x {columns}, {source.dtype.name}"}
+    summary: dict[str, object] = {"Frames": f"{found.frames} of {rows} x {columns}, {files[0].dtype.name}"}
     summary |= {f"Pixels: {why}": hits for why, hits in found.reasons.items()}
     summary["Masked"] = f"{total} of {rows * columns} ({100 * total / (rows * columns):.3f} %)"
     summary["Mask"] = output
@@ -59,13 +62,14 @@ PROGRAMS = (
             ("ff-mask dark.h5 --location exchange/dark --hot 10 --add mask.tif -o mask.tif", "and those of a mask"),
         ),
         arguments=(
-            Argument("image", "image or dark frames"),
+            Argument("image", "image or dark frames: a file, a folder of images, or a pattern"),
             Argument("value", "value of a pixel that measures nothing", float, False, several=True),
         ),
         options=(
             Option("-o", "the mask; by default <image>_mask.tif beside the image", str, ""),
             *options_of(MaskRules),
             Option("--location", "dataset of the frames, in HDF5", str, "exchange/data"),
+            Option("--header", "bytes before the first frame, in formats that do not say it (GE)", int, 8192),
             Option("--rows", "of a frame, in formats that do not say it (GE)", int, 2048),
             Option("--columns", "of a frame, in formats that do not say it (GE)", int, 2048),
         ),

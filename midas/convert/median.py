@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
 
 import h5py
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from midas.archive import DARK, Pixel
 from midas.archive.writer import Frame
-from midas.convert.source import FrameSource
+from midas.convert.source import UNKNOWN, FrameSource, made
 from midas.runtime.errors import FormatError, OutputError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map
@@ -23,49 +25,67 @@ _GE_HEADER = 8192
 _GE_SUFFIXES = (".ge", ".ge1", ".ge2", ".ge3", ".ge4", ".ge5")
 
 
-def median(source: FrameSource, first: int = 0, *, threads: int = 1, memory: int = MEMORY) -> NDArray[Pixel]:
+def median(
+    files: Sequence[FrameSource], first: int = 0, *, threads: int = 1, memory: int = MEMORY
+) -> tuple[NDArray[Pixel], int]:
     """The median over the frames from number `first` on; of an even number the lower of the two in the middle.
 
     Parameters
     ----------
-    source : of the frames; it is read several times when they do not fit into `memory`
+    files : with the frames, of one size and type; they are read several times when the frames do not fit into `memory`
     threads : that decode frames and sort pixels; they do not change the result
     memory : bytes for the pixels that are sorted at once
 
     Returns
     -------
-    (rows, columns) in the type of the pixels.
+    (rows, columns) in the type of the pixels, and the number of frames that count.
 
     Raises
     ------
-    FormatError : no frames are left, or fewer come than the file announces.
+    FormatError : no frames are left, or they change while they are read.
     """
-    total, rows, columns = source.shape
-    count = total - first
-    if count < 1:
-        raise FormatError(f"has {total} frames, of which {first} are to be skipped", file=source.path)
-    out = np.empty((rows, columns), source.dtype)
-    height = max(1, min(rows, memory // (count * columns * source.dtype.itemsize)))
+    frames = _Frames(files, first)
+    _, rows, columns = files[0].shape
+    out = np.empty((rows, columns), frames.dtype)
+    height = max(1, min(rows, memory // (frames.count * columns * frames.dtype.itemsize)))
     for top in range(0, rows, height):
         band = slice(top, min(top + height, rows))
-        out[band] = _median_of(_band(source, first, band, threads), threads)
-    return out
+        out[band] = _median_of(frames.band(band, threads), threads)
+    return out, frames.count
 
 
-def _band(source: FrameSource, first: int, band: slice, threads: int) -> NDArray[Pixel]:
-    """(frames, rows of the band, columns) of all frames."""
-    count = source.shape[0] - first
-    stack = np.empty((count, band.stop - band.start, source.shape[2]), source.dtype)
+class _Frames:
+    """The frames of several files as one stack, of which the first ones do not count."""
 
-    def cut(frame: Frame) -> NDArray[Pixel]:
-        return (frame() if callable(frame) else frame)[band]
+    def __init__(self, files: Sequence[FrameSource], first: int):
+        self._files, self._first = files, first
+        self.dtype = files[0].dtype
+        for file in files:
+            if file.shape[1:] != files[0].shape[1:] or file.dtype != self.dtype:
+                reason = f"has frames of {file.shape[1:]} pixels, {file.dtype.name}; the first file has "
+                raise FormatError(f"{reason}{files[0].shape[1:]}, {self.dtype.name}", file=file.path)
+        # A compressed stream tells how many frames it has only at its end.
+        counts = [sum(1 for _ in file.frames()) if file.shape[0] == UNKNOWN else file.shape[0] for file in files]
+        self.count = sum(counts) - first
+        if self.count < 1:
+            raise FormatError(f"has {sum(counts)} frames, of which {first} are to be skipped", file=files[0].path)
 
-    number = 0
-    for number, part in enumerate(ordered_map(cut, source.frames(first), threads), 1):
-        stack[number - 1] = part
-    if number != count:
-        raise FormatError(f"has {number} frames where {count} were announced; is it complete?", file=source.path)
-    return stack
+    def band(self, band: slice, threads: int) -> NDArray[Pixel]:
+        """(frames, rows of the band, columns) of all frames."""
+        stack = np.empty((self.count, band.stop - band.start, self._files[0].shape[2]), self.dtype)
+
+        def cut(frame: Frame) -> NDArray[Pixel]:
+            return made(frame)[band]
+
+        frames = islice(chain.from_iterable(file.frames() for file in self._files), self._first, None)
+        number = 0
+        for number, part in enumerate(ordered_map(cut, frames, threads), 1):
+            if number <= self.count:
+                stack[number - 1] = part
+        if number != self.count:
+            reason = f"has {number} frames where {self.count} were announced; is it complete?"
+            raise FormatError(reason, file=self._files[-1].path)
+        return stack
 
 
 def _median_of(stack: NDArray[Pixel], threads: int) -> NDArray[Pixel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from midas.archive import Pixel
 from midas.convert.mask import read_mask
 from midas.convert.median import median
 from midas.convert.options import MaskRules
-from midas.convert.source import FrameSource
+from midas.convert.source import FrameSource, made
 from midas.runtime.errors import UsageError
 from midas.runtime.files import atomic_output
 
@@ -35,22 +36,28 @@ class PixelMask:
     ----------
     masked : (rows, columns)
     reasons : what is bad -> how many pixels; a pixel may have several reasons
+    frames : how many were looked at
     """
 
     masked: NDArray[np.bool_]
     reasons: dict[str, int]
+    frames: int
 
 
-def find_bad_pixels(source: FrameSource, values: Sequence[float], rules: MaskRules, *, threads: int) -> PixelMask:
-    """The pixels that any frame shows with one of `values`, that the file itself says are none, and those of `rules`.
+def find_bad_pixels(
+    files: Sequence[FrameSource], values: Sequence[float], rules: MaskRules, *, threads: int
+) -> PixelMask:
+    """The pixels with one of `values` in any frame, those that the files say measure nothing, and those of `rules`.
 
     NaN is bad in every case.
     """
-    shape = source.shape[1:]
+    shape = files[0].shape[1:]
     found: dict[str, NDArray[np.bool_]] = {f"value {value:g}": np.zeros(shape, bool) for value in values}
     not_a_number, brightest = np.zeros(shape, bool), np.full(shape, -np.inf)
-    for made in source.frames():
-        frame = made() if callable(made) else made
+    count = 0
+    for one in chain.from_iterable(file.frames() for file in files):
+        frame = made(one)
+        count += 1
         for value, hits in zip(values, found.values(), strict=True):
             hits |= frame == value
         if frame.dtype.kind == "f":
@@ -58,17 +65,17 @@ def find_bad_pixels(source: FrameSource, values: Sequence[float], rules: MaskRul
         if rules.saturated is not None:
             np.fmax(brightest, frame, out=brightest)
     found["not a number"] = not_a_number
-    if (own := source.masked()) is not None:
-        found["said by the file"] = own
+    if own := [mask for file in files if (mask := file.masked()) is not None]:
+        found["said by the files"] = np.logical_or.reduce(own)
     if rules.saturated is not None:
         found[f"saturated, {rules.saturated:g} or more"] = brightest >= rules.saturated
     if rules.above is not None or rules.hot is not None:
-        found |= _dark_faults(median(source, threads=threads), rules)
+        found |= _dark_faults(median(files, threads=threads)[0], rules)
     if rules.add is not None:
         found["mask that was there"] = read_mask(rules.add, shape, np.dtype(np.uint8))[0] != 0
     masked = np.logical_or.reduce([np.zeros(shape, bool), *found.values()])
     asked = [f"value {value:g}" for value in values]
-    return PixelMask(masked, {why: int(hits.sum()) for why, hits in found.items() if hits.any() or why in asked})
+    return PixelMask(masked, {why: int(hits.sum()) for why, hits in found.items() if hits.any() or why in asked}, count)
 
 
 def _dark_faults(dark: NDArray[Pixel], rules: MaskRules) -> dict[str, NDArray[np.bool_]]:

@@ -178,7 +178,7 @@ def test_other_images(path: Path, change: Callable[..., int]) -> None:
         ("x/exchange/data/y", ["1"], "which legacy readers would take for the dataset of that name"),
         ("exchange/other", ["1"], "holds images"),
         (DATA, ["none.h5"], "none.h5: exchange/data: is missing"),
-        (DATA, ["short_3x6x5.raw"], "short_3x6x5.raw: has 10 bytes"),
+        (DATA, ["short_3x6x5.raw"], "short_3x6x5.raw: has 10 bytes, too few"),
         (DATA, ["wide_1x1x5.raw"], "has frames of (1, 5) pixels, the archive has (6, 5)"),
         (MASK, ["short_3x6x5.raw"], "is no TIFF image"),
     ],

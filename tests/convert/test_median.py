@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import fabio
 import h5py
 import numpy as np
 import pytest
@@ -80,18 +83,45 @@ def test_parts_and_threads_do_not_matter(tmp_path: Path) -> None:
     source = open_source(write_hdf5(tmp_path / "d.h5", frames), Reading())
     for memory in (1, 9 * 30 * 2 * 7, 1 << 30):
         for threads in (1, 3):
-            np.testing.assert_array_equal(median(source, threads=threads, memory=memory), lower_median(frames))
+            found, count = median([source], threads=threads, memory=memory)
+            assert count == 9
+            np.testing.assert_array_equal(found, lower_median(frames))
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """100 frames of 128 KiB with a limit of 1 MiB."""
-    source = open_source(write_hdf5(tmp_path / "d.h5", pixels((100, 256, 256)), chunks=(1, 256, 256)), Reading())
-    list(source.frames())[:1]
+    frames = pixels((100, 256, 256))
+    (tmp_path / "d.ge3").write_bytes(bytes(8192) + frames.tobytes())
+    source = open_source(tmp_path / "d.ge3", Reading(rows=256, columns=256))
     tracemalloc.start()
-    median(source, threads=1, memory=1 << 20)
+    found, _ = median([source], threads=1, memory=1 << 20)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 10 << 20  # the limit, and the block that the reader reads
+    np.testing.assert_array_equal(found, lower_median(frames))
+    assert peak < 5 << 20  # all of them are 12.5 MiB
+
+
+@pytest.mark.parametrize("name", ["d.ge3.bz2", "d_*.tif", "folder", "pages.tif", "d.edf.gz"])
+def test_any_raw_format(name: str, tmp_path: Path, in_process: Call) -> None:
+    """Compressed, as a series, in a folder, as pages."""
+    frames = pixels((5, 12, 10))
+    if name.endswith(".bz2"):
+        (tmp_path / name).write_bytes(bz2.compress(bytes(8192) + frames.tobytes()))
+    elif name == "pages.tif":
+        tifffile.imwrite(tmp_path / name, frames)
+    elif name == "d.edf.gz":
+        image = fabio.edfimage.EdfImage(data=frames[0])
+        for frame in frames[1:]:
+            image.append_frame(data=frame)
+        image.write(tmp_path / "d.edf")
+        (tmp_path / name).write_bytes(gzip.compress((tmp_path / "d.edf").read_bytes()))
+    else:
+        folder = tmp_path / ("folder" if name == "folder" else "")
+        folder.mkdir(exist_ok=True)
+        for number, frame in enumerate(frames):
+            tifffile.imwrite(folder / f"d_{number}.tif", frame)
+    assert in_process("ff-dark", name, "out.bin", 9, 10, 12, cwd=tmp_path) == 0
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "out.bin", "<u2").reshape(12, 10), lower_median(frames))
 
 
 @pytest.mark.parametrize(

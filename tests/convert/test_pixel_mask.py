@@ -45,7 +45,7 @@ def test_default_name_and_options_before_values(tmp_path: Path, in_process: Call
 
 
 def test_hot_and_saturated_pixels_of_darks(tmp_path: Path, in_process: Call) -> None:
-    """A level that rises over the detector is no fault; a pixel that stands out of it is, and one hit of a ray is not."""
+    """A level that rises over the detector is no fault, nor is one hit of a ray; a pixel that stands out is."""
     random = np.random.default_rng(1)
     frames = (500 + 2 * np.arange(40)[:, None] + random.normal(0, 4, (9, *SHAPE))).round().astype("u2")
     frames[:, 5, 6] += 200
