@@ -40,7 +40,7 @@ def write(stack: Stack, folder: Path, **changes: samples.Value) -> LayeredScan:
     values = {**samples.COMMON, **DS6, **changes}
     first = float(values["OmegaStart"])
     frames = round((float(values["OmegaEnd"]) - first) / float(values["OmegaStep"]))
-    scan = {"HeadSize": HEADER, "StartNr": 1, "EndNr": frames, "OmegaFirstFile": first}
+    scan = {"WriteLegacyBins": 0, "HeadSize": HEADER, "StartNr": 1, "EndNr": frames, "OmegaFirstFile": first}
     truths = []
     for number in range(stack.layers):
         simulated = folder / f"simulated_{number + 1}"
