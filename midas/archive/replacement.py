@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from midas.archive.editing import lock
 from midas.archive.reader import Archive
-from midas.archive.writer import BRIGHT, DARK, DATA, ArchiveWriter, Frame, lock
+from midas.archive.writer import DATA, ArchiveWriter, Frame
 from midas.archive.zip_container import Member, ZipReader, ZipWriter
 from midas.parameters import SCAN
 from midas.runtime.errors import ArchiveError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map
-
-#: what can be replaced
-STACKS = (DATA, DARK, BRIGHT)
 
 
 def replace_frames(path: Path, name: str, count: int, frames: Iterable[Frame], *, threads: int) -> None:
@@ -27,7 +25,7 @@ def replace_frames(path: Path, name: str, count: int, frames: Iterable[Frame], *
     Parameters
     ----------
     path : of the archive
-    name : one of `STACKS`
+    name : ``exchange/data``, ``exchange/dark`` or ``exchange/bright``
     count : how many frames come
     frames : of the size of the archive's frames, converted to the type of its pixels
     threads : that compress; the bytes written do not depend on it

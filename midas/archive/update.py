@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive.editing import set_datasets
 from midas.archive.reader import Archive
-from midas.archive.writer import set_datasets
 from midas.parameters import ANALYSIS, SCAN, archive_mapping, parser
 from midas.parameters.table import Key, Value, spellings
 from midas.runtime.errors import ArchiveError, MidasError, UsageError

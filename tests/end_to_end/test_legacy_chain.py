@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import midas
-from midas.archive.writer import set_datasets
+from midas.archive import set_datasets
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grains
 
 ANALYSIS = "analysis/process/analysis_parameters/"
