@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
@@ -114,12 +115,19 @@ def write_frame(path: Path, frame: NDArray[Pixel], *, plain: bool = False) -> No
     pixels = np.ascontiguousarray(frame, frame.dtype.newbyteorder("<"))
     with atomic_output(path) as stream:
         if suffix in (".tif", ".tiff"):
-            tifffile.imwrite(stream, pixels)
+            stream.write(tiff(pixels))
         elif suffix in (".h5", ".hdf5"):
             _write_hdf5(stream.name, path, pixels)
         else:
             stream.write(bytes(_GE_HEADER) if suffix in _GE_SUFFIXES else b"")
             stream.write(pixels.tobytes())
+
+
+def tiff(pixels: NDArray[np.generic]) -> bytes:
+    """One grey image as an uncompressed TIFF file."""
+    content = io.BytesIO()  # so that it is one ordinary write, with ordinary errors
+    tifffile.imwrite(content, pixels, photometric="minisblack")
+    return content.getvalue()
 
 
 def _write_hdf5(partial: str, path: Path, pixels: NDArray[Pixel]) -> None:

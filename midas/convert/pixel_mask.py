@@ -8,17 +8,16 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from midas.archive import Pixel
 from midas.convert.mask import read_mask
-from midas.convert.median import median
+from midas.convert.median import median, tiff
 from midas.convert.options import MaskRules
 from midas.convert.source import FrameSource, made
 from midas.runtime.errors import UsageError
-from midas.runtime.files import atomic_output
+from midas.runtime.files import write_atomic
 
 #: side of the surroundings with which a pixel is compared
 _AROUND = 5
@@ -96,5 +95,4 @@ def _dark_faults(dark: NDArray[Pixel], rules: MaskRules) -> dict[str, NDArray[np
 
 def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     """An uncompressed TIFF of bytes, 1 = masked."""
-    with atomic_output(path) as stream:
-        tifffile.imwrite(stream, mask.astype(np.uint8), photometric="minisblack")
+    write_atomic(path, tiff(mask.astype(np.uint8)))

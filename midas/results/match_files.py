@@ -1,4 +1,7 @@
-"""Matching and stitching from grain lists to tables: what ``ff-match``, ``ff-stitch`` and ``MatchGrains`` do."""
+"""Matching and stitching from grain lists to tables: what ``ff-match``, ``ff-stitch`` and ``MatchGrains`` do.
+
+See docs/theory/matching.md.
+"""
 
 from __future__ import annotations
 
