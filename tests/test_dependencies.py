@@ -23,7 +23,6 @@ HEADERS = sorted((ROOT / "midas" / "_ext").rglob("*.pxd"))
 
 #: declared, and imported nowhere in midas/ yet, with the reason; the entry goes when the package is used
 UNUSED = {
-    "fabio": "reads GE, CBF and EDF frames, for which the conversion has no reader yet",
     "zarr": "the tests write and read archives with it; midas/archive has its own reader and writer so far",
 }
 #: of the standard library of a later Python, whose backport is declared for the earlier ones

@@ -41,9 +41,6 @@ STACKS = (DATA, DARK, BRIGHT)
 #: a frame, or a function that makes it, which one of the compressing threads then calls
 Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
 
-#: keeps the place of a member in the directory
-_PENDING = Member("", 0, 0, 0, 0, 0, 0, b"")
-
 GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
 _RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
@@ -145,17 +142,17 @@ class ArchiveWriter:
             count += 1
         if path == DATA and shape[0] < 0:
             self.shape = (count, *shape[1:])
-            document = self.stack_metadata(self.shape, self.dtype).document()
-            self._members[f"{path}/.zarray"] = self._zip.add(f"{path}/.zarray", document)
+            zarray, document = f"{path}/.zarray", self.stack_metadata(self.shape, self.dtype).document()
+            self._members[zarray] = self._zip.add(zarray, document)
         elif count != shape[0]:
             raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
 
     def _add_stack(self, name: str, size: tuple[int, int, int]) -> None:
         """Announce a stack; while its number of frames is not known, this only keeps the place in the directory."""
-        if size[0] < 0:
-            self._members[f"{name}/.zarray"] = _PENDING
-            return
-        self._add_member(f"{name}/.zarray", self.stack_metadata(size, self.dtype).document())
+        if size[0] >= 0:
+            self._add_member(f"{name}/.zarray", self.stack_metadata(size, self.dtype).document())
+        else:
+            self._members[f"{name}/.zarray"] = Member("", 0, 0, 0, 0, 0, 0, b"")
         if self._bare:
             self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
 

@@ -164,6 +164,11 @@ def raw_files(first: Path, count: int) -> list[Path]:
     return found
 
 
+def exists(first: Path) -> bool:
+    """Whether there is what `raw_files` takes: a file, a folder, or a file that fits the pattern."""
+    return first.exists() or (has_pattern(first) and any(first.parent.glob(first.name)))
+
+
 def has_pattern(path: Path) -> bool:
     """Whether a name stands for all files that fit it; a file of just this name is meant itself."""
     return bool(_PATTERN.search(path.name)) and not path.exists()

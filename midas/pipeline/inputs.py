@@ -31,7 +31,10 @@ def check(options: Options) -> None:
         for number in options.layers:
             existing_archive(options, number)
     elif options.data_file and 1 in options.layers and not options.data_file.is_file():
-        raise FormatError("raw data file is missing", file=options.data_file)
+        from midas.convert import sweep  # only here: a name that is a file needs no readers of raw files
+
+        if not sweep.exists(options.data_file):
+            raise FormatError("raw data file is missing", file=options.data_file)
 
 
 def existing_archive(options: Options, number: int) -> Path:

@@ -13,17 +13,12 @@ from midas.archive.zip_container import ZipReader
 from midas.parameters import SCAN
 from midas.runtime.errors import FormatError, MidasError
 
-from .raw_files import BASE, SHAPE, all_of, compressed, pixels, write_hdf5
+from .raw_files import BASE, SHAPE, SUFFIXES, all_of, compressed, ge, pixels, write_hdf5
 
 SIZES = f"{BASE}\nNrPixelsY {SHAPE[2]}\nNrPixelsZ {SHAPE[1]}\n"
 
 
-def ge(path: Path, frames: np.ndarray, header: int = 8192) -> Path:
-    """As numpy writes it, behind the header of a detector."""
-    return compressed(path, b"ADEPT".ljust(header, b"\0")[:header] + frames.tobytes())
-
-
-@pytest.mark.parametrize("suffix", ["", ".bz2", ".gz", ".zst"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("dtype", "u1 i1 u2 i2 u4 i4 f4 f8 >u2 >i2 >u4 >i4 >f4 >f8".split())
 def test_every_type_and_compression(convert, tmp_path: Path, dtype: str, suffix: str) -> None:
     frames = pixels(dtype=dtype, high=100)
@@ -92,7 +87,7 @@ def test_an_archive_from_a_stream_is_as_any_other(convert, tmp_path: Path) -> No
     assert members(convert(SIZES, data_file=str(ge(tmp_path / "scan.ge3.bz2", pixels())))) == plain
 
 
-@pytest.mark.parametrize("suffix", ["", ".bz2", ".gz", ".zst"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_sizes_that_do_not_fit(convert, tmp_path: Path, suffix: str) -> None:
     content = bytes(8192) + pixels().tobytes()
     path = tmp_path / f"scan.ge3{suffix}"

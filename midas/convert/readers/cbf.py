@@ -9,10 +9,9 @@ import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from fabio.cbfimage import CbfImage
-from fabio.compression import decByteOffset
 from numpy.typing import NDArray
 
 from midas.archive import Pixel
@@ -21,6 +20,9 @@ from midas.convert import decompressed, frame_headers
 from midas.convert.source import Reading, checked_pixels
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, MidasError, one_line
+
+if TYPE_CHECKING:
+    from fabio.cbfimage import CbfImage
 
 #: the headers of an image are not longer
 _HEADERS = 1 << 16
@@ -46,6 +48,8 @@ class CBFFrames:
 
     def _opened(self, content: io.BytesIO) -> CbfImage:
         """The headers of an image; `content` may end behind them."""
+        from fabio.cbfimage import CbfImage  # only here: other formats do not wait for it
+
         image = CbfImage()
         try:
             if b"--CIF-BINARY-FORMAT-SECTION--" not in content.getvalue():
@@ -59,6 +63,8 @@ class CBFFrames:
         return image
 
     def _frame(self) -> NDArray[Pixel]:
+        from fabio.compression import decByteOffset
+
         content = decompressed.content(self.path)
         image = self._opened(content)
         method = image.header.get("conversions", "none").strip('"')
@@ -90,7 +96,7 @@ def _dtype(image: CbfImage, path: Path) -> np.dtype[np.generic]:
     """The type that the words of the header mean, such as ``signed 32-bit integer``."""
     words = image.header.get("X-Binary-Element-Type", "").split()
     sign = {"signed": "i", "unsigned": "u"}.get(words[0] if words else "")
-    bits = words[1].removesuffix("-bit") if len(words) == 3 else ""
+    bits = words[1].removesuffix("-bit") if words[2:] == ["integer"] else ""
     if sign is None or bits not in ("8", "16", "32", "64"):
         raise FormatError(f"names no type of pixels: {' '.join(words)!r}", file=path, key="X-Binary-Element-Type")
     return np.dtype(f"{sign}{int(bits) // 8}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from fabio.edfimage import EdfFrame, EdfImage
 from numpy.typing import NDArray
 
 from midas.archive import Pixel
@@ -18,6 +19,9 @@ from midas.convert.raw_pixels import RawPixels
 from midas.convert.source import Reading, checked_pixels
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, MidasError, one_line
+
+if TYPE_CHECKING:
+    from fabio.edfimage import EdfFrame
 
 
 class EDFFrames:
@@ -29,10 +33,10 @@ class EDFFrames:
         image = decompressed.small(path)
         if image is None:
             self._file = decompressed.seekable(path, reading.scratch, self)
-        with decompressed.opened(self._file or path) if image is None else image as content:
+        with decompressed.opened(self._file or path) if image is None else nullcontext(image) as content:
             self._read_headers(content, reading)
         if self._file is None and self.shape[0] > 1:
-            self._file = decompressed.seekable(path, reading.scratch, self)
+            self._file = decompressed.seekable(path, reading.scratch, self, image)
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         return (partial(self._frame, place) for place in self._places[first:])
@@ -55,6 +59,8 @@ class EDFFrames:
 
     def _read_headers(self, content: io.BufferedReader | io.BytesIO, reading: Reading) -> None:
         """Sizes, type, angles, and where the pixels are."""
+        from fabio.edfimage import EdfImage  # only here: other formats do not wait for it
+
         image = EdfImage()
         try:
             with logs.muted("fabio.edfimage"):
