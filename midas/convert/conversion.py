@@ -17,7 +17,7 @@ from midas.archive.writer import Frame
 from midas.convert import settings
 from midas.convert.angles import reconciled
 from midas.convert.dark import Dark, DarkCorrection, find_dark
-from midas.convert.images import read_flood
+from midas.convert.flood import read_flood
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames

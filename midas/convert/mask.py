@@ -9,7 +9,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from midas.convert.readers import tiff
+from midas.convert.frame_headers import NO_MOTOR
+from midas.convert.readers import CBF, EDF, format_of, open_source, tiff
+from midas.convert.source import Reading, made
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, one_line
 
@@ -21,8 +23,8 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
 
     Parameters
     ----------
-    path : a TIFF file of one grey image: whole numbers, bits, or floats, of which NaN masks as well. The numbers in the
-        file count, not the brightness that a viewer gives them: tifffile labels images of bits as white for 0.
+    path : one grey image, as TIFF, EDF or CBF: whole numbers, bits, or floats, of which NaN masks as well. The numbers
+        in the file count, not the brightness that a viewer gives them: tifffile labels images of bits as white for 0.
     shape : rows and columns of the raw frames
     dtype : of the mask that is returned
 
@@ -33,7 +35,7 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
     if not path.is_file():
         raise FormatError("is missing", file=path, key="MaskFN")
     try:
-        image = _image(path, shape)
+        image = _frame(path, shape) if format_of(path) in (CBF, EDF) else _image(path, shape)
     except FormatError:
         raise
     except tifffile.TiffFileError as error:
@@ -45,6 +47,14 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
     if 2 * (count := np.count_nonzero(masked)) > masked.size:
         log.warning("%s: MaskFN: masks %d of %d pixels; is it inverted? 0 = valid", path, count, masked.size)
     return masked.astype(dtype)[np.newaxis]
+
+
+def _frame(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
+    """The only image of a file of another raw format."""
+    source = open_source(path, Reading(motor=NO_MOTOR))
+    if source.shape != (1, *shape):
+        raise FormatError(f"has {source.shape} pixels, a mask is one image of {shape}", file=path, key="MaskFN")
+    return made(next(iter(source.frames())))
 
 
 def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:

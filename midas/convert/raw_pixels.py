@@ -1,4 +1,7 @@
-"""Frames that lie in a file as they lie in memory; any number of threads reads them at once."""
+"""Frames that lie in a file as they lie in memory; any number of threads reads them at once.
+
+See docs/theory/archive.md#raw-files-of-bare-pixels.
+"""
 
 from __future__ import annotations
 

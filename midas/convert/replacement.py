@@ -10,7 +10,7 @@ import numpy as np
 
 from midas.archive import BRIGHT, DARK, DATA, FLOOD, MASK, Archive, set_dataset
 from midas.archive.replacement import replace_frames
-from midas.convert.images import read_flood
+from midas.convert.flood import read_flood
 from midas.convert.mask import read_mask
 from midas.convert.readers import open_source
 from midas.convert.readers.ge import GEFrames

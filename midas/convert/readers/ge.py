@@ -1,6 +1,6 @@
 """Frames that stand in a file one after the other, behind a header: GE detectors, and any other raw pixels.
 
-See docs/theory/archive.md#raw-pixels.
+See docs/theory/archive.md#raw-files-of-bare-pixels.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ KEYS: tuple[Key, ...] = (
     Key("LayerNr", INT, 1, "layer"),
     Key("Dark", PATH, (), "dark frames: a file of any format, or a pattern (`dark_*.tif`); several lines are averaged",
         lines=True, aliases=("darkFN",)),
-    Key("MaskFN", PATH, "", "TIFF, 0 = valid, anything else = masked; a region that touches a masked pixel is "
-        "dropped"),
+    Key("MaskFN", PATH, "", "image (TIFF, EDF, CBF), 0 = valid, anything else = masked; a region that touches a masked "
+        "pixel is dropped"),
     Key("FloodFN", PATH, "", "flood image of any format: the counts above the dark are divided by it; where it is 0, "
         "pixels are masked"),
     Key("HeadSize", INT, 8192, "header of a file of raw pixels (GE)", "byte", dtype="<i8", range=NOT_NEGATIVE),

@@ -1,4 +1,4 @@
-"""Single images beside the frames: the flood, and the mask in formats other than TIFF."""
+"""The flood image of a detector (docs/theory/archive.md#flood)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.convert.frame_headers import NO_MOTOR
 from midas.convert.readers import open_source
 from midas.convert.source import Reading, made
 from midas.runtime.errors import FormatError
@@ -21,7 +22,7 @@ def read_flood(path: Path, shape: tuple[int, int], reading: Reading) -> NDArray[
     path : a file of any raw format
     shape : rows and columns of the raw frames
     """
-    source = open_source(path, replace(reading, motor="none"), announce=True)
+    source = open_source(path, replace(reading, motor=NO_MOTOR), announce=True)
     if source.shape[1:] != shape:
         reason = f"has {source.shape[1:]} pixels, the frames have {shape} (rows, columns)"
         raise FormatError(reason, file=path, key="FloodFN")
