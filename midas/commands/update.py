@@ -71,6 +71,5 @@ PROGRAMS = (
             Option("-folder", "folder of the archive; by default the current one", str, ""),
         ),
         run=run,
-        lenient=True,
     ),
 )

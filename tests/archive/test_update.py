@@ -88,8 +88,7 @@ def test_what_it_says(path: Path, change: Callable[..., int], capsys: pytest.Cap
     assert first[1:] == [f"Updated value: {ANALYSIS}Lsd:900000.0", "(1,)"]
     assert change("a/new/name", "1") == 0
     assert capsys.readouterr().out.splitlines()[0] == "Key did not exist, will add to the file."
-    assert change("Lsd", "900000", "--unknown") == 0
-    assert "ignored: --unknown" in capsys.readouterr().out
+    assert change("Lsd", "900000", "--unknown") == 2
 
 
 def test_the_centre_of_the_beam_is_two_datasets(path: Path, change: Callable[..., int]) -> None:
