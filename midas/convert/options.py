@@ -1,4 +1,4 @@
-"""What the user asks of the conversion: the options of ``ff-convert``."""
+"""What the user asks of the conversion and of masks: the options of ``ff-convert`` and ``ff-mask``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from midas.parameters.table import KEYS
-from midas.runtime.options import NUMBER, TEXT, WHOLE, Kind, option
+from midas.runtime.options import NUMBER, PATH, TEXT, WHOLE, Kind, option
 
 #: the archive records the path as the user wrote it
 _AS_WRITTEN = Kind(str, Path)
@@ -47,3 +47,19 @@ class ConversionOptions:
         given = {item.metadata["key"]: (getattr(self, item.name), item.default) for item in fields(self)}
         chosen = {key: value for key, (value, default) in given.items() if key and value != default}
         return {key: (value,) if KEYS[key].lines else value for key, value in chosen.items()}
+
+
+@dataclass(frozen=True)
+class MaskRules:
+    """Which pixels are bad, beside those that have one of some values."""
+
+    saturated: float | None = option("--saturated", NUMBER, None, "bad: this many counts or more in any frame")
+    above: float | None = option("--above", NUMBER, None, "bad: this many counts or more in the median of the frames")
+    hot: float | None = option(
+        "--hot",
+        NUMBER,
+        None,
+        "bad: hotter in the median of the frames than the pixels around, by this many standard deviations of such "
+        "differences (10 is a good number)",
+    )
+    add: Path | None = option("--add", PATH, None, "a mask whose pixels are bad, too")
