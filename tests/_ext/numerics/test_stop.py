@@ -21,8 +21,8 @@ from midas._ext.peaks.frame_regions import Regions
 NO_PANELS = np.empty((0, 8))
 
 
-def regions(count: int, side: int = 40) -> Regions:
-    """Squares with 25 peaks each; the joint fit of one takes a second or so."""
+def regions(count: int, side: int = 32) -> Regions:
+    """Squares with 16 peaks each; the joint fit of one takes half a second or so."""
     y, z = (part.ravel() for part in np.meshgrid(np.arange(side), np.arange(side), indexing="ij"))
     counts = 100 + 50 * (np.cos(2 * np.pi * (y - 4) / 8) + np.cos(2 * np.pi * (z - 4) / 8))
     counts += np.random.default_rng(2).random(counts.shape)
