@@ -56,16 +56,14 @@ def expected_rings(
         visible[empty] = [_visible(angle, detector, on_frame, parameters) for angle in np.asarray(two_theta)[empty]]
     if visible.any():
         log.warning(
-            "RingThresh: ring %s is without spots and its reflections count as missing; are SpaceGroup, LatticeParameter "
-            "and the threshold right? Leave the ring out if it is too weak",
+            "RingThresh: ring %s is without spots and its reflections count as missing; are SpaceGroup, "
+            "LatticeParameter and the threshold right? Leave the ring out if it is too weak",
             " ".join(map(str, numbers[visible].tolist())),
         )
     return seen | visible
 
 
-def _visible(
-    two_theta: float, detector: DetectorGeometry, on_frame: NDArray[np.bool_], parameters: Parameters
-) -> bool:
+def _visible(two_theta: float, detector: DetectorGeometry, on_frame: NDArray[np.bool_], parameters: Parameters) -> bool:
     """Whether some point of a ring is on the detector and in the accepted region.
 
     `on_frame` says of the padded square, indexed [y, z], where the detector is.

@@ -38,7 +38,12 @@ def test_the_frames_that_are_looked_at() -> None:
     [
         ("RingThresh 1 20", {}, ("threshold 20", "the dark is missing; give a dark or raise RingThresh"), "more than"),
         ("RingThresh 1 100", {}, ("threshold 100", "the dark is missing"), "MaxNPeaks"),
-        ("RingThresh 1 5", {"dark": noise(2)}, ("threshold 5", "raise RingThresh, or go on with -force 1"), "the dark is"),
+        (
+            "RingThresh 1 5",
+            {"dark": noise(2)},
+            ("threshold 5", "raise RingThresh, or go on with -force 1"),
+            "the dark is",
+        ),
         ("RingThresh 1 100\nRingThresh 2 105", {}, ("threshold 100 ... 105",), "MaxNPeaks"),
     ],
 )
@@ -90,9 +95,7 @@ def test_a_few_such_frames_are_named(
 
 
 @pytest.mark.parametrize("text", ["RingThresh 1 20", "RingThresh 1 20\nMaxNPeaks 1", "RingThresh 1 20\nMinNrPx 6"])
-def test_many_spots_are_no_crowd(
-    small_scan: Callable[..., Scan], caplog: pytest.LogCaptureFixture, text: str
-) -> None:
+def test_many_spots_are_no_crowd(small_scan: Callable[..., Scan], caplog: pytest.LogCaptureFixture, text: str) -> None:
     """However much of the rings they cover."""
     scan = small_scan(spots((10, 64, 64), count=120), CENTROIDS + text)
     result = scan.run()

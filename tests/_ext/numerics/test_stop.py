@@ -75,9 +75,12 @@ def signalled(number: int, after: float = 0.3) -> Iterator[None]:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_handler_of_ctrl_c_raises_its_exception(threads: int) -> None:
-    with handled(signal.SIGINT, signal.default_int_handler), signalled(signal.SIGINT):
-        with pytest.raises(KeyboardInterrupt):
-            work(threads)
+    with (
+        handled(signal.SIGINT, signal.default_int_handler),
+        signalled(signal.SIGINT),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        work(threads)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +93,15 @@ def test_handlers_of_a_user(number: int, handler: object, raised: type[BaseExcep
 
 
 def test_a_kernel_in_a_thread_ends_too() -> None:
-    with handled(signal.SIGINT, signal.default_int_handler), ThreadPoolExecutor(1) as pool:
-        with signalled(signal.SIGINT):
-            running = pool.submit(work)
-            with pytest.raises(KeyboardInterrupt):
-                running.result()
-            assert isinstance(running.exception(timeout=2), KeyboardInterrupt)
+    with (
+        handled(signal.SIGINT, signal.default_int_handler),
+        ThreadPoolExecutor(1) as pool,
+        signalled(signal.SIGINT),
+    ):
+        running = pool.submit(work)
+        with pytest.raises(KeyboardInterrupt):
+            running.result()
+        assert isinstance(running.exception(timeout=2), KeyboardInterrupt)
 
 
 def test_ignored_signals_stay_ignored_and_afterwards_all_is_as_before() -> None:
