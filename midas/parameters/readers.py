@@ -59,7 +59,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _PANELS,
             "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
-            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks ReferenceRingCurrent",
+            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -76,8 +76,8 @@ READERS: dict[str, Reader] = {
     "fit_setup": Reader(
         _reads(
             _DETECTOR, _REGION,
-            "RingThresh SkipFrame MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength Wedge",
-            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            "RingThresh SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
+            "Wedge OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
             "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",
