@@ -226,6 +226,10 @@ class Outcome:
             assert lines[0].startswith(f"{program.name}: "), self.stderr
 
 
+#: the fixture `sound`
+Sound = Callable[[Program], Outcome]
+
+
 def snapshot(folder: Path) -> dict[str, str]:
     """Digest of every file below a folder."""
     files = {}
