@@ -77,6 +77,13 @@ def golden_copy(golden: Callable[[str], Path], tmp_path: Path) -> Callable[..., 
     return copy
 
 
+@pytest.fixture(autouse=True)
+def fresh_run() -> Iterator[None]:
+    """What earlier tests have warned of is said again."""
+    with logs.one_run():
+        yield
+
+
 @pytest.fixture(scope="session")
 def legacy_chain(
     golden: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory

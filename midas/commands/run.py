@@ -20,7 +20,7 @@ from typing import NoReturn
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.runtime import logs, parallel, streams
-from midas.runtime.errors import MidasError, UsageError
+from midas.runtime.errors import IncompleteError, MidasError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ def run(name: str, argv: Sequence[str]) -> int:
         return _fail(name, str(error), error.exit_code)
     except MemoryError:
         return _fail(name, "not enough memory", 1)
+    except ImportError as error:
+        if error.name != "midas._ext":
+            raise
+        return _fail(name, str(error), 1)
     except _Ended as ended:
         if parallel.launched_size() > 1:
             # The launcher ends all ranks alike, mostly because one of them has failed and said why.
@@ -74,9 +78,15 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
     with logs.attached(kept, level), logs.attached(console) if comm.rank == 0 else nullcontext():
         if values.surplus and comm.rank == 0:
             log.warning("ignored: %s", " ".join(values.surplus))
-        result = called.run(values)
+        incomplete = None
+        try:
+            with logs.one_run():
+                result = called.run(values)
+        except IncompleteError as error:
+            result, incomplete = error.result, error
         everybody = comm.gather((kept.messages[:], {} if result is None else result.summary))
         if everybody is None:
+            _end_with(incomplete)
             return
         said, *others = [messages for messages, _ in everybody]
         for message in dict.fromkeys(message for messages in others for message in messages):
@@ -85,6 +95,13 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
         print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
         if called.closing:
             print(called.closing)
+        _end_with(incomplete)
+
+
+def _end_with(error: IncompleteError | None) -> None:
+    """The failure of a run that is otherwise complete, once all has been said about the rest."""
+    if error is not None:
+        raise error
 
 
 def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:

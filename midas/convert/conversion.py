@@ -55,7 +55,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(settings.located, folder=relative_to or options.parameter_file.absolute().parent)
 
-    first, name = scan_names(parameters, parameters["LayerNr"])
+    first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
     paths = raw_files(locate(first), parameters["numFilesPerScan"])
     reading = settings.reading_of(parameters, options.result_folder)
     sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)

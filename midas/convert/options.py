@@ -41,10 +41,13 @@ class ConversionOptions:
     columns: int = option("-numPxY", WHOLE, 2048, "detector columns (raw pixels)", "NrPixelsY")
     rows: int = option("-numPxZ", WHOLE, 2048, "detector rows (raw pixels)", "NrPixelsZ")
     omega_step: float = option("-omegaStep", NUMBER, 0.0, "recorded, not used")
+    #: whether `data_file` is the scan of the layer whatever its number; else of the first one only
+    any_layer: bool = False
 
     def keys(self) -> dict[str, object]:
         """The parameters that the options give, those at their defaults left out."""
-        given = {item.metadata["key"]: (getattr(self, item.name), item.default) for item in fields(self)}
+        items = [item for item in fields(self) if item.metadata]
+        given = {item.metadata["key"]: (getattr(self, item.name), item.default) for item in items}
         chosen = {key: value for key, (value, default) in given.items() if key and value != default}
         return {key: (value,) if KEYS[key].lines else value for key, value in chosen.items()}
 

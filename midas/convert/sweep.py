@@ -19,6 +19,7 @@ from midas.archive.writer import Frame
 from midas.convert import decompressed
 from midas.convert.readers import open_source
 from midas.convert.source import UNKNOWN, FrameSource, Reading
+from midas.formats.layer import archive_name
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.parallel import ordered_map
@@ -127,11 +128,14 @@ def _check_count(source: FrameSource, count: int, first: int, skipped: int) -> N
         raise FormatError(f"has {count} frames, SkipFrame is {skipped}", file=source.path)
 
 
-def scan_names(parameters: Parameters, layer: int) -> tuple[Path, str]:
-    """First raw file and name of the archive, from the parameter file, or from `dataFN` for the first layer."""
+def scan_names(parameters: Parameters, layer: int, *, any_layer: bool = False) -> tuple[Path, str]:
+    """First raw file and name of the archive, from the parameter file, or from `dataFN` for the first layer.
+
+    With `any_layer` the file of `dataFN` is the scan of this layer, whatever its number.
+    """
     given = parameters.get("dataFN", "")
-    if given and layer == 1:
-        return Path(given), f"{Path(given).name}.analysis.MIDAS.zip"
+    if given and (layer == 1 or any_layer):
+        return Path(given), archive_name(given, layer)
     number = parameters["StartFileNrFirstLayer"] + (layer - 1) * parameters["NrFilesPerSweep"]
     name = f"{parameters['FileStem']}_{number:0{parameters['Padding']}d}"
     return Path(parameters["RawFolder"]) / f"{name}{parameters['Ext']}", f"{name}.MIDAS.zip"

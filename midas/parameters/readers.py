@@ -131,9 +131,14 @@ READERS: dict[str, Reader] = {
         _PARAMETER_FILE,
     ),
     "pipeline": Reader(
-        _reads("ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction"), _PARAMETER_FILE
+        _reads(
+            "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
+            "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
+            "MaxOmeSpotIDsToIndex",
+        ),
+        _PARAMETER_FILE,
     ),
-    "commands": Reader(_reads("ResultFolder OutputFolder"), "archive or paramstest.txt"),
+    "commands": Reader(_reads("ResultFolder OutputFolder dataFN"), "archive or paramstest.txt"),
 }  # fmt: skip
 
 

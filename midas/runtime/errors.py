@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from midas.runtime.result import StageResult
 
 
 class MidasError(Exception):
@@ -64,6 +68,14 @@ class OutputError(MidasError):
 
 class StageError(MidasError):
     """Readable input on which a stage cannot produce a result."""
+
+
+class IncompleteError(StageError):
+    """Some of several layers failed; `result` is the `StageResult` of the others, whose summary lists all of them."""
+
+    def __init__(self, reason: str, result: StageResult[Any]):
+        super().__init__(reason)
+        self.result = result
 
 
 def one_line(error: BaseException) -> str:

@@ -81,6 +81,27 @@ def muted(name: str) -> Iterator[None]:
             logger.disabled = _muted[name] > 0
 
 
+#: what this run has said: several stages of it may notice the same
+_said: set[tuple[object, ...]] = set()
+
+
+def first_time(*what: object) -> bool:
+    """Whether this run says something for the first time."""
+    if what in _said:
+        return False
+    _said.add(what)
+    return True
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """What the block and its surroundings have said so far will be said again after the block."""
+    try:
+        yield
+    finally:
+        _said.clear()
+
+
 def stdout() -> logging.Handler:
     """Messages of a command."""
     handler = logging.StreamHandler(sys.stdout)
@@ -92,17 +113,11 @@ def driver_stderr() -> logging.Handler:
     """Messages of the driver with the time; of its stages only warnings, the rest stands in their files."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
-    handler.addFilter(lambda record: record.name in _DRIVER or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: record.name.startswith(_DRIVER) or record.levelno >= logging.WARNING)
     return handler
 
 
-_DRIVER = (
-    "midas.commands.run",
-    "midas.pipeline.layers",
-    "midas.pipeline.inputs",
-    "midas.pipeline.steps",
-    "midas.pipeline.reprocess",
-)
+_DRIVER = ("midas.commands.run", "midas.pipeline.")
 
 
 class _Plain(logging.Formatter):

@@ -30,7 +30,7 @@ def test_frames_are_those_of_the_file(convert, tmp_path: Path, dtype: str) -> No
     frames, dark = pixels(dtype=dtype, high=100), pixels((3, *SHAPE[1:]), 1, dtype, 100)
     path = write_hdf5(tmp_path / "scan.h5", frames, dark)
     with convert(data_file=str(path)) as archive:
-        assert archive.path.name == "scan.h5.analysis.MIDAS.zip"
+        assert archive.path.name == "scan_000001.MIDAS.zip"
         assert archive.frames.dtype == np.dtype(dtype).newbyteorder("=")
         np.testing.assert_array_equal(all_of(archive.frames), frames)
         np.testing.assert_array_equal(all_of(archive.dark), dark)
@@ -328,9 +328,9 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     options = ["-numPxY", "10", "-preProcThresh", "4", "-omegaStep", "0.5"]
     assert run("ffGenerateZipRefactor.py", [*arguments, *options]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-1] == "OutputZipName: sub/folder/scan.h5.analysis.MIDAS.zip"
+    assert out.splitlines()[-1] == "OutputZipName: sub/folder/scan_000001.MIDAS.zip"
     assert err == ""
-    with Archive("sub/folder/scan.h5.analysis.MIDAS.zip") as archive:
+    with Archive("sub/folder/scan_000001.MIDAS.zip") as archive:
         assert archive.parameters["preProcThresh"] == 4 and archive.parameters["NrPixelsY"] == 10
         assert archive.dataset(f"{ANALYSIS}omegaStep").read().tolist() == [0.5]
     for wrong, code in ((["-dataFN", "scan.ge3"], 1), (["-dataFN", "none.h5"], 1), (["-dataLoc", "none"], 1)):

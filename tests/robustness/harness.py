@@ -132,7 +132,7 @@ PROGRAMS = (
     ),
     Program(
         "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.h5"),
-        (PARAMETERS, "raw.h5"), (), ("out/raw.h5.analysis.MIDAS.zip",), (),
+        (PARAMETERS, "raw.h5"), (), ("out/raw_000001.MIDAS.zip",), (),
     ),
     Program(
         "ff-match", ("--state1", "Grains.csv", "--state2", "StitchedGrains.csv", "--space-group", "225"),
@@ -181,16 +181,16 @@ PROGRAMS = (
     ),
     Program(
         "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.h5"),
-        ("dark.h5", "mask.tif"), (PARAMETERS, "raw.h5"), ("out/raw.h5.analysis.MIDAS.zip",), variant="with mask",
+        ("dark.h5", "mask.tif"), (PARAMETERS, "raw.h5"), ("out/raw_000001.MIDAS.zip",), variant="with mask",
         change=_appended(PARAMETERS, "Dark dark.h5", "MaskFN mask.tif"),
     ),
     Program(
         "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.npz"),
-        ("raw.npz",), (PARAMETERS,), ("out/raw.npz.analysis.MIDAS.zip",), variant="sparse",
+        ("raw.npz",), (PARAMETERS,), ("out/raw_000001.MIDAS.zip",), variant="sparse",
     ),
     Program(
         "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", ARCHIVE), (ARCHIVE,),
-        (PARAMETERS,), (f"out/{ARCHIVE}.analysis.MIDAS.zip",), variant="again",
+        (PARAMETERS,), ("out/scan_000001.MIDAS.zip",), variant="again",
     ),
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ SURVIVED = {
     ("MergeOverlappingPeaksAllZarr", PEAKS, "infinite"): "warning: 1 peaks left out",
     ("MergeOverlappingPeaksAllZarr", PEAKS, "huge"): "",
     ("CalcRadiusAllZarr", RESULT, "header only"): "",
-    ("CalcRadiusAllZarr", "hkls.csv", "header only"): "warning: ring 1 of RingThresh is not in the hkl list",
+    ("CalcRadiusAllZarr", "hkls.csv", "header only"): "warning: RingThresh: ring 1 2 3 4 is not in hkls.csv",
     # A line without an integer is an empty slot.
     ("IndexerOMP", "SpotsToIndex.csv", "empty"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
     ("IndexerOMP", "SpotsToIndex.csv", "header only"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
