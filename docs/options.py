@@ -178,14 +178,14 @@ MANUAL_KEYS: dict[str, tuple[str, str]] = {
 
 _INTRODUCTION = """# Options
 
-Every option of every command, and the keys of the manual of the legacy suite: what it does, how it differs there, and a test
-that would notice if it did not work. The page is printed by `python docs/options.py`; all keys are in
+Every option of every command, and the keys of the manual of the legacy suite: what it does, how it differs there, and
+a test that would notice if it did not work. The page is printed by `python docs/options.py`; all keys are in
 [parameters.md](parameters.md), all differences in [differences.md](differences.md).
 
-Of the options with 0 and 1 only the value 1 means yes. Options may be abbreviated as long as they are plain, written with one
-dash or two, and as `-option=value`. An option that there is not is an error that names the nearest one; of old scripts
-{ignored} are accepted, have no effect, and are named in a warning. From Python an option is a keyword of `midas.run`, under the
-name of its field in `midas.pipeline.options.Options`.
+Of the options with 0 and 1 only the value 1 means yes. Options may be abbreviated as long as they are plain, written
+with one dash or two, and as `-option=value`. An option that there is not is an error that names the nearest one; of old
+scripts {ignored} are accepted, have no effect, and are named in a warning. From Python an option is a keyword of
+`midas.run`, under the name of its field in `midas.pipeline.options.Options`.
 """
 
 

@@ -36,6 +36,8 @@ def run(name: str, argv: Sequence[str]) -> int:
     """Run the command called `name`; the exit code. Errors of the user become one line on stderr."""
     try:
         called = program(name)
+        if argv and argv[0] in called.parts:
+            called, name, argv = program(called.parts[argv[0]]), f"{name} {argv[0]}", argv[1:]
         values = parse(called, name, argv)
         shared = called.shared and getattr(values, "blockNr", None) is None and not values.words
         if parallel.launched_rank() == 0 or shared:
@@ -91,6 +93,8 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             if message not in said:
                 log.warning("%s", message)
         print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
+        if called.closing:
+            print(called.closing)
         _end_with(incomplete)
 
 

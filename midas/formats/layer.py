@@ -12,6 +12,8 @@ _RAW_SUFFIX = re.compile(
     r"\.(?:MIDAS|analysis|zip|npz|fch5|h5|hdf5?|nxs|nx5?|cxi|ge\d?|tiff?|cbf|edf|raw|bin|img|gz|bz2|zst|lz4|xz)$",
     re.IGNORECASE,
 )
+#: what stands for several files
+_PATTERN = re.compile(r"[*?]|\[.*?\]")
 _NUMBERED = re.compile(r"(.+)_(\d+)")
 #: width of the number in the name of an archive
 _DIGITS = 6
@@ -30,6 +32,7 @@ def scan_name(data_file: str | os.PathLike[str], layer: int) -> tuple[str, int]:
     stem = PurePath(data_file).name
     while (shorter := _RAW_SUFFIX.sub("", stem)) and shorter != stem:
         stem = shorter
+    stem = _PATTERN.sub("", stem).rstrip("_-. ") or "scan" if _PATTERN.search(stem) else stem
     numbered = _NUMBERED.fullmatch(stem)
     return (stem, layer) if numbered is None else (numbered[1], int(numbered[2]))
 

@@ -36,12 +36,21 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
         try:
             if not options.convert:
                 existing_archive(options, plan)
-            elif plan.data_file is not None and not plan.data_file.exists():
+            elif plan.data_file is not None and not _exists(plan.data_file):
                 raise FormatError("raw data file is missing", file=plan.data_file)
             return
         except MidasError as error:
             errors.append(error)
     raise errors[0]
+
+
+def _exists(path: Path) -> bool:
+    """Whether a raw scan is there: a file, a folder, or files that fit a pattern."""
+    if path.is_file():
+        return True
+    from midas.convert import sweep  # only here: a name that is a file needs no readers of raw files
+
+    return sweep.exists(path)
 
 
 def existing_archive(options: Options, plan: LayerPlan) -> Path:

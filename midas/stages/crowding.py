@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Crowding:
         self._crowded[frame] = crowd
         return True
 
-    def check(self, looks: Iterable[tuple[int, Regions]], pixels_of: Callable[[int], NDArray[np.generic]]) -> None:
+    def check(self, looks: Iterable[tuple[int, Regions]], pixels_of: Callable[[int], NDArray[Any]]) -> None:
         """Look at frames until enough of them are crowded.
 
         Parameters
@@ -100,7 +100,7 @@ class Crowding:
             numbers += f", {crowd.cut} of its regions {'has' if crowd.cut == 1 else 'have'} more than {most} maxima"
         return numbers
 
-    def _error(self, frames: list[int], pixels: NDArray[np.generic]) -> StageError:
+    def _error(self, frames: list[int], pixels: NDArray[Any]) -> StageError:
         thresholds = np.unique(self._selection.thresholds)
         limits = f"{thresholds[0]:g}" + (f" ... {thresholds[-1]:g}" if len(thresholds) > 1 else "")
         no_dark = "" if self._selection.dark.any() else ", the dark is missing"

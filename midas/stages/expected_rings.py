@@ -56,8 +56,8 @@ def expected_rings(
         visible[empty] = [_visible(angle, detector, on_frame, parameters) for angle in np.asarray(two_theta)[empty]]
     if visible.any():
         log.warning(
-            "RingThresh: ring %s is without spots and its reflections count as missing; are SpaceGroup, LatticeParameter "
-            "and the threshold right? Leave the ring out if it is too weak",
+            "RingThresh: ring %s is without spots and its reflections count as missing; are SpaceGroup, "
+            "LatticeParameter and the threshold right? Leave the ring out if it is too weak",
             " ".join(map(str, numbers[visible].tolist())),
         )
     return seen | visible

@@ -32,6 +32,9 @@ PEAKS_ONLY = ("-peakSearchOnly", 1, "-nCPUs", 1)
         ("x_000004.MIDAS.zip", "x", 4),
         ("x_1.5um", "x_1.5um", 3),
         (".h5", ".h5", 3),
+        ("gold_??_*.tif", "gold", 3),
+        ("gold_2_[0-9]*.cbf.gz", "gold", 2),
+        ("*.edf", "scan", 3),
         ("scan_1234567.fch5", "scan", 1234567),
     ],
 )

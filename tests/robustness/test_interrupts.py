@@ -52,13 +52,13 @@ def end_at_work(
 
 
 def mesh_of_peaks() -> np.ndarray:
-    """A frame of regions with 45 overlapping peaks each, whose joint fits take seconds."""
-    y, z = np.meshgrid(np.arange(25), np.arange(45), indexing="ij")
-    region = 40 + 60 * (np.cos(2 * np.pi * (y - 2) / 5) + np.cos(2 * np.pi * (z - 2) / 5) + 2)
-    tile = np.zeros((28, 48))
-    tile[:25, :45] = region + np.random.default_rng(1).random(region.shape)
+    """A frame of regions with 25 overlapping peaks each, whose joint fits take a second."""
+    y, z = np.meshgrid(np.arange(30), np.arange(30), indexing="ij")
+    region = 40 + 60 * (np.cos(2 * np.pi * (y - 3) / 6) + np.cos(2 * np.pi * (z - 3) / 6) + 2)
+    tile = np.zeros((32, 32))
+    tile[:30, :30] = region
     frame = np.zeros((256, 256), np.uint16)
-    frame[:252, :240] = np.tile(tile, (9, 5))
+    frame[:] = np.tile(tile, (8, 8))
     return frame
 
 

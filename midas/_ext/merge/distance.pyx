@@ -113,24 +113,21 @@ def link_by_distance(const long long[::1] first, const double[::1] y, const doub
     for f in range(frames):
         grids[f].starts = &starts[room[f]]
         grids[f].peaks = &cell_peaks[0] + first[f]
-    with Listening():
-        for f in prange(frames, nogil=True, num_threads=threads, schedule="dynamic"):
-            build_grid(&grids[f], &y[0] + first[f], &z[0] + first[f], first[f + 1] - first[f], limit)
-        for f in prange(frames - 1, nogil=True, num_threads=threads, schedule="dynamic"):
-            if not stopped():
-                _count_pairs(&grids[f + 1], &y[0], &z[0], first[f], first[f + 1], limit, &counts[1])
+    for f in prange(frames, nogil=True, num_threads=threads, schedule="dynamic"):
+        build_grid(&grids[f], &y[0] + first[f], &z[0] + first[f], first[f + 1] - first[f], limit)
+    for f in prange(frames - 1, nogil=True, num_threads=threads, schedule="dynamic"):
+        _count_pairs(&grids[f + 1], &y[0], &z[0], first[f], first[f + 1], limit, &counts[1])
     cdef long long[::1] pair_first = np.cumsum(pair_counts)
     cdef long long[::1] back_first = np.empty(total, dtype=np.int64)
     pairs.first = &pair_first[0]
     pairs.back_first = &back_first[0]
     f = 0
-    with Listening():
-        while f < frames - 1 and not stopped():
-            start = f
+    while f < frames - 1:
+        start = f
+        f += 1
+        while f < frames - 1 and pair_first[first[f + 1]] - pair_first[first[start]] <= BATCH_PAIRS:
             f += 1
-            while f < frames - 1 and pair_first[first[f + 1]] - pair_first[first[start]] <= BATCH_PAIRS:
-                f += 1
-            _link_batch(chains, &pairs, grids, first, y, z, limit, start, f, threads)
+        _link_batch(chains, &pairs, grids, first, y, z, limit, start, f, threads)
     return chains.finish()
 
 
@@ -155,8 +152,10 @@ cdef _link_batch(Chains chains, Pairs* pairs, const Grid* grids, const long long
     pairs.back_peer = &back_peer[0]
     pairs.distance = &distance[0]
     pairs.back_distance = &back_distance[0]
-    for f in prange(start, stop, nogil=True, num_threads=threads, schedule="dynamic"):
-        _fill_pairs(pairs, &grids[f + 1], &y[0], &z[0], first[f], first[f + 1], first[f + 2], limit)
+    with Listening():
+        for f in prange(start, stop, nogil=True, num_threads=threads, schedule="dynamic"):
+            if not stopped():
+                _fill_pairs(pairs, &grids[f + 1], &y[0], &z[0], first[f], first[f + 1], first[f + 2], limit)
     with nogil:
         for f in range(start, stop):
             _resolve(pairs, &chains.open[0], &chains.taken[0], &chains.partner[0], first[f], first[f + 1],

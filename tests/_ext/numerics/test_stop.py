@@ -21,8 +21,8 @@ from midas._ext.peaks.frame_regions import Regions
 NO_PANELS = np.empty((0, 8))
 
 
-def regions(count: int, side: int = 40) -> Regions:
-    """Squares with 25 peaks each; the joint fit of one takes a second or so."""
+def regions(count: int, side: int = 32) -> Regions:
+    """Squares with 16 peaks each; the joint fit of one takes half a second or so."""
     y, z = (part.ravel() for part in np.meshgrid(np.arange(side), np.arange(side), indexing="ij"))
     counts = 100 + 50 * (np.cos(2 * np.pi * (y - 4) / 8) + np.cos(2 * np.pi * (z - 4) / 8))
     counts += np.random.default_rng(2).random(counts.shape)
@@ -75,9 +75,12 @@ def signalled(number: int, after: float = 0.3) -> Iterator[None]:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_handler_of_ctrl_c_raises_its_exception(threads: int) -> None:
-    with handled(signal.SIGINT, signal.default_int_handler), signalled(signal.SIGINT):
-        with pytest.raises(KeyboardInterrupt):
-            work(threads)
+    with (
+        handled(signal.SIGINT, signal.default_int_handler),
+        signalled(signal.SIGINT),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        work(threads)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +93,15 @@ def test_handlers_of_a_user(number: int, handler: object, raised: type[BaseExcep
 
 
 def test_a_kernel_in_a_thread_ends_too() -> None:
-    with handled(signal.SIGINT, signal.default_int_handler), ThreadPoolExecutor(1) as pool:
-        with signalled(signal.SIGINT):
-            running = pool.submit(work)
-            with pytest.raises(KeyboardInterrupt):
-                running.result()
-            assert isinstance(running.exception(timeout=2), KeyboardInterrupt)
+    with (
+        handled(signal.SIGINT, signal.default_int_handler),
+        ThreadPoolExecutor(1) as pool,
+        signalled(signal.SIGINT),
+    ):
+        running = pool.submit(work)
+        with pytest.raises(KeyboardInterrupt):
+            running.result()
+        assert isinstance(running.exception(timeout=2), KeyboardInterrupt)
 
 
 def test_ignored_signals_stay_ignored_and_afterwards_all_is_as_before() -> None:
