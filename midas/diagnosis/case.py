@@ -77,6 +77,15 @@ class Case:
             return as_given if as_given.best is not None else found
         return found
 
+    @cached_property
+    def without_mates(self) -> float | None:
+        """Completeness of the leading seeds when they need no Friedel mate; None where they need none anyway."""
+        evidence = self.evidence
+        pairs = evidence.handed_on is not None and evidence.handed_on.for_stage("diagnosis")["UseFriedelPairs"] == 1
+        if self.trial is None or not pairs:
+            return None
+        return Trial(evidence, self.threads, self.among, full=True).outcome(self.observed, self.without).leading
+
     def reached(self, view: View, without: frozenset[int] = frozenset()) -> float:
         """Completeness of the leading seeds in a view."""
         return 0.0 if self.trial is None else self.trial.outcome(view, without).leading

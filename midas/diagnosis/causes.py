@@ -153,8 +153,8 @@ def _other_seeds(case: Case, fit: int) -> str:
     ring = evidence.seed_ring
     on_ring = int(np.count_nonzero(evidence.spots.integers("ring") == ring))
     return (
-        f"{fit} of the strongest spots without a grain could be indexed, but are no seeds: only {len(evidence.seeds)} of "
-        f"the {on_ring} accepted spots of ring {ring} are; check MinOmeSpotIDsToIndex {_limit_of(case, 'Min')}, "
+        f"{fit} of the strongest spots without a grain could be indexed, but are no seeds: only {len(evidence.seeds)} "
+        f"of the {on_ring} accepted spots of ring {ring} are; check MinOmeSpotIDsToIndex {_limit_of(case, 'Min')}, "
         f"MaxOmeSpotIDsToIndex {_limit_of(case, 'Max')} and OverAllRingToIndex {ring}"
     )
 
@@ -193,6 +193,11 @@ def _nothing_fits(case: Case) -> Iterator[str]:
     if search is not None and search.better is not None and search.offsets is not None:
         yield from _geometry(case, search.offsets)
         return
+    if case.without_mates is not None and case.without_mates > case.reached(case.observed, case.without) + _HELPS:
+        yield (
+            f"UseFriedelPairs 1 finds hardly any Friedel mates: with 0 the strongest seeds reach a completeness of "
+            f"{case.without_mates:.2f} instead of {case.reached(case.observed, case.without):.2f}"
+        )
     if evidence.poor_rings:
         yield _poor_rings(case)
     if not len(evidence.seeds):

@@ -1,4 +1,4 @@
-"""The numbers behind a diagnosis, a line each."""
+"""The numbers behind a diagnosis, a line each (docs/theory/diagnosis.md#failures)."""
 
 from __future__ import annotations
 

@@ -94,12 +94,15 @@ class Trial:
     ----------
     evidence : a layer with accepted spots
     among : ids of the spots from which the seeds are taken; all of the seeds' ring by default
+    full : also seeds without Friedel mate are searched, whatever UseFriedelPairs says
     """
 
-    def __init__(self, evidence: Evidence, threads: int, among: Collection[int] = ()):
+    def __init__(self, evidence: Evidence, threads: int, among: Collection[int] = (), *, full: bool = False):
         assert evidence.handed_on is not None
         self._evidence, self._threads = evidence, threads
         self._parameters = _bounded(evidence.handed_on.for_stage("diagnosis"))
+        if full:
+            self._parameters = self._parameters.changed(UseFriedelPairs=0)
         excluded = set(self._parameters["RingsToExcludeFraction"])
         self._rings = {ring: radius for ring, radius in evidence.rings_in_use.items() if ring not in excluded}
         self.seeds = _strongest(evidence, list(self._rings), self._parameters["MinEta"], among)

@@ -121,17 +121,15 @@ READERS: dict[str, Reader] = {
     ),
     "diagnosis": Reader(
         _reads(
-            _DETECTOR, _REGION, _RINGS,
-            "ImTransOpt SkipFrame OmegaStep Wavelength Wedge LatticeParameter SpaceGroup OverAllRingToIndex",
-            "MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx UpperBoundThreshold BadPxIntensity",
-            "GapIntensity",
-            # and for indexing again, from paramstest.txt
-            "RingNumbers RingRadii RingsToExcludeFraction Rsample Hbeam StepSizePos StepSizeOrient OmeBinSize",
-            "EtaBinSize MarginRadius MarginRadial MarginEta MarginOme Completeness UseFriedelPairs GrainsFile",
-            "BigDetSize",
+            _DETECTOR,
+            "RingThresh Width SkipFrame ImTransOpt OmegaStep Wavelength Wedge LatticeParameter SpaceGroup",
+            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
+            "UpperBoundThreshold BadPxIntensity GapIntensity",
+            # and of paramstest.txt; more is read for the indexing, which it calls
+            "RingNumbers RingRadii RingsToExcludeFraction BoxSize MinEta Completeness UseFriedelPairs Rsample",
+            "StepSizePos MarginRadial MarginEta",
         ),
-        _ARCHIVE,
-        of_archive=True,
+        "archive, paramstest.txt",
         defaults={"SpaceGroup": 225},
     ),
     "results": Reader(_reads(_RINGS, "SkipFrame px"), _ARCHIVE, of_archive=True),

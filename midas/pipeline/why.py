@@ -38,10 +38,7 @@ def little(run: LayerRun, tables: LayerTables) -> str:
     if found is None:
         return ""
     grains = "1 grain explains" if len(tables.grains) == 1 else f"{len(tables.grains)} grains explain"
-    text = (
-        f"{grains} {100 * explained.share:.0f} % of the {explained.strong} strong spots: "
-        f"{found.causes[0]}"
-    )
+    text = f"{grains} {100 * explained.share:.0f} % of the {explained.strong} strong spots: {found.causes[0]}"
     log.warning("%s (numbers: %s)", text, run.layer.diagnosis)
     return text
 

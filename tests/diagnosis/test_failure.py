@@ -40,13 +40,18 @@ MISTAKES = {
     "Lsd 5 % too large": Mistake("Lsd 525000", "Lsd is about 499"),
     "BC five pixels beside": Mistake("BC 133 128", "BC is about 127.97 128.00 instead of 133.00 128.00"),
     "BC five pixels below": Mistake("BC 128 123", "BC is about 127.97 128.00 instead of 128.00 123.00"),
-    "columns reversed": Mistake("ImTransOpt 1", f"{TURNED}ImTransOpt 0 the strongest seeds reach a completeness of 1.00"),
+    "columns reversed": Mistake(
+        "ImTransOpt 1", f"{TURNED}ImTransOpt 0 the strongest seeds reach a completeness of 1.00"
+    ),
     "rows reversed": Mistake("ImTransOpt 2", "BC would be right with ImTransOpt 0; completeness 1.00 instead of 0.00"),
     "transposed": Mistake("ImTransOpt 3", f"{TURNED}ImTransOpt 0 the strongest seeds"),
     "omega backwards": Mistake("OmegaStart 90\nOmegaStep -1", f"{TURNED}OmegaStep 1 the strongest seeds"),
-    "threshold above everything": Mistake(_rings(60000), "no spots on the rings: no pixel reaches its threshold: the brig"),
+    "threshold above everything": Mistake(
+        _rings(60000), "no spots on the rings: no pixel reaches its threshold: the brig"
+    ),
     "dark ring": Mistake(
-        f"{_rings(80, 6)}\nOverAllRingToIndex 6\nRhoD 112000", "ring 6 of RingThresh is dark, but 100 % of the strongest"
+        f"{_rings(80, 6)}\nOverAllRingToIndex 6\nRhoD 112000",
+        "ring 6 of RingThresh is dark, but 100 % of the strongest",
     ),
     "everything saturated": Mistake("UpperBoundThreshold 60", "above UpperBoundThreshold 60 too"),
     "regions too small": Mistake("MinNrPx 500", "no region is left: check MinNrPx 500"),
@@ -54,15 +59,26 @@ MISTAKES = {
     "another cell": Mistake(
         "LatticeConstant 3.7 3.7 3.7 90 90 90", "the cell is about 3.5220 3.5220 3.5220, or Wavelength 0.181723"
     ),
-    "Completeness too large": Mistake(f"{_rings(6000)}\nCompleteness 0.995", "Completeness 0.995 is too much: the best of"),
+    "Completeness too large": Mistake(
+        f"{_rings(6000)}\nCompleteness 0.995", "Completeness 0.995 is too much: the best of"
+    ),
     "its legacy name": Mistake(
         f"{_rings(6000)}\n-Completeness\nMinMatchesToAcceptFrac 0.995", "MinMatchesToAcceptFrac 0.995 is too much"
     ),
-    "seeds outside the scan": Mistake("MinOmeSpotIDsToIndex 89.99", "no seeds: none of the 25 accepted spots of ring 2"),
-    "nothing in the range": Mistake("OmegaRange 100 120", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"),
-    "MinNrSpots too large": Mistake("MinNrSpots 80", "0 grains explain 0 % of the 59 strong spots: MinNrSpots 80 is", True),
-    "seeds of one grain": Mistake("MaxOmeSpotIDsToIndex -85", "could be indexed, but are no seeds: only 2 of the 25", True),
-}  # fmt: skip
+    "seeds outside the scan": Mistake(
+        "MinOmeSpotIDsToIndex 89.99", "no seeds: none of the 25 accepted spots of ring 2"
+    ),
+    "nothing in the range": Mistake(
+        "OmegaRange 100 120", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"
+    ),
+    "MinNrSpots too large": Mistake(
+        "MinNrSpots 80", "0 grains explain 0 % of the 59 strong spots: MinNrSpots 80 is", True
+    ),
+    "no Friedel mates": Mistake("OmegaRange 10 60", "strong spots: UseFriedelPairs 1 finds hardly any Friedel", True),
+    "seeds of one grain": Mistake(
+        "MaxOmeSpotIDsToIndex -85", "could be indexed, but are no seeds: only 2 of the 25", True
+    ),
+}
 
 
 def edited(text: str, edit: str) -> str:

@@ -21,6 +21,10 @@ from midas.archive import Archive
 from midas.commands import run as cli
 from midas.convert import conversion
 from midas.convert.options import ConversionOptions
+from midas.diagnosis.case import Case
+from midas.diagnosis.causes import causes
+from midas.diagnosis.evidence import Evidence
+from midas.diagnosis.failure import diagnose
 from midas.formats.layer import Layer
 from midas.parameters import Parameters, values
 from midas.parameters.readers import READERS, read_from_archive, readers_of
@@ -111,6 +115,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         convert(folder / "conversion")
         layer = run_everything(folder, scan)
         run_again(layer)
+        examine(layer, folder / "nothing")
         yield noted
 
 
@@ -172,8 +177,7 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
 
 def run_again(layer: Layer) -> None:
     """Stage by stage with keys that make it look at others."""
-    with Archive(layer.archive) as archive:
-        p = archive.parameters
+    p = _parameters(layer)
     hkls.run(layer, p.changed(LatticeParameter=(40.0, 40.0, 40.0, 90.0, 90.0, 90.0)))
     hkls.run(layer, p)
     consolidated.write(layer)
@@ -189,6 +193,31 @@ def run_again(layer: Layer) -> None:
     indexing.run(layer, p.changed(BigDetSize=32), threads=1)
     indexing.run(layer, p.changed(SpaceGroup=14), threads=1)
     refinement.run(layer, p.changed(BigDetSize=32), threads=1)
+
+
+def examine(layer: Layer, empty: Path) -> None:
+    """Why there are no grains: of seeds, a ring too many, no order, a transposed image, and nothing at all."""
+    p, paramstest = _parameters(layer), Parameters.read(layer.paramstest, "paramstest")
+    diagnose(layer, p, 1, counts={"refined": 1})
+    diagnose(layer, p, 1, paramstest=paramstest.changed(RingNumbers=(2, 6), RingRadii=(49264.0, 98528.0)))
+    mixed_up = Evidence(layer, p)
+    mixed_up.spots["omega_recorded"][:] = np.roll(mixed_up.spots["omega_recorded"], 7)
+    assert not list(causes(Case(mixed_up, 1)))
+    transposed = Evidence(layer, p)
+    for name in ("y_plane", "z_plane"):
+        transposed.spots[name][:] *= -1
+    y, z = (transposed.spots[name].copy() for name in ("y_plane", "z_plane"))
+    transposed.spots["y_plane"][:], transposed.spots["z_plane"][:] = z, y
+    assert "OmegaStep" in next(causes(Case(transposed, 1)))
+    empty.mkdir()
+    shutil.copy(layer.hkls, empty)
+    for changed in ({"px": 840.0}, {"MinNrPx": 500}, {"UpperBoundThreshold": 1.0}):
+        diagnose(Layer(empty, layer.archive), p.changed(**changed), 1)
+
+
+def _parameters(layer: Layer) -> Parameters:
+    with Archive(layer.archive) as archive:
+        return archive.parameters
 
 
 @pytest.mark.parametrize("part", READERS)
@@ -216,6 +245,7 @@ MODULES = {
     "indexing": "stages/indexing.py experiment/region.py",
     "refinement": "stages/refinement.py experiment/region.py",
     "grains": "stages/grains.py",
+    "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",
     "pipeline": "pipeline/layer_run.py pipeline/inputs.py pipeline/spot_table.py pipeline/plan.py",

@@ -88,8 +88,16 @@ FAILURES = {
     "hkls": ("LatticeParameter 4 4 4 90 90 200\n", "HKL generation failed: ", "hkls_err.csv"),
     "peaks": ("RingThresh 1 -5\n", "Peak search failed: ", "peaksearch_err0.csv"),
     "merging": ("", "Peak merging failed: ", "merge_overlaps_err.csv"),
-    "no seeds": ("MinOmeSpotIDsToIndex 89.99\n", "no seeds: none of the 25 accepted spots of ring 2 has its omega", None),
-    "no solution": ("Completeness 1.1\n", "nothing was indexed: Completeness 1.1 is too much", "process_grains_err.csv"),
+    "no seeds": (
+        "MinOmeSpotIDsToIndex 89.99\n",
+        "no seeds: none of the 25 accepted spots of ring 2 has its omega",
+        None,
+    ),
+    "no solution": (
+        "Completeness 1.1\n",
+        "nothing was indexed: Completeness 1.1 is too much",
+        "process_grains_err.csv",
+    ),
 }
 
 

@@ -166,7 +166,11 @@ def test_seed_grains_in_a_table_of_spots(finished: Finished, scan: TinyScan, tmp
         (False, "", "InputAllExtraInfoFittingAll.csv: cannot be read (No such file or directory); -provideInputAll"),
         (True, "RingThresh 999 1\n", "layer 1: Spot table failed: "),
         (True, "OverAllRingToIndex 40\n", "OverAllRingToIndex: 40: must be one of the rings of RingThresh"),
-        (True, "MinOmeSpotIDsToIndex 89.99\nMaxOmeSpotIDsToIndex 89.991\n", "layer 1: No ID was found in SpotsToInd"),
+        (
+            True,
+            "MinOmeSpotIDsToIndex 89.99\nMaxOmeSpotIDsToIndex 89.991\n",
+            "layer 1: no seeds: none of the 25 accepted spots of ring 2",
+        ),
     ],
 )
 def test_a_table_of_spots_that_leads_nowhere(
