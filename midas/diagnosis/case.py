@@ -10,11 +10,12 @@ import numpy as np
 
 from midas.archive import Archive
 from midas.diagnosis.evidence import Evidence
-from midas.diagnosis.flips import Flips, compare_views
+from midas.diagnosis.flips import WORDS, Flips, compare_views
 from midas.diagnosis.frames import FrameSample, sample_frames
 from midas.diagnosis.ring_offsets import corrected_centre
-from midas.diagnosis.ring_search import RingSearch, search_rings
+from midas.diagnosis.ring_search import RingSearch, least_share, search_rings, share_on_rings
 from midas.diagnosis.trial import AS_GIVEN, Trial, View
+from midas.experiment.image import PaddedImage
 
 #: maxima that are needed to say where the rings are
 _ENOUGH_MAXIMA = 20
@@ -112,8 +113,25 @@ class Case:
     @cached_property
     def search(self) -> RingSearch | None:
         """Where the rings would have to be; None where too little is on the frames."""
-        if self.sample is None or len(self.sample.radius) < _ENOUGH_MAXIMA or not self.evidence.ring_radii:
+        if self.sample is None or len(self.sample.y_px) < _ENOUGH_MAXIMA or not self.evidence.ring_radii:
             return None
-        known = np.isfinite(self.sample.eta)
-        radius, eta = self.sample.radius[known], self.sample.eta[known]
-        return search_rings(radius, eta, self.evidence.ring_radii, self.evidence.detector.px)
+        _, eta, radius = self.evidence.detector.ideal(self.sample.y_px, self.sample.z_px)
+        known = np.isfinite(eta)
+        return search_rings(radius[known], eta[known], self.evidence.ring_radii, self.evidence.detector.px)
+
+    @cached_property
+    def flipped(self) -> dict[tuple[int, ...], float]:
+        """Other ImTransOpt that put the strongest maxima on rings where BC is as it is, and their shares."""
+        image, sample, search, detector = self.evidence.image, self.sample, self.search, self.evidence.detector
+        if image is None or sample is None or search is None:
+            return {}
+        raw = [image.to_raw(*place) for place in zip(sample.y_px.tolist(), sample.z_px.tolist(), strict=True)]
+        radii = np.array(sorted(self.evidence.ring_radii.values()))
+        found = {}
+        for word in WORDS:
+            other = PaddedImage(image.rows, image.columns, word)
+            y, z = np.array([other.from_raw(*place) for place in raw]).T
+            fit = share_on_rings(detector.ideal(y, z).radius, radii, detector.px)
+            if fit.share >= least_share(search.given, fit):
+                found[word] = fit.share
+        return found

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from midas.diagnosis.case import Case
-from midas.diagnosis.flips import Setting, settings_of
+from midas.diagnosis.flips import CONVINCING, Setting, settings_of
 from midas.diagnosis.frames import FrameSample
 from midas.diagnosis.ring_offsets import RingOffsets
 from midas.diagnosis.trial import AS_GIVEN
@@ -189,11 +189,10 @@ def _no_seeds(case: Case) -> str:
 def _nothing_fits(case: Case) -> Iterator[str]:
     """Rings elsewhere, or other rings."""
     evidence = case.evidence
-    search = case.search
-    if search is not None and search.better is not None and search.offsets is not None:
-        yield from _geometry(case, search.offsets)
+    if elsewhere := list(_rings_elsewhere(case)):
+        yield from elsewhere
         return
-    if case.without_mates is not None and case.without_mates > case.reached(case.observed, case.without) + _HELPS:
+    if (case.without_mates or 0.0) > max(CONVINCING, case.reached(case.observed, case.without) + _HELPS):
         yield (
             f"UseFriedelPairs 1 finds hardly any Friedel mates: with 0 the strongest seeds reach a completeness of "
             f"{case.without_mates:.2f} instead of {case.reached(case.observed, case.without):.2f}"
@@ -202,6 +201,21 @@ def _nothing_fits(case: Case) -> Iterator[str]:
         yield _poor_rings(case)
     if not len(evidence.seeds):
         yield _no_seeds(case)
+
+
+def _rings_elsewhere(case: Case) -> Iterator[str]:
+    """A flip, a scale or a centre that puts the strongest maxima on rings."""
+    search, flipped = case.search, case.flipped
+    if search is None:
+        return
+    if flipped:
+        words = " or ".join(f"ImTransOpt {' and '.join(map(str, word)) or '0'}" for word in flipped)
+        yield (
+            f"ImTransOpt is wrong: {100 * search.given.share:.0f} % of the strongest maxima lie on rings, but "
+            f"{100 * max(flipped.values()):.0f} % would with {words} and BC as it is"
+        )
+    if search.better is not None and search.offsets is not None:
+        yield from _geometry(case, search.offsets)
 
 
 def unknown(case: Case) -> str:
@@ -234,9 +248,8 @@ def _without_spots(case: Case) -> Iterator[str]:
         return
     if sample is None or not sample.rings:
         return
-    search = case.search
-    if search is not None and search.better is not None and search.offsets is not None:
-        yield from _geometry(case, search.offsets)
+    if elsewhere := list(_rings_elsewhere(case)):
+        yield from elsewhere
         return
     brightest = max(sample.rings, key=lambda ring: np.nan_to_num(ring.brightest, nan=-np.inf))
     lit = [ring for ring in sample.rings if 0 < ring.threshold <= ring.brightest]

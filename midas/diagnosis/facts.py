@@ -75,7 +75,7 @@ def _frames(case: Case) -> Iterator[str]:
     search = case.__dict__.get("search")
     if search is not None:
         yield (
-            f"strongest maxima: {len(sample.radius)}, {100 * search.given.share:.0f} % on rings of hkls.csv as given, "
+            f"strongest maxima: {len(sample.y_px)}, {100 * search.given.share:.0f} % on rings of hkls.csv as given, "
             f"{100 * search.given.chance:.0f} % would be by chance"
         )
         if search.better is not None:

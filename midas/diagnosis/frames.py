@@ -54,7 +54,7 @@ class FrameSample:
     rings : what is on the rings
     level, noise : median and robust spread of the pixels of a frame, counts above the dark
     beyond_limit : share of the ring pixels above their threshold that are above UpperBoundThreshold too
-    radius, eta : (k,) of the strongest maxima, wherever they are, µm and degrees
+    y_px, z_px : (k,) the strongest maxima, wherever they are, px in the transformed image
     """
 
     frames: int
@@ -62,8 +62,8 @@ class FrameSample:
     level: float
     noise: float
     beyond_limit: float
-    radius: Floats
-    eta: Floats
+    y_px: Floats
+    z_px: Floats
 
     @property
     def sensible(self) -> float:
@@ -100,8 +100,7 @@ def sample_frames(
     summits = np.where(counts == ndimage.maximum_filter(counts, 3), counts, -np.inf).ravel()[numbers[y, z]]
     kept = np.argsort(-summits, kind="stable")[:_STRONGEST]
     kept = kept[summits[kept] > level + _ABOVE_NOISE * max(noise, 1.0)]
-    _, eta, radius = detector.ideal(y[kept], z[kept])
-    return FrameSample(len(chosen), rings, level, noise, beyond, radius, eta)
+    return FrameSample(len(chosen), rings, level, noise, beyond, y[kept].astype(float), z[kept].astype(float))
 
 
 def _largest(stack: FrameStack, chosen: NDArray[np.int64], parameters: Parameters) -> Floats:

@@ -75,13 +75,23 @@ def search_rings(radius: Floats, eta: Floats, radii: dict[int, float], px: float
     tried = [_best(table.fit(radius / each.scale, each) for each in _scales())]
     tried += [_best(table.fit(np.hypot(y - each.centre[0], z - each.centre[1]), each) for each in _centres(px))]
     better = max(tried, key=lambda fit: fit.share)
-    if better.share < max(_MOST, given.share + _AHEAD, better.chance + _AHEAD):
+    if better.share < least_share(given, better):
         rings, _ = _assigned(radius, eta, radii, px, given)
         return RingSearch(given, None, None, tuple(np.unique(rings).tolist()))
     rings, rows = _assigned(radius, eta, radii, px, better)
     predicted = np.array([radii[ring] for ring in rings.tolist()])
     offsets = ring_offsets(rings, predicted, eta[rows], radius[rows])
     return RingSearch(given, better, offsets, tuple(np.unique(rings).tolist()))
+
+
+def share_on_rings(radius: Floats, radii: Floats, px: float) -> RingFit:
+    """How maxima at these radii (µm) lie on rings of ascending radii."""
+    return _Table(radii, px, float(radius.max())).fit(radius, RingFit(0.0, 0.0))
+
+
+def least_share(given: RingFit, other: RingFit) -> float:
+    """What another fit must reach to be better than the given one, and than chance."""
+    return max(_MOST, given.share + _AHEAD, other.chance + _AHEAD)
 
 
 class _Table:

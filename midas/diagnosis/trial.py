@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 #: seeds of a trial; the strongest ones
-SEEDS = 64
+SEEDS = 24
 #: of them, those that tell what a view is worth
 _LEADING = 3
 #: steps of the search along the line of positions, at most: bounds the time, and the margins make up for it

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from tiny_scan import Finished, TinyScan
 
 from midas.archive import Archive
 from midas.diagnosis.case import Case
+from midas.diagnosis.causes import causes
 from midas.diagnosis.evidence import Evidence
 from midas.diagnosis.flips import WORDS, Setting, settings_of
+from midas.diagnosis.frames import FrameSample, RingLight
 from midas.diagnosis.trial import AS_GIVEN, Trial, View
 from midas.experiment.image import PaddedImage
 from midas.formats.layer import Layer
@@ -75,6 +79,29 @@ def test_the_beam_centre_moves_in_the_padded_square() -> None:
     assert without.text(0.25) == "ImTransOpt 0, BC 100.00 55.00"
     turned = next(each for each in found if each.operations == (1, 2))
     assert turned.text(0.25) == "ImTransOpt 1 and 2, OmegaStep -0.25, BC 155.00 200.00"
+
+
+@pytest.mark.parametrize("truth", WORDS)
+def test_a_flip_away_from_the_beam_centre(
+    truth: tuple[int, ...], scan: TinyScan, finished: Finished, tmp_path: Path
+) -> None:
+    """BC is not in the middle, and there is no spot on the rings: the strongest maxima tell how the image lies."""
+    centre, given = (90.0, 150.0), (1,) if truth != (1,) else (3,)
+    shutil.copy(finished[0] / "hkls.csv", tmp_path)
+    with Archive(scan.archive) as archive:
+        parameters = archive.parameters.changed(BC=centre, ImTransOpt=given)
+    evidence = Evidence(Layer(tmp_path, scan.archive), parameters)
+    eta = np.radians(np.arange(0, 360, 5))
+    radius = np.resize(list(evidence.ring_radii.values())[:40], len(eta)) / PX
+    inside = radius < 80
+    true = np.column_stack([centre[0] + radius * np.sin(eta), centre[1] + radius * np.cos(eta)])[inside]
+    raw = [PaddedImage(SIDE, SIDE, truth).to_raw(*place) for place in true.tolist()]
+    y, z = np.array([PaddedImage(SIDE, SIDE, given).from_raw(*place) for place in raw]).T
+    case = Case(evidence, 1)
+    case.__dict__["sample"] = FrameSample(1, (RingLight(2, 80.0, 0.0),), 0.0, 0.0, 0.0, y, z)
+    word = " and ".join(map(str, truth)) or "0"
+    assert case.flipped == {truth: 1.0}
+    assert f"would with ImTransOpt {word} and BC as it is" in next(causes(case))
 
 
 @pytest.mark.parametrize(("transposed", "mirrored"), list(itertools.product((False, True), repeat=2)))
