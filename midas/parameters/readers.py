@@ -75,8 +75,8 @@ READERS: dict[str, Reader] = {
     "fit_setup": Reader(
         _reads(
             _DETECTOR, _REGION,
-            "RingThresh SkipFrame MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength Wedge",
-            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            "RingThresh SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
+            "Wedge OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
             "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",

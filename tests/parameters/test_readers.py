@@ -174,6 +174,7 @@ def run_again(layer: Layer) -> None:
     merge.run(layer, p, threads=1)
     radius.run(layer, p.changed(DiscModel=1, DiscArea=1e6, WidthTthPx=1500.0), threads=1)
     radius.run(layer, p.changed(Vsample=0.0), threads=1)
+    fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
