@@ -42,16 +42,16 @@ def run(name: str, argv: Sequence[str]) -> int:
             _run(called, values, parallel.communicator() if shared else parallel.SERIAL)
         sys.stdout.flush()
     except MidasError as error:
-        return _fail(name, str(error), error.exit_code)
+        return _fail(name, *error.lines, code=error.exit_code)
     except MemoryError:
-        return _fail(name, "not enough memory", 1)
+        return _fail(name, "not enough memory", code=1)
     except _Ended as ended:
-        return _fail(name, f"ended by {ended.signal.name}", 128 + ended.signal)
+        return _fail(name, f"ended by {ended.signal.name}", code=128 + ended.signal)
     except KeyboardInterrupt:
-        return _fail(name, "interrupted", 130)
+        return _fail(name, "interrupted", code=130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(name, f"{place}{error.strerror or error}", 1)
+        return _fail(name, f"{place}{error.strerror or error}", code=1)
     except Exception:
         # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
         if parallel.launched_size() > 1:
@@ -94,11 +94,12 @@ def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
 _PATIENCE = 0.5
 
 
-def _fail(name: str, message: str, code: int) -> int:
+def _fail(name: str, *messages: str, code: int) -> int:
     """Say what is wrong, once, and end the other ranks."""
     sys.stdout.flush()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    for message in messages:
+        print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
     return code
 
@@ -141,5 +142,5 @@ def main() -> NoReturn:
     _tidy_up_when_ended()
     code = run(name, argv)
     if output.error is not None and code == 0:
-        code = _fail(name, f"standard output: {output.error.strerror}", 1)
+        code = _fail(name, f"standard output: {output.error.strerror}", code=1)
     sys.exit(code)

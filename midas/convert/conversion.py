@@ -23,7 +23,7 @@ from midas.convert.source import Reading
 from midas.convert.sweep import Sweep, consecutive, scan_names
 from midas.experiment.angles import wrapped
 from midas.parameters import ANALYSIS, SCAN, Parameters
-from midas.runtime import progress
+from midas.runtime import logs, progress
 from midas.runtime.errors import ParameterError
 from midas.runtime.files import make_folder
 from midas.runtime.result import StageResult
@@ -53,15 +53,15 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     -------
     StageResult whose `data` is the path of the archive.
     """
-    parameters = _settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
+    with logs.muted("midas.parameters.parser"):  # the check before a conversion says more about repeated keys
+        parameters = settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(_located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"])
     paths = consecutive(locate(first), parameters["numFilesPerScan"])
-    reading = _reading(parameters, options.result_folder)
+    reading = reading_of(parameters, options.result_folder)
     sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"])
     parameters, omegas = _angles(parameters, sweep)
-    _check_frame_count(parameters, sweep.shape[0])
 
     path = make_folder(options.result_folder) / name
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
@@ -77,8 +77,8 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     return StageResult("convert", {"Frames": f"{count} x {height} x {width}, {sweep.dtype.name}"}, path)
 
 
-def _settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
-    """The parameters with the options, and with what follows from them, checked."""
+def settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
+    """The parameters of the part "convert" with the options, and with what follows from them, checked."""
     reserved = [name for name in _RESERVED_KEYS if name in parameters.unknown]
     if reserved:
         reason = "is the name of a dataset that the conversion writes; remove the key"
@@ -122,7 +122,7 @@ def _detector_size(p: Parameters) -> tuple[int, int]:
     return width, height
 
 
-def _reading(p: Parameters, scratch: Path) -> Reading:
+def reading_of(p: Parameters, scratch: Path) -> Reading:
     """What the parameters say about the raw files."""
     width, height = _detector_size(p)
     pixel = np.dtype("<u4" if p.get("PixelValue") == 4 else "<u2")
@@ -164,12 +164,6 @@ def _angles(parameters: Parameters, sweep: Sweep) -> tuple[Parameters, NDArray[n
         omegas[worst],
     )
     return parameters, omegas
-
-
-def _check_frame_count(parameters: Parameters, count: int) -> None:
-    end = parameters.get("EndNr")
-    if end is not None and end != count:
-        log.warning("%s: EndNr is %d, but the scan has %d frames; all are used", parameters.source, end, count)
 
 
 def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters) -> None:

@@ -48,11 +48,12 @@ READERS: dict[str, Reader] = {
     "convert": Reader(
         _reads(
             "RawFolder FileStem Ext StartFileNrFirstLayer NrFilesPerSweep numFilesPerScan Padding LayerNr dataFN",
-            "dataLoc Dark darkLoc MaskFN HeadSize PixelValue SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
+            "dataLoc Dark darkLoc MaskFN HeadSize PixelValue SkipFrame numFrameChunks preProcThresh ResultFolder",
             "OmegaStart OmegaFirstFile OmegaStep NrPixels NrPixelsY NrPixelsZ",
         ),
         _PARAMETER_FILE,
     ),
+    "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
     "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
     "peaks": Reader(
         _reads(

@@ -12,6 +12,7 @@ import numpy as np
 from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer
 from midas.parameters import ANALYSIS
+from midas.pipeline import parameter_check
 from midas.pipeline.options import Options
 from midas.pipeline.steps import Steps
 from midas.runtime.errors import ArchiveError, FormatError, UsageError
@@ -25,13 +26,15 @@ def check(options: Options) -> None:
     """Every input that must exist does; nothing has been written so far."""
     if options.grains_file is not None:
         read_bytes(options.grains_file, advice="it must be a Grains.csv")
+    if not options.convert:
+        archives = [existing_archive(options, number) for number in options.layers]
+        parameter_check.check(options, archives[0])
+    else:
+        if options.data_file and 1 in options.layers and not options.data_file.is_file():
+            raise FormatError("raw data file is missing", file=options.data_file)
+        parameter_check.check(options)
     if options.user_file is not None:
         options.user_file.parameters  # noqa: B018 - readable, or an error now
-    if not options.convert:
-        for number in options.layers:
-            existing_archive(options, number)
-    elif options.data_file and 1 in options.layers and not options.data_file.is_file():
-        raise FormatError("raw data file is missing", file=options.data_file)
 
 
 def existing_archive(options: Options, number: int) -> Path:

@@ -200,6 +200,7 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 #: modules that read for one part only; functions that several parts call count for each of them
 MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
+    "check": "diagnosis/check/scan.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",
