@@ -18,19 +18,21 @@ from midas.stages import binning, fit_setup
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--spots", type=int, default=300_000)
+    options.add_argument("--bin-size", type=float, default=0.1, help="degrees")
     options.add_argument("--threads", type=int, default=1)
     values = options.parse_args()
     calibration = calibrate()
     with tempfile.TemporaryDirectory() as folder:
         layer, parameters = make_layer(Path(folder), values.spots)
         tables = fit_setup.run(layer, parameters, threads=values.threads).data
-        without = tables.parameters.changed(WriteLegacyBins=0)
+        bins = tables.parameters.changed(OmeBinSize=values.bin_size, EtaBinSize=values.bin_size)
+        without = bins.changed(WriteLegacyBins=0)
 
         def from_files() -> None:
-            binning.run(layer, tables.parameters, threads=values.threads)
+            binning.run(layer, bins, threads=values.threads)
 
         def from_memory() -> None:
-            binning.run(layer, tables.parameters, threads=values.threads, spots=tables)
+            binning.run(layer, bins, threads=values.threads, spots=tables)
 
         def without_bins() -> None:
             binning.run(layer, without, threads=values.threads, spots=tables)

@@ -103,7 +103,7 @@ def measure(name: str, layer: Layer, calibration: float, *, most: int, **changes
     setup = cpu_seconds(lambda: made.append(indexing.make_indexer(layer, p, rings, spots, hkls)), 1)
     ids = np.loadtxt(layer.spots_to_index, dtype=np.int64, ndmin=1)[:most]
     found: list[int] = []
-    seconds = cpu_seconds(lambda: found.append(int((made[0].search(ids - 1)[0][:, 14] > 0).sum())), 3)
+    seconds = cpu_seconds(lambda: found.append(int((made[0].search(ids - 1)[0]["matched"] > 0).sum())), 3)
     report(f"{name}: tables of {len(spots)} spots", 1e3 * setup, "ms", 1e3 * calibration)
     limit = "(limit 50)" if changes else "(limit 3)"
     report(f"{name}: start spot ({found[0]} of {len(ids)} found)", 1e3 * seconds / len(ids), "ms", 1e3 * calibration,

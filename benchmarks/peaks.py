@@ -1,16 +1,16 @@
 """Peak search: the whole stage against the mere decoding of its frames, and the fits by themselves.
 
-    python benchmarks/peaks.py [ARCHIVE HKLS [THREADS]]
+    python benchmarks/peaks.py [ARCHIVE HKLS] [--frames N] [--regions N] [--threads N]
 
-Without arguments, on the simulated scan of three gold grains (1440 frames of 2048 x 2048), 2 threads.
+Without an archive, on the simulated scan of three gold grains (1440 frames of 2048 x 2048), 2 threads.
 
 The limit: a sparse scan may take at most 1.6 times as long as numcodecs needs to decode its frames on the same threads.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 import tempfile
 import time
 import zipfile
@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 from calibration import calibrate, report
 from numcodecs.blosc import Blosc
+from spot_sets import gold_archive
 
-from midas import simulation
 from midas._ext.peaks.fit import solve_regions
 from midas._ext.peaks.regions import Regions
 from midas.archive import Archive
 from midas.formats.layer import Layer
-from midas.simulation import samples
 from midas.stages import peaks
 
 
@@ -70,13 +69,7 @@ def crowded_regions(count: int, peaks_per_region: int) -> Regions:
     )  # fmt: skip
 
 
-def gold_archive(folder: Path) -> Path:
-    """The scan of three gold grains; its hkls.csv is beside it."""
-    parameter_file = samples.write("gold", folder, WriteAnalysisZip=1)
-    return simulation.run(parameter_file, threads=2, folder=folder).data.archive
-
-
-def main(archive: Path, hkls: Path, threads: int) -> None:
+def measure(archive: Path, hkls: Path, threads: int, regions: int) -> None:
     calibration = calibrate()
     with Archive(archive) as opened:
         parameters = opened.parameters
@@ -96,16 +89,27 @@ def main(archive: Path, hkls: Path, threads: int) -> None:
     report("peak search, wall", search[0], "s", calibration)
     report("peak search / decoding, wall", search[0] / decode[0], "", limit="<= 1.6")
     report("peak search / decoding, CPU", search[1] / decode[1], "", limit="<= 1.6")
-    for size, number in ((1, 100), (3, 40), (8, 8)):
-        regions = crowded_regions(number, size)
+    for size, part in ((1, 1.0), (3, 0.4), (8, 0.08)):
+        number = max(1, round(part * regions))
+        crowd = crowded_regions(number, size)
         for method in ("nm", "lm"):
-            _, cpu = both_seconds(lambda: solve_regions(regions, 1022.0, 1022.0, np.empty((0, 8)), method=method))  # noqa: B023
+            _, cpu = both_seconds(lambda: solve_regions(crowd, 1022.0, 1022.0, np.empty((0, 8)), method=method))  # noqa: B023
             report(f"{method}, {size} peaks on 576 px, per region", 1e3 * cpu / number, "ms", 1e3 * calibration)
 
 
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("files", nargs="*", type=Path, metavar="ARCHIVE HKLS")
+    options.add_argument("--frames", type=int, default=1440, help="of the simulated scan")
+    options.add_argument("--regions", type=int, default=100, help="of one peak; fewer of three and of eight")
+    options.add_argument("--threads", type=int, default=2)
+    values = options.parse_args()
+    if len(values.files) not in (0, 2):
+        options.error("an archive and its hkls.csv, or neither")
+    with tempfile.TemporaryDirectory() as scratch:
+        archive, hkls = values.files or (gold_archive(Path(scratch), values.frames)[1], Path(scratch) / "hkls.csv")
+        measure(archive, hkls, values.threads, values.regions)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 2)
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            main(gold_archive(Path(scratch)), Path(scratch) / "hkls.csv", 2)
+    main()

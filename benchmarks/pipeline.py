@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from calibration import calibrate, report
+from spot_sets import gold_archive
 
-from midas import simulation
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.simulation import samples
 
 
 def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--frames", type=int, default=1440)
+    frames = arguments.parse_args().frames
     calibration = calibrate()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        parameter_file = samples.write("gold", folder, WriteAnalysisZip=1)
         start = time.perf_counter()
-        archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
+        parameter_file, archive = gold_archive(folder, frames)
         report("simulation, wall", time.perf_counter() - start, "s", calibration)
         options = Options(
             parameter_file=parameter_file, data_file=archive, result_folder=folder, threads=2, convert=False

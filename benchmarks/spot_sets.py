@@ -1,4 +1,4 @@
-"""A large synthetic set of merged peaks, for the benchmarks of setup and binning."""
+"""What several benchmarks measure on: a large synthetic set of merged peaks, and the scan of three gold grains."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from midas import simulation
 from midas.archive import ArchiveWriter
 from midas.formats import hkls, radius
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.simulation import samples
 
 FRAMES = 3600
 THETAS = (2.71, 3.13, 4.43, 5.20, 5.43)
@@ -44,6 +46,12 @@ Rsample 1000
 Hbeam 1000
 Completeness 0.8
 """
+
+
+def gold_archive(folder: Path, frames: int) -> tuple[Path, Path]:
+    """The parameter file and the archive of a full turn of three gold grains; their hkls.csv is beside them."""
+    parameter_file = samples.write("gold", folder, WriteAnalysisZip=1, OmegaStep=-360 / frames)
+    return parameter_file, simulation.run(parameter_file, threads=2, folder=folder).data.archive
 
 
 def make_layer(folder: Path, spots: int) -> tuple[Layer, Parameters]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numcodecs
@@ -22,7 +23,10 @@ from tiny_scan import TinyScan
 
 import midas
 from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
+from midas.archive.writer import set_datasets
 from midas.commands import run as cli
+from midas.parameters import ANALYSIS
+from midas.pipeline.layers import FinishedLayer
 from midas.runtime import logs
 
 # A busy machine is no failure. In CI the same examples in every run, elsewhere others each time.
@@ -72,6 +76,23 @@ def golden_copy(golden: Callable[[str], Path], tmp_path: Path) -> Callable[..., 
         return target
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def legacy_chain(
+    golden: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], FinishedLayer]:
+    """``legacy_chain("au3")``: the archive of a legacy run, analysed anew with the legacy methods. Read only."""
+
+    @cache
+    def run(name: str) -> FinishedLayer:
+        folder = tmp_path_factory.mktemp(name)
+        archive = folder / f"{name}.MIDAS.zip"
+        shutil.copyfile(golden(name) / archive.name, archive)
+        set_datasets(archive, {f"{ANALYSIS}RefineMethod": "staged", f"{ANALYSIS}LegacyHKLList": np.array([1])})
+        return midas.run(data_file=archive, result_folder=folder, convert=False, threads=2).data[0]
+
+    return run
 
 
 Result = subprocess.CompletedProcess

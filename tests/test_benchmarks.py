@@ -10,7 +10,16 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 HELPERS = {"calibration", "spot_sets"}
-SMALL = {"refinement": ["--seeds", "2"]}
+#: as little work as goes through every line
+SMALL = {
+    "binning": ["--spots", "3000", "--bin-size", "2"],
+    "fit_setup": ["--spots", "3000"],
+    "grains": ["--seeds", "200"],
+    "merge": ["--frames", "4", "--peaks", "200"],
+    "peaks": ["--frames", "24", "--regions", "1"],
+    "pipeline": ["--frames", "240"],
+    "refinement": ["--seeds", "2"],
+}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from cython.parallel cimport prange
 from libc.math cimport cos, fabs, sin
 
 from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
-from midas._ext.physics.geometry cimport DEG2RAD, Detector, IdealPoint, detector_to_ideal, unpack_detector, wrap_omega
+from midas._ext.physics.geometry cimport DEG2RAD, Detector, PlanePoint, detector_to_ideal, unpack_detector, wrap_omega
 from midas._ext.physics.wedge cimport Instrument
 
 cdef enum:
@@ -55,8 +55,8 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
 
     Returns
     -------
-    (7, n) float64: y, z (µm), omega, eta, two_theta (degrees), y_no_wedge, z_no_wedge (µm). All of them are on the
-    ideal plane; omega is NaN where no rotation without wedge gives the reflection, eta is NaN at the beam centre.
+    (7, n) float64: y_ideal, z_ideal (µm), omega_ideal, eta, two_theta (degrees), y_plane, z_plane (µm). omega_ideal is
+    NaN where no rotation without wedge gives the reflection, eta is NaN at the beam centre.
     """
     cdef Py_ssize_t i, n = omega.shape[0]
     cdef Detector geometry = unpack_detector(detector)
@@ -76,15 +76,15 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
 
 cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* instrument, double y_px, double z_px,
                                   double omega, double[:, ::1] spots, Py_ssize_t i) noexcept nogil:
-    cdef IdealPoint point = detector_to_ideal(geometry, y_px, z_px)
-    cdef WedgeFree spot = without_wedge(instrument, point.y, point.z, omega)
-    spots[0, i] = spot.y
-    spots[1, i] = spot.z
-    spots[2, i] = spot.omega
+    cdef PlanePoint point = detector_to_ideal(geometry, y_px, z_px)
+    cdef WedgeFree spot = without_wedge(instrument, point.y_plane, point.z_plane, omega)
+    spots[0, i] = spot.y_ideal
+    spots[1, i] = spot.z_ideal
+    spots[2, i] = spot.omega_ideal
     spots[3, i] = spot.eta
     spots[4, i] = spot.two_theta
-    spots[5, i] = point.y
-    spots[6, i] = point.z
+    spots[5, i] = point.y_plane
+    spots[6, i] = point.z_plane
 
 
 def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents,
@@ -131,8 +131,8 @@ def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1
 cdef inline int _deviation(const Detector* geometry, double y_px, double z_px, double tangent,
                            double* deviation) noexcept nogil:
     """Relative distance from the ring; the spot's azimuth bin, -1 at the beam centre."""
-    cdef IdealPoint point = detector_to_ideal(geometry, y_px, z_px)
+    cdef PlanePoint point = detector_to_ideal(geometry, y_px, z_px)
     deviation[0] = fabs(1.0 - point.radius / (geometry.lsd * tangent))
     if not point.radius > 0.0:
         return -1
-    return min(<int>((point.eta + 180.0) / AZIMUTH_WIDTH), AZIMUTHS - 1)
+    return min(<int>((point.eta_plane + 180.0) / AZIMUTH_WIDTH), AZIMUTHS - 1)

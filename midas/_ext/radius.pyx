@@ -1,9 +1,10 @@
 """Rings of spots, and grain sizes from intensities (docs/theory/radius.md)."""
 import numpy as np
 
-from libc.math cimport NAN, asin, cbrt, copysign, cos, fabs, isnan, sin, sqrt
+from libc.math cimport NAN, cbrt, copysign, cos, fabs, isnan, sin, sqrt
 
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, two_theta_of
+from midas._ext.physics.geometry cimport DEG2RAD, two_theta_of
+from midas._ext.physics.lattice cimport theta_of
 
 cdef double PI = 3.14159265358979323846
 
@@ -82,7 +83,7 @@ def grain_sizes(const double[::1] radius, const double[::1] eta, const double[::
             theta[i] = 0.5 * two_theta_of(radius[i], lsd)
             delta_omega[i] = (omega_step + max_omega[i]) - min_omega[i]
             frames[i] = delta_omega[i] / omega_step
-            delta_theta = DEG2RAD * (RAD2DEG * asin(
+            delta_theta = DEG2RAD * (theta_of(
                 sin(DEG2RAD * theta[i]) * cos(DEG2RAD * delta_omega[i])
                 + (cos(DEG2RAD * theta[i]) * fabs(sin(DEG2RAD * eta[i]))) * sin(DEG2RAD * delta_omega[i])) - theta[i])
             size = (0.5 * multiplicity[i] * delta_theta * cos(DEG2RAD * theta[i]) * gauge * intensity[i]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas._ext.physics.detector import DEG2RAD, pixels_to_plane, plane_to_pixels
+from midas._ext.physics.detector import angles_to_plane, bragg_angles, pixels_to_plane, plane_to_pixels
 from midas._ext.physics.spots import moved_spots, predicted_spots, scattering_vectors
 from midas.runtime.errors import ParameterError
 
@@ -153,9 +153,9 @@ class DetectorGeometry:
         -------
         y_px, z_px; beside the detector too, NaN for two_theta of 90 degrees and more
         """
-        two_theta, eta = np.broadcast_arrays(_floats(two_theta), _floats(eta))
-        radius = self.lsd * np.tan(DEG2RAD * np.where(np.abs(two_theta) < 90, two_theta, np.nan))
-        return self.pixel_of_plane(-radius * np.sin(DEG2RAD * eta), radius * np.cos(DEG2RAD * eta))
+        (two_theta, eta), shape = _columns(two_theta, eta)
+        y, z = angles_to_plane(two_theta, eta, self.lsd)
+        return self.pixel_of_plane(y.reshape(shape), z.reshape(shape))
 
     def pixel_of_plane(self, y: ArrayLike, z: ArrayLike) -> tuple[Array, Array]:
         """Inverse of `plane`: y and z (µm) to pixels."""
@@ -191,8 +191,8 @@ class DetectorGeometry:
         ------
         ParameterError : without a wavelength
         """
-        sine = self._wavelength() / (2.0 * _floats(d_spacing))
-        return 2.0 * np.degrees(np.arcsin(np.where(np.abs(sine) <= 1, sine, np.nan)))
+        (d,), shape = _columns(d_spacing)
+        return bragg_angles(d, self._wavelength()).reshape(shape)
 
     def displaced(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, position: ArrayLike) -> tuple[Array, Array]:
         """Spots of a grain at the origin to those of a grain elsewhere.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import FLOAT64, read_records
+from midas.formats.binary import FLOAT64, numbers, read_records
 from midas.formats.slots import SlotFile
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove, replace
@@ -26,19 +26,16 @@ if TYPE_CHECKING:
 #: spots that fit into the slot of one seed in IndexBestFull, ProcessKey and FitBest: a limit of the file format
 SLOT = 5000
 
-#: ``IndexBest.bin``: float64 per seed
-BEST = (
-    "internal_angle",
-    *(f"u{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)),
-    "x",
-    "y",
-    "z",
-    "expected",
-    "matched",
+#: ``IndexBest.bin``: per seed
+BEST = np.dtype(
+    [
+        ("internal_angle", "<f8"),
+        ("orientation", "<f8", 9),
+        ("position", "<f8", 3),
+        ("expected", "<f8"),
+        ("matched", "<f8"),
+    ]
 )
-BEST_BYTES = 8 * len(BEST)
-MATCHED = BEST.index("matched")
-EXPECTED = BEST.index("expected")
 
 #: ``IndexBestFull.bin``: (spot id, grain radius) float64 pairs, SLOT per seed
 FULL_BYTES = 16 * SLOT
@@ -51,14 +48,14 @@ class IndexedSeeds:
     Parameters
     ----------
     rows : slots of these seeds in the files
-    best : (n, 15) float64, columns `BEST`; zeros where nothing was found
+    best : (n,) of `BEST`; zeros where nothing was found
     offsets : (n + 1,) int64 into `ids` and `radii`: the matched spots of one seed after the other
     ids : (m,) int64
     radii : (m,) float64, grain radius of the spots, µm
     """
 
     rows: range
-    best: NDArray[np.float64]
+    best: NDArray[np.void]
     offsets: NDArray[np.int64]
     ids: NDArray[np.int64]
     radii: NDArray[np.float64]
@@ -71,32 +68,23 @@ class IndexedSeeds:
         return slice(self.offsets[i], self.offsets[i + 1])
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """A column of `best`."""
-        return self.best[:, BEST.index(name)]
-
-    @property
-    def orientations(self) -> NDArray[np.float64]:
-        """(n, 9), U row-major; contiguous."""
-        return np.ascontiguousarray(self.best[:, BEST.index("u11") : BEST.index("u33") + 1])
-
-    @property
-    def positions(self) -> NDArray[np.float64]:
-        """(n, 3), µm; contiguous."""
-        return np.ascontiguousarray(self.best[:, BEST.index("x") : BEST.index("z") + 1])
+        """A field of `best`: (n,), or (n, k) where it holds k numbers."""
+        field: NDArray[np.float64] = self.best[name]
+        return field
 
     @property
     def found(self) -> NDArray[np.bool_]:
         """Which seeds have a result."""
-        return self.best[:, MATCHED] > 0
+        return self.column("matched") > 0
 
 
 def join(rows: range, parts: list[IndexedSeeds]) -> IndexedSeeds:
     """The seeds `rows` from their parts, in order; seeds beyond the parts have no result."""
-    best = np.zeros((len(rows), len(BEST)))
+    best = np.zeros(len(rows), BEST)
     lengths = np.zeros(len(rows), np.int64)
     done = 0
     for part in parts:
-        best[done : done + len(part)] = part.best
+        numbers(best)[done : done + len(part)] = numbers(part.best)
         lengths[done : done + len(part)] = np.diff(part.offsets)
         done += len(part)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -117,14 +105,14 @@ def read(
     FormatError
         when a file is missing or cut off, or holds no spots where ``IndexBest.bin`` counts some
     """
-    records = read_records(best_path, FLOAT64, (len(BEST),), written_by="ff-index", mapped=True)
+    records = read_records(best_path, BEST, (), written_by="ff-index", mapped=True)
     rows = range(len(records)) if rows is None else rows
     if len(rows) and not len(records):
         raise FormatError("is empty; run ff-index again", file=best_path)
-    best = np.zeros((len(rows), len(BEST)))
+    best = np.zeros(len(rows), BEST)
     found = records[rows.start : rows.stop]
-    best[: len(found)] = found
-    matched = best[:, MATCHED]
+    numbers(best)[: len(found)] = numbers(found)
+    matched = best["matched"]
     if (bad := np.flatnonzero(~((matched >= 0) & (matched == np.trunc(matched))))).size:
         raise FormatError(f"slot {rows[bad[0]]} holds {matched[bad[0]]:g} matched spots", file=best_path)
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
@@ -148,7 +136,7 @@ class SlotWriter:
 
     def write(self, seeds: IndexedSeeds) -> None:
         """Fill the slots of these seeds; what a slot held before is gone."""
-        self._best.write(seeds.rows.start, np.ascontiguousarray(seeds.best, "<f8").tobytes())
+        self._best.write(seeds.rows.start, seeds.best.tobytes())
         pairs = np.column_stack([seeds.ids.astype("<f8"), seeds.radii.astype("<f8")])
         for i, row in enumerate(seeds.rows):
             used = pairs[seeds.spots(i)].tobytes()
@@ -173,7 +161,7 @@ def open_slots(best_path: Path, full_path: Path, slots: int, comm: Communicator)
         remove(*names, *targets)
     comm.barrier()
     try:
-        with SlotFile(targets[0], BEST_BYTES) as best, SlotFile(targets[1], FULL_BYTES) as full:
+        with SlotFile(targets[0], BEST.itemsize) as best, SlotFile(targets[1], FULL_BYTES) as full:
             had_content = [file.reserve(slots) for file in (best, full)]
             yield SlotWriter(best, full, overwrite=any(had_content) and not together)
         comm.barrier()

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.legacy.distortion_map import distortion_map
+from midas._ext.legacy.rotations import legacy_rotations
 from midas._ext.simulate.spots import SPOT_COLUMNS, SpotSimulator
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
@@ -197,7 +198,9 @@ def _spots(
     detector = DetectorGeometry.from_parameters(parameters).packed()
     panels = panels_of(parameters, folder)
     legacy = parameters["LegacyDistortionMap"] == 1
-    rotations = _legacy_rotations(grains.matrices) if legacy else nearest_rotations(grains.matrices)
+    rotations = np.ascontiguousarray(nearest_rotations(grains.matrices).reshape(-1, 9))
+    if legacy:
+        rotations = legacy_rotations(np.ascontiguousarray(grains.matrices.reshape(-1, 9)), rotations)
     simulator = SpotSimulator(
         np.ascontiguousarray(reflections),
         detector,
@@ -213,32 +216,12 @@ def _spots(
     )
     cells = np.ascontiguousarray(_cells(grains, parameters))
     positions = np.ascontiguousarray(grains.positions)
-    return spot_table(simulator.spots(np.ascontiguousarray(rotations.reshape(-1, 9)), cells, positions, threads))
+    return spot_table(simulator.spots(rotations, cells, positions, threads))
 
 
 def spot_table(spots: NDArray[np.float64]) -> Table:
     """What the kernel knows of the spots, as ``SpotMatrixGen.csv`` calls it."""
     return Table.from_columns(SPOT_MATRIX_GEN.names, {_IN_FILE[name]: spots[i] for i, name in enumerate(SPOT_COLUMNS)})
-
-
-def _legacy_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotations by way of Bunge angles from arc cosines, as the legacy program rounds its matrices.
-
-    Within the rounding of the input (1e-6) they equal the nearest rotations, which stand in where Phi is near 0 or 180
-    degrees and the angles lose their meaning.
-    """
-    phi = np.arccos(np.clip(matrices[:, 2, 2], -1, 1))
-    sine = np.sin(phi)
-    safe = np.where(sine < 1e-5, 1.0, sine)
-
-    def angle(sin: NDArray[np.float64], cos: NDArray[np.float64]) -> NDArray[np.float64]:
-        magnitude = np.arccos(np.clip(cos / safe, -1, 1))
-        return np.where(sin >= 0, magnitude, -magnitude)
-
-    phi1 = angle(matrices[:, 0, 2], -matrices[:, 1, 2])
-    phi2 = angle(matrices[:, 2, 0], matrices[:, 2, 1])
-    converted = matrices_from_euler(np.stack([phi1, phi, phi2], axis=-1))
-    return np.where((sine < 1e-5)[:, None, None], nearest_rotations(matrices), converted)
 
 
 def _cells(grains: GrainList, parameters: Parameters) -> NDArray[np.float64]:

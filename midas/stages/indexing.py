@@ -16,6 +16,7 @@ from midas.experiment.orientation import rotation_range
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
 from midas.formats import index
+from midas.formats.binary import filled
 from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
@@ -106,7 +107,7 @@ def _inputs(layer: Layer, spots: Table | None, hkls: Table | None) -> tuple[Tabl
 def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:
     """Rows of the closing table: the first of connected members tells for all of them."""
     found = data.best[data.found]
-    own = (len(data), len(found), float(np.sum(found[:, index.MATCHED] / found[:, index.EXPECTED])))
+    own = (len(data), len(found), float(np.sum(found["matched"] / found["expected"])))
     everybody = comm.gather(own)
     if everybody is None:
         return {}
@@ -220,16 +221,17 @@ def _spot_table(p: Parameters, spots: Table, place: dict[int, int]) -> SpotTable
 
 
 def _seeds_of(
-    rows: range, spots: Table, best: NDArray[np.float64], offsets: NDArray[np.int64], matched: NDArray[np.int32]
+    rows: range, spots: Table, seeds: NDArray[np.void], offsets: NDArray[np.int64], matched: NDArray[np.int32]
 ) -> IndexedSeeds:
     """Records of the kernel with spot ids and radii in place of row numbers."""
-    if len(best) and best[:, index.EXPECTED].max() > index.SLOT:
-        row = rows[int(np.argmax(best[:, index.EXPECTED]))]
+    expected = seeds["expected"]
+    if len(expected) and expected.max() > index.SLOT:
         raise StageError(
-            f"seed {row} has {best[:, index.EXPECTED].max():g} theoretical spots, a slot of IndexBestFull.bin holds "
-            f"{index.SLOT}; use fewer rings"
+            f"seed {rows[int(np.argmax(expected))]} has {expected.max()} theoretical spots, a slot of "
+            f"IndexBestFull.bin holds {index.SLOT}; use fewer rings"
         )
-    return IndexedSeeds(rows, best, offsets, spots["spot_id"][matched].astype(np.int64), spots["grain_radius"][matched])
+    best, ids = filled(index.BEST, seeds), spots["spot_id"][matched].astype(np.int64)
+    return IndexedSeeds(rows, best, offsets, ids, spots["grain_radius"][matched])
 
 
 def _index(
@@ -265,7 +267,7 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
     if not log.isEnabledFor(logging.INFO):
         return
     for i in np.flatnonzero(part.found):
-        expected, matched = part.best[i, index.EXPECTED], part.best[i, index.MATCHED]
+        expected, matched = part.best["expected"][i], part.best["matched"][i]
         log.info(
             "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f, omega: %f",
             part.rows[i] - mine.start, len(mine), spots["spot_id"][start[i]], matched / expected, expected, matched,
@@ -281,10 +283,10 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
     grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
-    best, offsets, matched, fractions = indexer.evaluate(
+    found, offsets, matched, fractions = indexer.evaluate(
         orientations, positions, grains["GrainRadius"], threads=threads
     )
-    part = _seeds_of(range(len(grains)), spots, best, offsets, matched)
+    part = _seeds_of(range(len(grains)), spots, found, offsets, matched)
     rows = range(max(slots, len(grains)))
     with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL) as writer:
         writer.write(part)
@@ -296,6 +298,6 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
             log.info("%f %d", fraction, i)
         log.info(
             "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f",
-            i, len(part), firsts[i], fraction, part.best[i, index.EXPECTED], part.best[i, index.MATCHED],
+            i, len(part), firsts[i], fraction, part.best["expected"][i], part.best["matched"][i],
         )  # fmt: skip
     return index.join(rows, [part])

@@ -38,16 +38,24 @@ FramePixels: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.
 
 #: How the columns of a spot come from those of its peaks; the place is weighted with the intensity.
 _FOLDED = {
-    "intensity": "sum",
-    "pixels": "sum",
-    "region_pixels": "sum",
-    "raw_sum": "sum",
-    "i_max": "largest",
-    "sigma_r": "largest",
-    "sigma_eta": "largest",
+    "intensity": ("sum", "intensity"),
+    "omega_recorded": ("mean", "omega_recorded"),
+    "y_recorded": ("mean", "y_recorded"),
+    "z_recorded": ("mean", "z_recorded"),
+    "i_max": ("largest", "i_max"),
+    "min_omega": ("smallest", "omega_recorded"),
+    "max_omega": ("largest", "omega_recorded"),
+    "sigma_r": ("largest", "sigma_r"),
+    "sigma_eta": ("largest", "sigma_eta"),
+    "pixels": ("sum", "pixels"),
+    "region_pixels": ("sum", "region_pixels"),
+    "radius": ("newest", "radius"),
+    "eta": ("newest", "eta"),
+    "raw_sum": ("sum", "raw_sum"),
 }
-_WEIGHTED = ("omega_recorded", "y_recorded", "z_recorded")
-_OF_THE_NEWEST = ("radius", "eta")
+#: what is needed of the peaks, each once
+_OF_PEAKS = tuple(dict.fromkeys(name for _, name in _FOLDED.values()))
+_FOLDS = [(rule, _OF_PEAKS.index(name)) for rule, name in _FOLDED.values()]
 _EMPTY_FRAME = len(peak_format.LAYOUT.header) + 1
 _NO_PEAKS = Table(peak_format.LAYOUT.names, np.empty((len(peak_format.LAYOUT.columns), 0)))
 #: Parsing fewer bytes than this is faster without threads.
@@ -85,15 +93,15 @@ def run(
     )
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
-    ordered = everything.take(order)
+    everything = everything.take(order)  # nobody needs the unsorted ones; their memory serves what follows
     if parameters["UsePixelOverlap"]:
         pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
         links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
     else:
-        y, z = ordered["y_recorded"], ordered["z_recorded"]
+        y, z = everything["y_recorded"], everything["z_recorded"]
         links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
     chain_first, members = merge_map(*links)
-    spots = _spot_table(chain_first, members, ordered, threads)
+    spots = _spot_table(chain_first, members, everything, threads)
     ids = np.concatenate([table["peak_id"] for table in tables])[order]
     constituents = _map_table(chain_first, members, kept_first, ids)
     RESULT.write(layer.merged(scan.frames), spots)
@@ -144,9 +152,8 @@ def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], 
     replaced = {"y_recorded": "max_y", "z_recorded": "max_z"} if use_maxima else {}
     first = np.zeros(len(tables) + 1, np.int64)
     np.cumsum([len(table) for table in tables], out=first[1:])
-    names = (*_FOLDED, *_WEIGHTED, *_OF_THE_NEWEST)
-    peaks = Table.empty(names, int(first[-1]))
-    for name in names:
+    peaks = Table.empty(_OF_PEAKS, int(first[-1]))
+    for name in _OF_PEAKS:
         np.concatenate([table[replaced.get(name, name)] for table in tables], out=peaks[name])
     return first, peaks
 
@@ -192,23 +199,10 @@ def _link_by_pixels(
 
 def _spot_table(chain_first: NDArray[np.int64], members: NDArray[np.int64], peaks: Table, threads: int) -> Table:
     """The merged spots, before rounding."""
-    spots = Table.empty(RESULT.names, len(chain_first) - 1)
-
-    def fold(values: NDArray[np.float64], how: str, name: str) -> None:
-        fold_chains(chain_first, members, values, how, spots[name], threads)
-
-    for name, how in _FOLDED.items():
-        fold(peaks[name], how, name)
-    with np.errstate(over="ignore", invalid="ignore"):  # a bad fit may leave any intensity
-        for name in _WEIGHTED:
-            fold(peaks[name] * peaks["intensity"], "sum", name)
-            spots[name][:] /= spots["intensity"]
-    for name in _OF_THE_NEWEST:
-        spots[name][:] = peaks[name][members[chain_first[:-1]]]
-    fold(peaks["omega_recorded"], "smallest", "min_omega")
-    fold(peaks["omega_recorded"], "largest", "max_omega")
-    spots["spot_id"][:] = np.arange(1.0, len(chain_first))
-    return spots
+    columns = np.empty((len(RESULT.names), len(chain_first) - 1))
+    columns[0] = np.arange(1.0, len(chain_first))
+    fold_chains(chain_first, members, peaks.columns, _OF_PEAKS.index("intensity"), _FOLDS, columns[1:], threads)
+    return Table(("spot_id", *_FOLDED), columns)
 
 
 def _map_table(

@@ -246,9 +246,8 @@ def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> 
     offsets = _offsets(work.lengths[chunk])
     entries = _ranges(found.offsets[:-1][chunk], work.lengths[chunk])
     spot_rows = work.spot_rows[entries]
-    solutions, spots, counts, status = refiner.refine(
-        found.orientations[chunk], found.positions[chunk], offsets, spot_rows, threads
-    )
+    orientations, positions = (np.ascontiguousarray(found.column(name)[chunk]) for name in ("orientation", "position"))
+    solutions, spots, counts, status = refiner.refine(orientations, positions, offsets, spot_rows, threads)
     work.status[chunk] = status
     solved = status == REFINED
     expected, matched = found.column("expected")[chunk], found.column("matched")[chunk]

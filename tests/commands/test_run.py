@@ -32,6 +32,17 @@ def call(run_command: Call, tmp_path: Path) -> Call:
     return run
 
 
+@pytest.fixture
+def call_here(in_process: Callable[..., int], capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """The same in this process, where the message is the point; that errors end a process is shown by others."""
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        code = in_process(name, *arguments, cwd=tmp_path)
+        return subprocess.CompletedProcess([name, *arguments], code, *capfd.readouterr())
+
+    return run
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -123,7 +134,7 @@ ARCHIVE_COMMANDS = {
 
 @pytest.mark.parametrize("name", ARCHIVE_COMMANDS)
 @pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "foreign"])
-def test_bad_archives(tmp_path: Path, name: str, kind: str, call: Call) -> None:
+def test_bad_archives(tmp_path: Path, name: str, kind: str, call_here: Call) -> None:
     path = tmp_path / "scan.MIDAS.zip"
     if kind == "empty":
         path.touch()
@@ -135,7 +146,7 @@ def test_bad_archives(tmp_path: Path, name: str, kind: str, call: Call) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("hello.txt", "no Zarr in here")
     before = sorted(tmp_path.iterdir())
-    result = call(name, str(path), *ARCHIVE_COMMANDS[name], cwd=tmp_path)
+    result = call_here(name, str(path), *ARCHIVE_COMMANDS[name])
     assert result.returncode == (3 if "eaks" in name.lower()[:8] else 1), result.stderr
     assert "scan.MIDAS.zip" in one_line(result, name)
     assert sorted(tmp_path.iterdir()) == before
@@ -155,13 +166,13 @@ TEXT_COMMANDS = {
 
 @pytest.mark.parametrize("name", TEXT_COMMANDS)
 @pytest.mark.parametrize("kind", ["missing", "empty", "binary", "bad number"])
-def test_bad_parameter_files(tmp_path: Path, name: str, kind: str, call: Call) -> None:
+def test_bad_parameter_files(tmp_path: Path, name: str, kind: str, call_here: Call) -> None:
     path = tmp_path / "ps.txt"
     content = {"empty": b"", "binary": bytes(range(256)), "bad number": b"Lsd 1\nWavelength zero\n"}.get(kind)
     if content is not None:
         path.write_bytes(content)
     before = sorted(tmp_path.iterdir())
-    result = call(name, "ps.txt", *TEXT_COMMANDS[name], cwd=tmp_path)
+    result = call_here(name, "ps.txt", *TEXT_COMMANDS[name])
     assert result.returncode == 1, result.stderr
     one_line(result, name)
     assert sorted(tmp_path.iterdir()) == before

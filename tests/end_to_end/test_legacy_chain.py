@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import midas
-from midas.archive.writer import set_datasets
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grains
+from midas.pipeline.layers import FinishedLayer
 
-ANALYSIS = "analysis/process/analysis_parameters/"
 #: solved exactly here (docs/theory/grains.md#strain-from-the-spacings)
 STRAINS = [name for name in GRAINS.names if name.startswith("eKen")]
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
-def test_legacy_methods_give_the_legacy_grains(name: str, golden: Callable[[str], Path], tmp_path: Path) -> None:
-    archive = tmp_path / f"{name}.MIDAS.zip"
-    shutil.copyfile(golden(name) / archive.name, archive)
-    set_datasets(archive, {f"{ANALYSIS}RefineMethod": "staged", f"{ANALYSIS}LegacyHKLList": np.array([1])})
-    layer = midas.run(data_file=archive, result_folder=tmp_path, convert=False, threads=2).data[0]
+def test_legacy_methods_give_the_legacy_grains(
+    name: str, golden: Callable[[str], Path], legacy_chain: Callable[[str], FinishedLayer]
+) -> None:
+    layer = legacy_chain(name)
+    assert layer.grains is not None and layer.spot_matrix is not None
     ours, theirs = layer.grains, read_grains(golden(name) / "Grains.csv")
 
     for column in ("GrainID", "PhaseNr", "Confidence", "GrainRadius"):

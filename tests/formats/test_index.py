@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from midas.formats import index
-from midas.formats.index import BEST, BEST_BYTES, FULL_BYTES, MATCHED, SLOT, IndexedSeeds
+from midas.formats.binary import numbers
+from midas.formats.index import BEST, FULL_BYTES, SLOT, IndexedSeeds
 from midas.runtime.errors import FormatError, OutputError
 from midas.runtime.parallel import SERIAL, Communicator
 
@@ -19,8 +20,9 @@ def seeds(rows: range, seed: int = 0) -> IndexedSeeds:
     """Random results; every third seed has none."""
     rng = np.random.default_rng(seed)
     counts = np.array([0 if row % 3 == 2 else int(rng.integers(1, 40)) for row in rows], dtype=np.int64)
-    best = rng.normal(size=(len(rows), len(BEST))) * (counts > 0)[:, None]
-    best[:, MATCHED] = counts
+    best = np.zeros(len(rows), BEST)
+    numbers(best)[:] = rng.normal(size=(len(rows), 15)) * (counts > 0)[:, None]
+    best["matched"] = counts
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return IndexedSeeds(rows, best, offsets, rng.integers(1, 999, offsets[-1]), rng.uniform(1, 99, offsets[-1]))
 
@@ -45,7 +47,7 @@ def equal(a: IndexedSeeds, b: IndexedSeeds) -> bool:
 def test_what_is_written_reads_back(tmp_path):
     whole = seeds(range(11))
     best, full = write(tmp_path, whole)
-    assert (len(best), len(full)) == (11 * BEST_BYTES, 11 * FULL_BYTES) == (11 * 120, 11 * 80000)
+    assert (len(best), len(full)) == (11 * BEST.itemsize, 11 * FULL_BYTES) == (11 * 120, 11 * 80000)
     again = index.read(tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin")
     assert again.rows == range(11) and equal(again, whole)
     some = index.read(tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin", range(4, 9))
@@ -87,7 +89,7 @@ def test_more_blocks_than_seeds(tmp_path):
 def test_a_single_member_replaces_a_longer_file(tmp_path):
     write(tmp_path, seeds(range(9)))
     best, full = write(tmp_path, seeds(range(4), seed=2))
-    assert (len(best), len(full)) == (4 * BEST_BYTES, 4 * FULL_BYTES)
+    assert (len(best), len(full)) == (4 * BEST.itemsize, 4 * FULL_BYTES)
 
 
 def test_an_error_leaves_no_file(tmp_path):
@@ -127,7 +129,7 @@ def test_bad_files_are_refused(tmp_path):
     write(tmp_path, seeds(range(3)))
     content = bytearray(best.read_bytes())
     for number in (-1.0, 1.5, np.nan):
-        content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(number).tobytes()
+        content[BEST.itemsize - 8 : BEST.itemsize] = np.float64(number).tobytes()
         best.write_bytes(content)
         with pytest.raises(FormatError, match=f"slot 0 holds {number:g}"):
             index.read(best, full)
@@ -141,8 +143,8 @@ def test_rows_beyond_the_end_have_no_result(tmp_path):
     write(tmp_path, whole)
     best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
     longer = index.read(best, full, range(1, 6))
-    assert len(longer) == 5 and not longer.best[2:].any()
-    np.testing.assert_array_equal(longer.best[:2], whole.best[1:])
+    assert len(longer) == 5 and not numbers(longer.best)[2:].any()
+    np.testing.assert_array_equal(numbers(longer.best)[:2], numbers(whole.best)[1:])
     full.write_bytes(full.read_bytes()[:FULL_BYTES])
     with pytest.raises(FormatError, match="ends before slot 1"):
         index.read(best, full)
@@ -152,10 +154,10 @@ def test_more_spots_than_a_slot_holds_are_left_out(tmp_path):
     write(tmp_path, seeds(range(3)))
     best, full = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
     content = bytearray(best.read_bytes())
-    content[BEST_BYTES - 8 : BEST_BYTES] = np.float64(SLOT + 1).tobytes()
+    content[BEST.itemsize - 8 : BEST.itemsize] = np.float64(SLOT + 1).tobytes()
     best.write_bytes(content)
     data = index.read(best, full)
-    assert data.best[0, MATCHED] == SLOT + 1 and data.spots(0) == slice(0, 0)
+    assert data.best["matched"][0] == SLOT + 1 and data.spots(0) == slice(0, 0)
 
 
 def test_no_seeds_at_all(tmp_path):

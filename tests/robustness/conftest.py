@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ from midas.pipeline.options import Options
 from midas.simulation import samples
 
 from .contents import Contents
-from .harness import ARCHIVE, FRAMES, PARAMETERS
+from .harness import ARCHIVE, FRAMES, PARAMETERS, Outcome, Program, Sound, call, prepare
 
 CHANGES = {
     "NrPixels": 256,
@@ -70,6 +71,17 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_extras(folder)
     assert (folder / PARAMETERS).is_file()
     return folder
+
+
+@pytest.fixture(scope="session")
+def sound(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    """``sound(program)``: what the command leaves behind when nothing is wrong, run once."""
+
+    @cache
+    def outcome(program: Program) -> Outcome:
+        return call(program, prepare(program, pristine, tmp_path_factory.mktemp("sound")))
+
+    return outcome
 
 
 def _write_extras(folder: Path) -> None:

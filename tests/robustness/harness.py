@@ -229,6 +229,10 @@ class Outcome:
             assert lines and all(line.startswith(f"{program.name}: ") for line in lines), self.stderr
 
 
+#: the fixture `sound`
+Sound = Callable[[Program], Outcome]
+
+
 def snapshot(folder: Path) -> dict[str, str]:
     """Digest of every file below a folder."""
     files = {}

@@ -8,7 +8,7 @@ import numpy as np
 from simulated_grains import Experiment, Grains, Spots, simulate
 
 from midas.formats.hkls import LAYOUT as HKLS
-from midas.formats.index import BEST, EXPECTED, MATCHED, SLOT
+from midas.formats.index import BEST, SLOT
 from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO_BINARY
 from midas.formats.table import Table
@@ -61,11 +61,10 @@ class Made:
         columns |= {"ring": np.repeat(np.arange(1, len(first)), np.diff(first)), "theta": theta}
         HKLS.write(self.layer.hkls, Table.from_columns(HKLS.names, columns))
         self.table().columns.T.astype("<f8").tofile(self.layer.extra_info_binary)
-        best = np.zeros((len(self.lists), len(BEST)))
-        best[:, BEST.index("u11") : BEST.index("u33") + 1] = self.grains.start_orientations
-        best[:, BEST.index("x") : BEST.index("z") + 1] = self.grains.start_positions
-        best[:, EXPECTED] = best[:, MATCHED] = [len(rows) for rows in self.lists]
-        best.astype("<f8").tofile(self.layer.index_best)
+        best = np.zeros(len(self.lists), BEST)
+        best["orientation"], best["position"] = self.grains.start_orientations, self.grains.start_positions
+        best["expected"] = best["matched"] = [len(rows) for rows in self.lists]
+        best.tofile(self.layer.index_best)
         full = np.zeros((len(best), SLOT, 2))
         for row, ids in enumerate(self.lists):
             full[row, : min(len(ids), SLOT)] = np.stack([ids, np.full(len(ids), 40.0)], axis=1)[:SLOT]

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from midas.commands import run as cli
-from midas.formats.index import EXPECTED
 from midas.runtime.errors import FormatError, MidasError, OutputError, ParameterError
 from midas.runtime.files import remove
 from midas.stages import indexing
@@ -60,7 +59,7 @@ def test_the_detector_mask(golden_copy):
     pixels[side // 2 :] = False  # z >= 0 unseen
     np.packbits(pixels.ravel(), bitorder="little").tofile(mask)
     half = run(layer, BigDetSize=side).data
-    assert half.found.all() and (half.best[:, EXPECTED] < 0.6 * plain.best[:, EXPECTED]).all()
+    assert half.found.all() and (half.column("expected") < 0.6 * plain.column("expected")).all()
     z = np.fromfile(layer.spots_binary).reshape(-1, 9)[half.ids - 1, 1]
     assert (z < 2000).all()
     every[:100].tofile(mask)
@@ -142,7 +141,7 @@ def test_no_limit_without_ranges(golden_copy):
     np.testing.assert_array_equal(run(layer, BoxSize=()).data.best, limited.best)
     np.testing.assert_array_equal(run(layer, OmegaRange=()).data.best, limited.best)
     half = run(layer, OmegaRange=((-90.0, 90.0),), BoxSize=()).data
-    assert (half.best[half.found, EXPECTED] < limited.best[half.found, EXPECTED]).all()
+    assert (half.column("expected") < limited.column("expected"))[half.found].all()
 
 
 @pytest.mark.golden

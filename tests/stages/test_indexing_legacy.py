@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from midas.formats import index
+from midas.formats.binary import numbers
 from midas.formats.hkls import LAYOUT
-from midas.formats.index import EXPECTED, MATCHED, IndexedSeeds
+from midas.formats.index import IndexedSeeds
 from midas.formats.spots import SPOTS_BINARY
 from midas.formats.table import Table
 from midas.runtime.errors import FormatError
@@ -37,23 +38,23 @@ def test_both_files_equal_the_legacy_ones(golden, golden_copy, name):
     again = index.read(layer.index_best, layer.index_best_full)
     for field in ("best", "offsets", "ids", "radii"):
         np.testing.assert_array_equal(getattr(result.data, field), getattr(again, field))
-    assert result.summary["indexed"] == np.count_nonzero(again.best[:, MATCHED])
+    assert result.summary["indexed"] == np.count_nonzero(again.column("matched"))
 
 
 @pytest.mark.golden
 def test_anchors(golden_copy):
     data: IndexedSeeds = run(prepared(golden_copy)).data
     matrix = [0.974345523, 0.119579106, -0.19066106, 0.0448877691, 0.726890554, 0.685284766, 0.220535463, -0.676262493]
-    np.testing.assert_allclose(data.best[0, 1:9], matrix, atol=5e-10)
+    np.testing.assert_allclose(data.best["orientation"][0, :8], matrix, atol=5e-10)
     anchors = {
         0: (0.0727502892, (49.1127536, -0.491445841, 11.7449475), 116, [26, 6, 27, 5, 28, 13]),
         1: (0.0621712019, (-12.8108021, 0.289746887, -1.68078362), 112, [22, 3, 24, 1, 30, 11]),
         9: (0.0776845162, (0.157112833, 1.77680129, -0.865111389), 116, [14, 36, 15, 35, 26, 6]),
     }
     for slot, (angle, position, n, ids) in anchors.items():
-        assert data.best[slot, 0] == pytest.approx(angle, abs=5e-11)
-        np.testing.assert_allclose(data.best[slot, 10:13], position, rtol=1e-8)
-        assert tuple(data.best[slot, 13:]) == (n, n)
+        assert data.best["internal_angle"][slot] == pytest.approx(angle, abs=5e-11)
+        np.testing.assert_allclose(data.best["position"][slot], position, rtol=1e-8)
+        assert data.best[["expected", "matched"]][slot].tolist() == (n, n)
         assert list(data.ids[data.spots(slot)][:6]) == ids
     assert data.radii[0] == pytest.approx(107.31023, abs=5e-6)
 
@@ -114,7 +115,7 @@ def test_the_seed_count_fixes_the_size(golden_copy, count):
     data = run(layer, seed_count=count).data
     assert [len(content) for content in files(layer)] == [count * 120, count * 80000]
     np.testing.assert_array_equal(data.best[:18], whole.best[:count])
-    assert not data.best[18:].any()
+    assert not numbers(data.best)[18:].any()
 
 
 @pytest.mark.golden
@@ -156,8 +157,8 @@ def test_excluded_rings_count_in_the_record_only(golden_copy):
     assert not run(layer, Completeness=0.95).data.found.any()
     excluded = run(layer, Completeness=0.95, RingsToExcludeFraction=(3,)).data
     assert excluded.found.all()
-    np.testing.assert_array_equal(excluded.best[:, EXPECTED], whole.best[:, EXPECTED])
-    assert (excluded.best[:, MATCHED] < 0.95 * excluded.best[:, EXPECTED]).all()
+    np.testing.assert_array_equal(excluded.column("expected"), whole.column("expected"))
+    assert (excluded.column("matched") < 0.95 * excluded.column("expected")).all()
 
 
 @pytest.mark.golden
@@ -193,10 +194,10 @@ def test_full_mode_equals_the_literal_search(golden_copy):
     )  # fmt: skip
     for i, spot_id in enumerate((50, 54, 59)):
         _, angle, orientation, position, predicted, rows = reference.search(spot_id - 1)
-        assert data.best[i, 0] == pytest.approx(angle, abs=1e-6)
-        np.testing.assert_allclose(data.best[i, 1:10], orientation.ravel(), atol=1e-9)
-        np.testing.assert_allclose(data.best[i, 10:13], position, atol=1e-6)
-        assert tuple(data.best[i, 13:]) == (predicted, len(rows))
+        assert data.best["internal_angle"][i] == pytest.approx(angle, abs=1e-6)
+        np.testing.assert_allclose(data.best["orientation"][i], orientation.ravel(), atol=1e-9)
+        np.testing.assert_allclose(data.best["position"][i], position, atol=1e-6)
+        assert data.best[["expected", "matched"]][i].tolist() == (predicted, len(rows))
         np.testing.assert_array_equal(data.ids[data.spots(i)], rows + 1)
     assert sum(reference.visited.values()) == 21
 
@@ -233,9 +234,9 @@ def test_given_grains(golden, golden_copy):
     data = run(layer, GrainsFile="Grains.csv", seed_count=18).data
     assert layer.spots_to_index.read_text() == "14 59\n22 51\n23 66\n"
     assert layer.index_best.stat().st_size == 18 * 120
-    np.testing.assert_array_equal(data.best[:3, 13:], [[116, 116], [112, 112], [112, 112]])
-    np.testing.assert_allclose(data.best[:3, 0], [0.0420575, 0.0592653, 0.1003201], atol=5e-7)
-    assert not data.best[3:].any()
+    assert data.best[["expected", "matched"]][:3].tolist() == [(116, 116), (112, 112), (112, 112)]
+    np.testing.assert_allclose(data.best["internal_angle"][:3], [0.0420575, 0.0592653, 0.1003201], atol=5e-7)
+    assert not numbers(data.best)[3:].any()
     again = index.read(layer.index_best, layer.index_best_full)
     np.testing.assert_array_equal(again.best, data.best)
     np.testing.assert_array_equal(again.ids, data.ids)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from midas.experiment.orientation import matrices_from_quaternions, nearest_rota
 from midas.formats.layer import Layer
 from midas.formats.refined import RefinedSeeds, read_refined
 from midas.parameters import Parameters
+from midas.pipeline.layers import FinishedLayer
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages import refinement
@@ -30,18 +33,20 @@ def run(folder: Path, *, comm: Communicator = SERIAL, threads: int = 1, **change
     return refinement.run(Layer(folder), parameters, threads=threads, comm=comm)
 
 
+def inputs_of(source: Path, folder: Path) -> Path:
+    """The folder, with a legacy run as it stood before its refinement."""
+    for file in INPUTS:
+        shutil.copy(source / file, folder)
+    (folder / "Output").mkdir()
+    for file in ("IndexBest.bin", "IndexBestFull.bin"):
+        os.link(source / "Output" / file, folder / "Output" / file)
+    return folder
+
+
 @pytest.fixture
-def inputs(golden: Callable[[str], Path], golden_copy: Callable[..., Path]) -> Callable[[str], Path]:
-    """A legacy run as it stood before its refinement."""
-
-    def copy(name: str) -> Path:
-        folder = golden_copy(name, *INPUTS)
-        (folder / "Output").mkdir()
-        for file in ("IndexBest.bin", "IndexBestFull.bin"):
-            os.link(golden(name) / "Output" / file, folder / "Output" / file)
-        return folder
-
-    return copy
+def inputs(golden: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """``inputs("au3")``: a folder with a legacy run as it stood before its refinement."""
+    return lambda name: inputs_of(golden(name), tmp_path)
 
 
 @dataclass
@@ -68,10 +73,12 @@ class Differences:
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
-def test_staged_equals_legacy(name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]) -> None:
-    folder = inputs(name)
-    result = run(folder, RefineMethod="staged", threads=2).data
-    legacy = read_refined(Layer(golden(name)), len(result.key))
+def test_staged_equals_legacy(
+    name: str, golden: Callable[[str], Path], legacy_chain: Callable[[str], FinishedLayer]
+) -> None:
+    layer = legacy_chain(name).layer
+    folder, seeds = layer.folder, len((golden(name) / "SpotsToIndex.csv").read_text().splitlines())
+    result, legacy = read_refined(layer, seeds), read_refined(Layer(golden(name)), seeds)
     for file in FILES:
         assert (folder / file).stat().st_size == (golden(name) / file).stat().st_size
     for file in ("Results/Key.bin", "Results/ProcessKey.bin"):
@@ -89,16 +96,29 @@ def test_staged_equals_legacy(name: str, golden: Callable[[str], Path], inputs: 
     assert same.mean() > 0.75
     assert d.lengths.max() < 3e-3 and d.angles.max() < 0.1
     assert np.abs(d.errors - 1).max(axis=0) == pytest.approx(0, abs=0.06)
-    spots, legacy_spots = result.fit_best, legacy.fit_rows(range(len(result.key)))
+    spots, legacy_spots = (refined.fit_rows(range(seeds)) for refined in (result, legacy))
     for field in ("spot_id", "y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane"):
         assert (spots[field] == legacy_spots[field]).all()
 
 
+@pytest.fixture(scope="module")
+def converged(golden: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RefinedSeeds]:
+    """The converged refinement of a legacy run, made once."""
+
+    @cache
+    def refined(name: str) -> RefinedSeeds:
+        return run(inputs_of(golden(name), tmp_path_factory.mktemp(name)), RefineMethod="converged", threads=2).data
+
+    return refined
+
+
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
-def test_converged_follows_legacy(name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]) -> None:
+def test_converged_follows_legacy(
+    name: str, golden: Callable[[str], Path], converged: Callable[[str], RefinedSeeds]
+) -> None:
     """The legacy minimiser stops short in a few per cent of these rows; the median tells the sequence is the same."""
-    result = run(inputs(name), RefineMethod="converged", threads=2).data
+    result = converged(name)
     legacy = read_refined(Layer(golden(name)), len(result.key))
     assert (result.key[:, 0] == legacy.key[:, 0]).all()
     # Spots that the legacy program lost (docs/differences.md#refinement) come on top.
@@ -127,7 +147,7 @@ def cell_converged(folder: Path, legacy: RefinedSeeds) -> NDArray[np.float64]:
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
 def test_converged_equals_legacy_where_the_legacy_fit_had_converged(
-    name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path]
+    name: str, golden: Callable[[str], Path], inputs: Callable[[str], Path], converged: Callable[[str], RefinedSeeds]
 ) -> None:
     """Its minimiser adds up Å and degrees when it asks whether to stop, and leaves the cell short of the minimum.
 
@@ -135,12 +155,11 @@ def test_converged_equals_legacy_where_the_legacy_fit_had_converged(
     to the end; in all others the positions agree.
     """
     legacy = read_refined(Layer(golden(name)), len(np.fromfile(golden(name) / "Results" / "Key.bin", "<i4")) // 2)
-    folder = inputs(name)
-    result = run(folder, RefineMethod="converged", threads=2).data
+    result = converged(name)
     same = (result.key == legacy.key).all(axis=1) & (result.key[:, 0] > 0)
-    converged = same & (cell_converged(folder, legacy) > 0.95)
-    assert converged.sum() > 0.85 * same.sum()
-    d = Differences.between(result.orient_pos_fit[converged], legacy.orient_pos_fit[converged])
+    at_minimum = same & (cell_converged(inputs(name), legacy) > 0.95)
+    assert at_minimum.sum() > 0.85 * same.sum()
+    d = Differences.between(result.orient_pos_fit[at_minimum], legacy.orient_pos_fit[at_minimum])
     assert np.median(d.position) < 1
     assert d.position.max() < 2
 

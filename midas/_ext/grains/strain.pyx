@@ -2,9 +2,10 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport atan, fabs, sqrt
+from libc.math cimport fabs, sqrt
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
+from midas._ext.physics.geometry cimport two_theta_radians
 from midas._ext.physics.lattice cimport bragg_spacing, direct_basis
 from midas._ext.physics.rotation cimport matrix_product
 
@@ -262,5 +263,5 @@ def lattice_spacings(const double[::1] y, const double[::1] z, double lsd, doubl
         raise ValueError("one z per y")
     with nogil:
         for i in range(n):
-            d[i] = bragg_spacing(wavelength, atan(sqrt(y[i] * y[i] + z[i] * z[i]) / lsd) / 2.0)
+            d[i] = bragg_spacing(wavelength, two_theta_radians(sqrt(y[i] * y[i] + z[i] * z[i]), lsd) / 2.0)
     return out

@@ -13,30 +13,13 @@ from libc.string cimport memcpy
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 from midas._ext.index.problem cimport IndexProblem, IndexRing, ReflectionPair
+from midas._ext.index.record cimport IndexedSeed, write_seed
 from midas._ext.index.score cimport Score, predict, score
 from midas._ext.index.search cimport BestCandidate, IndexWorkspace, allocate_workspace, free_workspace, search_seed
 from midas._ext.index.table cimport SpotTable
 from midas._ext.physics.region cimport AcceptedRegion
 
-cdef packed struct BestRecord:
-    # One record of IndexBest.bin; midas.formats.index names its numbers in the same order
-    double angle               # mean internal angle, degrees
-    double orientation[9]
-    double position[3]         # µm
-    double expected
-    double matched
-
-cdef enum:
-    RECORD = 15                # numbers of a record
-
-
-cdef inline void _store(const BestCandidate* best, double* numbers) noexcept nogil:
-    cdef BestRecord* record = <BestRecord*>numbers
-    record.angle = best.angle
-    memcpy(record.orientation, best.orientation, 9 * sizeof(double))
-    memcpy(record.position, best.position, 3 * sizeof(double))
-    record.expected = best.expected
-    record.matched = best.matched
+from midas._ext.index.record import INDEXED_SEED
 
 
 def _packed(counts, rows):
@@ -190,38 +173,39 @@ cdef class Indexer:
 
         Returns
         -------
-        best : (n, 15) float64: mean internal angle (degrees), orientation matrix, position (µm), numbers of theoretical
-            and of matched spots; zeros where nothing was found
+        seeds : (n,) of `INDEXED_SEED`; zeros where nothing was found
         offsets : (n + 1,) int64 into `matched`
         matched : (m,) int32, rows of the matched spots of one start spot after the other
         """
         cdef Py_ssize_t n = rows.shape[0], i
         if n and max(rows) >= self.problem.spots.n:
             raise ValueError("start spot beyond the table")
-        records = np.zeros((n, RECORD))
+        seeds_array = np.zeros(n, INDEXED_SEED)
         counts = np.zeros(n, np.int64)
         matches = np.zeros((n, 2 * self.problem.n_hkls), np.int32)
-        cdef double[:, ::1] record = records
         cdef long long[::1] count = counts
         cdef int[:, ::1] match = matches
         cdef IndexWorkspace* pool = self._pool(threads)
+        cdef IndexedSeed[::1] seeds = seeds_array
         cdef int failed = 0
         try:
             for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
                 if rows[i] >= 0:
-                    failed += self._search_one(<int>rows[i], &pool[threadid()], &record[i, 0], &match[i, 0], &count[i])
+                    failed += self._search_one(<int>rows[i], &pool[threadid()], &seeds[i], &match[i, 0],
+                                               &count[i])
         finally:
             self._release(pool, threads)
         if failed:
             raise MemoryError
-        return records, *_packed(counts, matches)
+        return seeds_array, *_packed(counts, matches)
 
-    cdef int _search_one(self, int row, IndexWorkspace* w, double* record, int* rows, long long* count) noexcept nogil:
+    cdef int _search_one(self, int row, IndexWorkspace* w, IndexedSeed* seed, int* rows,
+                         long long* count) noexcept nogil:
         cdef BestCandidate best
         if not search_seed(&self.problem, row, w, &best, rows):
             return 1
         if best.completeness >= 0.0:
-            _store(&best, record)
+            write_seed(&best, seed)
             count[0] = best.matched
         return 0
 
@@ -237,32 +221,31 @@ cdef class Indexer:
 
         Returns
         -------
-        best, offsets, matched : as `search`; every grain has a record
+        seeds, offsets, matched : as `search`; every grain has a record
         fractions : (n,) float64, completeness on the counted rings; 0 without theoretical spots
         """
         cdef Py_ssize_t n = orientations.shape[0], i
         if positions.shape[0] != n or radii.shape[0] != n or orientations.shape[1] != 9 or positions.shape[1] != 3:
             raise ValueError("one matrix, position and radius per grain")
-        records = np.zeros((n, RECORD))
+        seeds_array = np.zeros(n, INDEXED_SEED)
         counts = np.zeros(n, np.int64)
         matches = np.zeros((n, 2 * self.problem.n_hkls), np.int32)
         fractions = np.zeros(n)
-        cdef double[:, ::1] record = records
         cdef long long[::1] count = counts
         cdef int[:, ::1] match = matches
         cdef double[::1] fraction = fractions
         cdef IndexWorkspace* pool = self._pool(threads)
+        cdef IndexedSeed[::1] seeds = seeds_array
         try:
             for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
                 fraction[i] = self._evaluate_one(&orientations[i, 0], &positions[i, 0], radii[i], &pool[threadid()],
-                                                 &record[i, 0], &match[i, 0], &count[i])
+                                                 &seeds[i], &match[i, 0], &count[i])
         finally:
             self._release(pool, threads)
-        return records, *_packed(counts, matches), fractions
+        return seeds_array, *_packed(counts, matches), fractions
 
     cdef double _evaluate_one(self, const double* orientation, const double* position, double grain_radius,
-                              IndexWorkspace* w,
-                              double* record, int* rows, long long* count) noexcept nogil:
+                              IndexWorkspace* w, IndexedSeed* seed, int* rows, long long* count) noexcept nogil:
         cdef BestCandidate best
         cdef Score result
         predict(&self.problem, orientation, &w.prediction)
@@ -272,7 +255,7 @@ cdef class Indexer:
         memcpy(best.position, position, 3 * sizeof(double))
         best.expected = w.prediction.n
         best.matched = result.matched
-        _store(&best, record)
+        write_seed(&best, seed)
         count[0] = result.matched
         return <double>result.counted / w.prediction.n_counted if w.prediction.n_counted else 0.0
 

@@ -3,7 +3,7 @@ import numpy as np
 
 from libc.math cimport NAN, isnan
 
-from midas._ext.physics.geometry cimport Detector, IdealPoint, detector_to_ideal, unpack_detector
+from midas._ext.physics.geometry cimport Detector, PlanePoint, detector_to_ideal, unpack_detector
 from midas._ext.physics.panels cimport panel_shift
 
 
@@ -29,7 +29,7 @@ def distortion_map(const double[::1] detector, shape, const double[:, ::1] panel
     cdef Py_ssize_t count = panels.shape[0]
     cdef const double* panel = &panels[0, 0] if count else NULL
     cdef Detector d = unpack_detector(detector)
-    cdef IdealPoint p
+    cdef PlanePoint p
     cdef double y, z
     pixels_z, pixels_y = shape
     result = np.full((pixels_z, pixels_y, 2), NAN)
@@ -41,11 +41,11 @@ def distortion_map(const double[::1] detector, shape, const double[:, ::1] panel
                 z = j
                 panel_shift(panel, count, &y, &z)
                 p = detector_to_ideal(&d, y, z)
-                if isnan(p.eta):
-                    p.y = p.z = 0.0
-                ci = <Py_ssize_t>(-p.y / d.px + d.y_bc)
-                cj = <Py_ssize_t>(p.z / d.px + d.z_bc)
+                if isnan(p.eta_plane):
+                    p.y_plane = p.z_plane = 0.0
+                ci = <Py_ssize_t>(-p.y_plane / d.px + d.y_bc)
+                cj = <Py_ssize_t>(p.z_plane / d.px + d.z_bc)
                 if 0 <= ci < pixels_y and 0 <= cj < pixels_z:
-                    out[cj, ci, 0] = -(i - d.y_bc) * d.px - p.y
-                    out[cj, ci, 1] = (j - d.z_bc) * d.px - p.z
+                    out[cj, ci, 0] = -(i - d.y_bc) * d.px - p.y_plane
+                    out[cj, ci, 1] = (j - d.z_bc) * d.px - p.z_plane
     return result

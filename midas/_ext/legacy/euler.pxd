@@ -1,7 +1,8 @@
 """Bunge angles as the legacy refinement takes them from a matrix: by arc cosines, in [0, 360) degrees.
 
 See docs/theory/refinement.md#legacy-minimiser.
-`midas._ext.physics.rotation.matrix_euler` is the exact form; this one decides where the staged simplex starts.
+`midas._ext.physics.rotation.matrix_euler` is the exact form; this one decides where the staged simplex starts, and what
+the legacy simulator makes of rounded matrices.
 """
 from libc.math cimport acos, fabs, sin
 
@@ -14,7 +15,8 @@ cdef inline double _angle(double sine, double cosine) noexcept nogil:
     return RAD2DEG * (angle if sine >= 0.0 else 6.283185307179586 - angle)
 
 
-cdef inline void _arc_cosines(const double* m, double* angles) noexcept nogil:
+cdef inline void arc_cosines(const double* m, double* angles) noexcept nogil:
+    """phi1, Phi, phi2 of a row-major matrix, each cosine clipped to ±1."""
     cdef double phi = acos(min(max(m[8], -1.0), 1.0))
     cdef double sin_phi = sin(phi)
     angles[1] = RAD2DEG * phi
@@ -29,6 +31,6 @@ cdef inline void _arc_cosines(const double* m, double* angles) noexcept nogil:
 cdef inline void start_angles(const double* orientation, double* angles) noexcept nogil:
     """Where the legacy program starts: there and back twice."""
     cdef double again[9]
-    _arc_cosines(orientation, angles)
+    arc_cosines(orientation, angles)
     euler_matrix(angles, again)
-    _arc_cosines(again, angles)
+    arc_cosines(again, angles)

@@ -74,7 +74,7 @@ cdef void _predict(PlainSum* s) noexcept nogil:
 cdef void _observe(const PlainSum* s) noexcept nogil:
     """The spots as if the grain were at the origin and there were no wedge, and their directions."""
     cdef double k[3]
-    cdef double y, z, theta, eta
+    cdef double y, z, radius, theta, eta
     cdef WedgeFree spot
     cdef Py_ssize_t i
     for i in range(s.spots):
@@ -82,13 +82,14 @@ cdef void _observe(const PlainSum* s) noexcept nogil:
         z = s.z_plane[i]
         centre_by_ray(s.instrument, s.cos_recorded[i], s.sin_recorded[i], s.position, &y, &z)
         spot = without_wedge(s.instrument, y, z, s.omega_recorded[i])
-        s.y_centred[i] = spot.y
-        s.z_centred[i] = spot.z
+        s.y_centred[i] = spot.y_ideal
+        s.z_centred[i] = spot.z_ideal
         if s.of_angles:
-            theta = two_theta_of(sqrt(spot.y * spot.y + spot.z * spot.z), s.instrument.lsd) / 2.0
-            eta = eta_of(spot.y, spot.z)
+            radius = sqrt(spot.y_ideal * spot.y_ideal + spot.z_ideal * spot.z_ideal)
+            theta = two_theta_of(radius, s.instrument.lsd) / 2.0
+            eta = eta_of(spot.y_ideal, spot.z_ideal)
             scattering_direction(sin(DEG2RAD * theta), cos(DEG2RAD * theta), sin(DEG2RAD * eta), cos(DEG2RAD * eta), k)
-            rotate_z(cos(DEG2RAD * spot.omega), -sin(DEG2RAD * spot.omega), k, k)
+            rotate_z(cos(DEG2RAD * spot.omega_ideal), -sin(DEG2RAD * spot.omega_ideal), k, k)
             s.direction[0][i] = k[0]
             s.direction[1][i] = k[1]
             s.direction[2][i] = k[2]

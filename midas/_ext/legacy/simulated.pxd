@@ -4,12 +4,13 @@ See docs/theory/simulation.md#legacy-approximations.
 
 For comparisons with its tables row by row (`LegacyDistortionMap 1`); `midas._ext.physics.predict` is exact.
 """
-from libc.math cimport asin, cos, sin
+from libc.math cimport cos, sin
 
 from midas._ext.legacy.diffraction cimport RingSpot, scattering_direction
 from midas._ext.legacy.displacement cimport shift_spot_first_order
 from midas._ext.legacy.wedge cimport wedge_omega_shift
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, ring_radius_of, rotate_z
+from midas._ext.physics.geometry cimport DEG2RAD, ring_radius_of, rotate_z
+from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.wedge cimport Instrument
 
 
@@ -36,7 +37,7 @@ cdef inline bint first_order_spot(const Instrument* instrument, double omega_ide
     cdef double[3] lab
     if not half_ratio <= 1.0:
         return False
-    spot.theta = RAD2DEG * asin(half_ratio)
+    spot.theta = theta_of(half_ratio)
     if instrument.sin_wedge != 0.0:
         # Without a solution, beside the pole, the spot stays where it is.
         scattering_direction(sin(DEG2RAD * spot.theta), cos(DEG2RAD * spot.theta), -ray.y, ray.z, k)

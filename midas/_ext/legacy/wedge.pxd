@@ -3,9 +3,10 @@
 Products and sums run in the order of that page: the last bits of omega decide which spots at the limit of a range
 are accepted, and which way the simplex of the staged refinement goes.
 """
-from libc.math cimport NAN, asin, atan2, copysign, cos, fabs, fmod, sin, sqrt
+from libc.math cimport NAN, atan2, copysign, cos, fabs, fmod, sin, sqrt
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, two_theta_of, wrap180, wrap_omega
+from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.wedge cimport Instrument
 
 cdef extern from *:
@@ -37,20 +38,20 @@ cdef inline bint wedge_omega_shift(const double* k, double cos_wedge, double sin
 
 cdef struct Reflection:
     double k[3]            # scattering vector in the laboratory, 1/Å
-    double eta             # degrees
+    double eta_plane       # degrees
     double ds              # its length by Bragg's law
 
 
-cdef inline Reflection reflection_of(const Instrument* instrument, double y, double z) noexcept nogil:
-    """Scattering vector of a spot at (y, z) on the ideal plane, each product from left to right."""
+cdef inline Reflection reflection_of(const Instrument* instrument, double y_plane, double z_plane) noexcept nogil:
+    """Scattering vector of a spot of a grain at the origin, each product from left to right."""
     cdef Reflection r
-    cdef double theta = two_theta_of(sqrt(y * y + z * z), instrument.lsd) / 2.0
+    cdef double theta = two_theta_of(sqrt(y_plane * y_plane + z_plane * z_plane), instrument.lsd) / 2.0
     cdef double sin_theta = sin(DEG2RAD * theta), cos_theta = cos(DEG2RAD * theta)
-    r.eta = eta_of(y, z)
+    r.eta_plane = eta_of(y_plane, z_plane)
     r.ds = 2.0 * sin_theta / instrument.wavelength
     r.k[0] = -r.ds * sin_theta
-    r.k[1] = -r.ds * cos_theta * sin(DEG2RAD * r.eta)
-    r.k[2] = r.ds * cos_theta * cos(DEG2RAD * r.eta)
+    r.k[1] = -r.ds * cos_theta * sin(DEG2RAD * r.eta_plane)
+    r.k[2] = r.ds * cos_theta * cos(DEG2RAD * r.eta_plane)
     return r
 
 
@@ -152,22 +153,23 @@ cdef inline bint legacy_loses_spot(const Instrument* instrument, double y, doubl
 
 
 cdef struct WedgeFree:
-    double y               # µm
-    double z
-    double omega           # degrees, NaN where no rotation without wedge gives the reflection
+    double y_ideal         # µm
+    double z_ideal
+    double omega_ideal     # degrees, NaN where no rotation without wedge gives the reflection
     double eta
     double two_theta
 
 
-cdef inline WedgeFree without_wedge(const Instrument* instrument, double y, double z, double omega) noexcept nogil:
-    """A spot of the ideal plane as it would be without wedge; but for rounding, omega alone changes."""
+cdef inline WedgeFree without_wedge(const Instrument* instrument, double y_plane, double z_plane,
+                                    double omega_recorded) noexcept nogil:
+    """A spot as it would be without wedge; but for rounding, omega alone changes."""
     cdef WedgeFree spot
     cdef double g_length, radius
-    cdef Reflection reflection = reflection_of(instrument, y, z)
-    spot.omega = omega_without_wedge(instrument, &reflection, omega, &g_length)
-    radius = ring_radius_of(2.0 * RAD2DEG * asin(instrument.wavelength * g_length / 2.0), instrument.lsd)
+    cdef Reflection reflection = reflection_of(instrument, y_plane, z_plane)
+    spot.omega_ideal = omega_without_wedge(instrument, &reflection, omega_recorded, &g_length)
+    radius = ring_radius_of(2.0 * theta_of(instrument.wavelength * g_length / 2.0), instrument.lsd)
     spot.eta = eta_of(reflection.k[1], reflection.k[2])
-    spot.y = -radius * sin(DEG2RAD * spot.eta)
-    spot.z = radius * cos(DEG2RAD * spot.eta)
+    spot.y_ideal = -radius * sin(DEG2RAD * spot.eta)
+    spot.z_ideal = radius * cos(DEG2RAD * spot.eta)
     spot.two_theta = two_theta_of(radius, instrument.lsd)
     return spot

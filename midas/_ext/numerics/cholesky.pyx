@@ -3,6 +3,8 @@
 Each element is reduced by the products of earlier rows in their order, so the digits do not depend on how a compiler
 arranges the loops; the innermost ones run along rows and vectorise.
 """
+import numpy as np
+
 from libc.math cimport sqrt
 from libc.stddef cimport size_t
 
@@ -53,3 +55,33 @@ cdef void cholesky_solve(const double* u, int n, double* b) noexcept nogil:
         for k in range(j + 1, n):
             b[j] -= row[k] * b[k]
         b[j] /= row[j]
+
+
+def solve_positive(const double[:, ::1] a, const double[::1] b, bint by_reciprocal=False):
+    """The solution of A x = b for a symmetric, positive definite A, and its factor.
+
+    Parameters
+    ----------
+    a : (n, n) float64, of which only the upper triangle counts
+    b : (n,) float64
+    by_reciprocal : how rows are scaled, which decides the last bits
+
+    Returns
+    -------
+    x : (n,) float64
+    u : (n, n) float64, upper triangular, A = UᵀU
+
+    Raises
+    ------
+    ValueError : shapes that do not fit, or a matrix that is not positive definite
+    """
+    cdef int n = <int>b.shape[0]
+    if n < 1 or a.shape[0] != n or a.shape[1] != n:
+        raise ValueError("a square matrix, and a number per row")
+    factor, solution = np.array(a), np.array(b)
+    cdef double[:, ::1] u = factor
+    cdef double[::1] x = solution
+    if not cholesky(&u[0, 0], n, by_reciprocal):
+        raise ValueError("the matrix is not positive definite")
+    cholesky_solve(&u[0, 0], n, &x[0])
+    return solution, np.triu(factor)

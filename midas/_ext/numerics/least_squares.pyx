@@ -3,6 +3,8 @@
 A fit calls `normal_equations` once per Jacobian and `damped_step` once per trial damping. The damping is relative to
 the diagonal (Marquardt), so the variables may have any units. See docs/theory/refinement.md#step-inside-the-bounds.
 """
+import numpy as np
+
 from libc.math cimport sqrt
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
@@ -105,3 +107,38 @@ cdef double predicted_decrease(const double* normal, const double* gradient, con
             row += normal[i * n + j] * step[j]
         decrease -= step[i] * (gradient[i] + 0.5 * row)
     return decrease
+
+
+def step_in_box(const double[:, ::1] jacobian, const double[::1] residuals, const double[::1] x,
+                const double[::1] lower, const double[::1] upper, double damping):
+    """One damped step of a least squares fit inside its bounds.
+
+    Parameters
+    ----------
+    jacobian : (n, m) float64, a row per variable; m a multiple of 4, padded with zeros
+    residuals : (m,) float64
+    x, lower, upper : (n,) float64, n at most `MAX_VARIABLES`
+    damping : relative to the diagonal of JᵀJ
+
+    Returns
+    -------
+    step : (n,) float64
+    decrease : of half the sum of squares, as the quadratic model promises
+
+    Raises
+    ------
+    ValueError : shapes that do not fit, or a system that cannot be solved
+    """
+    cdef int n = <int>x.shape[0]
+    cdef double normal[MAX_VARIABLES * MAX_VARIABLES]
+    cdef double gradient[MAX_VARIABLES]
+    if not 1 <= n <= MAX_VARIABLES or not n == jacobian.shape[0] == lower.shape[0] == upper.shape[0]:
+        raise ValueError(f"a row and two bounds per variable, of which there are at most {MAX_VARIABLES}")
+    if jacobian.shape[1] % 4 or jacobian.shape[1] != residuals.shape[0] or not residuals.shape[0]:
+        raise ValueError("a multiple of four residuals, as many as columns")
+    step = np.empty(n)
+    cdef double[::1] out = step
+    normal_equations(&jacobian[0, 0], &residuals[0], residuals.shape[0], n, normal, gradient)
+    if not damped_step(normal, gradient, &x[0], &lower[0], &upper[0], damping, n, &out[0]):
+        raise ValueError("the damped system is singular")
+    return step, predicted_decrease(normal, gradient, &out[0], n)

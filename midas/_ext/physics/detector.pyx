@@ -1,9 +1,12 @@
 """The detector geometry for Python: arrays in, arrays out; `midas.experiment.DetectorGeometry` is its public face."""
 import numpy as np
 
+from libc.math cimport NAN, cos, fabs, sin
+
 from midas._ext.physics.geometry cimport (
-    Detector, IdealPoint, detector_to_ideal, ideal_to_detector, two_theta_of, unpack_detector)
+    Detector, PlanePoint, detector_to_ideal, ideal_to_detector, ring_radius_of, two_theta_of, unpack_detector)
 from midas._ext.physics.geometry cimport DEG2RAD as _DEG2RAD, RAD2DEG as _RAD2DEG
+from midas._ext.physics.lattice cimport bragg_angle
 
 #: the fifteen digits that every kernel turns degrees and radians into each other with
 DEG2RAD = _DEG2RAD
@@ -28,7 +31,7 @@ def pixels_to_plane(const double[::1] y_px, const double[::1] z_px, const double
     """
     cdef Py_ssize_t i, n = y_px.shape[0]
     cdef Detector d
-    cdef IdealPoint p
+    cdef PlanePoint p
     if z_px.shape[0] != n or detector.shape[0] != 12:
         raise ValueError("one z_px per y_px, and twelve numbers of the detector")
     d = unpack_detector(detector)
@@ -38,11 +41,11 @@ def pixels_to_plane(const double[::1] y_px, const double[::1] z_px, const double
         for i in range(n):
             p = detector_to_ideal(&d, y_px[i], z_px[i])
             if y_px[i] == d.y_bc and z_px[i] == d.z_bc:
-                p.y = p.z = p.radius = 0.0             # no azimuth, so that the distortion is no number
-            out[0, i] = p.y
-            out[1, i] = p.z
+                p.y_plane = p.z_plane = p.radius = 0.0             # no azimuth, so that the distortion is no number
+            out[0, i] = p.y_plane
+            out[1, i] = p.z_plane
             out[2, i] = p.radius
-            out[3, i] = p.eta
+            out[3, i] = p.eta_plane
             out[4, i] = two_theta_of(p.radius, d.lsd)
     return result
 
@@ -73,4 +76,55 @@ def plane_to_pixels(const double[::1] y, const double[::1] z, const double[::1] 
     with nogil:
         for i in range(n):
             ideal_to_detector(&d, y[i], z[i], &out[0, i], &out[1, i])
+    return result
+
+
+def angles_to_plane(const double[::1] two_theta, const double[::1] eta, double lsd):
+    """Where diffracted beams from the origin meet the plane without tilt and distortion.
+
+    Parameters
+    ----------
+    two_theta, eta : (n,) float64, degrees
+    lsd : µm
+
+    Returns
+    -------
+    (2, n) float64: y, z, µm; NaN for two_theta of 90 degrees and more
+
+    Raises
+    ------
+    ValueError : when the lengths differ
+    """
+    cdef Py_ssize_t i, n = two_theta.shape[0]
+    cdef double radius
+    if eta.shape[0] != n:
+        raise ValueError("one eta per two_theta")
+    result = np.empty((2, n))
+    cdef double[:, ::1] out = result
+    with nogil:
+        for i in range(n):
+            radius = ring_radius_of(two_theta[i], lsd) if fabs(two_theta[i]) < 90.0 else NAN
+            out[0, i] = -radius * sin(_DEG2RAD * eta[i])
+            out[1, i] = radius * cos(_DEG2RAD * eta[i])
+    return result
+
+
+def bragg_angles(const double[::1] d_spacing, double wavelength):
+    """Diffraction angles of lattice spacings.
+
+    Parameters
+    ----------
+    d_spacing : (n,) float64, Å
+    wavelength : Å
+
+    Returns
+    -------
+    (n,) float64, two_theta, degrees; NaN for what is too small to diffract
+    """
+    cdef Py_ssize_t i, n = d_spacing.shape[0]
+    result = np.empty(n)
+    cdef double[::1] out = result
+    with nogil:
+        for i in range(n):
+            out[i] = 2.0 * bragg_angle(wavelength, d_spacing[i])
     return result

@@ -28,11 +28,11 @@ cdef struct Detector:
     double tilt[9]         # Rx(tx) Ry(ty) Rz(tz), row-major
 
 
-cdef struct IdealPoint:
-    double y               # on the untilted, undistorted plane, µm
-    double z
+cdef struct PlanePoint:
+    double y_plane         # on the untilted, undistorted plane, µm
+    double z_plane
     double radius          # distance from the beam centre, µm
-    double eta             # degrees
+    double eta_plane       # degrees
 
 
 cdef inline double eta_of(double y, double z) noexcept nogil:
@@ -126,18 +126,18 @@ cdef inline double projected_radius(const Detector* d, double y_px, double z_px,
     return (d.lsd / (d.lsd + vx)) * sqrt(y[0] * y[0] + z[0] * z[0])
 
 
-cdef inline IdealPoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
+cdef inline PlanePoint detector_to_ideal(const Detector* d, double y_px, double z_px) noexcept nogil:
     """Pixel (after the image transformation) to the ideal plane: tilt, projection, distortion.
 
     See docs/theory/geometry.md#detector-transform.
     """
     cdef double vy = 0.0, vz = 0.0
     cdef double radius = projected_radius(d, y_px, z_px, &vy, &vz)
-    cdef IdealPoint p
-    p.eta = eta_of(vy, vz)
-    p.radius = radius * distortion_factor(d, radius, p.eta)
-    p.y = -p.radius * sin(DEG2RAD * p.eta)
-    p.z = p.radius * cos(DEG2RAD * p.eta)
+    cdef PlanePoint p
+    p.eta_plane = eta_of(vy, vz)
+    p.radius = radius * distortion_factor(d, radius, p.eta_plane)
+    p.y_plane = -p.radius * sin(DEG2RAD * p.eta_plane)
+    p.z_plane = p.radius * cos(DEG2RAD * p.eta_plane)
     return p
 
 
@@ -173,9 +173,14 @@ cdef inline void ideal_to_detector(const Detector* d, double y, double z, double
     z_px[0] = d.z_bc + d.lsd * (z * a - y * c) / determinant / d.px
 
 
+cdef inline double two_theta_radians(double radius, double lsd) noexcept nogil:
+    """2θ in radians of a radius on the ideal plane."""
+    return atan(radius / lsd)
+
+
 cdef inline double two_theta_of(double radius, double lsd) noexcept nogil:
     """2θ in degrees of a radius on the ideal plane."""
-    return RAD2DEG * atan(radius / lsd)
+    return RAD2DEG * two_theta_radians(radius, lsd)
 
 
 cdef inline double ring_radius_of(double two_theta, double lsd) noexcept nogil:

@@ -55,6 +55,11 @@ cdef inline double bragg_spacing(double wavelength, double theta) noexcept nogil
     return wavelength / (2.0 * sin(theta))
 
 
+cdef inline double theta_of(double sin_theta) noexcept nogil:
+    """theta in degrees; NaN for a sine beyond ±1."""
+    return RAD2DEG * asin(sin_theta)
+
+
 cdef inline double bragg_angle(double wavelength, double d_spacing) noexcept nogil:
     """theta in degrees of planes with that spacing; NaN when it is less than half the wavelength."""
-    return RAD2DEG * asin(wavelength / (2.0 * d_spacing))
+    return theta_of(wavelength / (2.0 * d_spacing))

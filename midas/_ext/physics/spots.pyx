@@ -1,9 +1,10 @@
 """The predictor and its inverse for Python: arrays in, arrays out; see `midas.experiment.DetectorGeometry`."""
 import numpy as np
 
-from libc.math cimport NAN, asin, atan2, cos, sin
+from libc.math cimport NAN, atan2, cos, sin
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z
+from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (
     Firing, IdealSpot, centre, displace, fires, first_branch, ideal_spot, lean_omega, scattering_of_spot,
     straighten_omega)
@@ -39,7 +40,7 @@ cdef inline void _predict(const Instrument* instrument, const Firing* f, double 
     displace(instrument, c, s, position, &spot.y, &spot.z)
     out[2, i, j] = spot.y
     out[3, i, j] = spot.z
-    out[4, i, j] = 2.0 * RAD2DEG * asin(f.sin_theta)
+    out[4, i, j] = 2.0 * theta_of(f.sin_theta)
     out[5, i, j] = eta_of(k[1], k[2])
 
 

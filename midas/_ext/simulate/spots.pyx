@@ -2,14 +2,14 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport asin, atan2, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt
+from libc.math cimport atan2, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.distortion_map cimport mapped
 from midas._ext.legacy.simulated cimport SimulatedSpot, first_order_spot
 from midas._ext.physics.geometry cimport (
     DEG2RAD, RAD2DEG, Detector, eta_of, ideal_to_detector, unpack_detector)
-from midas._ext.physics.lattice cimport reciprocal_basis
+from midas._ext.physics.lattice cimport reciprocal_basis, theta_of
 from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_unshift
 from midas._ext.physics.predict cimport (
     Firing, IdealSpot, displace, fires, first_branch, ideal_spot, lean_omega, plane_scale)
@@ -141,7 +141,7 @@ cdef inline bint _predicted(const Experiment* e, const Firing* f, double branch,
     lean_omega(&e.instrument, k, &c, &s)
     spot.omega_recorded = RAD2DEG * atan2(s, c)
     spot.eta = eta_of(branch * f.e, f.z)
-    spot.theta = RAD2DEG * asin(sin_theta)
+    spot.theta = theta_of(sin_theta)
     ratio *= plane_scale(e.instrument.lsd, sin_theta, f.d_spacing) / f.scale
     spot.y_plane = ratio * ideal.y
     spot.z_plane = ratio * ideal.z

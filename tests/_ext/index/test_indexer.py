@@ -113,17 +113,17 @@ def compare(reference: Reference, rows: NDArray[np.int64], *, ties: bool = False
         expected = reference.search(row)
         got = matched[offsets[i] : offsets[i + 1]]
         if expected is None:
-            assert best[i, 13] == 0 and len(got) == 0, row
+            assert best["expected"][i] == 0 and len(got) == 0, row
             continue
         found += 1
         _, angle, orientation, position, predicted, expected_rows = expected
         if ties:
-            orientation = orientation @ np.round(orientation.T @ best[i, 1:10].reshape(3, 3))
+            orientation = orientation @ np.round(orientation.T @ best["orientation"][i].reshape(3, 3))
             got, expected_rows = np.sort(got), np.sort(expected_rows)
-        assert best[i, 0] == pytest.approx(angle, abs=1e-6)
-        np.testing.assert_allclose(best[i, 1:10], orientation.ravel(), rtol=0, atol=1e-9, err_msg=f"row {row}")
-        np.testing.assert_allclose(best[i, 10:13], position, rtol=0, atol=1e-6)
-        assert (best[i, 13], best[i, 14]) == (predicted, len(expected_rows))
+        assert best["internal_angle"][i] == pytest.approx(angle, abs=1e-6)
+        np.testing.assert_allclose(best["orientation"][i], orientation.ravel(), rtol=0, atol=1e-9, err_msg=f"row {row}")
+        np.testing.assert_allclose(best["position"][i], position, rtol=0, atol=1e-6)
+        assert best[["expected", "matched"]][i].tolist() == (predicted, len(expected_rows))
         np.testing.assert_array_equal(got, expected_rows)
     return found
 
@@ -191,9 +191,9 @@ def test_differences_wrap_at_half_a_turn(turn):
     compare(turned, rows[:6])
     best, *_ = indexer_of(reference).search(rows)
     again, *_ = indexer_of(turned).search(rows)
-    found = best[:, 14] > 0
+    found = best["matched"] > 0
     assert found.any()
-    assert (found == (again[:, 14] > 0)).mean() > 0.9  # bins move with the seam, so a match on a bin's edge may go
+    assert (found == (again["matched"] > 0)).mean() > 0.9  # bins move with the seam, so a match on a bin's edge may go
 
 
 @pytest.mark.parametrize("friedel", [True, False])
@@ -228,25 +228,25 @@ def test_the_mask_drops_what_a_box_would():
     masked = indexer_of(reference, mask=words, mask_side=side, px=px).search(rows)
     assert boxed[0].tobytes() == masked[0].tobytes() != free[0].tobytes()
     small = indexer_of(reference, mask=words[: 64 * 64 // 32], mask_side=64, px=px).search(rows)
-    assert not small[0].any(), "outside the mask nothing is seen"
+    assert not small[0]["matched"].any(), "outside the mask nothing is seen"
 
 
 def test_invariants_of_the_records():
     reference = scene(9, settings_of())
     rows = np.flatnonzero(reference.spot_ring >= 0)
     best, offsets, matched = indexer_of(reference).search(rows)
-    found = np.flatnonzero(best[:, 14])
+    found = np.flatnonzero(best["matched"])
     assert len(found) > 20
     own = 0
     for i in found:
-        u, position = best[i, 1:10].reshape(3, 3), best[i, 10:13]
+        u, position = best["orientation"][i].reshape(3, 3), best["position"][i]
         np.testing.assert_allclose(u @ u.T, np.eye(3), atol=1e-12)
         assert np.linalg.det(u) == pytest.approx(1, abs=1e-12)
         assert abs(position[2]) <= reference.h_beam / 2
         assert np.hypot(*position[:2]) < reference.r_sample * 1.25 + 20 + reference.position_step
         mine = matched[offsets[i] : offsets[i + 1]]
-        assert len(mine) == best[i, 14] <= best[i, 13] <= 2 * len(HKL)
-        assert best[i, 14] >= reference.min_completeness * best[i, 13]
+        assert len(mine) == best["matched"][i] <= best["expected"][i] <= 2 * len(HKL)
+        assert best["matched"][i] >= reference.min_completeness * best["expected"][i]
         spots = reference.predict(u)
         again = reference.match(spots, position[None], reference.spots[rows[i], RADIUS])[0]
         np.testing.assert_array_equal(again[again >= 0], mine)
@@ -258,17 +258,20 @@ def test_given_grains_are_matched_without_search():
     reference = scene(10, settings_of())
     rows = np.flatnonzero(reference.spot_ring >= 0)
     best, offsets, matched = indexer_of(reference).search(rows)
-    found = np.flatnonzero(best[:, 14])[:20]
+    found = np.flatnonzero(best["matched"])[:20]
     radii = reference.spots[rows[found], RADIUS]
     given, given_offsets, given_rows, fractions = indexer_of(reference).evaluate(
-        np.ascontiguousarray(best[found, 1:10]), np.ascontiguousarray(best[found, 10:13]), radii, threads=2
+        np.ascontiguousarray(best["orientation"][found]),
+        np.ascontiguousarray(best["position"][found]),
+        radii,
+        threads=2,
     )
     assert given.tobytes() == best[found].tobytes()
     for k, i in enumerate(found):
         np.testing.assert_array_equal(
             given_rows[given_offsets[k] : given_offsets[k + 1]], matched[offsets[i] : offsets[i + 1]]
         )
-    np.testing.assert_allclose(fractions, best[found, 14] / best[found, 13])
+    np.testing.assert_allclose(fractions, (best["matched"] / best["expected"])[found])
 
 
 def test_opposite_plane_normals_are_turned_half_a_turn():
@@ -284,7 +287,7 @@ def test_opposite_plane_normals_are_turned_half_a_turn():
     normal = np.array([LSD, y, z]) / math.hypot(LSD, z) - [1, 0, 0]
     reference.settings["ring_g"] = np.vstack([HKL[7] / 4.08, -normal])
     best, *_ = indexer_of(reference).search(np.array([0]))
-    u = best[0, 1:10].reshape(3, 3)
+    u = best["orientation"][0].reshape(3, 3)
     np.testing.assert_allclose(u @ u.T, np.eye(3), atol=1e-12)
 
 
@@ -328,4 +331,4 @@ def test_rows_beyond_the_table_are_refused():
     with pytest.raises(ValueError, match="beyond"):
         indexer_of(reference).search(np.array([len(reference.spots)]))
     best, offsets, matched = indexer_of(reference).search(np.array([-1]))
-    assert not best.any() and list(offsets) == [0, 0] and len(matched) == 0
+    assert not any(best.tobytes()) and list(offsets) == [0, 0] and len(matched) == 0

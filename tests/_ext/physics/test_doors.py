@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midas._ext.physics.detector import pixels_to_plane, plane_to_pixels
+from midas._ext.physics.detector import angles_to_plane, bragg_angles, pixels_to_plane, plane_to_pixels
 from midas._ext.physics.spots import moved_spots, predicted_spots, scattering_vectors
 
 TWO, THREE, PACKED = np.zeros(2), np.zeros(3), np.ones(12)
@@ -19,6 +19,16 @@ def test_detector_refuses_unequal_lengths_and_short_geometries(transform) -> Non
         transform(TWO, THREE, PACKED)
     with pytest.raises(ValueError, match="twelve"):
         transform(TWO, TWO, PACKED[:11])
+
+
+def test_angles_follow_their_definitions() -> None:
+    y, z = angles_to_plane(np.array([10.0, 45.0, 90.0]), np.array([90.0, 180.0, 0.0]), 1e6)
+    np.testing.assert_allclose(y[:2], [-1e6 * np.tan(np.pi / 18), 0.0], atol=1e-6)
+    np.testing.assert_allclose(z[:2], [0.0, -1e6], atol=1e-6)
+    assert np.isnan([y[2], z[2]]).all()
+    np.testing.assert_allclose(bragg_angles(np.array([0.2, 0.1, 0.09]), 0.2), [60.0, 180.0, np.nan], rtol=1e-14)
+    with pytest.raises(ValueError, match="one eta"):
+        angles_to_plane(TWO, THREE, 1e6)
 
 
 def test_spots_refuse_shapes_that_do_not_fit() -> None:

@@ -1,0 +1,3 @@
+import numpy as np
+
+INDEXED_SEED: np.dtype[np.void]

@@ -1,0 +1,6 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def solve_positive(
+    a: NDArray[np.float64], b: NDArray[np.float64], by_reciprocal: bool = ...
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
