@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from midas._ext.radius import match_rings
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime import once
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,13 @@ class Rings:
         """Whether a spot can lie in the bands of two rings."""
         known = np.sort(self.radii[~np.isnan(self.radii)])
         return bool((np.diff(known) < 2 * self.width).any())
+
+
+def warn_of_absent(rings: Iterable[int]) -> None:
+    """Say once a run that no spot can lie on some rings of `RingThresh`."""
+    new = [ring for ring in rings if once.first_time(("ring", int(ring)))]
+    if new:
+        log.warning("RingThresh: ring %s is not in the hkl list within RhoD; ignored", " ".join(map(str, new)))
 
 
 def rings_of_merged(merged: Table, rings: Rings, px: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

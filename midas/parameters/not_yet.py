@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from midas.parameters.table import KEYS, Value
+from midas.runtime import once
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,9 @@ def warn(values: Mapping[str, Value], lines: Mapping[str, int], source: str | os
 
 @contextmanager
 def one_run() -> Iterator[None]:
-    """What the block and its surroundings have said so far will be said again after the block."""
+    """The block is one run: what it and its surroundings have said so far will be said again after the block."""
     try:
-        yield
+        with once.one_run():
+            yield
     finally:
         _said.clear()

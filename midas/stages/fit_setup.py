@@ -19,6 +19,7 @@ from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
 from midas.experiment.region import ANY_BOX, ANY_OMEGA, Limits, accepted_region, detector_box, paired_limits
+from midas.experiment.rings import warn_of_absent
 from midas.experiment.scan import Scan, covered_ranges, omegas_of
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
@@ -163,9 +164,7 @@ def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:
         )
         for row in np.sort(first[np.isin(numbers, wanted)])
     ]
-    if missing := sorted(set(wanted) - {ring.number for ring in rings}):
-        numbers_text = " ".join(map(str, missing))
-        log.warning("RingThresh: ring %s is not in hkls.csv or lies beyond MaxRingRad; ignored", numbers_text)
+    warn_of_absent(sorted(set(wanted) - {ring.number for ring in rings}))
     if not rings:
         raise parameters.error("RingThresh", "names no ring of hkls.csv within MaxRingRad")
     if parameters["OverAllRingToIndex"] not in [ring.number for ring in rings]:

@@ -242,10 +242,12 @@ def test_a_program_hears_what_it_wants_to_hear(
 ) -> None:
     """Warnings once, and none of the many lines that the files in midas_log/ get."""
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "EndNr 99\n")
+    parameters.write_text(scan.parameters.read_text() + "EndNr 99\nRingThresh 40 80\nOperator Anna\n")
     caplog.set_level(logging.WARNING)
-    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True).data
-    assert [record.getMessage().split(": ")[-1] for record in caplog.records] == [
+    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path).data
+    said = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
+    assert [sentence.partition(": ")[0] for sentence in said] == ["EndNr", "RingThresh", "Operator"]
+    assert [sentence.split(": ")[-1] for sentence in said[:1]] == [
         "the scan has 180 frames, all of which are used; is scan_000001.h5 complete, and the right one?"
     ]
     caplog.clear()

@@ -39,7 +39,7 @@ def _required_by(part: str, subject: Subject) -> set[str]:
     required = {
         name for name in reader.keys - _OPTIONAL if KEYS[name].default is REQUIRED and reader.defaults.get(name) is None
     }
-    if part in ("peaks", "radius", "fit_setup") and not (part == "peaks" and subject.get("DoFullImage")):
+    if part in ("peaks", "radius", "fit_setup"):
         required.add("RingThresh")
     if subject.get("WidthTthPx") != -1:
         required.discard("Width")

@@ -11,6 +11,7 @@ from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.subject import Subject
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.region import on_detector
+from midas.runtime import once
 from midas.runtime.errors import ParameterError
 
 #: of a crystal with more rings than this nobody looks for those farther out
@@ -49,7 +50,7 @@ def rings(subject: Subject) -> Iterator[Finding]:
         key = error.key or ""
         yield Finding(error.reason, subject.spelling(key), error.value, subject.line(key))
         return
-    if two_theta is None:
+    if two_theta is None or (subject.get("DoFullImage") and "fit_setup" not in subject.request.parts):
         return
     if not two_theta:
         reason = f"no ring of the crystal lies within it; at Lsd {subject.values['Lsd']:g} µm rings are farther out"
@@ -73,6 +74,7 @@ def _beyond_the_list(subject: Subject, wanted: dict[int, int], two_theta: dict[i
         )
         is_seed = ring == subject.get("OverAllRingToIndex") and "fit_setup" in subject.request.parts
         yield subject.finding("RingThresh", reason, item=wanted[ring], warning=not (nothing_left or is_seed))
+        once.first_time(("ring", ring))  # the stages need not say it again
 
 
 def _radius_beyond(subject: Subject, ring: int) -> float | None:

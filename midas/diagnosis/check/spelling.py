@@ -82,7 +82,7 @@ def surplus_numbers(subject: Subject) -> Iterator[Finding]:
     for name, found in subject.occurrences.items():
         for one in found:
             numbers = [word for word in one.surplus if _is_number(word)]
-            if numbers and name in KEYS:
+            if numbers and name in KEYS and one.name.lower() not in _FOREIGN:
                 count = KEYS[name].count
                 reason = f"has {count + len(numbers)} numbers, of which {count} count{'s' if count == 1 else ''}"
                 yield Finding(reason, one.name, line=one.line, is_error=False)

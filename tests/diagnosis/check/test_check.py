@@ -86,7 +86,7 @@ def test_only_what_a_run_needs_is_missing(tmp_path: Path) -> None:
     assert missing(examine(Request(path))) == crystal | others
     path.write_text("WidthTthPx 800\nDoFullImage 1\n")
     assert missing(examine(Request(path))) == crystal | others - {"Width"}
-    assert missing(examine(Request(path, parts=PEAK_SEARCH))) == crystal
+    assert missing(examine(Request(path, parts=PEAK_SEARCH))) == {*crystal, "RingThresh"}
 
 
 def test_a_raw_file_that_knows_its_angles_needs_no_step(scan: TinyScan, tmp_path: Path) -> None:
