@@ -39,6 +39,7 @@ MODULES = {
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",
+    "ff-check": "check",
     "ff-match": "match",
     "ff-stitch": "match",
     "match_grains.py": "match",

@@ -23,10 +23,10 @@ from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames
 from midas.convert.readers.hdf5 import HDF5Frames
 from midas.convert.readers.hdf5_metadata import metadata
-from midas.convert.source import UNKNOWN, Reading
+from midas.convert.source import Reading
 from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.parameters import ANALYSIS, SCAN, Parameters
-from midas.runtime import progress
+from midas.runtime import logs, progress
 from midas.runtime.files import make_folder
 from midas.runtime.result import StageResult
 
@@ -52,7 +52,8 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     -------
     StageResult whose `data` is the path of the archive.
     """
-    parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
+    with logs.muted("midas.parameters.parser"):  # the check before a conversion says more about repeated keys
+        parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
     locate = partial(settings.located, folder=relative_to or options.parameter_file.absolute().parent)
 
     first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
@@ -60,9 +61,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     reading = settings.reading_of(parameters, options.result_folder)
     sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
     parameters, omegas = reconciled(parameters, sweep.omegas)
-    counted = sweep.shape[0] != UNKNOWN
-    if counted:
-        _check_frame_count(parameters, sweep.shape[0])
+    counted = sweep.shape[0] != UNKNOWN  # if so the check before a conversion has compared it with EndNr
 
     path = make_folder(options.result_folder) / name
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:

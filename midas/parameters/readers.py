@@ -54,6 +54,7 @@ READERS: dict[str, Reader] = {
         ),
         _PARAMETER_FILE,
     ),
+    "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
     "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
     "peaks": Reader(
         _reads(

@@ -11,11 +11,11 @@ import numpy as np
 from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer, earlier_archive_name
 from midas.parameters import ANALYSIS
-from midas.pipeline import copies
+from midas.pipeline import copies, parameter_check
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
-from midas.runtime.errors import ArchiveError, FormatError, MidasError
+from midas.runtime.errors import ArchiveError, FormatError, MidasError, Mistakes
 from midas.runtime.files import make_folder, read_bytes, remove, replace, write_atomic
 from midas.runtime.result import StageResult
 
@@ -30,15 +30,18 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
         options.user_file.parameters  # noqa: B018 - readable, or an error now
     if options.spot_table:
         read_bytes(options.result_folder / Layer(Path()).extra_info.name, advice="-provideInputAll starts from it")
+        parameter_check.check(options, plans)
         return
     errors = []
     for plan in plans:
         try:
-            if not options.convert:
-                existing_archive(options, plan)
-            elif plan.data_file is not None and not _exists(plan.data_file):
+            archive = None if options.convert else existing_archive(options, plan)
+            if options.convert and plan.data_file is not None and not _exists(plan.data_file):
                 raise FormatError("raw data file is missing", file=plan.data_file)
+            parameter_check.check(options, [plan, *(other for other in plans if other is not plan)], archive)
             return
+        except Mistakes:
+            raise
         except MidasError as error:
             errors.append(error)
     raise errors[0]

@@ -182,6 +182,7 @@ def run_again(layer: Layer) -> None:
     merge.run(layer, p, threads=1)
     radius.run(layer, p.changed(DiscModel=1, DiscArea=1e6, WidthTthPx=1500.0), threads=1)
     radius.run(layer, p.changed(Vsample=0.0), threads=1)
+    fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
@@ -207,6 +208,7 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 #: modules that read for one part only; functions that several parts call count for each of them
 MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
+    "check": "diagnosis/check/scan.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",
