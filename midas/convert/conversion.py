@@ -23,7 +23,7 @@ from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames
 from midas.convert.readers.hdf5 import HDF5Frames
 from midas.convert.readers.hdf5_metadata import metadata
-from midas.convert.source import Reading
+from midas.convert.source import UNKNOWN, Reading
 from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import logs, progress
