@@ -43,6 +43,9 @@ _STACKS = (DATA, DARK, BRIGHT)
 #: a frame, or a function that makes it, which one of the compressing threads then calls
 Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
 
+#: keeps the place of a member in the directory
+_PENDING = Member("", 0, 0, 0, 0, 0, 0, b"")
+
 _GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
 _RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
@@ -54,7 +57,7 @@ class ArchiveWriter:
     Parameters
     ----------
     path : of the archive
-    shape : frames, rows along Z, columns along Y
+    shape : frames, rows along Z, columns along Y; -1 frames: as many as come
     dtype : of the pixels; kept, little-endian
     threads : that compress (None: one per available core); the bytes written do not depend on it
     keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
@@ -137,15 +140,26 @@ class ArchiveWriter:
             raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
         for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
             if name not in self:
-                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
-                if self._bare:
-                    self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
+                self._add_stack(name, size)
         count = 0
         for chunk, crc in chunks:
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
             count += 1
-        if count != shape[0]:
+        if path == DATA and shape[0] < 0:
+            self.shape = (count, *shape[1:])
+            document = self._stack_metadata(self.shape, self.dtype).document()
+            self._members[f"{path}/.zarray"] = self._zip.add(f"{path}/.zarray", document)
+        elif count != shape[0]:
             raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
+
+    def _add_stack(self, name: str, size: tuple[int, int, int]) -> None:
+        """Announce a stack; while its number of frames is not known, this only keeps the place in the directory."""
+        if size[0] < 0:
+            self._members[f"{name}/.zarray"] = _PENDING
+            return
+        self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
+        if self._bare:
+            self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
 
     def add_copy(self, source: str, target: str) -> None:
         """Write a stack again under a second name, chunk by chunk, without coding it again."""

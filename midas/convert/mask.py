@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from midas.convert.readers import tiff
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, one_line
 
@@ -52,7 +53,7 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
             reason = f"holds {len(file.pages)} images; a mask is a single one"
             raise FormatError(reason, file=path, key="MaskFN")
         page = file.pages.first
-        if reason := _unfit(page, shape) or _incomplete(page, path.stat().st_size):
+        if reason := _unfit(page, shape) or tiff.incomplete(page, path.stat().st_size):
             raise FormatError(reason, file=path, key="MaskFN")
         image: NDArray[np.generic] = np.asarray(page.asarray())
         return image
@@ -60,26 +61,6 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
 
 def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:
     """What keeps an image from being a mask of frames of this shape; its pixels are not read yet."""
-    sizes = (page.samplesperpixel, *page.shape)
-    if not all(isinstance(size, int) for size in sizes):  # damage can turn one number into many
-        return "gives no sensible size of its image; copy or save it again"
-    if page.samplesperpixel != 1:
-        return f"is a colour image ({page.samplesperpixel} values per pixel); save it as grey image"
-    if page.ndim != 2:
-        return f"is a volume of {' x '.join(map(str, page.shape))} values; a mask is a single image"
-    if page.shape != shape:
-        return f"has {page.shape} pixels, the frames have {shape} (rows, columns)"
-    if page.dtype is None or page.dtype.kind not in "biuf":
-        return f"has pixels of type {page.dtype or 'unknown'}; save it as whole numbers"
-    if page.compression not in tifffile.TIFF.DECOMPRESSORS:
-        name = getattr(page.compression, "name", page.compression)
-        return f"is compressed by {name}, which needs the package imagecodecs; save it uncompressed or as Deflate"
-    return ""
-
-
-def _incomplete(page: tifffile.TiffPage, size: int) -> str:
-    """What is wrong when parts are not in the file: without offset or length the library takes them for valid, 0."""
-    parts = zip(page.dataoffsets, page.databytecounts, strict=True)
-    if any(not offset or not count or offset + count > size for offset, count in parts):
-        return "is incomplete; copy or save it again"
-    return ""
+    if reason := tiff.unfit(page):
+        return reason
+    return "" if page.shape == shape else f"has {page.shape} pixels, the frames have {shape} (rows, columns)"

@@ -22,6 +22,10 @@ BLOCK_BYTES = 8 << 20
 PIXELS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
 
 
+#: the number of frames of a stream that has not been read
+UNKNOWN = -1
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the user says about raw files beyond their names; each reader takes what its format does not tell.
@@ -32,6 +36,7 @@ class Reading:
     header : bytes before the first frame (GE)
     pixel : type of the pixels (GE)
     rows, columns : of a frame (GE)
+    motor : motor or key in the header of a frame that has omega; "" = the usual ones
     scratch : folder for a decompressed copy of a file which its library must be able to jump about in; the copy is
         deleted when the reader is. None = no copy may be made
     """
@@ -42,6 +47,7 @@ class Reading:
     rows: int = 2048
     columns: int = 2048
     scratch: Path | None = None
+    motor: str = ""
 
 
 class FrameSource(Protocol):
@@ -50,7 +56,7 @@ class FrameSource(Protocol):
     Attributes
     ----------
     path : the file
-    shape : frames, rows along Z, columns along Y
+    shape : frames, rows along Z, columns along Y; the number of frames is `UNKNOWN` where only reading them tells
     dtype : of the pixels
     omegas : angle in degrees at which each frame begins; None where the file does not say
     """
@@ -67,6 +73,11 @@ class FrameSource(Protocol):
     def masked(self) -> NDArray[np.bool_] | None:
         """(rows, columns), True where the file itself says that a pixel measures nothing; None if it says nothing."""
         ...
+
+
+def made(frame: Frame) -> NDArray[Pixel]:
+    """The pixels of a frame."""
+    return frame() if callable(frame) else frame
 
 
 def checked_pixels(dtype: np.dtype[np.generic], path: Path, location: str = "") -> np.dtype[Pixel]:

@@ -18,6 +18,8 @@ from midas.parameters.table import (
     FOREIGN_WORDS,
     INT,
     KEYS,
+    PATH,
+    TEXT,
     WORD,
     Key,
     Value,
@@ -42,6 +44,9 @@ SENTINELS: dict[str, NDArray[np.generic]] = {
     "BoxSize": np.array([[-10000.0, 0.0, 0.0, 0.0]]),
     "ImTransOpt": np.array([-1]),
 }
+
+#: between the items of a list of texts
+_SEPARATORS = {WORD: " ", TEXT: "\n", PATH: "\n"}
 
 #: one of the two datasets of BC
 _COORDINATE = replace(KEYS["BC"], count=1)
@@ -115,7 +120,7 @@ def _dataset(key: Key) -> str:
 def _to_dataset(key: Key, value: Value) -> NDArray[np.generic]:
     if not key.is_number:
         # Legacy readers know one string per dataset.
-        return np.array([os.fsencode(" ".join(value) if key.is_list else str(value))])
+        return np.array([os.fsencode(_SEPARATORS[key.kind].join(value) if key.is_list else str(value))])
     dtype = key.dtype or {FLOAT: "<f8", INT: "<i4"}[key.kind]
     array = np.asarray(value, dtype)
     return array.reshape(-1, key.count) if key.lines and key.count > 1 else array.reshape(-1)
@@ -146,7 +151,7 @@ def _from_dataset(key: Key, raw: Raw, path: str, source: str | os.PathLike[str])
             raise ParameterError("holds no text", file=source, key=path)
         text = os.fsdecode(items[-1]) if isinstance(items[-1], bytes) else str(items[-1])
         text = text.rstrip("\0")
-        return tuple(text.split()) if key.kind == WORD and key.is_list else text
+        return tuple(text.split(_SEPARATORS[key.kind])) if key.is_list else text
     try:
         flat = np.asarray(raw).astype(np.float64).ravel()
     except (TypeError, ValueError):

@@ -48,7 +48,8 @@ READERS: dict[str, Reader] = {
     "convert": Reader(
         _reads(
             "RawFolder FileStem Ext StartFileNrFirstLayer NrFilesPerSweep numFilesPerScan Padding LayerNr dataFN",
-            "dataLoc Dark darkLoc MaskFN HeadSize PixelValue SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
+            "dataLoc Dark darkLoc MaskFN FloodFN HeadSize PixelValue RawPixelType OmegaMotor SkipFrame numFrameChunks",
+            "preProcThresh EndNr ResultFolder",
             "OmegaStart OmegaFirstFile OmegaStep NrPixels NrPixelsY NrPixelsZ",
         ),
         _PARAMETER_FILE,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +54,14 @@ def write_sparse(path: Path, frames: np.ndarray, omegas: np.ndarray | None = Non
 
 def all_of(stack: Any) -> np.ndarray:
     return np.stack(list(stack))
+
+
+def compressed(path: Path, content: bytes) -> Path:
+    """Write what the name says: compressed by the library of the format, or as it is."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    compress = {".bz2": bz2.compress, ".gz": gzip.compress, ".zst": zstd.compress}
+    path.write_bytes(compress.get(path.suffix, bytes)(content))
+    return path

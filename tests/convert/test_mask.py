@@ -121,7 +121,7 @@ def test_compressions_that_need_another_package(tmp_path: Path, monkeypatch: pyt
     with tifffile.TiffFile(path, mode="r+") as file:
         file.pages.first.tags["Compression"].overwrite(5)
     monkeypatch.setattr(type(tifffile.TIFF.DECOMPRESSORS), "__contains__", lambda self, key: key in (1, 8))
-    assert "is compressed by LZW, which needs the package imagecodecs; save it" in reason_for(path)
+    assert "is compressed by LZW, which needs the package imagecodecs: pip install" in reason_for(path)
 
 
 PNG = (
