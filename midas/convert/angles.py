@@ -15,7 +15,10 @@ from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
 
+#: how well start and step must give the angles of the files, degrees
 _OMEGA_TOLERANCE = 1e-6
+#: headers of frames hold angles with so few decimals
+_FEWEST_DECIMALS = 3
 
 
 def reconciled(
@@ -33,8 +36,10 @@ def reconciled(
     if omegas is None:
         return parameters, None
     numbers = np.arange(len(omegas))
+    tolerance = _tolerance(omegas)
     if "OmegaStep" not in parameters:
-        step = float(omegas[1] - omegas[0]) if len(omegas) > 1 else 0.0
+        tolerance *= 2  # the first angle, from which the others are counted, is rounded, too
+        step = _step(omegas, tolerance)
         start = float(omegas[0]) + parameters["SkipFrame"] * step
         log.info("%s: OmegaStart %g and OmegaStep %g are those of the raw file", parameters.source, start, step)
         parameters = parameters.changed(OmegaStep=step, OmegaStart=start)
@@ -42,7 +47,7 @@ def reconciled(
     expected = parameters.omega_start() + (numbers - parameters["SkipFrame"]) * step
     difference = np.abs(wrapped(omegas - expected))
     worst = int(np.argmax(difference))
-    if difference[worst] <= _OMEGA_TOLERANCE:
+    if difference[worst] <= tolerance:
         return parameters, None
     log.warning(
         "%s: by OmegaStart and OmegaStep frame %d begins at omega %g, by the raw file at %g; the raw file counts",
@@ -52,3 +57,21 @@ def reconciled(
         omegas[worst],
     )
     return parameters, omegas
+
+
+def _tolerance(omegas: NDArray[np.float64]) -> float:
+    """What rounding can explain: half a unit of the last decimal with which all of the angles are written."""
+    for decimals in range(_FEWEST_DECIMALS, 6):
+        if np.abs(np.round(omegas, decimals) - omegas).max() < 1e-9:
+            return 0.501 * 10.0**-decimals
+    return _OMEGA_TOLERANCE
+
+
+def _step(omegas: NDArray[np.float64], tolerance: float) -> float:
+    """The mean step if it is the same throughout, since single ones suffer from rounding; else the first."""
+    if len(omegas) < 2:
+        return 0.0
+    first = float(wrapped(omegas[1] - omegas[0]))
+    mean = first + float(np.mean(wrapped(np.diff(omegas) - first)))
+    uniform = np.abs(wrapped(omegas - omegas[0] - mean * np.arange(len(omegas)))).max() <= tolerance
+    return mean if uniform else first

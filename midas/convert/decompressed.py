@@ -84,20 +84,21 @@ def small(path: Path) -> io.BytesIO | None:
     return io.BytesIO(content) if len(content) <= _SMALL else None
 
 
-def seekable(path: Path, scratch: Path | None, owner: object) -> Path:
+def seekable(path: Path, scratch: Path | None, owner: object, known: io.BytesIO | None = None) -> Path:
     """A file with the content that a library can jump about in: the file itself, or a decompressed copy.
 
     Parameters
     ----------
     scratch : folder of copies; made if it is missing. None = no copy may be made
     owner : the copy is deleted together with this object, at the latest when the program ends
+    known : the content, where it has been decompressed already
     """
     if not is_compressed(path):
         return path
     if scratch is None:
         raise FormatError("must be decompressed first", file=path)
     name, folder = plain(path), make_folder(scratch)
-    with opened(path) as stream:
+    with opened(path) if known is None else io.BytesIO(known.getbuffer()) as stream:
         try:
             handle, copy = tempfile.mkstemp(prefix=f".{name.stem}.", suffix=name.suffix, dir=folder)
         except OSError as error:

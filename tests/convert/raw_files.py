@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ def compressed(path: Path, content: bytes) -> Path:
         from compression import zstd
     else:
         from backports import zstd
-    compress = {".bz2": bz2.compress, ".gz": gzip.compress, ".zst": zstd.compress}
+    options = {zstd.CompressionParameter.checksum_flag: 1}  # as the program zstd
+    compress = {
+        ".bz2": partial(bz2.compress, compresslevel=1),
+        ".gz": partial(gzip.compress, compresslevel=1),
+        ".zst": partial(zstd.compress, options=options),
+    }
     path.write_bytes(compress.get(path.suffix, bytes)(content))
     return path

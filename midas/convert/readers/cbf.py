@@ -90,7 +90,7 @@ def _dtype(image: CbfImage, path: Path) -> np.dtype[np.generic]:
     """The type that the words of the header mean, such as ``signed 32-bit integer``."""
     words = image.header.get("X-Binary-Element-Type", "").split()
     sign = {"signed": "i", "unsigned": "u"}.get(words[0] if words else "")
-    bits = words[1].removesuffix("-bit") if len(words) == 3 else ""
+    bits = words[1].removesuffix("-bit") if words[2:] == ["integer"] else ""
     if sign is None or bits not in ("8", "16", "32", "64"):
         raise FormatError(f"names no type of pixels: {' '.join(words)!r}", file=path, key="X-Binary-Element-Type")
     return np.dtype(f"{sign}{int(bits) // 8}")

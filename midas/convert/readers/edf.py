@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -29,10 +30,10 @@ class EDFFrames:
         image = decompressed.small(path)
         if image is None:
             self._file = decompressed.seekable(path, reading.scratch, self)
-        with decompressed.opened(self._file or path) if image is None else image as content:
+        with decompressed.opened(self._file or path) if image is None else nullcontext(image) as content:
             self._read_headers(content, reading)
         if self._file is None and self.shape[0] > 1:
-            self._file = decompressed.seekable(path, reading.scratch, self)
+            self._file = decompressed.seekable(path, reading.scratch, self, image)
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         return (partial(self._frame, place) for place in self._places[first:])

@@ -34,7 +34,7 @@ class TIFFFrames:
             self._read_pages(file)
             angle = frame_headers.omega_of(self._header, reading.motor) if self.shape[0] == 1 else None
         if self._file is None and self.shape[0] > 1:
-            self._file = decompressed.seekable(path, reading.scratch, self)
+            self._file = decompressed.seekable(path, reading.scratch, self, image)
         self.omegas = None if angle is None else np.array([angle])
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
