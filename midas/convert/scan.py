@@ -5,6 +5,7 @@ See docs/theory/archive.md#conversion.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive import DARK, DATA, FLOOD, MASK, Pixel
+from midas.archive import DARK, DATA, FLOOD, MASK, Archive, Pixel
 from midas.archive.writer import Frame
 from midas.convert import settings
 from midas.convert.angles import reconciled
@@ -25,6 +26,8 @@ from midas.convert.readers.existing import ArchivedFrames
 from midas.convert.source import UNKNOWN, Reading
 from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.parameters import Parameters
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,26 @@ class RawScan:
         sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
         parameters, omegas = reconciled(parameters, sweep.omegas)
         return cls(parameters, sweep, reading, folder, name, omegas)
+
+    @classmethod
+    def archived(cls, path: Path, *, threads: int) -> RawScan:
+        """The scan in an archive, with the archive's own parameters."""
+        with Archive(path) as archive:
+            kept = archive.parameters.without("Dark", "MaskFN", "FloodFN")  # what they name is in the archive
+            omegas = archive.omegas
+        reading = Reading(DATA)
+        parameters = kept.for_stage("convert").changed(dataLoc=DATA, darkLoc=DARK)
+        sweep = Sweep([path], reading, parameters["SkipFrame"], threads=threads)
+        return cls(parameters, sweep, reading, path.parent, path.name, omegas)
+
+    @property
+    def omegas(self) -> NDArray[np.float64] | None:
+        """(frames,) degrees at which each frame begins; None if neither parameters nor files tell."""
+        if self.listed_omegas is not None or "OmegaStep" not in self.parameters or not self.counted:
+            return self.listed_omegas
+        numbers = np.arange(self.shape[0]) - self.parameters["SkipFrame"]
+        omegas: NDArray[np.float64] = self.parameters.omega_start() + numbers * self.parameters["OmegaStep"]
+        return omegas
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -108,6 +131,8 @@ class RawScan:
             found[FLOOD] = read_flood(path, self.shape[1:], self.reading)
         masked = self.sweep.masked()
         if masked is not None and masked.any():
+            count = np.count_nonzero(masked)
+            log.info("%s: %d pixels are masked that the detector marks as gap or bad", first.path, count)
             given = found.get(MASK)
             either = masked if given is None else masked | (given != 0)
             found[MASK] = either.reshape(1, *masked.shape).astype(self.dtype)

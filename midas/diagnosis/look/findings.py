@@ -70,9 +70,9 @@ def sentences(look: Look) -> Iterator[str]:
         )
     if len(look.hot):
         places = ", ".join(f"({row}, {column})" for row, column in look.hot[:3].tolist())
+        places += " ..." if len(look.hot) > 3 else ""
         yield (
-            f"{len(look.hot)} hot pixels (row, column of the raw frame: {places}{' ...' if len(look.hot) > 3 else ''}): "
-            "mask them, for example with ff-mask"
+            f"{len(look.hot)} hot pixels (row, column of the raw frame: {places}): mask them, for example with ff-mask"
         )
 
 
@@ -143,7 +143,7 @@ def text(look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-_HEAD = ("ring", "radius um", "sectors", "offset um", "ppm", "level", "noise", "RingThresh", "peaks", "suggested", "peaks")
+_HEAD = tuple("ring;radius um;sectors;offset um;ppm;level;noise;RingThresh;peaks;suggested;peaks".split(";"))
 
 
 def _table(look: Look) -> list[str]:

@@ -15,6 +15,13 @@ from midas.diagnosis.look.picture import display_image, png, reduced
 
 #: longest side of the images in the page, px
 _SIDE = 700
+#: brightness is 40 log10(1 + counts), a byte a pixel: the page stays small, and 2 million counts are the most
+_PER_DECADE = 40.0
+_SCALE = {
+    "title": "counts",
+    "tickvals": [round(_PER_DECADE * d) for d in range(7)],
+    "ticktext": ["0", *(f"1e{d}" for d in range(1, 7))],
+}
 
 
 def page(look: Look) -> str:
@@ -45,17 +52,19 @@ def _images(look: Look) -> go.Figure:
     size = max(look.seen.mean.shape)
     for name, image in images.items():
         small, step = reduced(display_image(look, image), _SIDE)
-        shown = np.round(np.log10(1 + np.clip(small[::-1], 0, None)), 2)
+        shown = _PER_DECADE * np.log10(1 + np.clip(np.nan_to_num(small[::-1]), 0, None))
         figure.add_trace(
             go.Heatmap(
-                z=_with_gaps(shown),
+                z=np.round(shown).astype(np.uint8),
                 x0=(step - 1) / 2,
                 dx=step,
                 y0=size - 1 - (step * (len(small) - 1) + (step - 1) / 2),
                 dy=step,
                 colorscale="Greys_r",
                 visible=name == "maximum",
-                colorbar={"title": "log10(1 + counts)"},
+                zmin=0,
+                colorbar=_SCALE,
+                hoverinfo="x+y",
             )
         )
     rings = 0
@@ -97,7 +106,11 @@ def _profile(look: Look) -> go.Figure:
         colour = "orange" if np.isfinite(level.given) else "steelblue"
         figure.add_vline(x=angle, line_color=colour, line_width=1, annotation_text=str(level.ring))
     figure.update_layout(
-        title="Mean over the azimuth", height=450, xaxis_title="2theta (degrees)", yaxis_title="counts", yaxis_type="log"
+        title="Mean over the azimuth",
+        height=450,
+        xaxis_title="2theta (degrees)",
+        yaxis_title="counts",
+        yaxis_type="log",
     )
     return figure
 
@@ -128,7 +141,3 @@ def _offsets(look: Look) -> go.Figure:
 
 def _gaps(values: NDArray[np.float64]) -> list[float | None]:
     return [round(value, 4) if np.isfinite(value) else None for value in values.tolist()]
-
-
-def _with_gaps(image: NDArray[np.float32]) -> list[list[float | None]]:
-    return [[round(value, 2) if np.isfinite(value) else None for value in row] for row in image.tolist()]

@@ -41,7 +41,7 @@ def reduced(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float32],
 
 
 def grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Brightness, the logarithm between the median and the brightest pixels; nothing is dark red's place: 0."""
+    """Brightness: the logarithm of the counts above the dark quarter of the pixels; 0 where there is no pixel."""
     known = image[np.isfinite(image)]
     if not known.size:
         return np.zeros(image.shape, np.uint8)
@@ -62,9 +62,9 @@ def png(look: Look) -> bytes:
         y, z = look.detector.ring(angle)
         points = list(zip((y / step).tolist(), ((size - 1 - z) / step).tolist(), strict=True))
         draw.line(points, fill=_GIVEN if np.isfinite(level.given) else _OTHER, width=1)
-    y, z = look.detector.y_bc / step, (size - 1 - look.detector.z_bc) / step
-    draw.line([(y - 8, z), (y + 8, z)], fill=_CENTRE)
-    draw.line([(y, z - 8), (y, z + 8)], fill=_CENTRE)
+    across, down = look.detector.y_bc / step, (size - 1 - look.detector.z_bc) / step
+    draw.line([(across - 8, down), (across + 8, down)], fill=_CENTRE)
+    draw.line([(across, down - 8), (across, down + 8)], fill=_CENTRE)
     out = io.BytesIO()
     picture.save(out, "PNG")
     return out.getvalue()

@@ -86,6 +86,11 @@ def profile(where: PolarMap, mean: Image, maximum: Image) -> Profile:
     """I(radius) of two images of the raw frame."""
     bins = np.floor(where.radius[where.valid] / where.px).astype(np.int64)
     pixels = np.bincount(bins)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = [np.bincount(bins, image[where.valid].astype(np.float64)) / pixels for image in (mean, maximum)]
-    return Profile((np.arange(len(pixels)) + 0.5) * where.px, means[0], means[1], pixels)
+
+    def over_azimuth(image: Image) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means: Floats = np.bincount(bins, image[where.valid]) / pixels
+        return means
+
+    radius: Floats = (np.arange(len(pixels)) + 0.5) * where.px
+    return Profile(radius, over_azimuth(mean), over_azimuth(maximum), pixels)

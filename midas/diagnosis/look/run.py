@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive import MASK
 from midas.archive.writer import Frame
 from midas.convert.scan import RawScan
 from midas.diagnosis.look import findings
@@ -68,11 +69,11 @@ def look_at(scan: RawScan, parameters: Parameters, *, threads: int, first: int, 
     if count == 0 or count < -1:
         raise UsageError("must be at least 1, or -1 for all", key="-count", value=count)
     number = total - first if count == -1 else min(count, total - first)
-    dark = scan.dark_mean()
+    dark = scan.dark.mean()
     with progress.bar(number, "First look", "frame") as advance:
         frames: Iterator[Frame] = islice(scan.frames(), skipped + first, skipped + first + number)
         seen = project(frames, number, dark, threads=threads, advance=advance)
-    valid = _valid(scan, parameters, seen, dark)
+    valid = _valid(scan, parameters, seen)
     detector = DetectorGeometry.from_parameters(parameters)
     where = polar_map(detector, valid, parameters["ImTransOpt"])
     numbers, radii = _rings(parameters, where.radius[valid])
@@ -85,7 +86,7 @@ def look_at(scan: RawScan, parameters: Parameters, *, threads: int, first: int, 
         for ring, radius in zip(numbers.tolist(), radii.tolist(), strict=True)
     ]
     return Look(
-        scan.name,
+        name_of(scan),
         number,
         first,
         _omegas(scan, skipped + first, number),
@@ -96,22 +97,19 @@ def look_at(scan: RawScan, parameters: Parameters, *, threads: int, first: int, 
         levels,
         hot_pixels(seen, valid),
         saturation(seen, dark, valid, parameters["UpperBoundThreshold"]),
-        scan.has_dark,
+        bool(dark.any()),
     )
 
 
-def _valid(
-    scan: RawScan, parameters: Parameters, seen: Projections, dark: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _valid(scan: RawScan, parameters: Parameters, seen: Projections) -> NDArray[np.bool_]:
     """Pixels that measure: not masked, not marked by a value, numbers."""
-    masked = scan.mask()
-    valid = np.isfinite(seen.maximum) & np.isfinite(seen.mean)
+    valid: NDArray[np.bool_] = np.isfinite(seen.maximum) & np.isfinite(seen.mean)
+    masked = scan.images().get(MASK)
     if masked is not None:
-        valid &= ~masked
+        valid &= masked.reshape(valid.shape) == 0
     for key in ("BadPxIntensity", "GapIntensity"):
         if key in parameters:
             valid &= ~np.all(seen.sample == parameters[key], axis=0)
-    del dark
     return valid
 
 
@@ -121,17 +119,22 @@ def _rings(parameters: Parameters, radius: NDArray[np.float32]) -> tuple[NDArray
     numbers, rows = np.unique(table.integers("ring"), return_index=True)
     radii = table["ring_radius"][rows]
     asked = np.isin(numbers, [ring for ring, _ in parameters.rings()])
-    on_detector = (radii > float(radius.min())) & (radii < float(radius.max())) if radius.size else np.zeros(len(radii), bool)
-    kept = on_detector & (asked | (numbers <= _MOST_RINGS))
+    nearest, farthest = (float(radius.min()), float(radius.max())) if radius.size else (np.inf, -np.inf)
+    kept = (radii > nearest) & (radii < farthest) & (asked | (numbers <= _MOST_RINGS))
     return numbers[kept].astype(np.int64), radii[kept].astype(np.float64)
 
 
 def _omegas(scan: RawScan, first: int, count: int) -> tuple[float, float] | None:
     omegas = scan.omegas
-    if omegas is None or not len(omegas):
+    if omegas is None:
         return None
     step = omegas[1] - omegas[0] if len(omegas) > 1 else 0.0
     return float(omegas[first]), float(omegas[first + count - 1] + step)
+
+
+def name_of(scan: RawScan) -> str:
+    """What the scan is called, from the name of its archive."""
+    return scan.archive_name.removesuffix(".MIDAS.zip").removesuffix(".analysis")
 
 
 def _write(look: Look, folder: Path) -> Files:
