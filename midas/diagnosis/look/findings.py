@@ -118,7 +118,7 @@ def _about_threshold(level: RingLevel) -> Iterator[str]:
             f"ring {level.ring}: RingThresh {level.given:g} is inside the noise: {level.peaks_given:.1f} peaks a frame "
             f"against {level.peaks:.1f} at {level.suggested:g}"
         )
-    elif level.given > _FAR_ABOVE * level.suggested and level.peaks_given < 0.5 * level.peaks:
+    elif level.given > _FAR_ABOVE * level.suggested and level.peaks_given < 0.75 * level.peaks:
         yield (
             f"ring {level.ring}: RingThresh {level.given:g} keeps {level.peaks_given:.1f} of {level.peaks:.1f} peaks a "
             f"frame; {level.suggested:g} is {level.suggested / level.noise:.0f} times the noise"

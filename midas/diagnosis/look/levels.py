@@ -113,9 +113,9 @@ class Saturation:
     is_limit: bool
 
 
-def saturation(seen: Projections, dark: NDArray[np.float64], valid: NDArray[np.bool_], limit: float) -> Saturation:
+def saturation(seen: Projections, valid: NDArray[np.bool_], limit: float) -> Saturation:
     """How many pixels reach the largest value of the scan; `limit` is what the parameters call saturated."""
-    values = (seen.maximum + dark)[valid]
+    values = seen.raw_maximum[valid]
     top = float(values.max()) if len(values) else 0.0
     count = int(np.count_nonzero(values >= top))
     dtype = seen.sample.dtype

@@ -89,8 +89,7 @@ def profile(where: PolarMap, mean: Image, maximum: Image) -> Profile:
 
     def over_azimuth(image: Image) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
-            means: Floats = np.bincount(bins, image[where.valid]) / pixels
-        return means
+            return np.asarray(np.bincount(bins, image[where.valid]) / pixels, np.float64)
 
-    radius: Floats = (np.arange(len(pixels)) + 0.5) * where.px
+    radius = (np.arange(len(pixels), dtype=np.float64) + 0.5) * where.px
     return Profile(radius, over_azimuth(mean), over_azimuth(maximum), pixels)

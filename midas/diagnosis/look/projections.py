@@ -26,12 +26,14 @@ class Projections:
 
     Parameters
     ----------
+    raw_maximum : (rows, columns) in the type of the pixels
     maximum, mean, median : (rows, columns) float32, counts above the dark; the median is that of the sample
     sample : (k, rows, columns) in the type of the pixels, frames at even distances, as they were read
     sampled : (k,) their numbers
     count : frames that were looked at
     """
 
+    raw_maximum: NDArray[Pixel]
     maximum: Floats
     mean: Floats
     median: Floats
@@ -76,6 +78,7 @@ def project(
         raise ValueError("no frame")
     stack = np.stack(sample)
     return Projections(
+        maximum,
         (maximum - dark).astype(np.float32),
         (total / count - dark).astype(np.float32),
         (np.median(stack, axis=0) - dark).astype(np.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ _SCALES = np.linspace(0.94, 1.06, 1201)
 _BETTER = 1.3
 #: a window is wider than the slowest change of the background
 _BACKGROUND = 41
+#: the windows follow the rings, so that their edges do not cut what is far from its place
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,38 @@ def observed_rings(
     """
     scale = best_scale(along, radii)
     windows = _windows(radii * scale, width, where.px)
-    found = [_in_sectors(where, image, radii[r] * scale, windows[r]) for r in range(len(radii))]
-    ring = np.concatenate([np.full(len(f[0]), r) for r, f in enumerate(found)]).astype(np.int64)
-    sector, eta, radius = (np.concatenate([f[i] for f in found]) for i in range(3))
-    offsets = ring_offsets(numbers[ring], radii[ring], eta, radius)
-    return ObservedRings(numbers, radii, ring, sector.astype(np.int64), eta, radius, scale, offsets)
+    offsets = ring_offsets(*(np.empty(0, kind) for kind in (np.int64, *(np.float64,) * 3)))
+    found = _Places(*(np.empty(0, kind) for kind in (np.int64, np.int64, np.float64, np.float64)))
+    for _ in range(_ROUNDS if len(radii) else 0):
+        found = _places(where, image, radii * (scale if np.isnan(offsets.scale_ppm) else 1.0), windows, offsets)
+        offsets = ring_offsets(numbers[found.ring], radii[found.ring], found.eta, found.radius)
+    return ObservedRings(numbers, radii, *found, scale, offsets)
+
+
+class _Places(NamedTuple):
+    ring: NDArray[np.int64]
+    sector: NDArray[np.int64]
+    eta: Floats
+    radius: Floats
+
+
+def _places(
+    where: PolarMap, image: NDArray[np.float32], radii: Floats, windows: Floats, offsets: RingOffsets
+) -> _Places:
+    """What stands out in windows around the rings, which are where the offsets of the round before put them."""
+    scale, (y, z) = 1.0, (0.0, 0.0)
+    if np.isfinite(offsets.scale_ppm):
+        scale, (y, z) = 1 + offsets.scale_ppm * 1e-6, offsets.centre
+    turned = np.radians(where.eta)
+    centred = where.radius + np.float32(y) * np.sin(turned) - np.float32(z) * np.cos(turned)
+    centred[~where.valid] = np.nan
+    found = [
+        _in_sectors(where, image, np.flatnonzero(np.abs(centred - radius * scale) <= window))
+        for radius, window in zip(radii, windows, strict=True)
+    ]
+    ring = np.concatenate([np.full(len(one[0]), r) for r, one in enumerate(found)])
+    sector, eta, radius = (np.concatenate([one[i] for one in found]) for i in range(3))
+    return _Places(ring.astype(np.int64), sector.astype(np.int64), eta, radius)
 
 
 def best_scale(along: Profile, radii: Floats) -> float:
@@ -98,14 +128,8 @@ def _windows(radii: Floats, width: float, px: float) -> Floats:
     return np.maximum(np.minimum(width, nearest / 2), 2 * px)
 
 
-def _in_sectors(
-    where: PolarMap, image: NDArray[np.float32], radius: float, window: float
-) -> tuple[Floats, Floats, Floats]:
-    """Sector, azimuth and radius of what stands out of the background."""
-    rows = np.flatnonzero(where.valid.ravel() & (np.abs(where.radius.ravel() - radius) <= window))
-    empty = np.empty(0)
-    if not len(rows):
-        return empty, empty, empty
+def _in_sectors(where: PolarMap, image: NDArray[np.float32], rows: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Sector, azimuth and radius of what stands out of the background of a window, whose pixels are `rows`."""
     pixel_radius = where.radius.ravel()[rows].astype(np.float64)
     eta = where.eta.ravel()[rows].astype(np.float64)
     counts = image.ravel()[rows].astype(np.float64)

@@ -96,7 +96,7 @@ def look_at(scan: RawScan, parameters: Parameters, *, threads: int, first: int, 
         observed,
         levels,
         hot_pixels(seen, valid),
-        saturation(seen, dark, valid, parameters["UpperBoundThreshold"]),
+        saturation(seen, valid, parameters["UpperBoundThreshold"]),
         bool(dark.any()),
     )
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.convert.demo_scan import demo_scan
 
 from midas.commands.run import run
 from midas.convert.options import ConversionOptions
@@ -18,6 +17,7 @@ from midas.diagnosis.look import findings
 from midas.diagnosis.look.levels import hot_pixels
 from midas.diagnosis.look.picture import png
 from midas.diagnosis.look.run import look_at
+from tests.convert.demo_scan import demo_scan
 
 
 def _write(folder: Path, frames: np.ndarray, dark: np.ndarray | None, **values: object) -> Path:
@@ -80,13 +80,12 @@ def test_levels_are_those_of_the_simulation(sound):
         assert level.peaks > 0 and level.strongest > 100
 
 
-@pytest.mark.parametrize("lsd", [0.985, 1.02])
+@pytest.mark.parametrize("lsd", [0.985, 1.045])
 def test_a_distance_that_is_far_off(tmp_path, sound, lsd):
     true = sound.detector.lsd
     said = _said(_look(tmp_path, Lsd=true * lsd))
-    assert "the rings are far from their places" in said
-    near = float(re.search(r"Lsd is near (\d+)", said)[1])
-    assert abs(near / true - 1) < 0.005
+    near = float(re.search(r"Lsd is (?:near|about) (\d+)", said)[1])
+    assert abs(near / true - 1) < 0.002
 
 
 def test_a_distance_that_is_a_little_off(tmp_path, sound):
