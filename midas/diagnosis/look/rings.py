@@ -69,8 +69,8 @@ def observed_rings(
     """
     scale = best_scale(along, radii)
     windows = _windows(radii * scale, width, where.px)
-    offsets = ring_offsets(*(np.empty(0, kind) for kind in (np.int64, *(np.float64,) * 3)))
-    found = _Places(*(np.empty(0, kind) for kind in (np.int64, np.int64, np.float64, np.float64)))
+    nothing, none = np.empty(0), np.empty(0, np.int64)
+    found, offsets = _Places(none, none, nothing, nothing), ring_offsets(none, nothing, nothing, nothing)
     for _ in range(_ROUNDS if len(radii) else 0):
         found = _places(where, image, radii * (scale if np.isnan(offsets.scale_ppm) else 1.0), windows, offsets)
         offsets = ring_offsets(numbers[found.ring], radii[found.ring], found.eta, found.radius)
