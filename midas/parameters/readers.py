@@ -55,6 +55,14 @@ READERS: dict[str, Reader] = {
         _PARAMETER_FILE,
     ),
     "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
+    "look": Reader(
+        _reads(
+            _DETECTOR, _REFLECTIONS,
+            "Wedge RingThresh Width SkipFrame ImTransOpt UpperBoundThreshold BadPxIntensity GapIntensity",
+        ),
+        "parameter file or archive",
+        defaults={"Width": 1000.0},
+    ),
     "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
     "peaks": Reader(
         _reads(
