@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs midas into a virtual environment beside this file: `sh install.sh`, or `sh install.sh test` for developers
-# (editable, with what tests, linters and documentation need).
+# (with what tests, linters and documentation need). The package stays here and its kernels are compiled in place, so that
+# a python started in this folder finds the same midas as one elsewhere; run this file again after an update.
 #
 # MIDAS_VENV     where the environment goes; by default .venv
 # PYTHON         the interpreter to use; by default python3
@@ -37,9 +38,7 @@ command -v "${CC:-cc}" >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || {
 }
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-if [ "${1:-}" = test ]; then
-    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet -e '.[test,docs]'
-else
-    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet .
-fi
+extras=
+[ "${1:-}" != test ] || extras='[test,docs]'
+"$venv/bin/python" -m pip install --disable-pip-version-check --quiet -e ".$extras"
 echo "midas is installed in $venv; its commands are in $venv/bin"

@@ -22,8 +22,7 @@ from tiny_archive import PARAMETERS
 from tiny_scan import TinyScan
 
 import midas
-from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
-from midas.archive.writer import set_datasets
+from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter, set_datasets
 from midas.commands import run as cli
 from midas.parameters import ANALYSIS
 from midas.pipeline.layers import FinishedLayer
@@ -76,6 +75,13 @@ def golden_copy(golden: Callable[[str], Path], tmp_path: Path) -> Callable[..., 
         return target
 
     return copy
+
+
+@pytest.fixture(autouse=True)
+def fresh_run() -> Iterator[None]:
+    """What earlier tests have warned of is said again."""
+    with logs.one_run():
+        yield
 
 
 @pytest.fixture(scope="session")

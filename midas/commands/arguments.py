@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from midas.parameters import Parameters
 from midas.runtime.errors import ParameterError, UsageError
 from midas.runtime.files import make_folder
 from midas.runtime.parallel import Communicator, communicator, thread_count
+
+log = logging.getLogger(__name__)
 
 
 def is_archive(path: str) -> bool:
@@ -25,22 +28,50 @@ def layer_of_archive(values: argparse.Namespace, *, create: bool = False) -> tup
     with Archive(path) as archive:
         parameters = archive.parameters
     given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
-    folder = given or parameters.for_stage("commands").get("ResultFolder")
+    own = parameters.for_stage("commands")
+    folder = given or own.get("ResultFolder")
     if not folder:
         raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
     if create:
         make_folder(folder)
     elif not Path(folder).is_dir():
         raise ParameterError("is not a folder", file=path, key="ResultFolder", value=folder)
-    return Layer(Path(folder), path, folder), parameters
+    return Layer(Path(folder), path, folder, data_file=own["dataFN"]), parameters
 
 
-def layer_of_paramstest(path: str) -> tuple[Layer, Parameters]:
-    """Layer and parameters of a command that works in the current folder with a paramstest.txt."""
+def layer_of_paramstest(path: str, folder: str | None = None) -> tuple[Layer, Parameters]:
+    """Layer and parameters of a command that works from a paramstest.txt.
+
+    The layer is the folder of the file, wherever the folders stand that were written into it when it was made: a layer
+    may have been copied or moved since. A file that stands by itself means the current folder. `folder` is what the
+    user says.
+    """
     parameters = Parameters.read(path, "paramstest")
     folders = parameters.for_stage("commands")
-    output, results = Path(folders["OutputFolder"]), folders.get("ResultFolder")
-    return Layer(Path(), output_folder=output, results_folder=Path(results) if results else None), parameters
+    if folder is not None:
+        log.info("The layer is %s", folder)
+        return Layer(Path(folder)), parameters
+    here = folder_of(path)
+    named = (folders["OutputFolder"], folders.get("ResultFolder"))
+    output, results = (None if name is None else _in_layer(Path(name), here, path) for name in named)
+    return Layer(here, output_folder=output, results_folder=results), parameters
+
+
+def folder_of(paramstest: str) -> Path:
+    """The layer of a paramstest.txt: its folder, or the current one where the file stands by itself."""
+    here = Path(paramstest).parent
+    return Path() if not Layer(here).hkls.exists() and Layer(Path()).hkls.exists() else here
+
+
+def _in_layer(named: Path, layer: Path, source: str) -> Path:
+    """A folder in the layer; the one of the same name, with a warning, where the file names one elsewhere."""
+    path = layer / named
+    if path.resolve().is_relative_to(layer.resolve()):
+        return path
+    own = layer / named.name
+    reason = "%s names %s, which is not in the folder of the file; %s is used (--folder names another layer)"
+    log.warning(reason, source, named, own)
+    return own
 
 
 def members(values: argparse.Namespace) -> Communicator:

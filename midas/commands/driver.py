@@ -7,27 +7,27 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from midas.commands import machines
 from midas.commands.program import Program
 from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
 from midas.runtime.options import Option, absolute, from_words, options_of
-from midas.runtime.parallel import thread_count
+from midas.runtime.parallel import launched_size, thread_count
 
 if TYPE_CHECKING:
     from midas.pipeline.layers import FinishedLayer
     from midas.runtime.result import StageResult
 
-#: options of the manual that this version does not carry out, and the value that means "not used"
-_NOT_YET = {"fileName": "", "provideInputAll": 0, "batchMode": 0}
-
 
 def run(values: argparse.Namespace) -> StageResult[object]:
     """Do what the command line says."""
     if values.words:
-        from midas.pipeline import demo
-
-        return demo.run(values.words[1:], thread_count(values.nCPUs))
-    _refuse_what_is_not_there(values)
+        return _demo(values)
+    cores = machines.cores(values.machineName)
+    if cores is not None:
+        if launched_size() == 1:
+            raise machines.what_to_type(values.machineName, values.nNodes, values.name, values.argv)
+        values.nCPUs = values.nCPUs or cores
     options = _options(values)
     options.check_numbers()
     if values.reprocess == 1:
@@ -44,13 +44,22 @@ def run(values: argparse.Namespace) -> StageResult[object]:
     return layers.run(options, finished=_say_grain_count)
 
 
-def _refuse_what_is_not_there(values: argparse.Namespace) -> None:
-    for name, unused in _NOT_YET.items():
-        if getattr(values, name) != unused:
-            raise UsageError("this option is not available yet", key=f"-{name}", value=getattr(values, name))
-    if values.machineName != "local":
-        reason = "only 'local' is available yet; on a cluster start ff-midas with mpirun or srun"
-        raise UsageError(reason, key="-machineName", value=values.machineName)
+#: options that the demonstration takes too
+_OF_THE_DEMO = ("-nCPUs", "-resultFolder", "-report")
+
+
+def _demo(values: argparse.Namespace) -> StageResult[object]:
+    from midas.pipeline import demo
+
+    for option in PROGRAMS[0].options:
+        given = getattr(values, option.key)
+        if option.flag not in _OF_THE_DEMO and given != option.default:
+            reason = f"means nothing to the demo, which takes {', '.join(_OF_THE_DEMO)}"
+            raise UsageError(reason, key=option.flag, value=given)
+    words = values.words[1:]
+    if values.resultFolder:
+        words = [values.resultFolder, *words[1:]]
+    return demo.run(words, thread_count(values.nCPUs), report=values.report == 1)
 
 
 def _options(values: argparse.Namespace) -> Options:
@@ -79,6 +88,9 @@ def _say_grain_count(layer: FinishedLayer) -> None:
         print(f"First line of Grains.csv: %NumGrains {len(layer.grains)}", flush=True)
 
 
+#: of scripts for other drivers of the legacy suite, and of its converter, which the driver called itself
+_IGNORED = ("-LayerNr", "-numFilesPerScan", "-omegaStep", "-runinfo", "-numPxY", "-numPxZ")
+
 PROGRAMS = (
     Program(
         names=("ff-midas", "ff_MIDAS.py"),
@@ -89,8 +101,7 @@ PROGRAMS = (
         uses=(
             "Every layer gets a folder LayerNr_<n> in the result folder: Grains.csv is the grain map, "
             "*_consolidated.h5 holds everything, midas_log/ what every stage said. The user's own files are only read. "
-            "Ranks of mpirun share the work. -fileName, -provideInputAll, -batchMode and other machines than 'local' "
-            "are options of the manual that this version does not carry out yet."
+            "Ranks of mpirun share the work. A layer that fails does not keep the others from being processed."
         ),
         examples=(
             ("ff-midas demo", "a simulated sample, in midas_demo/"),
@@ -100,16 +111,16 @@ PROGRAMS = (
         ),
         options=(
             *options_of(Options),
-            Option("-machineName", "only 'local' so far; use mpirun on a cluster", str, "local"),
-            Option("-nNodes", "accepted for old scripts; use mpirun -n", int, -1),
-            Option("-fileName", "process one file (not available yet)", str, ""),
-            Option("-provideInputAll", "1: start from InputAllExtraInfoFittingAll.csv (not available yet)", int, 0),
+            Option(
+                "-machineName", f"one of {', '.join(machines.NAMES)}; a cluster: says what to type there", str, "local"
+            ),
+            Option("-nNodes", "nodes of the cluster of -machineName; -1 = 1", int, -1),
             Option("-reprocess", "1: merge and consolidate finished layers again", int, 0),
-            Option("-batchMode", "1: every file of RawFolder is a layer (not available yet)", int, 0),
         ),
+        newer=("-perSpotGroups", "-report", "-darkFN", "-dataLoc", "-darkLoc"),
         run=run,
         shared=True,
-        lenient=True,
+        ignored=_IGNORED,
         words=("demo",),
         console="stderr",
     ),

@@ -25,7 +25,8 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     path = Path(values.archive)
     with Archive(path) as archive:
         parameters = archive.parameters
-    return grains.run(Layer(Path(), path), parameters, threads=threads_of(values), track=values.TrackGrains == 1)
+    layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
+    return grains.run(layer, parameters, threads=threads_of(values), track=values.TrackGrains == 1)
 
 
 def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTables]:
@@ -34,12 +35,12 @@ def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTabl
 
 
 def _of_parameter_file(path: str, values: argparse.Namespace) -> StageResult[GrainTables]:
-    from midas.commands.arguments import threads_of
+    from midas.commands.arguments import folder_of, threads_of
     from midas.formats.layer import Layer
     from midas.parameters import Parameters
     from midas.stages import grains
 
-    return grains.run(Layer(Path()), Parameters.read(path, "paramstest"), threads=threads_of(values))
+    return grains.run(Layer(folder_of(path)), Parameters.read(path, "paramstest"), threads=threads_of(values))
 
 
 _DOES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import SEEDS, THREADS, Program
+from midas.commands.program import LAYER, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.index import IndexedSeeds
@@ -18,7 +18,7 @@ def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
     from midas.stages import indexing
 
     comm, threads = members(values), threads_of(values)
-    layer, parameters = layer_of_paramstest(values.paramfile)
+    layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
     return indexing.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
 
 
@@ -30,7 +30,7 @@ PROGRAMS = (
             "spots as possible."
         ),
         uses=(
-            "Works in the current folder: reads paramstest.txt, SpotsToIndex.csv, hkls.csv and Spots.bin (ff-setup, "
+            "Works in the folder of paramstest.txt: reads that, SpotsToIndex.csv, hkls.csv and Spots.bin (ff-setup, "
             "ff-bin). Writes Output/IndexBest.bin and IndexBestFull.bin; ff-refine is next. Ranks of mpirun, or "
             "blocks, "
             "share the seeds."
@@ -41,7 +41,7 @@ PROGRAMS = (
             ("IndexerOMP paramstest.txt 0 1 1824 18", "block 0 of 1, 1824 seeds, 18 threads"),
         ),
         arguments=SEEDS,
-        options=(THREADS,),
+        options=(THREADS, LAYER),
         run=run,
         exact=True,
         shared=True,

@@ -39,6 +39,18 @@ MODULES = {
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",
+    "ff-look": "look",
+    "ff-check": "check",
+    "ff-match": "match",
+    "ff-stitch": "match",
+    "match_grains.py": "match",
+    "MatchGrains": "match",
+    "ff-update": "update",
+    "updateZarrDset.py": "update",
+    "ff-mask": "mask",
+    "generate_mask.py": "mask",
+    "ff-dark": "dark",
+    "GenMedianDark": "dark",
 }
 
 

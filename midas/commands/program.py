@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
+import re
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from midas._version import __version__
@@ -25,6 +27,7 @@ class Argument:
     ----------
     required : under the short name
     legacy_required : under the legacy names, where that differs
+    several : takes all words that are left
     """
 
     name: str
@@ -32,6 +35,7 @@ class Argument:
     type: type = str
     required: bool = True
     legacy_required: bool | None = None
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,11 @@ class Program:
     has_short_name : whether the first of the names is the short one
     exact : surplus arguments are an error
     shared : the processes of an MPI run share its work; of another program the first one does all, the others nothing
+    newer : options that the legacy program did not have; an abbreviation that was plain there stays so
+    ignored : options of other versions, each with a value, that old scripts give; they have no effect
     words : surplus words, by the first of them, that are no mistake (``ff-midas demo``)
+    parts : first words that mean another program (``match_grains.py stitch``), and the names of these
+    closing : last line on stdout, which scripts look for
     console : where its messages go: "stdout", or "stderr" with the time in front
     """
 
@@ -62,8 +70,11 @@ class Program:
     has_short_name: bool = True
     exact: bool = False
     shared: bool = False
-    lenient: bool = False
+    newer: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    closing: str = ""
     console: str = "stdout"
 
     @property
@@ -87,6 +98,7 @@ SEEDS = (
     Argument("nSpotsToIndex", "number of lines of SpotsToIndex.csv", int, False, True),
     N_CPUS,
 )
+LAYER = Option("--folder", "layer folder; by default that of the parameter file")
 THREADS = Option("--threads", "threads; by default every core that the process may use", int)
 
 
@@ -110,17 +122,20 @@ def parser(program: Program, name: str) -> argparse.ArgumentParser:
     )
     for argument in program.arguments:
         required = argument.required if argument.legacy_required is None or not legacy else argument.legacy_required
-        result.add_argument(
-            argument.name, nargs=None if required else "?", type=_number_or_text(argument.type), help=argument.help
-        )
+        number = ("+" if required else "*") if argument.several else None if required else "?"
+        result.add_argument(argument.name, nargs=number, type=_number_or_text(argument.type), help=argument.help)
     for option in program.options:
+        if option.type is bool:
+            result.add_argument(option.flag, dest=option.key, action="store_true", help=option.help)
+            continue
         result.add_argument(
             option.flag,
             dest=option.key,
-            metavar=option.type.__name__.upper(),
+            metavar=None if option.choices else option.type.__name__.upper(),
             type=_number_or_text(option.type),
             default=option.default,
             nargs=option.count,
+            choices=option.choices,
             help=option.help,
         )
     result.add_argument("-v", "--verbose", action="store_true", help="say more")
@@ -154,15 +169,73 @@ def _number_or_text(kind: type) -> Callable[[str], object]:
     return readers.get(kind, kind)
 
 
+def _is_negative(word: str) -> bool:
+    try:
+        return word.startswith("-") and math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
 def parse(program: Program, name: str, argv: Sequence[str]) -> argparse.Namespace:
-    """Arguments of a command line; surplus ones are ignored with a warning unless the count must be exact."""
-    legacy_flags = {f"-{option.flag}": option.flag for option in program.options}
-    # A legacy option is understood with two dashes too.
-    values, surplus = parser(program, name).parse_known_args([legacy_flags.get(word, word) for word in argv])
+    """Arguments of a command line.
+
+    Surplus words are ignored with a warning unless the count must be exact; an option that there is not is an error.
+    """
+    given, ignored = _without_ignored(program, argv)
+    # argparse would take -1e-5 for an option, but not " -1e-5".
+    words = [f" {word}" if _is_negative(word) else _full_option(program, word) for word in given]
+    made = parser(program, name)
+    # Words of a list may stand before and behind the options.
+    several = any(argument.several for argument in program.arguments)
+    values, surplus = made.parse_known_intermixed_args(words) if several else made.parse_known_args(words)
     values.words = surplus if surplus[:1] and surplus[0] in program.words else []
+    values.name, values.argv, values.surplus = name, list(argv), ignored
     if values.words:
         surplus = []
-    if surplus and (program.exact or (surplus[0].startswith("--") and not program.lenient)):
+    for word in surplus:
+        if _OPTION.match(word):
+            raise UsageError(_unknown(program, name, word))
+    if surplus and program.exact:
         raise UsageError(f"surplus arguments: {' '.join(surplus)} (see {name} --help)")
-    values.surplus = surplus
+    values.surplus += surplus
     return values
+
+
+#: a word that can only be meant as an option
+_OPTION = re.compile(r"--?[A-Za-z]")
+
+
+def _without_ignored(program: Program, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words without options that have no effect and their values, and those."""
+    kept: list[str] = []
+    ignored: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word.partition("=")[0] in program.ignored:
+            ignored += [word] if "=" in word else [word, *[value for value in [next(words, None)] if value is not None]]
+        else:
+            kept.append(word)
+    return kept, ignored
+
+
+def _full_option(program: Program, word: str) -> str:
+    """A legacy option with two dashes as one with one; an abbreviation that the legacy program knew in full."""
+    start, equals, value = word.partition("=")
+    flags = {option.flag for option in program.options}
+    if not _OPTION.match(start) or start in flags:
+        return word
+    for spelling in (start, start[1:]) if start.startswith("--") else (start,):
+        legacy = [flag for flag in flags - set(program.newer) if flag.startswith(spelling)]
+        full = spelling if spelling in flags else legacy[0] if len(legacy) == 1 else None
+        if full is not None:
+            return f"{full}{equals}{value}"
+    return word
+
+
+def _unknown(program: Program, name: str, word: str) -> str:
+    """What to say about an option that there is not."""
+    start = word.partition("=")[0]
+    flags = {option.flag.lstrip("-").lower(): option.flag for option in program.options}
+    near = difflib.get_close_matches(start.lstrip("-").lower(), flags, 1, 0.6)
+    hint = f"; did you mean {flags[near[0]]}?" if near else ""
+    return f"there is no option {start}{hint} (see {name} --help)"

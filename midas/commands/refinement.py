@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import SEEDS, THREADS, Program
+from midas.commands.program import LAYER, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.refined import RefinedSeeds
@@ -18,7 +18,7 @@ def run(values: argparse.Namespace) -> StageResult[RefinedSeeds]:
     from midas.stages import refinement
 
     comm, threads = members(values), threads_of(values)
-    layer, parameters = layer_of_paramstest(values.paramfile)
+    layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
     return refinement.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
 
 
@@ -30,7 +30,7 @@ PROGRAMS = (
             "with a robust loss (RefineMethod joint), or in the steps of the legacy program (staged, converged)."
         ),
         uses=(
-            "Works in the current folder: reads paramstest.txt, SpotsToIndex.csv, hkls.csv, ExtraInfo.bin and "
+            "Works in the folder of paramstest.txt: reads that, SpotsToIndex.csv, hkls.csv, ExtraInfo.bin and "
             "Output/IndexBest*.bin (ff-index). Writes Results/Key.bin, OrientPosFit.bin, ProcessKey.bin and "
             "Output/FitBest.bin; ff-grains is next. Ranks of mpirun, or blocks, share the seeds."
         ),
@@ -40,7 +40,7 @@ PROGRAMS = (
             ("FitPosOrStrainsOMP paramstest.txt 0 1 1824 18", "block 0 of 1, 1824 seeds, 18 threads"),
         ),
         arguments=SEEDS,
-        options=(THREADS,),
+        options=(THREADS, LAYER),
         run=run,
         exact=True,
         shared=True,

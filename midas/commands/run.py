@@ -20,7 +20,7 @@ from typing import NoReturn
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.runtime import logs, parallel, streams
-from midas.runtime.errors import MidasError, UsageError
+from midas.runtime.errors import IncompleteError, MidasError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -36,25 +36,31 @@ def run(name: str, argv: Sequence[str]) -> int:
     """Run the command called `name`; the exit code. Errors of the user become one line on stderr."""
     try:
         called = program(name)
+        if argv and argv[0] in called.parts:
+            called, name, argv = program(called.parts[argv[0]]), f"{name} {argv[0]}", argv[1:]
         values = parse(called, name, argv)
         shared = called.shared and getattr(values, "blockNr", None) is None and not values.words
         if parallel.launched_rank() == 0 or shared:
             _run(called, values, parallel.communicator() if shared else parallel.SERIAL)
         sys.stdout.flush()
     except MidasError as error:
-        return _fail(name, str(error), error.exit_code)
+        return _fail(name, *error.lines, code=error.exit_code)
     except MemoryError:
-        return _fail(name, "not enough memory", 1)
+        return _fail(name, "not enough memory", code=1)
+    except ImportError as error:
+        if error.name != "midas._ext":
+            raise
+        return _fail(name, str(error), code=1)
     except _Ended as ended:
         if parallel.launched_size() > 1:
             # The launcher ends all ranks alike, mostly because one of them has failed and said why.
             parallel.leave(128 + ended.signal)
-        return _fail(name, f"ended by {ended.signal.name}", 128 + ended.signal)
+        return _fail(name, f"ended by {ended.signal.name}", code=128 + ended.signal)
     except KeyboardInterrupt:
-        return _fail(name, "interrupted", 130)
+        return _fail(name, "interrupted", code=130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(name, f"{place}{error.strerror or error}", 1)
+        return _fail(name, f"{place}{error.strerror or error}", code=1)
     except Exception:
         # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
         if parallel.launched_size() > 1:
@@ -72,15 +78,30 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
     with logs.attached(kept, level), logs.attached(console) if comm.rank == 0 else nullcontext():
         if values.surplus and comm.rank == 0:
             log.warning("ignored: %s", " ".join(values.surplus))
-        result = called.run(values)
+        incomplete = None
+        try:
+            with logs.one_run():
+                result = called.run(values)
+        except IncompleteError as error:
+            result, incomplete = error.result, error
         everybody = comm.gather((kept.messages[:], {} if result is None else result.summary))
         if everybody is None:
+            _end_with(incomplete)
             return
         said, *others = [messages for messages, _ in everybody]
         for message in dict.fromkeys(message for messages in others for message in messages):
             if message not in said:
                 log.warning("%s", message)
         print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
+        if called.closing:
+            print(called.closing)
+        _end_with(incomplete)
+
+
+def _end_with(error: IncompleteError | None) -> None:
+    """The failure of a run that is otherwise complete, once all has been said about the rest."""
+    if error is not None:
+        raise error
 
 
 def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
@@ -97,12 +118,13 @@ def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
 _PATIENCE = 0.5
 
 
-def _fail(name: str, message: str, code: int) -> int:
+def _fail(name: str, *messages: str, code: int) -> int:
     """Say what is wrong, once, and end the other ranks."""
     sys.stdout.flush()
     _end_at_once_when_ended()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    for message in messages:
+        print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
     return code
 
@@ -152,5 +174,5 @@ def main() -> NoReturn:
     code = run(name, argv)
     _end_at_once_when_ended()
     if output.error is not None and code == 0:
-        code = _fail(name, f"standard output: {output.error.strerror}", 1)
+        code = _fail(name, f"standard output: {output.error.strerror}", code=1)
     sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from midas._ext.radius import match_rings
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.logs import first_time
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,14 @@ class Rings:
         """Whether a spot can lie in the bands of two rings."""
         known = np.sort(self.radii[~np.isnan(self.radii)])
         return bool((np.diff(known) < 2 * self.width).any())
+
+
+def warn_of_absent(numbers: Iterable[int]) -> None:
+    """Say once in a run which rings of RingThresh nothing can lie on, whichever part notices it first."""
+    new = [number for number in sorted({int(number) for number in numbers}) if first_time("absent ring", number)]
+    if new:
+        names = " ".join(map(str, new))
+        log.warning("RingThresh: ring %s is not in hkls.csv or lies beyond MaxRingRad; no spot can lie on it", names)
 
 
 def rings_of_merged(merged: Table, rings: Rings, px: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

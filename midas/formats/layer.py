@@ -3,8 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+
+#: endings of raw files and archives, which come before nothing but each other
+_RAW_SUFFIX = re.compile(
+    r"\.(?:MIDAS|analysis|zip|npz|fch5|h5|hdf5?|nxs|nx5?|cxi|ge\d?|tiff?|cbf|edf|raw|bin|img|gz|bz2|zst|lz4|xz)$",
+    re.IGNORECASE,
+)
+#: what stands for several files
+_PATTERN = re.compile(r"[*?]|\[.*?\]")
+_NUMBERED = re.compile(r"(.+)_(\d+)")
+#: width of the number in the name of an archive
+_DIGITS = 6
+
+
+def scan_name(data_file: str | os.PathLike[str], layer: int) -> tuple[str, int]:
+    """What a raw file says that its scan is called: the stem, and the number at its end, else that of the layer.
+
+    Examples
+    --------
+    >>> scan_name("/data/gold_2um_00012.ge5.h5", 1)
+    ('gold_2um', 12)
+    >>> scan_name("gold.nxs", 3)
+    ('gold', 3)
+    """
+    stem = PurePath(data_file).name
+    while (shorter := _RAW_SUFFIX.sub("", stem)) and shorter != stem:
+        stem = shorter
+    stem = _PATTERN.sub("", stem).rstrip("_-. ") or "scan" if _PATTERN.search(stem) else stem
+    numbered = _NUMBERED.fullmatch(stem)
+    return (stem, layer) if numbered is None else (numbered[1], int(numbered[2]))
+
+
+def archive_name(data_file: str | os.PathLike[str], layer: int) -> str:
+    """What the archive of a raw file is called."""
+    stem, number = scan_name(data_file, layer)
+    return f"{stem}_{number:0{_DIGITS}d}.MIDAS.zip"
+
+
+def earlier_archive_name(data_file: str | os.PathLike[str]) -> str:
+    """What the legacy conversion called it."""
+    return f"{PurePath(data_file).name}.analysis.MIDAS.zip"
 
 
 @dataclass(frozen=True)
@@ -17,6 +58,7 @@ class Layer:
     archive : its ``.MIDAS.zip``; None when the run starts from a spot table
     folder_text : the folder as the user or the archive spelled it; paramstest.txt repeats it
     output, results : folders of the binary results where a parameter file puts them elsewhere
+    data_file : raw file that the archive was made of, if the user named it
     """
 
     folder: Path
@@ -24,6 +66,7 @@ class Layer:
     folder_text: str = ""
     output_folder: Path | None = None
     results_folder: Path | None = None
+    data_file: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
@@ -157,11 +200,29 @@ class Layer:
     @property
     def consolidated(self) -> Path:
         """The HDF5 file with all results."""
-        stem = self.archive.name.removesuffix(".zip") if self.archive else "output"
-        return self.folder / f"{stem}_consolidated.h5"
+        return self.folder / f"{self._stem}_consolidated.h5"
+
+    @property
+    def report(self) -> Path:
+        """The web page about the grains."""
+        return self.folder / f"{self._stem}_report.html"
+
+    @property
+    def _stem(self) -> str:
+        """Of a raw file that the user named its stem; of numbered files, and of older archives, that of the archive."""
+        if self.archive is None:
+            return "output"
+        if self.data_file and self.archive.name == archive_name(self.data_file, _number_of(self.archive)):
+            return scan_name(self.data_file, 0)[0]
+        return self.archive.name.removesuffix(".zip")
 
     @property
     def _archive_name(self) -> str:
         if self.archive is None:
             raise ValueError("a layer without an archive has no peak files")
         return self.archive.name
+
+
+def _number_of(archive: Path) -> int:
+    """The number at the end of an archive's name."""
+    return scan_name(archive, 0)[1]

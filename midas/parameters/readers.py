@@ -48,10 +48,20 @@ READERS: dict[str, Reader] = {
     "convert": Reader(
         _reads(
             "RawFolder FileStem Ext StartFileNrFirstLayer NrFilesPerSweep numFilesPerScan Padding LayerNr dataFN",
-            "dataLoc Dark darkLoc MaskFN HeadSize PixelValue SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
+            "dataLoc omegaLoc ScanNumber ThresholdChannel Dark darkLoc MaskFN FloodFN HeadSize PixelValue RawPixelType",
+            "OmegaMotor SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
             "OmegaStart OmegaFirstFile OmegaStep NrPixels NrPixelsY NrPixelsZ",
         ),
         _PARAMETER_FILE,
+    ),
+    "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
+    "look": Reader(
+        _reads(
+            _DETECTOR, _REFLECTIONS,
+            "Wedge RingThresh Width SkipFrame ImTransOpt UpperBoundThreshold BadPxIntensity GapIntensity",
+        ),
+        "parameter file or archive",
+        defaults={"Width": 1000.0},
     ),
     "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
     "peaks": Reader(
@@ -130,9 +140,14 @@ READERS: dict[str, Reader] = {
         _PARAMETER_FILE,
     ),
     "pipeline": Reader(
-        _reads("ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction"), _PARAMETER_FILE
+        _reads(
+            "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
+            "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
+            "MaxOmeSpotIDsToIndex",
+        ),
+        _PARAMETER_FILE,
     ),
-    "commands": Reader(_reads("ResultFolder OutputFolder"), "archive or paramstest.txt"),
+    "commands": Reader(_reads("ResultFolder OutputFolder dataFN"), "archive or paramstest.txt"),
 }  # fmt: skip
 
 

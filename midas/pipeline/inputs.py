@@ -4,55 +4,86 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from midas.archive import Archive, set_dataset
-from midas.formats.layer import Layer
+from midas.formats.layer import Layer, earlier_archive_name
 from midas.parameters import ANALYSIS
+from midas.pipeline import copies, parameter_check
 from midas.pipeline.options import Options
+from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
-from midas.runtime.errors import ArchiveError, FormatError, UsageError
-from midas.runtime.files import atomic_output, make_folder, read_bytes, remove, write_atomic
+from midas.runtime.errors import ArchiveError, FormatError, MidasError, Mistakes
+from midas.runtime.files import make_folder, read_bytes, remove, replace, write_atomic
 from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
 
 
-def check(options: Options) -> None:
-    """Every input that must exist does; nothing has been written so far."""
+def check(options: Options, plans: list[LayerPlan]) -> None:
+    """Every input that must exist does, of one layer at least; nothing has been written so far."""
     if options.grains_file is not None:
         read_bytes(options.grains_file, advice="it must be a Grains.csv")
     if options.user_file is not None:
         options.user_file.parameters  # noqa: B018 - readable, or an error now
-    if not options.convert:
-        for number in options.layers:
-            existing_archive(options, number)
-    elif options.data_file and 1 in options.layers and not options.data_file.is_file():
-        raise FormatError("raw data file is missing", file=options.data_file)
+    if options.spot_table:
+        read_bytes(options.result_folder / Layer(Path()).extra_info.name, advice="-provideInputAll starts from it")
+        parameter_check.check(options, plans)
+        return
+    errors = []
+    for plan in plans:
+        try:
+            archive = None if options.convert else existing_archive(options, plan)
+            if options.convert and plan.data_file is not None and not _exists(plan.data_file):
+                raise FormatError("raw data file is missing", file=plan.data_file)
+            parameter_check.check(options, [plan, *(other for other in plans if other is not plan)], archive)
+            return
+        except Mistakes:
+            raise
+        except MidasError as error:
+            errors.append(error)
+    raise errors[0]
 
 
-def existing_archive(options: Options, number: int) -> Path:
-    """The archive of a layer: in its folder, else where the user says."""
-    folder = options.folder(number)
-    if options.data_file:
-        path = folder / options.data_file.name
-        if path.exists() or options.data_file.exists():
-            return path if path.exists() else options.data_file
-        raise ArchiveError(f"is missing, and there is no {path}", file=options.data_file)
-    if options.user_file is None:
-        raise UsageError("give -paramFN or -dataFN")
-    path = folder / options.user_file.archive_name(number)
-    if not path.exists():
-        raise ArchiveError("is missing; run with -convertFiles 1, or name the archive with -dataFN", file=path)
-    return path
+def _exists(path: Path) -> bool:
+    """Whether a raw scan is there: a file, a folder, or files that fit a pattern."""
+    if path.is_file():
+        return True
+    from midas.convert import sweep  # only here: a name that is a file needs no readers of raw files
+
+    return sweep.exists(path)
 
 
-def prepare_folder(options: Options, number: int) -> None:
+def existing_archive(options: Options, plan: LayerPlan) -> Path:
+    """The archive of a layer: in its folder under any name that it can have, else where the user says.
+
+    What was named is an archive, or the raw file that one was made of.
+    """
+    named, user_file = plan.data_file, options.user_file
+    if named is not None and named.suffix == ".zip":
+        path = plan.folder / named.name
+        if not (path.exists() or named.exists()):
+            raise ArchiveError(f"is missing, and there is no {path}", file=named)
+        return copies.choose(named, path) if named.exists() else path
+    raw = os.fspath(named or (user_file.raw_file(plan.number) if user_file is not None else ""))
+    names = copies.names(raw, plan.number) if raw else []
+    if not raw and user_file is not None:
+        present = sorted(plan.folder.glob("*.MIDAS.zip"))
+        if len(present) == 1 and "FileStem" not in {*user_file.parameters, *plan.settings}:
+            return present[0]  # of a raw file that was named on the command line
+        names = [user_file.archive_name(plan.number, plan.settings)]
+    found = next((plan.folder / name for name in names if (plan.folder / name).exists()), None)
+    if found is None:
+        advice = "run with -convertFiles 1, or name the archive with -dataFN"
+        raise ArchiveError(f"is missing; {advice}", file=plan.folder / names[0])
+    return found
+
+
+def prepare_folder(options: Options, plan: LayerPlan) -> None:
     """The layer folder; results of an earlier run must not look like those of a run that failed."""
-    layer = Layer(options.folder(number))
+    layer = Layer(plan.folder)
     for folder in (layer.logs, layer.output, layer.temp, layer.results):
         make_folder(folder)
     link = layer.folder / "output"
@@ -65,14 +96,16 @@ def prepare_folder(options: Options, number: int) -> None:
     user_file = options.user_file
     if user_file is None:
         return
-    changes = user_file.settings(options.raw_folder, options.grains_file)
+    changes = {**plan.settings, **user_file.settings(options)}
+    if user_file.own.get("ResultFolder", ""):
+        changes["ResultFolder"] = f"{layer.folder}/"
     write_atomic(layer.folder / user_file.path.name, user_file.with_settings(changes))
     user_file.copy_panel_shifts(layer.folder)
 
 
-def prepare_archive(options: Options, number: int, steps: Steps) -> Path:
+def prepare_archive(options: Options, plan: LayerPlan, steps: Steps) -> Path:
     """Convert the raw scan, or take the archive that is there; either way it names the layer's folder."""
-    path = _converted(options, number, steps) if options.convert else _copied(options, number)
+    path = _converted(options, plan, steps) if options.convert else _copied(options, plan)
     user_file = options.user_file
     if user_file is not None and not options.convert:
         with Archive(path) as archive:
@@ -80,47 +113,52 @@ def prepare_archive(options: Options, number: int, steps: Steps) -> Path:
         if differing:
             names = ", ".join(differing)
             log.warning("%s: other values than in %s, which count: %s", user_file.path, path.name, names)
-    set_dataset(path, ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{options.folder(number)}/")]))
+    set_dataset(path, ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{plan.folder}/")]))
     return path
 
 
-def _converted(options: Options, number: int, steps: Steps) -> Path:
+def _converted(options: Options, plan: LayerPlan, steps: Steps) -> Path:
     from midas.convert import conversion
     from midas.convert.options import ConversionOptions
 
     original = options.parameter_file
     assert original is not None  # `Options.checked` sees to it
+    raw = os.fspath(plan.data_file or "")
 
     def convert() -> StageResult[Path]:
-        folder = options.folder(number)
         result = conversion.run(
             ConversionOptions(
-                parameter_file=folder / original.name,
-                result_folder=folder,
-                data_file=os.fspath(options.data_file or ""),
+                parameter_file=plan.folder / original.name,
+                result_folder=plan.folder,
+                data_file=raw,
                 frame_chunks=options.frame_chunks,
                 threshold=options.threshold,
-                layer=number,
+                layer=plan.number,
+                any_layer=bool(raw),
             ),
             threads=options.thread_count,
             relative_to=original.parent,
         )
         return StageResult(result.stage, {**result.summary, "OutputZipName": result.data}, result.data)
 
-    path = steps.stage("ZipOut", convert).data
+    path = steps.alone("ZipOut", convert)
     log.info("[ZIP] OutputZipName: %s", path)
+    earlier = plan.folder / earlier_archive_name(raw) if raw else path
+    if earlier != path and earlier.exists():  # of the same scan, under the name of earlier versions
+        replace(earlier, earlier.with_name(f"{earlier.name}.old"))
     return path
 
 
-def _copied(options: Options, number: int) -> Path:
+def _copied(options: Options, plan: LayerPlan) -> Path:
     """The existing archive, in the layer folder; the user's own stays as it is."""
-    given = existing_archive(options, number)
-    path = options.folder(number) / given.name
+    given = existing_archive(options, plan)
+    path = plan.folder / given.name
     if path == given:
+        if plan.data_file is not None:
+            copies.say_difference(plan.data_file, path)
         log.info("Using %s", path)
         return path
     with Archive(given):  # an unreadable archive is not worth a copy
         log.info("Copying %s into %s", given, path.parent)
-    with atomic_output(path) as target, open(given, "rb") as source:
-        shutil.copyfileobj(source, target, 1 << 24)
+    copies.copy(given, path)
     return path

@@ -13,6 +13,7 @@ from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.pipeline import inputs
 from midas.pipeline.options import Options
+from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
 from midas.runtime.errors import StageError
 from midas.runtime.files import read_bytes, write_atomic
@@ -39,12 +40,12 @@ class LayerRun:
     tables : those in memory so far, for the consolidated file; only the first rank's are complete
     """
 
-    def __init__(self, options: Options, number: int, comm: Communicator):
+    def __init__(self, options: Options, plan: LayerPlan, comm: Communicator):
         from midas.results.sources import LayerTables
 
-        self.options, self.number, self.comm = options, number, comm
+        self.options, self.plan, self.comm = options, plan, comm
         self.threads = options.thread_count
-        self.steps = Steps(options.folder(number), comm)
+        self.steps = Steps(plan.folder, comm)
         self.tables = LayerTables()
         self._peaks: list[FramePeaks] | None = None
         self.layer, self.parameters = self._start()
@@ -52,14 +53,16 @@ class LayerRun:
     def _start(self) -> tuple[Layer, Parameters]:
         archive = None
         if self.comm.rank == 0:
-            inputs.prepare_folder(self.options, self.number)
+            inputs.prepare_folder(self.options, self.plan)
         self.comm.barrier()
         if self.comm.rank == 0:
-            archive = inputs.prepare_archive(self.options, self.number, self.steps)
+            archive = inputs.prepare_archive(self.options, self.plan, self.steps)
         archive = self.comm.broadcast(archive)
-        folder = self.options.folder(self.number)
+        folder = self.plan.folder
         with Archive(archive) as opened:
-            return Layer(folder, archive, f"{folder}/"), opened.parameters
+            parameters = opened.parameters
+        data_file = parameters.for_stage("pipeline")["dataFN"]
+        return Layer(folder, archive, f"{folder}/", data_file=data_file), parameters
 
     def run(self) -> LayerTables:
         """All stages that the options ask for, and the results of the layer."""
@@ -71,13 +74,17 @@ class LayerRun:
             self.search(hkls)
         if self.options.peak_search_only:
             return self.tables
-        setup = self.setup(hkls)
+        self.from_spots(self.setup(hkls), hkls)
+        return self.tables
+
+    def from_spots(self, setup: SpotTables | None, hkls: Table | None) -> None:
+        """Spots to grains, and the results in one file."""
         binned = self.binning(setup)
         self.grains(setup, binned, hkls)
         if self.comm.rank == 0:
             with self.steps.step("consolidation"):
                 self.consolidate()
-        return self.tables
+            self.steps.say("consolidation")
 
     def search(self, hkls: Table | None) -> None:
         """Frames to peaks."""
@@ -123,10 +130,14 @@ class LayerRun:
             self.tables.radius, self.tables.extra_info = radius, setup.extra_info
             self.tables.id_rings, self.tables.ids_hash = setup.id_rings, setup.ids_hash
             self._append_to_paramstest()
-            if not (len(setup.spots_to_index) or self.options.grains_file):
-                raise StageError(_NO_SEEDS)
+            self.check_seeds(setup)
         self.comm.barrier()
         return setup
+
+    def check_seeds(self, setup: SpotTables) -> None:
+        """There is something to index."""
+        if not (len(setup.spots_to_index) or self.options.grains_file):
+            raise StageError(_NO_SEEDS)
 
     def _append_to_paramstest(self) -> None:
         """Lines that the setup stage does not hand on: guided indexing, rings without a say."""
@@ -144,6 +155,10 @@ class LayerRun:
 
     def _paramstest(self) -> Parameters:
         return Parameters.read(self.layer.paramstest, "paramstest")
+
+    def grain_parameters(self) -> Parameters:
+        """Those that the grain stage reads."""
+        return self.parameters
 
     def binning(self, setup: SpotTables | None) -> BinaryTables | None:
         """The spots in the form that indexing and refinement read."""
@@ -177,7 +192,7 @@ class LayerRun:
         found = self.steps.serial(
             "process_grains",
             lambda: processing.run(
-                layer, self.parameters, threads=threads, track=tracking, refined=refined, hkls=hkls,
+                layer, self.grain_parameters(), threads=threads, track=tracking, refined=refined, hkls=hkls,
                 extra_info=self.tables.extra_info, ids_hash=self.tables.ids_hash,
             ),
         )  # fmt: skip
@@ -191,7 +206,8 @@ class LayerRun:
 
         self.tables.parameters = self.parameters
         consolidated.write(self.layer, per_spot_groups=self.options.per_spot_groups, tables=self.tables)
-        provenance.append(self.layer, tables=self.tables)
+        if self.layer.archive is not None:
+            provenance.append(self.layer, tables=self.tables)
         if self.options.report:
             from midas.results import report
 

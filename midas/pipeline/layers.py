@@ -9,39 +9,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from midas.formats.layer import Layer
-from midas.formats.table import Table
-from midas.parameters import not_yet
-from midas.pipeline import inputs
-from midas.pipeline.layer_run import LayerRun
+from midas.pipeline import inputs, summary
 from midas.pipeline.options import Options
-from midas.runtime.errors import MidasError, StageError
-from midas.runtime.parallel import Communicator, communicator
+from midas.pipeline.plan import LayerPlan, plans
+from midas.pipeline.summary import FinishedLayer
+from midas.runtime import logs
+from midas.runtime.errors import IncompleteError, MidasError, StageError
+from midas.runtime.parallel import Communicator, PeerError, Team, communicator
 from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class FinishedLayer:
-    """A layer that is done.
-
-    Parameters
-    ----------
-    number : of the layer
-    layer : the paths of all its files
-    grains, spot_matrix : `Table` of Grains.csv and SpotMatrix.csv; None after a peak search only, and on all ranks of
-        an MPI run but the first
-    seconds : that each step took
-    """
-
-    number: int
-    layer: Layer
-    grains: Table | None = None
-    spot_matrix: Table | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+__all__ = ["FinishedLayer", "run"]
 
 
 def run(
@@ -50,7 +31,7 @@ def run(
     comm: Communicator | None = None,
     finished: Callable[[FinishedLayer], object] | None = None,
 ) -> StageResult[list[FinishedLayer]]:
-    """Process the layers one after the other; the first failure ends the run.
+    """Process the layers one after the other; one that fails does not keep the others from being processed.
 
     Parameters
     ----------
@@ -60,53 +41,69 @@ def run(
     Returns
     -------
     StageResult whose data is the list of `FinishedLayer`
+
+    Raises
+    ------
+    StageError : the only layer failed
+    IncompleteError : one or more of several layers failed; its `result` holds the others
     """
     options = options.checked()
     comm = communicator() if comm is None else comm
-    with not_yet.one_run():
-        inputs.check(options)
-        done = _all_layers(options, comm, finished)
+    with logs.one_run():
+        planned = plans(options)
+        inputs.check(options, planned)
+        done, failed = _all_layers(options, planned, comm, finished)
+    result = StageResult("midas", {} if comm.rank else summary.rows(options, done, failed), done)
+    if failed and len(planned) > 1:
+        reasons = "; ".join(f"layer {number}: {reason}" for number, reason in failed.items())
+        raise IncompleteError(f"{len(failed)} of {len(planned)} layers failed: {reasons}", result)
+    if failed:
+        raise StageError("".join(f"layer {number}: {reason}" for number, reason in failed.items()))
     if comm.rank == 0:
         log.info("All layers processed successfully")
-    return StageResult("midas", {} if comm.rank else _summary(done), done)
+    return result
 
 
 def _all_layers(
-    options: Options, comm: Communicator, finished: Callable[[FinishedLayer], object] | None
-) -> list[FinishedLayer]:
+    options: Options,
+    planned: list[LayerPlan],
+    comm: Communicator,
+    finished: Callable[[FinishedLayer], object] | None,
+) -> tuple[list[FinishedLayer], dict[int, str]]:
+    """The layers that are done, and why the others are not."""
     done: list[FinishedLayer] = []
+    failed: dict[int, str] = {}
     started = time.perf_counter()
-    for number in options.layers:
-        try:
-            done.append(_layer(options, number, comm))
-        except MidasError as error:
-            raise StageError(f"Failed to process layer {number}: {error}") from None
+    for count, plan in enumerate(planned, 1):
+        layer = _layer(options, plan, comm)
+        if isinstance(layer, FinishedLayer):
+            done.append(layer)
+        else:
+            failed[plan.number] = layer
         if comm.rank:
             continue
-        if finished is not None:
-            finished(done[-1])
-        count, total = len(done), len(options.layers)
-        log.info(
-            "Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d completed successfully",
-            *(count, total, 100 * count / total, time.perf_counter() - started, number),
-        )
-    return done
+        if finished is not None and isinstance(layer, FinishedLayer):
+            finished(layer)
+        share = (count, len(planned), 100 * count / len(planned), time.perf_counter() - started, plan.number)
+        if isinstance(layer, FinishedLayer):
+            log.info("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d completed successfully", *share)
+        elif len(planned) > 1:
+            log.error("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d failed: %s", *share, layer)
+    return done, failed
 
 
-def _layer(options: Options, number: int, comm: Communicator) -> FinishedLayer:
-    run = LayerRun(options, number, comm)
-    tables = run.run()
-    return FinishedLayer(number, run.layer, tables.grains, tables.spot_matrix, run.steps.seconds)
+def _layer(options: Options, plan: LayerPlan, comm: Communicator) -> FinishedLayer | str:
+    """One layer on all ranks, or the reason why it failed, the same on all of them."""
+    from midas.pipeline.layer_run import LayerRun
+    from midas.pipeline.spot_table import SpotTableRun
 
-
-def _summary(done: list[FinishedLayer]) -> dict[str, str]:
-    """Rows of the closing table: what every layer gave, and what took the time."""
-    rows = {}
-    for layer in done:
-        found = f"peaks in {layer.layer.temp}" if layer.grains is None else f"{len(layer.grains)} grains"
-        rows[f"Layer {layer.number}"] = found
-        if layer.grains is not None:
-            rows[f"Results {layer.number}"] = f"{layer.layer.grains}, {layer.layer.consolidated.name}"
-    steps = dict.fromkeys(name for layer in done for name in layer.seconds)
-    rows |= {f"  {name}": f"{sum(layer.seconds.get(name, 0) for layer in done):8.2f} s" for name in steps}
-    return rows
+    team = Team(comm)
+    try:
+        run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team)
+        tables = run.run()
+        team.barrier()
+    except PeerError as error:
+        return error.reason
+    except MidasError as error:
+        return team.failed(str(error))
+    return FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix, run.steps.seconds, run.steps.counts)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.runtime.errors import UsageError
-from midas.runtime.options import FLAG, PATH, WHOLE, Kind, absolute, option
+from midas.runtime.options import FLAG, PATH, TEXT, WHOLE, Kind, absolute, option
 from midas.runtime.parallel import thread_count
 
 if TYPE_CHECKING:
     from midas.pipeline.user_file import UserFile
 
 #: legacy scripts give "/" for "none"
-_FOLDER_OR_NONE = Kind(str, lambda word: absolute(word) if len(word) > 1 else None, is_path=True)
+_FOLDER_OR_NONE = Kind(str, lambda word: absolute(word) if len(word) > 1 else None, is_path=True, in_python="a path")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,16 @@ class Options:
     grains_file: Path | None = option(
         "-grainsFile", PATH, None, "seed grains (a Grains.csv): find these instead of searching"
     )
+    file_name: str = option(
+        "-fileName", TEXT, "", "process this raw file, <stem>_<number><ending>, alone; its number is that of the layer"
+    )
+    batch: bool = option("-batchMode", FLAG, False, "1: every numbered file of RawFolder is a layer, whatever its stem")
+    spot_table: bool = option(
+        "-provideInputAll", FLAG, False, "1: start from InputAllExtraInfoFittingAll.csv in the result folder"
+    )
+    dark_file: str = option("-darkFN", TEXT, "", "file with dark frames; replaces the key Dark")
+    data_location: str = option("-dataLoc", TEXT, "", "HDF5 dataset of the frames; replaces the key dataLoc")
+    dark_location: str = option("-darkLoc", TEXT, "", "HDF5 dataset of the dark frames; replaces the key darkLoc")
     per_spot_groups: int = option(
         "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots"
     )
@@ -58,13 +68,36 @@ class Options:
     def checked(self) -> Options:
         """The options, once they fit together; an archive needs no conversion."""
         self.check_numbers()
-        if self.parameter_file is None and self.data_file is None:
+        if self.parameter_file is None and self.data_file is None and not self.file_name:
             raise UsageError("Either -paramFN or -dataFN must be provided (see ff-midas --help)")
+        if self.peak_search_only and not self.peak_search:
+            reason = "leaves nothing to do: with -doPeakSearch 0 the peaks are there, and nothing else was asked for"
+            raise UsageError(reason, key="-peakSearchOnly", value=1)
+        self._check_starts()
         if self.convert and self.parameter_file is None:
             if self.data_file is None or self.data_file.suffix != ".zip":
                 raise UsageError("the conversion needs a parameter file; give -paramFN, or an archive as -dataFN")
             return replace(self, convert=False)  # an archive carries its parameters
         return self
+
+    def _check_starts(self) -> None:
+        """The ways to start that exclude each other."""
+        given = {"-fileName": bool(self.file_name), "-batchMode": self.batch, "-provideInputAll": self.spot_table}
+        names = [name for name, is_given in given.items() if is_given]
+        if len(names) > 1:
+            raise UsageError(f"does not go with {names[0]}", key=names[1])
+        if not names:
+            return
+        if self.parameter_file is None and not (self.file_name and self.data_file):
+            raise UsageError("needs a parameter file; give -paramFN", key=names[0])
+        if self.batch and self.data_file:
+            reason = "does not go with -batchMode, which takes the files of RawFolder"
+            raise UsageError(reason, key="-dataFN", value=self.data_file)
+        if self.spot_table and self.last_layer > self.first_layer:
+            reason = "must be -startLayerNr: one spot table is one layer (-provideInputAll)"
+            raise UsageError(reason, key="-endLayerNr", value=self.last_layer)
+        if self.spot_table and self.peak_search_only:
+            raise UsageError("does not go with -provideInputAll, which has no frames", key="-peakSearchOnly", value=1)
 
     def check_numbers(self) -> None:
         """Those that can be wrong by themselves."""
@@ -89,9 +122,5 @@ class Options:
 
     @property
     def layers(self) -> range:
-        """Their numbers."""
+        """The numbers that the user asks for."""
         return range(self.first_layer, self.last_layer + 1)
-
-    def folder(self, layer: int) -> Path:
-        """Where the results of a layer are."""
-        return self.result_folder / f"LayerNr_{layer}"

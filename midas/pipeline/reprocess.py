@@ -73,11 +73,11 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     if len(archives) > 1:
         names = ", ".join(path.name for path in archives)
         raise ArchiveError(f"holds {names}; move all but one of them away", file=folder)
-    layer = Layer(folder, archives[0], f"{folder}/")
     # The folder may have been moved since.
-    set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(layer.folder_text)]))
+    set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{folder}/")]))
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
+    layer = Layer(folder, archives[0], f"{folder}/", data_file=parameters.for_stage("pipeline")["dataFN"])
     errors = make_folder(layer.logs) / "merge_overlaps_reprocess_err.csv"
     try:
         with logs.file(layer.logs / "merge_overlaps_reprocess_out.csv"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -22,16 +22,29 @@ T = TypeVar("T")
 #: what a failing step is called in messages, by the name of its logs
 _FAILURES = {
     "ZipOut": "Failed to generate ZIP file",
-    "hkls": "Failed to generate HKLs: HKL generation failed",
+    "hkls": "HKL generation failed",
     "peaksearch": "Peak search failed",
     "merge_overlaps": "Peak merging failed",
     "calc_radius": "Radius calculation failed",
     "fit_setup": "Data transformation failed",
+    "spot_table": "Spot table failed",
     "binning": "Data binning failed",
     "indexing": "Indexing failed",
     "refining": "Refinement failed",
     "process_grains": "Grain processing failed",
-    "consolidation": "Failed to write the consolidated results",
+    "consolidation": "Consolidation failed",
+}
+#: what a step found, as the console and the closing table show it: name of its logs -> rows of its summary
+_COUNTS = {
+    "hkls": ("rings",),
+    "peaksearch": ("peaks",),
+    "merge_overlaps": ("merged spots",),
+    "calc_radius": ("spots", "spots on no ring"),
+    "fit_setup": ("accepted", "seeds"),
+    "spot_table": ("spots", "seeds"),
+    "indexing": ("indexed",),
+    "refining": ("refined",),
+    "process_grains": ("grains",),
 }
 #: steps that the ranks of an MPI run share, with a log of each
 _SHARED = ("peaksearch", "indexing", "refining")
@@ -44,23 +57,44 @@ class Steps:
     ----------
     folder : of the layer; the logs are in midas_log/ in it
     seconds : that each step took, filled as they run
+    counts : what each step found, on the first rank
     """
 
     def __init__(self, folder: Path, comm: Communicator):
         self.folder, self.comm = folder, comm
         self.seconds: dict[str, float] = {}
+        self.counts: dict[str, dict[str, int]] = {}
 
     def serial(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
         """A stage that one process does; its data there, None on the other ranks, which read its files."""
-        data = self.stage(name, work).data if self.comm.rank == 0 else None
+        data = self.alone(name, work) if self.comm.rank == 0 else None
         self.comm.barrier()
         return data
+
+    def alone(self, name: str, work: Callable[[], StageResult[T]]) -> T:
+        """A stage of this process, for which nobody waits yet."""
+        result = self.stage(name, work)
+        self.say(name, [result.summary])
+        return result.data
 
     def shared(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
         """A stage whose work is shared over the ranks; its data only when this process has all of it."""
         result = self.stage(name, work)
-        self.comm.barrier()
+        everybody = self.comm.gather(result.summary)
+        if everybody is not None:
+            self.say(name, everybody)
         return result.data if self.comm.size == 1 else None
+
+    def say(self, name: str, summaries: Sequence[Mapping[str, object]] = ()) -> None:
+        """What a step found and how long it took, on the console."""
+        counts = {
+            label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
+            for label in _COUNTS.get(name, ())
+            if any(label in rows for rows in summaries)
+        }
+        self.counts[name] = counts
+        found = "".join(f", {count} {label}" for label, count in counts.items())
+        log.info("%s: %.2f s%s", name, self.seconds[name], found)
 
     def stage(self, name: str, work: Callable[[], StageResult[T]]) -> StageResult[T]:
         """A stage with its messages in midas_log/, as the legacy driver kept its programs' output."""
@@ -94,5 +128,3 @@ class Steps:
         except MemoryError:
             raise StageError(f"{_FAILURES[name]}: not enough memory") from None
         self.seconds[name] = time.perf_counter() - started
-        if self.comm.rank == 0:
-            log.info("%s: %.2f s", name, self.seconds[name])

@@ -36,7 +36,7 @@ _LARGEST = 28.0
 
 
 def write(layer: Layer) -> Path:
-    """Write ``<archive>_report.html`` into the layer folder, from its ``Grains.csv`` and ``SpotMatrix.csv``.
+    """Write `layer.report` into the layer folder, from its ``Grains.csv`` and ``SpotMatrix.csv``.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def write(layer: Layer) -> Path:
     grains = read_grains(layer.grains, through="Eul2")
     space_group, cell = read_crystal(layer.grains)
     spots = SPOT_MATRIX.read(layer.spot_matrix) if layer.spot_matrix.exists() else None
-    path = layer.consolidated.with_name(layer.consolidated.name.replace("_consolidated.h5", "_report.html"))
+    path = layer.report
     figures = [_map(grains, space_group), _histograms(grains), _strains(grains)] if len(grains) else []
     if spots is not None and len(spots):
         figures.append(_spots(spots))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from midas.runtime.result import StageResult
 
 
 class MidasError(Exception):
@@ -38,6 +42,7 @@ class MidasError(Exception):
         if value is not None:
             place.append(str(value))
         super().__init__(": ".join([*place, reason]))
+        self.lines: tuple[str, ...] = (str(self),)
 
 
 class UsageError(MidasError):
@@ -48,6 +53,19 @@ class UsageError(MidasError):
 
 class ParameterError(MidasError):
     """A missing, unreadable or impossible parameter."""
+
+
+class Mistakes(ParameterError):
+    """Several mistakes at once, each a line of its own on stderr.
+
+    Parameters
+    ----------
+    lines : a sentence for each
+    """
+
+    def __init__(self, lines: Sequence[str]):
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
 
 
 class ArchiveError(MidasError):
@@ -64,6 +82,14 @@ class OutputError(MidasError):
 
 class StageError(MidasError):
     """Readable input on which a stage cannot produce a result."""
+
+
+class IncompleteError(StageError):
+    """Some of several layers failed; `result` is the `StageResult` of the others, whose summary lists all of them."""
+
+    def __init__(self, reason: str, result: StageResult[Any]):
+        super().__init__(reason)
+        self.result = result
 
 
 def one_line(error: BaseException) -> str:

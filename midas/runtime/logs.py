@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -60,15 +62,44 @@ class _Parents(logging.Handler):
         (ROOT.parent or logging.getLogger()).handle(record)
 
 
+_MUTING = threading.Lock()
+_muted: Counter[str] = Counter()
+
+
 @contextmanager
 def muted(name: str) -> Iterator[None]:
-    """No messages of one logger while the block runs."""
+    """No messages of one logger while the block runs, in any of the threads that may be in one."""
     logger = logging.getLogger(name)
-    logger.disabled = True
+    with _MUTING:
+        _muted[name] += 1
+        logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = False
+        with _MUTING:
+            _muted[name] -= 1
+            logger.disabled = _muted[name] > 0
+
+
+#: what this run has said: several stages of it may notice the same
+_said: set[tuple[object, ...]] = set()
+
+
+def first_time(*what: object) -> bool:
+    """Whether this run says something for the first time."""
+    if what in _said:
+        return False
+    _said.add(what)
+    return True
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """What the block and its surroundings have said so far will be said again after the block."""
+    try:
+        yield
+    finally:
+        _said.clear()
 
 
 def stdout() -> logging.Handler:
@@ -82,17 +113,11 @@ def driver_stderr() -> logging.Handler:
     """Messages of the driver with the time; of its stages only warnings, the rest stands in their files."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
-    handler.addFilter(lambda record: record.name in _DRIVER or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: record.name.startswith(_DRIVER) or record.levelno >= logging.WARNING)
     return handler
 
 
-_DRIVER = (
-    "midas.commands.run",
-    "midas.pipeline.layers",
-    "midas.pipeline.inputs",
-    "midas.pipeline.steps",
-    "midas.pipeline.reprocess",
-)
+_DRIVER = ("midas.commands.run", "midas.pipeline.")
 
 
 class _Plain(logging.Formatter):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
@@ -25,29 +26,50 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.abspath(os.path.expanduser(path)))
 
 
+_TRUE_OR_FALSE = "True or False"
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a value is written on a command line, and what it becomes.
 
     Parameters
     ----------
-    written : type of the word: str, int or float
+    written : type of the word: str, int or float; bool for an option that stands alone
     read : from that to the value of the field
     is_path : a path, which is made absolute where it was given
+    in_python : what a keyword argument of this kind is called in messages
     """
 
     written: type
     read: Callable[[Any], object]
     is_path: bool = False
+    in_python: str = "text"
+
+    def accepts(self, value: object) -> bool:
+        """Whether a keyword argument may have this value."""
+        if self.is_path:
+            return isinstance(value, (str, os.PathLike))
+        if self.in_python == _TRUE_OR_FALSE:
+            return type(value).__name__ in ("bool", "bool_") or (isinstance(value, Integral) and int(value) in (0, 1))
+        number = {int: Integral, float: Real}.get(self.written)
+        if number is None:
+            return isinstance(value, str)
+        return isinstance(value, number) and not isinstance(value, bool)
 
 
 TEXT = Kind(str, str)
-WHOLE = Kind(int, lambda word: word)
-NUMBER = Kind(float, lambda word: word)
+TEXTS = Kind(str, lambda words: tuple(word.strip() for word in words or ()))
+WHOLE = Kind(int, lambda word: word, in_python="a whole number")
+NUMBER = Kind(float, lambda word: word, in_python="a number")
+NUMBERS = Kind(float, lambda words: None if words is None else tuple(words))
 #: 1 on the command line is True, anything else False
-FLAG = Kind(int, lambda word: word == 1)
+FLAG = Kind(int, lambda word: word == 1, in_python=_TRUE_OR_FALSE)
+#: an option without a word: it is there or not
+SWITCH = Kind(bool, bool)
 #: a file or folder; no word is None
-PATH = Kind(str, lambda word: absolute(word) if word else None, is_path=True)
+PATH = Kind(str, lambda word: absolute(word) if word else None, is_path=True, in_python="a path")
+PATHS = Kind(str, lambda words: tuple(absolute(word) for word in words or ()))
 
 
 @dataclass(frozen=True)
@@ -57,15 +79,18 @@ class Option:
     Parameters
     ----------
     flag : with its legacy spelling (one dash) or a modern one (two)
+    type : of its words; bool for an option without a word
     default : the word that counts when the option is not given
-    count : how many words it takes, if more than one
+    count : how many words it takes, if more than one; "+" for one or more
+    choices : the only words allowed
     """
 
     flag: str
     help: str
     type: type = str
     default: object = None
-    count: int | None = None
+    count: int | str | None = None
+    choices: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -73,13 +98,24 @@ class Option:
         return self.flag.lstrip("-").replace("-", "_")
 
 
-def option(flag: str, kind: Kind, default: object, text: str, key: str = "") -> Any:
+def option(
+    flag: str,
+    kind: Kind,
+    default: object,
+    text: str,
+    key: str = "",
+    *,
+    count: int | str | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
     """A field that is also the option `flag` of a command; `text` explains it in both places.
 
-    `key` is the parameter that means the same, if there is one.
+    `key` is the parameter that means the same, if there is one; `count` and `choices` are those of `Option`.
     """
-    word = "" if kind.is_path else int(bool(default)) if kind is FLAG else default
-    return field(default=default, metadata={"option": Option(flag, text, kind.written, word), "kind": kind, "key": key})
+    unnamed = kind.is_path and not isinstance(default, str)
+    word = "" if unnamed else int(bool(default)) if kind is FLAG else default
+    shown = Option(flag, text, kind.written, word, count, choices)
+    return field(default=default, metadata={"option": shown, "kind": kind, "key": key})
 
 
 def options_of(cls: type[D]) -> tuple[Option, ...]:
@@ -101,17 +137,21 @@ def from_keywords(cls: type[D], values: Mapping[str, object]) -> D:
 
     Raises
     ------
-    TypeError : for a keyword that is no field
+    TypeError : for a keyword that is no field, and for a value of another type than it has
     """
-    known = {item.name: item for item in fields(cls)}
+    known = {item.name: item for item in fields(cls) if "kind" in item.metadata}
     if unknown := [name for name in values if name not in known]:
         raise TypeError(f"no such option: {', '.join(unknown)}; there are {', '.join(known)}")
-    read = {
-        name: absolute(value) if _is_path(known[name]) and isinstance(value, (str, os.PathLike)) else value
-        for name, value in values.items()
-    }
-    return cast("Callable[..., D]", cls)(**read)
+    return cast("Callable[..., D]", cls)(**{name: _of_keyword(known[name], value) for name, value in values.items()})
 
 
-def _is_path(item: Field[Any]) -> bool:
-    return "kind" in item.metadata and item.metadata["kind"].is_path
+def _of_keyword(item: Field[Any], value: object) -> object:
+    kind: Kind = item.metadata["kind"]
+    if value is None and item.default is None:
+        return None
+    if not kind.accepts(value):
+        otherwise = " or None" if item.default is None else ""
+        raise TypeError(f"{item.name} must be {kind.in_python}{otherwise}, not {value!r}")
+    if kind.is_path:
+        return absolute(cast("str | os.PathLike[str]", value))
+    return bool(value) if kind is FLAG else value

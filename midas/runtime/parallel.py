@@ -68,6 +68,10 @@ class Communicator:
         """Rank 0's item, on every member; what the others give does not count."""
         return cast("Item", item)
 
+    def share(self, item: Item) -> list[Item]:
+        """Everybody's item, in order of rank, on every member."""
+        return [item]
+
 
 class MPICommunicator(Communicator):
     """The ranks of an MPI run."""
@@ -103,6 +107,47 @@ class MPICommunicator(Communicator):
         self.barrier()
         sent: Item = self._comm.bcast(item, root=0)
         return sent
+
+    def share(self, item: Item) -> list[Item]:
+        items: list[Item] = self._comm.allgather(item)
+        return items
+
+
+class PeerError(MidasError):
+    """The failure of another member, for which this one must not wait."""
+
+
+class Team(Communicator):
+    """Members of `comm` that leave a piece of work together when one of them fails.
+
+    Before they wait for each other they ask whether all are well; a member that is not tells so in `failed` at the
+    place of its next wait, and the others leave theirs with a `PeerError`. So a failing member must come to `failed`
+    before it shares anything again, and the work must end with a `barrier`.
+    """
+
+    def __init__(self, comm: Communicator):
+        self._comm = comm
+        self.rank, self.size, self.connected = comm.rank, comm.size, comm.connected
+
+    def failed(self, reason: str) -> str:
+        """Tell the others; the reason of the first of those that failed at the same time."""
+        return next(filter(None, self._comm.share(reason)))
+
+    def barrier(self) -> None:
+        if reason := next(filter(None, self._comm.share("")), ""):
+            raise PeerError(reason)
+
+    def gather(self, item: Item) -> list[Item] | None:
+        self.barrier()
+        return self._comm.gather(item)
+
+    def broadcast(self, item: Item | None) -> Item:
+        self.barrier()
+        return self._comm.broadcast(item)
+
+    def share(self, item: Item) -> list[Item]:
+        self.barrier()
+        return self._comm.share(item)
 
 
 SERIAL = Communicator()

@@ -21,6 +21,7 @@ from midas._ext.peaks.result import FITTED_PEAK
 from midas.archive import Archive, FrameStack, Pixel
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
+from midas.experiment.rings import warn_of_absent
 from midas.formats import hkls as hkls_format
 from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
@@ -137,8 +138,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
     radii = dict(zip(hkls.integers("ring").tolist(), (hkls["ring_radius"] / px).tolist(), strict=True))
     known = [(radii[ring], threshold) for ring, threshold in rings if ring in radii]
     missing = [ring for ring, _ in rings if ring not in radii]
-    if missing:
-        log.warning("rings %s of RingThresh are not in %s and are ignored", missing, layer.hkls)
+    warn_of_absent(missing)
     if not known:
         raise settings.error("RingThresh", f"none of these rings is in {layer.hkls}")
     detector = DetectorGeometry.from_parameters(settings, beam=False)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.radius import grain_sizes, sum_by_ring
-from midas.experiment.rings import Rings, rings_of_merged
+from midas.experiment.rings import Rings, rings_of_merged, warn_of_absent
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkl_format
 from midas.formats.layer import Layer
@@ -103,8 +103,7 @@ def _gauge(parameters: Parameters) -> float:
 
 
 def _report(parameters: Parameters, scan: Scan, rings: Rings) -> None:
-    for ring in rings.absent:
-        log.warning("ring %d of RingThresh is not in the hkl list; no spot can lie on it", ring)
+    warn_of_absent(rings.absent)
     if rings.overlap:
         log.warning("ring bands of half width %g µm overlap: a spot in two of them has two rows", rings.width)
     for key in ("Wavelength", "Lsd", "Rsample", "Hbeam", "px", "DiscModel", "DiscArea", "Vsample", "OmegaStep"):

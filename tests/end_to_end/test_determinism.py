@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_scan import FRAMES, GRAINS, Finished, TinyScan, digests
+from tiny_scan import FRAMES, GRAINS, Finished, TinyScan, digests, prepare
 
 import midas
 from midas.archive import set_dataset
@@ -132,13 +132,13 @@ def test_ranks(ranks: int, layer: Path, emptied: Callable[..., Path], run_comman
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_the_driver_on_ranks(ranks: int, layer: Path, scan: TinyScan, tmp_path: Path, run_command: Run) -> None:
-    arguments = ["-paramFN", scan.parameters, "-dataFN", scan.archive, "-convertFiles", 0, "-nCPUs", 1, "-unknown", 1]
+    arguments = ["-paramFN", scan.parameters, "-dataFN", scan.archive, "-convertFiles", 0, "-nCPUs", 1, "-runinfo", 1]
     result = run_command("ff-midas", *arguments, cwd=tmp_path, ranks=ranks)
     assert result.returncode == 0, result.stderr
     same(tmp_path / "LayerNr_1", layer)
     assert result.stdout.count("First line of Grains.csv: ") == 1
-    assert result.stdout.count(f"{GRAINS} grains") == 1
-    for text in ("ignored: -unknown 1", "INFO - hkls: ", "INFO - indexing: ", "All layers processed successfully"):
+    assert result.stdout.count(f"{GRAINS} grains from ") == 1
+    for text in ("ignored: -runinfo 1", "INFO - hkls: ", "INFO - indexing: ", "All layers processed successfully"):
         assert result.stderr.count(text) == 1, result.stderr
     logs = {path.name for path in (tmp_path / "LayerNr_1" / "midas_log").iterdir()}
     assert {f"{name}_out{rank}.csv" for name in ("peaksearch", "indexing", "refining") for rank in range(ranks)} <= logs
@@ -235,6 +235,26 @@ def test_an_error_of_one_rank_ends_the_run(scan: TinyScan, tmp_path: Path, run_c
     assert not (tmp_path / "LayerNr_1" / "Grains.csv").exists()
     errors = (tmp_path / "LayerNr_1" / "midas_log" / "peaksearch_err2.csv").read_text()
     assert blocked.name in errors
+
+
+@pytest.mark.mpi
+def test_a_layer_that_fails_on_one_rank_leaves_the_others_to_all_ranks(
+    scan: TinyScan, layer: Path, tmp_path: Path, run_command: Run
+) -> None:
+    """The last rank fails in layer 1 while the first waits for it, the first one in layer 3; layer 2 is complete."""
+    parameters = prepare(tmp_path, scan)
+    blocked = tmp_path / "LayerNr_1" / "Temp" / f"scan_000001.MIDAS.zip_{FRAMES:06d}_PS.csv"
+    blocked.mkdir(parents=True)
+    arguments = ["-paramFN", parameters, "-endLayerNr", 3, "-nCPUs", 1]
+    result = run_command("ff-midas", *arguments, cwd=tmp_path, ranks=2, timeout=100)
+    assert result.returncode == 1
+    rows = [line.split(None, 2) for line in result.stdout.splitlines() if line.startswith("Layer ")]
+    assert [row[1] for row in rows] == ["1", "2", "3"]
+    assert blocked.name in rows[0][2] and f"{GRAINS} grains from " in rows[1][2] and "is missing" in rows[2][2]
+    assert "2 of 3 layers failed: layer 1: Peak search failed: " in one_message(result, "ff-midas")
+    found, expected = digests(tmp_path / "LayerNr_2"), digests(layer)
+    for name in ("Grains.csv", "SpotMatrix.csv", "Output/IndexBest.bin"):
+        assert found[name] == expected[name], name
 
 
 @pytest.mark.mpi

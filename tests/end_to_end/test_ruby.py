@@ -107,5 +107,5 @@ def test_it_fits_a_small_machine(analysis: Analysis) -> None:
 def test_messages_and_files(analysis: Analysis) -> None:
     assert analysis.result.stdout.startswith("First line of Grains.csv: %NumGrains 3\n")
     assert analysis.result.stderr.rstrip().endswith("All layers processed successfully")
-    with h5py.File(analysis.layer / "mruby_ff1.npz.analysis.MIDAS_consolidated.h5") as file:
+    with h5py.File(analysis.layer / "mruby_ff1_consolidated.h5") as file:
         assert len([name for name in file["grains"] if name.startswith("grain_")]) == 3

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from midas.parameters import ANALYSIS, Parameters, not_yet
+from midas.parameters import ANALYSIS, Parameters
 from midas.parameters.table import KEYS
-
-
-@pytest.fixture(autouse=True)
-def fresh_run() -> Iterator[None]:
-    with not_yet.one_run():
-        pass  # what other tests have said
-    with not_yet.one_run():
-        yield
+from midas.runtime import logs
 
 
 def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -30,7 +21,7 @@ def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture)
 
 def test_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
     """The same value stands in the user's file, in the archive and in paramstest.txt."""
-    with not_yet.one_run():
+    with logs.one_run():
         Parameters.parse("MeasureSpots 1\n", "ps.txt")
         Parameters.from_archive_values({ANALYSIS + "MeasureSpots": np.array([1])}, "scan.zip")
         Parameters.parse("MeasureSpots 1\n", "paramstest.txt", "paramstest")

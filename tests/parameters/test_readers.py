@@ -155,6 +155,14 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
     shutil.copy(scan.archive, alone)
     assert cli.run("ff-midas", ["-dataFN", str(alone / scan.archive.name), "-resultFolder", str(alone)]) == 0
     layer = folder / "LayerNr_1"
+    batch = ["-paramFN", str(parameters), "-batchMode", "1", "-resultFolder", str(folder / "batch")]
+    dark = str(folder / "raw data" / "dark.h5")
+    assert cli.run("ff-midas", [*batch, "-darkFN", dark, "-peakSearchOnly", "1", "-nCPUs", "1"]) == 0
+    table = folder / "table"
+    table.mkdir()
+    shutil.copy(Layer(layer).extra_info, table)
+    arguments = ["-paramFN", str(parameters), "-provideInputAll", "1", "-resultFolder", str(table), "-nCPUs", "1"]
+    assert cli.run("ff-midas", arguments) == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(layer)
         assert cli.run("ff-radius", ["scan_000001.MIDAS.zip"]) == 0
@@ -174,6 +182,7 @@ def run_again(layer: Layer) -> None:
     merge.run(layer, p, threads=1)
     radius.run(layer, p.changed(DiscModel=1, DiscArea=1e6, WidthTthPx=1500.0), threads=1)
     radius.run(layer, p.changed(Vsample=0.0), threads=1)
+    fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
@@ -199,6 +208,7 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 #: modules that read for one part only; functions that several parts call count for each of them
 MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
+    "check": "diagnosis/check/scan.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",
@@ -210,7 +220,7 @@ MODULES = {
     "grains": "stages/grains.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",
-    "pipeline": "pipeline/layer_run.py pipeline/inputs.py",
+    "pipeline": "pipeline/layer_run.py pipeline/inputs.py pipeline/spot_table.py pipeline/plan.py",
     "commands": "commands/arguments.py",
 }
 

@@ -21,5 +21,7 @@ def test_rows() -> None:
         "| `Width` | float | µm | ≥ 0 | –; 1000.0 in peaks | peaks radius results | half width of a ring band |"
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement |" in rows["OmegaRange"]
-    assert rows["WedgeModel"].startswith("| `WedgeModel` | word |  | exact, legacy | exact | not read yet | ")
+    assert rows["WedgeModel"].startswith(
+        "| `WedgeModel` | word |  | exact, legacy | none: nothing reads it yet (later exact) | not read yet | "
+    )
     assert "mean, none, each, or a number > 0" in rows["TrustLattice"]

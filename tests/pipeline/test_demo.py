@@ -13,7 +13,8 @@ from midas.runtime.errors import UsageError
 
 @pytest.mark.slow
 def test_demo_finds_every_grain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = demo.run([str(tmp_path / "demo")], 2)
+    result = demo.run([str(tmp_path / "demo")], 2, report=True)
+    assert "15 grains" in (tmp_path / "demo" / "LayerNr_1" / "sim.analysis.MIDAS_report.html").read_text()
     found = result.data
     assert (found.true_count, found.recovered, found.spurious) == (15, 15, 0)
     assert found.misorientation.max() < 0.02

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 from tiny_scan import LOG_LINE, Call, Finished, TinyScan, prepare
+
+import midas
+from midas.runtime.errors import IncompleteError
 
 
 @pytest.mark.parametrize(
@@ -20,12 +25,32 @@ from tiny_scan import LOG_LINE, Call, Finished, TinyScan, prepare
         (["-reprocess", "1", "-startLayerNr", "2"], "-endLayerNr: 1: must not be below"),
         (["-dataFN", "x.h5", "-nCPUs", "0"], "nCPUs: 0: must be at least 1"),
         (["-dataFN", "x.h5"], "the conversion needs a parameter file"),
+        (["-paramFN", "PS", "-peakSearchOnly", "1", "-doPeakSearch", "0"], "-peakSearchOnly: 1: leaves nothing to do"),
+        (["-paramFN", "PS", "-batchMode", "1", "-fileName", "a_1.ge3"], "-batchMode: does not go with -fileName"),
+        (["-fileName", "a_1.ge3"], "-fileName: needs a parameter file"),
+        (["-paramFN", "PS", "-fileName", "a.ge3"], "-fileName: a.ge3: must be <stem>_<number><ending>"),
+        (["-dataFN", "x.zip", "-batchMode", "1"], "-batchMode: needs a parameter file"),
+        (["-paramFN", "PS", "-dataFN", "x.h5", "-batchMode", "1"], "does not go with -batchMode"),
+        (["-paramFN", "PS", "-provideInputAll", "1", "-endLayerNr", "2"], "-endLayerNr: 2: must be -startLayerNr"),
+        (["-paramFN", "PS", "-provideInputAll", "1", "-peakSearchOnly", "1"], "-peakSearchOnly: 1: does not go with"),
+        (["-resultFoldr", "x"], "there is no option -resultFoldr; did you mean -resultFolder? (see ff-midas --help)"),
+        (["-paramfn=x"], "there is no option -paramfn; did you mean -paramFN?"),
+        (["--zzz"], "there is no option --zzz (see"),
+        (["-paramFN", "x", "-machineName", "nowhere"], "-machineName: nowhere: must be one of local, orthrosnew, "),
+        (["-paramFN", "x", "-machineName", "umich", "-nNodes", "0"], "-nNodes: 0: must be at least 1"),
+        (["demo", "-paramFN", "x"], "-paramFN: x: means nothing to the demo"),
     ],
 )
 def test_wrong_command_lines(
-    arguments: list[str], reason: str, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    reason: str,
+    scan: TinyScan,
+    tmp_path: Path,
+    in_process: Call,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert in_process("ff-midas", *arguments, cwd=tmp_path) == 2
+    words = [str(scan.parameters) if word == "PS" else word for word in arguments]
+    assert in_process("ff-midas", *words, cwd=tmp_path) == 2
     err = capsys.readouterr().err
     assert err.startswith("ff-midas: ") and reason in err and err.count("\n") == 1
     assert not list(tmp_path.iterdir())
@@ -59,14 +84,37 @@ def test_missing_inputs_are_noticed_first(
     assert not list(tmp_path.iterdir())
 
 
+#: what the check of the parameters cannot know beforehand
 FAILURES = {
-    "archive": ("RawFolder nowhere\n", "Failed to generate ZIP file: ", "ZipErr.txt"),
-    "hkls": ("LatticeParameter 4 4 4 90 90 200\n", "Failed to generate HKLs: HKL generation failed: ", "hkls_err.csv"),
-    "peaks": ("RingThresh 1 -5\n", "Peak search failed: ", "peaksearch_err0.csv"),
+    "archive": ("", "Failed to generate ZIP file: ", "ZipErr.txt"),
+    "hkls": ("", "HKL generation failed: ", "hkls_err.csv"),
+    "peaks": (
+        "PanelShiftsFile shifts.txt\nNPanelsY 1\nNPanelsZ 1\nPanelSizeY 256\nPanelSizeZ 256\n",
+        "Peak search failed: ",
+        "peaksearch_err0.csv",
+    ),
     "merging": ("", "Peak merging failed: ", "merge_overlaps_err.csv"),
     "no seeds": ("MinOmeSpotIDsToIndex 89.99\n", "No ID was found in SpotsToIndex.csv", None),
-    "no solution": ("Completeness 1.1\n", "Grain processing failed: Key file was not found", "process_grains_err.csv"),
+    "no solution": (
+        "MarginEta 5\nMarginOme 1e-5\n",
+        "Grain processing failed: Key file was not found",
+        "process_grains_err.csv",
+    ),
 }
+
+
+def _broken(raw: Path, folder: Path) -> Path:
+    """Raw data whose frames cannot be unpacked."""
+    path = folder / "broken.h5"
+    with h5py.File(raw) as source, h5py.File(path, "w") as file:
+        data = file.create_dataset(
+            "exchange/data", data=source["exchange/data"][:2], chunks=(1, 256, 256), compression=9
+        )
+        place = data.id.get_chunk_info(0)
+    with open(path, "r+b") as stream:
+        stream.seek(place.byte_offset)
+        stream.write(bytes(place.size))
+    return path
 
 
 @pytest.mark.parametrize("stage", FAILURES)
@@ -79,16 +127,18 @@ def test_failures_leave_no_results(
     for name in ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"):
         shutil.copy(finished[0] / name, layer)
     parameters = tmp_path / "ps.txt"
-    added = "FileStem scan\nExt .h5\nStartFileNrFirstLayer 1\n" if stage == "archive" else ""
-    parameters.write_text(scan.parameters.read_text() + added + line)
-    data = [] if stage == "archive" else ["-dataFN", scan.raw]
+    parameters.write_text(scan.parameters.read_text() + line)
+    (tmp_path / "shifts.txt").write_text("no number\n")
+    data = ["-dataFN", _broken(scan.raw, tmp_path) if stage == "archive" else scan.raw]
+    if stage == "hkls":
+        (layer / "hkls.csv").mkdir()
     data += ["-doPeakSearch", 0] if stage == "merging" else []
     assert in_process("ff-midas", "-paramFN", parameters, *data, cwd=tmp_path) == 1
     out, err = capsys.readouterr()
     assert out == ""
     lines = [text for text in err.splitlines() if not LOG_LINE.match(text)]
     assert len(lines) == 1, err
-    assert lines[0].startswith("ff-midas: Failed to process layer 1: ") and reason in lines[0]
+    assert lines[0].startswith("ff-midas: layer 1: ") and reason in lines[0]
     if log is not None:
         assert (layer / "midas_log" / log).read_text().count("\n") == 1
     left = {path.name for path in layer.iterdir()}
@@ -97,15 +147,30 @@ def test_failures_leave_no_results(
     assert not list(layer.rglob("*.part"))
 
 
-def test_a_failing_layer_ends_the_run(
+def test_the_other_layers_run_when_one_fails(
     scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = prepare(tmp_path, scan)
     (tmp_path / "raw data" / "scan_000001.h5").write_bytes(b"no HDF5")
-    arguments = ["-paramFN", parameters, "-endLayerNr", 2, "-peakSearchOnly", 1]
+    arguments = ["-paramFN", parameters, "-endLayerNr", 3, "-peakSearchOnly", 1]
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 1
-    assert "Failed to process layer 1: Failed to generate ZIP file: " in capsys.readouterr().err
-    assert not (tmp_path / "LayerNr_2").exists()
+    out, err = capsys.readouterr()
+    table = out.splitlines()
+    assert table[0].startswith("Layer 1  ") and "failed: Failed to generate ZIP file: " in table[0]
+    assert re.match(r"Layer 2 +\d+ peaks$", table[1])
+    assert table[2].startswith("Layer 3  ") and table[2].endswith("scan_000003.h5: is missing")
+    assert "Layer processing: 1/3 (33%)" in err and "Layer 1 failed: " in err
+    *_, last = err.splitlines()
+    assert last.startswith("ff-midas: 2 of 3 layers failed: layer 1: Failed to generate ZIP file: ")
+    assert "; layer 3: Failed to generate ZIP file: " in last
+    assert list((tmp_path / "LayerNr_2" / "Temp").iterdir())
+
+
+def test_layers_that_failed_from_python(scan: TinyScan, tmp_path: Path) -> None:
+    parameters = prepare(tmp_path, scan)
+    with pytest.raises(IncompleteError, match="1 of 2 layers failed: layer 3: ") as caught:
+        midas.run(parameters, result_folder=tmp_path, first_layer=2, last_layer=3, peak_search_only=True)
+    assert [layer.number for layer in caught.value.result.data] == [2]
 
 
 def test_a_failing_consolidation_is_an_error(

@@ -19,7 +19,7 @@ import midas
 from midas.archive import Archive
 from midas.formats.grains import read_grains
 from midas.results.compare import compare
-from midas.runtime.errors import MidasError, StageError, UsageError
+from midas.runtime.errors import MidasError, ParameterError, UsageError
 
 LOGS = "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains".split()
 
@@ -73,6 +73,30 @@ def test_messages(finished: Finished) -> None:
     done = r"INFO - Layer processing: 1/1 \(100%\), elapsed: [\d.]+ s - Layer 1 completed successfully$"
     assert re.search(done, messages[-2])
     assert messages[-1].endswith("INFO - All layers processed successfully")
+
+
+def test_counts_stand_beside_the_seconds(finished: Finished) -> None:
+    layer, result = finished
+    numbers = {
+        "hkls": "rings",
+        "peaksearch": "peaks",
+        "merge_overlaps": "merged spots",
+        "calc_radius": "spots, 0 spots on no ring",
+        "fit_setup": "accepted",
+        "indexing": "indexed",
+        "refining": "refined",
+        "process_grains": "grains",
+    }
+    table = dict(re.findall(r"^  (\w+) +([\d.]+ s.*)$", result.stdout, re.M))
+    said = dict(re.findall(r"INFO - (\w+): ([\d.]+ s.*)$", result.stderr, re.M))
+    for step, label in numbers.items():
+        assert re.match(rf"[\d.]+ s, \d+ {label}", said[step]), step
+        assert re.match(rf"[\d.]+ s  \d+ {label}", table[step]), step
+    peaks = sum(len(path.read_text().splitlines()) - 1 for path in (layer / "Temp").glob("*_PS.csv"))
+    seeds = len((layer / "SpotsToIndex.csv").read_text().splitlines())
+    first = result.stdout.splitlines()[1]
+    assert re.search(rf"{GRAINS} grains from {peaks} peaks, \d+ merged spots, {seeds} seeds, \d+ indexed$", first)
+    assert result.stdout.splitlines()[-1].split(None, 1)[1].startswith(f"open {layer}/sim.analysis.MIDAS_consolidated")
 
 
 def test_results_are_true(finished: Finished, scan: TinyScan) -> None:
@@ -197,7 +221,7 @@ def test_a_second_run_gives_the_same(scan: TinyScan, tmp_path: Path, in_process:
     first = digests(layer)
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
     assert digests(layer) == first
-    assert (layer / "scan_000001.h5.analysis.MIDAS.zip.old").exists()
+    assert (layer / "scan_000001.MIDAS.zip.old").exists()
 
 
 # ---------------------------------------------------------------- from Python
@@ -228,13 +252,36 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
         midas.run()
     with pytest.raises(UsageError, match="endLayerNr"):
         midas.run(scan.parameters, first_layer=2, last_layer=1)
+    for values, reason in (
+        ({"threads": "4"}, "threads must be a whole number or None, not '4'"),
+        ({"threads": True}, "threads must be a whole number"),
+        ({"last_layer": 2.0}, "last_layer must be a whole number, not 2.0"),
+        ({"report": "no"}, "report must be True or False, not 'no'"),
+        ({"convert": 2}, "convert must be True or False, not 2"),
+        ({"grains_file": 3}, "grains_file must be a path or None, not 3"),
+        ({"result_folder": None}, "result_folder must be a path, not None"),
+        ({"data_location": None}, "data_location must be text, not None"),
+        ({"layers": 3}, "no such option: layers"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(reason)):
+            midas.run(scan.parameters, **values)
     with pytest.raises(MidasError, match="nothing.txt"):
         midas.run("nothing.txt", result_folder=tmp_path)
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + "LatticeParameter 4 4 4 90 90 200\n")
-    with pytest.raises(StageError, match="Failed to process layer 1"):
+    with pytest.raises(ParameterError, match="line 71: LatticeParameter: 4 4 4 90 90 200: angles must lie"):
         midas.run(parameters, scan.raw, result_folder=tmp_path)
     assert capfd.readouterr().out == ""
+
+
+def test_a_ring_that_is_not_there_is_said_once(
+    scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text(scan.parameters.read_text() + "RingThresh 77 10\n")
+    assert in_process("ff-midas", "-paramFN", "ps.txt", "-dataFN", scan.raw, "-nCPUs", 1, cwd=tmp_path) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line and "ring" in line]
+    assert len(warnings) == 1 and "RingThresh: ring 77 is not in hkls.csv" in warnings[0]
 
 
 def test_a_program_hears_what_it_wants_to_hear(
@@ -242,11 +289,13 @@ def test_a_program_hears_what_it_wants_to_hear(
 ) -> None:
     """Warnings once, and none of the many lines that the files in midas_log/ get."""
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "EndNr 99\n")
+    parameters.write_text(scan.parameters.read_text() + "EndNr 99\nRingThresh 40 80\nOperator Anna\n")
     caplog.set_level(logging.WARNING)
-    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True).data
-    assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
-        "EndNr is 99, but the scan has 180 frames; all are used"
+    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path).data
+    said = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
+    assert [sentence.partition(": ")[0] for sentence in said] == ["EndNr", "RingThresh", "Operator"]
+    assert [sentence.split(": ")[-1] for sentence in said[:1]] == [
+        "the scan has 180 frames, all of which are used; is scan_000001.h5 complete, and the right one?"
     ]
     caplog.clear()
     caplog.set_level(logging.INFO, "midas")

@@ -15,8 +15,10 @@ from midas.archive import Archive
 from midas.commands.names import program
 from midas.commands.program import parse
 from midas.formats.grains import read_grains
-from midas.parameters import Parameters, not_yet
+from midas.parameters import Parameters
+from midas.pipeline.options import Options
 from midas.pipeline.user_file import UserFile
+from midas.runtime.options import from_words
 
 # ---------------------------------------------------------------- options
 
@@ -46,39 +48,72 @@ def test_defaults_are_those_of_the_legacy_driver() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [("-fileName", "a_000001.ge3"), ("-provideInputAll", 1), ("-batchMode", 1), ("-machineName", "purdue")]
+    ("name", "nodes", "start"),
+    [
+        ("purdue", 4, "srun --nodes=4 --ntasks=4 --cpus-per-task=128 "),
+        ("umich", -1, "srun --nodes=1 --ntasks=1 --cpus-per-task=36 "),
+        ("marquette", 2, "srun --nodes=2 --ntasks=2 --cpus-per-task=36 "),
+        ("orthrosnew", 3, "srun --nodes=11 --ntasks=11 --cpus-per-task=32 "),
+        ("orthrosall", -1, "mpirun -n 5 --map-by ppr:1:node:PE=64 "),
+    ],
 )
-def test_options_to_come_say_so(
-    option: tuple[str, object], scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+def test_a_cluster_is_told_what_to_type(
+    name: str, nodes: int, start: str, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert in_process("ff-midas", "-paramFN", scan.parameters, *option, cwd=tmp_path) == 2
+    arguments = ["-paramFN", "my ps.txt", "-machineName", name, f"--nNodes={nodes}", "-nCPU", 3]
+    assert in_process("ff_MIDAS.py", *arguments, "-endLayerNr", 2, cwd=tmp_path) == 2
     out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith(f"ff-midas: {option[0]}: {option[1]}: ") and err.count("\n") == 1
-    assert "available yet" in err
+    assert out == "" and err.count("\n") == 1
+    cores = start.rpartition("=")[2].strip()
+    assert f"{start}ff_MIDAS.py -paramFN 'my ps.txt' -endLayerNr 2 -nCPUs {cores}" in err
     assert not list(tmp_path.iterdir())
 
 
-def test_unknown_options_are_ignored_with_a_warning(
-    scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("extra", [("-runinfo", "x"), ("-numFilesPerScan", 1), ("-omegaStep=0.25",), ("surplus",)])
+def test_what_old_scripts_add_is_ignored_with_a_warning(
+    extra: tuple[object, ...], scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["-dataFN", scan.archive, "-convertFiles", 0, "-peakSearchOnly", 1, "-runinfo", "x", "--later"]
+    arguments = ["-dataFN", scan.archive, "-convertFiles", 0, "-peakSearchOnly", 1, *extra]
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
     out, err = capsys.readouterr()
-    assert "MIDAS - WARNING - ignored: -runinfo x --later" in err
+    assert f"MIDAS - WARNING - ignored: {' '.join(map(str, extra))}" in err
     assert "ignored" not in out
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("-data", "dataFN"),
+        ("-rep", "reprocess"),
+        ("-grains", "grainsFile"),
+        ("--start", "startLayerNr"),
+        ("-resultF", "resultFolder"),
+        ("-dataL", "dataLoc"),
+    ],
+)
+def test_abbreviations_mean_what_they_meant(short: str, full: str) -> None:
+    """Those that were plain among the legacy options stay so beside newer ones."""
+    values = parse(program("ff-midas"), "ff-midas", [short, "1"])
+    assert str(getattr(values, full)) == "1"
+
+
+@pytest.mark.parametrize(("flag", "value", "meant"), [("convertFiles", 2, False), ("doPeakSearch", 1, True)])
+def test_of_a_flag_only_1_counts(flag: str, value: int, meant: bool) -> None:
+    words = vars(parse(program("ff-midas"), "ff-midas", [f"-{flag}", str(value)]))
+    options = from_words(Options, words)
+    assert (options.convert if flag == "convertFiles" else options.peak_search) is meant
 
 
 def test_conversion_options_arrive(scan: TinyScan, tmp_path: Path, in_process: Call) -> None:
     arguments = ["-paramFN", scan.parameters, "-dataFN", scan.raw, "-peakSearchOnly", 1]
     assert in_process("ff-midas", *arguments, "-numFrameChunks", 7, "-preProcThresh", 5, cwd=tmp_path) == 0
     layer = tmp_path / "LayerNr_1"
-    with Archive(layer / "scan_000001.h5.analysis.MIDAS.zip") as archive:
+    with Archive(layer / "scan_000001.MIDAS.zip") as archive:
         assert archive.parameters["numFrameChunks"] == 7
         assert archive.parameters["preProcThresh"] == 5
         assert len(archive.frames) == FRAMES
     output = (layer / "midas_log" / "ZipOut.txt").read_text().splitlines()
-    assert output[-1] == f"OutputZipName: {layer}/scan_000001.h5.analysis.MIDAS.zip"
+    assert output[-1] == f"OutputZipName: {layer}/scan_000001.MIDAS.zip"
 
 
 def test_peak_search_alone_and_the_rest_later(
@@ -221,8 +256,6 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + "WedgeModel exact\nMeasureSpots 1\nOwnWindow 4\n")
     data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
-    with not_yet.one_run():
-        pass  # what other tests of this process have said
     assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
     assert [line.split(": ")[1].split()[0] for line in warnings] == ["WedgeModel", "MeasureSpots", "OwnWindow"]
@@ -287,5 +320,5 @@ def test_panel_shifts_go_along(scan: TinyScan, tmp_path: Path, in_process: Call)
     layer = tmp_path / "cwd" / "LayerNr_1"
     assert (layer / "shifts.txt").read_text() == "0 0.5 0.25 0\n"
     assert "1 panels" in (layer / "midas_log" / "peaksearch_out0.csv").read_text()
-    with Archive(layer / "scan_000001.h5.analysis.MIDAS.zip") as archive:
+    with Archive(layer / "scan_000001.MIDAS.zip") as archive:
         assert archive.parameters["PanelShiftsFile"] == "shifts.txt"

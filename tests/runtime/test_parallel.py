@@ -6,14 +6,17 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from midas.runtime import parallel
-from midas.runtime.errors import UsageError
+from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import (
     SERIAL,
     Communicator,
+    PeerError,
+    Team,
     communicator,
     launched_rank,
     launched_size,
@@ -50,6 +53,55 @@ def test_an_error_reaches_the_consumer(threads: int) -> None:
 
     with pytest.raises(ValueError, match="seven"):
         list(ordered_map(work, range(20), threads))
+
+
+class Threads(Communicator):
+    """Members that are threads of this process."""
+
+    def __init__(self, rank: int, size: int, barrier: threading.Barrier, items: list[object]):
+        super().__init__(rank, size)
+        self._barrier, self._items = barrier, items
+
+    def share(self, item: object) -> list[object]:
+        self._items[self.rank] = item
+        self._barrier.wait(10)
+        everybody = self._items[:]
+        self._barrier.wait(10)
+        return everybody
+
+    def gather(self, item: object) -> list[object] | None:
+        return self.share(item)
+
+    def broadcast(self, item: object) -> object:
+        return self.share(item)[0]
+
+
+@pytest.mark.parametrize("failing", [[0], [2], [0, 1], [0, 1, 2], []])
+@pytest.mark.parametrize("place", range(4))
+def test_a_team_leaves_its_work_together(failing: list[int], place: int) -> None:
+    """Whoever fails, and wherever: all members give the same reason, and share the next work again."""
+    size = 3
+    barrier, items = threading.Barrier(size), [None] * size
+
+    def work(rank: int) -> tuple[str, object]:
+        inner = Threads(rank, size, barrier, items)
+        team = Team(inner)
+        waits = (team.barrier, lambda: team.gather(rank), lambda: team.broadcast(rank), team.barrier)
+        reason = "done"
+        try:
+            for number, wait in enumerate(waits):
+                if number == place and rank in failing:
+                    raise StageError(f"rank {rank}")
+                wait()
+        except PeerError as error:
+            reason = error.reason
+        except StageError as error:
+            reason = team.failed(str(error))
+        return reason, inner.share(rank)
+
+    with ThreadPoolExecutor(size) as pool:
+        results = list(pool.map(work, range(size)))
+    assert results == [(f"rank {failing[0]}" if failing else "done", [0, 1, 2])] * size
 
 
 def test_blocks_cover_everything_once() -> None:

@@ -176,6 +176,14 @@ def test_beam_center_is_weighted_with_the_volume(tmp_path: Path) -> None:
     assert made.layer.grains.read_text().split("\n")[1] == f"%BeamCenter {(10 + 8 * 40) / 9:f}"
 
 
+def test_keys_of_the_header(tmp_path: Path) -> None:
+    made = Made(tmp_path, Solution(1, range(1, 20)))
+    made.run(parameters(BeamThickness=150, GlobalPosition=-25, NumPhases=2, PhaseNr=2))
+    lines = made.layer.grains.read_text().split("\n")
+    assert lines[2:5] == ["%BeamThickness 150.000000", "%GlobalPosition -25.000000", "%NumPhases 2"]
+    assert read_grains(made.layer.grains, through="Eul2").integers("PhaseNr").tolist() == [2]
+
+
 @pytest.mark.parametrize(
     "ranges",
     [

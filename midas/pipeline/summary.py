@@ -1,0 +1,85 @@
+"""What a run tells at its end: the closing table, and what to open next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from midas.formats.layer import Layer
+from midas.formats.table import Table
+from midas.pipeline.options import Options
+
+
+@dataclass
+class FinishedLayer:
+    """A layer that is done.
+
+    Parameters
+    ----------
+    number : of the layer
+    layer : the paths of all its files
+    grains, spot_matrix : `Table` of Grains.csv and SpotMatrix.csv; None after a peak search only, and on all ranks of
+        an MPI run but the first
+    seconds : that each step took
+    counts : what each step found: rows of its summary, on the first rank
+    """
+
+    number: int
+    layer: Layer
+    grains: Table | None = None
+    spot_matrix: Table | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+#: what of a layer stands beside its grains: step and row of its summary
+_FUNNEL = (
+    ("peaksearch", "peaks"),
+    ("merge_overlaps", "merged spots"),
+    ("spot_table", "spots"),
+    ("fit_setup", "seeds"),
+    ("spot_table", "seeds"),
+    ("indexing", "indexed"),
+)
+
+
+def rows(options: Options, done: Sequence[FinishedLayer], failed: Mapping[int, str]) -> dict[str, str]:
+    """Rows of the closing table: what every layer gave, what took the time, and what comes next."""
+    table = {}
+    layers = {layer.number: layer for layer in done}
+    for number in sorted({*layers, *failed}):
+        if number in failed:
+            table[f"Layer {number}"] = f"failed: {failed[number]}"
+            continue
+        layer = layers[number]
+        grains = "" if layer.grains is None else f"{len(layer.grains)} grains from "
+        table[f"Layer {number}"] = f"{grains}{_funnel(layer)}"
+        if layer.grains is not None:
+            table[f"Results {number}"] = f"{layer.layer.grains}, {layer.layer.consolidated.name}"
+    steps = dict.fromkeys(name for layer in done for name in layer.seconds)
+    table |= {f"  {name}": _step(name, done) for name in steps}
+    if done:
+        table["Next"] = _next(options, done[-1])
+    return table
+
+
+def _funnel(layer: FinishedLayer) -> str:
+    counts = [(layer.counts.get(step, {}).get(label), label) for step, label in _FUNNEL]
+    return ", ".join(f"{count} {label}" for count, label in counts if count is not None)
+
+
+def _step(name: str, done: Sequence[FinishedLayer]) -> str:
+    """Seconds of a step, and what it found, in all layers."""
+    labels = dict.fromkeys(label for layer in done for label in layer.counts.get(name, {}))
+    found = [f"{sum(layer.counts.get(name, {}).get(label, 0) for layer in done)} {label}" for label in labels]
+    return f"{sum(layer.seconds.get(name, 0) for layer in done):8.2f} s  {', '.join(found)}".rstrip()
+
+
+def _next(options: Options, last: FinishedLayer) -> str:
+    """What to open or to type."""
+    layer = last.layer
+    if last.grains is None:
+        return f"look at the peaks in {layer.temp}; -doPeakSearch 0 in place of -peakSearchOnly 1 goes on from them"
+    if options.report:
+        return f"open {layer.report} in a browser"
+    return f"open {layer.consolidated} (docs/formats.md says what is in it), or add -report 1 for a web page"
