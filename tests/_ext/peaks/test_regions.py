@@ -223,7 +223,7 @@ def test_nothing_selected_and_bad_input():
 
 
 def test_what_is_no_set_of_peaks():
-    """Specks, regions beyond the window, and mountains with a top every few pixels; but no flat top of a saturated peak."""
+    """Specks, regions beyond the window, mountains of narrow tops; not the flat top of a saturated peak."""
     image = np.zeros((64, 64))
     image[2:11, 2:11] = 9.0 - np.abs(np.arange(-4, 5))[:, None]
     image[4:9, 4:9] = 20.0  # 25 equal maxima
