@@ -40,6 +40,8 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "0: a raw file names the archive that was made of it; Padding counts; a newer archive replaces the copy",
     ),
     ("ff-midas", "-doPeakSearch"): (f"{_OPTIONS}peak_search_alone_and_the_rest_later", _SAME),
+    ("ff-peaks", "-force"): (f"{_STAGES}test_crowding.py::test_the_option", "new"),
+    ("ff-midas", "-force"): (f"{_STAGES}test_crowding.py::test_the_option_of_the_driver", "new"),
     ("ff-midas", "-peakSearchOnly"): (
         f"{_OPTIONS}peak_search_alone_and_the_rest_later",
         "with `-doPeakSearch 0` an error, because nothing would be done",
