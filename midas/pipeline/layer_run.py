@@ -68,6 +68,8 @@ class LayerRun:
         """All stages that the options ask for, and the results of the layer."""
         from midas.stages import hkls as stage
 
+        if self.options.look:
+            self.steps.serial("first_look", self.look)
         hkls = self.steps.serial("hkls", lambda: stage.run(self.layer, self.parameters))
         self.tables.hkls = hkls
         if self.options.peak_search:
@@ -85,6 +87,16 @@ class LayerRun:
             with self.steps.step("consolidation"):
                 self.consolidate()
             self.steps.say("consolidation")
+
+    def look(self) -> StageResult[Look]:
+        """Frames to a page about them."""
+        from midas.convert.scan import RawScan
+        from midas.diagnosis.look import run as looking
+
+        if self.layer.archive is None:
+            raise ValueError("the first look needs an archive")
+        scan = RawScan.archived(Path(self.layer.archive), threads=self.threads)
+        return looking.run(scan, self.layer.folder, threads=self.threads)
 
     def search(self, hkls: Table | None) -> None:
         """Frames to peaks."""

@@ -161,16 +161,16 @@ def test_seed_grains_in_a_table_of_spots(finished: Finished, scan: TinyScan, tmp
 
 
 @pytest.mark.parametrize(
-    ("runs", "lines", "reason"),
+    ("table", "lines", "reason"),
     [
-        (None, "", "InputAllExtraInfoFittingAll.csv: cannot be read (No such file or directory); -provideInputAll"),
+        (False, "", "InputAllExtraInfoFittingAll.csv: cannot be read (No such file or directory); -provideInputAll"),
         (True, "RingThresh 999 1\n", "layer 1: Spot table failed: "),
-        (False, "OverAllRingToIndex 40\n", "OverAllRingToIndex: 40: must be one of the rings of RingThresh"),
+        (True, "OverAllRingToIndex 40\n", "OverAllRingToIndex: 40: must be one of the rings of RingThresh"),
         (True, "MinOmeSpotIDsToIndex 89.99\nMaxOmeSpotIDsToIndex 89.991\n", "layer 1: No ID was found in SpotsToInd"),
     ],
 )
 def test_a_table_of_spots_that_leads_nowhere(
-    runs: bool | None,
+    table: bool,
     lines: str,
     reason: str,
     finished: Finished,
@@ -179,13 +179,12 @@ def test_a_table_of_spots_that_leads_nowhere(
     in_process: Call,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without the table, with parameters that cannot be right, and with those of which only a run shows it."""
-    if runs is not None:
+    if table:
         shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
     (tmp_path / "ps.txt").write_text(scan.parameters.read_text() + lines)
     assert in_process("ff-midas", "-paramFN", "ps.txt", "-provideInputAll", 1, cwd=tmp_path) == 1
     assert reason in said(capsys)
-    assert (tmp_path / "LayerNr_1").exists() is bool(runs)
+    assert (tmp_path / "LayerNr_1").exists() is reason.startswith("layer 1")
     assert not list(tmp_path.rglob("Grains.csv"))
 
 
