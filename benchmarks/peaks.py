@@ -25,7 +25,7 @@ from numcodecs.blosc import Blosc
 from spot_sets import gold_archive
 
 from midas._ext.peaks.fit import solve_regions
-from midas._ext.peaks.regions import Regions
+from midas._ext.peaks.frame_regions import Regions
 from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.stages import peaks

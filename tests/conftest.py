@@ -22,8 +22,7 @@ from tiny_archive import PARAMETERS
 from tiny_scan import TinyScan
 
 import midas
-from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
-from midas.archive.writer import set_datasets
+from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter, set_datasets
 from midas.commands import run as cli
 from midas.parameters import ANALYSIS
 from midas.pipeline.layers import FinishedLayer

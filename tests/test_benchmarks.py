@@ -13,6 +13,7 @@ HELPERS = {"calibration", "spot_sets"}
 #: as little work as goes through every line
 SMALL = {
     "binning": ["--spots", "3000", "--bin-size", "2"],
+    "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "fit_setup": ["--spots", "3000"],
     "grains": ["--seeds", "200"],
     "merge": ["--frames", "4", "--peaks", "200"],

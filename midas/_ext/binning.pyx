@@ -12,6 +12,7 @@ from cython.parallel cimport prange
 from libc.math cimport atan, ceil, fabs, floor, sin
 from libc.string cimport memset
 
+from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
 cdef enum:
@@ -229,6 +230,23 @@ cdef inline EtaRows _band(Py_ssize_t b, Py_ssize_t begin, Py_ssize_t end, Py_ssi
     return band
 
 
+cdef long long[::1] _band_starts(const EtaRows* part, Py_ssize_t bands, const int[::1] near,
+                                 const SpotWindow[::1] windows, int threads):
+    """Entries before each band of a part, and all of them last."""
+    cdef long long[::1] starts = np.zeros(bands + 1, dtype=np.int64)
+    cdef Py_ssize_t b
+    cdef EtaRows band
+    with Listening():
+        for b in prange(bands, nogil=True, num_threads=threads, schedule="static"):
+            if stopped():
+                continue
+            band = _band(b, part.begin, part.end, part.eta_bins, part.omega_bins)
+            starts[b + 1] = _band_entries(&band, near, windows)
+    for b in range(bands):
+        starts[b + 1] += starts[b]
+    return starts
+
+
 def fill_bins(const int[::1] rows, const SpotWindow[::1] windows, Py_ssize_t begin, Py_ssize_t eta_bins,
               long long offset, BinRecord[:, ::1] records, int threads):
     """The table of one ring from eta row `begin` on.
@@ -264,18 +282,16 @@ def fill_bins(const int[::1] rows, const SpotWindow[::1] windows, Py_ssize_t beg
     part.omega_bins = omega_bins
     cdef int[::1] near = np.empty(rows.shape[0] + 1, dtype=np.int32)
     near = near[:_find_near(&part, windows, near)]
-    cdef long long[::1] starts = np.zeros(bands + 1, dtype=np.int64)
-    for b in prange(bands, nogil=True, num_threads=threads, schedule="static"):
-        band = _band(b, begin, end, eta_bins, omega_bins)
-        starts[b + 1] = _band_entries(&band, near, windows)
-    for b in range(bands):
-        starts[b + 1] += starts[b]
+    cdef long long[::1] starts = _band_starts(&part, bands, near, windows, threads)
     if offset + starts[bands] > LAST_OFFSET:
         raise OverflowError("the offsets of the bins do not fit into 32 bits")
     out = np.empty(starts[bands] + 1, dtype=np.int32)      # one more: a view of nothing has no address
     cdef int[::1] entries = out
-    for b in prange(bands, nogil=True, num_threads=threads, schedule="dynamic"):
-        band = _band(b, begin, end, eta_bins, omega_bins)
-        _fill_band(&band, near, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0],
-                   &entries[starts[b]])
+    with Listening():
+        for b in prange(bands, nogil=True, num_threads=threads, schedule="dynamic"):
+            if stopped():
+                continue
+            band = _band(b, begin, end, eta_bins, omega_bins)
+            _fill_band(&band, near, rows, windows, <int>(offset + starts[b]), &records[b * BAND, 0],
+                       &entries[starts[b]])
     return out[:starts[bands]]

@@ -9,13 +9,11 @@ one Blosc-1 frame, and no other name contains the name of a dataset that these r
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, TypeAlias
@@ -23,10 +21,10 @@ from typing import IO, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, Pixel, StoredArray, encode
-from midas.archive.zip_container import Member, ZipReader, ZipWriter
+from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, Pixel, encode
+from midas.archive.zip_container import Member, ZipWriter
 from midas.parameters import ANALYSIS, SCAN, Parameters
-from midas.runtime.errors import ArchiveError, OutputError
+from midas.runtime.errors import OutputError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map, thread_count
 
@@ -39,11 +37,11 @@ _GROUPS = (
     *("", "exchange", "measurement", "measurement/process", SCAN.rstrip("/")),
     *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
 )
-_STACKS = (DATA, DARK, BRIGHT)
+STACKS = (DATA, DARK, BRIGHT)
 #: a frame, or a function that makes it, which one of the compressing threads then calls
 Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
 
-_GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
+GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
 _RESERVED = (f"{DATA}/", f"{DARK}/", f"{MASK}/", f"{FLOOD}/", SCAN, ANALYSIS)
 
@@ -54,7 +52,7 @@ class ArchiveWriter:
     Parameters
     ----------
     path : of the archive
-    shape : frames, rows along Z, columns along Y
+    shape : frames, rows along Z, columns along Y; -1 frames: as many as come
     dtype : of the pixels; kept, little-endian
     threads : that compress (None: one per available core); the bytes written do not depend on it
     keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
@@ -137,15 +135,26 @@ class ArchiveWriter:
             raise ValueError(f"{path} of shape {shape} in an archive of {self.shape}")
         for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
             if name not in self:
-                self._add_member(f"{name}/.zarray", self._stack_metadata(size, self.dtype).document())
-                if self._bare:
-                    self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
+                self._add_stack(name, size)
         count = 0
         for chunk, crc in chunks:
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
             count += 1
-        if count != shape[0]:
+        if path == DATA and shape[0] < 0:
+            self.shape = (count, *shape[1:])
+            zarray, document = f"{path}/.zarray", self.stack_metadata(self.shape, self.dtype).document()
+            self._members[zarray] = self._zip.add(zarray, document)
+        elif count != shape[0]:
             raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
+
+    def _add_stack(self, name: str, size: tuple[int, int, int]) -> None:
+        """Announce a stack; while its number of frames is not known, this only keeps the place in the directory."""
+        if size[0] >= 0:
+            self._add_member(f"{name}/.zarray", self.stack_metadata(size, self.dtype).document())
+        else:
+            self._members[f"{name}/.zarray"] = Member("", 0, 0, 0, 0, 0, 0, b"")
+        if self._bare:
+            self._add_member(f"{name}/.zattrs", json.dumps({"_ARRAY_DIMENSIONS": size}).encode())
 
     def add_copy(self, source: str, target: str) -> None:
         """Write a stack again under a second name, chunk by chunk, without coding it again."""
@@ -159,7 +168,7 @@ class ArchiveWriter:
 
     def add_dataset(self, path: str, values: ArrayLike) -> None:
         """Write a small array as a single chunk: a parameter, a mask, metadata of the scan."""
-        for name, content in _dataset_members(path, np.asarray(values)):
+        for name, content in dataset_members(path, np.asarray(values)):
             self._add_member(name, content)
 
     def add_datatype(self) -> None:
@@ -177,7 +186,7 @@ class ArchiveWriter:
 
     def add_group(self, path: str) -> None:
         """Make sure that a group and those above it exist."""
-        for group in _ancestors(path, self._members):
+        for group in ancestors(path, self._members):
             self._add_group(group)
 
     def accepts(self, path: str) -> bool:
@@ -201,11 +210,11 @@ class ArchiveWriter:
         return self._empty_chunk
 
     @staticmethod
-    def _stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> ArrayMetadata:
+    def stack_metadata(shape: tuple[int, int, int], dtype: np.dtype[np.generic]) -> ArrayMetadata:
         return ArrayMetadata(shape, (1, *shape[1:]), dtype, FRAME_CODEC, fill_value=_zero(dtype))
 
     def _add_group(self, group: str) -> None:
-        self._add_member(f"{group}/.zgroup" if group else ".zgroup", _GROUP_DOCUMENT)
+        self._add_member(f"{group}/.zgroup" if group else ".zgroup", GROUP_DOCUMENT)
 
     def _add_member(self, name: str, content: bytes, crc: int | None = None) -> None:
         if name in self._members:
@@ -226,122 +235,9 @@ class ArchiveWriter:
         self._stream.write(end)
 
 
-def set_dataset(path: str | os.PathLike[str], name: str, values: ArrayLike) -> bool:
-    """Replace or add one small dataset of an archive in place; see `set_datasets`."""
-    return set_datasets(path, {name: values})
-
-
-def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) -> bool:
-    """Replace or add small datasets of an archive in place; the frames are not touched, not even read.
-
-    New members and a whole new directory are appended behind the old one, which stays in the file as dead bytes (about
-    100 bytes per member). A new dataset takes the place of the old one in the order of the directory; everything else
-    keeps its place, as the counting legacy readers need it.
-
-    Safety: nothing that is valid is overwritten. Members and directory are written and synchronised first, then the
-    22-byte end record that makes them valid. If writing fails, the file is cut back to what it was. After a crash or a
-    power cut half-way, `Archive` finds the old directory behind the unfinished tail and reads the archive as it was
-    (with a warning), and the next call of this function removes that tail. Two writers wait for each other (flock).
-
-    Parameters
-    ----------
-    path : of the archive
-    values : name -> array; a scalar gets shape (1,)
-
-    Returns
-    -------
-    Whether the archive was changed: datasets that already hold these values, in this type and shape, are left alone.
-
-    Raises
-    ------
-    ArchiveError : not an archive. OutputError : it cannot be written.
-    """
-    path = Path(path)
-    for name in values:
-        if name in (*_STACKS, DATATYPE):
-            raise ValueError(f"{name} cannot be replaced alone")
-    try:
-        with open(path, "r+b") as stream:
-            _lock(stream)
-            with ZipReader(path) as container:
-                new = {k: a for k, v in values.items() if not _holds(container, k, a := _normalised(np.asarray(v)))}
-                _replace_tail(stream, container, _revised(container, new) if new else None)
-    except FileNotFoundError:
-        raise ArchiveError("is missing", file=path) from None
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror or error})", file=path) from None
-    return bool(new)
-
-
-def _revised(container: ZipReader, values: Mapping[str, NDArray[np.generic]]) -> tuple[bytes, bytes]:
-    """New members with the new directory, and the end record, for the end of the file."""
-    tail = io.BytesIO()
-    writer = ZipWriter(tail, container.end)
-    added = {path: [writer.add(*member) for member in _dataset_members(path, a)] for path, a in values.items()}
-    directory: list[Member] = []
-    placed: set[str] = set()
-    for member in container.entries:
-        owner = next((path for path in added if member.name.startswith(f"{path}/")), None)
-        if owner is None:
-            directory.append(member)
-        elif owner not in placed:
-            directory += added[owner]
-            placed.add(owner)
-    present = set(container.members)
-    for path in added:
-        if path not in placed:
-            for group in _ancestors(str(PurePosixPath(path).parent), present):
-                directory.append(writer.add(f"{group}/.zgroup" if group else ".zgroup", _GROUP_DOCUMENT))
-                present.add(directory[-1].name)
-            directory += added[path]
-    end = writer.write_directory(directory)
-    return tail.getvalue(), end
-
-
-def _replace_tail(stream: IO[bytes], container: ZipReader, tail: tuple[bytes, bytes] | None) -> None:
-    """Cut what an interrupted update left, then append `tail`; on an error the file is as it was."""
-    stream.seek(0, os.SEEK_END)
-    if stream.tell() > container.end:
-        stream.truncate(container.end)
-    if tail is None:
-        return
-    try:
-        stream.seek(container.end)
-        for part in tail:
-            stream.write(part)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.ftruncate(stream.fileno(), container.end)
-        raise
-
-
-def _holds(container: ZipReader, path: str, values: NDArray[np.generic]) -> bool:
-    """Whether the archive has exactly this array under this name."""
-    if f"{path}/.zarray" not in container.members:
-        return False
-    try:
-        stored = StoredArray(container, path)
-        if stored.metadata.dtype != values.dtype or stored.shape != values.shape:
-            return False
-        return stored.read().tobytes() == values.tobytes()
-    except ArchiveError:
-        return False  # damaged: replaced
-
-
-def _lock(stream: IO[bytes]) -> None:
-    try:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX)
-    except (ImportError, OSError) as error:  # some network file systems have no locks
-        log.debug("%s is not locked: %s", stream.name, error)
-
-
-def _dataset_members(path: str, values: NDArray[np.generic]) -> list[tuple[str, bytes]]:
+def dataset_members(path: str, values: NDArray[np.generic]) -> list[tuple[str, bytes]]:
     """Names and contents of the members of a small array."""
-    values = _normalised(values)
+    values = normalised(values)
     metadata = ArrayMetadata(values.shape, values.shape, values.dtype, SMALL_CODEC, fill_value=_zero(values.dtype))
     chunk = ".".join("0" * values.ndim)
     members = [(f"{path}/.zarray", metadata.document()), (f"{path}/{chunk}", encode(values, SMALL_CODEC))]
@@ -350,7 +246,7 @@ def _dataset_members(path: str, values: NDArray[np.generic]) -> list[tuple[str, 
     return members
 
 
-def _normalised(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def normalised(values: NDArray[np.generic]) -> NDArray[np.generic]:
     """As it is stored: at least one dimension, little-endian, text as bytes of a fixed length."""
     if values.dtype.kind in "UO":
         values = np.array([os.fsencode(str(text)) for text in values.ravel()]).reshape(values.shape)
@@ -372,7 +268,7 @@ def _checked(chunk: bytes) -> tuple[bytes, int]:
     return chunk, zlib.crc32(chunk)
 
 
-def _ancestors(group: str, present: Iterable[str]) -> list[str]:
+def ancestors(group: str, present: Iterable[str]) -> list[str]:
     """The group and those above it that do not exist yet, from the root downwards."""
     present = present if isinstance(present, (set, dict)) else set(present)
     parts = PurePosixPath(group).parts

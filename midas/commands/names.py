@@ -39,6 +39,16 @@ MODULES = {
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",
+    "ff-match": "match",
+    "ff-stitch": "match",
+    "match_grains.py": "match",
+    "MatchGrains": "match",
+    "ff-update": "update",
+    "updateZarrDset.py": "update",
+    "ff-mask": "mask",
+    "generate_mask.py": "mask",
+    "ff-dark": "dark",
+    "GenMedianDark": "dark",
 }
 
 

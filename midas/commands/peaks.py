@@ -22,7 +22,7 @@ def run(values: argparse.Namespace) -> StageResult[list[FramePeaks]]:
     comm, threads = members(values), threads_of(values)
     with exiting_with(peaks.EXIT_NO_ARCHIVE, ArchiveError):
         layer, parameters = layer_of_archive(values)
-    return peaks.run(layer, parameters, threads=threads, comm=comm, fit=values.fitPeaks)
+    return peaks.run(layer, parameters, threads=threads, comm=comm, fit=values.fitPeaks, force=values.force == 1)
 
 
 PROGRAMS = (
@@ -48,7 +48,11 @@ PROGRAMS = (
             RESULT_FOLDER,
             Argument("fitPeaks", "0: centroids instead of fits", int, False),
         ),
-        options=(THREADS, Option("--folder", "folder of the results, where the block arguments are left out")),
+        options=(
+            THREADS,
+            Option("--folder", "folder of the results, where the block arguments are left out"),
+            Option("-force", "1: search crowded frames too; 0: stop when there are many", int, 0),
+        ),
         run=run,
         shared=True,
     ),

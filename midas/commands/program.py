@@ -7,8 +7,8 @@ import difflib
 import math
 import re
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from midas._version import __version__
@@ -27,6 +27,7 @@ class Argument:
     ----------
     required : under the short name
     legacy_required : under the legacy names, where that differs
+    several : takes all words that are left
     """
 
     name: str
@@ -34,6 +35,7 @@ class Argument:
     type: type = str
     required: bool = True
     legacy_required: bool | None = None
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Program:
     newer : options that the legacy program did not have; an abbreviation that was plain there stays so
     ignored : options of other versions, each with a value, that old scripts give; they have no effect
     words : surplus words, by the first of them, that are no mistake (``ff-midas demo``)
+    parts : first words that mean another program (``match_grains.py stitch``), and the names of these
+    closing : last line on stdout, which scripts look for
     console : where its messages go: "stdout", or "stderr" with the time in front
     """
 
@@ -69,6 +73,8 @@ class Program:
     newer: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    closing: str = ""
     console: str = "stdout"
 
     @property
@@ -116,17 +122,20 @@ def parser(program: Program, name: str) -> argparse.ArgumentParser:
     )
     for argument in program.arguments:
         required = argument.required if argument.legacy_required is None or not legacy else argument.legacy_required
-        result.add_argument(
-            argument.name, nargs=None if required else "?", type=_number_or_text(argument.type), help=argument.help
-        )
+        number = ("+" if required else "*") if argument.several else None if required else "?"
+        result.add_argument(argument.name, nargs=number, type=_number_or_text(argument.type), help=argument.help)
     for option in program.options:
+        if option.type is bool:
+            result.add_argument(option.flag, dest=option.key, action="store_true", help=option.help)
+            continue
         result.add_argument(
             option.flag,
             dest=option.key,
-            metavar=option.type.__name__.upper(),
+            metavar=None if option.choices else option.type.__name__.upper(),
             type=_number_or_text(option.type),
             default=option.default,
             nargs=option.count,
+            choices=option.choices,
             help=option.help,
         )
     result.add_argument("-v", "--verbose", action="store_true", help="say more")
@@ -160,13 +169,25 @@ def _number_or_text(kind: type) -> Callable[[str], object]:
     return readers.get(kind, kind)
 
 
+def _is_negative(word: str) -> bool:
+    try:
+        return word.startswith("-") and math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
 def parse(program: Program, name: str, argv: Sequence[str]) -> argparse.Namespace:
     """Arguments of a command line.
 
     Surplus words are ignored with a warning unless the count must be exact; an option that there is not is an error.
     """
     given, ignored = _without_ignored(program, argv)
-    values, surplus = parser(program, name).parse_known_args([_full_option(program, word) for word in given])
+    # argparse would take -1e-5 for an option, but not " -1e-5".
+    words = [f" {word}" if _is_negative(word) else _full_option(program, word) for word in given]
+    made = parser(program, name)
+    # Words of a list may stand before and behind the options.
+    several = any(argument.several for argument in program.arguments)
+    values, surplus = made.parse_known_intermixed_args(words) if several else made.parse_known_args(words)
     values.words = surplus if surplus[:1] and surplus[0] in program.words else []
     values.name, values.argv, values.surplus = name, list(argv), ignored
     if values.words:

@@ -36,6 +36,8 @@ def run(name: str, argv: Sequence[str]) -> int:
     """Run the command called `name`; the exit code. Errors of the user become one line on stderr."""
     try:
         called = program(name)
+        if argv and argv[0] in called.parts:
+            called, name, argv = program(called.parts[argv[0]]), f"{name} {argv[0]}", argv[1:]
         values = parse(called, name, argv)
         shared = called.shared and getattr(values, "blockNr", None) is None and not values.words
         if parallel.launched_rank() == 0 or shared:
@@ -50,6 +52,9 @@ def run(name: str, argv: Sequence[str]) -> int:
             raise
         return _fail(name, str(error), 1)
     except _Ended as ended:
+        if parallel.launched_size() > 1:
+            # The launcher ends all ranks alike, mostly because one of them has failed and said why.
+            parallel.leave(128 + ended.signal)
         return _fail(name, f"ended by {ended.signal.name}", 128 + ended.signal)
     except KeyboardInterrupt:
         return _fail(name, "interrupted", 130)
@@ -88,6 +93,8 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             if message not in said:
                 log.warning("%s", message)
         print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
+        if called.closing and incomplete is None:
+            print(called.closing)
         _end_with(incomplete)
 
 
@@ -114,6 +121,7 @@ _PATIENCE = 0.5
 def _fail(name: str, message: str, code: int) -> int:
     """Say what is wrong, once, and end the other ranks."""
     sys.stdout.flush()
+    _end_at_once_when_ended()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
     print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
@@ -132,10 +140,16 @@ def _end(number: int, _frame: object) -> NoReturn:
 
 
 def _tidy_up_when_ended() -> None:
-    # mpirun sends the same signal to ranks that wait for one that failed, where Python would never handle it.
-    for number in (signal.SIGTERM, signal.SIGHUP) if parallel.launched_size() == 1 else ():
+    for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
+
+
+def _end_at_once_when_ended() -> None:
+    """Of several ranks, one with nothing left to tidy up ends without a word, as the launcher wants."""
+    for number in (signal.SIGTERM, signal.SIGHUP) if parallel.launched_size() > 1 else ():
+        if signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def main() -> NoReturn:
@@ -157,6 +171,7 @@ def main() -> NoReturn:
     output = streams.prepare()
     _tidy_up_when_ended()
     code = run(name, argv)
+    _end_at_once_when_ended()
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", 1)
     sys.exit(code)

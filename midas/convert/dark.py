@@ -6,8 +6,9 @@ is subtracted now, and the archive holds a dark of zeros: it is subtracted once 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,8 +18,9 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.readers import open_source
 from midas.convert.readers.existing import ArchivedFrames
-from midas.convert.readers.hdf5 import HDF5Frames, has_dataset
-from midas.convert.source import FrameSource, Reading
+from midas.convert.readers.hdf5 import SUFFIXES, HDF5Frames, has_dataset
+from midas.convert.source import UNKNOWN, FrameSource, Reading, made
+from midas.convert.sweep import raw_files
 from midas.runtime.errors import FormatError
 
 
@@ -27,33 +29,46 @@ class Dark:
 
     Parameters
     ----------
-    source : where its frames are; None = there is none
+    sources : files with its frames; none = there is none
     data : a file of the scan
-    skipped : leading dark frames that do not count
+    skipped : leading frames of each file that do not count. Those of the first one stay in the archive, whose readers
+        skip them; of a file that has no others the first frame counts.
 
     Attributes
     ----------
     shape : of the stack in the archive
     """
 
-    def __init__(self, source: FrameSource | None, data: FrameSource, skipped: int):
-        self._source = source
+    def __init__(self, sources: Sequence[FrameSource], data: FrameSource, skipped: int):
+        self._parts: list[tuple[FrameSource, range]] = []
         self._skipped = skipped
         self._dtype = data.dtype
+        for source in sources:
+            if source.shape[1:] != data.shape[1:]:
+                reason = f"the dark has frames of {source.shape[1:]} pixels, the data have {data.shape[1:]}"
+                raise FormatError(reason, file=source.path)
+            count = sum(1 for _ in source.frames()) if source.shape[0] == UNKNOWN else source.shape[0]
+            used = range(skipped, count) if count > skipped else range(1)
+            self._parts.append((source, used))
         absent = 10 if isinstance(data, HDF5Frames) else 1  # zero frames in place of a dark, as in legacy archives
-        count = absent if source is None else source.shape[0]
+        count = skipped + sum(len(used) for _, used in self._parts) if sources else absent
         self.shape: tuple[int, int, int] = (count, data.shape[1], data.shape[2])
-        if source is not None and source.shape[1:] != data.shape[1:]:
-            reason = f"the dark has frames of {source.shape[1:]} pixels, the data have {data.shape[1:]}"
-            raise FormatError(reason, file=source.path)
 
     def frames(self) -> Iterator[Frame]:
-        """The dark frames, in the type of the data."""
-        if self._source is None:
+        """The dark frames, in the type of the data, behind as many as the readers of the archive skip."""
+        if not self._parts:
             yield from self.zeros()
             return
-        for frame in self._source.frames():
-            yield _as_pixels(_made(frame), self._dtype)
+        source, used = self._parts[0]
+        leading = self._skipped
+        if used.start:
+            yield from (_as_pixels(made(frame), self._dtype) for frame in islice(source.frames(), leading))
+            leading = 0
+        for frame in self._used():
+            pixels = _as_pixels(frame, self._dtype)
+            for _ in range(leading + 1):
+                yield pixels
+            leading = 0
 
     def zeros(self) -> Iterator[Frame]:
         """As many frames without anything in them."""
@@ -61,15 +76,16 @@ class Dark:
         return (zero for _ in range(self.shape[0]))
 
     def mean(self) -> NDArray[np.float64]:
-        """Mean of the frames that count; of the first one when no more frames than the skipped ones are there."""
+        """Mean of the frames that count."""
         total = np.zeros(self.shape[1:])
-        if self._source is None:
-            return total
-        if self.shape[0] <= self._skipped:
-            return total + _made(next(iter(self._source.frames())))
-        for frame in self._source.frames(self._skipped):
-            total += _made(frame)
-        return total / (self.shape[0] - self._skipped)
+        for frame in self._used():
+            total += frame
+        return total / max(1, sum(len(used) for _, used in self._parts))
+
+    def _used(self) -> Iterator[NDArray[Pixel]]:
+        for source, used in self._parts:
+            for frame in islice(source.frames(used.start), len(used)):
+                yield made(frame)
 
 
 class DarkCorrection:
@@ -95,7 +111,7 @@ class DarkCorrection:
         self._dark = np.where(limit > info.max, info.max, np.clip(np.trunc(dark), info.min, info.max)).astype(dtype)
 
     def __call__(self, frame: Frame) -> NDArray[Pixel]:
-        pixels = _made(frame)
+        pixels = made(frame)
         kept = pixels >= self._limit  # False for NaN
         if self._dtype.kind == "f":
             return np.where(kept, np.maximum(np.trunc(pixels) - self._dark, 0), 0).astype(self._dtype)
@@ -105,27 +121,31 @@ class DarkCorrection:
         return np.multiply(pixels - self._dark, kept, dtype=self._dtype)
 
 
-def find_dark(file: Path | None, reading: Reading, data: FrameSource) -> FrameSource | None:
+def find_dark(files: Sequence[Path], reading: Reading, data: FrameSource) -> list[FrameSource]:
     """Where the dark frames are.
 
-    In a dark file of its own (which must have them: under `reading.location`, or under its last component at the
-    root), else beside the frames in the data file; None when there are none.
+    In dark files of their own (which must have them: under `reading.location`, or under its last component at the
+    root), else beside the frames in the data file; empty when there are none.
     """
+    if files:
+        return [_dark_file(path, reading, data) for file in files for path in raw_files(file, 1)]
     location = reading.location
-    if file is not None:
-        if file.suffix.lower() in (".h5", ".hdf5") and file.is_file() and not has_dataset(file, location):
-            short = PurePosixPath(location).name
-            reading = replace(reading, location=short if has_dataset(file, short) else location)
-        return open_source(file, reading)
     if isinstance(data, HDF5Frames):
-        return open_source(data.path, reading) if has_dataset(data.path, location) else None
+        return [open_source(data.file, reading)] if has_dataset(data.file, location) else []
     if isinstance(data, ArchivedFrames):
-        return open_source(data.path, reading) if data.extra_exists(location) else None
-    return None
+        return [open_source(data.path, reading)] if data.extra_exists(location) else []
+    return []
 
 
-def _made(frame: Frame) -> NDArray[Pixel]:
-    return frame() if callable(frame) else frame
+def _dark_file(file: Path, reading: Reading, data: FrameSource) -> FrameSource:
+    location = reading.location
+    if file.suffix.lower() in SUFFIXES and file.is_file() and not has_dataset(file, location):
+        short = PurePosixPath(location).name
+        if has_dataset(file, short):
+            reading = replace(reading, location=short)
+        elif file.samefile(data.path):
+            raise FormatError("no dataset of this name, where darkLoc says that the dark is", file=file, key=location)
+    return open_source(file, reading)
 
 
 def _as_pixels(frame: NDArray[Pixel], dtype: np.dtype[Pixel]) -> NDArray[Pixel]:

@@ -9,6 +9,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from midas.convert.frame_headers import NO_MOTOR
+from midas.convert.readers import CBF, EDF, format_of, open_source, tiff
+from midas.convert.source import Reading, made
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, one_line
 
@@ -20,8 +23,8 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
 
     Parameters
     ----------
-    path : a TIFF file of one grey image: whole numbers, bits, or floats, of which NaN masks as well. The numbers in the
-        file count, not the brightness that a viewer gives them: tifffile labels images of bits as white for 0.
+    path : one grey image, as TIFF, EDF or CBF: whole numbers, bits, or floats, of which NaN masks as well. The numbers
+        in the file count, not the brightness that a viewer gives them: tifffile labels images of bits as white for 0.
     shape : rows and columns of the raw frames
     dtype : of the mask that is returned
 
@@ -32,7 +35,7 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
     if not path.is_file():
         raise FormatError("is missing", file=path, key="MaskFN")
     try:
-        image = _image(path, shape)
+        image = _frame(path, shape) if format_of(path) in (CBF, EDF) else _image(path, shape)
     except FormatError:
         raise
     except tifffile.TiffFileError as error:
@@ -46,13 +49,21 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
     return masked.astype(dtype)[np.newaxis]
 
 
+def _frame(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
+    """The only image of a file of another raw format."""
+    source = open_source(path, Reading(motor=NO_MOTOR))
+    if source.shape != (1, *shape):
+        raise FormatError(f"has {source.shape} pixels, a mask is one image of {shape}", file=path, key="MaskFN")
+    return made(next(iter(source.frames())))
+
+
 def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     with logs.muted("tifffile"), tifffile.TiffFile(path) as file:  # what it logs is in the error, or does not matter
         if len(file.pages) != 1:
             reason = f"holds {len(file.pages)} images; a mask is a single one"
             raise FormatError(reason, file=path, key="MaskFN")
         page = file.pages.first
-        if reason := _unfit(page, shape) or _incomplete(page, path.stat().st_size):
+        if reason := _unfit(page, shape) or tiff.incomplete(page, path.stat().st_size):
             raise FormatError(reason, file=path, key="MaskFN")
         image: NDArray[np.generic] = np.asarray(page.asarray())
         return image
@@ -60,26 +71,6 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
 
 def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:
     """What keeps an image from being a mask of frames of this shape; its pixels are not read yet."""
-    sizes = (page.samplesperpixel, *page.shape)
-    if not all(isinstance(size, int) for size in sizes):  # damage can turn one number into many
-        return "gives no sensible size of its image; copy or save it again"
-    if page.samplesperpixel != 1:
-        return f"is a colour image ({page.samplesperpixel} values per pixel); save it as grey image"
-    if page.ndim != 2:
-        return f"is a volume of {' x '.join(map(str, page.shape))} values; a mask is a single image"
-    if page.shape != shape:
-        return f"has {page.shape} pixels, the frames have {shape} (rows, columns)"
-    if page.dtype is None or page.dtype.kind not in "biuf":
-        return f"has pixels of type {page.dtype or 'unknown'}; save it as whole numbers"
-    if page.compression not in tifffile.TIFF.DECOMPRESSORS:
-        name = getattr(page.compression, "name", page.compression)
-        return f"is compressed by {name}, which needs the package imagecodecs; save it uncompressed or as Deflate"
-    return ""
-
-
-def _incomplete(page: tifffile.TiffPage, size: int) -> str:
-    """What is wrong when parts are not in the file: without offset or length the library takes them for valid, 0."""
-    parts = zip(page.dataoffsets, page.databytecounts, strict=True)
-    if any(not offset or not count or offset + count > size for offset, count in parts):
-        return "is incomplete; copy or save it again"
-    return ""
+    if reason := tiff.unfit(page):
+        return reason
+    return "" if page.shape == shape else f"has {page.shape} pixels, the frames have {shape} (rows, columns)"

@@ -22,6 +22,10 @@ BLOCK_BYTES = 8 << 20
 PIXELS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
 
 
+#: the number of frames of a stream that has not been read
+UNKNOWN = -1
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the user says about raw files beyond their names; each reader takes what its format does not tell.
@@ -34,6 +38,10 @@ class Reading:
     rows, columns : of a frame (GE)
     scratch : folder for a decompressed copy of a file which its library must be able to jump about in; the copy is
         deleted when the reader is. None = no copy may be made
+    motor : motor or key in the header of a frame that has omega; "" = the usual ones
+    omega_location : dataset of the angles, in files that hold it; "" = where the format has it
+    scan : number of the scan, in files of several (BLISS); "" = there is one
+    channel : name or number, from 1, of the threshold, in files of several (Eiger); "" = there is one
     """
 
     location: str = "exchange/data"
@@ -42,6 +50,10 @@ class Reading:
     rows: int = 2048
     columns: int = 2048
     scratch: Path | None = None
+    motor: str = ""
+    omega_location: str = ""
+    scan: str = ""
+    channel: str = ""
 
 
 class FrameSource(Protocol):
@@ -50,7 +62,7 @@ class FrameSource(Protocol):
     Attributes
     ----------
     path : the file
-    shape : frames, rows along Z, columns along Y
+    shape : frames, rows along Z, columns along Y; the number of frames is `UNKNOWN` where only reading them tells
     dtype : of the pixels
     omegas : angle in degrees at which each frame begins; None where the file does not say
     """
@@ -58,7 +70,9 @@ class FrameSource(Protocol):
     path: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[Pixel]
-    omegas: NDArray[np.float64] | None
+
+    @property
+    def omegas(self) -> NDArray[np.float64] | None: ...
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         """The frames from number `first` on, in order; `block` of them are read at once (-1: as many as is good)."""
@@ -67,6 +81,11 @@ class FrameSource(Protocol):
     def masked(self) -> NDArray[np.bool_] | None:
         """(rows, columns), True where the file itself says that a pixel measures nothing; None if it says nothing."""
         ...
+
+
+def made(frame: Frame) -> NDArray[Pixel]:
+    """The pixels of a frame."""
+    return frame() if callable(frame) else frame
 
 
 def checked_pixels(dtype: np.dtype[np.generic], path: Path, location: str = "") -> np.dtype[Pixel]:

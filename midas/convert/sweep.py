@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,19 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.archive.writer import Frame
+from midas.convert import decompressed
 from midas.convert.readers import open_source
-from midas.convert.source import FrameSource, Reading
+from midas.convert.source import UNKNOWN, FrameSource, Reading
 from midas.formats.layer import archive_name
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.parallel import ordered_map
 
 log = logging.getLogger(__name__)
+
+#: kinds of files that a folder of frames can consist of
+_IMAGES = (".tif", ".tiff", ".cbf", ".edf")
+_PATTERN = re.compile(r"[*?\[]")
 
 
 class Sweep:
@@ -32,42 +39,70 @@ class Sweep:
     paths : the raw files in order
     reading : what the user says about them
     skipped : leading frames of each file that are no data. Those of the first file stay in the archive, whose readers
-        skip them; those of the others are left out.
+        skip them; those of the others are left out. Of a series of single images the first ones are meant.
     block : frames read at once; -1 = as many as is good
+    threads : that open the files
+
+    Attributes
+    ----------
+    shape : frames, rows, columns; the number of frames is `UNKNOWN` until all frames have been read where only that
+        tells
     """
 
-    def __init__(self, paths: list[Path], reading: Reading, skipped: int, block: int = -1):
-        self.sources: list[FrameSource] = [open_source(path, reading) for path in paths]
-        self._skipped = skipped
+    def __init__(self, paths: list[Path], reading: Reading, skipped: int, block: int = -1, threads: int = 1):
+        first = open_source(paths[0], reading, announce=True)
+        others = ordered_map(partial(open_source, reading=reading), paths[1:], threads)
+        self.sources: list[FrameSource] = [first, *others]
         self._block = block
-        first = self.sources[0]
+        single = len(paths) > 1 and all(source.shape[0] == 1 for source in self.sources)
+        self._skipped = 0 if single else skipped
         for source in self.sources:
             _check_alike(source, first)
-            if source.shape[0] <= skipped:
-                raise FormatError(f"has {source.shape[0]} frames, SkipFrame is {skipped}", file=source.path)
-        count = sum(source.shape[0] for source in self.sources) - skipped * (len(self.sources) - 1)
-        self.shape: tuple[int, int, int] = (count, first.shape[1], first.shape[2])
+            if source.shape[0] != UNKNOWN:
+                _check_count(source, source.shape[0], first.shape[0], self._skipped)
+        if single and len(paths) <= skipped:
+            raise FormatError(f"the scan has {len(paths)} frames, SkipFrame is {skipped}", file=paths[0])
+        counts = [source.shape[0] for source in self.sources]
+        total = UNKNOWN if UNKNOWN in counts else sum(counts) - self._skipped * (len(counts) - 1)
+        self.shape: tuple[int, int, int] = (total, first.shape[1], first.shape[2])
         self.dtype: np.dtype[Pixel] = first.dtype
 
     @property
     def omegas(self) -> NDArray[np.float64] | None:
-        """The angle at which each frame begins, if every file has it."""
+        """The angle at which each frame begins, if every file has it, and it changes."""
         parts = []
         for source, first in self._parts():
             if source.omegas is None:
                 return None
             parts.append(source.omegas[first:])
-        return np.concatenate(parts)
+        angles = np.concatenate(parts)
+        if len(angles) > 1 and np.ptp(angles) == 0:  # the motor that the header names did not turn
+            log.info("%s: omega is %g in every frame; that is not used", self.sources[0].path, angles[0])
+            return None
+        return angles
 
     def masked(self) -> NDArray[np.bool_] | None:
-        """Pixels that any of the files says measure nothing."""
-        masks = [mask for source in self.sources if (mask := source.masked()) is not None]
-        return np.logical_or.reduce(masks) if masks else None
+        """Pixels of which the files say all along that they measure nothing; three files stand for all of them.
+
+        A pixel that is marked in some frames only may be one that was saturated there.
+        """
+        count = len(self.sources)
+        masks = [self.sources[i].masked() for i in sorted({0, count // 2, count - 1})]
+        given = [mask for mask in masks if mask is not None]
+        return np.logical_and.reduce(given) if given else None
 
     def frames(self) -> Iterator[Frame]:
+        expected, total = 0, 0
         for number, (source, first) in enumerate(self._parts(), 1):
             log.info("Processing file %d/%d: %s", number, len(self.sources), source.path)
-            yield from source.frames(first, self._block)
+            count = first
+            for frame in source.frames(first, self._block):
+                yield frame
+                count += 1
+            expected = expected or count
+            _check_count(source, count, expected, self._skipped)
+            total += count - first
+        self.shape = (total, *self.shape[1:])
 
     def _parts(self) -> Iterator[tuple[FrameSource, int]]:
         """Each file and the number of its first frame that counts."""
@@ -82,9 +117,15 @@ def _check_alike(source: FrameSource, first: FrameSource) -> None:
         if found != expected:
             reason = f"has {name.format(found)}, the first file of the scan has {name.format(expected)}"
             raise FormatError(reason, file=source.path)
-    if source.shape[0] < first.shape[0]:
-        reason = f"has {source.shape[0]} frames, the first file of the scan has {first.shape[0]}; is it complete?"
+
+
+def _check_count(source: FrameSource, count: int, first: int, skipped: int) -> None:
+    """No file has fewer frames than the first one, and each has some that count."""
+    if count < first:
+        reason = f"has {count} frames, the first file of the scan has {first}; is it complete?"
         raise FormatError(reason, file=source.path)
+    if count <= skipped:
+        raise FormatError(f"has {count} frames, SkipFrame is {skipped}", file=source.path)
 
 
 def scan_names(parameters: Parameters, layer: int, *, any_layer: bool = False) -> tuple[Path, str]:
@@ -100,13 +141,65 @@ def scan_names(parameters: Parameters, layer: int, *, any_layer: bool = False) -
     return Path(parameters["RawFolder"]) / f"{name}{parameters['Ext']}", f"{name}.MIDAS.zip"
 
 
+def raw_files(first: Path, count: int) -> list[Path]:
+    """The files of a scan: numbered ones from `first` on, the images of a folder, or those that fit a pattern.
+
+    Parameters
+    ----------
+    first : a file, a folder, or a name with ``*``, ``?`` or ``[...]``
+    count : files of the scan; of a folder or a pattern 1 means all of them
+    """
+    if first.is_dir():
+        found = _in_order(path for path in first.iterdir() if _is_image(path))
+        kinds = {decompressed.plain(path).suffix.lower() for path in found}
+        if len(kinds) > 1:
+            reason = f"holds images of several kinds ({', '.join(sorted(kinds))}); name those of the scan: folder/*.tif"
+            raise UsageError(reason, file=first)
+        if not found:
+            raise UsageError(f"is a folder without images ({' '.join(_IMAGES)})", file=first)
+    elif has_pattern(first):
+        found = _in_order(first.parent.glob(first.name))
+        if not found:
+            raise UsageError("no file fits this pattern", file=first)
+    else:
+        return consecutive(first, count)
+    if count not in (1, len(found)):
+        raise UsageError(f"has {len(found)} files, numFilesPerScan or NrFilesPerSweep is {count}", file=first)
+    return found
+
+
+def exists(first: Path) -> bool:
+    """Whether there is what `raw_files` takes: a file, a folder, or a file that fits the pattern."""
+    return first.exists() or (has_pattern(first) and any(first.parent.glob(first.name)))
+
+
+def has_pattern(path: Path) -> bool:
+    """Whether a name stands for all files that fit it; a file of just this name is meant itself."""
+    return bool(_PATTERN.search(path.name)) and not path.exists()
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and decompressed.plain(path).suffix.lower() in _IMAGES
+
+
+def _in_order(paths: Iterator[Path]) -> list[Path]:
+    """Sorted by name, numbers in it as numbers: 9 comes before 10."""
+
+    def key(path: Path) -> list[tuple[int, str]]:
+        parts = re.split(r"(\d+)", path.name)
+        return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
+
+    return sorted(paths, key=key)
+
+
 def consecutive(first: Path, count: int) -> list[Path]:
     """`count` files that follow each other: the last number in the stem goes up, its width stays."""
     if count == 1:
         return [first]
-    ending = first.suffix
-    if ending.lower() == ".bz2":
-        ending = first.with_suffix("").suffix + ending
+    inner = decompressed.plain(first)
+    ending = first.name.removeprefix(inner.stem)
+    if re.fullmatch(r"\.ge\d?", Path(inner.stem).suffix.lower()):  # scan_000001.ge5.h5
+        ending = Path(inner.stem).suffix + ending
     stem = first.name.removesuffix(ending)
     number = re.search(r"(\d+)(?=\D*$)", stem)
     if number is None:

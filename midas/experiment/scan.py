@@ -17,11 +17,16 @@ class Scan:
     Parameters
     ----------
     frames : their number, without the skipped ones at the beginning
-    size : side of the detector, padded to a square, px
+    shape : rows and columns of a frame
     """
 
     frames: int
-    size: int
+    shape: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Side of the detector, padded to a square, px."""
+        return max(self.shape)
 
     @classmethod
     def of(cls, layer: Layer, parameters: Parameters) -> Scan:
@@ -33,4 +38,4 @@ class Scan:
         frames = total - parameters["SkipFrame"]
         if not 0 < frames <= total:
             raise parameters.error("SkipFrame", f"does not fit a scan of {total} frames")
-        return cls(frames, max(rows, columns))
+        return cls(frames, (rows, columns))

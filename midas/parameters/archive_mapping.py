@@ -18,6 +18,8 @@ from midas.parameters.table import (
     FOREIGN_WORDS,
     INT,
     KEYS,
+    PATH,
+    TEXT,
     WORD,
     Key,
     Value,
@@ -43,6 +45,9 @@ SENTINELS: dict[str, NDArray[np.generic]] = {
     "ImTransOpt": np.array([-1]),
 }
 
+#: between the items of a list of texts
+_SEPARATORS = {WORD: " ", TEXT: "\n", PATH: "\n"}
+
 #: one of the two datasets of BC
 _COORDINATE = replace(KEYS["BC"], count=1)
 
@@ -56,12 +61,9 @@ def values_of(datasets: Mapping[str, Raw], source: str | os.PathLike[str]) -> di
     source : the archive, for messages
     """
     values: dict[str, Value] = {}
-    names = {key.name: key for key in KEYS.values()} | spellings("user")
-    stored = {_dataset(key): key for key in KEYS.values() if key.archive and " " not in key.archive}
+    names = spellings("user")
     for path, raw in datasets.items():
-        key = stored.get(path)
-        if key is None and path.startswith(ANALYSIS):
-            key = names.get(path.removeprefix(ANALYSIS))
+        key = key_of(path, names)
         if key is None or key.archive == "" or key.name == "BC":
             continue
         value = _from_dataset(key, raw, path, source)
@@ -78,23 +80,33 @@ def values_of(datasets: Mapping[str, Raw], source: str | os.PathLike[str]) -> di
     return values
 
 
+def key_of(path: str, names: Mapping[str, Key]) -> Key | None:
+    """The key that a dataset of an archive holds, under its own name or an alias; `names` are the spellings."""
+    stored = _STORED.get(path)
+    if stored is None and path.startswith(ANALYSIS):
+        return names.get(path.removeprefix(ANALYSIS))
+    return stored
+
+
+def datasets_of_key(key: Key, value: Value) -> dict[str, NDArray[np.generic]]:
+    """The datasets of one key."""
+    if key.name == "BC":
+        return {ANALYSIS + axis: np.array([x], "<f8") for axis, x in zip(("YCen", "ZCen"), value, strict=True)}
+    return {_dataset(key): _to_dataset(key, value)} if key.archive != "" else {}
+
+
 def datasets_of(
     values: Mapping[str, Value], unknown: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """The datasets of all keys, in the order of the values, and the sentinels of lists that were not given."""
     for name, value in values.items():
-        key = KEYS[name]
-        if name == "BC":
-            for axis, number in zip(("YCen", "ZCen"), value, strict=True):
-                yield ANALYSIS + axis, np.array([number], "<f8")
-        elif key.archive != "":
-            yield _dataset(key), _to_dataset(key, value)
+        yield from datasets_of_key(KEYS[name], value).items()
     for name, sentinel in SENTINELS.items():
         if name not in values:
             yield _dataset(KEYS[name]), _to_dataset(KEYS[name], sentinel)
     for name, words in unknown.items():
         if words and "/" not in name:
-            yield ANALYSIS + readable(name), _guessed(name, words)
+            yield ANALYSIS + readable(name), guessed(name, words)
 
 
 def without_sentinels(values: Mapping[str, Value]) -> dict[str, Value]:
@@ -112,16 +124,20 @@ def _dataset(key: Key) -> str:
     return name if "/" in name else ANALYSIS + name
 
 
+#: dataset -> key, of the keys whose datasets have names of their own
+_STORED = {_dataset(key): key for key in KEYS.values() if key.archive and " " not in key.archive}
+
+
 def _to_dataset(key: Key, value: Value) -> NDArray[np.generic]:
     if not key.is_number:
         # Legacy readers know one string per dataset.
-        return np.array([os.fsencode(" ".join(value) if key.is_list else str(value))])
+        return np.array([os.fsencode(_SEPARATORS[key.kind].join(value) if key.is_list else str(value))])
     dtype = key.dtype or {FLOAT: "<f8", INT: "<i4"}[key.kind]
     array = np.asarray(value, dtype)
     return array.reshape(-1, key.count) if key.lines and key.count > 1 else array.reshape(-1)
 
 
-def _guessed(name: str, words: tuple[str, ...]) -> NDArray[np.generic]:
+def guessed(name: str, words: tuple[str, ...]) -> NDArray[np.generic]:
     """Dataset of a key that is not in the table: its fixed dtype, else whole numbers, numbers or text."""
     attempts: list[tuple[type, str]] = [(int, "<i8"), (float, "<f8")]
     if name in FOREIGN_FLOATS:
@@ -146,7 +162,7 @@ def _from_dataset(key: Key, raw: Raw, path: str, source: str | os.PathLike[str])
             raise ParameterError("holds no text", file=source, key=path)
         text = os.fsdecode(items[-1]) if isinstance(items[-1], bytes) else str(items[-1])
         text = text.rstrip("\0")
-        return tuple(text.split()) if key.kind == WORD and key.is_list else text
+        return tuple(text.split(_SEPARATORS[key.kind])) if key.is_list else text
     try:
         flat = np.asarray(raw).astype(np.float64).ravel()
     except (TypeError, ValueError):

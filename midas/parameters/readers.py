@@ -48,7 +48,8 @@ READERS: dict[str, Reader] = {
     "convert": Reader(
         _reads(
             "RawFolder FileStem Ext StartFileNrFirstLayer NrFilesPerSweep numFilesPerScan Padding LayerNr dataFN",
-            "dataLoc Dark darkLoc MaskFN HeadSize PixelValue SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
+            "dataLoc omegaLoc ScanNumber ThresholdChannel Dark darkLoc MaskFN FloodFN HeadSize PixelValue RawPixelType",
+            "OmegaMotor SkipFrame numFrameChunks preProcThresh EndNr ResultFolder",
             "OmegaStart OmegaFirstFile OmegaStep NrPixels NrPixelsY NrPixelsZ",
         ),
         _PARAMETER_FILE,
@@ -58,7 +59,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _PANELS,
             "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
-            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks ReferenceRingCurrent",
+            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -75,8 +76,8 @@ READERS: dict[str, Reader] = {
     "fit_setup": Reader(
         _reads(
             _DETECTOR, _REGION,
-            "RingThresh SkipFrame MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength Wedge",
-            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            "RingThresh SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
+            "Wedge OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
             "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",

@@ -36,12 +36,19 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
         try:
             if not options.convert:
                 existing_archive(options, plan)
-            elif plan.data_file is not None and not plan.data_file.exists():
+            elif plan.data_file is not None and not plan.data_file.is_file() and not _exists(plan.data_file):
                 raise FormatError("raw data file is missing", file=plan.data_file)
             return
         except MidasError as error:
             errors.append(error)
     raise errors[0]
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a folder of images, or a file that fits a pattern."""
+    from midas.convert import sweep  # only here: a name that is a file needs no readers of raw files
+
+    return sweep.exists(path)
 
 
 def existing_archive(options: Options, plan: LayerPlan) -> Path:

@@ -92,7 +92,9 @@ class LayerRun:
 
         self._peaks = self.steps.shared(
             "peaksearch",
-            lambda: stage.run(self.layer, self.parameters, threads=self.threads, comm=self.comm, hkls=hkls),
+            lambda: stage.run(
+                self.layer, self.parameters, threads=self.threads, comm=self.comm, hkls=hkls, force=self.options.force
+            ),
         )
 
     def merge(self) -> Table | None:

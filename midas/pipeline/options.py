@@ -36,6 +36,7 @@ class Options:
     last_layer: int = option("-endLayerNr", WHOLE, 1, "last layer")
     convert: bool = option("-convertFiles", FLAG, True, "1: convert raw data; 0: the archive is there")
     peak_search: bool = option("-doPeakSearch", FLAG, True, "1: search peaks; 0: they are there")
+    force: bool = option("-force", FLAG, False, "1: search the peaks of crowded frames, too; 0: stop if there are many")
     peak_search_only: bool = option("-peakSearchOnly", FLAG, False, "1: stop after the peak search")
     frame_chunks: int = option(
         "-numFrameChunks", WHOLE, -1, "frames that the conversion reads at a time; -1 = as many as is good"

@@ -63,14 +63,14 @@ class UserFile:
         return [line.strip() for line in text.splitlines() if line.strip().startswith(start)]
 
     def settings(self, options: Options) -> dict[str, Value]:
-        """Keys that options replace, and paths that must hold in the layer folder too."""
+        """Keys that options replace, and paths that must hold in the layer folder too; a line for each value."""
         parameters, raw_folder, grains_file = self.own, options.raw_folder, options.grains_file
         located = {"dataLoc": options.data_location, "darkLoc": options.dark_location}
         changes: dict[str, Value] = {name: location for name, location in located.items() if location}
         if raw_folder is not None:
             changes["RawFolder"] = str(raw_folder)
-            if dark := parameters.get("Dark", ""):
-                changes["Dark"] = str(raw_folder / Path(dark).name)
+            if darks := parameters["Dark"]:
+                changes["Dark"] = "\n".join(str(raw_folder / Path(dark).name) for dark in darks)
         if options.dark_file:
             changes["Dark"] = options.dark_file
         if grains_file is not None:
@@ -93,7 +93,8 @@ class UserFile:
             words = line.split(None, 1)
             if words and words[0] in replaced:
                 lines[i] = b"# " + line
-        lines += [os.fsencode(f"{name} {value}") for name, value in changes.items()]
+        for name, values in changes.items():
+            lines += [os.fsencode(f"{name} {value}") for value in str(values).split("\n")]
         return b"".join(line + b"\n" for line in lines)
 
     def copy_panel_shifts(self, folder: Path) -> None:
@@ -113,4 +114,6 @@ class UserFile:
 def _comparable(name: str, parameters: Parameters) -> Value:
     """A value; of a path the name, since an archive names the copy in the layer folder."""
     value = parameters.get(name)
-    return Path(value).name if KEYS[name].kind == PATH and value else value
+    if KEYS[name].kind != PATH or not value:
+        return value
+    return tuple(Path(path).name for path in (value if KEYS[name].lines else (value,)))

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive.writer import set_datasets
+from midas.archive import set_datasets
 from midas.formats.layer import Layer
 from midas.results.sources import LayerTables, Sources
 from midas.runtime.errors import ArchiveError

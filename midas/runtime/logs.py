@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -60,15 +62,23 @@ class _Parents(logging.Handler):
         (ROOT.parent or logging.getLogger()).handle(record)
 
 
+_MUTING = threading.Lock()
+_muted: Counter[str] = Counter()
+
+
 @contextmanager
 def muted(name: str) -> Iterator[None]:
-    """No messages of one logger while the block runs."""
+    """No messages of one logger while the block runs, in any of the threads that may be in one."""
     logger = logging.getLogger(name)
-    logger.disabled = True
+    with _MUTING:
+        _muted[name] += 1
+        logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = False
+        with _MUTING:
+            _muted[name] -= 1
+            logger.disabled = _muted[name] > 0
 
 
 #: what this run has said: several stages of it may notice the same

@@ -35,10 +35,10 @@ class Kind:
 
     Parameters
     ----------
-    written : type of the word: str, int or float
+    written : type of the word: str, int or float; bool for an option that stands alone
     read : from that to the value of the field
     is_path : a path, which is made absolute where it was given
-    in_python : what a keyword argument of this kind is called in messages
+    in_python : what a keyword argument of this kind is called in messages; "" if any is taken
     """
 
     written: type
@@ -48,6 +48,8 @@ class Kind:
 
     def accepts(self, value: object) -> bool:
         """Whether a keyword argument may have this value."""
+        if not self.in_python:
+            return True
         if self.is_path:
             return isinstance(value, (str, os.PathLike))
         if self.in_python == _TRUE_OR_FALSE:
@@ -59,12 +61,18 @@ class Kind:
 
 
 TEXT = Kind(str, str)
+TEXT = Kind(str, str)
+TEXTS = Kind(str, lambda words: tuple(word.strip() for word in words or ()), in_python="")
 WHOLE = Kind(int, lambda word: word, in_python="a whole number")
 NUMBER = Kind(float, lambda word: word, in_python="a number")
+NUMBERS = Kind(float, lambda words: None if words is None else tuple(words), in_python="")
 #: 1 on the command line is True, anything else False
 FLAG = Kind(int, lambda word: word == 1, in_python=_TRUE_OR_FALSE)
+#: an option without a word: it is there or not
+SWITCH = Kind(bool, bool, in_python=_TRUE_OR_FALSE)
 #: a file or folder; no word is None
 PATH = Kind(str, lambda word: absolute(word) if word else None, is_path=True, in_python="a path")
+PATHS = Kind(str, lambda words: tuple(absolute(word) for word in words or ()), in_python="")
 
 
 @dataclass(frozen=True)
@@ -74,15 +82,18 @@ class Option:
     Parameters
     ----------
     flag : with its legacy spelling (one dash) or a modern one (two)
+    type : of its words; bool for an option without a word
     default : the word that counts when the option is not given
-    count : how many words it takes, if more than one
+    count : how many words it takes, if more than one; "+" for one or more
+    choices : the only words allowed
     """
 
     flag: str
     help: str
     type: type = str
     default: object = None
-    count: int | None = None
+    count: int | str | None = None
+    choices: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -90,13 +101,24 @@ class Option:
         return self.flag.lstrip("-").replace("-", "_")
 
 
-def option(flag: str, kind: Kind, default: object, text: str, key: str = "") -> Any:
+def option(
+    flag: str,
+    kind: Kind,
+    default: object,
+    text: str,
+    key: str = "",
+    *,
+    count: int | str | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
     """A field that is also the option `flag` of a command; `text` explains it in both places.
 
-    `key` is the parameter that means the same, if there is one.
+    `key` is the parameter that means the same, if there is one; `count` and `choices` are those of `Option`.
     """
-    word = "" if kind.is_path else int(bool(default)) if kind is FLAG else default
-    return field(default=default, metadata={"option": Option(flag, text, kind.written, word), "kind": kind, "key": key})
+    unnamed = kind.is_path and not isinstance(default, str)
+    word = "" if unnamed else int(bool(default)) if kind is FLAG else default
+    shown = Option(flag, text, kind.written, word, count, choices)
+    return field(default=default, metadata={"option": shown, "kind": kind, "key": key})
 
 
 def options_of(cls: type[D]) -> tuple[Option, ...]:

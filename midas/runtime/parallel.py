@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 from midas.runtime.errors import MidasError, UsageError
 
@@ -29,6 +30,9 @@ _LAUNCHER_LOCAL_SIZES = (
     "PALS_LOCAL_SIZE",
 )
 
+
+#: seconds between two looks whether the other ranks have come
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1e-4, 0.01
 
 #: OpenMP dies of more threads than the system can start
 _MOST_THREADS = 1024
@@ -88,13 +92,19 @@ class MPICommunicator(Communicator):
             raise MidasError(f"{launched_size()} processes were started, but MPI knows of {self.size}: {reason}")
 
     def barrier(self) -> None:
-        self._comm.Barrier()
+        # Not MPI's own waiting: it takes a whole core, and no handler of a signal runs in Python before its end.
+        everybody, pause = self._comm.Ibarrier(), _SHORTEST_PAUSE
+        while not everybody.Test():
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def gather(self, item: Item) -> list[Item] | None:
+        self.barrier()
         items: list[Item] | None = self._comm.gather(item, root=0)
         return items
 
     def broadcast(self, item: Item | None) -> Item:
+        self.barrier()
         sent: Item = self._comm.bcast(item, root=0)
         return sent
 
@@ -170,6 +180,12 @@ def abort(code: int) -> None:
     """
     if launched_size() > 1 and "mpi4py.MPI" in sys.modules:
         sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End this rank at once: a regular end would wait in MPI for the other ones."""
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def available_cores() -> int:

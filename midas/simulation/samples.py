@@ -356,7 +356,11 @@ def write(name: str, folder: Path, **changes: Value) -> Path:
     -------
     The parameter file.
     """
-    sample = SAMPLES[name]
+    return write_sample(SAMPLES[name], folder, **changes)
+
+
+def write_sample(sample: Sample, folder: Path, **changes: Value) -> Path:
+    """The same for a sample that is not in `SAMPLES`."""
     folder = make_folder(folder)
     truth = sample.draw()
     _write_grains(folder / sample.truth_file, truth, sample)

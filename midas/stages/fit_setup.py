@@ -39,6 +39,7 @@ from midas.runtime.errors import StageError
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import fit_geometry
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _run(
     y, z, omega, eta = spots[:4]
     reasons = accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
     seeds = _seeds(peaks, spots[2], reasons, parameters)
-    in_use = [ring for ring in rings if (reasons[peaks["ring"] == ring.number] == ACCEPTED).any()]
+    in_use = _in_use(rings, peaks, reasons, detector, scan, parameters)
     handed_on = parameters.changed(
         Lsd=detector.lsd,
         BC=(detector.y_bc, detector.z_bc),
@@ -250,6 +251,21 @@ def _seeds(
             ring, low, high, *outside,
         )  # fmt: skip
     return seeds.astype(np.int64)
+
+
+def _in_use(
+    rings: list[_Ring],
+    peaks: Table,
+    reasons: NDArray[np.uint8],
+    detector: DetectorGeometry,
+    scan: Scan,
+    parameters: Parameters,
+) -> list[_Ring]:
+    """The rings that count in the completeness."""
+    seen = np.array([(reasons[peaks["ring"] == ring.number] == ACCEPTED).any() for ring in rings])
+    numbers, two_theta = [ring.number for ring in rings], [ring.two_theta for ring in rings]
+    counted = expected_rings(numbers, two_theta, seen, detector, scan.shape, parameters)
+    return [ring for ring, counts in zip(rings, counted, strict=True) if counts]
 
 
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:

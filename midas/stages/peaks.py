@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.peaks.fit import solve_regions
+from midas._ext.peaks.frame_regions import Regions, concatenate_regions
 from midas._ext.peaks.mask import ring_thresholds
-from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
+from midas._ext.peaks.regions import FrameScanner
 from midas._ext.peaks.result import FITTED_PEAK
 from midas.archive import Archive, FrameStack, Pixel
 from midas.experiment.detector import DetectorGeometry
@@ -28,8 +29,9 @@ from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
 from midas.runtime.files import make_folder, remove, write_atomic
-from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.parallel import SERIAL, Communicator, ordered_map
 from midas.runtime.result import StageResult
+from midas.stages.crowding import Crowding, first_looks
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def run(
     comm: Communicator = SERIAL,
     hkls: Table | None = None,
     fit: int | None = None,
+    force: bool = False,
 ) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
 
@@ -65,6 +68,7 @@ def run(
     ----------
     hkls : ring radii; None = read ``hkls.csv`` (not needed with ``DoFullImage 1``)
     fit : replaces ``doPeakFit``
+    force : go on when the frames are crowded
 
     Returns
     -------
@@ -80,17 +84,20 @@ def run(
         archive = Archive(layer.archive)
     with archive:
         frames = _frames(archive)
-        own = comm.rows(_frame_count(layer, frames, settings))
+        count = _frame_count(layer, frames, settings)
+        own = comm.rows(count)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
-        search = _Search(layer, archive, settings, thresholds, threads)
+        search = _Search(layer, archive, settings, thresholds, threads, own, force)
         _prepare_folder(layer, own)
+        search.look(count)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
         data = []
         with progress.bar(len(own), "Peak search") as advance:
-            for batch, results in search.results(own):
+            for batch, results in search.results():
                 data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
                 advance(len(batch))
+        search.crowding.warn(own)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
     peaks = sum(len(table) for table, _ in data)
@@ -157,8 +164,16 @@ class _Search:
     """Scans frames on several threads, one batch ahead of the fits, so that decoding and fitting overlap."""
 
     def __init__(
-        self, layer: Layer, archive: Archive, settings: Parameters, thresholds: NDArray[np.float64], threads: int
+        self,
+        layer: Layer,
+        archive: Archive,
+        settings: Parameters,
+        thresholds: NDArray[np.float64],
+        threads: int,
+        own: range,
+        force: bool,
     ):
+        self.own = own
         self.frames = archive.frames
         self.omegas = archive.omegas
         self.skip: int = settings["SkipFrame"]
@@ -178,23 +193,41 @@ class _Search:
                 archive, thresholds, settings["ImTransOpt"], skip=self.skip, current=current, blanks=blanks
             )
         log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
+        self.crowding = Crowding(settings, selection, force)
+        self.looked_at: dict[int, Regions] = {}
         # One scanner and one frame buffer per thread; a thread takes any that is idle.
         self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Pixel]]] = queue.SimpleQueue()
         for _ in range(threads):
             buffer = np.empty(self.frames.shape[1:], self.frames.dtype)
             self.idle.put((_scanner(selection, settings, current, blanks), buffer))
 
-    def results(self, own: range) -> Iterator[tuple[range, list[tuple[Table, Table, PixelLists]]]]:
+    def look(self, count: int) -> None:
+        """Look whether the frames of the scan are crowded before all of them are searched; keep what is found."""
+
+        def look(frame: int) -> tuple[int, Regions]:
+            return frame, self._scan(frame)
+
+        def kept() -> Iterator[tuple[int, Regions]]:
+            for frame, regions in ordered_map(look, first_looks(count), self.threads):
+                if frame in self.own:
+                    self.looked_at[frame] = regions
+                yield frame, regions
+
+        self.crowding.check(kept(), lambda frame: self.frames[frame + self.skip])
+
+    def results(self) -> Iterator[tuple[range, list[tuple[Table, Table, PixelLists]]]]:
         """Batches of frames with the rounded table, the exact table and the pixels of each."""
-        for batch, frames in self._scanned(own):
+        for batch, frames in self._scanned():
+            for frame, regions in zip(batch, frames, strict=True):
+                self.crowding.look(frame, regions)
             solved = solve_regions(
                 concatenate_regions(frames), *self.centre, self.panels, method=self.method, threads=self.threads
             )
             yield batch, self._by_frame(batch, frames, solved)
 
-    def _scanned(self, own: range) -> Iterator[tuple[range, list[Regions]]]:
+    def _scanned(self) -> Iterator[tuple[range, list[Regions]]]:
         length = BATCH * self.threads
-        batches = [own[i : i + length] for i in range(0, len(own), length)]
+        batches = [self.own[i : i + length] for i in range(0, len(self.own), length)]
         if self.threads == 1:
             for batch in batches:
                 yield batch, [self._scan(frame) for frame in batch]
@@ -212,6 +245,8 @@ class _Search:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _scan(self, frame: int) -> Regions:
+        if frame in self.looked_at:
+            return self.looked_at.pop(frame)
         start = time.perf_counter()
         scanner, buffer = self.idle.get()
         try:
@@ -219,10 +254,11 @@ class _Search:
             regions = scanner.scan(buffer.reshape(-1))
         finally:
             self.idle.put((scanner, buffer))
-        log.info(
-            "FrameNr: %d, NrOfRegions: %d, Filtered regions: %d, Number of peaks: %d, Total time: %f",
-            frame, regions.components, regions.in_window, len(regions.maxima), time.perf_counter() - start,
-        )  # fmt: skip
+        if frame in self.own:
+            log.info(
+                "FrameNr: %d, NrOfRegions: %d, Filtered regions: %d, Number of peaks: %d, Total time: %f",
+                frame, regions.components, regions.in_window, len(regions.maxima), time.perf_counter() - start,
+            )  # fmt: skip
         return regions
 
     def _by_frame(

@@ -78,7 +78,7 @@ def test_thresholds_below_0(convert, tmp_path: Path, caplog: pytest.LogCaptureFi
         assert archive.parameters["preProcThresh"] == 5
 
 
-def test_dark_files(convert, tmp_path: Path) -> None:
+def test_dark_files(convert, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frames, dark = pixels(), pixels((2, 12, 10), 4)
     path = write_hdf5(tmp_path / "scan.h5", frames, pixels((1, 12, 10), 9))
     with h5py.File(tmp_path / "dark.h5", "w") as file:
@@ -90,8 +90,11 @@ def test_dark_files(convert, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"none\.h5: is missing"):
         convert(f"{BASE}\nDark {tmp_path / 'none.h5'}", data_file=str(path))
     write_hdf5(tmp_path / "dark.h5", frames)
-    with pytest.raises(FormatError, match=r"dark\.h5: exchange/dark: no dataset of this name; there is exchange/data"):
-        convert(data_file=str(path), dark_file=str(tmp_path / "dark.h5"))
+    with convert(data_file=str(path), dark_file=str(tmp_path / "dark.h5")) as a:  # a scan without beam
+        np.testing.assert_array_equal(all_of(a.dark), frames)
+    assert "there is no exchange/dark; the frames are those of exchange/data" in caplog.text
+    with pytest.raises(FormatError, match=r"dark\.h5: exchange/dark: no dataset of this name, where darkLoc"):
+        convert(data_file=str(tmp_path / "dark.h5"), dark_file=str(tmp_path / "dark.h5"))
     write_hdf5(tmp_path / "dark.h5", None, pixels((1, 10, 12)))
     with pytest.raises(FormatError, match=r"dark has frames of \(10, 12\) pixels, the data have \(12, 10\)"):
         convert(data_file=str(path), dark_file=str(tmp_path / "dark.h5"))

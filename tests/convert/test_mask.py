@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import logging
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from midas.convert.mask import read_mask
 from midas.runtime.errors import FormatError
 
-from .raw_files import BASE, pixels, write_hdf5
+from .raw_files import BASE, cbf, edf, pixels, write_hdf5
 
 SHAPE = (60, 50)
 MARKED = np.zeros(SHAPE, bool)
@@ -121,7 +122,7 @@ def test_compressions_that_need_another_package(tmp_path: Path, monkeypatch: pyt
     with tifffile.TiffFile(path, mode="r+") as file:
         file.pages.first.tags["Compression"].overwrite(5)
     monkeypatch.setattr(type(tifffile.TIFF.DECOMPRESSORS), "__contains__", lambda self, key: key in (1, 8))
-    assert "is compressed by LZW, which needs the package imagecodecs; save it" in reason_for(path)
+    assert "is compressed by LZW, which needs the package imagecodecs: pip install" in reason_for(path)
 
 
 PNG = (
@@ -240,3 +241,15 @@ def test_the_mask_of_a_pilatus(shared: Path) -> None:
     image = tifffile.imread(path)
     np.testing.assert_array_equal(read_mask(path, image.shape, np.dtype("i4"))[0], image != 0)
     assert 0 < np.count_nonzero(image) < image.size
+
+
+@pytest.mark.parametrize("write", [edf, cbf])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_masks_of_other_formats(tmp_path: Path, write: Callable[..., Path], suffix: str) -> None:
+    image = np.zeros(SHAPE, "i4")
+    image[2, 3], image[4, 5] = 1, -1
+    path = tmp_path / f"mask.{write.__name__}{suffix}"
+    write(path, image if write is cbf else image[np.newaxis])
+    np.testing.assert_array_equal(read_mask(path, SHAPE, np.dtype("u2"))[0], (image != 0).astype("u2"))
+    with pytest.raises(FormatError, match="MaskFN: has .* pixels, a mask is one image of"):
+        read_mask(path, (SHAPE[0], SHAPE[1] + 1), np.dtype("u2"))

@@ -13,10 +13,12 @@ import tifffile
 
 from midas import simulation
 from midas.archive import Archive, set_dataset
+from midas.formats.matched import GRAIN_SET
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
 from midas.parameters import ANALYSIS
 from midas.pipeline import layers
 from midas.pipeline.options import Options
+from midas.results.grain_sets import aggregate_grains
 from midas.simulation import samples
 
 from .contents import Contents
@@ -85,7 +87,8 @@ def sound(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Sound:
 
 
 def _write_extras(folder: Path) -> None:
-    """Files that only some parameters ask for."""
+    """Files that only some parameters or programs ask for."""
+    GRAIN_SET.write(folder / "StitchedGrains.csv", aggregate_grains([folder / "Grains.csv"]))
     with h5py.File(folder / "dark.h5", "w") as dark:
         dark["exchange/dark"] = np.zeros((2, 256, 256), np.uint16)
     tifffile.imwrite(folder / "mask.tif", np.eye(256, dtype=np.uint8))

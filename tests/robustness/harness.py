@@ -134,6 +134,19 @@ PROGRAMS = (
         "ffGenerateZipRefactor.py", ("-resultFolder", "out", "-paramFN", PARAMETERS, "-dataFN", "raw.h5"),
         (PARAMETERS, "raw.h5"), (), ("out/raw_000001.MIDAS.zip",), (),
     ),
+    Program(
+        "ff-match", ("--state1", "Grains.csv", "--state2", "StitchedGrains.csv", "--space-group", "225"),
+        ("Grains.csv", "StitchedGrains.csv"), (), ("MatchedGrains.csv",),
+    ),
+    Program("ff-dark", ("dark.h5", "dark.tif", "--location", "exchange/dark"), ("dark.h5",), (), ("dark.tif",)),
+    Program(
+        "ff-mask", ("dark.h5", "--location", "exchange/dark", "--hot", "5", "--add", "mask.tif", "-o", "out.tif"),
+        ("dark.h5", "mask.tif"), (), ("out.tif",),
+    ),
+    Program(
+        "ff-update", ("-fn", ARCHIVE, "-keyToUpdate", "exchange/mask", "-updatedValue", "mask.tif"), ("mask.tif",),
+        (ARCHIVE,),
+    ),
     Program("ff-compare", ("GrainsSim.csv", "Grains.csv"), ("GrainsSim.csv", "Grains.csv")),
     Program(
         "ff_MIDAS.py", ("-resultFolder", "run", "-paramFN", PARAMETERS, "-dataFN", ARCHIVE, "-convertFiles", "0"),

@@ -81,7 +81,7 @@ CONVERT_OPTIONS = {
     "-preProcThresh": ["x"],
     "-numFilesPerScan": ["0", "-1", "x", "3"],
     "-LayerNr": ["0", "-1", "x"],
-    "-dataLoc": ["nowhere", "/", "exchange", ""],
+    "-dataLoc": ["nowhere", "exchange/nothing", "exchange/data/x"],
     "-dataFN": ["missing.h5", ".", PARAMETERS],
     "-darkFN": ["missing.h5", ".", PARAMETERS],
     "-resultFolder": ["", "raw.h5", PARAMETERS + "/x"],

@@ -29,6 +29,8 @@ SURVIVED = {
         "warning: SpotsToIndex.csv: 1 lines hold no spot id (first: line 2)",
     ),
     ("IndexerOMP of seeds", "Grains.csv", "header only"): "warning: Grains.csv: announces 2 grains, but 0 follow",
+    ("ff-match", "Grains.csv", "header only"): "Grains.csv: announces 2 grains, but 0 follow",
+    ("ff-match", "StitchedGrains.csv", "header only"): "",
     # What does not belong to the spots is left out with a warning.
     ("FitPosOrStrainsOMP", "SpotsToIndex.csv", "truncated"): "warning: nSpotsToIndex is 3, but there are 2 seeds",
     ("FitPosOrStrainsOMP", "Output/IndexBestFull.bin", "nan records"): "warning: Spot ids of the indexer that are not",

@@ -15,7 +15,7 @@ from midas.parameters import Parameters
 from midas.runtime.errors import ParameterError
 from midas.stages import fit_setup
 
-from .sized_peaks import REGION, SOME, TEXT, hkl_table, peak_table, warnings
+from .sized_peaks import FRAMES, REGION, SOME, TEXT, hkl_table, peak_table, warnings
 
 
 @pytest.mark.parametrize(("low", "high", "seeds"), [(10, 20, [2, 3]), (10.5, 20, [3]), (-180, 180, [2, 3])])
@@ -44,6 +44,41 @@ def test_spots_of_other_rings_are_dropped(setup: Callable[..., SpotTables], capl
     tables = setup(peak_table({"ring": 3}, {"ring": 2}, {"ring": 3}, {"ring": 1}))
     assert tables.id_rings["radius_id"].tolist() == [4, 2]
     assert "2 spots on rings that are not in use are dropped" in warnings(caplog)
+
+
+@pytest.mark.parametrize(
+    ("extra", "frames", "counted"),
+    [
+        ("BC 811 32\n", (FRAMES, 64, 64), (1, 2, 3)),
+        ("BC 811 32\nRingThresh 3 0\n", (FRAMES, 64, 64), (1, 2)),
+        ("BC 811 32\nMinEta 85\n", (FRAMES, 64, 64), (3,)),  # eta is 90 there, and elsewhere for the spots
+        ("BC 1022 32\n", (FRAMES, 64, 64), (1, 2)),  # on the left of the ring
+        ("BC 32 811\nMinEta 85\n", (FRAMES, 64, 64), ()),
+        ("BC 787 32\n", (FRAMES, 64, 16), (1, 2, 3)),
+        ("BC 787 32\nImTransOpt 1\n", (FRAMES, 64, 16), (1, 2)),  # the padding is where the ring is
+    ],
+)
+def test_rings_without_spots_count_where_they_can_be_seen(
+    setup: Callable[..., SpotTables],
+    caplog: pytest.LogCaptureFixture,
+    extra: str,
+    frames: tuple[int, int, int],
+    counted: tuple[int, ...],
+) -> None:
+    """Rings 1 and 2 have spots; ring 3 has a radius of 780 px, ring 4 of 918."""
+    tables = setup(SOME, extra, rings=(1, 2, 3, 4), frames=frames)
+    assert tables.parameters["RingNumbers"] == counted
+    radii = hkl_table()["ring_radius"]
+    assert tables.parameters["RingRadii"] == tuple(radii[ring - 1] for ring in counted)
+    said = warnings(caplog)
+    assert ("ring 3 is without spots" in said) == (3 in counted)
+    assert "ring 4" not in said
+
+
+def test_a_box_decides_whether_an_empty_ring_counts(setup: Callable[..., SpotTables]) -> None:
+    region = "OmegaRange -180 180\nBoxSize -1000000 0 -1000000 1000000\n"
+    tables = setup(SOME, "BC 811 32\n", rings=(1, 2, 3), frames=(FRAMES, 64, 64), region=region)
+    assert 3 not in tables.parameters["RingNumbers"]
 
 
 def test_repeated_ring_counts_once(setup: Callable[..., SpotTables]) -> None:

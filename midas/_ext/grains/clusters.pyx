@@ -3,6 +3,7 @@ import numpy as np
 
 from libc.math cimport acos, cos, fabs, sqrt
 
+from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 from midas._ext.physics.orientation cimport nearest_operator, relative_rotation, vector_part
 
@@ -86,7 +87,7 @@ cdef Py_ssize_t _visit(const SolutionGraph* graph, const CloseAngle* close, long
     graph.path[0] = members[0] = start
     graph.waiting[start] = 0
     graph.at[start] = graph.offsets[start]
-    while depth >= 0:
+    while depth >= 0 and not stopped():
         row = graph.path[depth]
         if graph.at[row] >= graph.offsets[row + 1]:
             depth -= 1
@@ -157,9 +158,9 @@ def cluster(const long long[::1] seeds, const unsigned char[::1] solved, const l
     graph.spots = &spots[0] if spots.shape[0] else NULL
     graph.first, graph.following, graph.highest = &first[0], &following[0], first.shape[0] - 1
     graph.waiting, graph.path, graph.at = &waiting[0], &path[0], &at[0]
-    with nogil:
+    with Listening(), nogil:
         for row in range(n):
-            if waiting[row]:
+            if waiting[row] and not stopped():
                 found += _visit(&graph, &close, row, &members[found])
                 groups += 1
                 starts[groups] = found
@@ -234,9 +235,9 @@ def distinct(const long long[::1] keys, const double[:, ::1] positions, const do
     cdef unsigned char[::1] kept = kept_array, seen = np.zeros(n, dtype=np.uint8)
     sample.keys, sample.positions, sample.quaternions = &keys[0], &positions[0, 0], &quaternions[0, 0]
     sample.order, sample.count, sample.distance = &order[0], n, distance
-    with nogil:
+    with Listening(), nogil:
         for a in range(n):
-            if not seen[keys[a]]:
+            if not seen[keys[a]] and not stopped():
                 seen[keys[a]] = 1
                 kept[a] = 1
                 _drop_near(&sample, &close, a, rank[a], -1, &seen[0])

@@ -11,6 +11,7 @@ from libc.math cimport atan, cos, sin
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 from midas._ext.index.problem cimport IndexProblem, IndexRing, ReflectionPair
 from midas._ext.index.record cimport IndexedSeed, write_seed
@@ -189,10 +190,11 @@ cdef class Indexer:
         cdef IndexedSeed[::1] seeds = seeds_array
         cdef int failed = 0
         try:
-            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
-                if rows[i] >= 0:
-                    failed += self._search_one(<int>rows[i], &pool[threadid()], &seeds[i], &match[i, 0],
-                                               &count[i])
+            with Listening():
+                for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
+                    if rows[i] >= 0 and not stopped():
+                        failed += self._search_one(<int>rows[i], &pool[threadid()], &seeds[i], &match[i, 0],
+                                                   &count[i])
         finally:
             self._release(pool, threads)
         if failed:

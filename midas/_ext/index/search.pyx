@@ -32,6 +32,7 @@ from midas._ext.index.score cimport (
     predict,
     score,
 )
+from midas._ext.numerics.stop cimport stopped
 
 
 cdef struct Tally:             # best match of one plane normal, whether acceptable or not
@@ -214,7 +215,7 @@ cdef int search_seed(const IndexProblem* p, int row, IndexWorkspace* w, BestCand
         return 1
     if not find_points(p, row, &w.points, &w.arc, &w.mates, &w.line):
         return 0
-    while i < w.points.n:
+    while i < w.points.n and not stopped():
         step = _search_point(p, row, w.points.y[i], w.points.z[i], w, best, best_rows)
         if step == 0:
             return 0

@@ -5,6 +5,7 @@ from cython.parallel cimport prange
 
 from midas._ext.merge.chains cimport Chains
 from midas._ext.numerics.grid cimport Grid, build_grid, neighbours
+from midas._ext.numerics.stop cimport Listening, stopped
 
 cdef enum:
     #: candidate pairs that are held at a time, unless one frame alone has more
@@ -151,8 +152,10 @@ cdef _link_batch(Chains chains, Pairs* pairs, const Grid* grids, const long long
     pairs.back_peer = &back_peer[0]
     pairs.distance = &distance[0]
     pairs.back_distance = &back_distance[0]
-    for f in prange(start, stop, nogil=True, num_threads=threads, schedule="dynamic"):
-        _fill_pairs(pairs, &grids[f + 1], &y[0], &z[0], first[f], first[f + 1], first[f + 2], limit)
+    with Listening():
+        for f in prange(start, stop, nogil=True, num_threads=threads, schedule="dynamic"):
+            if not stopped():
+                _fill_pairs(pairs, &grids[f + 1], &y[0], &z[0], first[f], first[f + 1], first[f + 2], limit)
     with nogil:
         for f in range(start, stop):
             _resolve(pairs, &chains.open[0], &chains.taken[0], &chains.partner[0], first[f], first[f + 1],

@@ -9,6 +9,8 @@ from libc.math cimport INFINITY, fabs
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
+from midas._ext.numerics.stop cimport stopped
+
 
 cdef struct SimplexSearch:
     objective_t objective
@@ -46,7 +48,7 @@ cdef bint _evaluate(SimplexSearch* s, const double* point, double* value) noexce
     if value[0] <= s.minimum:
         s.minimum = value[0]
         memcpy(s.best, point, s.n * sizeof(double))
-    return s.evaluations < s.max_evaluations
+    return s.evaluations < s.max_evaluations and not stopped()
 
 
 cdef double _first_step(double x, double lower, double upper) noexcept nogil:

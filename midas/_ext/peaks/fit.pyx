@@ -8,6 +8,8 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from midas._ext.numerics.nelder_mead cimport minimise, nelder_mead_workspace
+from midas._ext.numerics.stop cimport Listening, stopped
+from midas._ext.peaks.apart cimport solve_apart
 from midas._ext.peaks.least_squares cimport least_squares, least_squares_workspace
 from midas._ext.peaks.model cimport PEAK_SIZE, misfit, region_parameters
 from midas._ext.peaks.problem cimport PeakFit, PeakProblem
@@ -19,6 +21,7 @@ from midas._ext.peaks.result import FITTED_PEAK
 
 cdef enum:
     MAX_EVALUATIONS = 5000
+    LARGEST_WORK = 40000   # of a joint fit: about a second
 
 cdef double TOLERANCE = 1e-5
 
@@ -38,8 +41,8 @@ cdef void _fit(const PeakProblem* p, Py_ssize_t r, PeakFit* fit, FittedPeak* row
         rows[j].residual = sqrt(minimum)
 
 
-cdef bint _solve(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept nogil:
-    """Rows of one region; False when memory is short."""
+cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept nogil:
+    """Rows of one region, all of its peaks in one fit; False when memory is short."""
     cdef PeakFit fit
     cdef Py_ssize_t n = p.offsets[r + 1] - p.offsets[r]
     cdef int k = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r])
@@ -73,6 +76,20 @@ cdef bint _solve(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept 
     return True
 
 
+cdef double _work(const PeakProblem* p, Py_ssize_t pixels, Py_ssize_t peaks) noexcept nogil:
+    """What a joint fit costs: evaluations of a peak at a pixel, and what the minimiser does besides, on one scale."""
+    cdef double k = peaks
+    return k * k * pixels / 5.0 if p.by_least_squares else k * (pixels + 16.0 * k)
+
+
+cdef bint _solve(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept nogil:
+    """Rows of one region; False when memory is short."""
+    cdef Py_ssize_t pixels = p.offsets[r + 1] - p.offsets[r], peaks = p.maxima_offsets[r + 1] - p.maxima_offsets[r]
+    if p.centroids or _work(p, pixels, peaks) <= LARGEST_WORK:
+        return _solve_together(p, r, rows)
+    return solve_apart(p, r, _solve_together, rows)
+
+
 cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1] panels, str method):
     """The arrays of at least one region, which stay alive with `regions` and `panels`."""
     cdef const int16_t[::1] y = regions.y, z = regions.z
@@ -101,7 +118,7 @@ def solve_regions(regions, double y_bc, double z_bc, const double[:, ::1] panels
 
     Parameters
     ----------
-    regions : `midas._ext.peaks.regions.Regions`
+    regions : `midas._ext.peaks.frame_regions.Regions`
     y_bc, z_bc : beam centre, px
     panels : (p, 8) float64, see `midas._ext.physics.panels`; no rows when the detector is one piece
     method : "nm" fits with Nelder-Mead, "lm" with least squares, "centroid" takes each region as one peak
@@ -132,9 +149,11 @@ def solve_regions(regions, double y_bc, double z_bc, const double[:, ::1] panels
     # Dearest first, so that the last fits to end are cheap ones.
     dear = np.diff(regions.offsets) * np.diff(regions.maxima_offsets) ** 2
     order = np.argsort(-dear, kind="stable").astype(np.int64)
-    for i in prange(n, nogil=True, num_threads=threads, schedule='dynamic', chunksize=1):
-        r = order[i]
-        done[r] = _solve(&p, r, &out[first[r]])
+    with Listening():
+        for i in prange(n, nogil=True, num_threads=threads, schedule='dynamic', chunksize=1):
+            r = order[i]
+            if not stopped():
+                done[r] = _solve(&p, r, &out[first[r]])
     if not np.all(done):
         raise MemoryError("no room for the fit of a region")
     return result

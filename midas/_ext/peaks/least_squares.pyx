@@ -7,6 +7,7 @@ from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
+from midas._ext.numerics.stop cimport stopped
 from midas._ext.peaks.model cimport Peak, PeakRegion, misfit, peak_at, region_parameters
 
 cdef enum:
@@ -124,6 +125,8 @@ cdef int _descend(PeakRegion* region, double* x, const double* lower, const doub
     cdef int small = 0, code = ITERATION_LIMIT
     _linearise(region, x, s)
     for _ in range(MAX_ITERATIONS):
+        if stopped():
+            break
         trial = INFINITY
         if _propose(s, damping, x, lower, upper):
             trial = misfit(s.trial, s.n, region)

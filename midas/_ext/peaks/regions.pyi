@@ -1,22 +1,13 @@
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.peaks.frame_regions import Regions
+
 #: what the pixels of a frame may be
 _Pixel: TypeAlias = np.integer | np.floating
-
-class Regions(NamedTuple):
-    components: int
-    in_window: int
-    y: NDArray[np.int16]
-    z: NDArray[np.int16]
-    counts: NDArray[np.float64]
-    offsets: NDArray[np.int64]
-    thresholds: NDArray[np.float64]
-    maxima: NDArray[np.int32]
-    maxima_offsets: NDArray[np.int64]
 
 class _Selection(Protocol):
     @property
@@ -54,5 +45,3 @@ class FrameScanner:
         max_peaks: int = ...,
     ) -> None: ...
     def scan(self, raw: NDArray[_Pixel]) -> Regions: ...
-
-def concatenate_regions(frames: Sequence[Regions]) -> Regions: ...

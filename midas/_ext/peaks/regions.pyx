@@ -3,14 +3,14 @@
 Only the pixels that belong to rings are looked at, in the frame's own number type and orientation. Those that pass a
 cautious limit get the exact test in float64, and everything after that works on the few pixels that pass it.
 """
-from collections import namedtuple
-
 import numpy as np
 
 cimport numpy as cnp
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
+
+from midas._ext.peaks.frame_regions import Regions
 
 ctypedef fused pixel_t:
     cnp.uint8_t
@@ -31,6 +31,9 @@ cdef extern from *:
 cdef enum:
     BLOCK = 64             # pixels that are compared at once
     AHEAD = 12             # runs whose first pixels are on their way from memory
+    # A region is no set of peaks with more maxima than this, or fewer pixels for each.
+    MOST_MAXIMA = 100
+    LEAST_PIXELS = 5
 
 cdef struct Hit:
     int32_t position       # y * size + z
@@ -45,21 +48,6 @@ cdef struct Maximum:
 # (docs/theory/peaks.md#pixel-order).
 cdef int[8] STEP_Y = [1, 0, -1, 0, 1, -1, 1, -1]
 cdef int[8] STEP_Z = [0, 1, 0, -1, 1, 1, -1, -1]
-
-Regions = namedtuple("Regions", "components in_window y z counts offsets thresholds maxima maxima_offsets")
-Regions.__doc__ = """Regions of one frame, or of several in a row.
-
-Attributes
-----------
-components : int, connected components, single pixels included
-in_window : int, those whose number of pixels lies in the window
-y, z : (p,) int16, pixels of the regions that are kept, in list order
-counts : (p,) float64, their corrected values
-offsets : (n + 1,) int64, region i owns pixels offsets[i] : offsets[i + 1]
-thresholds : (n,) float64, threshold of the region's first pixel
-maxima : (m,) int32, the regions' maxima as places in their lists, in peak order
-maxima_offsets : (n + 1,) int64, region i owns maxima maxima_offsets[i] : maxima_offsets[i + 1]
-"""
 
 
 cdef int _falling(const void* left, const void* right) noexcept nogil:
@@ -99,6 +87,7 @@ cdef class FrameScanner:
     cdef double[::1] blanks
     cdef double current, saturation
     cdef int64_t min_pixels, max_pixels, max_peaks, last_pixel
+    cdef int64_t unresolved, cut
     # Work space: stamp[position] - base is the number of a hit of this frame; older stamps are out of range.
     cdef uint32_t[::1] stamp
     #: stamp of the first hit of the next frame
@@ -181,6 +170,7 @@ cdef class FrameScanner:
         if raw.shape[0] <= self.last_pixel:
             raise ValueError(f"the selection needs {self.last_pixel + 1} pixels, the frame has {raw.shape[0]}")
         if limits.shape[0] == 0:
+            self.unresolved = self.cut = 0
             return self._collect(0, 0, 0)
         with nogil:
             found = self._find_hits(&raw[0], &limits[0])
@@ -301,13 +291,17 @@ cdef class FrameScanner:
 
     cdef Py_ssize_t _select(self, Py_ssize_t found, Py_ssize_t components, Py_ssize_t* in_window) noexcept nogil:
         """Drop components by size, saturation and mask, find the maxima of the others; how many are kept."""
-        cdef Py_ssize_t c, begin = 0, end, kept = 0, peaks = 0
+        cdef Py_ssize_t c, begin = 0, end, kept = 0, peaks = 0, with_these
+        self.unresolved = self.cut = 0
         for c in range(components):
             end = self.ends[c]
+            if end - begin < LEAST_PIXELS or end - begin >= self.max_pixels:
+                self.unresolved += end - begin
             if self.min_pixels < end - begin < self.max_pixels:
                 in_window[0] += 1
+                with_these = self._find_maxima(begin, end, found, peaks)
                 if self._usable(begin, end):
-                    peaks = self._find_maxima(begin, end, found, peaks)
+                    peaks = with_these
                     self.kept[kept] = <int32_t>c
                     self.peak_ends[kept] = <int32_t>peaks
                     kept += 1
@@ -340,7 +334,10 @@ cdef class FrameScanner:
                 self.candidates[count].value = hit.value
                 self.candidates[count].item = <int32_t>(i - begin)
                 count += 1
+        if end - begin >= LEAST_PIXELS and (count > MOST_MAXIMA or end - begin < LEAST_PIXELS * count):
+            self.unresolved += end - begin
         if count > self.max_peaks:
+            self.cut += count > MOST_MAXIMA
             qsort(self.candidates, count, sizeof(Maximum), _falling)
             count = self.max_peaks
         for i in range(count):
@@ -379,18 +376,5 @@ cdef class FrameScanner:
                 counts[pixels] = hit.value
                 pixels += 1
         return Regions(components, in_window, np.asarray(y), np.asarray(z), np.asarray(counts), np.asarray(offsets),
-                       np.asarray(thresholds), np.asarray(maxima), np.asarray(maxima_offsets))
-
-
-def concatenate_regions(frames):
-    """The regions of several frames in a row, as if they were of one."""
-    def joined(name):
-        return np.concatenate([getattr(frame, name) for frame in frames])
-
-    def joined_offsets(name):
-        lengths = np.concatenate([np.diff(getattr(frame, name)) for frame in frames])
-        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-    return Regions(sum(f.components for f in frames), sum(f.in_window for f in frames), joined("y"), joined("z"),
-                   joined("counts"), joined_offsets("offsets"), joined("thresholds"), joined("maxima"),
-                   joined_offsets("maxima_offsets"))
+                       np.asarray(thresholds), np.asarray(maxima), np.asarray(maxima_offsets), self.unresolved,
+                       self.cut)

@@ -5,6 +5,7 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport cos, sin
 
 from midas._ext.legacy.euler cimport start_angles
+from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD
 from midas._ext.physics.region cimport AcceptedRegion
 from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
@@ -213,11 +214,12 @@ cdef class Refiner:
         cdef int[::1] counts = counts_array, status = status_array
         space = _Workspaces(threads, most, problem.reflections.n, problem.reflections.groups)
         work = (<_Workspaces>space).works
-        for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
-            if offsets[i + 1] > offsets[i]:
-                status[i] = _refine_seed(
-                    &orientations[i, 0], &positions[i, 0], &spot_rows[offsets[i]], offsets[i + 1] - offsets[i], method,
-                    problem, &work[threadid()], &solutions[i], &spots[offsets[i]], &counts[i])
+        with Listening():
+            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
+                if offsets[i + 1] > offsets[i] and not stopped():
+                    status[i] = _refine_seed(
+                        &orientations[i, 0], &positions[i, 0], &spot_rows[offsets[i]], offsets[i + 1] - offsets[i],
+                        method, problem, &work[threadid()], &solutions[i], &spots[offsets[i]], &counts[i])
         return solutions_array, spots_array, counts_array, status_array
 
     cdef Py_ssize_t _most_spots(self, const double[:, ::1] orientations, const double[:, ::1] positions,

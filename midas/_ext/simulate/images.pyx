@@ -5,6 +5,8 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport ceil, erf, exp, floor, fmax, fmin, round
 from libc.stdint cimport uint16_t
 
+from midas._ext.numerics.stop cimport Listening, stopped
+
 cdef enum:
     FARTHEST = 49          # a spot's image ends this many pixels from its centre
 
@@ -97,18 +99,21 @@ def brightest_pixel(const long long[::1] offsets, const double[::1] hor, const d
     cdef Window w
     largest = np.zeros(frames, np.float32)
     cdef float[::1] out = largest
-    for f in prange(frames, nogil=True, num_threads=threads, schedule="dynamic"):
-        t = threadid()
-        canvas = &canvases[t, 0, 0]
-        for k in range(offsets[f], offsets[f + 1]):
-            w = _window(hor[k], vert[k], reach, pixels_y, pixels_z)
-            _add_spot(canvas, pixels_y, &w, hor[k], vert[k], amplitude[k], sigma, integrate)
-        for k in range(offsets[f], offsets[f + 1]):
-            w = _window(hor[k], vert[k], reach, pixels_y, pixels_z)
-            out[f] = fmax(out[f], _brightest(canvas, pixels_y, &w))
-        for k in range(offsets[f], offsets[f + 1]):
-            w = _window(hor[k], vert[k], reach, pixels_y, pixels_z)
-            _clear(canvas, pixels_y, &w)
+    with Listening():
+        for f in prange(frames, nogil=True, num_threads=threads, schedule="dynamic"):
+            if stopped():
+                continue
+            t = threadid()
+            canvas = &canvases[t, 0, 0]
+            for k in range(offsets[f], offsets[f + 1]):
+                w = _window(hor[k], vert[k], reach, pixels_y, pixels_z)
+                _add_spot(canvas, pixels_y, &w, hor[k], vert[k], amplitude[k], sigma, integrate)
+            for k in range(offsets[f], offsets[f + 1]):
+                w = _window(hor[k], vert[k], reach, pixels_y, pixels_z)
+                out[f] = fmax(out[f], _brightest(canvas, pixels_y, &w))
+            for k in range(offsets[f], offsets[f + 1]):
+                w = _window(hor[k], vert[k], reach, pixels_y, pixels_z)
+                _clear(canvas, pixels_y, &w)
     return float(largest.max(initial=0.0))
 
 

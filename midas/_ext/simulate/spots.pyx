@@ -7,6 +7,7 @@ from libc.math cimport atan2, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.distortion_map cimport mapped
 from midas._ext.legacy.simulated cimport SimulatedSpot, first_order_spot
+from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport (
     DEG2RAD, RAD2DEG, Detector, eta_of, ideal_to_detector, unpack_detector)
 from midas._ext.physics.lattice cimport reciprocal_basis, theta_of
@@ -295,13 +296,18 @@ cdef class SpotSimulator:
         # Counting first costs the arithmetic twice but lets every thread write its grains in place.
         ends = np.zeros(n + 1, np.int64)
         cdef long long[::1] end = ends
-        for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
-            end[i + 1] = _grain(e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, NULL, 0)
+        with Listening():
+            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
+                if not stopped():
+                    end[i + 1] = _grain(e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, NULL, 0)
         np.cumsum(ends, out=ends)
         spots = np.empty((<Py_ssize_t>COLUMNS, ends[n]), np.float64)
         cdef double[:, ::1] out = spots
         cdef Py_ssize_t stride = spots.shape[1]
         if stride:
-            for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
-                _grain(e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, &out[0, 0] + end[i], stride)
+            with Listening():
+                for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
+                    if not stopped():
+                        _grain(e, &orientations[i, 0], &cells[i, 0], &positions[i, 0], i + 1, &out[0, 0] + end[i],
+                               stride)
         return spots

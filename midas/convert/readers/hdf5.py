@@ -1,144 +1,150 @@
-"""Frames and metadata from HDF5 files (docs/theory/archive.md#raw-files-in-hdf5)."""
+"""Frames from HDF5 files of any beamline (docs/theory/archive.md#raw-files-in-hdf5)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the filters of detector software
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive import Pixel
 from midas.archive.writer import Frame
-from midas.convert.source import BLOCK_BYTES, Reading, checked_pixels
-from midas.runtime.errors import FormatError, one_line
+from midas.convert import decompressed
+from midas.convert.readers.hdf5_chunks import Place, frames_of
+from midas.convert.readers.hdf5_files import item_at, opened
+from midas.convert.readers.hdf5_location import find_frames, scan_location
+from midas.convert.readers.hdf5_masks import gaps, is_counting, pixel_mask
+from midas.convert.readers.hdf5_omegas import Wanted, found_omegas, named_omegas
+from midas.convert.readers.hdf5_stacks import Stack, stacks_of
+from midas.convert.source import Reading, checked_pixels, made
+from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 
-#: datasets larger than this are detector data, not metadata, and are not copied
-_LARGEST_METADATA = 16 << 20
-_COPIED_GROUPS = ("instrument", "measurement")
-_NOT_COPIED = "measurement/process"
+#: extensions of names of HDF5 files
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".cxi")
 
 
 class HDF5Frames:
-    """The frames of one dataset, of three dimensions or, as a single frame, of two."""
+    """The frames of one dataset, or of several that are one scan.
+
+    A dataset has three dimensions, two for a single frame, or four with channels after the frames.
+
+    Attributes
+    ----------
+    file : what is read: `path`, or a decompressed copy of it
+    """
 
     def __init__(self, path: Path, reading: Reading):
-        location = reading.location
-        self.path, self.location = path, location
-        self.omegas: NDArray[np.float64] | None = None
-        with _opened(path) as file:
-            dataset = file.get(location)
-            if not isinstance(dataset, h5py.Dataset):
-                reason = f"no dataset of this name; there is {', '.join(_images(file)) or 'none with frames'}"
-                raise FormatError(reason, file=path, key=location)
-            if dataset.ndim not in (2, 3) or 0 in dataset.shape:
-                raise FormatError(f"has shape {dataset.shape}, not (frames, rows, columns)", file=path, key=location)
-            self.shape: tuple[int, int, int] = (1,) * (3 - dataset.ndim) + dataset.shape
-            self.dtype = checked_pixels(dataset.dtype, path, location)
-            depth = dataset.chunks[0] if dataset.chunks and dataset.ndim == 3 else 1
-        frame_bytes = self.shape[1] * self.shape[2] * self.dtype.itemsize
-        # whole chunks, so that none is decompressed twice
-        self._block = max(1, BLOCK_BYTES // (frame_bytes * depth)) * depth
+        self.path, self._reading = path, reading
+        self.file = decompressed.seekable(path, reading.scratch, self)
+        with opened(self.file) as file:
+            self._found = find_frames(file, reading)
+            datasets = [_dataset(file, name) for name in self._found.names]
+            first, key = datasets[0], self._found.names[0]
+            self.dtype = checked_pixels(first.dtype, path, key)
+            self._channel = _channel(file, self._found.group, first, reading.channel)
+            self._stacks: list[Stack] = []
+            for name, dataset in zip(self._found.names, datasets, strict=True):
+                if _frame(dataset) != _frame(first):
+                    reason = "has frames of {} {}; those of {} have {} {}".format(*_frame(dataset), key, *_frame(first))
+                    raise FormatError(reason, file=path, key=name)
+                self._stacks += stacks_of(dataset, self.file, name, None if self._channel is None else self._channel[0])
+            size: tuple[int, int] = first.shape[-2:]
+            counts = [dataset.shape[0] if dataset.ndim > 2 else 1 for dataset in datasets]
+        self.shape: tuple[int, int, int] = (sum(counts), *size)
+        if len(counts) > 1:
+            log.info("%s: %d frames in %d datasets of %s", path, sum(counts), len(counts), self._found.group)
+        for name, count in zip(self._found.names[:-1], counts[:-1], strict=True):
+            if count != counts[0]:  # only the last file of a scan has fewer
+                log.warning("%s: %s has %d frames, %s has %d; is it complete?", path, name, count, key, counts[0])
+
+    @cached_property
+    def omegas(self) -> NDArray[np.float64] | None:
+        offset, total = self._found.siblings or (0, 0)
+        wanted = Wanted(self.shape[0], offset, total)
+        with opened(self.file) as file:
+            if location := self._reading.omega_location:
+                return named_omegas(file, scan_location(file, location, self._reading.scan), wanted)
+            return found_omegas(file, self._found.group, self._reading.motor, wanted)
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
-        size = self._block if block < 1 else block
-        with _opened(self.path) as file:
-            dataset = file[self.location]
-            if dataset.ndim == 2:
-                yield dataset[()]
-                return
-            while first < self.shape[0]:
-                last = min((first // size + 1) * size, self.shape[0])
-                yield from dataset[first:last]
-                first = last
+        for stack in self._stacks:
+            place = stack.place
+            count = place.last - place.first
+            if first < count:
+                yield from _frames(stack, replace(place, first=place.first + first), block)
+            first = max(0, first - count)
 
     def masked(self) -> NDArray[np.bool_] | None:
-        return None
+        """What the file's own mask says; and the largest value that the pixels can have, where that means a gap."""
+        with opened(self.file) as file:
+            channel = "" if self._channel is None else self._channel[1]
+            masked = pixel_mask(file, self._found.group, self.shape[1:], channel)
+            counting = masked is not None or is_counting(file, self._found.group)
+        if self.dtype.name == "uint32" or (counting and self.dtype.name == "uint16"):
+            found = gaps([self._one(number) for number in sorted({0, self.shape[0] // 2, self.shape[0] - 1})])
+            count = np.count_nonzero(found if masked is None else found & ~masked)
+            if count:
+                log.info(
+                    "%s: %d pixels hold %d, a gap, and are masked", self.path, count, np.iinfo(self.dtype.name).max
+                )
+                masked = found if masked is None else masked | found
+        return masked
+
+    def _one(self, number: int) -> NDArray[Pixel]:
+        return made(next(iter(self.frames(number, 1))))
 
 
 def has_dataset(path: Path, location: str) -> bool:
     """Whether a file has a dataset of that name."""
-    with _opened(path) as file:
-        return isinstance(file.get(location), h5py.Dataset)
+    with opened(path) as file:
+        return isinstance(item_at(file, location), h5py.Dataset)
 
 
-def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Small datasets that an archive takes over.
+def _frames(stack: Stack, place: Place, block: int) -> Iterator[Frame]:
+    with opened(stack.path) as file:
+        yield from frames_of(_dataset(file, stack.location), place, block)
 
-    Parameters
-    ----------
-    path : the first file of a scan
-    scan_values : name -> where it is in the file, for the values of the scan group
 
-    Yields
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    dataset = item_at(file, name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise FormatError("is no dataset", file=file.filename, key=name)
+    if dataset.shape is None or dataset.ndim not in (2, 3, 4) or 0 in dataset.shape:
+        raise FormatError(f"has shape {dataset.shape}, not (frames, rows, columns)", file=file.filename, key=name)
+    return dataset
+
+
+def _frame(dataset: h5py.Dataset) -> tuple[str, str]:
+    """Size and type of the frames, to be compared."""
+    return " x ".join(map(str, dataset.shape[dataset.ndim > 2 :])), dataset.dtype.name
+
+
+def _channel(file: h5py.File, group: str, dataset: h5py.Dataset, wanted: str) -> tuple[int, str] | None:
+    """Number and name of the channel (threshold) to be taken of a dataset of four dimensions.
+
+    Raises
     ------
-    Path in the archive (a bare name means the scan group) and values.
+    FormatError : there are several and the user chooses none, or one that is not there.
     """
-    with _opened(path) as file:
-        for name, location in scan_values.items():
-            dataset = file.get(location)
-            if isinstance(dataset, h5py.Dataset) and (values := _plain(dataset)) is not None:
-                yield name, values
-        for group in _COPIED_GROUPS:
-            if isinstance(file.get(group), h5py.Group):
-                yield from _copied(file[group], group)
-
-
-def _copied(group: h5py.Group, path: str) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    for name in group:
-        item = group.get(name)
-        target = f"{path}/{name}"
-        if isinstance(item, h5py.Group):
-            if f"{target}/".startswith(f"{_NOT_COPIED}/"):
-                log.debug("%s: the group %s is not copied", group.file.filename, target)
-            else:
-                yield from _copied(item, target)
-        elif isinstance(item, h5py.Dataset) and (values := _plain(item)) is not None:
-            yield target, values
-
-
-def _plain(dataset: h5py.Dataset) -> NDArray[np.generic] | None:
-    """The values, as numbers or bytes of one length; None for what an archive does not hold."""
-    if dataset.size and dataset.size * dataset.dtype.itemsize <= _LARGEST_METADATA:
-        try:
-            values = np.asarray(dataset[()])
-        except (OSError, TypeError, ValueError) as error:
-            log.warning("%s: %s is not copied (%s)", dataset.file.filename, dataset.name, error)
-            return None
-        if h5py.check_string_dtype(dataset.dtype) is not None:
-            values = np.array([v if isinstance(v, bytes) else str(v).encode() for v in values.ravel()])
-            return values.reshape(dataset.shape)
-        if values.dtype.kind == "b":
-            return values.astype(np.uint8)
-        if values.dtype.kind in "iuf" and values.dtype.itemsize <= 8:
-            return values
-    log.debug("%s: %s is not copied", dataset.file.filename, dataset.name)
-    return None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """The file, with the library's errors, while it is open, as errors about this file."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError) as error:
-        raise FormatError(f"cannot be read as HDF5 ({one_line(error)})", file=path) from None
-
-
-def _images(file: h5py.File, limit: int = 5) -> list[str]:
-    """Names of the datasets that could hold frames."""
-    found: list[str] = []
-
-    def visit(name: str, item: object) -> object:
-        if isinstance(item, h5py.Dataset) and item.ndim == 3:
-            found.append(name)
-        return True if len(found) >= limit else None
-
-    file.visititems(visit)
-    return found
+    if dataset.ndim != 4:
+        return None
+    names = [str(number + 1) for number in range(dataset.shape[1])]
+    listed = item_at(file, f"{group}/channel")
+    if isinstance(listed, h5py.Dataset) and listed.shape == (len(names),) and h5py.check_string_dtype(listed.dtype):
+        names = [n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in listed[()]]
+    if len(names) == 1 and not wanted:
+        return 0, names[0]
+    for number, name in enumerate(names):
+        if wanted in (name, str(number + 1)):
+            return number, name
+    reason = f"has the channels {', '.join(names)}; " + (
+        f"not {wanted}" if wanted else "choose one by ThresholdChannel"
+    )
+    raise FormatError(reason, file=file.filename, key=dataset.name.lstrip("/"))

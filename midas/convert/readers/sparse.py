@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -26,62 +27,19 @@ class SparseFrames:
     def __init__(self, path: Path, reading: Reading):
         self.path = path
         with _opened(path) as cache:
-            sizes = self._entry(cache, "shape").ravel()
-            count = self._entry(cache, "nframes").ravel()
-            numbers = sizes.dtype.kind in "iu" and count.dtype.kind in "iu"
-            if not numbers or sizes.size != 2 or count.size != 1 or min(*sizes, *count) < 1:
-                raise FormatError(f"has {count} frames of shape {sizes}", file=path)
-            self.shape: tuple[int, int, int] = (int(count[0]), int(sizes[0]), int(sizes[1]))
-            self.dtype = checked_pixels(self._pixel_type(cache), path)
-            self.omegas = self._omegas(cache)
+            entries = (self._entry(cache, name) for name in ("shape", "nframes", "dtype"))
+            self.shape, self.dtype = described(path, *entries)
+            self.omegas = begins(path, self._entry(cache, "omega"), self.shape[0]) if "omega" in cache else None
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         with _opened(self.path) as cache:
             for i in range(first, self.shape[0]):
-                rows, columns, values = (self._entry(cache, f"{i}_{part}") for part in ("row", "col", "data"))
-                self._check(i, rows, columns, values)
-                yield partial(self._dense, rows, columns, values)
+                pixels = Pixels(*(self._entry(cache, f"{i}_{part}") for part in ("row", "col", "data")))
+                pixels.check(self.path, i, self.shape)
+                yield partial(pixels.dense, self.shape, self.dtype)
 
     def masked(self) -> NDArray[np.bool_] | None:
         return None
-
-    def _dense(
-        self, rows: NDArray[np.generic], columns: NDArray[np.generic], values: NDArray[np.generic]
-    ) -> NDArray[Pixel]:
-        frame = np.zeros(self.shape[1:], self.dtype)
-        frame[rows, columns] = values
-        return frame
-
-    def _pixel_type(self, cache: NpzFile) -> np.dtype[np.generic]:
-        """The type of that name: one word, because NumPy evaluates what looks like a compound type."""
-        names = self._entry(cache, "dtype").ravel()[:1].tolist()
-        name = "".join(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names)
-        if name.lstrip("<>=|").isalnum():
-            with suppress(TypeError):
-                return np.dtype(name)
-        raise FormatError(f"names no type of pixels: {name!r}", file=self.path, key="dtype")
-
-    def _check(
-        self, frame: int, rows: NDArray[np.generic], columns: NDArray[np.generic], values: NDArray[np.generic]
-    ) -> None:
-        if not rows.shape == columns.shape == values.shape or rows.ndim != 1:
-            raise FormatError("rows, columns and data differ in length", file=self.path, key=f"{frame}_data")
-        if values.dtype.kind not in "biuf":
-            raise FormatError(f"holds pixels of type {values.dtype}", file=self.path, key=f"{frame}_data")
-        for name, indices, size in (("row", rows, self.shape[1]), ("col", columns, self.shape[2])):
-            if indices.dtype.kind not in "iu":
-                raise FormatError("holds no whole numbers", file=self.path, key=f"{frame}_{name}")
-            if indices.size and (indices.min() < 0 or indices.max() >= size):
-                raise FormatError(f"has an index outside 0 ... {size - 1}", file=self.path, key=f"{frame}_{name}")
-
-    def _omegas(self, cache: NpzFile) -> NDArray[np.float64] | None:
-        """Where each frame begins; the file has start and end of each."""
-        if "omega" not in cache:
-            return None
-        ranges = self._entry(cache, "omega")
-        if ranges.shape != (self.shape[0], 2) or ranges.dtype.kind not in "iuf" or not np.isfinite(ranges).all():
-            raise FormatError(f"must hold start and end of {self.shape[0]} frames", file=self.path, key="omega")
-        return np.array(ranges[:, 0], np.float64)
 
     def _entry(self, cache: NpzFile, name: str) -> NDArray[np.generic]:
         try:
@@ -93,6 +51,61 @@ class SparseFrames:
         if not isinstance(entry, np.ndarray):  # NumPy hands out as bytes what has not the mark of an array
             raise FormatError("is no array; is this a sparse frame cache?", file=self.path, key=name)
         return entry
+
+
+class Pixels(NamedTuple):
+    """The pixels of a frame that are not 0, and where they are."""
+
+    rows: NDArray[np.generic]
+    columns: NDArray[np.generic]
+    values: NDArray[np.generic]
+
+    def check(self, path: Path, frame: int, shape: tuple[int, int, int]) -> None:
+        """FormatError unless they can be of that frame."""
+        rows, columns, values = self
+        if not rows.shape == columns.shape == values.shape or rows.ndim != 1:
+            raise FormatError("rows, columns and data differ in length", file=path, key=f"{frame}_data")
+        if values.dtype.kind not in "biuf":
+            raise FormatError(f"holds pixels of type {values.dtype}", file=path, key=f"{frame}_data")
+        for name, indices, size in (("row", rows, shape[1]), ("col", columns, shape[2])):
+            if indices.dtype.kind not in "iu":
+                raise FormatError("holds no whole numbers", file=path, key=f"{frame}_{name}")
+            if indices.size and (indices.min() < 0 or indices.max() >= size):
+                raise FormatError(f"has an index outside 0 ... {size - 1}", file=path, key=f"{frame}_{name}")
+
+    def dense(self, shape: tuple[int, int, int], dtype: np.dtype[Pixel]) -> NDArray[Pixel]:
+        """The frame."""
+        frame = np.zeros(shape[1:], dtype)
+        frame[self.rows, self.columns] = self.values
+        return frame
+
+
+def described(
+    path: Path, shape: NDArray[np.generic], count: NDArray[np.generic], dtype: NDArray[np.generic]
+) -> tuple[tuple[int, int, int], np.dtype[Pixel]]:
+    """Shape and type of the frames of a cache, from what it says about them, checked."""
+    shape, count = shape.ravel(), count.ravel()
+    numbers = shape.dtype.kind in "iu" and count.dtype.kind in "iu"
+    if not numbers or shape.size != 2 or count.size != 1 or min(*shape, *count) < 1:
+        raise FormatError(f"has {count} frames of shape {shape}", file=path)
+    return (int(count[0]), int(shape[0]), int(shape[1])), checked_pixels(_pixel_type(path, dtype), path)
+
+
+def begins(path: Path, ranges: NDArray[np.generic], count: int) -> NDArray[np.float64]:
+    """Where each frame begins; a cache has start and end of each."""
+    if ranges.shape != (count, 2) or ranges.dtype.kind not in "iuf" or not np.isfinite(ranges).all():
+        raise FormatError(f"must hold start and end of {count} frames", file=path, key="omega")
+    return np.array(ranges[:, 0], np.float64)
+
+
+def _pixel_type(path: Path, entry: NDArray[np.generic]) -> np.dtype[np.generic]:
+    """The type of that name: one word, because NumPy evaluates what looks like a compound type."""
+    names = entry.ravel()[:1].tolist()
+    name = "".join(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names)
+    if name.lstrip("<>=|").isalnum():
+        with suppress(TypeError):
+            return np.dtype(name)
+    raise FormatError(f"names no type of pixels: {name!r}", file=path, key="dtype")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Peak search, merging, grain size, setup."""
 
-from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUIRED, WORD, Key, flag
+from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUIRED, WORD, Key, Range, flag
 
 TITLE = "Peak search, merging, grain size, setup"
 
@@ -19,6 +19,8 @@ KEYS: tuple[Key, ...] = (
     Key("MinNrPx", INT, 1, "a region has more than this many pixels", "px"),
     Key("MaxNrPx", INT, 10000, "a region has fewer than this many pixels", "px"),
     Key("MaxNPeaks", INT, 400, "maxima kept per region", range=POSITIVE),
+    Key("CrowdedShare", FLOAT, 2.0, "a frame is crowded when more of its ring pixels than this are above threshold and "
+        "resolve into no peaks", "%", range=Range(0, 100)),
     flag("DoFullImage", 0, "1: no rings, the first threshold everywhere"),
     Key("ReferenceRingCurrent", FLOAT, 1.0, "factor on the corrected image", range=POSITIVE),
     Key("zDiffThresh", FLOAT, 0.0, "accepted, not used"),

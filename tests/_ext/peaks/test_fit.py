@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
 from midas._ext.peaks.fit import solve_regions
-from midas._ext.peaks.regions import Regions
+from midas._ext.peaks.frame_regions import Regions
 from midas._ext.peaks.result import FITTED_PEAK
 
 DEG = 57.2957795130823
@@ -237,10 +237,28 @@ def test_the_beam_centre_has_no_azimuth_but_finite_peaks():
         assert all(np.isfinite(value) for value in row.values()), method
 
 
-def test_a_region_with_more_peaks_than_evaluations_ends():
+@pytest.mark.parametrize("method", ["nm", "lm"])
+def test_a_region_with_more_peaks_than_evaluations_ends(method: str):
     pixels = spot(1322.4, 1180.7, sigma=0.5)
-    rows = solve(regions_of((pixels, peak_of(pixels) * 630)))  # 5041 parameters
-    assert {row["return_code"] for row in rows} == {5}
+    rows = solve(regions_of((pixels, peak_of(pixels) * 630)), method=method)  # 5041 parameters
+    assert {(row["region_peaks"], row["region_pixels"]) for row in rows} == {(630, len(pixels))}
+    assert {row["return_code"] for row in rows} <= {3, 4, 5}
+    assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize("method", ["nm", "lm"])
+def test_many_peaks_of_one_region_are_fitted_one_by_one(method: str):
+    """Spots in a row that touch: alone, each has the pixels that are nearer to it than to the others."""
+    centres = [(1322.3 + 10 * i, 1180.7) for i in range(80)]
+    spots = np.concatenate([spot(*centre) for centre in centres])
+    sums: dict[tuple[float, float], float] = {}
+    for y, z, value in spots:
+        sums[y, z] = sums.get((y, z), 0.0) + value
+    pixels = np.array([[*place, value] for place, value in sums.items()])
+    brightest = [int(np.flatnonzero((pixels[:, :2] == np.round(centre)).all(axis=1))[0]) for centre in centres]
+    rows = solve(regions_of((pixels, brightest)), method=method)
+    found = [(row["y_recorded"], row["z_recorded"]) for row in rows]
+    assert np.abs(np.array(found) - centres).max() < 0.02
 
 
 def test_no_regions_and_bad_input():

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midas._ext.peaks.regions import FrameScanner, Regions, concatenate_regions
+from midas._ext.peaks.frame_regions import Regions, concatenate_regions
+from midas._ext.peaks.regions import FrameScanner
 from midas.stages.peak_selection import Selection
 
 NEIGHBOURS = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]

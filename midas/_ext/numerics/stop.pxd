@@ -1,0 +1,6 @@
+"""Whether the user wants the work to end (docs/theory/conventions.md#interrupts); implemented in stop.pyx."""
+
+cdef class Listening:
+    pass
+
+cdef bint stopped() noexcept nogil

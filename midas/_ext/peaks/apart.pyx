@@ -1,0 +1,103 @@
+"""Regions whose peaks are fitted one by one (docs/theory/peaks.md#too-many-peaks-for-one-fit).
+
+A lit-up ring is one region with hundreds of maxima. A joint fit of thousands of parameters takes minutes and ends
+where it began.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport int16_t, int32_t, int64_t
+from libc.stdlib cimport free, malloc
+
+from midas._ext.numerics.stop cimport stopped
+
+
+cdef struct Share:             # of one peak in the region's pixels
+    double* counts
+    int16_t* y
+    int16_t* z
+    int32_t maximum            # its place among them
+    int64_t offsets[2]
+    int64_t maxima_offsets[2]
+
+
+cdef void _assign(const PeakProblem* p, Py_ssize_t r, int32_t* nearest) noexcept nogil:
+    """The peak that each pixel of the region is nearest to; the first of several."""
+    cdef const int16_t* y = p.y + p.offsets[r]
+    cdef const int16_t* z = p.z + p.offsets[r]
+    cdef const int32_t* maxima = p.maxima + p.maxima_offsets[r]
+    cdef Py_ssize_t pixels = p.offsets[r + 1] - p.offsets[r], i
+    cdef int peaks = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r]), j
+    cdef int64_t dy, dz, distance, best
+    for i in range(pixels):
+        if stopped():
+            return
+        best = 1 << 62
+        for j in range(peaks):
+            dy = y[i] - y[maxima[j]]
+            dz = z[i] - z[maxima[j]]
+            distance = dy * dy + dz * dz
+            if distance < best:
+                best = distance
+                nearest[i] = j
+
+
+cdef void _take(const PeakProblem* p, Py_ssize_t r, const int32_t* nearest, int peak, Share* share) noexcept nogil:
+    """The pixels of a peak, at least its maximum, in the order of the region's list."""
+    cdef Py_ssize_t pixels = p.offsets[r + 1] - p.offsets[r], i, n = 0
+    cdef int32_t maximum = p.maxima[p.maxima_offsets[r] + peak]
+    for i in range(pixels):
+        if nearest[i] == peak or i == maximum:
+            if i == maximum:
+                share.maximum = <int32_t>n
+            share.y[n] = p.y[p.offsets[r] + i]
+            share.z[n] = p.z[p.offsets[r] + i]
+            share.counts[n] = p.counts[p.offsets[r] + i]
+            n += 1
+    share.offsets[1] = n
+
+
+cdef bint _solve_share(const PeakProblem* p, Py_ssize_t r, Share* share, solver_t solve,
+                       FittedPeak* row) noexcept nogil:
+    cdef PeakProblem own = p[0]
+    own.y, own.z, own.counts = share.y, share.z, share.counts
+    own.thresholds = p.thresholds + r
+    own.offsets, own.maxima, own.maxima_offsets = share.offsets, &share.maximum, share.maxima_offsets
+    return solve(&own, 0, row)
+
+
+cdef bint solve_apart(const PeakProblem* p, Py_ssize_t r, solver_t solve, FittedPeak* rows) noexcept nogil:
+    """Rows of a region, each peak fitted to the pixels that are nearer to it than to the others.
+
+    Parameters
+    ----------
+    p, r : the region
+    solve : what fits a region
+    rows : one per peak, filled
+
+    Returns
+    -------
+    False when memory is short
+    """
+    cdef size_t pixels = p.offsets[r + 1] - p.offsets[r]
+    cdef int peaks = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r]), j
+    cdef double* memory = <double*>malloc(pixels * (sizeof(double) + sizeof(int32_t) + 2 * sizeof(int16_t)))
+    cdef int32_t* nearest
+    cdef Share share
+    cdef bint done = memory != NULL
+    if not done:
+        return False
+    share.counts = memory
+    nearest = <int32_t*>(share.counts + pixels)
+    share.y = <int16_t*>(nearest + pixels)
+    share.z = share.y + pixels
+    share.offsets[0] = share.maxima_offsets[0] = share.maximum = 0
+    share.maxima_offsets[1] = 1
+    _assign(p, r, nearest)
+    for j in range(peaks):
+        if stopped() or not done:
+            break
+        _take(p, r, nearest, j, &share)
+        done = _solve_share(p, r, &share, solve, rows + j)
+        rows[j].region_pixels = pixels
+        rows[j].region_peaks = peaks
+    free(memory)
+    return done

@@ -1,0 +1,139 @@
+"""Compressed raw files (``.bz2``, ``.gz``, ``.zst``): read as a stream, or from a copy that is deleted afterwards.
+
+The user's files and their folder stay as they are. See docs/theory/archive.md#compressed-raw-files.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from midas.runtime.errors import FormatError, OutputError, one_line
+from midas.runtime.files import make_folder
+
+
+def _zstandard(path: Path) -> IO[bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    stream: IO[bytes] = zstd.open(path)
+    return stream
+
+
+_OPENERS: dict[str, Callable[[Path], Any]] = {".bz2": bz2.BZ2File, ".gz": gzip.GzipFile, ".zst": _zstandard}
+
+SUFFIXES = tuple(_OPENERS)
+
+#: files of more bytes are never held in memory
+_SMALL = 1 << 27
+
+#: what is copied, read or thrown away at once
+_PIECE = 1 << 20
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the name says so."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def plain(path: Path) -> Path:
+    """The name without the suffix of the compression, which says what is inside."""
+    return path.with_suffix("") if is_compressed(path) else path
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """The bytes of a file from its beginning, decompressed on the way; damage is an error about this file.
+
+    Jumping backwards means to decompress from the beginning again.
+    """
+    if not is_compressed(path):
+        try:
+            return open(path, "rb")
+        except OSError as error:
+            raise FormatError(f"cannot be read ({error.strerror})", file=path) from None
+    return io.BufferedReader(_Decompressed(path), _PIECE)
+
+
+def beginning(path: Path, count: int) -> bytes:
+    """The first bytes; all of them if there are not more."""
+    with opened(path) as stream:
+        return stream.read(count)
+
+
+def content(path: Path) -> io.BytesIO:
+    """All of a small file, a single image say, in memory."""
+    with opened(path) as stream:
+        return io.BytesIO(stream.read())
+
+
+def small(path: Path) -> io.BytesIO | None:
+    """The content of a compressed file in memory; None if it is large, or not compressed."""
+    if not is_compressed(path):
+        return None
+    with opened(path) as stream:
+        content = stream.read(_SMALL + 1)
+    return io.BytesIO(content) if len(content) <= _SMALL else None
+
+
+def seekable(path: Path, scratch: Path | None, owner: object, known: io.BytesIO | None = None) -> Path:
+    """A file with the content that a library can jump about in: the file itself, or a decompressed copy.
+
+    Parameters
+    ----------
+    scratch : folder of copies; made if it is missing. None = no copy may be made
+    owner : the copy is deleted together with this object, at the latest when the program ends
+    known : the content, where it has been decompressed already
+    """
+    if not is_compressed(path):
+        return path
+    if scratch is None:
+        raise FormatError("must be decompressed first", file=path)
+    name, folder = plain(path), make_folder(scratch)
+    with opened(path) if known is None else io.BytesIO(known.getbuffer()) as stream:
+        try:
+            handle, copy = tempfile.mkstemp(prefix=f".{name.stem}.", suffix=name.suffix, dir=folder)
+        except OSError as error:
+            raise OutputError(f"no copy of {name} can be made ({error.strerror})", file=folder) from None
+        weakref.finalize(owner, Path(copy).unlink, missing_ok=True)
+        try:  # what goes wrong with the stream is no OSError
+            with open(handle, "wb") as target:
+                shutil.copyfileobj(stream, target, _PIECE)
+        except OSError as error:
+            raise OutputError(f"cannot be written ({error.strerror})", file=copy) from None
+    return Path(copy)
+
+
+class _Decompressed(io.RawIOBase):
+    """The bytes of a compressed file, with the errors of the libraries as errors about this file."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        try:
+            self._stream: IO[bytes] = _OPENERS[path.suffix.lower()](path)
+        except OSError as error:
+            raise FormatError(f"cannot be read ({error.strerror})", file=path) from None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any writable buffer
+        try:
+            piece = self._stream.read(len(buffer))
+        except Exception as error:  # the libraries have many exceptions, the file is at fault in each
+            raise FormatError(f"cannot be decompressed ({one_line(error)})", file=self._path) from None
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()

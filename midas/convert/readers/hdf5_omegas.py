@@ -1,0 +1,199 @@
+"""The rotation angles in an HDF5 file (docs/theory/archive.md#omega-in-hdf5).
+
+Beamlines write where each frame begins, or its centre, or both ends; in degrees or radians. Here all become the angle
+in degrees at which each frame begins.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.convert.frame_headers import NO_MOTOR
+from midas.convert.readers.hdf5_files import Item, attribute, child, children, item_at
+from midas.runtime.errors import FormatError
+
+log = logging.getLogger(__name__)
+
+_UNITS = {
+    **dict.fromkeys(("", "deg", "degs", "degree", "degrees", "°"), 1.0),
+    **dict.fromkeys(("rad", "rads", "radian", "radians"), 180 / np.pi),
+    "mrad": 0.18 / np.pi,
+}
+#: motors that turn the sample, as beamlines call them; the first that is there counts
+_MOTORS = ("rot", "diffrz", "omega", "ome", "theta")
+_CENTRE = re.compile(r"_(center|centre|centers|centres|mid)$")
+_END = re.compile(r"_end$")
+#: axes that depend on each other; more are a circle
+_LONGEST_CHAIN = 20
+
+Angles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Of how many frames the angles are wanted.
+
+    Parameters
+    ----------
+    count : frames
+    offset, total : where they are, and how many there are, in the series that they are a part of
+    """
+
+    count: int
+    offset: int = 0
+    total: int = 0
+
+
+def named_omegas(file: h5py.File, location: str, wanted: Wanted) -> Angles:
+    """The angles of a dataset that the user names.
+
+    Raises
+    ------
+    FormatError : it is not there, or does not hold the angles of as many frames.
+    """
+    dataset = item_at(file, location)
+    if not isinstance(dataset, h5py.Dataset):
+        raise FormatError("no dataset of this name, which omegaLoc gives", file=file.filename, key=location)
+    if (factor := _factor(dataset)) is None:
+        reason = f"has the unit {attribute(dataset, 'units')!r}, which is no angle"
+        raise FormatError(reason, file=file.filename, key=location)
+    if dataset.dtype.kind not in "iuf" or (omegas := _begins(dataset, wanted)) is None:
+        reason = f"has shape {dataset.shape}; omegaLoc names the angles of {wanted.count} frames"
+        raise FormatError(reason, file=file.filename, key=location)
+    if not np.isfinite(omegas).all():
+        raise FormatError("must hold finite numbers", file=file.filename, key=location)
+    return omegas * factor
+
+
+def found_omegas(file: h5py.File, group: str, motor: str, wanted: Wanted) -> Angles | None:
+    """The angles where detectors and beamlines put them, seen from the group of the frames; None if there are none.
+
+    Parameters
+    ----------
+    motor : that turns the sample; "" = the usual ones
+    """
+    if motor == NO_MOTOR:
+        return None
+    for dataset in _candidates(file, group, (motor,) if motor else ()):
+        factor = _factor(dataset)
+        if factor is None or dataset.dtype.kind not in "iuf" or (omegas := _begins(dataset, wanted)) is None:
+            continue
+        if not np.isfinite(omegas).all() or (wanted.count > 1 and np.ptp(omegas) == 0):
+            log.info("%s: %s tells no rotation and is not used", file.filename, dataset.name)
+            continue
+        log.info("%s: omega is that of %s", file.filename, dataset.name)
+        return omegas * factor
+    if motor:
+        reason = f"names no rotation of {wanted.count} frames beside {group or 'the frames'}; omegaLoc names a dataset"
+        raise FormatError(reason, file=file.filename, key="OmegaMotor", value=motor)
+    return None
+
+
+def _candidates(file: h5py.File, group: str, motors: tuple[str, ...]) -> Iterator[h5py.Dataset]:
+    first = group.strip("/").partition("/")[0]
+    entry = child(file, first) if first else file
+    if not isinstance(entry, h5py.Group):
+        return
+    for motor in motors or ("omega",):  # Eiger masters
+        for name in (motor, f"{motor}_end"):
+            yield from _dataset(item_at(entry, f"sample/goniometer/{name}"))
+    for motor in motors or _MOTORS:  # masters of BLISS
+        for name in (f"{motor}_center", motor):
+            yield from _dataset(item_at(entry, f"measurement/{name}"))
+    sample = child(entry, "sample")
+    if isinstance(sample, h5py.Group):
+        rotations = _rotations(sample)
+        yield from (r for r in rotations if not motors or r.name.rpartition("/")[2] in motors)
+        if not motors:
+            yield from _dataset(child(sample, "rotation_angle"))
+    parent = item_at(file, group)
+    if isinstance(parent, h5py.Group):  # APS, beside the frames
+        for name in motors or ("omega", "theta"):
+            yield from _dataset(child(parent, name))
+
+
+def _dataset(item: Item | None) -> Iterator[h5py.Dataset]:
+    if isinstance(item, h5py.Dataset):
+        yield item
+
+
+def _rotations(sample: h5py.Group) -> Iterator[h5py.Dataset]:
+    """NeXus: the rotations on which the sample depends, from the sample outwards; else those of its transformations."""
+    axis: Item = sample
+    for _ in range(_LONGEST_CHAIN):
+        depends = attribute(axis, "depends_on")
+        if not depends and isinstance(axis, h5py.Group):
+            depends = _text(child(axis, "depends_on"))
+        if depends in ("", "."):
+            break
+        following = item_at(axis if isinstance(axis, h5py.Group) else axis.parent, depends)
+        if following is None:
+            break
+        axis = following
+        if isinstance(axis, h5py.Dataset) and attribute(axis, "transformation_type") == "rotation":
+            yield axis
+    for _, group in children(sample):
+        if isinstance(group, h5py.Group) and attribute(group, "NX_class") == "NXtransformations":
+            for name, item in children(group):
+                rotation = attribute(item, "transformation_type") == "rotation"
+                if isinstance(item, h5py.Dataset) and rotation and not _END.search(name):
+                    yield item
+
+
+def _text(item: Item | None) -> str:
+    if not isinstance(item, h5py.Dataset) or item.size != 1 or h5py.check_string_dtype(item.dtype) is None:
+        return ""
+    value = np.asarray(item[()]).ravel()[0]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _factor(dataset: h5py.Dataset) -> float | None:
+    """Degrees of one unit; None if the unit is no angle."""
+    return _UNITS.get((attribute(dataset, "units") or attribute(dataset, "unit")).strip().lower())
+
+
+def _begins(dataset: h5py.Dataset, wanted: Wanted) -> Angles | None:
+    """Where each frame begins, in the unit of the dataset; None if these are not the angles of so many frames."""
+    values = np.asarray(dataset[()], np.float64) if 0 < dataset.size <= 1 << 24 else np.empty(0)
+    total = wanted.total or wanted.count
+    name = dataset.name.rpartition("/")[2]
+    if values.size == 1 and total > 1 and (step := _average(dataset, name)):
+        values = values.ravel() + step * np.arange(total)
+    elif values.shape == (total, 2):  # both ends
+        values = values[:, 0]
+    elif values.size == total + 1 and values.ndim == 1:  # edges between frames
+        values = values[:-1]
+    elif values.size != total:
+        return None
+    values = values.ravel()
+    if _CENTRE.search(name):
+        values = values - _widths(dataset, values) / 2
+    elif _END.search(name):
+        values = values - _widths(dataset, values)
+    return values[wanted.offset : wanted.offset + wanted.count]
+
+
+def _widths(dataset: h5py.Dataset, values: Angles) -> Angles:
+    """How far each frame turns: what the datasets beside the angles say, else the distance to the next frame."""
+    motor = re.sub(r"_[a-z]+$", "", dataset.name.rpartition("/")[2])
+    delta = child(dataset.parent, f"{motor}_delta")
+    if isinstance(delta, h5py.Dataset) and delta.size == values.size and delta.dtype.kind in "iuf":
+        return np.asarray(delta[()], np.float64).ravel()
+    if step := _average(dataset, motor):
+        return np.full(len(values), step)
+    return np.full(len(values), np.median(np.diff(values)) if len(values) > 1 else 0.0)
+
+
+def _average(dataset: h5py.Dataset, motor: str) -> float:
+    """How far every frame turns, as detectors of Dectris write it beside the angles; 0 if they do not."""
+    average = child(dataset.parent, f"{motor}_range_average")
+    if not isinstance(average, h5py.Dataset) or average.size != 1 or average.dtype.kind not in "iuf":
+        return 0.0
+    return float(np.asarray(average[()]).ravel()[0])
