@@ -6,6 +6,7 @@ A stage's module is imported when it runs, so that a wrong input is reported at 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.archive import Archive
@@ -20,9 +21,11 @@ from midas.runtime.files import read_bytes, write_atomic
 from midas.runtime.parallel import Communicator
 
 if TYPE_CHECKING:
+    from midas.diagnosis.look.findings import Look
     from midas.formats.spots import SpotTables
     from midas.formats.table import Table
     from midas.results.sources import LayerTables
+    from midas.runtime.result import StageResult
     from midas.stages.binning import BinaryTables
     from midas.stages.peaks import FramePeaks
 
