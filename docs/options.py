@@ -106,6 +106,7 @@ EVERYWHERE: dict[str, tuple[str, str]] = {
 }
 #: short name of a program -> a test of its whole command line, for options without a row of their own
 PROGRAMS: dict[str, tuple[str, str]] = {
+    "ff-check": ("tests/diagnosis/check/test_check.py::test_options_of_the_command", "new"),
     "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
     "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),

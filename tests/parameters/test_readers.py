@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import shutil
 import sys
 from collections import defaultdict
@@ -21,6 +22,8 @@ from midas.archive import Archive
 from midas.commands import run as cli
 from midas.convert import conversion
 from midas.convert.options import ConversionOptions
+from midas.convert.scan import RawScan
+from midas.diagnosis.look import run as looking
 from midas.formats.layer import Layer
 from midas.parameters import Parameters, values
 from midas.parameters.readers import READERS, read_from_archive, readers_of
@@ -110,6 +113,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         simulate(folder / "simulation")
         convert(folder / "conversion")
         layer = run_everything(folder, scan)
+        looking.run(RawScan.archived(layer.archive, threads=1), folder, threads=1, count=5)
         run_again(layer)
         yield noted
 
@@ -137,7 +141,15 @@ def convert(folder: Path) -> None:
         file["exchange/data"] = frames
     tifffile.imwrite(folder / "mask.tif", np.zeros((8, 8), np.uint8))
     text = f"MaskFN mask.tif\nEndNr 3\nRawFolder {folder}\nFileStem b\nExt .h5\nStartFileNrFirstLayer 1\nPadding 4\n"
-    for data, more in ((folder / "a.npz", ""), (folder / "a.npz", "OmegaStart 0\nOmegaStep 1\n"), ("", "")):
+    with gzip.open(folder / "c_0001.ge3.gz", "wb") as file:  # how many frames it has only its end tells
+        file.write(frames.tobytes())
+    scans = (
+        (folder / "c_0001.ge3.gz", "HeadSize 0\nNrPixels 8\n"),
+        (folder / "a.npz", ""),
+        (folder / "a.npz", "OmegaStart 0\nOmegaStep 1\n"),
+        ("", ""),
+    )
+    for data, more in scans:
         (folder / "ps.txt").write_text(text + more)
         conversion.run(ConversionOptions(folder / "ps.txt", folder, data_file=str(data)), threads=1)
 

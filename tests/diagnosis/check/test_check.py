@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -239,3 +241,26 @@ def test_the_check_needs_a_file(tmp_path: Path, in_process: Call, capsys: pytest
     assert "name the parameter file" in capsys.readouterr().err
     assert in_process("ff-check", "no.txt", cwd=tmp_path) == 1
     assert "no.txt: parameter file cannot be read" in capsys.readouterr().err
+
+
+def test_options_of_the_command(
+    scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each option that stands for a key is named where its value is wrong, and in the table where it is right."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "ps.txt").write_text(scan.parameters.read_text() + "FileStem scan\nExt .h5\nStartFileNrFirstLayer 5\n")
+    words = ["-paramFN", "ps.txt", "-rawDir", "raw", "-layerNr", "3"]
+    assert in_process("ff-check", *words, "-darkFN", "no.h5", "-grainsFile", "no.csv", cwd=tmp_path) == 1
+    err = capsys.readouterr().err
+    assert "-darkFN: no.h5: there is no such file" in err and "-grainsFile: no.csv: there is no such file" in err
+    assert "scan_000007.h5" in err  # the third of those that begin with number 5
+    shutil.copy(scan.raw, tmp_path / "raw" / "scan_000007.h5")
+    text = (tmp_path / "ps.txt").read_text()
+    (tmp_path / "ps.txt").write_text(re.sub("^StepSizePos .*$", "", text, flags=re.M))
+    words += ["-dataLoc", "exchange/data", "-darkLoc", "exchange/dark", "-peakSearchOnly", "1"]
+    assert in_process("ff-check", *words, cwd=tmp_path) == 0
+    out = capsys.readouterr().out
+    assert all(
+        re.search(f"{key} .*{flag}$", out, re.M) for key, flag in (("RawFolder", "-rawDir"), ("darkLoc", "-darkLoc"))
+    )
+    assert "MinNrSpots" not in out
