@@ -38,7 +38,7 @@ class Kind:
     written : type of the word: str, int or float; bool for an option that stands alone
     read : from that to the value of the field
     is_path : a path, which is made absolute where it was given
-    in_python : what a keyword argument of this kind is called in messages
+    in_python : what a keyword argument of this kind is called in messages; "" if any is taken
     """
 
     written: type
@@ -48,6 +48,8 @@ class Kind:
 
     def accepts(self, value: object) -> bool:
         """Whether a keyword argument may have this value."""
+        if not self.in_python:
+            return True
         if self.is_path:
             return isinstance(value, (str, os.PathLike))
         if self.in_python == _TRUE_OR_FALSE:
