@@ -40,6 +40,8 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "0: a raw file names the archive that was made of it; Padding counts; a newer archive replaces the copy",
     ),
     ("ff-midas", "-doPeakSearch"): (f"{_OPTIONS}peak_search_alone_and_the_rest_later", _SAME),
+    ("ff-peaks", "-force"): (f"{_STAGES}test_crowding.py::test_the_option", "new"),
+    ("ff-midas", "-force"): (f"{_STAGES}test_crowding.py::test_the_option_of_the_driver", "new"),
     ("ff-midas", "-peakSearchOnly"): (
         f"{_OPTIONS}peak_search_alone_and_the_rest_later",
         "with `-doPeakSearch 0` an error, because nothing would be done",
@@ -65,6 +67,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-darkLoc"): (f"{_STARTS}other_datasets_and_another_dark", "new in the driver"),
     ("ff-midas", "-perSpotGroups"): (f"{_OPTIONS}per_spot_groups", "new"),
     ("ff-midas", "-report"): (f"{_OPTIONS}report", "new"),
+    ("ff-midas", "-look"): ("tests/diagnosis/look/test_look.py::test_the_driver_looks_too", "new"),
     ("ff-midas", "-machineName"): (
         f"{_OPTIONS}a_cluster_is_told_what_to_type",
         "starts no jobs: says what to type in a job there",
@@ -103,6 +106,7 @@ EVERYWHERE: dict[str, tuple[str, str]] = {
 }
 #: short name of a program -> a test of its whole command line, for options without a row of their own
 PROGRAMS: dict[str, tuple[str, str]] = {
+    "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
     "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),
     "MatchGrains": ("tests/results/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),

@@ -55,6 +55,8 @@ def _request(values: argparse.Namespace) -> Request:
             raise UsageError("name the parameter file, or an archive")
         source, data = data, ""
     settings: dict[str, Value] = {key: getattr(values, name) for name, key in _KEYS.items() if getattr(values, name)}
+    if "Dark" in settings:
+        settings["Dark"] = (settings["Dark"],)
     archive = Path(source) if is_archive(source) else None
     return Request(
         Path(source),

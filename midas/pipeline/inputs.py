@@ -15,7 +15,7 @@ from midas.pipeline import copies, parameter_check
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
-from midas.runtime.errors import ArchiveError, FormatError, MidasError, Mistakes
+from midas.runtime.errors import ArchiveError, FormatError, MidasError
 from midas.runtime.files import make_folder, read_bytes, remove, replace, write_atomic
 from midas.runtime.result import StageResult
 
@@ -26,24 +26,23 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
     """Every input that must exist does, of one layer at least; nothing has been written so far."""
     if options.grains_file is not None:
         read_bytes(options.grains_file, advice="it must be a Grains.csv")
-    if options.user_file is not None:
-        options.user_file.parameters  # noqa: B018 - readable, or an error now
     if options.spot_table:
         read_bytes(options.result_folder / Layer(Path()).extra_info.name, advice="-provideInputAll starts from it")
-        parameter_check.check(options, plans)
+        parameter_check.check(options, plans[0])
         return
     errors = []
     for plan in plans:
         try:
-            archive = None if options.convert else existing_archive(options, plan)
-            if options.convert and plan.data_file is not None and not _exists(plan.data_file):
+            archive = None
+            if not options.convert:
+                archive = existing_archive(options, plan)
+            elif plan.data_file is not None and not _exists(plan.data_file):
                 raise FormatError("raw data file is missing", file=plan.data_file)
-            parameter_check.check(options, [plan, *(other for other in plans if other is not plan)], archive)
-            return
-        except Mistakes:
-            raise
         except MidasError as error:
             errors.append(error)
+            continue
+        parameter_check.check(options, plan, archive, several=len(plans) > 1)
+        return
     raise errors[0]
 
 

@@ -36,7 +36,7 @@ class UserFile:
         with logs.muted("midas.parameters.parser"):
             return Parameters.read(self.path)
 
-    @property
+    @cached_property
     def own(self) -> Parameters:
         """What the pipeline itself reads of it; mistakes in other lines are for the check of the whole file to list."""
         mistakes: list[ParameterError] = []

@@ -281,7 +281,7 @@ def test_a_ring_that_is_not_there_is_said_once(
     parameters.write_text(scan.parameters.read_text() + "RingThresh 77 10\n")
     assert in_process("ff-midas", "-paramFN", "ps.txt", "-dataFN", scan.raw, "-nCPUs", 1, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line and "ring" in line]
-    assert len(warnings) == 1 and "ring 77" in warnings[0]
+    assert len(warnings) == 1 and "line 71: RingThresh: 77 10: ring 77 lies beyond RhoD" in warnings[0]
 
 
 def test_a_program_hears_what_it_wants_to_hear(

@@ -35,7 +35,7 @@ def test_seed_ring_must_be_in_use(setup: Callable[..., SpotTables]) -> None:
 def test_unusable_rings_are_ignored(setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture) -> None:
     tables = setup(extra="RhoD 160000\n", rings=(77, 2, 4, 1))
     assert tables.ids_hash["ring"].tolist() == [1, 2]
-    assert "ring 4 77 is not in the hkl list within RhoD; ignored" in warnings(caplog)
+    assert "ring 4 77 is not in hkls.csv or lies beyond MaxRingRad" in warnings(caplog)
     with pytest.raises(ParameterError, match="names no ring of hkls.csv within MaxRingRad"):
         setup(extra="RhoD 1000\n")
 

@@ -5,6 +5,6 @@ See docs/check.md. Every check is a function of a `Subject` that yields `Finding
 
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.report import Report, before_run, examine
-from midas.diagnosis.check.request import OF_SPOTS, PEAK_SEARCH, WHOLE_ANALYSIS, Request
+from midas.diagnosis.check.request import PEAK_SEARCH, SPOT_TABLE, WHOLE_ANALYSIS, Request
 
-__all__ = ["OF_SPOTS", "PEAK_SEARCH", "WHOLE_ANALYSIS", "Finding", "Report", "Request", "before_run", "examine"]
+__all__ = ["PEAK_SEARCH", "SPOT_TABLE", "WHOLE_ANALYSIS", "Finding", "Report", "Request", "before_run", "examine"]

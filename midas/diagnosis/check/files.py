@@ -19,17 +19,13 @@ from midas.runtime.errors import MidasError
 def named_files(subject: Subject) -> Iterator[Finding]:
     """Files that do not exist."""
     request = subject.request
-    names = ["PanelShiftsFile"]
-    if request.converts:
-        names += ["Dark", "MaskFN", "FloodFN"]
-    for name in names:
-        given = subject.values[name] if subject.given(name) else ()
-        for number, file in enumerate(given if KEYS[name].lines else (given,)):
-            path = request.located(file) if file else None
-            if path is None or path.is_file() or name == "Dark" and sweep.exists(path):
-                continue
-            what = "is a folder, not a file" if path.is_dir() else f"there is no such file, nor in {request.folder}"
-            yield subject.finding(name, what, item=number) if KEYS[name].lines else subject.finding(name, what)
+    for name in ("PanelShiftsFile", *(("Dark", "MaskFN", "FloodFN") if request.converts else ())):
+        if not subject.given(name) or not (value := subject.values[name]):
+            continue
+        for item, file in enumerate(value if KEYS[name].lines else (value,)):
+            if not sweep.exists(request.located(file)):
+                reason = f"there is no such file, nor in {request.folder}"
+                yield subject.finding(name, reason, item=item if KEYS[name].lines else None)
 
 
 def mask(subject: Subject) -> Iterator[Finding]:

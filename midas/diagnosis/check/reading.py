@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from midas.archive import Archive
-from midas.convert import decompressed, settings
+from midas.convert import decompressed
 from midas.convert.dark import Dark, find_dark
 from midas.convert.options import ConversionOptions
+from midas.convert.settings import reading_of, settled
+from midas.convert.source import UNKNOWN
 from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.missing import RAW_FILES
@@ -78,11 +80,12 @@ def _open_raw_files(subject: Subject) -> list[Finding]:
     options = ConversionOptions(request.source, Path(), data_file=request.data_file, layer=request.layer)
     try:
         with logs.muted("midas.convert.settings"):
-            p = settings.settled(subject.parameters("convert"), options)
+            p = settled(subject.parameters("convert"), options)
     except MidasError as error:
         return [_of_key(subject, error)]
     try:
-        return _opened(subject, p, named)
+        with logs.muted("midas.convert.readers"), logs.muted("midas.convert.sweep"):
+            return _opened(subject, p, named)
     except UsageError:
         raise
     except MidasError as error:
@@ -104,22 +107,19 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None and not named:
         return [] if request.several else [_missing(subject, missing)]
-    if any(map(_is_compressed, paths)):
-        return []
-    reading = settings.reading_of(p, Path())
+    if any(map(decompressed.is_compressed, paths)):
+        return []  # opening one may take as long as reading it
+    reading = reading_of(p, Path())
     sweep = Sweep(paths, reading, p["SkipFrame"])
     frames, rows, columns = sweep.shape
+    if frames == UNKNOWN:
+        return []
     subject.scan = RawScan(paths[0], frames, rows, columns, sweep.omegas)
     darks = [request.located(name) for name in p["Dark"]]
-    if darks and "Dark" not in subject.faulty and not any(not path.is_file() or _is_compressed(path) for path in darks):
+    if all(path.is_file() and not decompressed.is_compressed(path) for path in darks):
         sources = find_dark(darks, replace(reading, location=p["darkLoc"]), sweep.sources[0])
         Dark(sources, sweep.sources[0], p["SkipFrame"])  # says if it does not fit
     return []
-
-
-def _is_compressed(path: Path) -> bool:
-    """Whether opening the file takes as long as reading it."""
-    return decompressed.plain(path) != path
 
 
 def _missing(subject: Subject, path: Path) -> Finding:

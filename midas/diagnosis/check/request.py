@@ -21,8 +21,8 @@ WHOLE_ANALYSIS = (
     "grains",
     "results",
 )
-#: parts of a run that starts from a table of spots
-OF_SPOTS = ("hkls", "binning", "indexing", "refinement", "grains")
+#: of a run that starts from the user's own table of spots
+SPOT_TABLE = ("hkls", "binning", "indexing", "refinement", "grains")
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,9 @@ def test_values_of_an_archive_have_no_lines(scan: TinyScan, tmp_path: Path) -> N
 
 
 def test_an_option_is_named_in_place_of_its_key(scan: TinyScan) -> None:
-    request = Request(scan.parameters, data_file=str(scan.raw), settings={"Dark": "no.h5"}, options={"Dark": "-darkFN"})
+    request = Request(
+        scan.parameters, data_file=str(scan.raw), settings={"Dark": ("no.h5",)}, options={"Dark": "-darkFN"}
+    )
     (error,) = examine(request).errors
     assert error.startswith(f"{scan.parameters}: -darkFN: no.h5: there is no such file")
 
