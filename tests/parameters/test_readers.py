@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -113,7 +114,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         simulate(folder / "simulation")
         convert(folder / "conversion")
         layer = run_everything(folder, scan)
-        looking.run(RawScan.archived(layer.archive, threads=1), folder, threads=1, count=5)
+        look(folder, RawScan.archived(layer.archive, threads=1))
         run_again(layer)
         yield noted
 
@@ -152,6 +153,13 @@ def convert(folder: Path) -> None:
     for data, more in scans:
         (folder / "ps.txt").write_text(text + more)
         conversion.run(ConversionOptions(folder / "ps.txt", folder, data_file=str(data)), threads=1)
+
+
+def look(folder: Path, scan: RawScan) -> None:
+    """As it is, and with a crystal of which the legacy list of reflections is another one."""
+    looking.run(scan, folder, threads=1, count=5)
+    hexagonal = scan.parameters.changed(SpaceGroup=143, LatticeParameter=(3.5, 3.5, 5.0, 90.0, 90.0, 120.0))
+    looking.run(replace(scan, parameters=hexagonal), folder, threads=1, count=1)
 
 
 def run_everything(folder: Path, scan: TinyScan) -> Layer:

@@ -260,7 +260,5 @@ def test_options_of_the_command(
     words += ["-dataLoc", "exchange/data", "-darkLoc", "exchange/dark", "-peakSearchOnly", "1"]
     assert in_process("ff-check", *words, cwd=tmp_path) == 0
     out = capsys.readouterr().out
-    assert all(
-        re.search(f"{key} .*{flag}$", out, re.M) for key, flag in (("RawFolder", "-rawDir"), ("darkLoc", "-darkLoc"))
-    )
-    assert "MinNrSpots" not in out
+    origins = (("RawFolder", "-rawDir"), ("dataLoc", "-dataLoc"), ("darkLoc", "-darkLoc"))
+    assert all(re.search(f"^{key} .*{flag}$", out, re.M) for key, flag in origins)
