@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from midas.commands.program import Program
@@ -16,11 +17,24 @@ from midas.runtime.result import StageResult
 def run(values: argparse.Namespace) -> StageResult[Path]:
     """Convert a scan."""
     from midas.convert import conversion
+    from midas.diagnosis.check import Request, before_run
 
     for option in ("resultFolder", "paramFN"):
         if not getattr(values, option):
             raise UsageError("is required", key=f"-{option}")
-    result = conversion.run(from_words(ConversionOptions, vars(values)), threads=thread_count(None))
+    options = from_words(ConversionOptions, vars(values))
+    settings = options.keys()
+    flags = {item.metadata["key"]: item.metadata["option"].flag for item in fields(options) if item.metadata}
+    request = Request(
+        options.parameter_file,
+        parts=(),
+        data_file=options.data_file,
+        layer=options.layer,
+        settings=settings,
+        options={key: flags[key] for key in settings},
+    )
+    before_run(request)
+    result = conversion.run(options, threads=thread_count(None))
     # Scripts parse the last line of stdout; the log has said the rest.
     print(f"OutputZipName: {result.data}")
     return StageResult(result.stage, {}, result.data)

@@ -39,6 +39,8 @@ MODULES = {
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",
+    "ff-look": "look",
+    "ff-check": "check",
     "ff-match": "match",
     "ff-stitch": "match",
     "match_grains.py": "match",

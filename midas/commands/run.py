@@ -44,23 +44,23 @@ def run(name: str, argv: Sequence[str]) -> int:
             _run(called, values, parallel.communicator() if shared else parallel.SERIAL)
         sys.stdout.flush()
     except MidasError as error:
-        return _fail(name, str(error), error.exit_code)
+        return _fail(name, *error.lines, code=error.exit_code)
     except MemoryError:
-        return _fail(name, "not enough memory", 1)
+        return _fail(name, "not enough memory", code=1)
     except ImportError as error:
         if error.name != "midas._ext":
             raise
-        return _fail(name, str(error), 1)
+        return _fail(name, str(error), code=1)
     except _Ended as ended:
         if parallel.launched_size() > 1:
             # The launcher ends all ranks alike, mostly because one of them has failed and said why.
             parallel.leave(128 + ended.signal)
-        return _fail(name, f"ended by {ended.signal.name}", 128 + ended.signal)
+        return _fail(name, f"ended by {ended.signal.name}", code=128 + ended.signal)
     except KeyboardInterrupt:
-        return _fail(name, "interrupted", 130)
+        return _fail(name, "interrupted", code=130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(name, f"{place}{error.strerror or error}", 1)
+        return _fail(name, f"{place}{error.strerror or error}", code=1)
     except Exception:
         # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
         if parallel.launched_size() > 1:
@@ -93,7 +93,7 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             if message not in said:
                 log.warning("%s", message)
         print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
-        if called.closing:
+        if called.closing and incomplete is None:
             print(called.closing)
         _end_with(incomplete)
 
@@ -118,12 +118,13 @@ def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
 _PATIENCE = 0.5
 
 
-def _fail(name: str, message: str, code: int) -> int:
+def _fail(name: str, *messages: str, code: int) -> int:
     """Say what is wrong, once, and end the other ranks."""
     sys.stdout.flush()
     _end_at_once_when_ended()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    for message in messages:
+        print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
     return code
 
@@ -173,5 +174,5 @@ def main() -> NoReturn:
     code = run(name, argv)
     _end_at_once_when_ended()
     if output.error is not None and code == 0:
-        code = _fail(name, f"standard output: {output.error.strerror}", 1)
+        code = _fail(name, f"standard output: {output.error.strerror}", code=1)
     sys.exit(code)

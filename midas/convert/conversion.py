@@ -5,26 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.archive import BRIGHT, DARK, DATA, FLOOD, MASK, ArchiveWriter
+from midas.archive import BRIGHT, DARK, DATA, ArchiveWriter
 from midas.archive.writer import Frame
 from midas.convert import settings
-from midas.convert.angles import reconciled
-from midas.convert.dark import Dark, DarkCorrection, find_dark
-from midas.convert.flood import read_flood
-from midas.convert.mask import read_mask
+from midas.convert.dark import DarkCorrection
 from midas.convert.options import ConversionOptions
-from midas.convert.readers.existing import ArchivedFrames
 from midas.convert.readers.hdf5 import HDF5Frames
 from midas.convert.readers.hdf5_metadata import metadata
-from midas.convert.source import UNKNOWN, Reading
-from midas.convert.sweep import Sweep, raw_files, scan_names
+from midas.convert.scan import RawScan
+from midas.convert.sweep import Sweep
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.files import make_folder
@@ -52,27 +47,18 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     -------
     StageResult whose `data` is the path of the archive.
     """
-    parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
-    locate = partial(settings.located, folder=relative_to or options.parameter_file.absolute().parent)
+    scan = RawScan.opened(options, threads=threads, relative_to=relative_to)
+    sweep, parameters, counted = scan.sweep, scan.parameters, scan.counted
 
-    first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
-    paths = raw_files(locate(first), parameters["numFilesPerScan"])
-    reading = settings.reading_of(parameters, options.result_folder)
-    sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
-    parameters, omegas = reconciled(parameters, sweep.omegas)
-    counted = sweep.shape[0] != UNKNOWN
-    if counted:
-        _check_frame_count(parameters, sweep.shape[0])
-
-    path = make_folder(options.result_folder) / name
+    path = make_folder(options.result_folder) / scan.archive_name
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
         _write_metadata(writer, sweep, parameters)
-        _write_frames(writer, sweep, parameters, reading, locate)
-        if not counted:
+        _write_frames(writer, scan)
+        if not counted:  # else the check before the conversion has done that
             _check_frame_count(parameters, sweep.shape[0])
-        _write_images(writer, sweep, parameters, reading, locate)
-        if omegas is not None:
-            writer.add_dataset(f"{SCAN}omegaCenter", omegas)
+        _write_images(writer, scan)
+        if scan.listed_omegas is not None:
+            writer.add_dataset(f"{SCAN}omegaCenter", scan.listed_omegas)
         writer.add_parameters(parameters)
         _write_options(writer, parameters, options)
     log.info("Conversion done: %d frames of %d x %d pixels", *sweep.shape)
@@ -103,25 +89,20 @@ def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters)
             log.warning("%s: %s is not copied: archives use this name otherwise", first.path, path)
 
 
-def _write_frames(
-    writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, reading: Reading, locate: Callable[[Path], Path]
-) -> None:
+def _write_frames(writer: ArchiveWriter, scan: RawScan) -> None:
     """Dark and data; the dark is subtracted now if there is a threshold, else by the peak search."""
-    files = [locate(Path(file)) for file in parameters["Dark"]]
-    first = sweep.sources[0]
-    reading = replace(reading, location=parameters["darkLoc"])
-    dark = Dark(find_dark(files, reading, first), first, parameters["SkipFrame"])
-    threshold = parameters["preProcThresh"]
-    frames: Iterator[Frame] = sweep.frames()
+    dark = scan.dark
+    threshold = scan.parameters["preProcThresh"]
+    frames: Iterator[Frame] = scan.frames()
     if threshold == -1:
         writer.add_frames(DARK, dark.shape, dark.frames())
     else:
-        correct = DarkCorrection(dark.mean(), threshold, sweep.dtype)
+        correct = DarkCorrection(dark.mean(), threshold, scan.dtype)
         frames = (partial(correct, frame) for frame in frames)
         writer.add_frames(DARK, dark.shape, dark.zeros())
     writer.add_copy(DARK, BRIGHT)
-    with progress.bar(sweep.shape[0], "Conversion", "frame") as advance:
-        writer.add_frames(DATA, sweep.shape, _counted(frames, advance))
+    with progress.bar(scan.shape[0], "Conversion", "frame") as advance:
+        writer.add_frames(DATA, scan.shape, _counted(frames, advance))
 
 
 def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Iterator[Frame]:
@@ -130,28 +111,9 @@ def _counted(frames: Iterable[Frame], advance: Callable[[int], object]) -> Itera
         advance(1)
 
 
-def _write_images(
-    writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, reading: Reading, locate: Callable[[Path], Path]
-) -> None:
-    """Mask and flood: of the parameter file, of the raw files, of an archive that is converted again."""
-    extras: dict[str, NDArray[np.generic] | None] = {}
-    first = sweep.sources[0]
-    if isinstance(first, ArchivedFrames):
-        extras = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
-    if name := parameters.get("MaskFN", ""):
-        extras[MASK] = read_mask(locate(Path(name)), sweep.shape[1:], sweep.dtype)
-    if name := parameters["FloodFN"]:
-        extras[FLOOD] = read_flood(locate(Path(name)), sweep.shape[1:], reading)
-    if (masked := sweep.masked()) is not None and masked.any():
-        count = np.count_nonzero(masked)
-        log.info("%s: %d pixels are masked that the detector marks as gap or bad", first.path, count)
-        given = extras.get(MASK)
-        extras[MASK] = (
-            (masked if given is None else masked | (given != 0)).reshape(1, *masked.shape).astype(sweep.dtype)
-        )
-    for path, values in extras.items():
-        if values is not None:
-            writer.add_dataset(path, values)
+def _write_images(writer: ArchiveWriter, scan: RawScan) -> None:
+    for path, values in scan.images().items():
+        writer.add_dataset(path, values)
 
 
 def _write_options(writer: ArchiveWriter, parameters: Parameters, options: ConversionOptions) -> None:

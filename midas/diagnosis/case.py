@@ -19,6 +19,8 @@ from midas.experiment.image import PaddedImage
 
 #: maxima that are needed to say where the rings are
 _ENOUGH_MAXIMA = 20
+#: margins that hold the spots of any grain: degrees, µm
+_MARGINS = {"MarginOme": 1.0, "MarginEta": 500.0, "MarginRadial": 500.0, "MarginRadius": 500.0}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,23 @@ class Case:
         pairs = evidence.handed_on is not None and evidence.handed_on.for_stage("diagnosis")["UseFriedelPairs"] == 1
         if self.trial is None or not pairs:
             return None
-        return Trial(evidence, self.threads, self.among, full=True).outcome(self.observed, self.without).leading
+        return Trial(evidence, self.threads, self.among, UseFriedelPairs=0).outcome(self.observed, self.without).leading
+
+    @cached_property
+    def small_margins(self) -> dict[str, float]:
+        """Margins of the search below what spots need, with what would do."""
+        if self.evidence.handed_on is None:
+            return {}
+        given = self.evidence.handed_on.for_stage("diagnosis")
+        return {name: least for name, least in _MARGINS.items() if given[name] < least}
+
+    @cached_property
+    def with_margins(self) -> float | None:
+        """Completeness of the leading seeds with margins that do; None where they do anyway."""
+        if self.trial is None or not self.small_margins:
+            return None
+        trial = Trial(self.evidence, self.threads, self.among, **self.small_margins)
+        return trial.outcome(self.observed, self.without).leading
 
     def reached(self, view: View, without: frozenset[int] = frozenset()) -> float:
         """Completeness of the leading seeds in a view."""

@@ -192,6 +192,13 @@ def _nothing_fits(case: Case) -> Iterator[str]:
     if elsewhere := list(_rings_elsewhere(case)):
         yield from elsewhere
         return
+    if (case.with_margins or 0.0) > max(CONVINCING, case.reached(case.observed, case.without) + _HELPS):
+        margins = ", ".join(f"{name} {least:g}" for name, least in case.small_margins.items())
+        yield (
+            f"the margins are too small: with {margins} the strongest seeds reach a completeness of "
+            f"{case.with_margins:.2f} instead of {case.reached(case.observed, case.without):.2f}"
+        )
+        return
     if (case.without_mates or 0.0) > max(CONVINCING, case.reached(case.observed, case.without) + _HELPS):
         yield (
             f"UseFriedelPairs 1 finds hardly any Friedel mates: with 0 the strongest seeds reach a completeness of "

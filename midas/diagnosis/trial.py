@@ -16,6 +16,7 @@ from midas.diagnosis.evidence import Evidence, on_plane
 from midas.formats.spots import SPOTS_BINARY
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.parameters.table import Value
 from midas.runtime import logs
 from midas.stages.indexing import make_indexer
 
@@ -94,15 +95,13 @@ class Trial:
     ----------
     evidence : a layer with accepted spots
     among : ids of the spots from which the seeds are taken; all of the seeds' ring by default
-    full : also seeds without Friedel mate are searched, whatever UseFriedelPairs says
+    changed : parameters that have another value here
     """
 
-    def __init__(self, evidence: Evidence, threads: int, among: Collection[int] = (), *, full: bool = False):
+    def __init__(self, evidence: Evidence, threads: int, among: Collection[int] = (), **changed: Value):
         assert evidence.handed_on is not None
         self._evidence, self._threads = evidence, threads
-        self._parameters = _bounded(evidence.handed_on.for_stage("diagnosis"))
-        if full:
-            self._parameters = self._parameters.changed(UseFriedelPairs=0)
+        self._parameters = _bounded(evidence.handed_on.for_stage("diagnosis").changed(**changed))
         excluded = set(self._parameters["RingsToExcludeFraction"])
         self._rings = {ring: radius for ring, radius in evidence.rings_in_use.items() if ring not in excluded}
         self.seeds = _strongest(evidence, list(self._rings), self._parameters["MinEta"], among)

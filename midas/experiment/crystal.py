@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from midas.parameters import Parameters
 
 __all__ = [
+    "asymmetry",
     "checked_cell",
     "possible_cell",
     "reciprocal_basis",
@@ -179,11 +180,20 @@ def possible_cell(parameters: Parameters) -> tuple[float, ...]:
 def checked_cell(parameters: Parameters, group: SpaceGroup) -> tuple[float, ...]:
     """`LatticeParameter`, if such a cell can exist; a warning when it lacks the symmetry of the group."""
     cell = possible_cell(parameters)
-    metric = _metric(cell)
-    transformed = np.einsum("nki,kl,nlj->nij", group.rotations, metric, group.rotations)
-    if not np.allclose(transformed, metric, rtol=0, atol=1e-3 * float(metric.diagonal().max())):
+    if asymmetry(cell, group) > 1e-3:
         log.warning("LatticeParameter %s lacks the symmetry of space group %d", cell, group.number)
     return cell
+
+
+def asymmetry(cell: Sequence[float], group: SpaceGroup) -> float:
+    """How far a cell (Å and degrees) is from having the symmetry of a group.
+
+    The largest change of an element of the metric tensor under an operation, as a part of its largest element: about
+    twice the relative difference of edges that should be equal, or the difference of an angle in radians.
+    """
+    metric = _metric(cell)
+    transformed = np.einsum("nki,kl,nlj->nij", group.rotations, metric, group.rotations)
+    return float(np.abs(transformed - metric).max() / metric.diagonal().max())
 
 
 def _metric(cell: Sequence[float]) -> NDArray[np.float64]:

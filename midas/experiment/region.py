@@ -6,30 +6,42 @@ See docs/theory/region.md#ranges-and-boxes-that-are-not-given.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midas._ext.physics.region import AcceptedRegion
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.image import PaddedImage
 from midas.formats.binary import INT32, read_records
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
+
+Limits: TypeAlias = tuple[tuple[float, ...], ...]
 
 #: what stands for a limit that is not given
 ANY_OMEGA = (-180.0, 180.0)
 ANY_BOX = (-1e9, 1e9, -1e9, 1e9)
 
+#: points along each side of a detector
+_BORDER = 65
 
-def paired_limits(parameters: Parameters) -> Parameters:
+
+def paired_limits(parameters: Parameters, ranges: Limits = (ANY_OMEGA,), boxes: Limits = (ANY_BOX,)) -> Parameters:
     """The parameters with as many boxes as omega ranges.
 
-    What is not given is no limit, a single row of one of the two holds for every row of the other.
+    A single row of one of the two holds for every row of the other.
+
+    Parameters
+    ----------
+    ranges, boxes : what holds where the parameters have none; by default no limit
 
     Raises
     ------
     ParameterError : for other unequal counts
     """
-    ranges = parameters["OmegaRange"] or (ANY_OMEGA,)
-    boxes = parameters["BoxSize"] or (ANY_BOX,)
+    ranges, boxes = parameters["OmegaRange"] or ranges, parameters["BoxSize"] or boxes
     if len(ranges) != len(boxes) and 1 not in (len(ranges), len(boxes)):
         reason = f"has {len(boxes)} lines, but OmegaRange has {len(ranges)}; give one for each, or one for all"
         raise parameters.error("BoxSize", reason)
@@ -37,6 +49,43 @@ def paired_limits(parameters: Parameters) -> Parameters:
     return parameters.changed(
         OmegaRange=ranges * rows if len(ranges) == 1 else ranges, BoxSize=boxes * rows if len(boxes) == 1 else boxes
     )
+
+
+def detector_box(
+    detector: DetectorGeometry, image: PaddedImage, two_theta: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
+    """The box, as of `BoxSize`, of a detector that looks at some rings.
+
+    Parameters
+    ----------
+    two_theta : of the rings, degrees
+
+    Returns
+    -------
+    The area of the detector on the plane, µm; `ANY_BOX` where all rings lie on the detector, which then limits nothing.
+    """
+    if on_detector(detector, image, two_theta).all():
+        return ANY_BOX
+    y_low, y_high, z_low, z_high = image.area
+    along_y, along_z = np.linspace(y_low, y_high, _BORDER), np.linspace(z_low, z_high, _BORDER)
+    y, z = detector.plane(
+        np.concatenate([along_y, along_y, np.full(_BORDER, y_low), np.full(_BORDER, y_high)]),
+        np.concatenate([np.full(_BORDER, z_low), np.full(_BORDER, z_high), along_z, along_z]),
+    )
+    return float(y.min()), float(y.max()), float(z.min()), float(z.max())
+
+
+def on_detector(detector: DetectorGeometry, image: PaddedImage, two_theta: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(rings, points) bool: which points of rings, evenly spaced in eta, lie on the detector.
+
+    Parameters
+    ----------
+    two_theta : of the rings, degrees
+    """
+    y, z = detector.ring(two_theta)
+    y_low, y_high, z_low, z_high = image.area
+    seen: NDArray[np.bool_] = (y >= y_low) & (y <= y_high) & (z >= z_low) & (z <= z_high)
+    return seen
 
 
 def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, observed: bool = False) -> AcceptedRegion:

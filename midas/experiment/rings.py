@@ -62,10 +62,10 @@ class Rings:
 
 
 def warn_of_absent(numbers: Iterable[int]) -> None:
-    """Say once in a run which rings of RingThresh nothing can lie on, whichever stage notices it first."""
-    missing = sorted({int(number) for number in numbers})
-    if missing and first_time("absent rings", *missing):
-        names = " ".join(map(str, missing))
+    """Say once in a run which rings of RingThresh nothing can lie on, whichever part notices it first."""
+    new = [number for number in sorted({int(number) for number in numbers}) if first_time("absent ring", number)]
+    if new:
+        names = " ".join(map(str, new))
         log.warning("RingThresh: ring %s is not in hkls.csv or lies beyond MaxRingRad; no spot can lie on it", names)
 
 

@@ -30,11 +30,32 @@ class Parsed:
     values : by the names of the table
     lines : number of the line of each; the last one of several
     unknown : keys that are not in the table, as text
+    occurrences : every line that could be read, in order, by the names of the table, and of a key that is not in the
+        table by the name that stands there
     """
 
     values: dict[str, Value] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    occurrences: dict[str, list[Occurrence]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A line with a key.
+
+    Parameters
+    ----------
+    line : its number
+    name : of the key as it stands there
+    value : of this line; the text of a key that is not in the table
+    surplus : words behind the numbers that the key needs
+    """
+
+    line: int
+    name: str
+    value: Value
+    surplus: tuple[str, ...] = ()
 
 
 def text_of(path: str | os.PathLike[str]) -> str:
@@ -50,8 +71,16 @@ def text_of(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def parse(text: str, source: str | os.PathLike[str], dialect: str) -> Parsed:
-    """Parse the text of a parameter file; `source` is for messages."""
+def parse(
+    text: str, source: str | os.PathLike[str], dialect: str, errors: list[ParameterError] | None = None
+) -> Parsed:
+    """Parse the text of a parameter file; `source` is for messages.
+
+    Parameters
+    ----------
+    errors : takes the errors, whose lines are then left out; without it the first one is raised. Who collects them
+        looks at repeated keys too, which otherwise are a warning.
+    """
     if dialect not in DIALECTS:
         raise ValueError(dialect)
     known = spellings(dialect)
@@ -65,12 +94,23 @@ def parse(text: str, source: str | os.PathLike[str], dialect: str) -> Parsed:
         key = known.get(name)
         if key is None:
             found.unknown[name] = (*found.unknown.get(name, ()), *rest.split())
+            found.occurrences.setdefault(name, []).append(Occurrence(number, name, rest))
             continue
-        value = _Line(key, name, rest, source, number, dialect).value()
+        reader = _Line(key, name, rest, source, number, dialect)
+        try:
+            value = reader.value()
+        except ParameterError as error:
+            if errors is None:
+                raise
+            errors.append(error)
+            continue
+        found.occurrences.setdefault(key.name, []).append(Occurrence(number, name, value, reader.surplus()))
         if key.is_list:
             value = (*values.get(key.name, ()), *value)
         elif key.name in values and values[key.name] != value:
-            log.warning("%s, line %d: %s given before with another value; the last one counts", source, number, name)
+            if errors is None:
+                reason = "given before with another value; the last one counts"
+                log.warning("%s, line %d: %s %s", source, number, name, reason)
             del values[key.name]  # keeps the order of the last occurrence
         values[key.name] = value
         found.lines[key.name] = number
@@ -97,6 +137,11 @@ class _Line:
         value = self.checked(values if self.key.count > 1 else values[0])
         return (value,) if self.key.lines else value
 
+    def surplus(self) -> tuple[str, ...]:
+        """The words behind the numbers that the key needs."""
+        words = self.rest.split()
+        return () if self.key.flat or not self.key.is_number else tuple(words[self.key.count :])
+
     def text(self) -> Value:
         words = self.rest.rstrip(";").split()
         if not words:
@@ -109,7 +154,8 @@ class _Line:
     def numbers(self, words: list[str], count: int) -> Iterator[float | int]:
         words = [word for word in words if word]
         if not words or len(words) < count:
-            raise self.error(f"needs {max(count, 1)} number{'s' if count > 1 else ''}")
+            what = f"s: {self.key.text}" if count > 1 and not self.key.flat else ""
+            raise self.error(f"needs {max(count, 1)} number{what}")
         for word in words[:count]:
             yield self.number_of(word)
 

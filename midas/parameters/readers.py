@@ -54,6 +54,15 @@ READERS: dict[str, Reader] = {
         ),
         _PARAMETER_FILE,
     ),
+    "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
+    "look": Reader(
+        _reads(
+            _DETECTOR, _REFLECTIONS,
+            "Wedge RingThresh Width SkipFrame ImTransOpt UpperBoundThreshold BadPxIntensity GapIntensity",
+        ),
+        "parameter file or archive",
+        defaults={"Width": 1000.0},
+    ),
     "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
     "peaks": Reader(
         _reads(
@@ -127,7 +136,7 @@ READERS: dict[str, Reader] = {
             "UpperBoundThreshold BadPxIntensity GapIntensity",
             # and of paramstest.txt; more is read for the indexing, which it calls
             "RingNumbers RingRadii RingsToExcludeFraction BoxSize MinEta Completeness UseFriedelPairs Rsample",
-            "StepSizePos MarginRadial MarginEta",
+            "StepSizePos MarginOme MarginRadius MarginRadial MarginEta",
         ),
         "archive, paramstest.txt",
         defaults={"SpaceGroup": 225},

@@ -14,8 +14,8 @@ Printed from `midas/parameters/table/` and `midas/parameters/readers.py` by `mak
 
 A value outside its range is an error that names the file, the line, the key and the value. "Read by" are the parts of
 the suite that look at the key; they declare it, and cannot read a key that they do not declare. A key that is **not
-read yet** is understood, checked and kept, but nothing acts on it; a value that asks for something else than what this
-version does is reported once.
+read yet** is understood, checked and kept, but nothing acts on it, and its default is not in effect either; a value
+that asks for something else than what this version does is reported once.
 """
 
 
@@ -48,6 +48,10 @@ def _range(key: Key) -> str:
 
 
 def _defaults(key: Key) -> str:
+    if key.not_yet:
+        meant = _shown(key.default)
+        later = "" if meant == "–" else f" (later {meant})"
+        return f"none: nothing reads it yet{later}"
     others: dict[str, list[str]] = {}
     for name in readers_of(key.name):
         if key.name in READERS[name].defaults:

@@ -60,11 +60,23 @@ class Parameters:
         return parameters
 
     @classmethod
-    def parse(cls, text: str, source: str | os.PathLike[str] = "", dialect: str = "user") -> Parameters:
-        """Parse the text of a parameter file; `source` is for messages."""
-        found = parser.parse(text, source, dialect)
+    def parse(
+        cls,
+        text: str,
+        source: str | os.PathLike[str] = "",
+        dialect: str = "user",
+        errors: list[ParameterError] | None = None,
+    ) -> Parameters:
+        """Parse the text of a parameter file; `source` is for messages.
+
+        Parameters
+        ----------
+        errors : takes the errors, whose lines are left out, and nothing is said; without it the first one is raised
+        """
+        found = parser.parse(text, source, dialect, errors)
         values = archive_mapping.without_sentinels(found.values)
-        not_yet.warn(values, found.lines, source)
+        if errors is None:
+            not_yet.warn(values, found.lines, source)
         return cls(values, source, unknown=found.unknown, lines=found.lines)
 
     @classmethod
@@ -92,6 +104,10 @@ class Parameters:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
+
+    def as_given(self) -> dict[str, Value]:
+        """The values that were given, whether or not anything speaks against them, by the names of the table."""
+        return dict(self._values)
 
     def __getitem__(self, name: str) -> Value:
         self._check_declared(name)

@@ -11,7 +11,7 @@ import numpy as np
 from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer, earlier_archive_name
 from midas.parameters import ANALYSIS
-from midas.pipeline import copies
+from midas.pipeline import copies, parameter_check
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
@@ -26,21 +26,23 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
     """Every input that must exist does, of one layer at least; nothing has been written so far."""
     if options.grains_file is not None:
         read_bytes(options.grains_file, advice="it must be a Grains.csv")
-    if options.user_file is not None:
-        options.user_file.parameters  # noqa: B018 - readable, or an error now
     if options.spot_table:
         read_bytes(options.result_folder / Layer(Path()).extra_info.name, advice="-provideInputAll starts from it")
+        parameter_check.check(options, plans[0])
         return
     errors = []
     for plan in plans:
         try:
+            archive = None
             if not options.convert:
-                existing_archive(options, plan)
+                archive = existing_archive(options, plan)
             elif plan.data_file is not None and not _exists(plan.data_file):
                 raise FormatError("raw data file is missing", file=plan.data_file)
-            return
         except MidasError as error:
             errors.append(error)
+            continue
+        parameter_check.check(options, plan, archive, several=len(plans) > 1)
+        return
     raise errors[0]
 
 

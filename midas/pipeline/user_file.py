@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.parameters import Parameters
+from midas.parameters.parser import text_of
 from midas.parameters.readers import read_from_archive
 from midas.parameters.table import KEYS, PATH, Value
 from midas.runtime import logs
+from midas.runtime.errors import ParameterError
 from midas.runtime.files import read_bytes, write_atomic
 
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ class UserFile:
         with logs.muted("midas.parameters.parser"):
             return Parameters.read(self.path)
 
-    @property
+    @cached_property
     def own(self) -> Parameters:
-        """What the pipeline itself reads of it."""
-        return self.parameters.for_stage("pipeline")
+        """What the pipeline itself reads of it; mistakes in other lines are for the check of the whole file to list."""
+        mistakes: list[ParameterError] = []
+        return Parameters.parse(text_of(self.path), self.path, errors=mistakes).for_stage("pipeline")
 
     def archive_name(self, number: int, settings: Mapping[str, Value]) -> str:
         """What the conversion calls the archive of a layer whose keys `settings` have other values."""
@@ -63,7 +66,7 @@ class UserFile:
         return [line.strip() for line in text.splitlines() if line.strip().startswith(start)]
 
     def settings(self, options: Options) -> dict[str, Value]:
-        """Keys that options replace, and paths that must hold in the layer folder too."""
+        """Keys that options replace, and paths that must hold in the layer folder too; a line for each value."""
         parameters, raw_folder, grains_file = self.own, options.raw_folder, options.grains_file
         located = {"dataLoc": options.data_location, "darkLoc": options.dark_location}
         changes: dict[str, Value] = {name: location for name, location in located.items() if location}

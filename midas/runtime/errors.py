@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ class MidasError(Exception):
         if value is not None:
             place.append(str(value))
         super().__init__(": ".join([*place, reason]))
+        self.lines: tuple[str, ...] = (str(self),)
 
 
 class UsageError(MidasError):
@@ -52,6 +53,19 @@ class UsageError(MidasError):
 
 class ParameterError(MidasError):
     """A missing, unreadable or impossible parameter."""
+
+
+class Mistakes(ParameterError):
+    """Several mistakes at once, each a line of its own on stderr.
+
+    Parameters
+    ----------
+    lines : a sentence for each
+    """
+
+    def __init__(self, lines: Sequence[str]):
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
 
 
 class ArchiveError(MidasError):

@@ -17,9 +17,10 @@ from midas._ext.numerics.ordering import argsort_tolerant
 from midas._ext.physics.region import VERDICTS
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.region import accepted_region, paired_limits
+from midas.experiment.image import PaddedImage
+from midas.experiment.region import ANY_BOX, ANY_OMEGA, Limits, accepted_region, detector_box, paired_limits
 from midas.experiment.rings import warn_of_absent
-from midas.experiment.scan import Scan
+from midas.experiment.scan import Scan, covered_ranges, omegas_of
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
 from midas.formats.layer import Layer
@@ -79,7 +80,7 @@ def run(
 def _run(
     layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
 ) -> StageResult[SpotTables]:
-    parameters = _with_limits(parameters.for_stage("fit_setup"))
+    parameters = parameters.for_stage("fit_setup")
     remove(layer.paramstest)
     scan = Scan.of(layer, parameters)
     source = layer.radius(scan.frames)
@@ -90,6 +91,7 @@ def _run(
     detector = DetectorGeometry.from_parameters(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
+    parameters = _with_limits(parameters, layer, scan, detector, rings)
     spots = laboratory_spots(
         peaks["y_recorded"],
         peaks["z_recorded"],
@@ -129,13 +131,24 @@ class _Ring:
     radius: float
 
 
-def _with_limits(parameters: Parameters) -> Parameters:
-    """The parameters with the accepted region spelled out, as paramstest.txt hands it on."""
+def _with_limits(
+    parameters: Parameters, layer: Layer, scan: Scan, detector: DetectorGeometry, rings: list[_Ring]
+) -> Parameters:
+    """The parameters with the accepted region spelled out, as paramstest.txt hands it on.
+
+    Where no range is given, the omegas that the scan covers; where no box is given, the area of the detector.
+    """
+    ranges: Limits = (ANY_OMEGA,)
+    boxes: Limits = (ANY_BOX,)
     if not parameters["OmegaRange"]:
-        log.warning("No OmegaRange is given: all omegas are accepted")
+        ranges = covered_ranges(omegas_of(layer, parameters), parameters.get("OmegaStep", 0.0))
+        text = ", ".join(f"{low:g} ... {high:g}" for low, high in ranges)
+        log.info("No OmegaRange is given: the omegas that the scan covers are accepted: %s", text)
     if not parameters["BoxSize"]:
-        log.warning("No BoxSize is given: the whole detector is accepted")
-    return paired_limits(parameters)
+        image = PaddedImage(*scan.shape, parameters["ImTransOpt"])
+        boxes = (detector_box(detector, image, np.array([ring.two_theta for ring in rings])),)
+        log.info("No BoxSize is given: the whole detector is accepted")
+    return paired_limits(parameters, ranges, boxes)
 
 
 def _rings(hkls: Table, parameters: Parameters) -> list[_Ring]:

@@ -167,13 +167,13 @@ def test_parameter_values_and_options(convert, tmp_path: Path, caplog: pytest.Lo
     with h5py.File(tmp_path / "scan.h5", "w") as file:
         file["a/frames"] = pixels()
         file["b/frames"] = pixels(seed=2)
-    text = f"{BASE}\ndataLoc a/frames\nResultFolder /elsewhere/\nEndNr 9\nMyKey 3\n"
+    text = f"{BASE}\ndataLoc a/frames\nResultFolder /elsewhere/\nMyKey 3\n"
     path = str(tmp_path / "scan.h5")
     with convert(text, data_file=path) as archive:
         np.testing.assert_array_equal(all_of(archive.frames), pixels())
         assert archive.parameters["ResultFolder"] == "/elsewhere/"
         assert archive.dataset(f"{ANALYSIS}MyKey").read().tolist() == [3]
-    assert "ResultFolder /elsewhere/ is recorded" in caplog.text and "EndNr is 9" in caplog.text
+    assert "ResultFolder /elsewhere/ is recorded" in caplog.text
     with convert(text, data_file=path, data_location="b/frames") as archive:
         np.testing.assert_array_equal(all_of(archive.frames), pixels(seed=2))
 

@@ -32,6 +32,13 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return from_hdf5(tmp_path_factory.getbasetemp())
 
 
+def ge_by_the_manual(folder: Path) -> tuple[None, str]:
+    """Named by the parameter file alone, as in the manual's first example."""
+    data, keys = ge_files(folder)
+    names = f"RawFolder {data.parent}\nFileStem scan\nExt .ge3\nStartFileNrFirstLayer 2\nPadding 6\n"
+    return None, names + keys
+
+
 def ge_files(folder: Path, suffix: str = "") -> tuple[Path, str]:
     scan = demo_scan()
     ge(folder / f"dark_000001.ge3{suffix}", scan.dark)
@@ -88,7 +95,7 @@ def edf_file(folder: Path, suffix: str = "") -> tuple[Path, str]:
 
 
 FORMATS = {
-    "GE": ge_files,
+    "GE": ge_by_the_manual,
     "GE.bz2": lambda folder: ge_files(folder, ".bz2"),
     "GE sweep": ge_sweep,
     "raw i4, big-endian": ge_big_endian,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -21,10 +23,12 @@ from midas.archive import Archive
 from midas.commands import run as cli
 from midas.convert import conversion
 from midas.convert.options import ConversionOptions
+from midas.convert.scan import RawScan
 from midas.diagnosis.case import Case
 from midas.diagnosis.causes import causes
 from midas.diagnosis.evidence import Evidence
 from midas.diagnosis.failure import diagnose
+from midas.diagnosis.look import run as looking
 from midas.formats.layer import Layer
 from midas.parameters import Parameters, values
 from midas.parameters.readers import READERS, read_from_archive, readers_of
@@ -114,6 +118,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         simulate(folder / "simulation")
         convert(folder / "conversion")
         layer = run_everything(folder, scan)
+        look(folder, RawScan.archived(layer.archive, threads=1))
         run_again(layer)
         examine(layer, folder / "nothing")
         yield noted
@@ -142,9 +147,24 @@ def convert(folder: Path) -> None:
         file["exchange/data"] = frames
     tifffile.imwrite(folder / "mask.tif", np.zeros((8, 8), np.uint8))
     text = f"MaskFN mask.tif\nEndNr 3\nRawFolder {folder}\nFileStem b\nExt .h5\nStartFileNrFirstLayer 1\nPadding 4\n"
-    for data, more in ((folder / "a.npz", ""), (folder / "a.npz", "OmegaStart 0\nOmegaStep 1\n"), ("", "")):
+    with gzip.open(folder / "c_0001.ge3.gz", "wb") as file:  # how many frames it has only its end tells
+        file.write(frames.tobytes())
+    scans = (
+        (folder / "c_0001.ge3.gz", "HeadSize 0\nNrPixels 8\n"),
+        (folder / "a.npz", ""),
+        (folder / "a.npz", "OmegaStart 0\nOmegaStep 1\n"),
+        ("", ""),
+    )
+    for data, more in scans:
         (folder / "ps.txt").write_text(text + more)
         conversion.run(ConversionOptions(folder / "ps.txt", folder, data_file=str(data)), threads=1)
+
+
+def look(folder: Path, scan: RawScan) -> None:
+    """As it is, and with a crystal of which the legacy list of reflections is another one."""
+    looking.run(scan, folder, threads=1, count=5)
+    hexagonal = scan.parameters.changed(SpaceGroup=143, LatticeParameter=(3.5, 3.5, 5.0, 90.0, 90.0, 120.0))
+    looking.run(replace(scan, parameters=hexagonal), folder, threads=1, count=1)
 
 
 def run_everything(folder: Path, scan: TinyScan) -> Layer:
@@ -186,6 +206,7 @@ def run_again(layer: Layer) -> None:
     merge.run(layer, p, threads=1)
     radius.run(layer, p.changed(DiscModel=1, DiscArea=1e6, WidthTthPx=1500.0), threads=1)
     radius.run(layer, p.changed(Vsample=0.0), threads=1)
+    fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
@@ -236,6 +257,8 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 #: modules that read for one part only; functions that several parts call count for each of them
 MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
+    "check": "diagnosis/check/scan.py",
+    "look": "diagnosis/look/run.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",

@@ -18,9 +18,11 @@ def test_reference_lists_every_key() -> None:
 def test_rows() -> None:
     rows = {line.split("`")[1]: line for line in reference().splitlines() if line.startswith("| `")}
     assert rows["Width"] == (
-        "| `Width` | float | µm | ≥ 0 | –; 1000.0 in peaks | peaks radius diagnosis results "
+        "| `Width` | float | µm | ≥ 0 | –; 1000.0 in look, peaks | look peaks radius diagnosis results "
         "| half width of a ring band |"
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement |" in rows["OmegaRange"]
-    assert rows["WedgeModel"].startswith("| `WedgeModel` | word |  | exact, legacy | exact | not read yet | ")
+    assert rows["WedgeModel"].startswith(
+        "| `WedgeModel` | word |  | exact, legacy | none: nothing reads it yet (later exact) | not read yet | "
+    )
     assert "mean, none, each, or a number > 0" in rows["TrustLattice"]

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 from tiny_scan import LOG_LINE, Call, Finished, TinyScan, prepare
 
@@ -83,10 +84,15 @@ def test_missing_inputs_are_noticed_first(
     assert not list(tmp_path.iterdir())
 
 
+#: what the check of the parameters cannot know beforehand
 FAILURES = {
-    "archive": ("RawFolder nowhere\n", "Failed to generate ZIP file: ", "ZipErr.txt"),
-    "hkls": ("LatticeParameter 4 4 4 90 90 200\n", "HKL generation failed: ", "hkls_err.csv"),
-    "peaks": ("RingThresh 1 -5\n", "Peak search failed: ", "peaksearch_err0.csv"),
+    "archive": ("", "Failed to generate ZIP file: ", "ZipErr.txt"),
+    "hkls": ("", "HKL generation failed: ", "hkls_err.csv"),
+    "peaks": (
+        "PanelShiftsFile shifts.txt\nNPanelsY 1\nNPanelsZ 1\nPanelSizeY 256\nPanelSizeZ 256\n",
+        "Peak search failed: ",
+        "peaksearch_err0.csv",
+    ),
     "merging": ("", "Peak merging failed: ", "merge_overlaps_err.csv"),
     "no seeds": (
         "MinOmeSpotIDsToIndex 89.99\n",
@@ -94,11 +100,25 @@ FAILURES = {
         None,
     ),
     "no solution": (
-        "Completeness 1.1\n",
-        "nothing was indexed: Completeness 1.1 is too much",
+        "MarginEta 5\nMarginOme 1e-5\n",
+        "nothing was indexed: the margins are too small: with MarginOme 1, MarginEta 500 the strongest",
         "process_grains_err.csv",
     ),
 }
+
+
+def _broken(raw: Path, folder: Path) -> Path:
+    """Raw data whose frames cannot be unpacked."""
+    path = folder / "broken.h5"
+    with h5py.File(raw) as source, h5py.File(path, "w") as file:
+        data = file.create_dataset(
+            "exchange/data", data=source["exchange/data"][:2], chunks=(1, 256, 256), compression=9
+        )
+        place = data.id.get_chunk_info(0)
+    with open(path, "r+b") as stream:
+        stream.seek(place.byte_offset)
+        stream.write(bytes(place.size))
+    return path
 
 
 @pytest.mark.parametrize("stage", FAILURES)
@@ -111,9 +131,11 @@ def test_failures_leave_no_results(
     for name in ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"):
         shutil.copy(finished[0] / name, layer)
     parameters = tmp_path / "ps.txt"
-    added = "FileStem scan\nExt .h5\nStartFileNrFirstLayer 1\n" if stage == "archive" else ""
-    parameters.write_text(scan.parameters.read_text() + added + line)
-    data = [] if stage == "archive" else ["-dataFN", scan.raw]
+    parameters.write_text(scan.parameters.read_text() + line)
+    (tmp_path / "shifts.txt").write_text("no number\n")
+    data = ["-dataFN", _broken(scan.raw, tmp_path) if stage == "archive" else scan.raw]
+    if stage == "hkls":
+        (layer / "hkls.csv").mkdir()
     data += ["-doPeakSearch", 0] if stage == "merging" else []
     assert in_process("ff-midas", "-paramFN", parameters, *data, cwd=tmp_path) == 1
     out, err = capsys.readouterr()

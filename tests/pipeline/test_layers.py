@@ -19,7 +19,7 @@ import midas
 from midas.archive import Archive
 from midas.formats.grains import read_grains
 from midas.results.compare import compare
-from midas.runtime.errors import MidasError, StageError, UsageError
+from midas.runtime.errors import MidasError, ParameterError, UsageError
 
 LOGS = "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains".split()
 
@@ -269,7 +269,7 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
         midas.run("nothing.txt", result_folder=tmp_path)
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + "LatticeParameter 4 4 4 90 90 200\n")
-    with pytest.raises(StageError, match="layer 1: HKL generation failed: "):
+    with pytest.raises(ParameterError, match="line 71: LatticeParameter: 4 4 4 90 90 200: angles must lie"):
         midas.run(parameters, scan.raw, result_folder=tmp_path)
     assert capfd.readouterr().out == ""
 
@@ -281,7 +281,7 @@ def test_a_ring_that_is_not_there_is_said_once(
     parameters.write_text(scan.parameters.read_text() + "RingThresh 77 10\n")
     assert in_process("ff-midas", "-paramFN", "ps.txt", "-dataFN", scan.raw, "-nCPUs", 1, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line and "ring" in line]
-    assert len(warnings) == 1 and "RingThresh: ring 77 is not in hkls.csv" in warnings[0]
+    assert len(warnings) == 1 and "line 71: RingThresh: 77 10: ring 77 lies beyond RhoD" in warnings[0]
 
 
 def test_a_program_hears_what_it_wants_to_hear(
@@ -289,11 +289,13 @@ def test_a_program_hears_what_it_wants_to_hear(
 ) -> None:
     """Warnings once, and none of the many lines that the files in midas_log/ get."""
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "EndNr 99\n")
+    parameters.write_text(scan.parameters.read_text() + "EndNr 99\nRingThresh 40 80\nOperator Anna\n")
     caplog.set_level(logging.WARNING)
-    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path, peak_search_only=True).data
-    assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
-        "EndNr is 99, but the scan has 180 frames; all are used"
+    (layer,) = midas.run(parameters, scan.raw, result_folder=tmp_path).data
+    said = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
+    assert [sentence.partition(": ")[0] for sentence in said] == ["EndNr", "RingThresh", "Operator"]
+    assert [sentence.split(": ")[-1] for sentence in said[:1]] == [
+        "the scan has 180 frames, all of which are used; is scan_000001.h5 complete, and the right one?"
     ]
     caplog.clear()
     caplog.set_level(logging.INFO, "midas")

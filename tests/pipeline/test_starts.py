@@ -188,7 +188,7 @@ def test_a_table_of_spots_that_leads_nowhere(
     (tmp_path / "ps.txt").write_text(scan.parameters.read_text() + lines)
     assert in_process("ff-midas", "-paramFN", "ps.txt", "-provideInputAll", 1, cwd=tmp_path) == 1
     assert reason in said(capsys)
-    assert (tmp_path / "LayerNr_1").exists() is table
+    assert (tmp_path / "LayerNr_1").exists() is reason.startswith("layer 1")
     assert not list(tmp_path.rglob("Grains.csv"))
 
 

@@ -165,8 +165,9 @@ def test_accepted_regions_pair_up(setup: Callable[..., SpotTables]) -> None:
 def test_the_first_frame_of_a_scan_with_negative_steps_is_in_its_range(setup: Callable[..., SpotTables]) -> None:
     """It is the upper end of the range, as far as the rounding noise of omega lets it."""
     peaks = peak_table(*({"omega_recorded": 60, "eta": eta} for eta in range(10, 170)))
+    box = "BoxSize -1e6 1e6 -1e6 1e6\n"
     counts = [
-        int((setup(peaks, region=f"OmegaRange -60 {high!r}\n").input_all["ring"] > 0).sum())
+        int((setup(peaks, region=f"{box}OmegaRange -60 {high!r}\n").input_all["ring"] > 0).sum())
         for high in (float(np.nextafter(60, 0)), 60.0, 60.000001)
     ]
     assert counts[0] < counts[1] <= counts[2] == 160
@@ -190,32 +191,59 @@ def test_a_single_row_holds_for_all_of_the_other(
     assert len(tables.parameters["OmegaRange"]) == len(tables.parameters["BoxSize"]) == 2
 
 
+#: of a detector that all rings of the peaks lie on, and angles 40 ... 60 degrees
+WHOLE = {"frames": (2, 2048, 2048), "extra": "OmegaStart 40\nOmegaStep 10\n"}
+NO_BOX = (-1e9, 1e9, -1e9, 1e9)
+
+
 @pytest.mark.parametrize(
-    ("region", "accepted", "warning"),
+    ("region", "accepted", "ranges"),
     [
-        ("", [True, True, True], "No OmegaRange is given"),
-        ("OmegaRange -10000 0\nBoxSize -10000 0 0 0\n", [True, True, True], "No BoxSize is given"),
-        ("OmegaRange 0 30\nOmegaRange 30 40\n", [True, False, False], "No BoxSize is given"),
-        ("BoxSize -1000000 0 -1000000 1000000\n", [True, True, False], "No OmegaRange is given"),
+        ("", [False, True, True], ((40, 60),)),
+        ("OmegaRange -10000 0\nBoxSize -10000 0 0 0\n", [False, True, True], ((40, 60),)),
+        ("OmegaRange 0 30\nOmegaRange 30 40\n", [True, False, False], ((0, 30), (30, 40))),
+        ("BoxSize -1000000 0 -1000000 1000000\n", [False, True, False], ((40, 60),)),
     ],
 )
-def test_no_region_means_no_limit(
-    setup: Callable[..., SpotTables], caplog: pytest.LogCaptureFixture, region: str, accepted: list[bool], warning: str
+def test_no_region_means_what_was_measured(
+    setup: Callable[..., SpotTables],
+    caplog: pytest.LogCaptureFixture,
+    region: str,
+    accepted: list[bool],
+    ranges: tuple[tuple[float, float], ...],
 ) -> None:
     peaks = peak_table(
         {"omega_recorded": 5, "eta": 90}, {"omega_recorded": 50, "eta": 90}, {"omega_recorded": 60, "eta": -90}
     )
-    tables = setup(peaks, region=region)
+    tables = setup(peaks, region=region, **WHOLE)
     assert (tables.input_all["ring"] > 0).tolist() == accepted
-    assert warning in warnings(caplog)
-    assert len(tables.parameters["OmegaRange"]) == len(tables.parameters["BoxSize"]) >= 1
+    assert "given" not in warnings(caplog).replace("OmegaStep given before", "")
+    assert tables.parameters["OmegaRange"] == ranges
+    if "BoxSize -1000000" not in region:
+        assert tables.parameters["BoxSize"] == (NO_BOX,) * len(ranges)
 
 
-def test_unlimited_region_in_paramstest(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
-    setup(region="")
+def test_region_of_the_scan_in_paramstest(setup: Callable[..., SpotTables], tmp_path: Path) -> None:
+    setup(region="", **WHOLE)
     lines = (tmp_path / "paramstest.txt").read_text().splitlines()
-    assert "OmegaRange -180.000000 180.000000;" in lines
+    assert "OmegaRange 40.000000 60.000000;" in lines
     assert "BoxSize -1000000000.000000 1000000000.000000 -1000000000.000000 1000000000.000000;" in lines
+
+
+@pytest.mark.parametrize(("start", "step"), [(-180, 1), (180, -1), (0, 1.5)])
+def test_a_full_turn_has_no_ends(setup: Callable[..., SpotTables], tmp_path: Path, start: float, step: float) -> None:
+    setup(region="BoxSize -1e6 1e6 -1e6 1e6\n", frames=(360, 4, 4), extra=f"OmegaStart {start}\nOmegaStep {step}\n")
+    assert "OmegaRange -180.000000 180.000000;" in (tmp_path / "paramstest.txt").read_text().splitlines()
+
+
+def test_a_detector_that_cuts_the_rings_is_the_box(setup: Callable[..., SpotTables]) -> None:
+    """A frame of 1200 columns and 1100 rows, flipped in a square of 1200: BC 1022 leaves little beyond the beam."""
+    extra = WHOLE["extra"] + "ImTransOpt 2\n"
+    peaks = peak_table(*({"omega_recorded": 50, "eta": eta} for eta in (90, -90, 20, 160)))
+    tables = setup(peaks, region="", extra=extra, frames=(2, 1100, 1200))
+    half = 200 * 0.5
+    expected = (-(1199 - 1022) * 200 - half, 1022 * 200 + half, (100 - 1022) * 200 - half, (1199 - 1022) * 200 + half)
+    np.testing.assert_allclose(tables.parameters["BoxSize"], [expected], atol=1e-6)
 
 
 # What differs from the legacy program

@@ -20,8 +20,8 @@ from midas.parameters.table import (
 from midas.parameters.table.key import FLOAT, INT, PATH, REQUIRED, TEXT, WORD, Key, Range, Value
 
 __all__ = [
-    "FLOAT", "FOREIGN_FLOATS", "FOREIGN_INTS", "FOREIGN_WORDS", "GROUPS", "INT", "KEYS", "PATH", "REQUIRED", "TEXT",
-    "WORD", "Key", "Range", "Value", "spellings",
+    "FLOAT", "FOREIGN_FLOATS", "FOREIGN_INTS", "FOREIGN_OTHERS", "FOREIGN_WORDS", "GROUPS", "INT", "KEYS", "PATH",
+    "REQUIRED", "TEXT", "WORD", "Key", "Range", "Value", "spellings",
 ]  # fmt: skip
 
 #: title and keys, in the order of the documentation and of what the setup hands on
@@ -44,6 +44,20 @@ FOREIGN_INTS = frozenset(
     "MinIndicesForFit".split()
 )
 FOREIGN_WORDS = frozenset("GapFile BadPxFile MaskFile".split())
+#: Those that an archive records as they look, which the check of a parameter file says nothing about.
+FOREIGN_OTHERS = frozenset(
+    # calibration
+    "Folder DataType dataDataset darkDataset p4 RBinDivisions FitOrWeightedMean BorderToExclude NPanels "
+    # point focus and near field
+    "nStepsToMerge ScanStep nDistances nLayers DataDirectory OutputDirectory OrigFileName ReducedFileName extOrig "
+    "extReduced RawStartNr NrFilesPerDistance WFImages SeedOrientations NrOrientations GridSize EdgeLength GridMask "
+    "GridRefactor BlanketSubtraction MedFiltRadius GaussFiltRadius LoGMaskRadius DoLoGFilter MinFracAccept OrientTol "
+    "LsdTol LsdRelativeTol BCTol TiltsTol SaveNSolutions MicFileBinary MicFileText FullSeedFile Ice9Input "
+    "NearestMisorientation WriteFinImage Deblur "
+    # several datasets, HDF5 metadata, what paramstest.txt ends with
+    "NumDetectors SeedFolder ParameterFile TrackGrains PressureDatasetPath TemperatureDatasetPath IDatasetPath "
+    "I0DatasetPath LsdFit YBCFit ZBCFit tyFit tzFit".split()
+)
 
 
 def spellings(dialect: str) -> dict[str, Key]:

@@ -45,6 +45,6 @@ KEYS: tuple[Key, ...] = (
         "counts", dtype="<i8"),
     Key("numFilesPerScan", INT, 1, "raw files of one scan", dtype="<i8"),
     Key("StartNr", INT, REQUIRED, "accepted, not used: the frames decide", dtype="<i8"),
-    Key("EndNr", INT, REQUIRED, "frames of the scan; the conversion warns if there are more or fewer, and uses all",
+    Key("EndNr", INT, REQUIRED, "frames of the scan; every run warns if there are more or fewer, and uses all",
         dtype="<i8"),
 )  # fmt: skip

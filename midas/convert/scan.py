@@ -1,0 +1,141 @@
+"""A raw scan with everything that belongs to it, opened as the parameters and options say.
+
+See docs/theory/archive.md#conversion.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.archive import DARK, DATA, FLOOD, MASK, Archive, Pixel
+from midas.archive.writer import Frame
+from midas.convert import settings
+from midas.convert.angles import reconciled
+from midas.convert.dark import Dark, find_dark
+from midas.convert.flood import read_flood
+from midas.convert.mask import read_mask
+from midas.convert.options import ConversionOptions
+from midas.convert.readers.existing import ArchivedFrames
+from midas.convert.source import UNKNOWN, Reading
+from midas.convert.sweep import Sweep, raw_files, scan_names
+from midas.parameters import Parameters
+from midas.runtime import logs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RawScan:
+    """The frames, and what belongs to them.
+
+    Parameters
+    ----------
+    parameters : settled: with the options, and with the angles of the raw files where the parameters have none
+    sweep : the frames
+    reading : how the files are read
+    folder : where relative paths of the parameter file are also looked for
+    archive_name : what the conversion calls the archive
+    listed_omegas : (frames,) degrees, where start and step do not give the angles; else None
+    """
+
+    parameters: Parameters
+    sweep: Sweep
+    reading: Reading
+    folder: Path
+    archive_name: str
+    listed_omegas: NDArray[np.float64] | None
+
+    @classmethod
+    def opened(cls, options: ConversionOptions, *, threads: int, relative_to: Path | None = None) -> RawScan:
+        """The scan that options and parameter file name; nothing but headers is read.
+
+        Parameters
+        ----------
+        relative_to : where relative paths are also looked for, after the current folder (default: beside the parameter
+            file)
+        """
+        with logs.muted("midas.parameters.parser"):  # the check before a run says more about repeated keys
+            parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
+        folder = relative_to or options.parameter_file.absolute().parent
+        first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
+        paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"])
+        reading = settings.reading_of(parameters, options.result_folder)
+        sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
+        parameters, omegas = reconciled(parameters, sweep.omegas)
+        return cls(parameters, sweep, reading, folder, name, omegas)
+
+    @classmethod
+    def archived(cls, path: Path, *, threads: int) -> RawScan:
+        """The scan in an archive, with the archive's own parameters."""
+        with Archive(path) as archive:
+            kept = archive.parameters.without("Dark", "MaskFN", "FloodFN")  # what they name is in the archive
+            omegas = archive.omegas
+        reading = Reading(DATA)
+        parameters = kept.for_stage("convert").changed(dataLoc=DATA, darkLoc=DARK)
+        sweep = Sweep([path], reading, parameters["SkipFrame"], threads=threads)
+        return cls(parameters, sweep, reading, path.parent, path.name, omegas)
+
+    @property
+    def omegas(self) -> NDArray[np.float64] | None:
+        """(frames,) degrees at which each frame begins; None if neither parameters nor files tell."""
+        if self.listed_omegas is not None or "OmegaStep" not in self.parameters or not self.counted:
+            return self.listed_omegas
+        numbers = np.arange(self.shape[0]) - self.parameters["SkipFrame"]
+        omegas: NDArray[np.float64] = self.parameters.omega_start() + numbers * self.parameters["OmegaStep"]
+        return omegas
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, rows, columns; see `Sweep.shape`."""
+        return self.sweep.shape
+
+    @property
+    def counted(self) -> bool:
+        """Whether the number of frames is known before they are read."""
+        return self.sweep.shape[0] != UNKNOWN
+
+    @property
+    def dtype(self) -> np.dtype[Pixel]:
+        """Of the pixels."""
+        return self.sweep.dtype
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, in order."""
+        return self.sweep.frames()
+
+    @cached_property
+    def dark(self) -> Dark:
+        """The dark frames, or the zeros in their place."""
+        locate = partial(settings.located, folder=self.folder)
+        files = [locate(Path(file)) for file in self.parameters["Dark"]]
+        reading = replace(self.reading, location=self.parameters["darkLoc"])
+        first = self.sweep.sources[0]
+        return Dark(find_dark(files, reading, first), first, self.parameters["SkipFrame"])
+
+    def images(self) -> dict[str, NDArray[np.generic]]:
+        """Mask and flood, by their names in the archive: of parameters, raw files, or an archive that is read again."""
+        found: dict[str, NDArray[np.generic] | None] = {}
+        first = self.sweep.sources[0]
+        if isinstance(first, ArchivedFrames):
+            found = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
+        if name := self.parameters.get("MaskFN", ""):
+            path = settings.located(Path(name), self.folder)
+            found[MASK] = read_mask(path, self.shape[1:], self.dtype)
+        if name := self.parameters["FloodFN"]:
+            path = settings.located(Path(name), self.folder)
+            found[FLOOD] = read_flood(path, self.shape[1:], self.reading)
+        masked = self.sweep.masked()
+        if masked is not None and masked.any():
+            count = np.count_nonzero(masked)
+            log.info("%s: %d pixels are masked that the detector marks as gap or bad", first.path, count)
+            given = found.get(MASK)
+            either = masked if given is None else masked | (given != 0)
+            found[MASK] = either.reshape(1, *masked.shape).astype(self.dtype)
+        return {path: values for path, values in found.items() if values is not None}
