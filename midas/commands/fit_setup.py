@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[SpotTables]:
     """Set up the indexing of a layer."""
     from midas.commands.arguments import layer_of_archive, threads_of
-    from midas.diagnosis.failure import explained
+    from midas.diagnosis.programs import explained
     from midas.stages import fit_setup
 
     (layer, parameters), threads = layer_of_archive(values), threads_of(values)

@@ -17,7 +17,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     """The grains of the current folder, parameters from an archive or a parameter file."""
     from midas.archive import Archive
     from midas.commands.arguments import is_archive, threads_of
-    from midas.diagnosis.failure import explained
+    from midas.diagnosis.programs import explained
     from midas.formats.layer import Layer
     from midas.stages import grains
 

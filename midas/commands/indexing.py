@@ -21,7 +21,7 @@ def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
     layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
     result = indexing.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
     if result.summary.get("indexed") == 0:
-        from midas.diagnosis.failure import warn
+        from midas.diagnosis.programs import warn
 
         warn(layer, parameters, threads, "nothing was indexed")
     return result

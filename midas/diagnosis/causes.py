@@ -280,6 +280,11 @@ def _lost(case: Case, sample: FrameSample) -> str:
             f"{100 * sample.beyond_limit:.0f} % of the pixels above the thresholds are above UpperBoundThreshold "
             f"{own['UpperBoundThreshold']:g} too, and their regions are dropped as saturated: raise it"
         )
+    if case.evidence.merged:
+        return (
+            f"none of the {case.evidence.merged} merged spots lies within Width {own['Width']:g} of a ring of "
+            "RingThresh: check Width, or run the peak search and what follows again"
+        )
     return (
         f"pixels reach their thresholds, but no region is left: check MinNrPx {own['MinNrPx']}, MaxNrPx "
         f"{own['MaxNrPx']}, UpperBoundThreshold {own['UpperBoundThreshold']:g} and the mask"

@@ -6,8 +6,7 @@ See docs/theory/diagnosis.md#failures.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from midas.diagnosis import facts
@@ -16,7 +15,6 @@ from midas.diagnosis.causes import causes, unknown
 from midas.diagnosis.evidence import Evidence
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.runtime.errors import MidasError, NothingFoundError, StageError
 
 log = logging.getLogger(__name__)
 
@@ -67,28 +65,3 @@ def diagnose(
     case = Case(Evidence(layer, parameters, paramstest), threads, completeness_key, among, counts or {})
     found = tuple(causes(case)) or (unknown(case),)
     return Diagnosis(found, tuple(facts.lines(case)))
-
-
-@contextmanager
-def explained(layer: Layer, parameters: Parameters, threads: int) -> Iterator[None]:
-    """A stage by itself: when it finds nothing, the error says why, and the numbers are messages before it."""
-    try:
-        yield
-    except NothingFoundError as error:
-        try:
-            found = diagnose(layer, parameters, threads)
-        except MidasError:  # of files that are not there
-            raise error from None
-        found.say()
-        raise StageError(f"{error.nothing}: {found.causes[0]}") from None
-
-
-def warn(layer: Layer, paramstest: Parameters, threads: int, nothing: str) -> None:
-    """A stage by itself that knows paramstest.txt only, and ends well without having found anything."""
-    try:
-        found = diagnose(layer, paramstest, threads, completeness_key="MinMatchesToAcceptFrac", paramstest=paramstest)
-    except MidasError as error:
-        log.info("no diagnosis: %s", error)
-        return
-    found.say()
-    log.warning("%s: %s", nothing, found.causes[0])

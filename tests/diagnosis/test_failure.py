@@ -48,13 +48,13 @@ MISTAKES = {
     "transposed": Mistake("ImTransOpt 3", f"{TURNED}ImTransOpt 0 the strongest seeds"),
     "omega backwards": Mistake("OmegaStart 90\nOmegaStep -1", f"{TURNED}OmegaStep 1 the strongest seeds"),
     "threshold above everything": Mistake(
-        _rings(60000), "no spots on the rings: no pixel reaches its threshold: the brig"
+        _rings(15900), "no spots on the rings: no pixel reaches its threshold: the brig"
     ),
     "dark ring": Mistake(
         f"{_rings(80, 6)}\nOverAllRingToIndex 6\nRhoD 112000",
         "ring 6 of RingThresh is dark, but 100 % of the strongest",
     ),
-    "everything saturated": Mistake("UpperBoundThreshold 60", "above UpperBoundThreshold 60 too"),
+    "everything saturated": Mistake("UpperBoundThreshold 81", "above UpperBoundThreshold 81 too"),
     "regions too small": Mistake("MinNrPx 500", "no region is left: check MinNrPx 500"),
     "another lattice": Mistake("SpaceGroup 229", "too few spots on rings 1 (0 of about 12), 3 (0 of about 23)"),
     "another cell": Mistake(
@@ -69,9 +69,8 @@ MISTAKES = {
     "seeds outside the scan": Mistake(
         "MinOmeSpotIDsToIndex 89.99", "no seeds: none of the 25 accepted spots of ring 2"
     ),
-    "nothing in the range": Mistake(
-        "OmegaRange 100 120", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"
-    ),
+    "nothing in the range": Mistake("MinEta 89.9", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"),
+    "margins too small": Mistake("MarginOme 1e-5", "the margins are too small: with MarginOme 1 the strongest seeds"),
     "MinNrSpots too large": Mistake(
         "MinNrSpots 80", "0 grains explain 0 % of the 59 strong spots: MinNrSpots 80 is", True
     ),
@@ -149,3 +148,8 @@ def test_programs_of_the_stages_say_it_too(
     assert "nothing was indexed: ImTransOpt or the sign of OmegaStep is wrong: with the image transposed" in out + err
     assert in_process("ff-grains", "scan_000001.MIDAS.zip", cwd=layer) == 1
     assert f"ff-grains: nothing was indexed: {TURNED}ImTransOpt 0 the strongest" in capsys.readouterr().err
+    radius = layer / "Radius_StartNr_1_EndNr_180.csv"
+    radius.write_text(radius.read_text().splitlines()[0] + "\n")
+    assert in_process("ff-setup", "scan_000001.MIDAS.zip", ".", cwd=layer) == 1
+    (error,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("ff-setup: "))
+    assert f"{radius.name}: no spots on the rings: none of the 234 merged spots lies within Width 1500" in error
