@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import bz2
 import shutil
 import sys
 from collections import defaultdict
@@ -140,6 +141,10 @@ def convert(folder: Path) -> None:
     for data, more in ((folder / "a.npz", ""), (folder / "a.npz", "OmegaStart 0\nOmegaStep 1\n"), ("", "")):
         (folder / "ps.txt").write_text(text + more)
         conversion.run(ConversionOptions(folder / "ps.txt", folder, data_file=str(data)), threads=1)
+    # A stream tells its number of frames at its end.
+    (folder / "c.ge3.bz2").write_bytes(bz2.compress(bytes(8192) + frames.tobytes()))
+    (folder / "ps.txt").write_text(f"{text}NrPixels 8\n")
+    conversion.run(ConversionOptions(folder / "ps.txt", folder, data_file=str(folder / "c.ge3.bz2")), threads=1)
 
 
 def run_everything(folder: Path, scan: TinyScan) -> Layer:
@@ -150,6 +155,10 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
     with h5py.File(folder / "raw data" / "dark.h5", "w") as file:
         file["exchange/dark"] = np.zeros((1, 256, 256), np.uint16)
     assert cli.run("ff-midas", ["-paramFN", str(parameters), "-rawDir", "raw data", "-nCPUs", "1"]) == 0
+    large = folder / "large cell.txt"
+    large.write_text(scan.parameters.read_text() + "LatticeParameter 40 40 40 90 90 90\n")
+    for arguments in (["-dataFN", str(scan.archive)], [str(large), "-dataFN", str(scan.raw)]):
+        assert cli.run("ff-look", [*arguments, "-resultFolder", "look", "-count", "10"]) == 0
     alone = folder / "alone"
     alone.mkdir()
     shutil.copy(scan.archive, alone)
@@ -209,6 +218,7 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
     "check": "diagnosis/check/scan.py",
+    "look": "diagnosis/look/run.py diagnosis/look/options.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",
