@@ -40,6 +40,8 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "0: a raw file names the archive that was made of it; Padding counts; a newer archive replaces the copy",
     ),
     ("ff-midas", "-doPeakSearch"): (f"{_OPTIONS}peak_search_alone_and_the_rest_later", _SAME),
+    ("ff-peaks", "-force"): (f"{_STAGES}test_crowding.py::test_the_option", "new"),
+    ("ff-midas", "-force"): (f"{_STAGES}test_crowding.py::test_the_option_of_the_driver", "new"),
     ("ff-midas", "-peakSearchOnly"): (
         f"{_OPTIONS}peak_search_alone_and_the_rest_later",
         "with `-doPeakSearch 0` an error, because nothing would be done",
@@ -65,6 +67,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-darkLoc"): (f"{_STARTS}other_datasets_and_another_dark", "new in the driver"),
     ("ff-midas", "-perSpotGroups"): (f"{_OPTIONS}per_spot_groups", "new"),
     ("ff-midas", "-report"): (f"{_OPTIONS}report", "new"),
+    ("ff-midas", "-look"): ("tests/diagnosis/look/test_look.py::test_the_driver_looks_too", "new"),
     ("ff-midas", "-machineName"): (
         f"{_OPTIONS}a_cluster_is_told_what_to_type",
         "starts no jobs: says what to type in a job there",
@@ -97,11 +100,20 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
 }
 #: options that mean the same in every program
 EVERYWHERE: dict[str, tuple[str, str]] = {
+    "-force": ("tests/stages/test_crowding.py::test_the_option", "new"),
     "--threads": ("tests/end_to_end/test_determinism.py::test_threads", "new; the legacy argument nCPUs works too"),
     "--folder": ("tests/commands/test_folders.py::test_another_layer_has_to_be_named", "new"),
 }
 #: short name of a program -> a test of its whole command line, for options without a row of their own
-PROGRAMS: dict[str, tuple[str, str]] = {}
+PROGRAMS: dict[str, tuple[str, str]] = {
+    "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
+    "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
+    "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),
+    "MatchGrains": ("tests/results/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),
+    "ff-update": ("tests/archive/test_update.py::test_what_it_says", _SAME),
+    "ff-mask": ("tests/convert/test_pixel_mask.py::test_hot_and_saturated_pixels_of_darks", "new, but for `-o`"),
+    "ff-dark": ("tests/convert/test_median.py::test_any_raw_format", "new"),
+}
 
 #: keys of the manual -> test, difference
 MANUAL_KEYS: dict[str, tuple[str, str]] = {
@@ -205,7 +217,7 @@ def row(called: Program, option: Option) -> tuple[str, str]:
 
 
 def _default(option: Option) -> str:
-    return "" if option.default in (None, "") else f"{option.default}"
+    return "" if option.default in (None, "", ()) or option.default is False else f"{option.default}"
 
 
 def _cell(text: str) -> str:
@@ -223,7 +235,7 @@ def page() -> str:
         lines.append("| option | value | default | meaning | differs from legacy | test |\n|---|---|---|---|---|---|")
         for option in called.options:
             test, difference = row(called, option)
-            kind = getattr(option.type, "__name__", "")
+            kind = "" if option.type is bool else option.type.__name__
             cells = (f"`{option.flag}`", kind, _default(option), _cell(option.help), difference, f"`{test}`")
             lines.append("| " + " | ".join(cells) + " |")
         lines.append("")

@@ -93,7 +93,7 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             if message not in said:
                 log.warning("%s", message)
         print_table(_joined([rows for _, rows in everybody]) if others else everybody[0][1])
-        if called.closing:
+        if called.closing and incomplete is None:
             print(called.closing)
         _end_with(incomplete)
 

@@ -6,6 +6,7 @@ A stage's module is imported when it runs, so that a wrong input is reported at 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.archive import Archive
@@ -20,9 +21,11 @@ from midas.runtime.files import read_bytes, write_atomic
 from midas.runtime.parallel import Communicator
 
 if TYPE_CHECKING:
+    from midas.diagnosis.look.findings import Look
     from midas.formats.spots import SpotTables
     from midas.formats.table import Table
     from midas.results.sources import LayerTables
+    from midas.runtime.result import StageResult
     from midas.stages.binning import BinaryTables
     from midas.stages.peaks import FramePeaks
 
@@ -68,6 +71,8 @@ class LayerRun:
         """All stages that the options ask for, and the results of the layer."""
         from midas.stages import hkls as stage
 
+        if self.options.look:
+            self.steps.serial("first_look", self.look)
         hkls = self.steps.serial("hkls", lambda: stage.run(self.layer, self.parameters))
         self.tables.hkls = hkls
         if self.options.peak_search:
@@ -85,6 +90,16 @@ class LayerRun:
             with self.steps.step("consolidation"):
                 self.consolidate()
             self.steps.say("consolidation")
+
+    def look(self) -> StageResult[Look]:
+        """Frames to a page about them."""
+        from midas.convert.scan import RawScan
+        from midas.diagnosis.look import run as looking
+
+        if self.layer.archive is None:
+            raise ValueError("the first look needs an archive")
+        scan = RawScan.archived(Path(self.layer.archive), threads=self.threads)
+        return looking.run(scan, self.layer.folder, threads=self.threads)
 
     def search(self, hkls: Table | None) -> None:
         """Frames to peaks."""

@@ -64,6 +64,7 @@ class Options:
         "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots"
     )
     report: bool = option("-report", FLAG, False, "1: also a web page about the grains")
+    look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")
 
     def checked(self) -> Options:
         """The options, once they fit together; an archive needs no conversion."""

@@ -22,6 +22,7 @@ T = TypeVar("T")
 #: what a failing step is called in messages, by the name of its logs
 _FAILURES = {
     "ZipOut": "Failed to generate ZIP file",
+    "first_look": "First look failed",
     "hkls": "HKL generation failed",
     "peaksearch": "Peak search failed",
     "merge_overlaps": "Peak merging failed",

@@ -66,7 +66,7 @@ class UserFile:
         return [line.strip() for line in text.splitlines() if line.strip().startswith(start)]
 
     def settings(self, options: Options) -> dict[str, Value]:
-        """Keys that options replace, and paths that must hold in the layer folder too."""
+        """Keys that options replace, and paths that must hold in the layer folder too; a line for each value."""
         parameters, raw_folder, grains_file = self.own, options.raw_folder, options.grains_file
         located = {"dataLoc": options.data_location, "darkLoc": options.dark_location}
         changes: dict[str, Value] = {name: location for name, location in located.items() if location}

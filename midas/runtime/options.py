@@ -38,7 +38,7 @@ class Kind:
     written : type of the word: str, int or float; bool for an option that stands alone
     read : from that to the value of the field
     is_path : a path, which is made absolute where it was given
-    in_python : what a keyword argument of this kind is called in messages
+    in_python : what a keyword argument of this kind is called in messages; "" if any is taken
     """
 
     written: type
@@ -48,6 +48,8 @@ class Kind:
 
     def accepts(self, value: object) -> bool:
         """Whether a keyword argument may have this value."""
+        if not self.in_python:
+            return True
         if self.is_path:
             return isinstance(value, (str, os.PathLike))
         if self.in_python == _TRUE_OR_FALSE:
@@ -59,17 +61,17 @@ class Kind:
 
 
 TEXT = Kind(str, str)
-TEXTS = Kind(str, lambda words: tuple(word.strip() for word in words or ()))
+TEXTS = Kind(str, lambda words: tuple(word.strip() for word in words or ()), in_python="")
 WHOLE = Kind(int, lambda word: word, in_python="a whole number")
 NUMBER = Kind(float, lambda word: word, in_python="a number")
-NUMBERS = Kind(float, lambda words: None if words is None else tuple(words))
+NUMBERS = Kind(float, lambda words: None if words is None else tuple(words), in_python="")
 #: 1 on the command line is True, anything else False
 FLAG = Kind(int, lambda word: word == 1, in_python=_TRUE_OR_FALSE)
 #: an option without a word: it is there or not
-SWITCH = Kind(bool, bool)
+SWITCH = Kind(bool, bool, in_python=_TRUE_OR_FALSE)
 #: a file or folder; no word is None
 PATH = Kind(str, lambda word: absolute(word) if word else None, is_path=True, in_python="a path")
-PATHS = Kind(str, lambda words: tuple(absolute(word) for word in words or ()))
+PATHS = Kind(str, lambda words: tuple(absolute(word) for word in words or ()), in_python="")
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
     "check": "diagnosis/check/scan.py",
-    "look": "diagnosis/look/run.py diagnosis/look/options.py",
+    "look": "diagnosis/look/run.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",

@@ -89,6 +89,7 @@ def test_what_old_scripts_add_is_ignored_with_a_warning(
         ("--start", "startLayerNr"),
         ("-resultF", "resultFolder"),
         ("-dataL", "dataLoc"),
+        ("-f", "fileName"),
     ],
 )
 def test_abbreviations_mean_what_they_meant(short: str, full: str) -> None:

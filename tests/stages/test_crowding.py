@@ -128,3 +128,14 @@ def test_the_option(
     assert "ff-peaks: frames 1, 2, 3 are crowded" in capsys.readouterr().err
     assert in_process("ff-peaks", layer.archive, "--threads", 1, "-force", 1, cwd=layer.folder) == 0
     assert layer.peaks(10).exists()
+
+
+def test_the_option_of_the_driver(
+    small_scan: Callable[..., Scan], in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = "LatticeParameter 4.08 4.08 4.08 90 90 90\nSpaceGroup 225\nWavelength 0.2\n"
+    layer = small_scan(noise(), f"{CENTROIDS}{cell}DoFullImage 1\nRingThresh 1 100").layer
+    arguments = ["-dataFN", layer.archive, "-convertFiles", 0, "-peakSearchOnly", 1, "-nCPUs", 1]
+    assert in_process("ff-midas", *arguments, cwd=layer.folder) == 1
+    assert "Peak search failed: frames 1, 2, 3 are crowded" in capsys.readouterr().err
+    assert in_process("ff-midas", *arguments, "-force", 1, cwd=layer.folder) == 0

@@ -320,24 +320,32 @@ cdef class FrameScanner:
     cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t found,
                                  Py_ssize_t peaks) noexcept nogil:
         """Append the maxima of a component, each pixel of a plateau included; the new number of maxima."""
-        cdef Py_ssize_t i, count = 0
+        cdef Py_ssize_t i, count = 0, tops = 0
         cdef int step
+        cdef bint first
         cdef int32_t neighbour
         cdef const Hit* hit
         for i in range(begin, end):
             hit = self.hits + self.listed[i]
+            first = True
             for step in range(8):
                 neighbour = self._neighbour(hit.position, step, found)
-                if neighbour >= 0 and self.hits[neighbour].value > hit.value:
+                if neighbour < 0:
+                    continue
+                if self.hits[neighbour].value > hit.value:
                     break
+                # A plateau, such as the flat top of a saturated peak, is one top or a few.
+                if self.hits[neighbour].value == hit.value and neighbour < self.listed[i]:
+                    first = False
             else:
+                tops += first
                 self.candidates[count].value = hit.value
                 self.candidates[count].item = <int32_t>(i - begin)
                 count += 1
-        if end - begin >= LEAST_PIXELS and (count > MOST_MAXIMA or end - begin < LEAST_PIXELS * count):
+        if end - begin >= LEAST_PIXELS and (tops > MOST_MAXIMA or end - begin < LEAST_PIXELS * tops):
             self.unresolved += end - begin
+        self.cut += tops > max(self.max_peaks, <int64_t>MOST_MAXIMA)
         if count > self.max_peaks:
-            self.cut += count > MOST_MAXIMA
             qsort(self.candidates, count, sizeof(Maximum), _falling)
             count = self.max_peaks
         for i in range(count):

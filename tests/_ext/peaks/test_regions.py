@@ -220,3 +220,20 @@ def test_nothing_selected_and_bad_input():
             FrameScanner(replace(good, **{name: value}), [])
     with pytest.raises(ValueError, match="do not fit"):
         FrameScanner(good, [], max_peaks=0)
+
+
+def test_what_is_no_set_of_peaks():
+    """Specks, regions beyond the window, mountains of narrow tops; not the flat top of a saturated peak."""
+    image = np.zeros((64, 64))
+    image[2:11, 2:11] = 9.0 - np.abs(np.arange(-4, 5))[:, None]
+    image[4:9, 4:9] = 20.0  # 25 equal maxima
+    assert scan(image)[-2:] == (0, 0)
+    image[20, 20] = image[20, 30:34] = 5.0
+    assert scan(image)[-2:] == (5, 0)
+    assert scan(image, max_pixels=81)[-2:] == (86, 0)
+    image[40:62, 2:62] = 5.0
+    image[40:62:2, 2:62:2] = 6.0
+    assert scan(image)[-2:] == (5 + 22 * 60, 0)
+    assert scan(image, max_peaks=300)[-2:] == (5 + 22 * 60, 1)
+    assert scan(image, max_peaks=300, saturation=5.5)[-2:] == (5 + 22 * 60, 1)
+    assert scan(np.where(image == 6.0, 6.0, 0.0), max_peaks=1)[-2:] == (330, 0)

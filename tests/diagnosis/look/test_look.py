@@ -184,3 +184,32 @@ def test_mistakes(tmp_path, capsys, monkeypatch, words, code, said):
 def test_without_anything(capsys):
     assert run("ff-look", []) == 2
     assert "needs a parameter file" in capsys.readouterr().err
+
+
+def test_options_of_the_command(tmp_path, capsys):
+    """Frames and dark under other names, a dark file, a part of the scan."""
+    import h5py
+
+    scan = demo_scan()
+    path = _write(tmp_path, scan.frames[:30], None)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["entry/frames"] = scan.frames[:30]
+    with h5py.File(tmp_path / "dark.h5", "w") as file:
+        file["entry/dark"] = scan.dark
+    words = ["-paramFN", str(path), "-dataFN", str(tmp_path / "other.h5"), "-dataLoc", "entry/frames", "-first", "4"]
+    words += ["-darkFN", str(tmp_path / "dark.h5"), "-darkLoc", "entry/dark", "-count", "9", "-nCPUs", "1"]
+    assert run("ff-look", [*words, "-resultFolder", str(tmp_path), "-LayerNr", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "9 frames from number 4, omega -86 to -77" in said and "dark subtracted" in said
+
+
+def test_the_driver_looks_too(tmp_path, capsys):
+    scan = demo_scan()
+    path = _write(tmp_path, scan.frames[:60], scan.dark)
+    words = ["-paramFN", str(path), "-dataFN", str(tmp_path / "scan_000007.h5"), "-resultFolder", str(tmp_path)]
+    assert run("ff-midas", [*words, "-look", "1", "-peakSearchOnly", "1", "-nCPUs", "1"]) == 0
+    assert "first_look: " in capsys.readouterr().err
+    folder = tmp_path / "LayerNr_1"
+    assert len(list(folder.glob("*_look.*"))) == 3
+    assert "60 frames" in next(folder.glob("*_look.txt")).read_text()
+    assert "Nothing looks wrong." in (folder / "midas_log" / "first_look_out.csv").read_text()
