@@ -45,11 +45,12 @@ PROGRAMS = (
         names=("ff-convert", "ffGenerateZipRefactor.py"),
         does=(
             "Convert a raw scan and its parameter file to a .MIDAS.zip archive, which holds frames, dark, mask and "
-            "parameters, and from which all later programs work. The raw file may be GE, TIFF, CBF, EDF, HDF5, a sparse "
-            "frame cache or an archive, compressed or not."
+            "parameters, and from which all later programs work. The raw file may be GE, TIFF, CBF, EDF, HDF5, a "
+            "sparse frame cache or an archive, compressed or not."
         ),
         uses=(
-            "The parameters are checked first, as by ff-check. Frames stream through, so that memory does not grow with the scan; raw files are never changed. The last "
+            "The parameters are checked first, as by ff-check. "
+            "Frames stream through, so that memory does not grow with the scan; raw files are never changed. The last "
             "line on stdout is 'OutputZipName: <archive>'; an archive of that name that exists is renamed to "
             "<name>.old. "
             "ff-hkls and ff-peaks are next."
