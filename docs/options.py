@@ -112,7 +112,6 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),
     "MatchGrains": ("tests/results/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),
     "ff-update": ("tests/archive/test_update.py::test_what_it_says", _SAME),
-    "ff-check": ("tests/diagnosis/check/test_check.py::test_the_table_says_where_everything_comes_from", "new"),
     "ff-mask": ("tests/convert/test_pixel_mask.py::test_hot_and_saturated_pixels_of_darks", "new, but for `-o`"),
     "ff-dark": ("tests/convert/test_median.py::test_any_raw_format", "new"),
 }

@@ -45,11 +45,11 @@ PROGRAMS = (
         names=("ff-convert", "ffGenerateZipRefactor.py"),
         does=(
             "Convert a raw scan and its parameter file to a .MIDAS.zip archive, which holds frames, dark, mask and "
-            "parameters, and from which all later programs work. The raw file may be HDF5, a sparse .npz or an "
-            "archive; "
-            "GE, TIFF and compressed files are not read by this version yet."
+            "parameters, and from which all later programs work. The raw file may be GE, TIFF, CBF, EDF, HDF5, a "
+            "sparse frame cache or an archive, compressed or not."
         ),
         uses=(
+            "The parameters are checked first, as by ff-check. "
             "Frames stream through, so that memory does not grow with the scan; raw files are never changed. The last "
             "line on stdout is 'OutputZipName: <archive>'; an archive of that name that exists is renamed to "
             "<name>.old. "

@@ -137,6 +137,8 @@ def text(look: Look) -> str:
         "",
         *_table(look),
         "",
+        *_sectors(look),
+        "",
     ]
     found = list(sentences(look))
     lines += [f"- {sentence}" for sentence in found] or ["Nothing looks wrong."]
@@ -164,6 +166,24 @@ def _table(look: Look) -> list[str]:
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+#: sectors on a line of the text
+_A_LINE = 4
+
+
+def _sectors(look: Look) -> list[str]:
+    """Median offset of all rings in each sector of eta, with the number of rings that are seen there."""
+    rings = look.observed
+    offset = rings.radius - rings.radii[rings.ring]
+    cells = []
+    for sector in range(SECTORS):
+        low = -180 + 360 * sector // SECTORS
+        here = offset[rings.sector == sector]
+        found = f"{np.median(here):+7.1f} ({len(here)})" if len(here) else f"{'-':>7} (0)"
+        cells.append(f"{low:+5d} ... {low + 360 // SECTORS:+5d} {found}")
+    lines = ["   ".join(cells[i : i + _A_LINE]) for i in range(0, SECTORS, _A_LINE)]
+    return ["offset by sector: eta, um, rings", *lines]
 
 
 def _number(value: float) -> str:

@@ -95,7 +95,12 @@ def test_a_distance_that_is_a_little_off(tmp_path, sound):
 
 
 def test_a_beam_centre_that_is_off(tmp_path):
-    said = _said(_look(tmp_path, BC="129 127.2"))
+    look = _look(tmp_path, BC="129 127.2")
+    said = _said(look)
+    # The true centre lies at +y: rings stand out at eta -90 (y = +R) and fall short at +90.
+    sector = re.compile(r"([+-]\d+) \.\.\.\s+[+-]\d+\s+([+-][\d.]+) \(\d+\)")
+    offsets = {int(low): float(value) for low, value in sector.findall(findings.text(look))}
+    assert offsets[-90] > 300 and offsets[75] < -300
     y, z = map(float, re.search(r"BC is about ([\d.]+) ([\d.]+)", said).groups())
     assert abs(y - 128) < 0.25 and abs(z - 128) < 0.25
 
