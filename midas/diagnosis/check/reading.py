@@ -15,7 +15,7 @@ from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.missing import RAW_FILES
 from midas.diagnosis.check.request import Request
-from midas.diagnosis.check.subject import RawScan, Subject
+from midas.diagnosis.check.subject import ScanFacts, Subject
 from midas.parameters import Parameters, parser
 from midas.parameters.archive_mapping import without_sentinels
 from midas.parameters.table import KEYS
@@ -65,7 +65,7 @@ def _open_archive(subject: Subject, path: Path) -> list[Finding]:
     try:
         with logs.muted("midas.archive.reader"), Archive(path) as archive:
             frames, rows, columns = archive.frames.shape
-            subject.scan = RawScan(path, frames, rows, columns, archive.omegas)
+            subject.scan = ScanFacts(path, frames, rows, columns, archive.omegas)
     except MidasError as error:
         return [Finding.of(error, subject.source)]
     return []
@@ -114,7 +114,7 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
     frames, rows, columns = sweep.shape
     if frames == UNKNOWN:
         return []
-    subject.scan = RawScan(paths[0], frames, rows, columns, sweep.omegas)
+    subject.scan = ScanFacts(paths[0], frames, rows, columns, sweep.omegas)
     darks = [request.located(name) for name in p["Dark"]]
     if all(path.is_file() and not decompressed.is_compressed(path) for path in darks):
         sources = find_dark(darks, replace(reading, location=p["darkLoc"]), sweep.sources[0])

@@ -26,7 +26,7 @@ _OF_THE_LIST = ("Lsd", "RhoD", "Wavelength", "LatticeParameter", "SpaceGroup")
 
 
 @dataclass(frozen=True)
-class RawScan:
+class ScanFacts:
     """The raw files, or the archive, as far as opening them tells.
 
     Parameters
@@ -61,7 +61,7 @@ class Subject:
     values: Mapping[str, Value]
     occurrences: Mapping[str, list[Occurrence]] = field(default_factory=dict)
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    scan: RawScan | None = None
+    scan: ScanFacts | None = None
     faulty: set[str] = field(default_factory=set)
 
     @property
