@@ -16,7 +16,7 @@ STRAINS = [name for name in GRAINS.names if name.startswith("eKen")]
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
+@pytest.mark.parametrize("name", ["au3", *(pytest.param(name, marks=pytest.mark.long) for name in ("ds1", "ds2"))])
 def test_legacy_methods_give_the_legacy_grains(
     name: str, golden: Callable[[str], Path], legacy_chain: Callable[[str], FinishedLayer]
 ) -> None:

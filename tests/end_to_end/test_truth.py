@@ -66,7 +66,9 @@ def analyse(name: str, folder: Path) -> Comparison:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LEGACY)
+@pytest.mark.parametrize(
+    "name", [name if name in ("ds1", "ds2") else pytest.param(name, marks=pytest.mark.long) for name in LEGACY]
+)
 def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path) -> None:
     found, legacy, reached = analyse(name, tmp_path), LEGACY[name], REACHED[name]
     position, _, _ = spread(found.distance)
@@ -79,7 +81,7 @@ def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path)
     assert strain <= min(FRACTION * legacy.strain, SLACK * reached.strain)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
     """DS5b: the sixteen isolated grains are found, the near-duplicates leave at most four that are nobody's."""
     found = analyse("ds5b", tmp_path)
@@ -90,7 +92,7 @@ def test_mosaic_grains_merged_by_pixels(tmp_path: Path) -> None:
     assert found.spurious <= 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_noise_and_background(tmp_path: Path) -> None:
     """DS1 with spots over several frames, background and Poisson noise: at most twice the errors of DS1.
 

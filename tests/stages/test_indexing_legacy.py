@@ -162,7 +162,7 @@ def test_excluded_rings_count_in_the_record_only(golden_copy):
 
 
 @pytest.mark.golden
-@pytest.mark.slow
+@pytest.mark.long
 def test_full_mode_equals_the_literal_search(golden_copy):
     """Three start spots, coarse steps; 21 ring points are visited."""
     from tests._ext.index.reference import Reference

@@ -72,7 +72,7 @@ class Differences:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
+@pytest.mark.parametrize("name", ["au3", *(pytest.param(name, marks=pytest.mark.long) for name in ("ds1", "ds2"))])
 def test_staged_equals_legacy(
     name: str, golden: Callable[[str], Path], legacy_chain: Callable[[str], FinishedLayer]
 ) -> None:
