@@ -102,10 +102,16 @@ def one_run() -> Iterator[None]:
         _said.clear()
 
 
+def _is_new(record: logging.LogRecord) -> bool:
+    """Of equal warnings the user sees the first: the check and the conversion, say, both open the raw files."""
+    return record.levelno < logging.WARNING or first_time("warning", record.getMessage())
+
+
 def stdout() -> logging.Handler:
     """Messages of a command."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Plain())
+    handler.addFilter(_is_new)
     return handler
 
 
@@ -114,6 +120,7 @@ def driver_stderr() -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
     handler.addFilter(lambda record: record.name.startswith(_DRIVER) or record.levelno >= logging.WARNING)
+    handler.addFilter(_is_new)
     return handler
 
 
