@@ -111,6 +111,9 @@ class Options:
             reason = f"must not be below -startLayerNr {self.first_layer}"
             raise UsageError(reason, key="-endLayerNr", value=1 if self.last_layer is None else self.last_layer)
         thread_count(self.threads)
+        if self.frame_chunks < 1 and self.frame_chunks != -1:
+            reason = "must be at least 1, or -1 for as many as is good"
+            raise UsageError(reason, key="-numFrameChunks", value=self.frame_chunks)
 
     @cached_property
     def user_file(self) -> UserFile | None:
