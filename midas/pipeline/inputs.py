@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from midas.archive import Archive, set_dataset
-from midas.formats.layer import Layer, earlier_archive_name
+from midas.formats.layer import Layer, archive_name, earlier_archive_name
 from midas.parameters import ANALYSIS
 from midas.pipeline import copies, parameter_check
 from midas.pipeline.options import Options
@@ -38,6 +38,7 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
                 archive = existing_archive(options, plan)
             elif plan.data_file is not None and not _exists(plan.data_file):
                 raise FormatError("raw data file is missing", file=plan.data_file)
+            check_peaks(options, plan)
         except MidasError as error:
             errors.append(error)
             continue
@@ -61,6 +62,26 @@ def _check_names(options: Options, plans: list[LayerPlan]) -> None:
             are = "is missing: it is" if len(missing) == 1 else "are missing: they are"
             reason = f"{are} part of the name of the raw file of layer {plan.number}; -dataFN names that of layer 1"
             raise ParameterError(reason, file=user_file.path, key=" ".join(missing))
+
+
+def check_peaks(options: Options, plan: LayerPlan) -> None:
+    """The peaks that -doPeakSearch 0 goes on from are there, before a layer is touched."""
+    if options.peak_search or options.spot_table:
+        return
+    layer = Layer(plan.folder, plan.folder / _archive_name(options, plan))
+    if not layer.peaks(1).exists():
+        reason = "is missing: -doPeakSearch 0 goes on from the peaks of this scan; search them first"
+        raise FormatError(reason, file=layer.peaks(1))
+
+
+def _archive_name(options: Options, plan: LayerPlan) -> str:
+    """What the archive of a layer is called, or will be."""
+    if not options.convert:
+        return existing_archive(options, plan).name
+    user_file = options.user_file
+    assert user_file is not None  # `Options.checked` sees to it
+    raw = os.fspath(plan.data_file or user_file.raw_file(plan.number))
+    return archive_name(raw, plan.number) if raw else user_file.archive_name(plan.number, plan.settings)
 
 
 def _exists(path: Path) -> bool:
@@ -99,6 +120,7 @@ def existing_archive(options: Options, plan: LayerPlan) -> Path:
 
 def prepare_folder(options: Options, plan: LayerPlan) -> None:
     """The layer folder; results of an earlier run must not look like those of a run that failed."""
+    check_peaks(options, plan)
     layer = Layer(plan.folder)
     for folder in (layer.logs, layer.output, layer.temp, layer.results):
         make_folder(folder)

@@ -60,8 +60,17 @@ def run(
     if failed:
         raise StageError("".join(f"layer {number}: {reason}" for number, reason in failed.items()))
     if comm.rank == 0:
-        log.info("All layers processed successfully")
+        _say_end(done)
     return result
+
+
+def _say_end(done: list[FinishedLayer]) -> None:
+    """The last message: a layer without grains is no success; why stands in the closing table."""
+    empty = [str(layer.number) for layer in done if layer.grains is not None and not len(layer.grains)]
+    if empty:
+        log.warning("All layers processed, but there are 0 grains in layer %s; the table says why", ", ".join(empty))
+    else:
+        log.info("All layers processed successfully")
 
 
 def _all_layers(
@@ -86,7 +95,8 @@ def _all_layers(
             finished(layer)
         share = (count, len(planned), 100 * count / len(planned), time.perf_counter() - started, plan.number)
         if isinstance(layer, FinishedLayer):
-            log.info("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d completed successfully", *share)
+            end = "completed successfully" if layer.grains is None or len(layer.grains) else "has 0 grains"
+            log.info("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d %s", *share, end)
         elif len(planned) > 1:
             log.error("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d failed", *share)
     return done, failed

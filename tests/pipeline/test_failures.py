@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from tiny_scan import LOG_LINE, Call, Finished, TinyScan, prepare
+from tiny_scan import LOG_LINE, Call, Finished, TinyScan, digests, prepare
 
 import midas
 from midas.convert.options import ConversionOptions
@@ -128,6 +128,13 @@ def _broken(raw: Path, folder: Path) -> Path:
     return path
 
 
+def _first_peaks_only(finished: Path, layer: Path) -> None:
+    """The peaks of the first frame, but of no other."""
+    (layer / "Temp").mkdir(exist_ok=True)
+    first = min((finished / "Temp").glob("*_PS.csv"))
+    shutil.copy(first, layer / "Temp" / "scan_000001.MIDAS.zip_000001_PS.csv")
+
+
 @pytest.mark.parametrize("stage", FAILURES)
 def test_failures_leave_no_results(
     stage: str, finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
@@ -144,6 +151,8 @@ def test_failures_leave_no_results(
     if stage == "hkls":
         (layer / "hkls.csv").mkdir()
     data += ["-doPeakSearch", 0] if stage == "merging" else []
+    if stage == "merging":
+        _first_peaks_only(finished[0], layer)
     assert in_process("ff-midas", "-paramFN", parameters, *data, cwd=tmp_path) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -194,6 +203,33 @@ def test_a_failing_consolidation_is_an_error(
     arguments = ["-dataFN", scan.archive, "-convertFiles", 0, "-doPeakSearch", 0]
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 1
     assert "old result cannot be removed" in capsys.readouterr().err
+
+
+def test_no_grains_are_no_success(
+    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
+    (tmp_path / "ps.txt").write_text(f"{scan.parameters.read_text()}MinNrSpots 200\n")
+    assert in_process("ff-midas", "-paramFN", "ps.txt", "-provideInputAll", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^Layer 1 +0 grains from ", out, re.M)
+    assert re.search(r"^Warning 1 +0 grains explain 0 % of the .*MinNrSpots 200 is too much", out, re.M)
+    assert "successfully" not in err
+    assert err.splitlines()[-1].endswith("but there are 0 grains in layer 1; the table says why")
+
+
+def test_a_scan_without_peaks_touches_nothing(
+    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The results of another scan in the layer folder stay."""
+    layer = Path(shutil.copytree(finished[0], tmp_path / "LayerNr_1", symlinks=True))
+    before = digests(layer)
+    raw = shutil.copy(scan.raw, tmp_path / "other_000002.h5")
+    arguments = ["-paramFN", scan.parameters, "-dataFN", raw, "-doPeakSearch", 0]
+    assert in_process("ff-midas", *arguments, cwd=tmp_path) == 1
+    reason = "other_000002.MIDAS.zip_000001_PS.csv: is missing: -doPeakSearch 0 goes on from the peaks of this scan"
+    assert reason in capsys.readouterr().err
+    assert digests(layer) == before
 
 
 def test_the_conversion_names_the_file_of_the_user(scan: TinyScan, tmp_path: Path) -> None:

@@ -255,7 +255,7 @@ def test_errors_from_python(scan: TinyScan, tmp_path: Path, capfd: pytest.Captur
     for values, reason in (
         ({"threads": "4"}, "threads must be a whole number or None, not '4'"),
         ({"threads": True}, "threads must be a whole number"),
-        ({"last_layer": 2.0}, "last_layer must be a whole number, not 2.0"),
+        ({"last_layer": 2.0}, "last_layer must be a whole number or None, not 2.0"),
         ({"report": "no"}, "report must be True or False, not 'no'"),
         ({"convert": 2}, "convert must be True or False, not 2"),
         ({"grains_file": 3}, "grains_file must be a path or None, not 3"),
