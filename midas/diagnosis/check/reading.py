@@ -7,6 +7,7 @@ from pathlib import Path
 
 from midas.archive import Archive
 from midas.convert import decompressed
+from midas.convert.angles import reconciled
 from midas.convert.dark import Dark, find_dark
 from midas.convert.options import ConversionOptions
 from midas.convert.settings import reading_of, settled
@@ -114,12 +115,23 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
     frames, rows, columns = sweep.shape
     if frames == UNKNOWN:
         return []
-    subject.scan = ScanFacts(paths[0], frames, rows, columns, sweep.omegas)
+    findings = _rotation(subject, p, sweep)
     darks = [request.located(name) for name in p["Dark"]]
     if all(path.is_file() and not decompressed.is_compressed(path) for path in darks):
         sources = find_dark(darks, replace(reading, location=p["darkLoc"]), sweep.sources[0])
         Dark(sources, sweep.sources[0], p["SkipFrame"])  # says if it does not fit
-    return []
+    return findings
+
+
+def _rotation(subject: Subject, p: Parameters, sweep: Sweep) -> list[Finding]:
+    """Keep what the files tell of the scan, and the angles that count; what the conversion will say about these."""
+    rotation = reconciled(p, sweep.omegas)
+    subject.scan = ScanFacts(sweep.sources[0].path, *sweep.shape, rotation.told)
+    changed = {name: rotation.parameters.get(name) for name in ("OmegaStart", "OmegaStep")}
+    changed = {name: value for name, value in changed.items() if value != p.get(name)}
+    subject.values = {**subject.values, **changed}
+    subject.of_the_scan |= changed.keys()
+    return [Finding(remark, is_error=False) for remark in rotation.remarks]
 
 
 def _missing(subject: Subject, path: Path) -> Finding:

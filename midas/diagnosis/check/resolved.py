@@ -63,6 +63,8 @@ def _default_of(key: Key) -> str:
 
 
 def _origin(subject: Subject, name: str) -> str:
+    if name in subject.of_the_scan:
+        return "the raw file"
     if name in subject.request.options:
         return subject.request.options[name]
     if name in subject.request.settings:
