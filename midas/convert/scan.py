@@ -65,7 +65,7 @@ class RawScan:
             parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
         folder = relative_to or options.parameter_file.absolute().parent
         first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
-        paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"])
+        paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"], scan=True)
         reading = settings.reading_of(parameters, options.result_folder)
         sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
         rotation = reconciled(parameters, sweep.omegas)

@@ -104,7 +104,7 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
     """Open the raw files and the dark, and keep what they tell."""
     request = subject.request
     first = Path(named) if named else scan_names(p.without("dataFN"), request.layer)[0]
-    paths = raw_files(request.located(str(first)), p["numFilesPerScan"])
+    paths = raw_files(request.located(str(first)), p["numFilesPerScan"], scan=True)
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None and not named:
         return [] if request.several else [_missing(subject, missing)]
