@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from midas.experiment.angles import wrapped
 from midas.parameters import Parameters
+from midas.runtime.errors import ParameterError
 
 Angles = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class Rotation(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def reconciled(parameters: Parameters, omegas: Angles | None) -> Rotation:
+def reconciled(parameters: Parameters, omegas: Angles | None, misfit: str = "") -> Rotation:
     """What counts of the angles of the parameters and those of the raw file.
 
     The raw file counts, start and step; only the sense of rotation is that of OmegaStep. The angle of a frame is that
@@ -51,9 +52,14 @@ def reconciled(parameters: Parameters, omegas: Angles | None) -> Rotation:
     Parameters
     ----------
     omegas : (frames,) degrees, of the raw files; None if they do not tell
+    misfit : why the angles that they have do not fit
+
+    Raises
+    ------
+    ParameterError : neither parameters nor files tell the angles, and those that are in the files do not fit.
     """
     if omegas is None:
-        return Rotation(parameters, remarks=_unknown_start(parameters))
+        return _by_parameters(parameters, misfit)
     omegas, remarks = _in_the_sense_of(parameters, omegas)
     tolerance = _tolerance(omegas)
     if "OmegaStep" in parameters and len(omegas):
@@ -81,10 +87,18 @@ def reconciled(parameters: Parameters, omegas: Angles | None) -> Rotation:
     return Rotation(counting, None, omegas)
 
 
-def _unknown_start(parameters: Parameters) -> tuple[str, ...]:
-    if "OmegaStep" not in parameters or _has_start(parameters):
-        return ()
-    return ("neither OmegaStart nor OmegaFirstFile is given, and the raw file has no angles: omega begins at 0",)
+def _by_parameters(parameters: Parameters, misfit: str) -> Rotation:
+    """The parameters count, since the files do not tell."""
+    if "OmegaStep" not in parameters:
+        if misfit:
+            reason = f"is missing, and the angles of the raw file do not fit: {misfit}; give OmegaStart and OmegaStep"
+            raise ParameterError(reason, file=parameters.source, key="OmegaStep")
+        return Rotation(parameters)
+    remarks: tuple[str, ...] = (f"the angles of the raw file do not fit and are not used: {misfit}",) if misfit else ()
+    if not _has_start(parameters):
+        told = "those of the raw file do not fit" if misfit else "the raw file has no angles"
+        remarks += (f"neither OmegaStart nor OmegaFirstFile is given, and {told}: omega begins at 0",)
+    return Rotation(parameters, remarks=remarks)
 
 
 def _has_start(parameters: Parameters) -> bool:

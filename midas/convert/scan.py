@@ -68,7 +68,7 @@ class RawScan:
         paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"], scan=True)
         reading = settings.reading_of(parameters, options.result_folder)
         sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
-        rotation = reconciled(parameters, sweep.omegas)
+        rotation = reconciled(parameters, sweep.omegas, sweep.misfit)
         for remark in rotation.remarks:
             log.warning("%s: %s", parameters.source, remark)
         if rotation.told is not None and "OmegaStep" not in parameters:

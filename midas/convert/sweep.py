@@ -82,6 +82,17 @@ class Sweep:
             return None
         return angles
 
+    @property
+    def misfit(self) -> str:
+        """Why the files' own angles are not used, where they have some; else ""."""
+        for source in self.sources:
+            if misfit := getattr(source, "misfit", ""):  # of formats that can have many angles in a file
+                return f"{source.path}: {misfit}"
+        without = [source.path for source in self.sources if source.omegas is None]
+        if not without or len(without) == len(self.sources):
+            return ""
+        return f"{len(without)} of {len(self.sources)} files have no angle, {without[0].name} is the first"
+
     def masked(self) -> NDArray[np.bool_] | None:
         """Pixels of which the files say all along that they measure nothing; three files stand for all of them.
 

@@ -91,3 +91,11 @@ def test_check_and_conversion_agree(convert, tmp_path, caplog: pytest.LogCapture
     assert [line for line in report.warnings if "the raw file counts" in line] == warned and len(warned) == 1
     shown = {row.key: (row.value, row.origin) for row in rows(report.subject)}
     assert shown["OmegaStep"] == ("0.5", "the raw file") and shown["OmegaRange"] == ("10 16", "the scan")
+
+
+def test_the_check_lists_the_start_that_nobody_gives(tmp_path) -> None:
+    path = str(write(tmp_path / "scan.h5", exchange__data=pixels((12, 12, 10))))
+    (tmp_path / "ps.txt").write_text(BASE.replace("OmegaFirstFile 10", ""))
+    report = examine(Request(tmp_path / "ps.txt", parts=(), data_file=path))
+    assert any("omega begins at 0" in line for line in report.warnings)
+    assert ("OmegaStart", "0", "°", "default") in list(rows(report.subject))

@@ -49,6 +49,7 @@ def _parameter_file(request: Request) -> tuple[Subject, list[Finding]]:
         scan_findings = _open_raw_files(subject)
     else:
         scan_findings = [] if request.archive is None else _open_archive(subject, request.archive)
+    subject.note(scan_findings)
     return subject, [*findings, *scan_findings]
 
 
@@ -125,8 +126,9 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
 
 def _rotation(subject: Subject, p: Parameters, sweep: Sweep) -> list[Finding]:
     """Keep what the files tell of the scan, and the angles that count; what the conversion will say about these."""
-    rotation = reconciled(p, sweep.omegas)
-    subject.scan = ScanFacts(sweep.sources[0].path, *sweep.shape, rotation.told)
+    subject.scan = ScanFacts(sweep.sources[0].path, *sweep.shape)
+    rotation = reconciled(p, sweep.omegas, sweep.misfit)
+    subject.scan = replace(subject.scan, omegas=rotation.told)
     changed = {name: rotation.parameters.get(name) for name in ("OmegaStart", "OmegaStep")}
     changed = {name: value for name, value in changed.items() if value != p.get(name)}
     subject.values = {**subject.values, **changed}
