@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
 from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.files import keep_inputs
 from midas.runtime.options import Option
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
@@ -32,7 +33,9 @@ def run(values: argparse.Namespace) -> StageResult[NDArray[Pixel]]:
         raise UsageError("must be 1 to 6, 8 or 9 (see --help)", key="dType", value=values.dType)
     if values.dType is None:
         check_extension(Path(values.OutFN))
+    keep_inputs(values.OutFN, values.InFN)
     files, first = _files(values)
+    keep_inputs(values.OutFN, *(file.path for file in files))
     threads = thread_count(values.nCPUs)
     found, count = median(files, first, threads=threads, memory=max(1, int(values.memory * 2**20)))
     write_frame(Path(values.OutFN), _in_type(found, values), plain=values.dType is not None)
