@@ -163,7 +163,8 @@ class _Line:
         try:
             value = float(word.replace("_", "?"))
         except ValueError:
-            raise self.error("is not a number") from None
+            hint = f"; remove the {word}" if word in ("=", ":") else ""
+            raise self.error(f"is not a number{hint}") from None
         if not math.isfinite(value):
             raise self.error("must be finite")
         if not -(largest := self.key.largest) - 1 <= value <= largest:

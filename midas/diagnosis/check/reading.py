@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +143,7 @@ def _missing(subject: Subject, path: Path) -> Finding:
     if not folder.is_dir():
         return subject.finding("RawFolder", f"there is no such folder, nor in {subject.request.folder}")
     alike = sorted(other.name for other in folder.iterdir() if other.name.startswith(subject.values["FileStem"]))
-    there = f"; there is {alike[0]}" if alike else f"; no file in {folder} begins with {subject.values['FileStem']}"
+    nearest = difflib.get_close_matches(path.name, alike, 1, 0.0)
+    there = f"; there is {nearest[0]}" if nearest else f"; no file in {folder} begins with {subject.values['FileStem']}"
     reason = f"raw file {path.name} of FileStem, StartFileNrFirstLayer, Padding and Ext is not in RawFolder{there}"
     return subject.finding("FileStem", reason)

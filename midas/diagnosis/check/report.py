@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     values.angles,
     values.transformations,
     values.thresholds,
+    values.steps,
     values.times,
     values.panels,
     missing.missing_keys,

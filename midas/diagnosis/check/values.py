@@ -47,6 +47,11 @@ def thresholds(subject: Subject) -> Iterator[Finding]:
     if not subject.given("RingThresh"):
         return
     limit = subject.get("UpperBoundThreshold") if "UpperBoundThreshold" not in subject.faulty else None
+    if limit is not None and limit <= 0:
+        yield subject.finding(
+            "UpperBoundThreshold", "must be greater than 0: pixels of that many counts are too bright"
+        )
+        limit = None
     dark = []
     for item, (ring, threshold) in enumerate(subject.values["RingThresh"]):
         if ring != int(ring) or ring < 1:
@@ -63,6 +68,14 @@ def thresholds(subject: Subject) -> Iterator[Finding]:
         name = "MaxNrPx" if "MaxNrPx" in subject.values else "MinNrPx"
         reason = f"MinNrPx {subject.get('MinNrPx')} and MaxNrPx {subject.get('MaxNrPx')} leave no region of any size"
         yield subject.finding(name, reason)
+
+
+def steps(subject: Subject) -> Iterator[Finding]:
+    """Steps of the search, and models that have numbers."""
+    if subject.given("StepSizeOrient") and subject.values["StepSizeOrient"] <= 0:
+        yield subject.finding("StepSizeOrient", "must be greater than 0: it is the step of the orientations, degrees")
+    if subject.given("DiscModel") and subject.values["DiscModel"] not in (0, 1):
+        yield subject.finding("DiscModel", "must be 0 or 1")
 
 
 def times(subject: Subject) -> Iterator[Finding]:
