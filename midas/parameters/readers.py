@@ -133,7 +133,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR,
             "RingThresh Width SkipFrame ImTransOpt OmegaStep Wavelength Wedge LatticeParameter SpaceGroup",
-            "SpaceGroupSetting OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
+            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
             "UpperBoundThreshold BadPxIntensity GapIntensity",
             # and of paramstest.txt; more is read for the indexing, which it calls
             "RingNumbers RingRadii RingsToExcludeFraction BoxSize MinEta Completeness UseFriedelPairs Rsample",
