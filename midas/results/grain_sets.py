@@ -60,10 +60,11 @@ def cell_of(path: str | Path) -> tuple[float, ...] | None:
     path = Path(path)
     path = _in_folder(path) if path.is_dir() else path
     try:
-        if path.suffix.lower() not in (".h5", ".hdf5"):
-            return read_crystal(path)[1]
-        with h5py.File(path, "r") as file:
-            cell = tuple(np.asarray(file["parameters/LatticeParameter"], np.float64).ravel().tolist())
+        if path.suffix.lower() in (".h5", ".hdf5"):
+            with h5py.File(path, "r") as file:
+                cell = tuple(np.asarray(file["parameters/LatticeParameter"], np.float64).ravel().tolist())
+        else:
+            cell = read_crystal(path)[1]
     except (FormatError, OSError, RuntimeError, KeyError, TypeError, ValueError):
         return None
     return None if len(cell) != 6 or why_impossible(cell) else cell

@@ -14,7 +14,7 @@ from midas.experiment.crystal import asymmetry, space_group, why_impossible
 _TOLERANCE = 0.02
 
 _HEXAGONAL = "a = b, alpha = beta = 90 and gamma = 120"
-_RHOMBOHEDRAL = "a = b = c and alpha = beta = gamma"
+_RHOMBOHEDRAL = "a = b = c and alpha = beta = gamma other than 90"
 _SYSTEMS = {
     "monoclinic": "two angles of 90",
     "orthorhombic": "three angles of 90",
