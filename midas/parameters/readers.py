@@ -38,7 +38,7 @@ def _reads(*keys: str) -> frozenset[str]:
 # What several parts read through a function that they share
 _DETECTOR = "Lsd BC px RhoD tx ty tz p0 p1 p2 p3"  # where the detector stands, and its distortion
 _PANELS = "NPanelsY NPanelsZ PanelSizeY PanelSizeZ PanelGapsY PanelGapsZ PanelShiftsFile"  # experiment.panels
-_REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup LegacyHKLList"  # experiment.crystal
+_REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup SpaceGroupSetting LegacyHKLList"  # experiment.crystal
 _RINGS = "RingThresh Width WidthTthPx"  # experiment.rings
 _REGION = "OmegaRange BoxSize MinEta"  # where spots are accepted
 
@@ -105,9 +105,9 @@ READERS: dict[str, Reader] = {
     "indexing": Reader(
         _reads(
             _REGION,
-            "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup LatticeParameter Lsd Rsample Hbeam StepSizePos",
-            "StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme Completeness",
-            "UseFriedelPairs GrainsFile BigDetSize px",
+            "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup SpaceGroupSetting LatticeParameter Lsd Rsample",
+            "Hbeam StepSizePos StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme",
+            "Completeness UseFriedelPairs GrainsFile BigDetSize px",
         ),
         _PARAMSTEST,
     ),
@@ -122,7 +122,8 @@ READERS: dict[str, Reader] = {
     ),
     "grains": Reader(
         _reads(
-            "Lsd Wavelength LatticeParameter SpaceGroup MinNrSpots Twins NumPhases PhaseNr BeamThickness GlobalPosition"
+            "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
+            "PhaseNr BeamThickness GlobalPosition",
         ),
         _ARCHIVE,
         of_archive=True,

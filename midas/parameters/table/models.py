@@ -43,8 +43,8 @@ KEYS: tuple[Key, ...] = (
         handed_on=True, not_yet="this version searches every seed"),
     Key("PeakWeights", WORD, "uniform", "weights of the pixels in a peak fit", choices=("uniform", "poisson"),
         not_yet="this version weighs all pixels alike"),
-    Key("SpaceGroupSetting", WORD, "", "setting of the space group; what the cell tells by default",
-        not_yet="this version has the standard settings"),
+    Key("SpaceGroupSetting", WORD, "", "setting of the space group: P21/a, c1, R ...; what the cell tells by default",
+        handed_on=True),
     flag("DetectorRegion", 1, "0: spots may be expected beside the detector", choices=(0, 1),
         not_yet="this version tests BoxSize and BigDetectorMask.bin only", acts_as=0),
 )  # fmt: skip
