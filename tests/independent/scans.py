@@ -104,7 +104,7 @@ class Measurement:
         """
         parameter_file, data_file = self.write(folder)
         files = {"parameter_file": parameter_file, "data_file": data_file, "result_folder": folder}
-        layers.run(Options(**files, threads=2, per_spot_groups=0), comm=SERIAL)
+        layers.run(Options(**files, threads=1, per_spot_groups=0), comm=SERIAL)
         layer = folder / "LayerNr_1"
         matched = len((layer / "SpotMatrix.csv").read_text(encoding="utf-8").splitlines()) - 1
         verdict = judge(self.crystals, read_grains(layer / "Grains.csv"), 0.5 * self.scan.step)
