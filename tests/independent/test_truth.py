@@ -18,8 +18,8 @@ from .scans import Measurement, nickel
 class Limits:
     """Largest errors of any grain: µm, degrees, 1e-6; and the smallest share of the recorded spots in the grains.
 
-    The strain is that of the fit in polar coordinates: the centre of a spot that is round on the detector comes out
-    width² / 2R too far from the beam, 45e-6 with the large pixels of these scans.
+    The strain is mostly that of fits in polar coordinates, in which a spot that is round on the detector is bent: its
+    centre comes out about width² / 4R too near to the beam, 30e-6 with the large pixels of these scans.
     """
 
     position: float = 0.5
