@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.physics.region import AcceptedRegion
+from midas._ext.physics.region import VERDICTS, AcceptedRegion
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
 from midas.formats.binary import INT32, read_records
@@ -117,3 +117,21 @@ def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, ob
         px=px,
         closed_above=observed,
     )
+
+
+def within_omegas(omega: NDArray[np.float64], low: float, high: float) -> NDArray[np.bool_]:
+    """(n,) bool: which recorded omegas (degrees, of any turn) lie in low ... high, both ends included.
+
+    The rule of the omega ranges: 100 and -260 lie in 90 ... 270.
+
+    Examples
+    --------
+    >>> within_omegas(np.array([100.0, -100.0, 0.0, -90.0]), 90.0, 270.0)
+    array([ True,  True, False,  True])
+    """
+    region = AcceptedRegion(
+        min_eta=0.0, ranges=np.array([[low, high]]), boxes=np.array([ANY_BOX]), closed_above=True
+    )
+    away, centre = np.full(len(omega), 90.0), np.zeros(len(omega))
+    inside: NDArray[np.bool_] = region.verdicts(omega, away, centre, centre) == VERDICTS["accepted"]
+    return inside

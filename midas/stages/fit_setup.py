@@ -18,7 +18,15 @@ from midas._ext.physics.region import VERDICTS
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
-from midas.experiment.region import ANY_BOX, ANY_OMEGA, Limits, accepted_region, detector_box, paired_limits
+from midas.experiment.region import (
+    ANY_BOX,
+    ANY_OMEGA,
+    Limits,
+    accepted_region,
+    detector_box,
+    paired_limits,
+    within_omegas,
+)
 from midas.experiment.rings import warn_of_absent
 from midas.experiment.scan import Scan, covered_ranges, omegas_of
 from midas.formats import hkls as hkls_format
@@ -254,7 +262,8 @@ def _seeds(
     ring, low, high = (
         parameters[name] for name in ("OverAllRingToIndex", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex")
     )
-    seeds = np.flatnonzero((reasons == ACCEPTED) & (peaks["ring"] == ring) & (omega >= low) & (omega <= high)) + 1
+    chosen = (reasons == ACCEPTED) & (peaks["ring"] == ring) & within_omegas(omega, low, high)
+    seeds = np.flatnonzero(chosen) + 1
     *outside, without = (
         int((reasons == VERDICTS[name]).sum()) for name in ("outside eta", "outside omega", "outside box", "no omega")
     )
