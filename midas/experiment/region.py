@@ -129,9 +129,7 @@ def within_omegas(omega: NDArray[np.float64], low: float, high: float) -> NDArra
     >>> within_omegas(np.array([100.0, -100.0, 0.0, -90.0]), 90.0, 270.0)
     array([ True,  True, False,  True])
     """
-    region = AcceptedRegion(
-        min_eta=0.0, ranges=np.array([[low, high]]), boxes=np.array([ANY_BOX]), closed_above=True
-    )
+    region = AcceptedRegion(min_eta=0.0, ranges=np.array([[low, high]]), boxes=np.array([ANY_BOX]), closed_above=True)
     away, centre = np.full(len(omega), 90.0), np.zeros(len(omega))
     inside: NDArray[np.bool_] = region.verdicts(omega, away, centre, centre) == VERDICTS["accepted"]
     return inside
