@@ -40,7 +40,7 @@ _DETECTOR = "Lsd BC px RhoD tx ty tz p0 p1 p2 p3"  # where the detector stands, 
 _PANELS = "NPanelsY NPanelsZ PanelSizeY PanelSizeZ PanelGapsY PanelGapsZ PanelShiftsFile"  # experiment.panels
 _REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup LegacyHKLList"  # experiment.crystal
 _RINGS = f"{_DETECTOR} RingThresh Width WidthTthPx LegacyDigits"  # experiment.rings
-_REGION = "OmegaRange BoxSize MinEta"  # where spots are accepted
+_REGION = "OmegaRange BoxSize MinEta DetectorRegion"  # where spots are accepted
 
 _ARCHIVE, _PARAMSTEST, _PARAMETER_FILE = "archive", "paramstest.txt", "parameter file"
 

@@ -48,6 +48,7 @@ from midas.runtime.errors import NothingFoundError
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.detector_pixels import write_detector_pixels
 from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import fit_geometry
 
@@ -99,6 +100,7 @@ def _run(
     detector = DetectorGeometry.from_parameters(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
+    write_detector_pixels(layer, detector, np.array([ring.two_theta for ring in rings]), parameters)
     parameters = _with_limits(parameters, layer, scan, detector, rings)
     spots = laboratory_spots(
         peaks["y_recorded"],

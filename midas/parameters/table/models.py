@@ -46,6 +46,6 @@ KEYS: tuple[Key, ...] = (
         not_yet="this version weighs all pixels alike"),
     Key("SpaceGroupSetting", WORD, "", "setting of the space group; what the cell tells by default",
         not_yet="this version has the standard settings"),
-    flag("DetectorRegion", 1, "0: spots may be expected beside the detector", choices=(0, 1),
-        not_yet="this version tests BoxSize and BigDetectorMask.bin only", acts_as=0),
+    flag("DetectorRegion", 1, "0: spots may be expected beside the detector and on its mask", choices=(0, 1),
+        handed_on=True, legacy=0),
 )  # fmt: skip
