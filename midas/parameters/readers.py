@@ -39,8 +39,8 @@ def _reads(*keys: str) -> frozenset[str]:
 _DETECTOR = "Lsd BC px RhoD tx ty tz p0 p1 p2 p3"  # where the detector stands, and its distortion
 _PANELS = "NPanelsY NPanelsZ PanelSizeY PanelSizeZ PanelGapsY PanelGapsZ PanelShiftsFile"  # experiment.panels
 _REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup SpaceGroupSetting LegacyHKLList"  # experiment.crystal
-_RINGS = "RingThresh Width WidthTthPx"  # experiment.rings
-_REGION = "OmegaRange BoxSize MinEta"  # where spots are accepted
+_RINGS = f"{_DETECTOR} RingThresh Width WidthTthPx LegacyDigits"  # experiment.rings
+_REGION = "OmegaRange BoxSize MinEta DetectorRegion"  # where spots are accepted
 
 _ARCHIVE, _PARAMSTEST, _PARAMETER_FILE = "archive", "paramstest.txt", "parameter file"
 
@@ -78,7 +78,7 @@ READERS: dict[str, Reader] = {
         _reads("SkipFrame OverlapLength UseMaximaPositions UsePixelOverlap"), _ARCHIVE, of_archive=True
     ),
     "radius": Reader(
-        _reads(_RINGS, "SkipFrame OmegaStep Lsd px Wavelength Rsample Hbeam Vsample DiscModel DiscArea"),
+        _reads(_RINGS, "SkipFrame OmegaStep Wavelength Rsample Hbeam Vsample DiscModel DiscArea"),
         _ARCHIVE,
         of_archive=True,
     ),
@@ -142,7 +142,7 @@ READERS: dict[str, Reader] = {
         "archive, paramstest.txt",
         defaults={"SpaceGroup": 225},
     ),
-    "results": Reader(_reads(_RINGS, "SkipFrame px"), _ARCHIVE, of_archive=True),
+    "results": Reader(_reads(_RINGS, "SkipFrame"), _ARCHIVE, of_archive=True),
     "simulation": Reader(
         _reads(
             _DETECTOR, _PANELS, _REFLECTIONS,

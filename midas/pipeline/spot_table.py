@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from midas.experiment.region import within_omegas
 from midas.formats import spots as formats
 from midas.formats.layer import Layer
 from midas.formats.spots import SpotTables
@@ -40,6 +41,7 @@ class SpotTableRun(LayerRun):
             inputs.prepare_folder(self.options, self.plan)
             # What an earlier run from frames left would be joined with these spots.
             stale = (layer.id_rings, layer.ids_hash, layer.merge_map, layer.input_all_no_header, layer.paramstest)
+            remove(layer.detector_pixels)
             remove(*stale, *layer.folder.glob("Radius_StartNr_*.csv"), *layer.folder.glob("Result_StartNr_*.csv"))
         self.comm.barrier()
         return layer, user_file.parameters
@@ -71,7 +73,7 @@ class SpotTableRun(LayerRun):
         radii = _ring_radii(own, hkls)
         lowest, highest = own["MinOmeSpotIDsToIndex"], own["MaxOmeSpotIDsToIndex"]
         omega, ring = table["omega_ideal"], own["OverAllRingToIndex"]
-        chosen = (table["ring"] == ring) & (omega >= lowest) & (omega <= highest)
+        chosen = (table["ring"] == ring) & within_omegas(omega, lowest, highest)
         seeds = table.integers("spot_id")[chosen]
         content = read_bytes(source)
         for path in (self.layer.extra_info, self.layer.input_all):

@@ -157,8 +157,6 @@ def _check(parameters: Parameters) -> tuple[int, int, int]:
         raise parameters.error("OmegaStep", "must not be 0")
     if not (end - start) / step > 0:
         raise parameters.error("OmegaStep", f"does not lead from OmegaStart {start:g} to OmegaEnd {end:g}")
-    if max(abs(start), abs(end)) > 180:
-        log.warning("the scan leaves -180 ... 180 degrees: reflections have omega in this range, the rest stays empty")
     frames = (end - start) / step
     whole = round(frames)
     if abs(frames - whole) > _WHOLE_FRAME:

@@ -18,7 +18,15 @@ from midas._ext.physics.region import VERDICTS
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
-from midas.experiment.region import ANY_BOX, ANY_OMEGA, Limits, accepted_region, detector_box, paired_limits
+from midas.experiment.region import (
+    ANY_BOX,
+    ANY_OMEGA,
+    Limits,
+    accepted_region,
+    detector_box,
+    paired_limits,
+    within_omegas,
+)
 from midas.experiment.rings import warn_of_absent
 from midas.experiment.scan import Scan, covered_ranges, omegas_of
 from midas.formats import hkls as hkls_format
@@ -40,6 +48,7 @@ from midas.runtime.errors import NothingFoundError
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.detector_pixels import write_detector_pixels
 from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import fit_geometry
 
@@ -91,6 +100,7 @@ def _run(
     detector = DetectorGeometry.from_parameters(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
+    write_detector_pixels(layer, detector, np.array([ring.two_theta for ring in rings]), parameters)
     parameters = _with_limits(parameters, layer, scan, detector, rings)
     spots = laboratory_spots(
         peaks["y_recorded"],
@@ -254,7 +264,8 @@ def _seeds(
     ring, low, high = (
         parameters[name] for name in ("OverAllRingToIndex", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex")
     )
-    seeds = np.flatnonzero((reasons == ACCEPTED) & (peaks["ring"] == ring) & (omega >= low) & (omega <= high)) + 1
+    chosen = (reasons == ACCEPTED) & (peaks["ring"] == ring) & within_omegas(omega, low, high)
+    seeds = np.flatnonzero(chosen) + 1
     *outside, without = (
         int((reasons == VERDICTS[name]).sum()) for name in ("outside eta", "outside omega", "outside box", "no omega")
     )

@@ -159,6 +159,12 @@ def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
     return rings
 
 
+def _beside_spots(layer: Layer) -> tuple[Path, Path]:
+    """The mask of the user and the pixels of the detector, which stand beside Spots.bin."""
+    folder = layer.spots_binary.parent
+    return folder / layer.detector_mask.name, folder / layer.detector_pixels.name
+
+
 def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
     """The kernel with everything that is the same for all seeds."""
     for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
@@ -184,7 +190,7 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         g=np.column_stack([used["g1"], used["g2"], used["g3"]]),
         theta=used["theta"],
         hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
-        region=accepted_region(p, layer.spots_binary.with_name("BigDetectorMask.bin")),
+        region=accepted_region(p, *_beside_spots(layer)),
         lsd=p["Lsd"],
         r_sample=p["Rsample"],
         h_beam=p["Hbeam"],

@@ -135,7 +135,7 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
     reflections, rings = _reflections(layer, parameters, hkls)
     return Refiner(
         Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"]),
-        accepted_region(parameters, layer.detector_mask),
+        accepted_region(parameters, layer.detector_mask, layer.detector_pixels),
         reflections,
         _recorded(spots, rings),
         Bounds(

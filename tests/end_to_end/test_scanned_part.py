@@ -18,15 +18,19 @@ from midas.simulation import samples
 
 GRAINS = 4
 
+#: of the demo's parameters
+LEFT_OUT = (
+    *("OmegaRange", "BoxSize", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex"),
+    *("Noise", "Background", "DarkFrames", "DarkLevel", "DarkNoise"),
+)
+
 
 def simulated(folder: Path, start: float, end: float, **changes: object) -> Path:
     """The archive of a scan of four grains, without omega ranges and boxes."""
     parameters = samples.write(
         "demo", folder, NrPixels=256, px=800, OmegaStart=start, OmegaEnd=end,
         OmegaStep=np.sign(end - start), OmegaSpread=0.3, WriteLegacyBins=0,
-        OmegaRange=None, BoxSize=None, MinOmeSpotIDsToIndex=None, MaxOmeSpotIDsToIndex=None,
-        **dict.fromkeys(("Noise", "Background", "DarkFrames", "DarkLevel", "DarkNoise")),
-        **{"BC": (128, 128), **changes},
+        **{"BC": (128, 128), **dict.fromkeys(LEFT_OUT), **changes},
     )  # fmt: skip
     truth = folder / samples.GRAINS_FILE
     lines = truth.read_text().splitlines()
@@ -66,6 +70,26 @@ def test_two_wedges(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         writer.add_dataset(f"{SCAN}omegaCenter", opened.omegas[chosen])
     lines = analysed(tmp_path, split, caplog)
     assert lines == ["OmegaRange -70.000000 -10.000000;", "OmegaRange 20.000000 80.000000;", NO_BOX, NO_BOX]
+
+
+@pytest.mark.parametrize(("start", "end", "ranges"), [(90, 270, None), (-90, -270, (-270, -90))])
+def test_scans_beyond_half_a_turn(
+    start: int, end: int, ranges: tuple[int, int] | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits: dict[str, object] = {}
+    if ranges is not None:
+        limits = {"OmegaRange": [ranges], "MinOmeSpotIDsToIndex": ranges[0], "MaxOmeSpotIDsToIndex": ranges[1]}
+    lines = analysed(tmp_path, simulated(tmp_path, start, end, **limits), caplog, np.sign(end - start))
+    halves = ["OmegaRange -180.000000 -90.000000;", "OmegaRange 90.000000 180.000000;"]
+    expected = halves if ranges is None else [f"OmegaRange {ranges[0]}.000000 {ranges[1]}.000000;"]
+    assert lines[:-1] == [*expected, *[NO_BOX] * (len(expected) - 1)]
+
+
+@pytest.mark.parametrize("tilts", [(3.0, 5.0, -6.0), (30.0, 15.0, -12.0)])
+def test_tilted_detectors(tilts: tuple[float, float, float], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Rings are recognised where they are without the tilts; the raw distances lose a part of each."""
+    archive = simulated(tmp_path, -60, 60, **dict(zip(("tx", "ty", "tz"), tilts, strict=True)))
+    analysed(tmp_path, archive, caplog)
 
 
 def test_a_detector_beside_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

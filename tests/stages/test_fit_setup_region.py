@@ -18,13 +18,26 @@ from midas.stages import fit_setup
 from .sized_peaks import FRAMES, REGION, SOME, TEXT, hkl_table, peak_table, warnings
 
 
-@pytest.mark.parametrize(("low", "high", "seeds"), [(10, 20, [2, 3]), (10.5, 20, [3]), (-180, 180, [2, 3])])
+@pytest.mark.parametrize(
+    ("low", "high", "seeds"),
+    [(10, 20, [2, 3]), (10.5, 20, [3]), (-180, 180, [2, 3]), (0, 360, [2, 3]), (350, 375, [2]), (-350, -340, [2, 3])],
+)
 def test_seeds_lie_within_their_omegas(
     setup: Callable[..., SpotTables], low: float, high: float, seeds: list[int]
 ) -> None:
     # Limits a little wider than the omegas: exactly on them the rounding noise of the wedge decides.
     limits = f"MinOmeSpotIDsToIndex {low - 1e-6}\nMaxOmeSpotIDsToIndex {high + 1e-6}\n"
     assert setup(extra=limits).spots_to_index.tolist() == seeds
+
+
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+def test_ranges_are_angles(setup: Callable[..., SpotTables], turn: float) -> None:
+    region = f"OmegaRange {170 + turn} {200 + turn}\nBoxSize -1000000 1000000 -1000000 1000000\n"
+    peaks = peak_table(*({"omega_recorded": omega} for omega in (175.0, 185.0, -170.0, 169.0, 201.0, -165.0)))
+    tables = setup(peaks, region=region)
+    accepted = tables.id_rings["radius_id"][tables.extra_info["ring"] > 0]
+    assert sorted(accepted) == [1, 2, 3, 6]
+    assert (np.abs(tables.extra_info["omega_recorded"]) <= 180).all()
 
 
 def test_seed_ring_must_be_in_use(setup: Callable[..., SpotTables]) -> None:

@@ -113,6 +113,11 @@ cdef void _solve_pair(const PairVectors* w, double v, const PositionLine* line, 
         b.out_minus_half[k] = fabs(-uy * (ah * s2 + bh * c2) + uz * ch - lean * (ah * c2 - bh * s2))
 
 
+cdef inline bint _between(double low, double omega, double high) noexcept nogil:
+    """Whether an omega inside of ±180 degrees lies between limits, the upper of which may lie beyond 180."""
+    return low < omega < high or omega + 360.0 < high
+
+
 cdef Presence _presence(const IndexProblem* p, double omega, double y, double z) noexcept nogil:
     """Whether a spot on the ring, beside the poles, lies within the limits; y and z may be off by 0.1 µm."""
     cdef const double* limit = p.region.ranges
@@ -123,11 +128,11 @@ cdef Presence _presence(const IndexProblem* p, double omega, double y, double z)
         return UNCERTAIN
     for _ in range(p.region.n):
         turn = is_full_turn(limit)
-        if turn or limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
+        if turn or _between(limit[0] + ANGLE_ERROR, omega, limit[1] - ANGLE_ERROR):
             if not p.boxes_matter or (box[0] + 0.1 < y < box[1] - 0.1 and box[2] + 0.1 < z < box[3] - 0.1):
                 best = PRESENT
                 break
-        if ((turn or limit[0] - ANGLE_ERROR < omega < limit[1] + ANGLE_ERROR)
+        if ((turn or _between(limit[0] - ANGLE_ERROR, omega, limit[1] + ANGLE_ERROR))
                 and box[0] - 0.1 < y < box[1] + 0.1 and box[2] - 0.1 < z < box[3] + 0.1):
             best = UNCERTAIN
         limit += 2

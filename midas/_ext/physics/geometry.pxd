@@ -3,7 +3,7 @@
 Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
 geometry stands here once; the kernels cimport it.
 """
-from libc.math cimport acos, atan, cos, fabs, fmod, sin, sqrt, tan
+from libc.math cimport acos, atan, cos, fabs, floor, fmod, sin, sqrt, tan
 
 cdef extern from *:
     """
@@ -61,12 +61,12 @@ cdef inline double wrap_eta(double angle) noexcept nogil:
 
 
 cdef inline double wrap_omega(double omega) noexcept nogil:
-    """One turn back or forth into [-180, 180]; both ends stay, the tables may hold either."""
+    """Whole turns back or forth into [-180, 180]; both ends stay, the tables may hold either."""
     if omega < -180.0:
-        return omega + 360.0
-    if omega > 180.0:
-        return omega - 360.0
-    return omega
+        omega += 360.0
+    elif omega > 180.0:
+        omega -= 360.0
+    return omega if fabs(omega) <= 180.0 else omega - 360.0 * floor((omega + 180.0) / 360.0)
 
 
 cdef inline void tilt_matrix(double tx, double ty, double tz, double* t) noexcept nogil:

@@ -87,36 +87,55 @@ cdef inline bint _on_detector(const Experiment* e, double* y, double* z, double*
     return 0.0 <= hor[0] < e.pixels_y and 0.0 <= vert[0] < e.pixels_z
 
 
-cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output* out) noexcept nogil:
-    """Add a spot to the output if scan, beam and detector record it."""
-    cdef double y = spot.y_plane, z = spot.z_plane, hor = 0.0, vert = 0.0, frame
-    cdef double* row
+cdef inline void _write(const Experiment* e, const SimulatedSpot* spot, double omega, const double* place,
+                        Output* out) noexcept nogil:
+    """Add a spot, recorded at `omega` of the scan; `place`: y, z (µm) and pixel."""
+    cdef double* row = out.columns + out.count
     cdef Py_ssize_t stride = out.stride
-    if not e.omega_low < spot.omega_recorded < e.omega_high:
+    cdef double frame
+    row[GRAIN * stride] = out.grain
+    row[SPOT_ID * stride] = out.spot_id
+    row[OMEGA_RECORDED * stride] = omega
+    row[Y_PX * stride] = place[2]
+    row[Z_PX * stride] = place[3]
+    row[OMEGA_IDEAL * stride] = spot.omega_ideal
+    row[ETA * stride] = spot.eta
+    row[RING * stride] = out.ring
+    row[Y_RECORDED * stride] = place[0]
+    row[Z_RECORDED * stride] = place[1]
+    row[THETA * stride] = spot.theta
+    row[STRAIN_ERROR * stride] = 0.0
+    row[SCAN * stride] = 0.0
+    row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
+    frame = floor(-(e.omega_start - omega) / e.omega_step)
+    row[FRAME * stride] = fmax(fmin(frame, e.frames - 1.0), 0.0)
+
+
+cdef inline double _first_in_scan(const Experiment* e, double omega) noexcept nogil:
+    """The smallest angle above the lower end of the scan that is the same modulo 360."""
+    while omega <= e.omega_low:
+        omega += 360.0
+    while omega - 360.0 > e.omega_low:
+        omega -= 360.0
+    return omega
+
+
+cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output* out) noexcept nogil:
+    """Add a spot to the output, once a turn of the scan, if scan, beam and detector record it."""
+    cdef double omega = _first_in_scan(e, spot.omega_recorded)
+    cdef double[4] place
+    place[0], place[1], place[2], place[3] = spot.y_plane, spot.z_plane, 0.0, 0.0
+    if not omega < e.omega_high:
         return
     if e.half_beam >= 0.0 and fabs(spot.across) > e.half_beam:
         return
-    if not _on_detector(e, &y, &z, &hor, &vert):
+    if not _on_detector(e, &place[0], &place[1], &place[2], &place[3]):
         return
-    if out.columns != NULL:
-        row = out.columns + out.count
-        row[GRAIN * stride] = out.grain
-        row[SPOT_ID * stride] = out.spot_id
-        row[OMEGA_RECORDED * stride] = spot.omega_recorded
-        row[Y_PX * stride] = hor
-        row[Z_PX * stride] = vert
-        row[OMEGA_IDEAL * stride] = spot.omega_ideal
-        row[ETA * stride] = spot.eta
-        row[RING * stride] = out.ring
-        row[Y_RECORDED * stride] = y
-        row[Z_RECORDED * stride] = z
-        row[THETA * stride] = spot.theta
-        row[STRAIN_ERROR * stride] = 0.0
-        row[SCAN * stride] = 0.0
-        row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
-        frame = floor(-(e.omega_start - spot.omega_recorded) / e.omega_step)
-        row[FRAME * stride] = fmax(fmin(frame, e.frames - 1.0), 0.0)
-    out.count += 1
+    while omega < e.omega_high:
+        if out.columns != NULL:
+            _write(e, spot, omega, place, out)
+        out.count += 1
+        omega += 360.0
 
 
 cdef inline bint _predicted(const Experiment* e, const Firing* f, double branch, double wavelength,

@@ -85,13 +85,23 @@ class Reference:
             if ring < 0:
                 continue
             m = self.margin_omega + 0.5 * self.orientation_step / abs(math.sin(D2R * spot[ETA]))
-            first = math.floor((180 + spot[OMEGA] - m) / self.omega_bin)
-            last = math.floor((180 + spot[OMEGA] + m) / self.omega_bin)
+            first, last = (self.bin_of(180 + spot[OMEGA] + end) for end in (-m, m))
             for k in sorted({i % self.n_omega for i in range(first, min(last, first + self.n_omega) + 1)}):
                 self.lists.setdefault((ring, k), []).append(row)
 
+    def bin_of(self, angle: float) -> int:
+        """Bin of an angle counted from -180, going on behind the last one, which is smaller unless all fill 360."""
+        if math.isclose(self.n_omega * self.omega_bin, 360):
+            return math.floor(angle / self.omega_bin)
+        turn = math.floor(angle / 360)
+        return turn * self.n_omega + math.floor((angle - 360 * turn) / self.omega_bin)
+
     def is_inside(self, y: float, z: float, omega: float) -> bool:
-        return any((b - a >= 360 or a <= omega < b) and c <= y < d and e <= z < f for a, b, c, d, e, f in self.limits)
+        turns = [omega + turn for turn in (-360, 0, 360)]
+        return any(
+            (b - a >= 360 or any(a <= turned < b for turned in turns)) and c <= y < d and e <= z < f
+            for a, b, c, d, e, f in self.limits
+        )
 
     def margin(self, ring: int) -> float:
         return R2D * math.atan(self.margin_eta / self.radii[ring]) + 0.5 * self.orientation_step
