@@ -27,6 +27,11 @@ Array = NDArray[np.float64]
 _ORIGIN = (0.0, 0.0, 0.0)
 
 
+def has_exact_wedge(parameters: Parameters) -> bool:
+    """Whether spots turn with the leaning axis (docs/theory/wedge.md#two-models)."""
+    return bool(parameters["WedgeModel"] == "exact")
+
+
 class Ideal(NamedTuple):
     """Where a pixel looks: `two_theta` and `eta` in degrees, `radius` (µm) on the plane."""
 
@@ -67,7 +72,8 @@ class DetectorGeometry:
     tx, ty, tz : tilts, degrees: the pixel plane is turned by Rx(tx) Ry(ty) Rz(tz) about the beam centre
     p0, p1, p2, p3 : two-fold, four-fold and isotropic distortion, and the phase (degrees) of the four-fold term
     wavelength : of the beam, Å; only what deals with reflections needs it
-    wedge : angle by which the top of the rotation axis leans upstream, degrees; it moves omega only
+    wedge : angle by which the top of the rotation axis leans upstream, degrees
+    exact_wedge : whether spots turn with the leaning axis (`WedgeModel exact`), or the wedge moves omega only (`legacy`)
 
     Examples
     --------
@@ -94,6 +100,7 @@ class DetectorGeometry:
     p3: float = 0.0
     wavelength: float | None = None
     wedge: float = 0.0
+    exact_wedge: bool = True
 
     @classmethod
     def from_parameters(cls, parameters: Parameters, *, beam: bool = True) -> DetectorGeometry:
@@ -102,7 +109,7 @@ class DetectorGeometry:
         Parameters
         ----------
         parameters : with `Lsd`, `BC`, `px`, `RhoD`, tilts and distortion
-        beam : also `Wavelength`, if it is given, and `Wedge`
+        beam : also `Wavelength`, if it is given, `Wedge` and `WedgeModel`
 
         Raises
         ------
@@ -118,6 +125,7 @@ class DetectorGeometry:
             **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
             wavelength=parameters["Wavelength"] if beam and "Wavelength" in parameters else None,
             wedge=parameters["Wedge"] if beam else 0.0,
+            exact_wedge=not beam or has_exact_wedge(parameters),
         )
 
     def packed(self) -> Array:
@@ -239,7 +247,7 @@ class DetectorGeometry:
          [-0.4464  0.0223  0.    ]]
         """
         (y, z, omega), positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
-        g = scattering_vectors(y, z, omega, positions, self.lsd, self._wavelength(), self.wedge)
+        g = scattering_vectors(y, z, omega, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge)
         return g.reshape(*shape, 3)
 
     def omegas(self, g: ArrayLike) -> Array:
@@ -314,7 +322,9 @@ class DetectorGeometry:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
         vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
-        columns = predicted_spots(vectors, positions, self.lsd, self._wavelength(), self.wedge)
+        columns = predicted_spots(
+            vectors, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge
+        )
         return columns.reshape(len(columns), *g.shape[:-1], 2)
 
     def _wavelength(self) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.physics.region import AcceptedRegion
-from midas.experiment.detector import DetectorGeometry
+from midas.experiment.detector import DetectorGeometry, has_exact_wedge
 from midas.experiment.image import PaddedImage
 from midas.formats.binary import INT32, read_records
 from midas.parameters import Parameters
@@ -86,6 +86,11 @@ def on_detector(detector: DetectorGeometry, image: PaddedImage, two_theta: NDArr
     y_low, y_high, z_low, z_high = image.area
     seen: NDArray[np.bool_] = (y >= y_low) & (y <= y_high) & (z >= z_low) & (z <= z_high)
     return seen
+
+
+def limited_omega(parameters: Parameters) -> str:
+    """The column of the spot tables that omega ranges are compared with: with an exact wedge that of recorded spots."""
+    return "omega_recorded" if parameters["Wedge"] and has_exact_wedge(parameters) else "omega_ideal"
 
 
 def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, observed: bool = False) -> AcceptedRegion:

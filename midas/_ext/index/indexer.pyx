@@ -66,9 +66,9 @@ cdef class Indexer:
     def __init__(self, SpotTable table, *, const double[::1] radii, const double[::1] two_theta,
                  const double[::1] rotation_range, const double[:, ::1] ring_g, excluded, const double[:, ::1] g,
                  const double[::1] theta, const int[::1] hkl_ring, AcceptedRegion region not None, double lsd,
-                 double wedge, bint exact_wedge, double r_sample, double h_beam, double position_step, double orientation_step, double margin_omega,
-                 double margin_eta, double margin_radius, double margin_radial, double min_completeness, bint friedel,
-                 double guard=1e-9):
+                 double wedge, bint exact_wedge, double r_sample, double h_beam, double position_step,
+                 double orientation_step, double margin_omega, double margin_eta, double margin_radius,
+                 double margin_radial, double min_completeness, bint friedel, double guard=1e-9):
         cdef IndexProblem* p = &self.problem
         if not (len(radii) == len(two_theta) == len(rotation_range) == len(ring_g) == len(excluded) > 0):
             raise ValueError("one radius, angle, range, vector and flag per ring")
