@@ -182,7 +182,14 @@ class Evidence:
 
 
 def on_plane(
-    y: Floats, z: Floats, omega: Floats, lsd: float, *, wavelength: float = 1.0, wedge: float = 0.0, exact_wedge: bool = True,
+    y: Floats,
+    z: Floats,
+    omega: Floats,
+    lsd: float,
+    *,
+    wavelength: float = 1.0,
+    wedge: float = 0.0,
+    exact_wedge: bool = True,
     threads: int = 1,
 ) -> Floats:
     """Spots of the upright plane as the setup stage hands them on.

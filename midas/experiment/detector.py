@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.physics.detector import angles_to_plane, bragg_angles, pixels_to_plane, plane_to_pixels
-from midas._ext.physics.spots import moved_spots, predicted_spots, scattering_vectors
+from midas._ext.physics.spots import moved_spots, predicted_spots, scattering_vectors, turned_spots
 from midas.runtime.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DetectorGeometry:
     p0, p1, p2, p3 : two-fold, four-fold and isotropic distortion, and the phase (degrees) of the four-fold term
     wavelength : of the beam, Å; only what deals with reflections needs it
     wedge : angle by which the top of the rotation axis leans upstream, degrees
-    exact_wedge : whether spots turn with the leaning axis (`WedgeModel exact`), or the wedge moves omega only (`legacy`)
+    exact_wedge : whether spots turn with the leaning axis, or the wedge moves omega only (`WedgeModel`)
 
     Examples
     --------
@@ -221,6 +221,24 @@ class DetectorGeometry:
         """Inverse of `displaced`: spots as if their grain were at the origin."""
         return self._moved(y, z, omega, position, True)
 
+    def upright(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike) -> tuple[Array, Array, Array]:
+        """Recorded spots of a grain at the origin to the ideal ones, which the same axis without lean would give.
+
+        Parameters
+        ----------
+        y, z : µm on the plane
+        omega : degrees
+
+        Returns
+        -------
+        y, z, omega : of the same two_theta; NaN where there is no such spot, beside a pole
+        """
+        return self._turned(y, z, omega, False)
+
+    def leaning(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike) -> tuple[Array, Array, Array]:
+        """Inverse of `upright`: ideal spots to those that the leaning axis records."""
+        return self._turned(y, z, omega, True)
+
     def g_vectors(self, y_px: ArrayLike, z_px: ArrayLike, omega: ArrayLike, position: ArrayLike = _ORIGIN) -> Array:
         """Scattering vectors of spots, in the sample frame: what `u @ b @ (h, k, l)` is for the right crystal.
 
@@ -318,13 +336,16 @@ class DetectorGeometry:
         moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back)
         return moved[0].reshape(shape), moved[1].reshape(shape)
 
+    def _turned(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, back: bool) -> tuple[Array, Array, Array]:
+        (y, z, omega), shape = _columns(y, z, omega)
+        turned = turned_spots(y, z, omega, self.lsd, self.wedge, self.exact_wedge, back)
+        return turned[0].reshape(shape), turned[1].reshape(shape), turned[2].reshape(shape)
+
     def _predicted(self, g: Array, position: ArrayLike) -> Array:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
         vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
-        columns = predicted_spots(
-            vectors, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge
-        )
+        columns = predicted_spots(vectors, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge)
         return columns.reshape(len(columns), *g.shape[:-1], 2)
 
     def _wavelength(self) -> float:

@@ -153,7 +153,7 @@ cdef inline bint legacy_loses_spot(const Instrument* instrument, double y, doubl
 
 
 cdef inline UprightSpot without_wedge(const Instrument* instrument, double y_plane, double z_plane,
-                                    double omega_recorded) noexcept nogil:
+                                      double omega_recorded) noexcept nogil:
     """A spot as it would be without wedge: by the exact model, or such that but for rounding omega alone changes."""
     cdef UprightSpot spot
     cdef double g_length, radius

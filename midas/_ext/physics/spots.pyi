@@ -23,3 +23,12 @@ def moved_spots(
     wedge: float,
     back: bool,
 ) -> NDArray[np.float64]: ...
+def turned_spots(
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    omega: NDArray[np.float64],
+    lsd: float,
+    wedge: float,
+    exact: bool,
+    back: bool,
+) -> NDArray[np.float64]: ...

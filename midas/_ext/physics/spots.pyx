@@ -6,9 +6,9 @@ from libc.math cimport NAN, atan2, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, scattering_of_spot
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (
-    BothOmegas, Firing, OriginSpot, both_omegas, centre, displace, fires_recorded, first_branch, spot_of_branch,
-    straighten)
-from midas._ext.physics.wedge cimport Instrument, instrument_of
+    BothOmegas, Firing, OriginSpot, both_omegas, centre, displace, fires_recorded, first_branch, lean_omega,
+    spot_of_branch, straighten, straighten_omega)
+from midas._ext.physics.wedge cimport Instrument, instrument_of, lean_spot, straighten_spot
 
 cdef enum:
     COLUMNS = 6            # of a predicted spot
@@ -150,4 +150,53 @@ def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omeg
                 centre(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
             else:
                 displace(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
+    return result
+
+
+cdef inline bint _turn(const Instrument* instrument, bint back, double* y, double* z, double* c,
+                       double* s) noexcept nogil:
+    cdef double[3] k
+    if instrument.exact:
+        return lean_spot(instrument, y, z, c, s) if back else straighten_spot(instrument, y, z, c, s)
+    scattering_of_spot(instrument.lsd, y[0], z[0], k)
+    if back:
+        lean_omega(instrument, k, c, s)
+    else:
+        straighten_omega(instrument, k, c, s)
+    return True
+
+
+def turned_spots(const double[::1] y, const double[::1] z, const double[::1] omega, double lsd, double wedge,
+                 bint exact, bint back):
+    """Recorded spots of a grain at the origin to the ideal ones of an upright axis, or `back`.
+
+    Parameters
+    ----------
+    y, z, omega : (n,) float64, µm on the plane without tilt and distortion, degrees
+    lsd, wedge : µm, degrees
+    exact : whether spots turn with the leaning axis, or the wedge moves omega only
+
+    Returns
+    -------
+    (3, n) float64: y, z, omega (-180 ... 180 degrees); NaN where there is no such spot
+
+    Raises
+    ------
+    ValueError : when the shapes do not fit
+    """
+    cdef Py_ssize_t i, n = y.shape[0]
+    cdef Instrument instrument = instrument_of(lsd, NAN, wedge, exact)
+    cdef double c, s
+    if not n == z.shape[0] == omega.shape[0]:
+        raise ValueError("one z and omega per y")
+    result = np.array([y, z, omega])
+    cdef double[:, ::1] out = result
+    with nogil:
+        for i in range(n):
+            c = cos(DEG2RAD * omega[i])
+            s = sin(DEG2RAD * omega[i])
+            if _turn(&instrument, back, &out[0, i], &out[1, i], &c, &s):
+                out[2, i] = RAD2DEG * atan2(s, c)
+            else:
+                out[0, i] = out[1, i] = out[2, i] = NAN
     return result
