@@ -90,7 +90,7 @@ def on_detector(detector: DetectorGeometry, image: PaddedImage, two_theta: NDArr
 
 def limited_omega(parameters: Parameters) -> str:
     """The column of the spot tables that omega ranges are compared with: with an exact wedge that of recorded spots."""
-    return "omega_recorded" if parameters["Wedge"] and has_exact_wedge(parameters) else "omega_ideal"
+    return "omega_recorded" if has_exact_wedge(parameters) and parameters["Wedge"] else "omega_ideal"
 
 
 def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, observed: bool = False) -> AcceptedRegion:
