@@ -82,7 +82,7 @@ class RingOffsets:
             y, z = corrected_centre(self.centre, detector)
             raw = "" if image is None else "; raw column {:.2f}, row {:.2f}".format(*image.to_raw(y, z))
             yield (
-                f"the rings are shifted by {self.centre[0]:+.0f} um along y and {self.centre[1]:+.0f} um along z: BC "
+                f"the rings are shifted by {self.centre[0]:+.0f} µm along y and {self.centre[1]:+.0f} µm along z: BC "
                 f"is about {y:.2f} {z:.2f} instead of {detector.y_bc:.2f} {detector.z_bc:.2f} (in the "
                 f"transformed, square image{raw})"
             )

@@ -136,7 +136,7 @@ READERS: dict[str, Reader] = {
             "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
             "UpperBoundThreshold BadPxIntensity GapIntensity",
             # and of paramstest.txt; more is read for the indexing, which it calls
-            "RingNumbers RingRadii RingsToExcludeFraction BoxSize MinEta Completeness UseFriedelPairs Rsample",
+            "RingNumbers RingRadii RingsToExcludeFraction BoxSize MinEta Completeness UseFriedelPairs Rsample Hbeam",
             "StepSizePos MarginOme MarginRadius MarginRadial MarginEta",
         ),
         "archive, paramstest.txt",

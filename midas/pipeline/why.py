@@ -26,14 +26,18 @@ def nothing(run: LayerRun, error: NothingFoundError) -> str:
 
 
 def little(run: LayerRun, tables: LayerTables) -> str:
-    """A warning when the grains explain little of what is there; "" where all is well."""
+    """A warning when the grains explain little of what is there, or lie at an edge; "" where all is well."""
+    from midas.diagnosis.edges import at_the_edge
     from midas.diagnosis.explained import explained_spots
 
     if tables.grains is None or tables.spot_matrix is None or tables.extra_info is None or run.options.grains_file:
         return ""
     explained = explained_spots(tables.extra_info, tables.spot_matrix)
     if len(tables.grains) and not explained.is_little:
-        return ""
+        text = at_the_edge(run.layer, run.parameters, tables.grains)
+        if text:
+            log.warning("%s", text)
+        return text
     found = _diagnosis(run, among=explained.alone.tolist() if len(tables.grains) else ())
     if found is None:
         return ""
