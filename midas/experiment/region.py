@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.physics.region import VERDICTS, AcceptedRegion
-from midas.experiment.detector import DetectorGeometry
+from midas.experiment.detector import DetectorGeometry, has_exact_wedge
 from midas.experiment.image import PaddedImage
 from midas.formats.binary import INT32, read_records
 from midas.parameters import Parameters
@@ -87,6 +87,11 @@ def on_detector(detector: DetectorGeometry, image: PaddedImage, two_theta: NDArr
     y_low, y_high, z_low, z_high = image.area
     seen: NDArray[np.bool_] = (y >= y_low) & (y <= y_high) & (z >= z_low) & (z <= z_high)
     return seen
+
+
+def limited_omega(parameters: Parameters) -> str:
+    """The column of the spot tables that omega ranges are compared with: with an exact wedge that of recorded spots."""
+    return "omega_recorded" if has_exact_wedge(parameters) and parameters["Wedge"] else "omega_ideal"
 
 
 def accepted_region(

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from midas.experiment.region import within_omegas
+from midas.experiment.region import limited_omega, within_omegas
 from midas.formats import spots as formats
 from midas.formats.layer import Layer
 from midas.formats.spots import SpotTables
@@ -72,7 +72,7 @@ class SpotTableRun(LayerRun):
         table = formats.read_spots(source, formats.EXTRA_INFO)
         radii = _ring_radii(own, hkls)
         lowest, highest = own["MinOmeSpotIDsToIndex"], own["MaxOmeSpotIDsToIndex"]
-        omega, ring = table["omega_ideal"], own["OverAllRingToIndex"]
+        omega, ring = table[limited_omega(own)], own["OverAllRingToIndex"]
         chosen = (table["ring"] == ring) & within_omegas(omega, lowest, highest)
         seeds = table.integers("spot_id")[chosen]
         content = read_bytes(source)

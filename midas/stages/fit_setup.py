@@ -24,6 +24,7 @@ from midas.experiment.region import (
     Limits,
     accepted_region,
     detector_box,
+    limited_omega,
     paired_limits,
     within_omegas,
 )
@@ -108,12 +109,12 @@ def _run(
         peaks["omega_recorded"],
         detector.packed(),
         parameters["Wavelength"],
-        parameters["Wedge"],
+        detector.wedge,
+        detector.exact_wedge,
         threads,
     )
-    y, z, omega, eta = spots[:4]
-    reasons = accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
-    seeds = _seeds(peaks, spots[2], reasons, parameters)
+    omega, reasons = _verdicts(peaks, spots, detector, parameters, threads)
+    seeds = _seeds(peaks, omega, reasons, parameters)
     in_use = _in_use(rings, peaks, reasons, detector, scan, parameters)
     handed_on = parameters.changed(
         Lsd=detector.lsd,
@@ -257,6 +258,21 @@ def _fitted(
     return found
 
 
+def _verdicts(
+    peaks: Table, spots: NDArray[np.float64], detector: DetectorGeometry, parameters: Parameters, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """The omegas that limits are compared with (degrees, NaN without an ideal spot), and what speaks against each spot.
+
+    Of the spots as recorded, since range and detector are facts of the instrument; of the ideal ones, which but for
+    omega are the same, without a wedge or with the legacy one.
+    """
+    y, z, omega, eta = spots[:4]
+    if limited_omega(parameters) == "omega_recorded":
+        y, z, eta = spots[5:]
+        omega = np.where(np.isnan(omega), np.nan, peaks["omega_recorded"])
+    return omega, accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
+
+
 def _seeds(
     peaks: Table, omega: NDArray[np.float64], reasons: NDArray[np.uint8], parameters: Parameters
 ) -> NDArray[np.int64]:
@@ -297,7 +313,7 @@ def _in_use(
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
     """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
     names = ("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta", "y_plane", "z_plane")
-    columns = dict(zip(names, spots, strict=True))
+    columns = dict(zip(names, spots, strict=False))
     columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
     columns |= {
         "y_recorded": peaks["y_recorded"],

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.index.indexer import Indexer
 from midas._ext.index.table import SpotTable
 from midas.experiment import crystal
+from midas.experiment.detector import has_exact_wedge
 from midas.experiment.orientation import rotation_range
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
@@ -192,6 +193,8 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
         region=accepted_region(p, *_beside_spots(layer)),
         lsd=p["Lsd"],
+        wedge=p["Wedge"],
+        exact_wedge=has_exact_wedge(p),
         r_sample=p["Rsample"],
         h_beam=p["Hbeam"],
         position_step=p["StepSizePos"],

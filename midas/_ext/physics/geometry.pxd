@@ -212,3 +212,15 @@ cdef inline void unshift_spot(double lsd, const double* grain, double* y, double
     cdef double q = lsd / (lsd - grain[0])
     y[0] = q * (y[0] - grain[1])
     z[0] = q * (z[0] - grain[2])
+
+
+cdef inline void scattering_of_spot(double lsd, double y, double z, double* k) noexcept nogil:
+    """Laboratory scattering vector, of length 2 sin θ, of a spot of a grain at the origin.
+
+    The direction of the diffracted ray minus the beam's, without the cancellation in L/|ray| - 1.
+    """
+    cdef double r2 = y * y + z * z
+    cdef double ray = sqrt(lsd * lsd + r2)
+    k[0] = -r2 / (ray * (ray + lsd))
+    k[1] = y / ray
+    k[2] = z / ray

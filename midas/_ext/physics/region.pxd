@@ -13,6 +13,7 @@ Recorded omegas are exact frame angles, and the first frame of a scan with negat
 from libc.math cimport atan2, fabs, floor, sqrt
 
 from midas._ext.physics.geometry cimport RAD2DEG
+from midas._ext.physics.wedge cimport Instrument, lean_spot
 
 cdef enum Verdict:
     # The first reason against a spot, in this order
@@ -90,9 +91,12 @@ cdef inline Verdict place_verdict(const Region* region, double omega, double y, 
     return verdict
 
 
-cdef inline bint is_observable(const Region* region, double y, double z, double cos_omega,
-                               double sin_omega) noexcept nogil:
-    """Whether a predicted spot lies in the region."""
+cdef inline bint is_observable(const Region* region, const Instrument* instrument, double y_ideal, double z_ideal,
+                               double cos_ideal, double sin_ideal) noexcept nogil:
+    """Whether a predicted ideal spot lies in the region, which knows recorded spots when the wedge is exact."""
+    cdef double y = y_ideal, z = z_ideal, cos_omega = cos_ideal, sin_omega = sin_ideal
+    if instrument.exact and not lean_spot(instrument, &y, &z, &cos_omega, &sin_omega):
+        return False
     return (direction_beside_poles(region, y, z)
             and place_verdict(region, RAD2DEG * atan2(sin_omega, cos_omega), y, z) == ACCEPTED)
 

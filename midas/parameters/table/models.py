@@ -4,7 +4,6 @@ from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUI
 
 TITLE = "Models and rules beyond the legacy programs"
 
-_LEGACY_WEDGE = "this version corrects omega only, as the legacy programs do"
 _LEGACY_GRAINS = "this version merges seeds by the legacy rule"
 
 KEYS: tuple[Key, ...] = (
@@ -12,7 +11,7 @@ KEYS: tuple[Key, ...] = (
         "digits: reflections, ring test, refinement, simulation",
         choices=(0, 1), handed_on=True),
     Key("WedgeModel", WORD, "exact", "exact: rotation about the leaning axis; legacy: a change of omega only",
-        choices=("exact", "legacy"), handed_on=True, not_yet=_LEGACY_WEDGE, acts_as="legacy"),
+        choices=("exact", "legacy"), handed_on=True, legacy="legacy"),
     Key("GrainMerging", WORD, "spots", "legacy: seeds that share spots; spots: each spot has an owner; mosaic: spots, "
         "then fragments of one crystal become one grain",
         choices=("legacy", "spots", "mosaic"), handed_on=True, not_yet=_LEGACY_GRAINS, acts_as="legacy"),

@@ -219,6 +219,29 @@ class Reference:
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
         return np.column_stack([lab[0] * c + lab[1] * s, lab[1] * c - lab[0] * s, lab[2]])
 
+    # docs/theory/wedge.md#which-stage-does-what
+    def is_recorded(self, y: float, z: float, omega: float) -> bool:
+        """Whether the region holds a spot of the upright axis, as the leaning one records it."""
+        if self.wedge:
+            theta, lean = math.atan(math.hypot(y, z) / self.lsd) / 2, D2R * self.wedge
+            k = np.array([-math.sin(theta), *(math.cos(theta) / math.hypot(y, z) * np.array([y, z]))])
+            gx, gy, gz = about_z(-omega, k)
+            reach = (math.sin(theta) - gz * math.sin(lean)) / math.cos(lean)
+            if abs(reach) > math.hypot(gx, gy):
+                return False
+            # -gx cos + gy sin = reach
+            middle, turn = math.atan2(gy, -gx), math.acos(reach / math.hypot(gx, gy))
+            for omega in (R2D * (middle + turn), R2D * (middle - turn)):
+                x, across, along = about_z(omega, [gx, gy, gz])
+                if (across > 0) == (y > 0):
+                    break
+            scale = math.hypot(y, z) / math.cos(theta)
+            y, z = scale * across, scale * (along * math.cos(lean) + x * math.sin(lean))
+            omega = float(wrap(omega))
+        eta = math.copysign(R2D * math.acos(z / math.sqrt(y * y + z * z)), -y)
+        beside_poles = abs(eta) >= self.pole_angle and 180 - abs(eta) >= self.pole_angle
+        return beside_poles and self.is_inside(y, z, omega)
+
     # docs/theory/indexing.md#theoretical-spots
     def predict(self, u: NDArray) -> list[tuple[float, float, float, int]]:
         spots = []
@@ -228,8 +251,7 @@ class Reference:
                 y, z = g[0] * math.sin(D2R * omega) + g[1] * math.cos(D2R * omega), g[2]
                 eta = math.copysign(R2D * math.acos(z / math.sqrt(y * y + z * z)), -y)
                 y, z = -self.radii[ring] * math.sin(D2R * eta), self.radii[ring] * math.cos(D2R * eta)
-                beside = abs(eta) >= self.pole_angle and 180 - abs(eta) >= self.pole_angle
-                if beside and self.is_inside(y, z, omega):
+                if self.is_recorded(y, z, omega):
                     spots.append((y, z, omega, int(ring)))
         return spots
 

@@ -32,7 +32,8 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return {
         "radii": RADII, "two_theta": TWO_THETA, "rotation_range": np.array([120.0, 90.0]),
         "ring_g": HKL[[7, 13]] / 4.08, "excluded": np.array([False, False]), "g": HKL / 4.08,
-        "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "r_sample": 600.0,
+        "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "wedge": 0.0,
+        "exact_wedge": True, "r_sample": 600.0,
         "h_beam": 600.0, "position_step": 250.0, "orientation_step": 3.0, "margin_omega": 1.0, "margin_eta": 900.0,
         "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_completeness": 0.3, "friedel": True,
         **changes,
@@ -145,6 +146,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tight": {"margin_radial": 150.0, "margin_eta": 300.0, "min_completeness": 0.05},
     "whole turn": {"rotation_range": np.array([360.0, 360.0]), "orientation_step": 6.0},
     "large sample": {"r_sample": 3000.0, "h_beam": 4000.0, "position_step": 900.0, "margin_radial": 900.0},
+    "leaning axis": {"wedge": 2.0, "limits": TWO_WINDOWS},
+    "leaning and wide poles": {"wedge": -3.0, "pole_angle": 20.0, "min_completeness": 0.4},
     "anything goes": {"min_completeness": 0.0, "margin_eta": 3000.0},
 }
 
