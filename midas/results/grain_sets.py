@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,6 +68,11 @@ def cell_of(path: str | Path) -> tuple[float, ...] | None:
     except (FormatError, OSError, RuntimeError, KeyError, TypeError, ValueError):
         return None
     return None if len(cell) != 6 or why_impossible(cell) else cell
+
+
+def files_of(paths: Iterable[str | Path]) -> list[Path]:
+    """The grain lists that `load_grains` reads for these; those that are not there stay as they are."""
+    return [_in_folder(path) if path.is_dir() else path for path in map(Path, paths)]
 
 
 def _in_folder(folder: Path) -> Path:

@@ -135,7 +135,6 @@ def test_tilted_detectors_misplace_spots_by_little(tilts: tuple[float, float, fl
 
 @given(instruments, st.floats(-10, 10).filter(lambda w: abs(w) > 1e-3), st.integers(0, 2**32 - 1))
 @settings(max_examples=30, phases=[Phase.explicit, Phase.generate])  # to make a failure smaller takes minutes
-@pytest.mark.xfail(strict=True, reason="the wedge is the legacy one")
 def test_spots_of_a_leaning_axis(instrument: Instrument, wedge: float, seed: int) -> None:
     """The same about an axis that leans."""
     found = Differences(crystal(seed), replace(instrument, wedge=wedge))

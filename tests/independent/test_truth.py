@@ -29,9 +29,6 @@ class Limits:
 
 
 PLAIN = Measurement(nickel(5, 5))
-_LEGACY_WEDGE = pytest.mark.xfail(strict=True, reason="the wedge is the legacy one")
-_RAW_RINGS = pytest.mark.xfail(strict=True, reason="rings are recognised by the raw distance from the beam centre")
-_PLAIN_OMEGA = pytest.mark.xfail(strict=True, reason="omega ranges are compared as numbers, not as angles")
 _TAILS = pytest.mark.xfail(strict=True, reason="saturated regions are dropped, their tails count as spots")
 
 
@@ -51,11 +48,11 @@ def ranged(start: float, step: float = 1.0, spread: float = 0.3) -> Measurement:
             Limits(),
             id="small-tilts-and-distortion",
         ),
-        pytest.param(PLAIN.at(wedge=0.5), Limits(position=0.8), id="wedge", marks=_LEGACY_WEDGE),
-        pytest.param(PLAIN.at(tilts=(3, 5, -6)), Limits(), id="tilts-of-5", marks=_RAW_RINGS),
-        pytest.param(PLAIN.at(tilts=(30, 15, -12)), Limits(position=0.8), id="tilts-of-30", marks=_RAW_RINGS),
-        pytest.param(ranged(90), Limits(), id="90-to-270", marks=_PLAIN_OMEGA),
-        pytest.param(ranged(-270), Limits(), id="270-to-90-backwards", marks=_PLAIN_OMEGA),
+        pytest.param(PLAIN.at(wedge=0.5), Limits(position=0.8), id="wedge"),
+        pytest.param(PLAIN.at(tilts=(3, 5, -6)), Limits(), id="tilts-of-5"),
+        pytest.param(PLAIN.at(tilts=(30, 15, -12)), Limits(position=0.8), id="tilts-of-30"),
+        pytest.param(ranged(90), Limits(), id="90-to-270"),
+        pytest.param(ranged(-270), Limits(), id="270-to-90-backwards"),
         pytest.param(ranged(0, 2.0, 0.6), Limits(), id="whole-turn"),
         pytest.param(
             replace(
