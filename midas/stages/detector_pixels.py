@@ -22,7 +22,7 @@ from midas.stages.peak_selection import raw_numbers
 log = logging.getLogger(__name__)
 
 #: half width of the part of the raster around a ring that is looked at: room for strain, and for rounding (cells)
-_STRAIN, _CELLS = 0.02, 2
+_STRAIN, _CELLS = 0.01, 2
 #: rows of the raster that are looked at together
 _ROWS = 256
 

@@ -97,3 +97,17 @@ def test_a_detector_beside_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFix
     lines = analysed(tmp_path, simulated(tmp_path, -90, 90, BC=(50, 128), UseFriedelPairs=0), caplog)
     assert lines[0] == "OmegaRange -90.000000 90.000000;"
     assert np.allclose([float(word) for word in lines[1].rstrip(";").split()[1:]], [-164400, 40400, -102800, 102000])
+
+
+def test_four_panels_round_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the gap between the panels hides is not expected: grains of which a part is hidden are complete."""
+    archive = simulated(tmp_path, -90, 90, UseFriedelPairs=0)
+    panels = tmp_path / "panels.MIDAS.zip"
+    gap = np.zeros((256, 256), np.uint8)
+    gap[116:140] = gap[:, 116:140] = 1
+    with Archive(archive) as opened, ArchiveWriter(panels, opened.frames.shape, opened.frames.dtype) as writer:
+        writer.add_frames(DATA, opened.frames.shape, (np.where(gap, 0, frame) for frame in opened.frames))
+        writer.add_frames("exchange/mask", (1, 256, 256), [gap])
+        writer.add_parameters(opened.parameters)
+    analysed(tmp_path, panels, caplog)
+    assert (tmp_path / "LayerNr_1" / "DetectorPixels.bin").exists()
