@@ -260,3 +260,21 @@ def test_a_detector_that_cuts_the_rings_is_the_box(setup: Callable[..., SpotTabl
 
 
 # What differs from the legacy program
+
+
+@pytest.mark.parametrize(("model", "accepted", "seeds"), [("exact", [2, 3], [2]), ("legacy", [3, 4], [3])])
+def test_limits_are_those_of_recorded_spots(
+    setup: Callable[..., SpotTables], model: str, accepted: list[int], seeds: list[int]
+) -> None:
+    """At eta 45 degrees omega without the wedge is 2 degrees less; only the legacy model compares that."""
+    peaks = peak_table(*({"ring": 1, "eta": 45, "omega_recorded": omega} for omega in (-0.5, 1.5, 19.5, 20.5)))
+    limits = "MinOmeSpotIDsToIndex 0\nMaxOmeSpotIDsToIndex 18\n"
+    region = "OmegaRange 0 20\nBoxSize -1000000 1000000 -1000000 1000000\n"
+    tables = setup(peaks, f"Wedge 2\nWedgeModel {model}\nOverAllRingToIndex 1\n{limits}", region=region)
+    spots = tables.extra_info
+    assert (np.flatnonzero(spots["ring"]) + 1).tolist() == accepted
+    assert tables.spots_to_index.tolist() == seeds
+    used = spots.take(spots["ring"] > 0)
+    np.testing.assert_allclose(used["omega_ideal"] - used["omega_recorded"], -2, atol=0.01)
+    assert (used["z_ideal"] - used["z_plane"] > 100).all() == (model == "exact")
+    assert tables.parameters["WedgeModel"] == model
