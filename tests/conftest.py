@@ -95,7 +95,7 @@ def legacy_chain(
         folder = tmp_path_factory.mktemp(name)
         archive = folder / f"{name}.MIDAS.zip"
         shutil.copyfile(golden(name) / archive.name, archive)
-        set_datasets(archive, {f"{ANALYSIS}RefineMethod": "staged", f"{ANALYSIS}LegacyHKLList": np.array([1])})
+        set_datasets(archive, {f"{ANALYSIS}LegacyDigits": np.array([1])})
         return midas.run(data_file=archive, result_folder=folder, convert=False, threads=2).data[0]
 
     return run

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.angles import wrapped
 from midas.experiment.orientation import matrices_from_quaternions
 
 Array = NDArray[np.float64]
@@ -51,6 +52,7 @@ class Experiment:
     lsd: float = 1e6
     wavelength: float = 0.22291
     wedge: float = 0.0
+    exact_wedge: bool = True  # False: the wedge moves omega only
     min_eta: float = 6.0
     omega_range: tuple[float, float] = (-180.0, 180.0)
     limit: int = 12
@@ -99,11 +101,25 @@ class Spots:
         self.omega_ideal += angle
 
 
+def _shifts(k: Array, wedge: float, exact: bool) -> tuple[float, float]:
+    """What takes the omega of a reflection with the laboratory vector `k` to the ideal and to the recorded one, rad.
+
+    NaN beside the pole, where one has no partner.
+    """
+    across = k[0] * np.cos(wedge) + k[2] * np.sin(wedge)
+    root = across**2 + k[1] ** 2 - k[0] ** 2
+    across_ideal = np.copysign(np.sqrt(root), k[1]) if root >= 0 else np.nan
+    shift = np.arctan2(across_ideal, k[0]) - np.arctan2(k[1], across)
+    return (shift, 0.0) if exact else (0.0, -shift)
+
+
 def simulate(experiment: Experiment, orientations: Array, positions: Array, cells: Array) -> Spots:
     """Every spot of the grains, ring by ring within a grain."""
     hkl, first = experiment.reflections()
     group_of = np.repeat(np.arange(len(first) - 1), np.diff(first))
     wedge = np.radians(experiment.wedge)
+    axis = wedge if experiment.exact_wedge else 0.0
+    lean = np.array([[np.cos(axis), 0, -np.sin(axis)], [0, 1, 0], [np.sin(axis), 0, np.cos(axis)]])
     rows: list[list[Any]] = []
     for grain, (u, position, cell) in enumerate(zip(orientations, positions, cells, strict=True)):
         g = u @ reciprocal_basis(cell) @ hkl
@@ -111,26 +127,26 @@ def simulate(experiment: Experiment, orientations: Array, positions: Array, cell
             length = np.sqrt(x * x + y * y + z * z)
             theta = np.arcsin(experiment.wavelength * length / 2)
             v = np.sin(theta) * length
-            amplitude, phase = np.hypot(x, y), np.arctan2(-x, y)  # y sin w - x cos w = amplitude·sin(w + phase)
-            if amplitude <= v:
+            # cos W (x cos w - y sin w) - z sin W = -v: y sin w - x cos w = amplitude·sin(w + phase) = reach
+            amplitude, phase, reach = np.hypot(x, y), np.arctan2(-x, y), (v - z * np.sin(axis)) / np.cos(axis)
+            if amplitude <= abs(reach):
                 continue
-            for omega in (np.arcsin(v / amplitude) - phase, np.pi - np.arcsin(v / amplitude) - phase):
-                omega = np.arctan2(np.sin(omega), np.cos(omega))
-                k = rotation_z(np.degrees(omega)) @ [x, y, z]
+            for omega in (np.arcsin(reach / amplitude) - phase, np.pi - np.arcsin(reach / amplitude) - phase):
+                k = lean @ rotation_z(np.degrees(omega)) @ [x, y, z]
                 radius = experiment.lsd * np.tan(2 * theta) / np.hypot(k[1], k[2])
                 spot_y, spot_z = radius * k[1], radius * k[2]
                 eta = np.degrees(np.arctan2(-spot_y, spot_z))
+                ideal, raw = (wrapped(np.degrees(omega + shift)) for shift in _shifts(k, wedge, experiment.exact_wedge))
                 low, high = experiment.omega_range
-                if not (experiment.min_eta <= abs(eta) <= 180 - experiment.min_eta and low < np.degrees(omega) < high):
+                beside_poles = experiment.min_eta <= abs(eta) <= 180 - experiment.min_eta
+                if not (beside_poles and low < (raw if experiment.exact_wedge else ideal) < high):
                     continue
-                lean = k[0] * np.cos(wedge) + k[2] * np.sin(wedge)
-                root = lean**2 + k[1] ** 2 - k[0] ** 2
-                shift = np.arctan2(np.copysign(np.sqrt(root), k[1]), k[0]) - np.arctan2(k[1], lean)
-                raw = np.degrees(np.arctan2(np.sin(omega - shift), np.cos(omega - shift)))
+                if np.isnan(ideal + raw):
+                    continue
                 px, py, pz = rotation_z(raw) @ position
                 px, pz = px * np.cos(wedge) - pz * np.sin(wedge), px * np.sin(wedge) + pz * np.cos(wedge)
                 det_y, det_z = spot_y * (1 - px / experiment.lsd) + py, spot_z * (1 - px / experiment.lsd) + pz
-                rows.append([det_y, det_z, np.degrees(omega), raw, group_of[i], grain, i, np.sign(k[1])])
+                rows.append([det_y, det_z, ideal, raw, group_of[i], grain, i, np.sign(k[1])])
     y, z, ideal, recorded, group, of_grain, reflection, branch = np.array(rows).T.copy()
     group, of_grain = group.astype(np.int32), of_grain.astype(np.int64)
     return Spots(y, z, recorded, ideal, group, of_grain, hkl[:, reflection.astype(int)], branch)

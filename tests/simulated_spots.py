@@ -44,6 +44,7 @@ def spots_of(
     *,
     omega=(-180.0, 180.0, 0.5),
     wedge=0.0,
+    exact_wedge=None,
     panels=NO_PANELS,
     legacy=False,
     samples=(WAVELENGTH,),
@@ -62,6 +63,7 @@ def spots_of(
         omega=omega,
         frames=frames,
         wedge=wedge,
+        exact_wedge=not legacy if exact_wedge is None else exact_wedge,
         beam_size=beam_size,
     )
     return spot_table(simulator.spots(*sample, threads))

@@ -9,9 +9,10 @@ rows, each of them by one thread, so that it is the same for any number of threa
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport atan, ceil, fabs, floor, sin
+from libc.math cimport atan, fabs, sin
 from libc.string cimport memset
 
+from midas._ext.numerics.bins cimport BinAxis, bin_axis, bin_window
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
@@ -38,47 +39,9 @@ cdef SpotWindow _a_window
 WINDOW = np.asarray(<SpotWindow[:1]>&_a_window).dtype
 
 
-cdef struct BinAxis:
-    double size            # of a bin, degrees
-    double bins            # on a full turn
-    bint divides           # the last bin ends at 360
-
-
-cdef inline BinAxis _axis(double size) noexcept nogil:
-    cdef BinAxis axis
-    axis.size = size
-    axis.bins = ceil(360.0 / size)
-    axis.divides = fabs(axis.bins * size - 360.0) < 1e-9
-    return axis
-
-
-cdef inline double _bin(const BinAxis* axis, double angle) noexcept nogil:
-    """Bin of an angle counted from -180, going on beyond a full turn and below 0."""
-    cdef double turns, within
-    if axis.divides:
-        return floor(angle / axis.size)
-    # The last bin of each turn is a smaller one.
-    turns = floor(angle / 360.0)
-    within = floor((angle - 360.0 * turns) / axis.size)
-    return turns * axis.bins + (within if within < axis.bins else axis.bins - 1.0)
-
-
-cdef inline void _window(const BinAxis* axis, double angle, double margin, int* first, int* count) noexcept nogil:
-    """Bins from angle - margin to angle + margin, each of them once."""
-    cdef double begin, length
-    if not margin < 180.0:
-        first[0] = 0
-        count[0] = <int>axis.bins
-        return
-    begin = _bin(axis, 180.0 + angle - margin)
-    length = _bin(axis, 180.0 + angle + margin) - begin + 1.0
-    first[0] = <int>(begin - axis.bins * floor(begin / axis.bins))
-    count[0] = <int>(length if length < axis.bins else axis.bins)
-
-
 def bin_count(double size):
     """Bins of `size` degrees on a full turn, and whether they fill it exactly (else the last one is smaller)."""
-    cdef BinAxis axis = _axis(size)
+    cdef BinAxis axis = bin_axis(size)
     return int(axis.bins), bool(axis.divides)
 
 
@@ -100,17 +63,17 @@ def spot_windows(const double[::1] eta, const double[::1] omega, const double[::
     (n,) `WINDOW`: first_eta, eta_count, first_omega, omega_count; all 0 for a spot left out
     """
     cdef Py_ssize_t i, n = eta.shape[0]
-    cdef BinAxis eta_axis = _axis(eta_bin), omega_axis = _axis(omega_bin)
+    cdef BinAxis eta_axis = bin_axis(eta_bin), omega_axis = bin_axis(omega_bin)
     out = np.zeros(n, dtype=WINDOW)
     cdef SpotWindow[::1] windows = out
     if omega.shape[0] != n or radius.shape[0] != n:
         raise ValueError("one omega and one radius per eta")
     for i in prange(n, nogil=True, num_threads=threads, schedule="static"):
         if radius[i] != 0.0:
-            _window(&eta_axis, eta[i], RAD2DEG * atan(margin_eta / radius[i]) + 0.5 * step, &windows[i].first_eta,
-                    &windows[i].eta_count)
-            _window(&omega_axis, omega[i], margin_omega + 0.5 * step / fabs(sin(eta[i] * DEG2RAD)),
-                    &windows[i].first_omega, &windows[i].omega_count)
+            bin_window(&eta_axis, eta[i], RAD2DEG * atan(margin_eta / radius[i]) + 0.5 * step, &windows[i].first_eta,
+                       &windows[i].eta_count)
+            bin_window(&omega_axis, omega[i], margin_omega + 0.5 * step / fabs(sin(eta[i] * DEG2RAD)),
+                       &windows[i].first_omega, &windows[i].omega_count)
     return out
 
 

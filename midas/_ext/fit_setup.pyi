@@ -11,6 +11,7 @@ def laboratory_spots(
     detector: NDArray[np.float64],
     wavelength: float,
     wedge: float,
+    exact: bool,
     threads: int,
 ) -> NDArray[np.float64]: ...
 def ring_misfit(

@@ -5,11 +5,11 @@ Every function takes and returns whole columns and works on each spot alone, so 
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport cos, fabs, sin
+from libc.math cimport fabs
 
-from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
-from midas._ext.physics.geometry cimport DEG2RAD, Detector, PlanePoint, detector_to_ideal, unpack_detector, wrap_omega
-from midas._ext.physics.wedge cimport Instrument
+from midas._ext.legacy.wedge cimport without_wedge
+from midas._ext.physics.geometry cimport Detector, PlanePoint, detector_to_ideal, unpack_detector, wrap_omega
+from midas._ext.physics.wedge cimport Instrument, UprightSpot, instrument_of
 
 cdef enum:
     CHUNK = 256            # spots that a thread takes at a time
@@ -42,7 +42,7 @@ def read_out_correction(const double[::1] omega, const double[::1] z_px, double 
 
 
 def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const double[::1] omega,
-                     const double[::1] detector, double wavelength, double wedge, int threads):
+                     const double[::1] detector, double wavelength, double wedge, bint exact, int threads):
     """Detector and wedge correction of every spot (docs/theory/wedge.md#which-form-counts).
 
     Parameters
@@ -52,23 +52,20 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
     detector : (12,) float64 of `midas.experiment.detector.DetectorGeometry.packed`
     wavelength : Å
     wedge : degrees
+    exact : whether spots turn with the leaning axis, or the wedge moves omega only; a wedge of 0 has one form
 
     Returns
     -------
-    (7, n) float64: y_ideal, z_ideal (µm), omega_ideal, eta, two_theta (degrees), y_plane, z_plane (µm). omega_ideal is
-    NaN where no rotation without wedge gives the reflection, eta is NaN at the beam centre.
+    (8, n) float64: y_ideal, z_ideal (µm), omega_ideal, eta, two_theta (degrees), y_plane, z_plane (µm), eta_plane
+    (degrees). omega_ideal is NaN where no rotation without wedge gives the reflection, eta is NaN at the beam centre.
     """
     cdef Py_ssize_t i, n = omega.shape[0]
     cdef Detector geometry = unpack_detector(detector)
-    cdef Instrument instrument
-    out = np.empty((7, n))
+    cdef Instrument instrument = instrument_of(geometry.lsd, wavelength, wedge, exact)
+    out = np.empty((8, n))
     cdef double[:, ::1] spots = out
     if y_px.shape[0] != n or z_px.shape[0] != n or detector.shape[0] != 12:
         raise ValueError("one position per omega, and twelve numbers of the detector")
-    instrument.cos_wedge = cos(DEG2RAD * wedge)
-    instrument.sin_wedge = sin(DEG2RAD * wedge)
-    instrument.lsd = geometry.lsd
-    instrument.wavelength = wavelength
     for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=CHUNK):
         _laboratory_spot(&geometry, &instrument, y_px[i], z_px[i], omega[i], spots, i)
     return out
@@ -77,7 +74,7 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
 cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* instrument, double y_px, double z_px,
                                   double omega, double[:, ::1] spots, Py_ssize_t i) noexcept nogil:
     cdef PlanePoint point = detector_to_ideal(geometry, y_px, z_px)
-    cdef WedgeFree spot = without_wedge(instrument, point.y_plane, point.z_plane, omega)
+    cdef UprightSpot spot = without_wedge(instrument, point.y_plane, point.z_plane, omega)
     spots[0, i] = spot.y_ideal
     spots[1, i] = spot.z_ideal
     spots[2, i] = spot.omega_ideal
@@ -85,6 +82,7 @@ cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* in
     spots[4, i] = spot.two_theta
     spots[5, i] = point.y_plane
     spots[6, i] = point.z_plane
+    spots[7, i] = point.eta_plane
 
 
 def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents,

@@ -14,6 +14,7 @@ from midas.diagnosis.flips import CONVINCING, Setting, settings_of
 from midas.diagnosis.frames import FrameSample
 from midas.diagnosis.ring_offsets import RingOffsets
 from midas.diagnosis.trial import AS_GIVEN
+from midas.experiment.region import limited_omega
 
 #: a change must raise the completeness by so much to be named as the cause
 _HELPS = 0.1
@@ -169,7 +170,7 @@ def _no_seeds(case: Case) -> str:
     ring = evidence.seed_ring
     low, high = evidence.own["MinOmeSpotIDsToIndex"], evidence.own["MaxOmeSpotIDsToIndex"]
     rings = evidence.spots.integers("ring")
-    omega = evidence.spots["omega_ideal"][rings == ring]
+    omega = evidence.spots[limited_omega(evidence.own)][rings == ring]
     if len(omega):
         return (
             f"none of the {len(omega)} accepted spots of ring {ring} has its omega within MinOmeSpotIDsToIndex {low:g} "

@@ -182,7 +182,15 @@ class Evidence:
 
 
 def on_plane(
-    y: Floats, z: Floats, omega: Floats, lsd: float, *, wavelength: float = 1.0, wedge: float = 0.0, threads: int = 1
+    y: Floats,
+    z: Floats,
+    omega: Floats,
+    lsd: float,
+    *,
+    wavelength: float = 1.0,
+    wedge: float = 0.0,
+    exact_wedge: bool = True,
+    threads: int = 1,
 ) -> Floats:
     """Spots of the upright plane as the setup stage hands them on.
 
@@ -197,4 +205,4 @@ def on_plane(
     """
     upright = DetectorGeometry(lsd=lsd, y_bc=0.0, z_bc=0.0, px=1.0, rho_d=1.0)
     columns, rows, angles = (np.ascontiguousarray(column, np.float64) for column in (-y, z, omega))
-    return laboratory_spots(columns, rows, angles, upright.packed(), wavelength, wedge, threads)
+    return laboratory_spots(columns, rows, angles, upright.packed(), wavelength, wedge, exact_wedge, threads)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.diagnosis.evidence import Evidence, on_plane
+from midas.experiment.detector import has_exact_wedge
 from midas.formats.spots import SPOTS_BINARY
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -132,7 +133,8 @@ class Trial:
         y, z = view.seen(spots["y_plane"], spots["z_plane"])
         ideal = on_plane(
             y, z, spots["omega_recorded"], self._parameters["Lsd"],
-            wavelength=own["Wavelength"], wedge=own["Wedge"], threads=self._threads,
+            wavelength=own["Wavelength"], wedge=own["Wedge"], exact_wedge=has_exact_wedge(own),
+            threads=self._threads,
         )  # fmt: skip
         radii = np.array([rings.get(ring, np.inf) for ring in spots.integers("ring").tolist()])
         columns = dict(zip(("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta"), ideal, strict=False))

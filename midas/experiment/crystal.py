@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
+from midas.experiment.setting import Setting, setting_of
 from midas.formats.hkls import LAYOUT
 from midas.formats.table import Table
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "asymmetry",
     "checked_cell",
+    "chosen_setting",
     "possible_cell",
     "reciprocal_basis",
     "reflections",
@@ -58,36 +60,41 @@ _AXES = np.array(
 
 @dataclass(frozen=True)
 class SpaceGroup:
-    """Symmetry of a space group in its standard setting (axes b, hexagonal, origin choice 1).
+    """Symmetry of a space group in one of its settings.
 
     Parameters
     ----------
-    number : 1 ... 230
+    setting : which group, along which axes
     rotations : (s, 3, 3) int32, one operation per coset of the lattice translations; x' = R x + t
     translations : (s, 3) int32, in units of 1/24
     centrings : (c, 3) int32, lattice translations in units of 1/24
     operations : (m, 3, 3) int32, the rotations that make a family of reflections (h' = h R), in the order of the list
     """
 
-    number: int
+    setting: Setting
     rotations: NDArray[np.int32]
     translations: NDArray[np.int32]
     centrings: NDArray[np.int32]
     operations: NDArray[np.int32]
 
 
+def space_group(number: int, cell: Sequence[float] | None = None, setting: str = "") -> SpaceGroup:
+    """The space group of that number, along the axes that its cell or the name of a setting tells.
+
+    Parameters are those of `midas.experiment.setting.setting_of`, and so is the `ValueError`.
+    """
+    return _operations_of(setting_of(number, cell, setting))
+
+
 @lru_cache(maxsize=16)
-def space_group(number: int) -> SpaceGroup:
-    """The space group of that number; `ValueError` outside 1 ... 230."""
-    if not 1 <= number <= 230:
-        raise ValueError("must be a space-group number, 1 to 230")
-    group = gemmi.find_spacegroup_by_number(number).operations()
+def _operations_of(setting: Setting) -> SpaceGroup:
+    group = setting.group.operations()
     operations = list(group.sym_ops)
     rotations = np.array([op.rot for op in operations], np.int32) // gemmi.Op.DEN
     translations = np.array([op.tran for op in operations], np.int32)
     centrings = np.array(list(group.cen_ops), np.int32)
     return SpaceGroup(
-        number, rotations, translations, centrings, _family_operations(rotations, translations, centrings)
+        setting, rotations, translations, centrings, _family_operations(rotations, translations, centrings)
     )
 
 
@@ -181,7 +188,9 @@ def checked_cell(parameters: Parameters, group: SpaceGroup) -> tuple[float, ...]
     """`LatticeParameter`, if such a cell can exist; a warning when it lacks the symmetry of the group."""
     cell = possible_cell(parameters)
     if asymmetry(cell, group) > 1e-3:
-        log.warning("LatticeParameter %s lacks the symmetry of space group %d", cell, group.number)
+        setting = group.setting
+        name = f"{setting.number}" if setting.standard else f"{setting.number}, {setting.symbol}"
+        log.warning("LatticeParameter %s lacks the symmetry of space group %s", cell, name)
     return cell
 
 
@@ -209,38 +218,55 @@ def _metric(cell: Sequence[float]) -> NDArray[np.float64]:
 def reflections(parameters: Parameters) -> Table:
     """Reflections inside `RhoD`, in the layout of ``hkls.csv``.
 
-    Complete unless `LegacyHKLList` is 1; then indices of a family's first member stop at 10, and the groups of the Laue
-    classes -3 and -31m lack some families, as in the legacy list.
+    Complete unless `LegacyHKLList` is 1; then, as in the legacy list, the group stands in its standard setting whatever
+    the cell, indices of a family's first member stop at 10, and the groups of the Laue classes -3 and -31m lack some
+    families.
     """
-    number = int(parameters["SpaceGroup"])
-    try:
-        group = space_group(number)
-    except ValueError as error:
-        raise parameters.error("SpaceGroup", str(error)) from None
-    cell = checked_cell(parameters, group)
+    cell = possible_cell(parameters)
+    setting = chosen_setting(parameters, None if parameters["LegacyHKLList"] else cell)
+    group = _operations_of(setting)
+    checked_cell(parameters, group)
     wavelength, lsd, r_max = (parameters[key] for key in ("Wavelength", "Lsd", "RhoD"))
     d_min = smallest_spacing(wavelength, lsd, r_max)
     _check_length(parameters, cell, d_min)
 
-    def listed(limit: int, half: bool) -> Table:
-        first_k = -limit if number <= 2 else 0
-        first_l = -limit if number <= 15 or not half else 0
+    def listed(group: SpaceGroup, limit: int, half: bool) -> Table:
+        first_k, first_l = _first_indices(group.setting, limit, half)
         hkl = enumerate_reflections(
             group.operations, group.rotations, group.translations, group.centrings, limit, first_k, first_l
         )
         return Table.from_columns(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
 
     limit = max(LEGACY_LIMIT, math.floor(max(cell[:3]) / d_min) + 1)
-    half_listed = number in _HALF_LISTED
-    legacy_is_complete = limit == LEGACY_LIMIT and not half_listed
+    half_listed = setting.number in _HALF_LISTED
+    legacy_is_complete = limit == LEGACY_LIMIT and not half_listed and setting.standard
     if legacy_is_complete or parameters["LegacyHKLList"]:
-        table = listed(LEGACY_LIMIT, True)
+        table = listed(group, LEGACY_LIMIT, True)
     else:
-        table = listed(limit, not half_listed)
-        _warn_of_moved_rings(table, listed(LEGACY_LIMIT, True))
+        table = listed(group, limit, not half_listed)
+        _warn_of_moved_rings(table, listed(space_group(setting.number), LEGACY_LIMIT, True))
     if not len(table):
         log.warning("no reflection within RhoD = %g µm of the beam", r_max)
     return table
+
+
+def chosen_setting(parameters: Parameters, cell: Sequence[float] | None) -> Setting:
+    """The setting of `SpaceGroup` that `SpaceGroupSetting` names, or else the cell tells."""
+    number, word = int(parameters["SpaceGroup"]), str(parameters["SpaceGroupSetting"])
+    try:
+        return setting_of(number, cell, word)
+    except ValueError as error:
+        raise parameters.error("SpaceGroupSetting" if word else "SpaceGroup", str(error)) from None
+
+
+def _first_indices(setting: Setting, limit: int, half: bool) -> tuple[int, int]:
+    """Smallest k and l of the first members of the families, of which h is never negative.
+
+    See docs/theory/hkls.md#limits-of-the-indices.
+    """
+    low_k = setting.number <= 2 or setting.unique_axis == 2 or setting.rhombohedral_axes
+    low_l = (setting.number <= 15 or not half or setting.rhombohedral_axes) and setting.unique_axis != 2
+    return -limit if low_k else 0, -limit if low_l else 0
 
 
 def _check_length(parameters: Parameters, cell: tuple[float, ...], d_min: float) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.physics.detector import angles_to_plane, bragg_angles, pixels_to_plane, plane_to_pixels
-from midas._ext.physics.spots import moved_spots, predicted_spots, scattering_vectors
+from midas._ext.physics.spots import moved_spots, predicted_spots, scattering_vectors, turned_spots
 from midas.runtime.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _ORIGIN = (0.0, 0.0, 0.0)
+
+
+def has_exact_wedge(parameters: Parameters) -> bool:
+    """Whether spots turn with the leaning axis (docs/theory/wedge.md#two-models)."""
+    return bool(parameters["WedgeModel"] == "exact")
 
 
 class Ideal(NamedTuple):
@@ -67,7 +72,8 @@ class DetectorGeometry:
     tx, ty, tz : tilts, degrees: the pixel plane is turned by Rx(tx) Ry(ty) Rz(tz) about the beam centre
     p0, p1, p2, p3 : two-fold, four-fold and isotropic distortion, and the phase (degrees) of the four-fold term
     wavelength : of the beam, Å; only what deals with reflections needs it
-    wedge : angle by which the top of the rotation axis leans upstream, degrees; it moves omega only
+    wedge : angle by which the top of the rotation axis leans upstream, degrees
+    exact_wedge : whether spots turn with the leaning axis, or the wedge moves omega only (`WedgeModel`)
 
     Examples
     --------
@@ -94,6 +100,7 @@ class DetectorGeometry:
     p3: float = 0.0
     wavelength: float | None = None
     wedge: float = 0.0
+    exact_wedge: bool = True
 
     @classmethod
     def from_parameters(cls, parameters: Parameters, *, beam: bool = True) -> DetectorGeometry:
@@ -102,7 +109,7 @@ class DetectorGeometry:
         Parameters
         ----------
         parameters : with `Lsd`, `BC`, `px`, `RhoD`, tilts and distortion
-        beam : also `Wavelength`, if it is given, and `Wedge`
+        beam : also `Wavelength`, if it is given, `Wedge` and `WedgeModel`
 
         Raises
         ------
@@ -118,6 +125,7 @@ class DetectorGeometry:
             **{name: parameters[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")},
             wavelength=parameters["Wavelength"] if beam and "Wavelength" in parameters else None,
             wedge=parameters["Wedge"] if beam else 0.0,
+            exact_wedge=not beam or has_exact_wedge(parameters),
         )
 
     def packed(self) -> Array:
@@ -213,6 +221,24 @@ class DetectorGeometry:
         """Inverse of `displaced`: spots as if their grain were at the origin."""
         return self._moved(y, z, omega, position, True)
 
+    def upright(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike) -> tuple[Array, Array, Array]:
+        """Recorded spots of a grain at the origin to the ideal ones, which the same axis without lean would give.
+
+        Parameters
+        ----------
+        y, z : µm on the plane
+        omega : degrees
+
+        Returns
+        -------
+        y, z, omega : of the same two_theta; NaN where there is no such spot, beside a pole
+        """
+        return self._turned(y, z, omega, False)
+
+    def leaning(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike) -> tuple[Array, Array, Array]:
+        """Inverse of `upright`: ideal spots to those that the leaning axis records."""
+        return self._turned(y, z, omega, True)
+
     def g_vectors(self, y_px: ArrayLike, z_px: ArrayLike, omega: ArrayLike, position: ArrayLike = _ORIGIN) -> Array:
         """Scattering vectors of spots, in the sample frame: what `u @ b @ (h, k, l)` is for the right crystal.
 
@@ -239,7 +265,7 @@ class DetectorGeometry:
          [-0.4464  0.0223  0.    ]]
         """
         (y, z, omega), positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
-        g = scattering_vectors(y, z, omega, positions, self.lsd, self._wavelength(), self.wedge)
+        g = scattering_vectors(y, z, omega, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge)
         return g.reshape(*shape, 3)
 
     def omegas(self, g: ArrayLike) -> Array:
@@ -310,11 +336,16 @@ class DetectorGeometry:
         moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back)
         return moved[0].reshape(shape), moved[1].reshape(shape)
 
+    def _turned(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, back: bool) -> tuple[Array, Array, Array]:
+        (y, z, omega), shape = _columns(y, z, omega)
+        turned = turned_spots(y, z, omega, self.lsd, self.wedge, self.exact_wedge, back)
+        return turned[0].reshape(shape), turned[1].reshape(shape), turned[2].reshape(shape)
+
     def _predicted(self, g: Array, position: ArrayLike) -> Array:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
         vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
-        columns = predicted_spots(vectors, positions, self.lsd, self._wavelength(), self.wedge)
+        columns = predicted_spots(vectors, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge)
         return columns.reshape(len(columns), *g.shape[:-1], 2)
 
     def _wavelength(self) -> float:

@@ -7,10 +7,13 @@ Quaternions are unit, scalar first. An orientation U maps crystal to sample; its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.physics.orientation import misorientations
+from midas.experiment.setting import setting_of
 from midas.runtime.errors import ParameterError
 
 _H = np.sqrt(0.5)
@@ -48,13 +51,50 @@ _SYSTEMS = (
 )
 
 
-def symmetry_operators(space_group: int) -> NDArray[np.float64]:
-    """Proper rotations of the crystal system, crystal frame; (n, 4) quaternions that form a group."""
-    if space_group >= 1:
-        for last, operators in _SYSTEMS:
-            if space_group <= last:
-                return np.array(operators, dtype=np.float64)
-    raise ParameterError("must be a space group number, 1 ... 230", key="SpaceGroup", value=space_group)
+def symmetry_operators(
+    space_group: int, cell: Sequence[float] | None = None, setting: str = "", *, legacy: bool = False
+) -> NDArray[np.float64]:
+    """Proper rotations of the lattice, which the positions of spots cannot tell apart.
+
+    See docs/theory/grains.md#symmetry-operators.
+
+    Parameters
+    ----------
+    space_group : 1 ... 230
+    cell : a, b, c (Å), alpha, beta, gamma (degrees), which tells the setting; without one the standard setting
+    setting : name of the setting, which overrules the cell
+    legacy : the operators of the crystal system along standard axes, with those of -3m for all trigonal groups
+
+    Returns
+    -------
+    (n, 4) quaternions that form a group, crystal frame
+
+    Raises
+    ------
+    ParameterError : no such space group or setting of it
+    """
+    if not 1 <= space_group <= 230:
+        raise ParameterError("must be a space group number, 1 ... 230", key="SpaceGroup", value=space_group)
+    operators = np.array(next(o for last, o in _SYSTEMS if space_group <= last), dtype=np.float64)
+    if legacy:
+        return operators
+    try:
+        found = setting_of(space_group, cell, setting)
+    except ValueError as error:
+        raise ParameterError(str(error), key="SpaceGroupSetting", value=setting) from None
+    if found.lattice == "hexagonal":
+        return np.array(_HEXAGONAL, dtype=np.float64)
+    if found.unique_axis >= 0:
+        return np.eye(4)[[0, 1 + found.unique_axis]]
+    if found.rhombohedral_axes:
+        if cell is None:
+            raise ParameterError(
+                "needs the cell, whose angle says how the axes lie", key="SpaceGroupSetting", value=setting
+            )
+        turn = quaternions_from_matrices(found.to_hexagonal_axes(cell))
+        back = turn * [1, -1, -1, -1]
+        return quaternion_product(quaternion_product(back, operators), turn)
+    return operators
 
 
 def quaternion_product(p: ArrayLike, r: ArrayLike) -> NDArray[np.float64]:
@@ -159,7 +199,7 @@ def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
     )
 
 
-def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike) -> float:
+def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike, rhombohedral_axes: bool = False) -> float:
     """Degrees of rotation about a plane normal after which a crystal's spots repeat.
 
     See docs/theory/indexing.md#rotation-range.
@@ -171,6 +211,7 @@ def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike) -> float
     ----------
     hkl : indices of the plane
     angles : alpha, beta, gamma of the cell, degrees
+    rhombohedral_axes : of a rhombohedral lattice; the three-fold axis is then along (1 1 1)
     """
     if not 1 <= space_group <= 230:
         raise ParameterError("must be a space group number, 1 ... 230", key="SpaceGroup", value=space_group)
@@ -191,6 +232,9 @@ def rotation_range(space_group: int, hkl: ArrayLike, angles: ArrayLike) -> float
         if zeros == 2:
             return 180.0 if index == 0 else 90.0
         return 180.0 if index == 0 and h == k else 360.0
+    if rhombohedral_axes:
+        h, k, index = (int(i) for i in np.asarray(hkl))
+        return 120.0 if h == k == index else 360.0
     if space_group <= 194:
         along_c = zeros == 2 and index != 0
         return (120.0 if space_group <= 167 else 60.0) if along_c else 360.0

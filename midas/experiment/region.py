@@ -5,14 +5,15 @@ See docs/theory/region.md#ranges-and-boxes-that-are-not-given.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.physics.region import AcceptedRegion
-from midas.experiment.detector import DetectorGeometry
+from midas._ext.physics.region import VERDICTS, AcceptedRegion
+from midas.experiment.detector import DetectorGeometry, has_exact_wedge
 from midas.experiment.image import PaddedImage
 from midas.formats.binary import INT32, read_records
 from midas.parameters import Parameters
@@ -88,12 +89,20 @@ def on_detector(detector: DetectorGeometry, image: PaddedImage, two_theta: NDArr
     return seen
 
 
-def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, observed: bool = False) -> AcceptedRegion:
+def limited_omega(parameters: Parameters) -> str:
+    """The column of the spot tables that omega ranges are compared with: with an exact wedge that of recorded spots."""
+    return "omega_recorded" if has_exact_wedge(parameters) and parameters["Wedge"] else "omega_ideal"
+
+
+def accepted_region(
+    parameters: Parameters, mask_file: Path | None = None, pixels_file: Path | None = None, *, observed: bool = False
+) -> AcceptedRegion:
     """The region of the parameters.
 
     Parameters
     ----------
     mask_file : ``BigDetectorMask.bin``, read where `BigDetSize` is given; None: never
+    pixels_file : ``DetectorPixels.bin``, read where it exists, unless ``DetectorRegion 0``; None: never
     observed : for spots as recorded: their omegas may be the exact upper end of a range, which then belongs to it
 
     Raises
@@ -101,19 +110,57 @@ def accepted_region(parameters: Parameters, mask_file: Path | None = None, *, ob
     ParameterError, FormatError : for limits that do not pair up, and a mask that does not fit
     """
     limits = paired_limits(parameters)
-    side = 0 if mask_file is None else parameters["BigDetSize"]
-    px, mask = 1.0, None
-    if side and mask_file is not None:
-        px = parameters["px"]
-        mask = read_records(mask_file, INT32, ())
-        if 32 * len(mask) < side * side:
-            raise FormatError(f"has {4 * len(mask)} bytes, too few for the pixels of BigDetSize {side}", file=mask_file)
+    rasters = []
+    if mask_file is not None and parameters["BigDetSize"]:
+        rasters.append(_raster(mask_file, parameters["BigDetSize"]))
+    if pixels_file is not None and parameters["DetectorRegion"] and pixels_file.exists():
+        rasters.append(_raster(pixels_file))
+    mask, side = _packed(rasters) if rasters else (None, 0)
     return AcceptedRegion(
         min_eta=parameters["MinEta"],
         ranges=np.array(limits["OmegaRange"], np.float64),
         boxes=np.array(limits["BoxSize"], np.float64),
         mask=mask,
         mask_side=side,
-        px=px,
+        px=parameters["px"] if rasters else 1.0,
         closed_above=observed,
     )
+
+
+def _raster(path: Path, side: int | None = None) -> NDArray[np.uint8]:
+    """(side, side) bits of a file, 1 = in use; without a side the file holds a square."""
+    words = read_records(path, INT32, ())
+    if side is None:
+        side = math.isqrt(32 * len(words))
+        if side * side != 32 * len(words):
+            raise FormatError(f"has {4 * len(words)} bytes, which are no square of pixels; run ff-setup", file=path)
+    elif 32 * len(words) < side * side:
+        raise FormatError(f"has {4 * len(words)} bytes, too few for the pixels of BigDetSize {side}", file=path)
+    return np.unpackbits(words.view(np.uint8), count=side * side, bitorder="little").reshape(side, side)
+
+
+def _packed(rasters: list[NDArray[np.uint8]]) -> tuple[NDArray[np.int32], int]:
+    """What is in use in all rasters around one beam centre, as the kernels take it, and its side."""
+    side = min(map(len, rasters))
+    common = np.ones((side, side), np.uint8)
+    for raster in rasters:
+        first = len(raster) // 2 - side // 2
+        common &= raster[first : first + side, first : first + side]
+    bits = np.packbits(common.ravel(), bitorder="little")
+    return np.pad(bits, (0, -len(bits) % 4)).view(INT32), side
+
+
+def within_omegas(omega: NDArray[np.float64], low: float, high: float) -> NDArray[np.bool_]:
+    """(n,) bool: which recorded omegas (degrees, of any turn) lie in low ... high, both ends included.
+
+    The rule of the omega ranges: 100 and -260 lie in 90 ... 270.
+
+    Examples
+    --------
+    >>> within_omegas(np.array([100.0, -100.0, 0.0, -90.0]), 90.0, 270.0)
+    array([ True,  True, False,  True])
+    """
+    region = AcceptedRegion(min_eta=0.0, ranges=np.array([[low, high]]), boxes=np.array([ANY_BOX]), closed_above=True)
+    away, centre = np.full(len(omega), 90.0), np.zeros(len(omega))
+    inside: NDArray[np.bool_] = region.verdicts(omega, away, centre, centre) == VERDICTS["accepted"]
+    return inside

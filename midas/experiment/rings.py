@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.radius import match_rings
+from midas.experiment.detector import DetectorGeometry
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.logs import first_time
@@ -69,7 +70,19 @@ def warn_of_absent(numbers: Iterable[int]) -> None:
         log.warning("RingThresh: ring %s is not in hkls.csv or lies beyond MaxRingRad; no spot can lie on it", names)
 
 
-def rings_of_merged(merged: Table, rings: Rings, px: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def distances_from_beam(merged: Table, parameters: Parameters) -> NDArray[np.float64]:
+    """(n,) float64: how far merged spots are from the beam centre, µm on the plane without tilt and distortion.
+
+    See docs/theory/radius.md#distance-from-the-beam. With ``LegacyDigits 1`` the raw distance of the newest peak.
+    """
+    if parameters.legacy_digits:
+        raw: NDArray[np.float64] = merged["radius"] * parameters["px"]
+        return raw
+    detector = DetectorGeometry.from_parameters(parameters, beam=False)
+    return detector.ideal(merged["y_recorded"], merged["z_recorded"]).radius
+
+
+def rings_of_merged(distances: NDArray[np.float64], rings: Rings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of ``Radius_*.csv``: row k is merged spot ``spots[k]`` on ring ``which[k]``.
 
     The file does not say which merged spot a row is: a spot on no ring has no row, one in two bands has two. To find
@@ -77,12 +90,11 @@ def rings_of_merged(merged: Table, rings: Rings, px: float) -> tuple[NDArray[np.
 
     Parameters
     ----------
-    merged : table of the merged spots
-    px : pixel size, µm
+    distances : (n,) float64, `distances_from_beam` of the merged spots, µm
 
     Returns
     -------
-    spots : (k,) int64, rows of `merged`
+    spots : (k,) int64, rows of the table of merged spots
     which : (k,) int64, indices into the rings
     """
-    return match_rings(merged["radius"] * px, rings.radii, rings.width)
+    return match_rings(distances, rings.radii, rings.width)

@@ -179,6 +179,10 @@ class Layer:
         return self.results.parent / "BigDetectorMask.bin"
 
     @property
+    def detector_pixels(self) -> Path:
+        return self.results.parent / "DetectorPixels.bin"
+
+    @property
     def index_best(self) -> Path:
         return self.output / "IndexBest.bin"
 

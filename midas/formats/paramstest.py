@@ -96,6 +96,6 @@ def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
     tail |= {name: parameters[name] for name in ("p0", "p1", "p2", "p3")}
     lines += [f"{name} {_number(value)}" for name, value in tail.items()]
     for line in _NEW:
-        if line.parameter in parameters and parameters[line.parameter] != KEYS[line.parameter].default:
+        if line.parameter in parameters and parameters[line.parameter] != parameters.default_of(line.parameter):
             lines += _lines(line, parameters[line.parameter])
     return os.fsencode("".join(f"{line}\n" for line in lines))

@@ -38,9 +38,10 @@ def _reads(*keys: str) -> frozenset[str]:
 # What several parts read through a function that they share
 _DETECTOR = "Lsd BC px RhoD tx ty tz p0 p1 p2 p3"  # where the detector stands, and its distortion
 _PANELS = "NPanelsY NPanelsZ PanelSizeY PanelSizeZ PanelGapsY PanelGapsZ PanelShiftsFile"  # experiment.panels
-_REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup LegacyHKLList"  # experiment.crystal
-_RINGS = "RingThresh Width WidthTthPx"  # experiment.rings
-_REGION = "OmegaRange BoxSize MinEta"  # where spots are accepted
+_REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup SpaceGroupSetting LegacyHKLList"  # experiment.crystal
+_RINGS = f"{_DETECTOR} RingThresh Width WidthTthPx LegacyDigits"  # experiment.rings
+_WEDGE = "Wedge WedgeModel"  # how the rotation axis leans
+_REGION = "OmegaRange BoxSize MinEta DetectorRegion"  # where spots are accepted
 
 _ARCHIVE, _PARAMSTEST, _PARAMETER_FILE = "archive", "paramstest.txt", "parameter file"
 
@@ -57,8 +58,8 @@ READERS: dict[str, Reader] = {
     "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
     "look": Reader(
         _reads(
-            _DETECTOR, _REFLECTIONS,
-            "Wedge RingThresh Width SkipFrame ImTransOpt UpperBoundThreshold BadPxIntensity GapIntensity",
+            _DETECTOR, _REFLECTIONS, _WEDGE,
+            "RingThresh Width SkipFrame ImTransOpt UpperBoundThreshold BadPxIntensity GapIntensity",
         ),
         "parameter file or archive",
         defaults={"Width": 1000.0},
@@ -78,15 +79,15 @@ READERS: dict[str, Reader] = {
         _reads("SkipFrame OverlapLength UseMaximaPositions UsePixelOverlap"), _ARCHIVE, of_archive=True
     ),
     "radius": Reader(
-        _reads(_RINGS, "SkipFrame OmegaStep Lsd px Wavelength Rsample Hbeam Vsample DiscModel DiscArea"),
+        _reads(_RINGS, "SkipFrame OmegaStep Wavelength Rsample Hbeam Vsample DiscModel DiscArea"),
         _ARCHIVE,
         of_archive=True,
     ),
     "fit_setup": Reader(
         _reads(
-            _DETECTOR, _REGION,
+            _DETECTOR, _REGION, _WEDGE,
             "RingThresh SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
-            "Wedge OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
             "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",
@@ -104,17 +105,17 @@ READERS: dict[str, Reader] = {
     ),
     "indexing": Reader(
         _reads(
-            _REGION,
-            "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup LatticeParameter Lsd Rsample Hbeam StepSizePos",
-            "StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme Completeness",
-            "UseFriedelPairs GrainsFile BigDetSize px",
+            _REGION, _WEDGE,
+            "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup SpaceGroupSetting LatticeParameter Lsd Rsample",
+            "Hbeam StepSizePos StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme",
+            "Completeness UseFriedelPairs GrainsFile BigDetSize px",
         ),
         _PARAMSTEST,
     ),
     "refinement": Reader(
         _reads(
-            _REGION,
-            "RingNumbers RingsToReject RhoD Lsd Wavelength Wedge LatticeParameter MargABC MargABG Rsample Hbeam",
+            _REGION, _WEDGE,
+            "RingNumbers RingsToReject RhoD Lsd Wavelength LatticeParameter MargABC MargABG Rsample Hbeam",
             "RefineMethod TakeGrainMax GrainsFile BigDetSize px",
         ),
         _PARAMSTEST,
@@ -122,7 +123,8 @@ READERS: dict[str, Reader] = {
     ),
     "grains": Reader(
         _reads(
-            "Lsd Wavelength LatticeParameter SpaceGroup MinNrSpots Twins NumPhases PhaseNr BeamThickness GlobalPosition"
+            "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
+            "PhaseNr BeamThickness GlobalPosition",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -130,8 +132,8 @@ READERS: dict[str, Reader] = {
     ),
     "diagnosis": Reader(
         _reads(
-            _DETECTOR,
-            "RingThresh Width SkipFrame ImTransOpt OmegaStep Wavelength Wedge LatticeParameter SpaceGroup",
+            _DETECTOR, _WEDGE,
+            "RingThresh Width SkipFrame ImTransOpt OmegaStep Wavelength LatticeParameter SpaceGroup",
             "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
             "UpperBoundThreshold BadPxIntensity GapIntensity",
             # and of paramstest.txt; more is read for the indexing, which it calls
@@ -141,11 +143,11 @@ READERS: dict[str, Reader] = {
         "archive, paramstest.txt",
         defaults={"SpaceGroup": 225},
     ),
-    "results": Reader(_reads(_RINGS, "SkipFrame px"), _ARCHIVE, of_archive=True),
+    "results": Reader(_reads(_RINGS, "SkipFrame"), _ARCHIVE, of_archive=True),
     "simulation": Reader(
         _reads(
-            _DETECTOR, _PANELS, _REFLECTIONS,
-            "RingThresh Wedge NrPixels NrPixelsY NrPixelsZ OmegaStart OmegaEnd OmegaStep InFileName OutFileName",
+            _DETECTOR, _PANELS, _REFLECTIONS, _WEDGE,
+            "RingThresh NrPixels NrPixelsY NrPixelsZ OmegaStart OmegaEnd OmegaStep InFileName OutFileName",
             "IntensitiesFile GaussWidth PeakIntensity EResolution nScans BeamSize WriteSpots WriteImage IsBinary",
             "MinConfidence OmegaSpread IntensityByVolume Lorentz ScaleMax Background Noise DarkFrames DarkLevel",
             "DarkNoise RandomSeed PixelIntegration LegacyDistortionMap WriteAnalysisZip SpotTruthMerged",
@@ -154,9 +156,10 @@ READERS: dict[str, Reader] = {
     ),
     "pipeline": Reader(
         _reads(
+            _WEDGE,
             "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
             "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
-            "MaxOmeSpotIDsToIndex",
+            "MaxOmeSpotIDsToIndex OmegaRange WriteLegacyBins",
         ),
         _PARAMETER_FILE,
     ),

@@ -56,7 +56,9 @@ def _defaults(key: Key) -> str:
     for name in readers_of(key.name):
         if key.name in READERS[name].defaults:
             others.setdefault(_shown(READERS[name].defaults[key.name]), []).append(name)
-    return "; ".join([_shown(key.default), *(f"{value} in {', '.join(names)}" for value, names in others.items())])
+    stages = (f"{value} in {', '.join(names)}" for value, names in others.items())
+    legacy = [] if key.legacy is None else [f"{_shown(key.legacy)} with `LegacyDigits 1`"]
+    return "; ".join([_shown(key.default), *stages, *legacy])
 
 
 def _shown(value: Value) -> str:

@@ -120,8 +120,19 @@ class Parameters:
             raise self.error(name, reason)
         return value
 
+    @property
+    def legacy_digits(self) -> bool:
+        """Whether the methods of the legacy programs are the defaults."""
+        return bool(self["LegacyDigits"] == 1)
+
+    def default_of(self, name: str) -> Value:
+        """What holds where the key is not given, in a part that has no default of its own."""
+        key = KEYS[name]
+        legacy = key.legacy is not None and self._values.get("LegacyDigits") == 1
+        return key.legacy if legacy else key.default
+
     def _default(self, name: str) -> Value:
-        default = KEYS[name].default
+        default = self.default_of(name)
         if self._reader is not None:
             default = self._reader.defaults.get(name, default)
         if default is REQUIRED:

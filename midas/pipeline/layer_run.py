@@ -181,7 +181,7 @@ class LayerRun:
 
         def run() -> StageResult[BinaryTables]:
             parameters = self._paramstest()
-            if "WriteLegacyBins" not in self.parameters:
+            if "WriteLegacyBins" not in self.parameters.for_stage("pipeline"):
                 # Of all stages only legacy programs read the bins, which are half a gigabyte.
                 parameters = parameters.changed(WriteLegacyBins=0)
             return stage.run(self.layer, parameters, threads=self.threads, spots=setup)

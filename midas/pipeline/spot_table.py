@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.angles import wrapped
+from midas.experiment.region import limited_omega, within_omegas
 from midas.formats import spots as formats
 from midas.formats.layer import Layer
 from midas.formats.spots import SpotTables
@@ -52,6 +53,7 @@ class SpotTableRun(LayerRun):
             inputs.prepare_folder(self.options, self.plan)
             # What an earlier run from frames left would be joined with these spots.
             stale = (layer.id_rings, layer.ids_hash, layer.merge_map, layer.input_all_no_header, layer.paramstest)
+            remove(layer.detector_pixels)
             remove(*stale, *layer.folder.glob("Radius_StartNr_*.csv"), *layer.folder.glob("Result_StartNr_*.csv"))
         self.comm.barrier()
         return layer, user_file.parameters
@@ -82,14 +84,14 @@ class SpotTableRun(LayerRun):
         table = formats.read_spots(source, formats.EXTRA_INFO)
         radii = _ring_radii(own, hkls)
         lowest, highest = own["MinOmeSpotIDsToIndex"], own["MaxOmeSpotIDsToIndex"]
-        omega, ring = table["omega_ideal"], own["OverAllRingToIndex"]
-        chosen = (table["ring"] == ring) & (omega >= lowest) & (omega <= highest)
+        omega, ring = table[limited_omega(own)], own["OverAllRingToIndex"]
+        chosen = (table["ring"] == ring) & within_omegas(omega, lowest, highest)
         seeds = table.integers("spot_id")[chosen]
         content = read_bytes(source)
         for path in (self.layer.extra_info, self.layer.input_all):
             write_atomic(path, content)
         write_atomic(self.layer.spots_to_index, "".join(f"{seed}\n" for seed in seeds).encode())
-        ranges = () if "OmegaRange" in self.parameters else measured_ranges(omega)
+        ranges = () if "OmegaRange" in self.parameters.for_stage("pipeline") else measured_ranges(omega)
         if ranges:
             text = ", ".join(f"{low:g} ... {high:g}" for low, high in ranges)
             reason = "no OmegaRange is given, and the spots lie in omega %s: that counts as measured; give OmegaRange"

@@ -184,8 +184,9 @@ def compare(
     turn_positions : turn true positions and strain tensors as well. The legacy programs' figures leave them as they
         are, which adds half a step times the distance from the axis to the position errors (1.7 µm at 400 µm and 0.5°).
     """
-    space_group, reference = _crystal(found, space_group, lattice)
-    operators = symmetry_operators(space_group)
+    space_group, cell = _crystal(found, space_group, lattice)
+    reference = _direct_axes(np.array([cell], np.float64))[0]
+    operators = symmetry_operators(space_group, cell)
     truth, reconstruction = _Grains(true), _Grains(found)
     if turn_positions:
         truth.turn(0.5 * omega_step)
@@ -215,8 +216,8 @@ def compare(
 
 def _crystal(
     found: Path | Table, space_group: int | None, lattice: Sequence[float] | None
-) -> tuple[int, NDArray[np.float64]]:
-    """Space group and axes of the unstrained cell; what is not given is in the header of the grain list."""
+) -> tuple[int, Sequence[float]]:
+    """Space group and unstrained cell; what is not given is in the header of the grain list."""
     if space_group is None or lattice is None:
         if isinstance(found, Table):
             raise ValueError("a table has no header: space_group and lattice are needed")
@@ -225,7 +226,7 @@ def _crystal(
         lattice = header_cell if lattice is None else lattice
     if reason := crystal.why_impossible(lattice):
         raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
-    return space_group, _direct_axes(np.array([lattice], np.float64))[0]
+    return space_group, lattice
 
 
 class _Grains:

@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midas.experiment.crystal import why_impossible
 from midas.experiment.orientation import quaternions_from_matrices
-from midas.formats.grains import GRAINS, ORIENTATION, POSITION, read_grains
+from midas.formats.grains import GRAINS, ORIENTATION, POSITION, read_crystal, read_grains
 from midas.formats.matched import GRAIN_SET, QUATERNION, SET_ORIENTATION, SET_POSITION
 from midas.formats.table import Layout, Table, concatenate, fixed, integer
 from midas.runtime.errors import FormatError, one_line
@@ -52,6 +53,21 @@ def load_grains(path: str | Path) -> Table:
         names = ("UniqueID", *SET_ORIENTATION, *SET_POSITION, "GrainSize")
         return Table(LOADED, stitched.select(names).columns)
     return read_grains(path, through="GrainRadius", strict=False).select(LOADED)
+
+
+def cell_of(path: str | Path) -> tuple[float, ...] | None:
+    """The unstrained cell (Å and degrees) that one of the files of `load_grains` tells; None if it tells none."""
+    path = Path(path)
+    path = _in_folder(path) if path.is_dir() else path
+    try:
+        if path.suffix.lower() in (".h5", ".hdf5"):
+            with h5py.File(path, "r") as file:
+                cell = tuple(np.asarray(file["parameters/LatticeParameter"], np.float64).ravel().tolist())
+        else:
+            cell = read_crystal(path)[1]
+    except (FormatError, OSError, RuntimeError, KeyError, TypeError, ValueError):
+        return None
+    return None if len(cell) != 6 or why_impossible(cell) else cell
 
 
 def files_of(paths: Iterable[str | Path]) -> list[Path]:

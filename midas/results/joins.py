@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.experiment.rings import Rings, rings_of_merged
+from midas.experiment.rings import Rings, distances_from_beam, rings_of_merged
 from midas.formats.table import Table
 from midas.results.sources import PEAK_NAMES, Sources
 from midas.runtime.errors import FormatError
@@ -81,7 +81,7 @@ def _merged_ids(sources: Sources, radius_row: NDArray[np.int64]) -> NDArray[np.i
     if sources.merged is None or sources.radius is None or sources.hkls is None:
         return ids
     p = sources.parameters
-    spots, _ = rings_of_merged(sources.merged, Rings.of(p, sources.hkls), p["px"])
+    spots, _ = rings_of_merged(distances_from_beam(sources.merged, p), Rings.of(p, sources.hkls))
     if len(spots) != len(sources.radius):
         reason = f"{len(sources.radius)} radius rows where the merged spots give {len(spots)}; run ff-radius again"
         raise FormatError(reason, file=sources.layer.folder)

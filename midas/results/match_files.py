@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.crystal import why_impossible
+from midas.experiment.setting import axes_vary
 from midas.formats.matched import GRAIN_SET, Matches, write_legacy_matches, write_matches
 from midas.formats.table import Table
 from midas.results.grain_sets import (
     aggregate_grains,
+    cell_of,
     files_of,
     fit_affine_from_points,
     inverse_affine,
@@ -59,6 +62,7 @@ def match(options: MatchOptions) -> StageResult[Matches]:
     offsets = read_offset_table(options.offset_table) if options.offset_table else None
     first = aggregate_grains(options.state1, options.beam_thickness)
     second = aggregate_grains(options.state2, options.beam_thickness, options.offset, offsets, _affine(options))
+    cell = _cell(options.state1, space_group, options.lattice)
     cost = compute_cost_matrix(
         first,
         second,
@@ -66,12 +70,13 @@ def match(options: MatchOptions) -> StageResult[Matches]:
         options.mode,
         options.weights,
         options.ref_misorientation,
+        cell=cell,
         max_misorientation=_limit(options.max_misorientation),
         max_distance=_limit(options.max_distance),
     )
     cost[differing_sizes(first, second, options.size_filter) & (first["GrainSize"][:, None] > 0)] = np.inf
     cost[cost > _limit(options.max_cost)] = np.inf
-    found = matches(first, second, match_grains(cost, not options.keep_duplicates), cost, space_group)
+    found = matches(first, second, match_grains(cost, not options.keep_duplicates), cost, space_group, cell)
     write_matches(options.output, found)
     return StageResult("match", _summary(found), found)
 
@@ -82,7 +87,9 @@ def stitch(options: StitchOptions) -> StageResult[Table]:
     _check({**needed, "--beam-thickness": options.beam_thickness})
     keep_inputs(options.output, *files_of(options.layers))
     grains = aggregate_grains(options.layers, options.beam_thickness or 0.0)
-    stitched = stitch_layers(grains, options.space_group or 0, options.misorientation_tol, options.position_tol)
+    space_group = options.space_group or 0
+    cell = _cell(options.layers, space_group, options.lattice)
+    stitched = stitch_layers(grains, space_group, options.misorientation_tol, options.position_tol, cell)
     GRAIN_SET.write(options.output, stitched)
     rows = {"Grains of all layers": len(grains), "Grains after stitching": len(stitched)}
     return StageResult("stitch", rows, stitched)
@@ -113,13 +120,24 @@ def match_legacy(options: LegacyMatch) -> StageResult[Matches]:
     first = aggregate_grains(states[0], options.beam_thickness[0])
     second = aggregate_grains(states[1], options.beam_thickness[1], options.offset)
     mode = MODES[options.mode]
-    cost = compute_cost_matrix(first, second, options.space_group, mode, options.weights, options.reference)
+    cell = _cell(states[0], options.space_group, None)
+    cost = compute_cost_matrix(first, second, options.space_group, mode, options.weights, options.reference, cell=cell)
     cost[differing_sizes(second, first, options.size_filter).T] = LEGACY_REJECTED
     cost[cost > _limit(options.max_cost)] = np.inf
     pairs = match_greedily(cost, options.remove_duplicates)
-    found = matches(first, second, pairs, cost, options.space_group)
+    found = matches(first, second, pairs, cost, options.space_group, cell)
     write_legacy_matches(options.output, found)
     return StageResult("match", _summary(found), found)
+
+
+def _cell(files: Sequence[str | Path], space_group: int, given: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """The cell that tells the axes of the space group: the one that is given, else that of the first file."""
+    if given is not None and (reason := why_impossible(given)):
+        raise UsageError(reason, key="--lattice", value=" ".join(map(str, given)))
+    cell = given or cell_of(files[0])
+    if cell is None and axes_vary(space_group):
+        log.warning("%s does not say its cell: standard axes of space group %d (--lattice)", files[0], space_group)
+    return cell
 
 
 def _summary(found: Matches) -> dict[str, object]:

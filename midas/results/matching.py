@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ LEGACY_REJECTED = 100000.0
 _PAIRS_AT_ONCE = 1_000_000
 
 
-def misorientations_of_all(first: Table, second: Table, space_group: int) -> NDArray[np.float64]:
-    """(n1, n2) misorientation of every pair of grains, degrees."""
-    operators = symmetry_operators(space_group)
+def misorientations_of_all(
+    first: Table, second: Table, space_group: int, cell: Sequence[float] | None = None
+) -> NDArray[np.float64]:
+    """(n1, n2) misorientation of every pair of grains, degrees; the cell tells the setting."""
+    operators = symmetry_operators(space_group, cell)
     one, two = first.numbers(QUATERNION), second.numbers(QUATERNION)
     out = np.empty((len(one), len(two)))
     block = max(1, _PAIRS_AT_ONCE // max(1, len(two)))
@@ -41,6 +44,7 @@ def compute_cost_matrix(
     weights: tuple[float, float] = (1.0, 1.0),
     ref_misorientation: float = 0.0,
     *,
+    cell: Sequence[float] | None = None,
     max_misorientation: float = np.inf,
     max_distance: float = np.inf,
 ) -> NDArray[np.float64]:
@@ -49,7 +53,8 @@ def compute_cost_matrix(
     Parameters
     ----------
     first, second : grains, see `midas.results.grain_sets.aggregate_grains`
-    space_group : its lattice's symmetry makes orientations equal
+    space_group, cell : the symmetry of the lattice makes orientations equal; the cell (Å, degrees) tells the setting,
+        which without one is the standard setting
     mode : "orientation": the misorientation's difference from `ref_misorientation` (degrees), "position": the distance
         (µm), "combined": the sum of both, each divided by its weight
     weights : misorientation (degrees) and distance (µm) that count the same
@@ -63,7 +68,7 @@ def compute_cost_matrix(
     apart: NDArray[np.float64] = cdist(first.numbers(SET_POSITION), second.numbers(SET_POSITION))
     if mode == "position" and max_misorientation == np.inf:
         return np.where(apart <= max_distance, apart, np.inf)
-    turned = np.abs(misorientations_of_all(first, second, space_group) - ref_misorientation)
+    turned = np.abs(misorientations_of_all(first, second, space_group, cell) - ref_misorientation)
     excluded = (apart > max_distance) | (turned > max_misorientation)
     cost = {"orientation": turned, "position": apart}.get(mode)
     if cost is None:
@@ -131,16 +136,25 @@ def match_greedily(cost: NDArray[np.float64], remove_duplicates: bool = True) ->
 
 
 def matches(
-    first: Table, second: Table, pairs: NDArray[np.intp], cost: NDArray[np.float64], space_group: int
+    first: Table,
+    second: Table,
+    pairs: NDArray[np.intp],
+    cost: NDArray[np.float64],
+    space_group: int,
+    cell: Sequence[float] | None = None,
 ) -> Matches:
     """The pairs with what the tables say about them."""
     one, two = (state.numbers(QUATERNION)[pairs[:, side]] for side, state in enumerate((first, second)))
-    angles = misorientation(one, two, symmetry_operators(space_group))
+    angles = misorientation(one, two, symmetry_operators(space_group, cell))
     return Matches(first, second, pairs, cost[pairs[:, 0], pairs[:, 1]], angles)
 
 
 def stitch_layers(
-    grains: Table, space_group: int, misorientation_tol: float = 0.5, position_tol: float = 50.0
+    grains: Table,
+    space_group: int,
+    misorientation_tol: float = 0.5,
+    position_tol: float = 50.0,
+    cell: Sequence[float] | None = None,
 ) -> Table:
     """One list of the grains of several layers, in which a grain that several layers saw stands once.
 
@@ -152,13 +166,14 @@ def stitch_layers(
     grains : of all layers in one frame, see `midas.results.grain_sets.aggregate_grains`
     misorientation_tol : degrees; a grain belongs to another one below it
     position_tol : µm; up to this distance
+    cell : tells the setting of the space group; without one the standard setting
 
     Returns
     -------
     The grains that are left, with the numbers, layers and ids of the first of each.
     """
     grains = Table(grains.names, grains.columns.copy())
-    operators = symmetry_operators(space_group)
+    operators = symmetry_operators(space_group, cell)
     positions, quaternions = grains.numbers(SET_POSITION), grains.numbers(QUATERNION)
     layers = grains.integers("LayerNr")
     tree = cKDTree(positions) if len(grains) else None

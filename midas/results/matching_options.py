@@ -10,6 +10,12 @@ from midas.runtime.options import NUMBER, NUMBERS, PATH, PATHS, SWITCH, TEXT, WH
 MODES = ("orientation", "position", "combined")
 
 
+def _lattice() -> tuple[float, ...] | None:
+    text = "cell a b c alpha beta gamma, which tells the axes of the space group; by default from the first grain list"
+    found: tuple[float, ...] | None = option("--lattice", NUMBERS, None, text, count=6)
+    return found
+
+
 @dataclass(frozen=True)
 class MatchOptions:
     """Two states of a sample, how grains are compared, and what is done to the second one before."""
@@ -19,6 +25,7 @@ class MatchOptions:
     )
     state2: tuple[Path, ...] = option("--state2", PATHS, (), "those of the second state", count="+")
     space_group: int | None = option("--space-group", WHOLE, None, "number of the space group, 1 to 230")
+    lattice: tuple[float, ...] | None = _lattice()
     beam_thickness: float = option("--beam-thickness", NUMBER, 0.0, "distance between layers along z, µm")
     mode: str = option("--mode", TEXT, "combined", "what counts: misorientation, distance, or both", choices=MODES)
     weights: tuple[float, float] = option(
@@ -71,6 +78,7 @@ class StitchOptions:
     )
     beam_thickness: float | None = option("--beam-thickness", NUMBER, None, "distance between layers along z, µm")
     space_group: int | None = option("--space-group", WHOLE, None, "number of the space group, 1 to 230")
+    lattice: tuple[float, ...] | None = _lattice()
     misorientation_tol: float = option(
         "--misorientation-tol", NUMBER, 0.5, "grains of two layers are one below this misorientation, degrees,"
     )

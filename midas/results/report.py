@@ -46,7 +46,7 @@ def write(layer: Layer) -> Path:
     space_group, cell = read_crystal(layer.grains)
     spots = SPOT_MATRIX.read(layer.spot_matrix) if layer.spot_matrix.exists() else None
     path = layer.report
-    figures = [_map(grains, space_group), _histograms(grains), _strains(grains)] if len(grains) else []
+    figures = [_map(grains, space_group, cell), _histograms(grains), _strains(grains)] if len(grains) else []
     if spots is not None and len(spots):
         figures.append(_spots(spots))
     parts = [
@@ -94,12 +94,12 @@ def _von_mises(grains: Table) -> NDArray[np.float64]:
     return equivalent
 
 
-def _map(grains: Table, space_group: int) -> go.Figure:
+def _map(grains: Table, space_group: int, cell: tuple[float, ...]) -> go.Figure:
     """The grains in the sample, their colour to be chosen."""
     matrices = _matrices(grains)
     choices: dict[str, dict[str, object]] = {}
     for name, axis in _AXES.items():
-        colours = pole_figure_colours(matrices, space_group, axis)
+        colours = pole_figure_colours(matrices, space_group, axis, cell)
         if colours is not None:
             text = [f"rgb({r},{g},{b})" for r, g, b in colours.tolist()]
             choices[f"Orientation along {name}"] = {"color": text, "showscale": False}

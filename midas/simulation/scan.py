@@ -157,8 +157,6 @@ def _check(parameters: Parameters) -> tuple[int, int, int]:
         raise parameters.error("OmegaStep", "must not be 0")
     if not (end - start) / step > 0:
         raise parameters.error("OmegaStep", f"does not lead from OmegaStart {start:g} to OmegaEnd {end:g}")
-    if max(abs(start), abs(end)) > 180:
-        log.warning("the scan leaves -180 ... 180 degrees: reflections have omega in this range, the rest stays empty")
     frames = (end - start) / step
     whole = round(frames)
     if abs(frames - whole) > _WHOLE_FRAME:
@@ -195,23 +193,27 @@ def _spots(
     threads: int,
 ) -> Table:
     """Every spot of the grains, as SpotMatrixGen.csv lists them."""
-    detector = DetectorGeometry.from_parameters(parameters).packed()
+    detector = DetectorGeometry.from_parameters(parameters)
+    packed = detector.packed()
     panels = panels_of(parameters, folder)
     legacy = parameters["LegacyDistortionMap"] == 1
+    if legacy and detector.wedge and detector.exact_wedge:
+        raise parameters.error("LegacyDistortionMap", "1 knows the legacy wedge only; give WedgeModel legacy with it")
     rotations = np.ascontiguousarray(nearest_rotations(grains.matrices).reshape(-1, 9))
     if legacy:
         rotations = legacy_rotations(np.ascontiguousarray(grains.matrices.reshape(-1, 9)), rotations)
     simulator = SpotSimulator(
         np.ascontiguousarray(reflections),
-        detector,
+        packed,
         shape[1:],
         panels,
-        distortion_map(detector, shape[1:], panels) if legacy else None,
+        distortion_map(packed, shape[1:], panels) if legacy else None,
         wavelength=parameters["Wavelength"],
         samples=_wavelengths(parameters),
         omega=(parameters["OmegaStart"], parameters["OmegaEnd"], parameters["OmegaStep"]),
         frames=shape[0],
-        wedge=parameters["Wedge"],
+        wedge=detector.wedge,
+        exact_wedge=detector.exact_wedge,
         beam_size=parameters["BeamSize"],
     )
     cells = np.ascontiguousarray(_cells(grains, parameters))

@@ -18,7 +18,16 @@ from midas._ext.physics.region import VERDICTS
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
-from midas.experiment.region import ANY_BOX, ANY_OMEGA, Limits, accepted_region, detector_box, paired_limits
+from midas.experiment.region import (
+    ANY_BOX,
+    ANY_OMEGA,
+    Limits,
+    accepted_region,
+    detector_box,
+    limited_omega,
+    paired_limits,
+    within_omegas,
+)
 from midas.experiment.rings import warn_of_absent
 from midas.experiment.scan import Scan, covered_ranges, omegas_of
 from midas.formats import hkls as hkls_format
@@ -40,6 +49,7 @@ from midas.runtime.errors import NothingFoundError
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.detector_pixels import write_detector_pixels
 from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import fit_geometry
 
@@ -91,6 +101,7 @@ def _run(
     detector = DetectorGeometry.from_parameters(parameters)
     if parameters["DoFit"]:
         detector = _fitted(detector, peaks, rings, parameters, threads)
+    write_detector_pixels(layer, detector, np.array([ring.two_theta for ring in rings]), parameters)
     parameters = _with_limits(parameters, layer, scan, detector, rings)
     spots = laboratory_spots(
         peaks["y_recorded"],
@@ -98,12 +109,12 @@ def _run(
         peaks["omega_recorded"],
         detector.packed(),
         parameters["Wavelength"],
-        parameters["Wedge"],
+        detector.wedge,
+        detector.exact_wedge,
         threads,
     )
-    y, z, omega, eta = spots[:4]
-    reasons = accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
-    seeds = _seeds(peaks, spots[2], reasons, parameters)
+    omega, reasons = _verdicts(peaks, spots, detector, parameters, threads)
+    seeds = _seeds(peaks, omega, reasons, parameters)
     in_use = _in_use(rings, peaks, reasons, detector, scan, parameters)
     handed_on = parameters.changed(
         Lsd=detector.lsd,
@@ -247,6 +258,21 @@ def _fitted(
     return found
 
 
+def _verdicts(
+    peaks: Table, spots: NDArray[np.float64], detector: DetectorGeometry, parameters: Parameters, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """The omegas that limits are compared with (degrees, NaN without an ideal spot), and what speaks against each spot.
+
+    Of the spots as recorded, since range and detector are facts of the instrument; of the ideal ones, which but for
+    omega are the same, without a wedge or with the legacy one.
+    """
+    y, z, omega, eta = spots[:4]
+    if limited_omega(parameters) == "omega_recorded":
+        y, z, eta = spots[5:]
+        omega = np.where(np.isnan(omega), np.nan, peaks["omega_recorded"])
+    return omega, accepted_region(parameters, observed=True).verdicts(omega, eta, y, z, threads)
+
+
 def _seeds(
     peaks: Table, omega: NDArray[np.float64], reasons: NDArray[np.uint8], parameters: Parameters
 ) -> NDArray[np.int64]:
@@ -254,7 +280,8 @@ def _seeds(
     ring, low, high = (
         parameters[name] for name in ("OverAllRingToIndex", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex")
     )
-    seeds = np.flatnonzero((reasons == ACCEPTED) & (peaks["ring"] == ring) & (omega >= low) & (omega <= high)) + 1
+    chosen = (reasons == ACCEPTED) & (peaks["ring"] == ring) & within_omegas(omega, low, high)
+    seeds = np.flatnonzero(chosen) + 1
     *outside, without = (
         int((reasons == VERDICTS[name]).sum()) for name in ("outside eta", "outside omega", "outside box", "no omega")
     )
@@ -286,7 +313,7 @@ def _in_use(
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
     """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
     names = ("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta", "y_plane", "z_plane")
-    columns = dict(zip(names, spots, strict=True))
+    columns = dict(zip(names, spots, strict=False))
     columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
     columns |= {
         "y_recorded": peaks["y_recorded"],

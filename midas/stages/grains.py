@@ -121,8 +121,13 @@ def run(
         return comm.broadcast(None)
     begin = time.perf_counter()
     parameters = parameters.for_stage("grains")
-    operators = symmetry_operators(parameters["SpaceGroup"])
-    crystal.possible_cell(parameters)
+    cell = crystal.possible_cell(parameters)
+    operators = symmetry_operators(
+        parameters["SpaceGroup"],
+        cell,
+        parameters["SpaceGroupSetting"],
+        legacy=parameters["GrainMerging"] == "legacy",
+    )
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = _solved_rows(inputs)

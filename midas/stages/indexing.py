@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.index.indexer import Indexer
 from midas._ext.index.table import SpotTable
+from midas.experiment import crystal
+from midas.experiment.detector import has_exact_wedge
 from midas.experiment.orientation import rotation_range
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
@@ -158,6 +160,12 @@ def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
     return rings
 
 
+def _beside_spots(layer: Layer) -> tuple[Path, Path]:
+    """The mask of the user and the pixels of the detector, which stand beside Spots.bin."""
+    folder = layer.spots_binary.parent
+    return folder / layer.detector_mask.name, folder / layer.detector_pixels.name
+
+
 def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
     """The kernel with everything that is the same for all seeds."""
     for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
@@ -172,21 +180,21 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
     excluded = np.isin(numbers, p["RingsToExcludeFraction"])
     if excluded.all():
         log.warning("RingsToExcludeFraction names all rings: nothing can be indexed")
-    group = int(p["SpaceGroup"])
-    angles = p["LatticeParameter"][3:] if 3 <= group <= 15 else (90.0, 90.0, 90.0)
-    ranges = [rotation_range(group, hkl, angles) for hkl in zip(last["h"], last["k"], last["l"], strict=True)]
+    ranges = _rotation_ranges(p, last)
     return Indexer(
         _spot_table(p, spots, place),
         radii=np.array(list(rings.values())),
         two_theta=last["two_theta"],
-        rotation_range=np.array(ranges),
+        rotation_range=ranges,
         ring_g=np.column_stack([last["g1"], last["g2"], last["g3"]]),
         excluded=excluded,
         g=np.column_stack([used["g1"], used["g2"], used["g3"]]),
         theta=used["theta"],
         hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
-        region=accepted_region(p, layer.spots_binary.with_name("BigDetectorMask.bin")),
+        region=accepted_region(p, *_beside_spots(layer)),
         lsd=p["Lsd"],
+        wedge=p["Wedge"],
+        exact_wedge=has_exact_wedge(p),
         r_sample=p["Rsample"],
         h_beam=p["Hbeam"],
         position_step=p["StepSizePos"],
@@ -198,6 +206,17 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         min_completeness=p["Completeness"],
         friedel=p["UseFriedelPairs"] == 1,
     )
+
+
+def _rotation_ranges(p: Parameters, last: Table) -> NDArray[np.float64]:
+    """Degrees about the plane normal of the last reflection of each ring after which the spots repeat."""
+    group = int(p["SpaceGroup"])
+    angles, rhombohedral = (90.0, 90.0, 90.0), False
+    if 3 <= group <= 15 or 143 <= group <= 167:  # else the number alone says it
+        angles = p["LatticeParameter"][3:]
+        rhombohedral = crystal.chosen_setting(p, p["LatticeParameter"]).rhombohedral_axes
+    indices = zip(last["h"], last["k"], last["l"], strict=True)
+    return np.array([rotation_range(group, hkl, angles, rhombohedral) for hkl in indices])
 
 
 def _spot_table(p: Parameters, spots: Table, place: dict[int, int]) -> SpotTable:

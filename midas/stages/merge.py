@@ -199,10 +199,24 @@ def _link_by_pixels(
 
 def _spot_table(chain_first: NDArray[np.int64], members: NDArray[np.int64], peaks: Table, threads: int) -> Table:
     """The merged spots, before rounding."""
+    _join_turns(chain_first, members, peaks["omega_recorded"])
     columns = np.empty((len(RESULT.names), len(chain_first) - 1))
     columns[0] = np.arange(1.0, len(chain_first))
     fold_chains(chain_first, members, peaks.columns, _OF_PEAKS.index("intensity"), _FOLDS, columns[1:], threads)
     return Table(("spot_id", *_FOLDED), columns)
+
+
+def _join_turns(chain_first: NDArray[np.int64], members: NDArray[np.int64], omega: NDArray[np.float64]) -> None:
+    """Move the older peaks of a spot whose recorded omegas jump by a turn, in place, to the turn of the newest one.
+
+    The angles of an archive may be those of a motor that goes on at -180 after 180.
+    """
+    steps = np.diff(omega[members], prepend=omega[members[:1]])
+    steps[chain_first[:-1]] = 0.0
+    turns = np.rint(steps / 360.0)
+    if turns.any():
+        total = np.cumsum(turns)
+        omega[members] -= 360.0 * (total - np.repeat(total[chain_first[:-1]], np.diff(chain_first)))
 
 
 def _map_table(

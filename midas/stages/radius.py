@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.radius import grain_sizes, sum_by_ring
-from midas.experiment.rings import Rings, rings_of_merged, warn_of_absent
+from midas.experiment.rings import Rings, distances_from_beam, rings_of_merged, warn_of_absent
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkl_format
 from midas.formats.layer import Layer
@@ -59,8 +59,9 @@ def run(
     merged = RESULT.read(layer.merged(scan.frames)) if merged is None else merged
     rings = Rings.of(parameters, hkls)
     _report(parameters, scan, rings)
-    spots, which = rings_of_merged(merged, rings, parameters["px"])
-    table = _radius_table(merged.take(spots), which, rings, scan, parameters)
+    distances = distances_from_beam(merged, parameters)
+    spots, which = rings_of_merged(distances, rings)
+    table = _radius_table(merged.take(spots), distances[spots], which, rings, scan, parameters)
     LAYOUT.write(path, table)
     on_rings = len(np.unique(spots))
     log.info("%d of %d merged spots on rings, %d rows: %s", on_rings, len(merged), len(table), path)
@@ -68,12 +69,19 @@ def run(
     return StageResult("radius", summary, LAYOUT.rounded(table))
 
 
-def _radius_table(rows: Table, which: NDArray[np.int64], rings: Rings, scan: Scan, parameters: Parameters) -> Table:
+def _radius_table(
+    rows: Table,
+    distances: NDArray[np.float64],
+    which: NDArray[np.int64],
+    rings: Rings,
+    scan: Scan,
+    parameters: Parameters,
+) -> Table:
     """``Radius_*.csv`` of merged spots that lie on the rings `which`, before rounding."""
     powder = sum_by_ring(rows["intensity"], which, len(rings.numbers)) / scan.frames
     columns: dict[str, ArrayLike] = {name: rows[name] for name in _COPIED}
     columns |= grain_sizes(
-        rows["radius"] * parameters["px"],
+        distances,
         rows["eta"],
         rows["min_omega"],
         rows["max_omega"],

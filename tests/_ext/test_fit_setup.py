@@ -32,12 +32,13 @@ def random_spots(n: int, seed: int, d: DetectorGeometry) -> tuple[NDArray, NDArr
 
 @pytest.mark.parametrize("wedge", [0, 0.1, 0.5, -0.5, -2, 5])
 @pytest.mark.parametrize("detector", [FLAT, TILTED], ids=["flat", "tilted"])
-def test_against_an_independent_geometry(detector: DetectorGeometry, wedge: float) -> None:
+def test_legacy_wedge_against_an_independent_geometry(detector: DetectorGeometry, wedge: float) -> None:
     y_px, z_px, omega = random_spots(20_000, 1, detector)
-    spots = laboratory_spots(y_px, z_px, omega, detector.packed(), WAVELENGTH, wedge, 2)
+    spots = laboratory_spots(y_px, z_px, omega, detector.packed(), WAVELENGTH, wedge, False, 2)
     y, z = ideal_plane(detector, y_px, z_px)
     expected = without_wedge(detector.lsd, WAVELENGTH, y, z, omega, wedge)
-    np.testing.assert_allclose(spots[5:], [y, z], atol=1e-6)
+    np.testing.assert_allclose(spots[5:7], [y, z], atol=1e-6)
+    np.testing.assert_allclose(spots[7], -np.degrees(np.arctan2(y, z)), atol=1e-8)
     np.testing.assert_allclose(spots[:2], [y, z], atol=1e-6)
     np.testing.assert_allclose((spots[2] - expected + 180) % 360 - 180, 0, atol=1e-7)
     np.testing.assert_allclose(spots[3], -np.degrees(np.arctan2(y, z)), atol=1e-8)
@@ -49,38 +50,39 @@ def test_against_an_independent_geometry(detector: DetectorGeometry, wedge: floa
 
 def test_no_wedge_leaves_omega() -> None:
     y_px, z_px, omega = random_spots(20_000, 2, FLAT)
-    spots = laboratory_spots(y_px, z_px, omega, FLAT.packed(), WAVELENGTH, 0.0, 1)
+    spots = laboratory_spots(y_px, z_px, omega, FLAT.packed(), WAVELENGTH, 0.0, True, 1)
     assert np.abs((spots[2] - omega + 180) % 360 - 180).max() < 1.5e-9
 
 
 def test_small_wedge_shifts_by_cotangent_of_eta() -> None:
     wedge = 0.3
     y_px, z_px, omega = random_spots(20_000, 3, FLAT)
-    spots = laboratory_spots(y_px, z_px, omega, FLAT.packed(), WAVELENGTH, wedge, 1)
+    spots = laboratory_spots(y_px, z_px, omega, FLAT.packed(), WAVELENGTH, wedge, True, 1)
     shift = (spots[2] - omega + 180) % 360 - 180
-    slope = shift * np.tan(np.radians(spots[3])) / wedge
-    steep = np.abs(np.abs(spots[3]) - 90) > 20
+    slope = shift * np.tan(np.radians(spots[7])) / wedge
+    steep = np.abs(np.abs(spots[7]) - 90) > 20
     assert np.median(slope[steep]) == pytest.approx(-0.9997, abs=5e-4)
 
 
-def test_wedge_beside_the_pole_has_no_solution() -> None:
+@pytest.mark.parametrize("exact", [True, False])
+def test_wedge_beside_the_pole_has_no_solution(exact: bool) -> None:
     # The axis leans by theta, so that it is at right angles to the scattering vector of eta = 0.
     eta, radius = np.radians(1.0), 400.0
     wedge = np.degrees(np.arctan(radius * FLAT.px / FLAT.lsd)) / 2
     y_px, z_px = np.array([FLAT.y_bc + radius * np.sin(eta)]), np.array([FLAT.z_bc + radius * np.cos(eta)])
-    spots = laboratory_spots(y_px, z_px, np.zeros(1), FLAT.packed(), WAVELENGTH, wedge, 1)
+    spots = laboratory_spots(y_px, z_px, np.zeros(1), FLAT.packed(), WAVELENGTH, wedge, exact, 1)
     assert np.isnan(spots[2, 0])
 
 
 def test_the_beam_centre_has_no_azimuth() -> None:
     centre = np.array([1022.0]), np.array([1022.0])
-    spots = laboratory_spots(*centre, np.zeros(1), FLAT.packed(), WAVELENGTH, 0.1, 1)
+    spots = laboratory_spots(*centre, np.zeros(1), FLAT.packed(), WAVELENGTH, 0.1, True, 1)
     assert np.isnan(spots[3, 0])
 
 
 def test_threads_do_not_matter() -> None:
     y_px, z_px, omega = random_spots(3000, 4, TILTED)
-    one, two = (laboratory_spots(y_px, z_px, omega, TILTED.packed(), WAVELENGTH, 0.7, t) for t in (1, 2))
+    one, two = (laboratory_spots(y_px, z_px, omega, TILTED.packed(), WAVELENGTH, 0.7, True, t) for t in (1, 2))
     assert one.tobytes() == two.tobytes()
 
 
@@ -115,6 +117,6 @@ def test_ring_misfit_weighs_azimuths_equally() -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="one position per omega"):
-        laboratory_spots(np.zeros(2), np.zeros(2), np.zeros(3), FLAT.packed(), WAVELENGTH, 0, 1)
+        laboratory_spots(np.zeros(2), np.zeros(2), np.zeros(3), FLAT.packed(), WAVELENGTH, 0, True, 1)
     with pytest.raises(ValueError, match="one row coordinate"):
         read_out_correction(np.zeros(2), np.zeros(1), 0.1, 10, 1)

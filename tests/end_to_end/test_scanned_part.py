@@ -18,15 +18,19 @@ from midas.simulation import samples
 
 GRAINS = 4
 
+#: of the demo's parameters
+LEFT_OUT = (
+    *("OmegaRange", "BoxSize", "MinOmeSpotIDsToIndex", "MaxOmeSpotIDsToIndex"),
+    *("Noise", "Background", "DarkFrames", "DarkLevel", "DarkNoise"),
+)
+
 
 def simulated(folder: Path, start: float, end: float, **changes: object) -> Path:
     """The archive of a scan of four grains, without omega ranges and boxes."""
     parameters = samples.write(
         "demo", folder, NrPixels=256, px=800, OmegaStart=start, OmegaEnd=end,
         OmegaStep=np.sign(end - start), OmegaSpread=0.3, WriteLegacyBins=0,
-        OmegaRange=None, BoxSize=None, MinOmeSpotIDsToIndex=None, MaxOmeSpotIDsToIndex=None,
-        **dict.fromkeys(("Noise", "Background", "DarkFrames", "DarkLevel", "DarkNoise")),
-        **{"BC": (128, 128), **changes},
+        **{"BC": (128, 128), **dict.fromkeys(LEFT_OUT), **changes},
     )  # fmt: skip
     truth = folder / samples.GRAINS_FILE
     lines = truth.read_text().splitlines()
@@ -68,8 +72,42 @@ def test_two_wedges(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert lines == ["OmegaRange -70.000000 -10.000000;", "OmegaRange 20.000000 80.000000;", NO_BOX, NO_BOX]
 
 
+@pytest.mark.parametrize(("start", "end", "ranges"), [(90, 270, None), (-90, -270, (-270, -90))])
+def test_scans_beyond_half_a_turn(
+    start: int, end: int, ranges: tuple[int, int] | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits: dict[str, object] = {}
+    if ranges is not None:
+        limits = {"OmegaRange": [ranges], "MinOmeSpotIDsToIndex": ranges[0], "MaxOmeSpotIDsToIndex": ranges[1]}
+    lines = analysed(tmp_path, simulated(tmp_path, start, end, **limits), caplog, np.sign(end - start))
+    halves = ["OmegaRange -180.000000 -90.000000;", "OmegaRange 90.000000 180.000000;"]
+    expected = halves if ranges is None else [f"OmegaRange {ranges[0]}.000000 {ranges[1]}.000000;"]
+    assert lines[:-1] == [*expected, *[NO_BOX] * (len(expected) - 1)]
+
+
+@pytest.mark.parametrize("tilts", [(3.0, 5.0, -6.0), (30.0, 15.0, -12.0)])
+def test_tilted_detectors(tilts: tuple[float, float, float], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Rings are recognised where they are without the tilts; the raw distances lose a part of each."""
+    archive = simulated(tmp_path, -60, 60, **dict(zip(("tx", "ty", "tz"), tilts, strict=True)))
+    analysed(tmp_path, archive, caplog)
+
+
 def test_a_detector_beside_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A third of each ring lies beyond the detector's edge; a grain that is complete on the detector says so."""
     lines = analysed(tmp_path, simulated(tmp_path, -90, 90, BC=(50, 128), UseFriedelPairs=0), caplog)
     assert lines[0] == "OmegaRange -90.000000 90.000000;"
     assert np.allclose([float(word) for word in lines[1].rstrip(";").split()[1:]], [-164400, 40400, -102800, 102000])
+
+
+def test_four_panels_round_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the gap between the panels hides is not expected: grains of which a part is hidden are complete."""
+    archive = simulated(tmp_path, -90, 90, UseFriedelPairs=0)
+    panels = tmp_path / "panels.MIDAS.zip"
+    gap = np.zeros((256, 256), np.uint8)
+    gap[116:140] = gap[:, 116:140] = 1
+    with Archive(archive) as opened, ArchiveWriter(panels, opened.frames.shape, opened.frames.dtype) as writer:
+        writer.add_frames(DATA, opened.frames.shape, (np.where(gap, 0, frame) for frame in opened.frames))
+        writer.add_frames("exchange/mask", (1, 256, 256), [gap])
+        writer.add_parameters(opened.parameters)
+    analysed(tmp_path, panels, caplog)
+    assert (tmp_path / "LayerNr_1" / "DetectorPixels.bin").exists()

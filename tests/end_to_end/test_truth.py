@@ -53,10 +53,10 @@ REACHED = {
 }
 
 
-def analyse(name: str, folder: Path) -> Comparison:
+def analyse(name: str, folder: Path, **changes: float) -> Comparison:
     """Simulate a sample, run the pipeline on it and compare."""
     sample = samples.SAMPLES[name]
-    parameter_file = samples.write(name, folder, WriteAnalysisZip=1, WriteLegacyBins=0)
+    parameter_file = samples.write(name, folder, WriteAnalysisZip=1, WriteLegacyBins=0, **changes)
     archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
     options = Options(parameter_file=parameter_file, data_file=archive, result_folder=folder, threads=2, convert=False)
     layers.run(options)
@@ -79,6 +79,18 @@ def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path)
     assert found.spurious == 0
     assert position <= min(FRACTION * legacy.position, SLACK * reached.position)
     assert strain <= min(FRACTION * legacy.strain, SLACK * reached.strain)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("wedge", [0.5, 2.0, -2.0])
+def test_a_large_wedge_costs_nothing(wedge: float, tmp_path: Path) -> None:
+    """See docs/theory/wedge.md#what-the-exact-model-reaches."""
+    found = analyse("ds2", tmp_path, Wedge=wedge)
+    position, strain = spread(found.distance)[0], 1e6 * tensor_error(found.lattice_strain)[0]
+    print(f"ds2, wedge {wedge}: position {position:.3f} µm, lattice strain {strain:.2f}")
+    assert (found.recovered, found.spurious) == (found.true_count, 0)
+    assert position <= 1.5 * REACHED["ds2"].position
+    assert strain <= 1.5 * REACHED["ds2"].strain
 
 
 @pytest.mark.long

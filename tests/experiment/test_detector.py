@@ -94,6 +94,7 @@ def test_numbers_of_a_legacy_run() -> None:
     # The same reflections with an upright axis fire at the other omega.
     g = DS2.g_vectors(y_px, z_px, omega)
     upright = replace(DS2, wedge=0.0).omegas(g)
+    assert np.abs(wrapped(DS2.upright(y, z, omega)[2] - omega_ideal)).max() < 1e-5
     np.testing.assert_allclose(np.abs(wrapped(upright - omega_ideal[:, None])).min(axis=1), 0, atol=1e-5)
     # Ring 1 of titanium in its hkls.csv: spacing, two_theta, radius
     assert DS2.two_theta(2.555208) == pytest.approx(3.879473, abs=1e-6)
@@ -160,10 +161,14 @@ def test_g_vectors_against_rotation_matrices(wedge: float) -> None:
     away = np.abs(np.abs(np.degrees(np.arctan2(y, z))) - 90) < 70
     y_px, z_px, y, z = (a[away] for a in (y_px, z_px, y, z))
     omega = np.random.default_rng(1).uniform(-180, 180, len(y))
-    ideal = without_wedge(geometry.lsd, 0.172979, y, z, omega, wedge)
     k = laboratory_vectors(geometry.lsd, 0.172979, y, z).T
-    expected = np.array([rotation(2, -w) @ vector for w, vector in zip(ideal, k, strict=True)])
+    expected = np.array([rotation(2, -w) @ rotation(1, wedge) @ vector for w, vector in zip(omega, k, strict=True)])
     np.testing.assert_allclose(geometry.g_vectors(y_px, z_px, omega), expected, rtol=0, atol=1e-14)
+    # The legacy model turns the laboratory's own vector, by the omega without wedge.
+    ideal = without_wedge(geometry.lsd, 0.172979, y, z, omega, wedge)
+    expected = np.array([rotation(2, -w) @ vector for w, vector in zip(ideal, k, strict=True)])
+    legacy = replace(geometry, exact_wedge=False).g_vectors(y_px, z_px, omega)
+    np.testing.assert_allclose(legacy, expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("wedge", [0.0, 0.7, -2.0])

@@ -73,6 +73,29 @@ def test_the_mask_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
     assert verdict(accepted_region(without, tmp_path / "none"), 0, -45, 150, 150) == "accepted"
 
 
+def test_pixels_of_the_detector_and_a_mask_count_together(tmp_path: Path) -> None:
+    """Rasters of 16 and of 8 pixels around one beam; what is live in both is seen."""
+    pixels, mask = np.ones((16, 16), bool), np.ones((8, 8), bool)
+    pixels[8:, 9] = False  # z > 0, y = 100 ... 200
+    mask[4:, 2] = False  # z > 0, y = -200 ... -100
+    files = tmp_path / "BigDetectorMask.bin", tmp_path / "DetectorPixels.bin"
+    for path, live in zip(files, (mask, pixels), strict=True):
+        np.packbits(live.ravel(), bitorder="little").tofile(path)
+
+    def seen(text: str) -> list[bool]:
+        region = accepted_region(Parameters.parse(f"px 100\n{text}", "ps.txt"), *files)
+        places = ((150, 150), (-150, 150), (50, 150), (500, 50), (150, -50))
+        return [verdict(region, 0, 45, y, z) == "accepted" for y, z in places]
+
+    assert seen("") == [False, True, True, True, True]
+    assert seen("BigDetSize 8\n") == [False, False, True, False, True]
+    assert seen("BigDetSize 8\nDetectorRegion 0\n") == [True, False, True, False, True]
+    assert seen("LegacyDigits 1\n") == [True] * 5
+    files[1].write_bytes(bytes(12))
+    with pytest.raises(FormatError, match=r"DetectorPixels\.bin: has 12 bytes, which are no square"):
+        seen("")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [

@@ -22,7 +22,7 @@ def test_rows() -> None:
         "| half width of a ring band |"
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement |" in rows["OmegaRange"]
-    assert rows["WedgeModel"].startswith(
-        "| `WedgeModel` | word |  | exact, legacy | none: nothing reads it yet (later exact) | not read yet | "
+    assert (
+        "| legacy, spots, mosaic | none: nothing reads it yet (later spots) | not read yet | " in rows["GrainMerging"]
     )
     assert "mean, none, each, or a number > 0" in rows["TrustLattice"]

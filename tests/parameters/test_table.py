@@ -14,7 +14,7 @@ from midas.parameters.table import GROUPS, KEYS, REQUIRED, Range, spellings
 HANDED_ON = (
     "RingsToReject RefineMethod WriteLegacyBins LegacyDigits WedgeModel GrainMerging OwnSigma OwnWindow "
     "UniqueCompleteness MinUniqueSpots MinSignificance FamilyAngle MosaicTolerance MosaicGap MeasureSpots PullBox "
-    "IndexPasses SkipExplainedSeeds"
+    "IndexPasses SkipExplainedSeeds SpaceGroupSetting DetectorRegion"
 ).split()
 
 

@@ -20,7 +20,12 @@ def quaternions(count: int, seed: int) -> np.ndarray:
 
 
 def write(
-    path: Path, orientations: np.ndarray, positions: np.ndarray, ids: object = None, radii: object = 50.0
+    path: Path,
+    orientations: np.ndarray,
+    positions: np.ndarray,
+    ids: object = None,
+    radii: object = 50.0,
+    cell: tuple[float, ...] = CELL,
 ) -> Path:
     """A Grains.csv; orientations are quaternions or matrices."""
     matrices = orientations if orientations.ndim == 3 else matrices_from_quaternions(orientations)
@@ -28,11 +33,11 @@ def write(
     table[0] = np.arange(1, len(matrices) + 1) if ids is None else ids
     table[1:10] = matrices.reshape(-1, 9).T
     table[10:13] = positions.reshape(-1, 3).T
-    table[13:19] = np.array(CELL)[:, None]
+    table[13:19] = np.array(cell)[:, None]
     table[22] = radii
     table[42] = 7777.0  # RMSErrorStrain, which is no size
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = GrainsHeader(len(matrices), 0.0, 200.0, 0.0, 1, 225, CELL).text()
+    header = GrainsHeader(len(matrices), 0.0, 200.0, 0.0, 1, 225, cell).text()
     GRAINS.write(path, Table(GRAINS.names, table), header=header)
     return path
 

@@ -182,3 +182,23 @@ def test_symmetry_comes_from_the_header_or_the_options(tmp_path: Path) -> None:
         compare(tmp_path / "nowhere.csv", tmp_path / "Grains.csv")
     with pytest.raises(ValueError, match="space_group"):
         compare(table, table)
+
+
+def test_a_trigonal_grain_in_either_description_and_a_rhombohedral_cell() -> None:
+    """Turned by 60 degrees about c the spots of a primitive trigonal crystal are where they were, with its strain."""
+    sixth = np.array([[1, -1, 0], [1, 0, 0], [0, 0, 1]])  # columns: other cell vectors of the same lattice
+    cyclic = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
+    cases = ((164, HEXAGONAL, sixth, 5), (152, HEXAGONAL, sixth, 5), (167, HEXAGONAL, sixth, 0))
+    for space_group, cell, change, recovered in (*cases, (167, (5.0, 5.0, 5.0, 55.3, 55.3, 55.3), cyclic, 5)):
+        matrices, positions, cells = sample(5, cell, 1e-3)
+        axes = matrices @ np.linalg.inv([crystal.reciprocal_basis(c) for c in cells]).transpose(0, 2, 1)
+        others, turned_matrices = zip(*(cell_of(a @ change) for a in axes), strict=True)
+        truth, found = (
+            grains(matrices, positions, cells),
+            grains(np.array(turned_matrices), positions, np.array(others)),
+        )
+        compared = compare(truth, found, space_group=space_group, lattice=cell)
+        assert compared.recovered == recovered
+        if recovered:
+            assert compared.misorientation.max() < 1e-5
+            assert np.abs(compared.lattice_strain).max() < 1e-9

@@ -23,7 +23,7 @@ from midas.runtime.errors import FormatError, OutputError
 
 #: four merged spots: 1 on ring 1, 2 on no ring, 3 on both, 4 on ring 2
 MERGED_RADII = [100.0, 500.0, 150.0, 200.0]
-PARAMETERS = Parameters.parse("RingThresh 1 10\nRingThresh 2 10\nWidth 60\npx 1\n")
+PARAMETERS = Parameters.parse("RingThresh 1 10\nRingThresh 2 10\nWidth 60\npx 1\nLsd 1e6\nBC 0 0\nRhoD 1e6\n")
 
 
 def table(layout: Any, n: int, **columns: Any) -> Table:
@@ -38,7 +38,7 @@ def small(*, grain_spots: tuple[tuple[int, tuple[int, ...]], ...] = ((3, (1, 2, 
     return {
         "parameters": PARAMETERS,
         "hkls": table(hkls.LAYOUT, 2, ring=[1, 2], ring_radius=[100.0, 200.0]),
-        "merged": table(merged.RESULT, 4, spot_id=[1, 2, 3, 4], radius=MERGED_RADII),
+        "merged": table(merged.RESULT, 4, spot_id=[1, 2, 3, 4], y_recorded=MERGED_RADII),
         "merge_map": table(
             merged.MERGE_MAP, 6, merged_id=[1, 2, 3, 3, 4, 4], frame=[1, 1, 3, 2, 3, 2], peak_id=[1, 2, 1, 1, 2, 9]
         ),
@@ -195,7 +195,7 @@ def test_an_lsd_of_its_own_is_kept(tmp_path: Path) -> None:
         ("id_rings", table(spots.ID_RINGS, 1, spot_id=[5], radius_id=[1]), "beyond the 4 spots"),
         ("id_rings", table(spots.ID_RINGS, 1, spot_id=[1], radius_id=[5]), "4 radius rows"),
         ("radius", table(radius.LAYOUT, 4, spot_id=[1, 2, 4, 3]), "do not count"),
-        ("merged", table(merged.RESULT, 1, spot_id=[1], radius=[100]), "where the merged spots give 1"),
+        ("merged", table(merged.RESULT, 1, spot_id=[1], y_recorded=[100]), "where the merged spots give 1"),
         ("spot_matrix", table(SPOT_MATRIX, 1, GrainID=[4], SpotID=[1]), "does not list the spots"),
     ],
 )

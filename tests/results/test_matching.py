@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from midas.formats.matched import GRAIN_SET
-from midas.results.grain_sets import LOADED, aggregate_grains, load_grains
+from midas.results.grain_sets import LOADED, aggregate_grains, cell_of, load_grains
 from midas.results.matching import compute_cost_matrix, match_grains, match_greedily
 
 from .grain_files import angle, cubic_group, quaternions, rows, write
@@ -154,7 +154,7 @@ def test_a_state_with_itself(layers: Path, in_process: Call, capsys: pytest.Capt
     assert all(row[:3] == row[3:6] and row[22:28] == ["0.000000"] * 2 + ["0.0000"] * 4 for row in table)
 
 
-@pytest.mark.parametrize("space_group", [2, 14, 62, 136, 167, 194, 225])
+@pytest.mark.parametrize("space_group", [2, 14, 62, 136, 152, 167, 194, 225])
 def test_orientations_that_symmetry_makes_equal(space_group: int) -> None:
     """Any equivalent of an orientation has misorientation 0 with it, for every crystal system."""
     from midas.experiment.orientation import quaternion_product, symmetry_operators
@@ -170,6 +170,40 @@ def test_orientations_that_symmetry_makes_equal(space_group: int) -> None:
     cost = compute_cost_matrix(first, second, space_group, "orientation")
     assert np.abs(np.diag(cost)).max() < 1e-5
     assert (cost[~np.eye(len(q), dtype=bool)] > 0.1).all()
+
+
+C_UNIQUE, RHOMBOHEDRAL = (5.0, 6.0, 7.0, 90.0, 90.0, 100.0), (5.0, 5.0, 5.0, 55.3, 55.3, 55.3)
+
+
+@pytest.mark.parametrize(("space_group", "cell"), [(14, C_UNIQUE), (167, RHOMBOHEDRAL)])
+def test_the_cell_of_the_first_list_tells_the_axes(
+    space_group: int, cell: tuple, tmp_path: Path, in_process: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second state lists equivalents of the orientations of the first; without the cell they would be others."""
+    from midas.experiment.orientation import quaternion_product, symmetry_operators
+
+    operators = symmetry_operators(space_group, cell)
+    q = quaternions(len(operators), 2)
+    write(tmp_path / "a" / "Grains.csv", q, np.zeros((len(q), 3)), cell=cell)
+    write(tmp_path / "b" / "Grains.csv", quaternion_product(q, operators), np.zeros((len(q), 3)), cell=cell)
+
+    def angles(*options: object) -> list[float]:
+        line = ["--state1", "a", "--state2", "b", "--space-group", space_group, "--mode", "orientation", *options]
+        assert in_process("ff-match", *line, cwd=tmp_path) == 0
+        return [float(row[23]) for row in rows(tmp_path / "MatchedGrains.csv")[1]]
+
+    assert max(angles()) < 1e-4
+    assert max(angles("--lattice", *([5, 6, 7, 90, 100, 90] if space_group == 14 else [5, 5, 12, 90, 90, 120]))) > 1
+    layers = ["--layers", "a", "b", "--beam-thickness", 0, "--space-group", space_group]
+    assert in_process("ff-stitch", *layers, cwd=tmp_path) == 0
+    assert len(rows(tmp_path / "StitchedGrains.csv")[1]) == len(q)
+    caplog.clear()
+    line = ["--state1", "StitchedGrains.csv", "--state2", "StitchedGrains.csv", "--space-group", space_group]
+    assert in_process("ff-match", *line, cwd=tmp_path) == 0
+    assert "StitchedGrains.csv does not say its cell" in caplog.text
+    caplog.clear()
+    assert in_process("ff-match", *line, "--lattice", *cell, cwd=tmp_path) == 0
+    assert not caplog.text
 
 
 def test_state_two_is_brought_back_by_points(tmp_path: Path, in_process: Call) -> None:
@@ -242,6 +276,7 @@ def test_what_can_be_a_state(tmp_path: Path, finished: tuple[Path, object]) -> N
     np.testing.assert_array_equal(load_grains(folder).columns, from_text.columns)
     np.testing.assert_allclose(load_grains(hdf5).columns, from_text.columns, atol=1e-6)
     assert from_text["GrainRadius"].min() > 1
+    assert cell_of(hdf5) == cell_of(folder) == (3.524, 3.524, 3.524, 90.0, 90.0, 90.0)
     only = tmp_path / "layer"
     only.mkdir()
     (only / hdf5.name).symlink_to(hdf5)
@@ -273,6 +308,7 @@ def test_no_grains_at_all(tmp_path: Path, in_process: Call) -> None:
         ("ff-match --state1 g.csv --space-group 225", 2, "--state2: is required"),
         ("ff-match --state1 g.csv --state2 g.csv", 2, "--space-group: is required"),
         ("ff-match --state1 g.csv --state2 g.csv --space-group 231", 1, "SpaceGroup: 231"),
+        ("ff-match --state1 g.csv --state2 g.csv --space-group 5 --lattice 5 5 5 90 90 200", 2, "--lattice: 5.0 5.0"),
         ("ff-match --state1 g.csv --state2 nowhere --space-group 225", 1, "nowhere: cannot be read"),
         ("ff-match --state1 g.csv --state2 . --space-group 225", 1, "has no Grains.csv"),
         ("ff-match --state1 g.csv --state2 g.csv --space-group 225 --weights 0 1", 2, "--weights"),

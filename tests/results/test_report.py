@@ -12,6 +12,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
+from midas.experiment.setting import setting_of
 from midas.formats.grains import GRAINS, GrainsHeader
 from midas.formats.layer import Layer
 from midas.formats.table import Table
@@ -42,13 +43,29 @@ def test_corners_of_the_key(space_group: int, crystal: tuple[float, float, float
     assert colours is not None and tuple(colours[0].tolist()) == colour
 
 
-@pytest.mark.parametrize("space_group", [47, 123, 167, 194, 225])
+@pytest.mark.parametrize("space_group", [47, 123, 150, 167, 194, 225])
 def test_equivalent_orientations_have_one_colour(space_group: int) -> None:
     operators = matrices_from_quaternions(symmetry_operators(space_group))
     for u in Rotation.random(20, random_state=np.random.default_rng(3)).as_matrix():
         colours = pole_figure_colours(u @ operators, space_group, (1, 2, 2))
         assert colours is not None
         assert np.ptp(colours.astype(int), axis=0).max() <= 1  # rounding
+
+
+def test_primitive_trigonal_crystals_have_the_colours_of_hexagonal_ones() -> None:
+    u = Rotation.random(20, random_state=np.random.default_rng(3)).as_matrix()
+    expected = pole_figure_colours(u, 194, (1, 2, 2))
+    assert np.array_equal(pole_figure_colours(u, 164, (1, 2, 2)), expected)
+    assert not np.array_equal(pole_figure_colours(u, 167, (1, 2, 2)), expected)
+
+
+def test_colours_do_not_depend_on_the_axes_of_a_rhombohedral_cell() -> None:
+    cell = (5.13, 5.13, 5.13, 55.3, 55.3, 55.3)
+    u = Rotation.random(20, random_state=np.random.default_rng(3)).as_matrix()
+    other = u @ setting_of(167, cell).to_hexagonal_axes(cell)
+    expected, found = pole_figure_colours(u, 167, (1, 2, 2)), pole_figure_colours(other, 167, (1, 2, 2), cell)
+    assert expected is not None and found is not None
+    assert np.abs(found.astype(int) - expected).max() <= 1  # rounding
 
 
 @pytest.mark.parametrize("space_group", [1, 15])

@@ -17,7 +17,7 @@ from midas.formats.table import Table
 def golden_run(source: Path, folder: Path, *lines: str, image: bool = False) -> simulation.Simulation:
     shutil.copy(source / "GrainsSim.csv", folder)
     text = (source / "Parameters.txt").read_text()
-    (folder / "ps.txt").write_text("\n".join([text, *lines, f"WriteImage {int(image)}", ""]))
+    (folder / "ps.txt").write_text("\n".join([text, "WedgeModel legacy", *lines, f"WriteImage {int(image)}", ""]))
     return simulation.run(folder / "ps.txt", threads=2, folder=folder).data
 
 

@@ -66,7 +66,7 @@ def test_files_equal_those_of_the_legacy_runs(golden, tmp_path: Path, name: str,
     ],
 )
 def test_spots_and_largest_intensity(tmp_path: Path, name: str, spots: int, brightest: float) -> None:
-    file = samples.write(name, tmp_path, LegacyDistortionMap=1, WriteImage=0)
+    file = samples.write(name, tmp_path, LegacyDistortionMap=1, WedgeModel="legacy", WriteImage=0)
     result = simulation.run(file, threads=2, folder=tmp_path).data
     assert len(result.spots) == spots
     assert result.brightest == pytest.approx(brightest, abs=6e-4)

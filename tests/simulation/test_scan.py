@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from midas.experiment.orientation import nearest_rotations
 from midas.formats.hkls import LAYOUT as HKLS
@@ -77,6 +78,26 @@ def test_scan_without_spots(simulate) -> None:
     result = simulate(base=base)
     assert len(result.spots) == 0
     assert frames_of(result.archive).shape == (1, 256, 256) and not frames_of(result.archive).any()
+
+
+@pytest.mark.parametrize(("start", "end", "step"), [(90, 270, 5), (-90, -270, -5), (350, 530, 5)])
+def test_scans_beyond_half_a_turn(simulate, start: int, end: int, step: int) -> None:
+    """The spots of a full turn that lie in the scan, with the angles of the scan and in its frames."""
+
+    def scan(*limits: int):
+        lines = [f"Omega{name} {value}" for name, value in zip(("Start", "End", "Step"), limits, strict=True)]
+        return simulate(*lines, "WriteImage 0").spots
+
+    turn, part = scan(-180, 180, 5), scan(start, end, step)
+    low, high = sorted((start, end))
+    omega = low + (turn["Omega"] - low) % 360
+    inside = omega < high
+    assert 0 < inside.sum() < len(turn)
+    np.testing.assert_allclose(part["Omega"], omega[inside], atol=2e-6)
+    np.testing.assert_array_equal(part["DetectorHor"], turn["DetectorHor"][inside])
+    assert np.array_equal(part["omeBin"], np.floor((part["Omega"] - start) / step))
+    twice = scan(-180, 540, 5)
+    assert len(twice) == 2 * len(turn)
 
 
 def test_no_image_and_no_rows(simulate, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_crlf_blank_lines_and_wrong_count(simulate, caplog) -> None:
         ("IsBinary 1", "GrainsSim.csv"),
         ("NPanelsY 2\nNPanelsZ 1\nPanelSizeY 100\nPanelSizeZ 256", "PanelGapsY"),
         ("NPanelsY 1\nNPanelsZ 1\nPanelSizeY 100", "PanelSizeZ"),
+        ("Wedge 1\nLegacyDistortionMap 1", "LegacyDistortionMap.*give WedgeModel legacy"),
         ("WriteAnalysisZip 1\nRingThresh 3", "RingThresh"),  # the analysis needs a threshold, the simulation none
     ],
 )

@@ -18,13 +18,26 @@ from midas.stages import fit_setup
 from .sized_peaks import FRAMES, REGION, SOME, TEXT, hkl_table, peak_table, warnings
 
 
-@pytest.mark.parametrize(("low", "high", "seeds"), [(10, 20, [2, 3]), (10.5, 20, [3]), (-180, 180, [2, 3])])
+@pytest.mark.parametrize(
+    ("low", "high", "seeds"),
+    [(10, 20, [2, 3]), (10.5, 20, [3]), (-180, 180, [2, 3]), (0, 360, [2, 3]), (350, 375, [2]), (-350, -340, [2, 3])],
+)
 def test_seeds_lie_within_their_omegas(
     setup: Callable[..., SpotTables], low: float, high: float, seeds: list[int]
 ) -> None:
     # Limits a little wider than the omegas: exactly on them the rounding noise of the wedge decides.
     limits = f"MinOmeSpotIDsToIndex {low - 1e-6}\nMaxOmeSpotIDsToIndex {high + 1e-6}\n"
     assert setup(extra=limits).spots_to_index.tolist() == seeds
+
+
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+def test_ranges_are_angles(setup: Callable[..., SpotTables], turn: float) -> None:
+    region = f"OmegaRange {170 + turn} {200 + turn}\nBoxSize -1000000 1000000 -1000000 1000000\n"
+    peaks = peak_table(*({"omega_recorded": omega} for omega in (175.0, 185.0, -170.0, 169.0, 201.0, -165.0)))
+    tables = setup(peaks, region=region)
+    accepted = tables.id_rings["radius_id"][tables.extra_info["ring"] > 0]
+    assert sorted(accepted) == [1, 2, 3, 6]
+    assert (np.abs(tables.extra_info["omega_recorded"]) <= 180).all()
 
 
 def test_seed_ring_must_be_in_use(setup: Callable[..., SpotTables]) -> None:
@@ -247,3 +260,21 @@ def test_a_detector_that_cuts_the_rings_is_the_box(setup: Callable[..., SpotTabl
 
 
 # What differs from the legacy program
+
+
+@pytest.mark.parametrize(("model", "accepted", "seeds"), [("exact", [2, 3], [2]), ("legacy", [3, 4], [3])])
+def test_limits_are_those_of_recorded_spots(
+    setup: Callable[..., SpotTables], model: str, accepted: list[int], seeds: list[int]
+) -> None:
+    """At eta 45 degrees omega without the wedge is 2 degrees less; only the legacy model compares that."""
+    peaks = peak_table(*({"ring": 1, "eta": 45, "omega_recorded": omega} for omega in (-0.5, 1.5, 19.5, 20.5)))
+    limits = "MinOmeSpotIDsToIndex 0\nMaxOmeSpotIDsToIndex 18\n"
+    region = "OmegaRange 0 20\nBoxSize -1000000 1000000 -1000000 1000000\n"
+    tables = setup(peaks, f"Wedge 2\nWedgeModel {model}\nOverAllRingToIndex 1\n{limits}", region=region)
+    spots = tables.extra_info
+    assert (np.flatnonzero(spots["ring"]) + 1).tolist() == accepted
+    assert tables.spots_to_index.tolist() == seeds
+    used = spots.take(spots["ring"] > 0)
+    np.testing.assert_allclose(used["omega_ideal"] - used["omega_recorded"], -2, atol=0.01)
+    assert (used["z_ideal"] - used["z_plane"] > 100).all() == (model == "exact")
+    assert tables.parameters["WedgeModel"] == model

@@ -95,6 +95,55 @@ def test_list_has_every_allowed_reflection(number: int, tmp_path: Path) -> None:
     assert set(found) <= {h for h, d in allowed.items() if d >= d_min}
 
 
+CYCLIC = np.roll(np.eye(3, dtype=int), 1, axis=1)
+OBVERSE = np.array([[1, 0, 1], [-1, 1, 1], [0, -1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("number", "cell", "other", "transformation"),
+    [
+        (4, "5.1 6.2 7.3 90 103 90", "6.2 7.3 5.1 103 90 90", CYCLIC),
+        (14, "5.1 6.2 7.3 90 103 90", "7.3 5.1 6.2 90 90 103", CYCLIC.T),
+        (15, "5.1 6.2 7.3 90 103 90", "6.2 7.3 5.1 103 90 90", CYCLIC),
+        (15, "5.1 6.2 7.3 90 103 90", "7.3 5.1 6.2 90 90 103", CYCLIC.T),
+        *((n, "5.1 5.1 12.7 90 90 120", "5.1566570 5.1566570 5.1566570 59.2744173 59.2744173 59.2744173", OBVERSE)
+          for n in (146, 155, 161, 167)),
+    ],
+)  # fmt: skip
+def test_the_list_follows_the_axes_of_the_cell(
+    number: int, cell: str, other: str, transformation: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same reflections under other indices on the same rings; `transformation`: standard axes of the others."""
+    standard, found = (
+        hkls.run(Layer(tmp_path), make(SpaceGroup=number, LatticeParameter=c, Wavelength=0.2)).data
+        for c in (cell, other)
+    )
+    assert not [r for r in caplog.records if "lacks the symmetry" in r.getMessage()]
+    # Where the rounded cells put two families into another order, or beside the cut-off, they are left out.
+    near = [table.take(table["d_spacing"] > 1.0) for table in (standard, found)]
+    one, two = ({tuple(row): d for *row, d in table.columns[:4].T.tolist()} for table in near)
+    back = {tuple((np.array(h) @ transformation).tolist()): d for h, d in two.items()}
+    assert len(one) > 100 and one.keys() == back.keys()
+    assert all(abs(one[h] - back[h]) < 1e-4 for h in one)
+
+
+def test_the_word_overrules_the_cell_and_the_legacy_list_has_no_settings(tmp_path: Path) -> None:
+    """P 21/n 1 lacks h 0 l of odd h + l, P 21/c those of odd l; the legacy programs knew the latter alone."""
+
+    def zone(**values: object) -> set[tuple[float, ...]]:
+        p = make(**{"SpaceGroup": 14, "LatticeParameter": CELLS[15], "Wavelength": 0.2, **values})
+        table = hkls.run(Layer(tmp_path), p).data
+        return {tuple(h) for h in table.columns[:3].T.tolist() if h[1] == 0}
+
+    assert zone(SpaceGroupSetting="P21/n") == zone(SpaceGroupSetting="b2")
+    assert (1, 0, 1) in zone(SpaceGroupSetting="P21/n") and (1, 0, 0) not in zone(SpaceGroupSetting="P21/n")
+    assert (1, 0, 1) not in zone() and (1, 0, 0) in zone()
+    turned = {"LatticeParameter": "5.1 6.2 7.3 90 90 103"}
+    assert zone(**turned) != zone(LegacyHKLList=1, **turned)
+    with pytest.raises(ParameterError, match="SpaceGroupSetting: x: must be a setting of space group 14: P121/c1"):
+        zone(SpaceGroupSetting="x")
+
+
 def test_invariants(tmp_path: Path) -> None:
     table = hkls.run(Layer(tmp_path), reference(167)).data
     indices = table.columns[:3].T

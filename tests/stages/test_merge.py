@@ -116,6 +116,24 @@ def test_eta_within_a_thousandth_keeps_the_order_of_the_file(tmp_path: Path) -> 
     assert links(result) == [[(1, 3)], [(1, 1)], [(1, 2)]]
 
 
+@pytest.mark.parametrize("step", [0.25, -0.25])
+def test_angles_that_go_on_behind_the_seam(step: float, tmp_path: Path) -> None:
+    """A spot on both sides of ±180 has its mean there, whichever way the angles of the archive name the seam."""
+    frames: list[Frame] = [[peak(1, intensity, 10, 10, 50)] for intensity in (100, 200, 100)]
+    layer = Layer(tmp_path, make_archive(tmp_path, 3))
+
+    def spot(omegas: list[float]) -> tuple[float, ...]:
+        peaks = [(frame_table(f, omega), pixel_lists([block(10, 10)])) for f, omega in zip(frames, omegas, strict=True)]
+        table, _ = merge.run(layer, parameters(), threads=1, peaks=peaks).data
+        assert len(table) == 1
+        return tuple(float(table[name][0]) for name in ("omega_recorded", "min_omega", "max_omega"))
+
+    through = [180 - step, 180.0, 180 + step]
+    assert spot(through) == (180.0, 179.75, 180.25)
+    broken = spot([(omega + 180) % 360 - 180 for omega in through])
+    assert (broken[0] % 360, broken[2] - broken[1]) == (180.0, 0.5)
+
+
 def test_maximum_positions(tmp_path: Path) -> None:
     frames = [
         [peak(1, 100, 10, 10, 0, max_y=20, max_z=21)],

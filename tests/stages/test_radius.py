@@ -12,7 +12,8 @@ import pytest
 
 from midas.archive import Archive, ArchiveWriter
 from midas.commands import run as cli
-from midas.experiment.rings import Rings, rings_of_merged
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.rings import Rings, distances_from_beam, rings_of_merged
 from midas.formats import hkls as hkl_format
 from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
@@ -25,7 +26,7 @@ from midas.stages import radius
 FRAMES = 40
 #: Radii (µm) of the rings 1, 2, 3 of the small hkl list, and how many reflections each has.
 RINGS = {1: (10000.0, 8), 2: (14000.0, 6), 3: (20000.0, 12)}
-GIVEN = {"px": 100, "Lsd": 1e6, "Width": 500, "OmegaStep": -0.25, "Vsample": 1e7}
+GIVEN = {"px": 100, "Lsd": 1e6, "Width": 500, "OmegaStep": -0.25, "Vsample": 1e7, "BC": (500.0, 500.0), "RhoD": 1e5}
 THREE_RINGS = "RingThresh 1 50\nRingThresh 2 50\nRingThresh 3 50\n"
 
 
@@ -52,6 +53,9 @@ def spot_table(*spots: dict[str, float]) -> Table:
         "radius": 100.0,
     }
     rows = [usual | {"spot_id": i, "raw_sum": 7.0 * i} | spot for i, spot in enumerate(spots, 1)]
+    for row in rows:  # on the detector, beside the beam centre
+        row.setdefault("y_recorded", 500.0 + row["radius"])
+        row.setdefault("z_recorded", 500.0)
     return Table.from_columns(RESULT.names, {name: [row.get(name, 0.0) for row in rows] for name in RESULT.names})
 
 
@@ -79,7 +83,7 @@ def test_equals_golden(name: str, frames: int, golden_copy: Callable[..., Path])
     layer = Layer(folder, folder / f"{name}.MIDAS.zip")
     expected = layer.radius(frames).read_bytes()
     with Archive(layer.archive) as archive:
-        values = archive.parameters
+        values = archive.parameters.changed(LegacyDigits=1)
     data = radius.run(layer, values, threads=1).data
     assert layer.radius(frames).read_bytes() == expected
     assert np.array_equal(data.columns, LAYOUT.read(layer.radius(frames)).columns)
@@ -94,7 +98,7 @@ def test_numbers_of_the_reference_run(golden_copy: Callable[..., Path]) -> None:
     folder = golden_copy("au3", "au3.MIDAS.zip", "hkls.csv", "Result_StartNr_1_EndNr_1440.csv")
     layer = Layer(folder, folder / "au3.MIDAS.zip")
     with Archive(layer.archive) as archive:
-        values = archive.parameters
+        values = archive.parameters.changed(LegacyDigits=1)
     rings = Rings.of(values, hkl_format.LAYOUT.read(layer.hkls))
     assert rings.numbers.tolist() == [1, 2, 3, 4, 5]
     assert rings.multiplicities.tolist() == [8, 6, 12, 24, 8]
@@ -127,7 +131,7 @@ def test_rows_lead_back_to_the_merged_spots(layer: Layer) -> None:
     merged = spot_table({"radius": 500}, {"radius": 120}, {"radius": 101}, {"radius": 141})
     values = parameters(Width=2100)
     data = radius.run(layer, values, threads=1, merged=merged).data
-    spots, which = rings_of_merged(merged, Rings.of(values, hkl_table()), 100.0)
+    spots, which = rings_of_merged(distances_from_beam(merged, values), Rings.of(values, hkl_table()))
     assert spots.tolist() == [1, 1, 2, 3]
     assert np.array_equal(merged["radius"][spots], data["radius"])
     assert data["ring"].tolist() == [1, 2, 1, 2]
@@ -204,7 +208,7 @@ def test_disc_at_the_pole_is_nan(layer: Layer) -> None:
 def test_result_of_other_tools(layer: Layer) -> None:
     """SpotID as a decimal number, no RawSumIntensity, a blank line at the end."""
     header = RESULT.header.removesuffix(" RawSumIntensity")
-    row = "1.000000 100 5 0 0 9 4.75 5 0.1 0.2 7 8 100 60"
+    row = "1.000000 100 5 600 500 9 4.75 5 0.1 0.2 7 8 100 60"
     layer.merged(FRAMES).write_text(f"{header}\n{row}\n\n")
     table = radius.run(layer, parameters(), threads=1).data
     assert table["raw_sum"].tolist() == [0]
@@ -216,6 +220,29 @@ def test_nothing_on_any_ring(layer: Layer) -> None:
     assert len(radius.run(layer, parameters(), threads=1).data) == 0
     assert layer.radius(FRAMES).read_text() == LAYOUT.header + "\n"
     assert len(run(layer, parameters(), {"radius": 400})) == 0
+
+
+@pytest.mark.parametrize("tilts", [(3.0, 5.0, -6.0), (30.0, 15.0, -12.0)])
+def test_rings_on_a_tilted_detector(tilts: tuple[float, float, float], layer: Layer) -> None:
+    """Every spot lies on its ring and has its theta; the raw radius stays in the table, and alone loses spots."""
+    values = parameters(Lsd=2e5, Width=100, p0=1e-3, **dict(zip(("tx", "ty", "tz"), tilts, strict=True)))
+    detector = DetectorGeometry.from_parameters(values)
+    eta = np.repeat(np.arange(-175.0, 180.0, 10.0), len(RINGS))
+    true_ring = np.tile(list(RINGS), len(eta) // len(RINGS))
+    ring_radius = np.array([RINGS[ring][0] for ring in true_ring])
+    y_px, z_px = detector.pixel(np.degrees(np.arctan(ring_radius / 2e5)), eta)
+    raw = np.hypot(y_px - 500.0, z_px - 500.0)
+    spots = [
+        {"y_recorded": y, "z_recorded": z, "radius": r, "eta": e}
+        for y, z, r, e in zip(y_px, z_px, raw, eta, strict=True)
+    ]
+    table = run(layer, values, *spots)
+    assert table["ring"].tolist() == true_ring.tolist()
+    np.testing.assert_allclose(table["theta"], np.degrees(np.arctan(ring_radius / 2e5)) / 2, atol=2e-6)
+    np.testing.assert_allclose(table["radius"], raw, atol=1e-6)
+    legacy = run(layer, values.changed(LegacyDigits=1), *spots)
+    assert len(legacy) < len(table)
+    np.testing.assert_allclose(legacy["theta"], np.degrees(np.arctan(legacy["radius"] * 100 / 2e5)) / 2, atol=2e-6)
 
 
 # Bad input: no output under its final name, and the culprit named
@@ -231,6 +258,7 @@ def test_nothing_on_any_ring(layer: Layer) -> None:
         ("Lsd", {"Lsd": 0}),
         ("px", {"px": None}),
         ("px", {"px": -1}),
+        ("BC", {"BC": None}),
         ("OmegaStep", {"OmegaStep": None}),
         ("OmegaStep", {"OmegaStep": 0}),
         ("Hbeam", {"Vsample": None, "Rsample": 500}),

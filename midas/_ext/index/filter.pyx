@@ -5,18 +5,19 @@ See docs/theory/indexing.md#upper-bounds-for-orientations.
 Nothing here decides a result: the bounds are safe by more than their rounding errors, and where a count comes so near
 to a limit that rounding matters, the caller counts with the exact formulas of `midas._ext.index.score`.
 """
-from libc.math cimport fabs, floor, sqrt
+from libc.math cimport atan2, cos, fabs, floor, sin, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from midas._ext.legacy.displacement cimport shift_along_ray
-from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap_omega
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap_omega
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots, ReflectionPair
 from midas._ext.index.score cimport Prediction
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
 from midas._ext.physics.region cimport is_full_turn, pixel_is_live
 from midas._ext.physics.rotation cimport matrix_vector
+from midas._ext.physics.wedge cimport lean_spot
 
 cdef extern from *:
     """
@@ -113,6 +114,11 @@ cdef void _solve_pair(const PairVectors* w, double v, const PositionLine* line, 
         b.out_minus_half[k] = fabs(-uy * (ah * s2 + bh * c2) + uz * ch - lean * (ah * c2 - bh * s2))
 
 
+cdef inline bint _between(double low, double omega, double high) noexcept nogil:
+    """Whether an omega inside of ±180 degrees lies between limits, the upper of which may lie beyond 180."""
+    return low < omega < high or omega + 360.0 < high
+
+
 cdef Presence _presence(const IndexProblem* p, double omega, double y, double z) noexcept nogil:
     """Whether a spot on the ring, beside the poles, lies within the limits; y and z may be off by 0.1 µm."""
     cdef const double* limit = p.region.ranges
@@ -123,11 +129,11 @@ cdef Presence _presence(const IndexProblem* p, double omega, double y, double z)
         return UNCERTAIN
     for _ in range(p.region.n):
         turn = is_full_turn(limit)
-        if turn or limit[0] + ANGLE_ERROR < omega < limit[1] - ANGLE_ERROR:
+        if turn or _between(limit[0] + ANGLE_ERROR, omega, limit[1] - ANGLE_ERROR):
             if not p.boxes_matter or (box[0] + 0.1 < y < box[1] - 0.1 and box[2] + 0.1 < z < box[3] - 0.1):
                 best = PRESENT
                 break
-        if ((turn or limit[0] - ANGLE_ERROR < omega < limit[1] + ANGLE_ERROR)
+        if ((turn or _between(limit[0] - ANGLE_ERROR, omega, limit[1] + ANGLE_ERROR))
                 and box[0] - 0.1 < y < box[1] + 0.1 and box[2] - 0.1 < z < box[3] + 0.1):
             best = UNCERTAIN
         limit += 2
@@ -137,6 +143,21 @@ cdef Presence _presence(const IndexProblem* p, double omega, double y, double z)
             and pixel_is_live(&p.region, y - 0.1, z + 0.1) and pixel_is_live(&p.region, y + 0.1, z + 0.1)):
         return UNCERTAIN
     return best
+
+
+cdef Presence _recorded_presence(const IndexProblem* p, double omega, double y, double z) noexcept nogil:
+    """`_presence` of an ideal spot in a region that knows recorded ones, poles included."""
+    cdef double c = cos(DEG2RAD * omega), s = sin(DEG2RAD * omega), to_pole
+    if not lean_spot(&p.instrument, &y, &z, &c, &s):
+        # It never fires; at the very pole rounding decides that.
+        return UNCERTAIN if p.region.pole < ANGLE_ERROR else ABSENT
+    to_pole = fabs(eta_of(y, z))
+    to_pole = min(to_pole, 180.0 - to_pole)
+    if to_pole < p.region.pole - ANGLE_ERROR:
+        return ABSENT
+    if to_pole < p.region.pole + ANGLE_ERROR:
+        return UNCERTAIN
+    return _presence(p, RAD2DEG * atan2(s, c), y, z)
 
 
 cdef inline bint _row_near(const IndexProblem* p, const IndexRing* ring, long long at, long long end, double eta_low,
@@ -168,7 +189,10 @@ cdef inline void _judge_spot(const IndexProblem* p, int ring_index, double omega
     cdef long long bin_index
     cdef Presence presence
     omega = wrap_omega(omega)
-    presence = _presence(p, omega, ring.ring_radius * y, ring.ring_radius * z)
+    if p.instrument.exact:
+        presence = _recorded_presence(p, omega, ring.ring_radius * y, ring.ring_radius * z)
+    else:
+        presence = _presence(p, omega, ring.ring_radius * y, ring.ring_radius * z)
     if presence == ABSENT:
         return
     position = (180.0 + omega) / o.omega_bin
@@ -196,7 +220,8 @@ cdef void _judge_pair(const IndexProblem* p, const ReflectionPair* pair, const P
     cdef double plus = b.omega_plus[k], minus = b.omega_minus[k]
     if b.status[k] == 0.0:
         return
-    to_pole = min(eta, 180.0 - eta)
+    # With an exact wedge each of the spots is recorded at an eta of its own.
+    to_pole = 90.0 if p.instrument.exact else min(eta, 180.0 - eta)
     if to_pole < p.region.pole - ANGLE_ERROR and b.status[k] == 2.0:
         return
     if b.status[k] == 1.0 or to_pole < p.region.pole + ANGLE_ERROR:

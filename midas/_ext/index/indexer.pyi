@@ -19,6 +19,8 @@ class Indexer:
         hkl_ring: NDArray[np.int32],
         region: AcceptedRegion,
         lsd: float,
+        wedge: float,
+        exact_wedge: bool,
         r_sample: float,
         h_beam: float,
         position_step: float,

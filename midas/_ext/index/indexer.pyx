@@ -7,7 +7,7 @@ docs/theory/indexing.md#why-most-of-the-grid-need-not-be-visited.
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport atan, cos, sin
+from libc.math cimport NAN, atan, cos, sin
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -19,6 +19,7 @@ from midas._ext.index.score cimport Score, predict, score
 from midas._ext.index.search cimport BestCandidate, IndexWorkspace, allocate_workspace, free_workspace, search_seed
 from midas._ext.index.table cimport SpotTable
 from midas._ext.physics.region cimport AcceptedRegion
+from midas._ext.physics.wedge cimport instrument_of
 
 from midas._ext.index.record import INDEXED_SEED
 
@@ -43,6 +44,8 @@ cdef class Indexer:
     theta : (h,) float64, degrees
     hkl_ring : (h,) int32, index into the rings
     region : where spots are accepted
+    wedge, exact_wedge : degrees, and whether spots turn with the leaning axis: the region is then tested on the spots
+        as recorded; without effect otherwise
     lsd, r_sample, h_beam, position_step : µm
     orientation_step : degrees
     margin_omega : degrees; margin_eta, margin_radius, margin_radial : µm
@@ -63,9 +66,9 @@ cdef class Indexer:
     def __init__(self, SpotTable table, *, const double[::1] radii, const double[::1] two_theta,
                  const double[::1] rotation_range, const double[:, ::1] ring_g, excluded, const double[:, ::1] g,
                  const double[::1] theta, const int[::1] hkl_ring, AcceptedRegion region not None, double lsd,
-                 double r_sample, double h_beam, double position_step, double orientation_step, double margin_omega,
-                 double margin_eta, double margin_radius, double margin_radial, double min_completeness, bint friedel,
-                 double guard=1e-9):
+                 double wedge, bint exact_wedge, double r_sample, double h_beam, double position_step,
+                 double orientation_step, double margin_omega, double margin_eta, double margin_radius,
+                 double margin_radial, double min_completeness, bint friedel, double guard=1e-9):
         cdef IndexProblem* p = &self.problem
         if not (len(radii) == len(two_theta) == len(rotation_range) == len(ring_g) == len(excluded) > 0):
             raise ValueError("one radius, angle, range, vector and flag per ring")
@@ -80,6 +83,7 @@ cdef class Indexer:
         p.margin_radial, p.min_completeness, p.guard = margin_radial, min_completeness, guard
         p.friedel = friedel
         p.region = region.view
+        p.instrument = instrument_of(lsd, NAN, wedge, exact_wedge)
         p.boxes_matter = bool(np.min(np.abs(region.arrays[1])) <= max(radii) + 1.0)
         p.spots = table.view
         self.arrays = (table, region, g)

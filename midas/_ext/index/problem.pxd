@@ -3,6 +3,7 @@
 Pointers lead into arrays that `midas._ext.index.indexer.Indexer` and `midas._ext.index.table.SpotTable` keep alive.
 """
 from midas._ext.physics.region cimport Region
+from midas._ext.physics.wedge cimport Instrument
 
 
 cdef struct IndexRing:
@@ -62,6 +63,7 @@ cdef struct IndexProblem:
     double guard               # µm per µm of ring radius: nearer to a limit than this the exact formulas decide
     bint friedel               # whether Friedel mates restrict the plane normals
     Region region              # where spots are accepted
+    Instrument instrument      # without wavelength; which side of the wedge the region knows
     bint boxes_matter          # whether a box cuts a ring
     int n_rings
     const IndexRing* rings

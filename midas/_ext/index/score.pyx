@@ -10,7 +10,7 @@ from midas._ext.legacy.displacement cimport shift_along_ray
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap180
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
-from midas._ext.physics.region cimport ACCEPTED, beside_poles, place_verdict
+from midas._ext.physics.region cimport ACCEPTED, beside_poles, is_observable, place_verdict
 from midas._ext.physics.rotation cimport matrix_vector
 
 
@@ -36,8 +36,11 @@ cdef void free_prediction(Prediction* s) noexcept nogil:
     free(s.ring)
 
 
-cdef inline bint _is_kept(const IndexProblem* p, double omega, double eta, double y, double z) noexcept nogil:
-    return beside_poles(&p.region, eta) and place_verdict(&p.region, omega, y, z) == ACCEPTED
+cdef inline bint _is_kept(const IndexProblem* p, double omega, const RingSpot* spot) noexcept nogil:
+    """Whether a spot lies in the region; by its own degrees, whose rounding the records show, without exact wedge."""
+    if p.instrument.exact:
+        return is_observable(&p.region, &p.instrument, spot.y, spot.z, spot.cos_omega, spot.sin_omega)
+    return beside_poles(&p.region, spot.eta) and place_verdict(&p.region, omega, spot.y, spot.z) == ACCEPTED
 
 
 cdef void predict(const IndexProblem* p, const double* orientation, Prediction* s) noexcept nogil:
@@ -54,7 +57,7 @@ cdef void predict(const IndexProblem* p, const double* orientation, Prediction* 
         ring = &p.rings[p.hkl_ring[i]]
         for k in range(legacy_omegas(vector[0], vector[1], p.sin_theta[i] * length, omegas)):
             ring_spot(vector, omegas[k], ring.ring_radius, &spot)
-            if not _is_kept(p, omegas[k], spot.eta, spot.y, spot.z):
+            if not _is_kept(p, omegas[k], &spot):
                 continue
             scale = 1.0 / sqrt(p.lsd * p.lsd + spot.y * spot.y + spot.z * spot.z)
             s.y[n] = spot.y

@@ -1,8 +1,9 @@
 """Observed spots by (ring, omega bin) and eta, by ring and omega (docs/theory/indexing.md#table-of-observed-spots)."""
 import numpy as np
 
-from libc.math cimport cos, fabs, floor, sin
+from libc.math cimport cos, fabs, sin
 
+from midas._ext.numerics.bins cimport BinAxis, bin_axis, bin_window
 from midas._ext.physics.geometry cimport DEG2RAD
 
 
@@ -19,7 +20,7 @@ cdef class SpotTable:
     deviation : (n,) float64, distance from the beam centre minus the ring radius, µm
     ring : (n,) int32, index 0 ... n_rings - 1 of the spot's ring; -1 for a spot that nothing can match
     n_rings : number of rings
-    omega_bin : width of a bin, degrees
+    omega_bin : width of a bin, degrees; the last bin of a turn is smaller where the width does not divide 360
     margin_omega, orientation_step : degrees
     """
 
@@ -34,7 +35,7 @@ cdef class SpotTable:
             raise ValueError("bins need a width")
         v.n = n
         v.omega_bin = omega_bin
-        v.n_omega = int(np.ceil(360.0 / omega_bin))
+        v.n_omega = <int>bin_axis(omega_bin).bins
         v.y_ideal = &y[0]
         v.z_ideal = &z[0]
         v.omega_ideal = &omega[0]
@@ -74,23 +75,19 @@ cdef _add_omega_bins(SpotTable table, const double[::1] omega, const double[::1]
                      double margin_omega, double orientation_step):
     cdef Py_ssize_t n = omega.shape[0], i, k, row
     cdef int n_omega = table.view.n_omega
-    cdef double width = table.view.omega_bin, margin
+    cdef BinAxis axis = bin_axis(table.view.omega_bin)
     cdef long long at
     cdef const long long[::1] order = np.argsort(eta, kind="stable").astype(np.int64)
-    lows = np.zeros(n, np.int64)
-    counts = np.zeros(n, np.int64)
+    lows = np.zeros(n, np.intc)
+    counts = np.zeros(n, np.intc)
     firsts = np.zeros(<Py_ssize_t>n_rings * n_omega + 1, np.int64)
-    cdef long long[::1] low = lows, count = counts, first = firsts
+    cdef int[::1] low = lows, count = counts
+    cdef long long[::1] first = firsts
     for i in range(n):
         if ring[i] < 0:
             continue
-        margin = margin_omega + 0.5 * orientation_step / fabs(sin(DEG2RAD * eta[i]))
-        if not margin < 180.0:
-            count[i] = n_omega
-        else:
-            low[i] = <long long>floor((180.0 + omega[i] - margin) / width)
-            count[i] = min(<long long>floor((180.0 + omega[i] + margin) / width) - low[i] + 1, <long long>n_omega)
-            low[i] = (low[i] % n_omega + n_omega) % n_omega
+        bin_window(&axis, omega[i], margin_omega + 0.5 * orientation_step / fabs(sin(DEG2RAD * eta[i])), &low[i],
+                   &count[i])
         for k in range(count[i]):
             first[<Py_ssize_t>ring[i] * n_omega + (low[i] + k) % n_omega + 1] += 1
     np.cumsum(firsts, out=firsts)

@@ -9,12 +9,13 @@ from libc.math cimport acos, cos, sin, sqrt
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot, scattering_direction
 from midas._ext.legacy.displacement cimport centre_by_ray
-from midas._ext.legacy.wedge cimport WedgeFree, without_wedge
+from midas._ext.legacy.wedge cimport without_wedge
 from midas._ext.numerics.nelder_mead cimport minimise
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, rotate_z, two_theta_of
 from midas._ext.physics.lattice cimport bragg_angle, reciprocal_basis
 from midas._ext.physics.region cimport is_observable
 from midas._ext.physics.rotation cimport euler_matrix, matrix_vector
+from midas._ext.physics.wedge cimport UprightSpot
 
 #: relative tolerance of the sum and of the simplex
 cdef double TOLERANCE = 1e-5
@@ -37,7 +38,7 @@ cdef inline void _list_branches(PlainSum* s, int i, const double* g, double leng
     s.observable[i] = 0
     for branch in range(legacy_omegas(g[0], g[1], sin_theta * length, omega)):
         ring_spot(g, omega[branch], radius, &spot)
-        if is_observable(s.region, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
+        if is_observable(s.region, s.instrument, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
             row = 2 * i + s.observable[i]
             s.y_ideal[row] = spot.y
             s.z_ideal[row] = spot.z
@@ -75,7 +76,7 @@ cdef void _observe(const PlainSum* s) noexcept nogil:
     """The spots as if the grain were at the origin and there were no wedge, and their directions."""
     cdef double k[3]
     cdef double y, z, radius, theta, eta
-    cdef WedgeFree spot
+    cdef UprightSpot spot
     cdef Py_ssize_t i
     for i in range(s.spots):
         y = s.y_plane[i]

@@ -7,7 +7,7 @@ from libc.math cimport NAN, atan2, copysign, cos, fabs, fmod, sin, sqrt
 
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, two_theta_of, wrap180, wrap_omega
 from midas._ext.physics.lattice cimport theta_of
-from midas._ext.physics.wedge cimport Instrument
+from midas._ext.physics.wedge cimport Instrument, UprightSpot, upright_spot
 
 cdef extern from *:
     """
@@ -152,20 +152,15 @@ cdef inline bint legacy_loses_spot(const Instrument* instrument, double y, doubl
     return not _is_same_omega(legacy, omega + shift)
 
 
-cdef struct WedgeFree:
-    double y_ideal         # µm
-    double z_ideal
-    double omega_ideal     # degrees, NaN where no rotation without wedge gives the reflection
-    double eta
-    double two_theta
-
-
-cdef inline WedgeFree without_wedge(const Instrument* instrument, double y_plane, double z_plane,
-                                    double omega_recorded) noexcept nogil:
-    """A spot as it would be without wedge; but for rounding, omega alone changes."""
-    cdef WedgeFree spot
+cdef inline UprightSpot without_wedge(const Instrument* instrument, double y_plane, double z_plane,
+                                      double omega_recorded) noexcept nogil:
+    """A spot as it would be without wedge: by the exact model, or such that but for rounding omega alone changes."""
+    cdef UprightSpot spot
     cdef double g_length, radius
-    cdef Reflection reflection = reflection_of(instrument, y_plane, z_plane)
+    cdef Reflection reflection
+    if instrument.exact:
+        return upright_spot(instrument, y_plane, z_plane, omega_recorded)
+    reflection = reflection_of(instrument, y_plane, z_plane)
     spot.omega_ideal = omega_without_wedge(instrument, &reflection, omega_recorded, &g_length)
     radius = ring_radius_of(2.0 * theta_of(instrument.wavelength * g_length / 2.0), instrument.lsd)
     spot.eta = eta_of(reflection.k[1], reflection.k[2])

@@ -1,4 +1,4 @@
-"""The diffraction condition and the wedge (docs/theory/geometry.md#diffraction-condition).
+"""The diffraction condition (docs/theory/geometry.md#diffraction-condition).
 
 A reflection G = (x, y, z) in the sample frame fires at the rotation angles omega with
 
@@ -31,24 +31,3 @@ cdef inline void omega_branch(double x, double y, double v, double sign, double*
     root = root if root > floor else floor
     e[0] = sign * sqrt(root)
     omega_of(x, y, v, h, e[0], cos_omega, sin_omega)
-
-
-cdef inline bint wedge_rotation(const double* k, double cos_wedge, double sin_wedge, double* cos_shift,
-                                double* sin_shift) noexcept nogil:
-    """What to add to an omega recorded with the wedge to get the omega without it, as a cosine and a sine.
-
-    `k` is a laboratory scattering vector of any length. False, and the identity, when no rotation without wedge brings
-    the vector to the Bragg condition (a spot beside the pole).
-    """
-    cdef double a = k[0] * cos_wedge + k[2] * sin_wedge
-    cdef double h = a * a + k[1] * k[1]
-    cdef double root = h - k[0] * k[0]
-    cdef double k2n
-    cos_shift[0] = 1.0
-    sin_shift[0] = 0.0
-    if root < 0.0 or h == 0.0:
-        return False
-    k2n = sqrt(root) if k[1] >= 0.0 else -sqrt(root)
-    cos_shift[0] = (k[0] * a + k2n * k[1]) / h
-    sin_shift[0] = (k2n * a - k[0] * k[1]) / h
-    return True

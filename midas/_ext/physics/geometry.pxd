@@ -3,7 +3,7 @@
 Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
 geometry stands here once; the kernels cimport it.
 """
-from libc.math cimport acos, atan, cos, fabs, fmod, sin, sqrt, tan
+from libc.math cimport acos, atan, cos, fabs, floor, fmod, sin, sqrt, tan
 
 cdef extern from *:
     """
@@ -61,12 +61,12 @@ cdef inline double wrap_eta(double angle) noexcept nogil:
 
 
 cdef inline double wrap_omega(double omega) noexcept nogil:
-    """One turn back or forth into [-180, 180]; both ends stay, the tables may hold either."""
+    """Whole turns back or forth into [-180, 180]; both ends stay, the tables may hold either."""
     if omega < -180.0:
-        return omega + 360.0
-    if omega > 180.0:
-        return omega - 360.0
-    return omega
+        omega += 360.0
+    elif omega > 180.0:
+        omega -= 360.0
+    return omega if fabs(omega) <= 180.0 else omega - 360.0 * floor((omega + 180.0) / 360.0)
 
 
 cdef inline void tilt_matrix(double tx, double ty, double tz, double* t) noexcept nogil:
@@ -212,3 +212,15 @@ cdef inline void unshift_spot(double lsd, const double* grain, double* y, double
     cdef double q = lsd / (lsd - grain[0])
     y[0] = q * (y[0] - grain[1])
     z[0] = q * (z[0] - grain[2])
+
+
+cdef inline void scattering_of_spot(double lsd, double y, double z, double* k) noexcept nogil:
+    """Laboratory scattering vector, of length 2 sin θ, of a spot of a grain at the origin.
+
+    The direction of the diffracted ray minus the beam's, without the cancellation in L/|ray| - 1.
+    """
+    cdef double r2 = y * y + z * z
+    cdef double ray = sqrt(lsd * lsd + r2)
+    k[0] = -r2 / (ray * (ray + lsd))
+    k[1] = y / ray
+    k[2] = z / ray

@@ -1,18 +1,19 @@
 """The predictor: when a reflection of a grain is recorded, and where the detector sees it.
 
 Simulation, matching, refinement and the door for Python call the same functions: `fires` (whether G ever meets the
-diffraction condition, and how far from the beam its spots are), `ideal_spot` (one branch, for a grain at the origin and
-an upright axis), `lean_omega` (the omega at which the leaning axis records it) and `displace` (the grain at its place).
-`straighten_omega` and `centre` undo the last two for an observed spot, `scattering_of_spot` gives its vector.
+diffraction condition, and how far from the beam its spots are) for the ideal spots of an upright axis,
+`fires_recorded` for those that the leaning axis records, `spot_of_branch` (one branch, for a grain at the origin),
+`both_omegas` (its omega on either side) and `displace` (the grain at its place). `centre` and `straighten` undo the
+last two for an observed spot and give its scattering vector.
 
 The ideal plane is the detector without tilt and distortion; laboratory frame, µm, 1/Å without 2π. The formulas:
-docs/theory/geometry.md#predicted-spot and docs/theory/wedge.md#recorded-omega-of-a-predicted-spot.
+docs/theory/geometry.md#predicted-spot and docs/theory/wedge.md#prediction-of-the-recorded-spot.
 """
 from libc.math cimport sqrt
 
-from midas._ext.physics.diffraction cimport omega_of, wedge_rotation
+from midas._ext.physics.diffraction cimport omega_of
 from midas._ext.physics.geometry cimport rotate_z, shift_spot, unshift_spot
-from midas._ext.physics.wedge cimport Instrument, leaned_position
+from midas._ext.physics.wedge cimport Instrument, Turned, leaned_position, straighten_spot, straightening
 
 
 cdef struct Firing:
@@ -21,19 +22,28 @@ cdef struct Firing:
     double y
     double z
     double v               # |G| sin θ = wavelength |G|²/2: how far G must point upstream
+    double v_axis          # the same at a right angle to the axis; v when that is upright
     double h               # x² + y²
     double e               # laboratory y of the turned G on branch +1
+    double k3              # laboratory z of the turned G; z when the axis is upright
     double d_spacing       # 1/|G|, Å
     double sin_theta
     double scale           # `plane_scale`
 
 
-cdef struct IdealSpot:
-    # Of a grain at the origin, upright axis
+cdef struct OriginSpot:
+    # Of a grain at the origin
     double cos_omega
     double sin_omega
     double y               # µm
     double z
+
+
+cdef struct BothOmegas:
+    double cos_recorded
+    double sin_recorded
+    double cos_ideal
+    double sin_ideal
 
 
 cdef inline double plane_scale(double lsd, double sin_theta, double d_spacing) noexcept nogil:
@@ -44,6 +54,8 @@ cdef inline double plane_scale(double lsd, double sin_theta, double d_spacing) n
 cdef inline void plane_scale_and_slope(double lsd, double wavelength, double g, double* scale,
                                        double* slope) noexcept nogil:
     """`plane_scale` of |G| = `g`, but for its last bit, and its derivative by |G| over |G|.
+
+    Two forms of one number: the last bits of both are in FitBest.bin, so neither can stand for the other.
 
     With R = L tan 2θ and ρ = |G| cos θ: dR/d|G| = L λ / (cos θ cos² 2θ), dρ/d|G| = cos θ - |G| sin θ λ / (2 cos θ).
     """
@@ -56,23 +68,37 @@ cdef inline void plane_scale_and_slope(double lsd, double wavelength, double g, 
                 - scale[0] * (cos_theta - g * sin_theta * wavelength / (2.0 * cos_theta))) / (rho * g)
 
 
-cdef inline bint fires(const Instrument* instrument, double x, double y, double z, Firing* f) noexcept nogil:
-    """Whether G fires at some omega, and forwards (2θ < 90°); then `f` is filled."""
+cdef inline bint _fires(const Instrument* instrument, double cos_axis, double sin_axis, double x, double y, double z,
+                        Firing* f) noexcept nogil:
     cdef double g2 = x * x + y * y + z * z
     cdef double root
     f.v = 0.5 * instrument.wavelength * g2
+    f.v_axis = (f.v - z * sin_axis) / cos_axis
     f.h = x * x + y * y
-    root = f.h - f.v * f.v
+    root = f.h - f.v_axis * f.v_axis
     if root < 0.0 or f.h == 0.0:
         return False
     f.x = x
     f.y = y
     f.z = z
     f.e = sqrt(root)
+    f.k3 = z * cos_axis - f.v_axis * sin_axis
     f.d_spacing = 1.0 / sqrt(g2)
     f.sin_theta = f.v * f.d_spacing
     f.scale = plane_scale(instrument.lsd, f.sin_theta, f.d_spacing)
     return f.scale > 0.0
+
+
+cdef inline bint fires(const Instrument* instrument, double x, double y, double z, Firing* f) noexcept nogil:
+    """Whether G fires at some omega of an upright axis, and forwards (2θ < 90°); then `f` is filled."""
+    return _fires(instrument, 1.0, 0.0, x, y, z, f)
+
+
+cdef inline bint fires_recorded(const Instrument* instrument, double x, double y, double z, Firing* f) noexcept nogil:
+    """Whether G fires as the instrument turns it: upright in the legacy model, which moves omega afterwards."""
+    if instrument.exact:
+        return _fires(instrument, instrument.cos_wedge, instrument.sin_wedge, x, y, z, f)
+    return _fires(instrument, 1.0, 0.0, x, y, z, f)
 
 
 cdef inline double first_branch(double y) noexcept nogil:
@@ -80,32 +106,63 @@ cdef inline double first_branch(double y) noexcept nogil:
     return 1.0 if y >= 0.0 else -1.0
 
 
-cdef inline void ideal_spot(const Firing* f, double branch, IdealSpot* spot) noexcept nogil:
+cdef inline void spot_of_branch(const Firing* f, double branch, OriginSpot* spot) noexcept nogil:
     """Rotation angle and spot of one branch, +1 or -1."""
     cdef double e = branch * f.e
-    omega_of(f.x, f.y, f.v, f.h, e, &spot.cos_omega, &spot.sin_omega)
+    omega_of(f.x, f.y, f.v_axis, f.h, e, &spot.cos_omega, &spot.sin_omega)
     spot.y = f.scale * e
-    spot.z = f.scale * f.z
+    spot.z = f.scale * f.k3
 
 
 cdef inline void lean_omega(const Instrument* instrument, const double* k, double* cos_omega,
                             double* sin_omega) noexcept nogil:
-    """Ideal to recorded omega, in place, of a reflection with the laboratory scattering vector `k` of any length."""
-    cdef double c = cos_omega[0], s = sin_omega[0], cos_shift, sin_shift
+    """Ideal to recorded omega of the legacy model, in place, of a reflection with the laboratory vector `k`."""
+    cdef double c = cos_omega[0], s = sin_omega[0]
+    cdef Turned t
     if instrument.sin_wedge != 0.0:
-        wedge_rotation(k, instrument.cos_wedge, instrument.sin_wedge, &cos_shift, &sin_shift)
-        cos_omega[0] = c * cos_shift + s * sin_shift
-        sin_omega[0] = s * cos_shift - c * sin_shift
+        straightening(instrument, k, &t)
+        cos_omega[0] = c * t.cos_shift + s * t.sin_shift
+        sin_omega[0] = s * t.cos_shift - c * t.sin_shift
 
 
 cdef inline void straighten_omega(const Instrument* instrument, const double* k, double* cos_omega,
                                   double* sin_omega) noexcept nogil:
-    """Inverse of `lean_omega`: recorded to ideal omega."""
-    cdef double c = cos_omega[0], s = sin_omega[0], cos_shift, sin_shift
+    """Recorded to ideal omega of either model, in place; where there is no ideal spot, omega stays."""
+    cdef double c = cos_omega[0], s = sin_omega[0]
+    cdef Turned t
     if instrument.sin_wedge != 0.0:
-        wedge_rotation(k, instrument.cos_wedge, instrument.sin_wedge, &cos_shift, &sin_shift)
-        cos_omega[0] = c * cos_shift - s * sin_shift
-        sin_omega[0] = s * cos_shift + c * sin_shift
+        straightening(instrument, k, &t)
+        cos_omega[0] = c * t.cos_shift - s * t.sin_shift
+        sin_omega[0] = s * t.cos_shift + c * t.sin_shift
+
+
+cdef inline void both_omegas(const Instrument* instrument, const double* k, const OriginSpot* spot,
+                             BothOmegas* omegas) noexcept nogil:
+    """Both omegas of a spot of `fires_recorded` with the laboratory scattering vector `k` of any length."""
+    omegas.cos_recorded = omegas.cos_ideal = spot.cos_omega
+    omegas.sin_recorded = omegas.sin_ideal = spot.sin_omega
+    if instrument.exact:
+        straighten_omega(instrument, k, &omegas.cos_ideal, &omegas.sin_ideal)
+    else:
+        lean_omega(instrument, k, &omegas.cos_recorded, &omegas.sin_recorded)
+
+
+cdef inline bint straighten(const Instrument* instrument, const double* k, double* y, double* z, double* cos_omega,
+                            double* sin_omega, double* g) noexcept nogil:
+    """A recorded spot of a grain at the origin, in place, to the ideal one, and its vector in the sample frame.
+
+    `k` is the laboratory scattering vector of the spot; `g` has its length. False when there is no ideal spot: the spot
+    is then left as it is, and `g` is right nevertheless.
+    """
+    if not instrument.exact:
+        straighten_omega(instrument, k, cos_omega, sin_omega)
+        rotate_z(cos_omega[0], -sin_omega[0], k, g)
+        return True
+    g[0] = k[0] * instrument.cos_wedge + k[2] * instrument.sin_wedge
+    g[1] = k[1]
+    g[2] = k[2] * instrument.cos_wedge - k[0] * instrument.sin_wedge
+    rotate_z(cos_omega[0], -sin_omega[0], g, g)
+    return straighten_spot(instrument, y, z, cos_omega, sin_omega)
 
 
 cdef inline double displace(const Instrument* instrument, double cos_omega, double sin_omega, const double* position,
@@ -125,15 +182,3 @@ cdef inline void centre(const Instrument* instrument, double cos_omega, double s
     cdef double leaned[3]
     leaned_position(instrument, cos_omega, sin_omega, position, leaned)
     unshift_spot(instrument.lsd, leaned, y, z)
-
-
-cdef inline void scattering_of_spot(double lsd, double y, double z, double* k) noexcept nogil:
-    """Laboratory scattering vector, of length 2 sin θ, of a spot of a grain at the origin.
-
-    The direction of the diffracted ray minus the beam's, without the cancellation in L/|ray| - 1.
-    """
-    cdef double r2 = y * y + z * z
-    cdef double ray = sqrt(lsd * lsd + r2)
-    k[0] = -r2 / (ray * (ray + lsd))
-    k[1] = y / ray
-    k[2] = z / ray

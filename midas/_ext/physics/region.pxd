@@ -4,7 +4,8 @@ See docs/theory/region.md.
 
 One rule for every limit: closed below, open above. A spot whose distance from the nearer pole is just the excluded
 angle is accepted; an omega, y or z on a lower limit is accepted, on an upper one not, so that two ranges or boxes that
-touch share no spot. A range of a full turn has no ends: there every omega is accepted.
+touch share no spot. A range of a full turn has no ends: there every omega is accepted. Omega is an angle: -100 lies in
+90 ... 270, and so does 260.
 
 One exception, `closed_above` of `AcceptedRegion`: ranges that test observed spots contain their upper limits as well.
 Recorded omegas are exact frame angles, and the first frame of a scan with negative steps is the upper limit itself.
@@ -12,6 +13,7 @@ Recorded omegas are exact frame angles, and the first frame of a scan with negat
 from libc.math cimport atan2, fabs, floor, sqrt
 
 from midas._ext.physics.geometry cimport RAD2DEG
+from midas._ext.physics.wedge cimport Instrument, lean_spot
 
 cdef enum Verdict:
     # The first reason against a spot, in this order
@@ -27,7 +29,7 @@ cdef struct Region:
     double pole            # excluded angle around eta = 0 and 180, degrees
     double cos_pole
     Py_ssize_t n           # ranges and their boxes, at least one
-    const double* ranges   # (n, 2) omega, degrees
+    const double* ranges   # (n, 2) omega, degrees; turned so that a range begins in [-180, 180)
     const double* boxes    # (n, 4) y low and high, z low and high, µm
     long long mask_side    # pixels along a side of the mask; 0: no mask
     const int* mask        # a bit per pixel, row-major, the lowest bit of a word first; 1: live
@@ -51,8 +53,9 @@ cdef inline bint is_full_turn(const double* limits) noexcept nogil:
 
 
 cdef inline bint in_range(const double* limits, double omega) noexcept nogil:
-    """Whether an omega (degrees) lies in a range."""
-    return is_full_turn(limits) or limits[0] <= omega < limits[1]
+    """Whether an omega of [-180, 180] degrees lies in a range, which may end beyond 180."""
+    return (limits[0] <= omega < limits[1] or is_full_turn(limits) or omega + 360.0 < limits[1]
+            or (omega == 180.0 and limits[0] == -180.0 < limits[1]))
 
 
 cdef inline bint in_box(const double* box, double y, double z) noexcept nogil:
@@ -88,9 +91,12 @@ cdef inline Verdict place_verdict(const Region* region, double omega, double y, 
     return verdict
 
 
-cdef inline bint is_observable(const Region* region, double y, double z, double cos_omega,
-                               double sin_omega) noexcept nogil:
-    """Whether a predicted spot lies in the region."""
+cdef inline bint is_observable(const Region* region, const Instrument* instrument, double y_ideal, double z_ideal,
+                               double cos_ideal, double sin_ideal) noexcept nogil:
+    """Whether a predicted ideal spot lies in the region, which knows recorded spots when the wedge is exact."""
+    cdef double y = y_ideal, z = z_ideal, cos_omega = cos_ideal, sin_omega = sin_ideal
+    if instrument.exact and not lean_spot(instrument, &y, &z, &cos_omega, &sin_omega):
+        return False
     return (direction_beside_poles(region, y, z)
             and place_verdict(region, RAD2DEG * atan2(sin_omega, cos_omega), y, z) == ACCEPTED)
 

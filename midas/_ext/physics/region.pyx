@@ -4,7 +4,7 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.math cimport cos, isnan
 
-from midas._ext.physics.geometry cimport DEG2RAD
+from midas._ext.physics.geometry cimport DEG2RAD, wrap_omega
 
 #: the verdicts of `AcceptedRegion.verdicts`
 VERDICTS = {
@@ -23,7 +23,7 @@ cdef class AcceptedRegion:
     Parameters
     ----------
     min_eta : excluded angle around eta = 0 and 180, degrees
-    ranges : (k, 2) float64, k >= 1, omega, degrees
+    ranges : (k, 2) float64, k >= 1, omega, degrees, of any turn: 90 ... 270 and -270 ... -90 are the same
     boxes : (k, 4) float64, y low and high, z low and high of each range, µm
     mask : int32 words with a bit per pixel, 1 = live; None: no mask
     mask_side : pixels along a side of the mask
@@ -41,6 +41,7 @@ cdef class AcceptedRegion:
         cdef Region* region = &self.view
         if ranges.shape[0] < 1 or ranges.shape[0] != boxes.shape[0] or ranges.shape[1] != 2 or boxes.shape[1] != 4:
             raise ValueError("one box of four numbers per range of two, and at least one range")
+        ranges = _first_turn(np.asarray(ranges))
         if closed_above:  # below the next number is up to and with the limit
             ranges = np.column_stack([np.asarray(ranges)[:, 0], np.nextafter(np.asarray(ranges)[:, 1], np.inf)])
         region.pole = min_eta
@@ -63,7 +64,7 @@ cdef class AcceptedRegion:
 
         Parameters
         ----------
-        omega, eta : (n,) float64, degrees; an omega of NaN is none
+        omega, eta : (n,) float64, degrees; an omega of NaN is none, one beyond ±180 is turned back
         y, z : (n,) float64, µm
 
         Returns
@@ -81,5 +82,13 @@ cdef class AcceptedRegion:
             elif isnan(omega[i]):
                 verdict[i] = NO_OMEGA
             else:
-                verdict[i] = <unsigned char>place_verdict(&self.view, omega[i], y[i], z[i])
+                verdict[i] = <unsigned char>place_verdict(&self.view, wrap_omega(omega[i]), y[i], z[i])
         return out
+
+
+def _first_turn(ranges):
+    """The ranges turned so that each begins in [-180, 180); those of a full turn, which have no ends, stay."""
+    turned = np.array(ranges, np.float64)
+    partly = turned[:, 1] - turned[:, 0] < 360.0
+    turned[partly] -= 360.0 * np.floor((turned[partly, :1] + 180.0) / 360.0)
+    return turned

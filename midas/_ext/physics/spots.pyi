@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def predicted_spots(
-    g: NDArray[np.float64], positions: NDArray[np.float64], lsd: float, wavelength: float, wedge: float
+    g: NDArray[np.float64], positions: NDArray[np.float64], lsd: float, wavelength: float, wedge: float, exact: bool
 ) -> NDArray[np.float64]: ...
 def scattering_vectors(
     y: NDArray[np.float64],
@@ -12,6 +12,7 @@ def scattering_vectors(
     lsd: float,
     wavelength: float,
     wedge: float,
+    exact: bool,
 ) -> NDArray[np.float64]: ...
 def moved_spots(
     y: NDArray[np.float64],
@@ -20,5 +21,14 @@ def moved_spots(
     positions: NDArray[np.float64],
     lsd: float,
     wedge: float,
+    back: bool,
+) -> NDArray[np.float64]: ...
+def turned_spots(
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    omega: NDArray[np.float64],
+    lsd: float,
+    wedge: float,
+    exact: bool,
     back: bool,
 ) -> NDArray[np.float64]: ...

@@ -3,41 +3,30 @@ import numpy as np
 
 from libc.math cimport NAN, atan2, cos, sin
 
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, rotate_z
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, scattering_of_spot
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (
-    Firing, IdealSpot, centre, displace, fires, first_branch, ideal_spot, lean_omega, scattering_of_spot,
-    straighten_omega)
-from midas._ext.physics.wedge cimport Instrument
+    BothOmegas, Firing, OriginSpot, both_omegas, centre, displace, fires_recorded, first_branch, lean_omega,
+    spot_of_branch, straighten, straighten_omega)
+from midas._ext.physics.wedge cimport Instrument, instrument_of, lean_spot, straighten_spot
 
 cdef enum:
     COLUMNS = 6            # of a predicted spot
 
 
-cdef inline Instrument _instrument(double lsd, double wavelength, double wedge) noexcept nogil:
-    cdef Instrument instrument
-    instrument.lsd = lsd
-    instrument.wavelength = wavelength
-    instrument.cos_wedge = cos(DEG2RAD * wedge)
-    instrument.sin_wedge = sin(DEG2RAD * wedge)
-    return instrument
-
-
 cdef inline void _predict(const Instrument* instrument, const Firing* f, double branch, const double* position,
                           double[:, :, ::1] out, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    cdef IdealSpot spot
+    cdef OriginSpot spot
+    cdef BothOmegas omegas
     cdef double[3] k
-    cdef double c, s
-    ideal_spot(f, branch, &spot)
+    spot_of_branch(f, branch, &spot)
     k[0] = -f.v
     k[1] = branch * f.e
-    k[2] = f.z
-    c = spot.cos_omega
-    s = spot.sin_omega
-    out[1, i, j] = RAD2DEG * atan2(s, c)
-    lean_omega(instrument, k, &c, &s)
-    out[0, i, j] = RAD2DEG * atan2(s, c)
-    displace(instrument, c, s, position, &spot.y, &spot.z)
+    k[2] = f.k3
+    both_omegas(instrument, k, &spot, &omegas)
+    out[0, i, j] = RAD2DEG * atan2(omegas.sin_recorded, omegas.cos_recorded)
+    out[1, i, j] = RAD2DEG * atan2(omegas.sin_ideal, omegas.cos_ideal)
+    displace(instrument, omegas.cos_recorded, omegas.sin_recorded, position, &spot.y, &spot.z)
     out[2, i, j] = spot.y
     out[3, i, j] = spot.z
     out[4, i, j] = 2.0 * theta_of(f.sin_theta)
@@ -45,7 +34,7 @@ cdef inline void _predict(const Instrument* instrument, const Firing* f, double 
 
 
 def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, double lsd, double wavelength,
-                    double wedge):
+                    double wedge, bint exact):
     """Both spots of every reflection.
 
     Parameters
@@ -53,19 +42,21 @@ def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, doub
     g : (n, 3) float64, scattering vectors in the sample frame, 1/Å
     positions : (n, 3) float64, of the grain that each belongs to, sample frame, µm
     lsd, wavelength, wedge : µm, Å, degrees
+    exact : whether spots turn with the leaning axis, or the wedge moves omega only
 
     Returns
     -------
     (6, n, 2) float64: omega_recorded, omega_ideal (degrees, -180 ... 180), y_plane, z_plane (µm), two_theta, eta
-    (degrees, of the diffracted beam); of each reflection the branch with the larger cosine of omega_ideal first. NaN
-    where a reflection never fires, or not forwards.
+    (degrees, of the diffracted beam); of each reflection the branch with the larger cosine of omega first, the
+    recorded one if `exact`, else the ideal one. NaN where a reflection never fires, or not forwards; omega_ideal is the
+    recorded one where there is no ideal spot.
 
     Raises
     ------
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, j, n = g.shape[0]
-    cdef Instrument instrument = _instrument(lsd, wavelength, wedge)
+    cdef Instrument instrument = instrument_of(lsd, wavelength, wedge, exact)
     cdef Firing f
     cdef double branch
     if g.shape[1] != 3 or positions.shape[0] != n or positions.shape[1] != 3:
@@ -74,7 +65,7 @@ def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, doub
     cdef double[:, :, ::1] out = result
     with nogil:
         for i in range(n):
-            if fires(&instrument, g[i, 0], g[i, 1], g[i, 2], &f):
+            if fires_recorded(&instrument, g[i, 0], g[i, 1], g[i, 2], &f):
                 branch = first_branch(g[i, 1])
                 for j in range(2):
                     _predict(&instrument, &f, branch, &positions[i, 0], out, i, j)
@@ -83,7 +74,7 @@ def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, doub
 
 
 def scattering_vectors(const double[::1] y, const double[::1] z, const double[::1] omega,
-                       const double[:, ::1] positions, double lsd, double wavelength, double wedge):
+                       const double[:, ::1] positions, double lsd, double wavelength, double wedge, bint exact):
     """Scattering vectors in the sample frame of observed spots: the inverse of `predicted_spots`.
 
     Parameters
@@ -92,6 +83,7 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
     omega : (n,) float64, degrees, as recorded
     positions : (n, 3) float64, of the grain that each belongs to, sample frame, µm
     lsd, wavelength, wedge : µm, Å, degrees
+    exact : whether spots turn with the leaning axis, or the wedge moves omega only
 
     Returns
     -------
@@ -102,8 +94,9 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, j, n = y.shape[0]
-    cdef Instrument instrument = _instrument(lsd, wavelength, wedge)
+    cdef Instrument instrument = instrument_of(lsd, wavelength, wedge, exact)
     cdef double[3] k
+    cdef double[3] vector
     cdef double c, s, spot_y, spot_z
     if not n == z.shape[0] == omega.shape[0] == positions.shape[0] or positions.shape[1] != 3:
         raise ValueError("one z, omega and position of three numbers per y")
@@ -117,10 +110,9 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
             spot_z = z[i]
             centre(&instrument, c, s, &positions[i, 0], &spot_y, &spot_z)
             scattering_of_spot(lsd, spot_y, spot_z, k)
-            straighten_omega(&instrument, k, &c, &s)
-            rotate_z(c, -s, k, k)
+            straighten(&instrument, k, &spot_y, &spot_z, &c, &s, vector)
             for j in range(3):
-                out[i, j] = k[j] / wavelength
+                out[i, j] = vector[j] / wavelength
     return result
 
 
@@ -144,7 +136,7 @@ def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omeg
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, n = y.shape[0]
-    cdef Instrument instrument = _instrument(lsd, NAN, wedge)
+    cdef Instrument instrument = instrument_of(lsd, NAN, wedge, False)
     cdef double c, s
     if not n == z.shape[0] == omega.shape[0] == positions.shape[0] or positions.shape[1] != 3:
         raise ValueError("one z, omega and position of three numbers per y")
@@ -158,4 +150,53 @@ def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omeg
                 centre(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
             else:
                 displace(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
+    return result
+
+
+cdef inline bint _turn(const Instrument* instrument, bint back, double* y, double* z, double* c,
+                       double* s) noexcept nogil:
+    cdef double[3] k
+    if instrument.exact:
+        return lean_spot(instrument, y, z, c, s) if back else straighten_spot(instrument, y, z, c, s)
+    scattering_of_spot(instrument.lsd, y[0], z[0], k)
+    if back:
+        lean_omega(instrument, k, c, s)
+    else:
+        straighten_omega(instrument, k, c, s)
+    return True
+
+
+def turned_spots(const double[::1] y, const double[::1] z, const double[::1] omega, double lsd, double wedge,
+                 bint exact, bint back):
+    """Recorded spots of a grain at the origin to the ideal ones of an upright axis, or `back`.
+
+    Parameters
+    ----------
+    y, z, omega : (n,) float64, µm on the plane without tilt and distortion, degrees
+    lsd, wedge : µm, degrees
+    exact : whether spots turn with the leaning axis, or the wedge moves omega only
+
+    Returns
+    -------
+    (3, n) float64: y, z, omega (-180 ... 180 degrees); NaN where there is no such spot
+
+    Raises
+    ------
+    ValueError : when the shapes do not fit
+    """
+    cdef Py_ssize_t i, n = y.shape[0]
+    cdef Instrument instrument = instrument_of(lsd, NAN, wedge, exact)
+    cdef double c, s
+    if not n == z.shape[0] == omega.shape[0]:
+        raise ValueError("one z and omega per y")
+    result = np.array([y, z, omega])
+    cdef double[:, ::1] out = result
+    with nogil:
+        for i in range(n):
+            c = cos(DEG2RAD * omega[i])
+            s = sin(DEG2RAD * omega[i])
+            if _turn(&instrument, back, &out[0, i], &out[1, i], &c, &s):
+                out[2, i] = RAD2DEG * atan2(s, c)
+            else:
+                out[0, i] = out[1, i] = out[2, i] = NAN
     return result

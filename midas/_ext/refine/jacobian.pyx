@@ -11,7 +11,7 @@ cdef void _position_columns(FitSpots* s, const Instrument* instrument, int varia
     """Weighted derivatives by one coordinate of the position: columns of the turn, leaned by the wedge."""
     cdef Py_ssize_t i, m = s.padded
     cdef column cos_turn = s.cos_turn, sin_turn = s.sin_turn, weight = s.weight_spot
-    cdef column y_ideal = s.y_ideal, z_ideal = s.z_ideal
+    cdef column y_origin = s.y_origin, z_origin = s.z_origin
     cdef column dy = out, dz = out + m, dw = out + 2 * m
     cdef double cw = instrument.cos_wedge, sw = instrument.sin_wedge, lsd = instrument.lsd
     cdef double ax = 1.0 if variable == 0 else 0.0
@@ -22,8 +22,8 @@ cdef void _position_columns(FitSpots* s, const Instrument* instrument, int varia
         lab_x = ax * cos_turn[i] - ay * sin_turn[i]
         lab_y = ax * sin_turn[i] + ay * cos_turn[i]
         ratio = (lab_x * cw - az * sw) / lsd
-        dy[i] = weight[i] * (lab_y - y_ideal[i] * ratio)
-        dz[i] = weight[i] * (lab_x * sw + az * cw - z_ideal[i] * ratio)
+        dy[i] = weight[i] * (lab_y - y_origin[i] * ratio)
+        dz[i] = weight[i] * (lab_x * sw + az * cw - z_origin[i] * ratio)
         dw[i] = 0.0
 
 
@@ -31,37 +31,43 @@ cdef void _reflection_columns(FitSpots* s, const double* x, const Instrument* in
                               const double* matrix, double* out) noexcept nogil:
     """Weighted derivatives by a variable that moves G by dG = matrix·(h, k, l).
 
-    With dv = λ G·dG: dω = (dv + dGx cos ω - dGy sin ω)/e and de = dGx sin ω + dGy cos ω - v dω. `forward`: the
-    position turns with the predicted omega, and omega is a residual.
+    With dv = λ G·dG, at a right angle to the leaning axis dv_w = (dv - dGz sin W)/cos W:
+    dω = (dv_w + dGx cos ω - dGy sin ω)/e, de = dGx sin ω + dGy cos ω - v_w dω and dk3 = dGz cos W - dv_w sin W; W is 0
+    in the legacy model. `forward`: the position turns with the predicted omega, and omega is a residual.
     """
     cdef Py_ssize_t i, m = s.padded
-    cdef column h = s.h, k = s.k, l = s.l, gx = s.gx, gy = s.gy, gz = s.gz, e = s.e, cos_ideal = s.cos_ideal
-    cdef column sin_ideal = s.sin_ideal, scale = s.scale, slope = s.scale_slope, shrink = s.shrink
-    cdef column cos_turn = s.cos_turn, sin_turn = s.sin_turn, y_ideal = s.y_ideal, z_ideal = s.z_ideal
+    cdef column h = s.h, k = s.k, l = s.l, gx = s.gx, gy = s.gy, gz = s.gz, e = s.e, cos_omega = s.cos_omega
+    cdef column sin_omega = s.sin_omega, scale = s.scale, slope = s.scale_slope, shrink = s.shrink
+    cdef column cos_turn = s.cos_turn, sin_turn = s.sin_turn, y_origin = s.y_origin, z_origin = s.z_origin
     cdef column weight_spot = s.weight_spot, weight_omega = s.weight_omega
     cdef column out_y = out, out_z = out + m, out_omega = out + 2 * m
     cdef double m0 = matrix[0], m1 = matrix[1], m2 = matrix[2], m3 = matrix[3], m4 = matrix[4]
     cdef double m5 = matrix[5], m6 = matrix[6], m7 = matrix[7], m8 = matrix[8]
     cdef double px = x[0], py = x[1], cw = instrument.cos_wedge, sw = instrument.sin_wedge
     cdef double inverse_lsd = 1.0 / instrument.lsd, wavelength = instrument.wavelength
+    cdef double cos_axis = cw if instrument.exact else 1.0, sin_axis = sw if instrument.exact else 0.0
+    cdef double inverse_cos = 1.0 / cos_axis
     cdef double follow = 1.0 if forward else 0.0
-    cdef double dx, dy, dz, gdg, v, domega, de, dscale, lab_x, lab_y, turned
+    cdef double dx, dy, dz, gdg, v, dv, domega, de, k3, dk3, dscale, lab_x, lab_y, turned
     for i in range(m):
         dx = m0 * h[i] + m1 * k[i] + m2 * l[i]
         dy = m3 * h[i] + m4 * k[i] + m5 * l[i]
         dz = m6 * h[i] + m7 * k[i] + m8 * l[i]
         gdg = gx[i] * dx + gy[i] * dy + gz[i] * dz
-        v = 0.5 * wavelength * (gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i])
-        domega = (wavelength * gdg + dx * cos_ideal[i] - dy * sin_ideal[i]) / e[i]
-        de = dx * sin_ideal[i] + dy * cos_ideal[i] - v * domega
+        v = (0.5 * wavelength * (gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i]) - gz[i] * sin_axis) * inverse_cos
+        dv = (wavelength * gdg - dz * sin_axis) * inverse_cos
+        k3 = gz[i] * cos_axis - v * sin_axis
+        dk3 = dz * cos_axis - dv * sin_axis
+        domega = (dv + dx * cos_omega[i] - dy * sin_omega[i]) / e[i]
+        de = dx * sin_omega[i] + dy * cos_omega[i] - v * domega
         dscale = slope[i] * gdg
         turned = follow * domega
         lab_x = px * cos_turn[i] - py * sin_turn[i]
         lab_y = px * sin_turn[i] + py * cos_turn[i]
         out_y[i] = weight_spot[i] * (shrink[i] * (e[i] * dscale + scale[i] * de)
-                                     + turned * (lab_x + y_ideal[i] * lab_y * cw * inverse_lsd))
-        out_z[i] = weight_spot[i] * (shrink[i] * (gz[i] * dscale + scale[i] * dz)
-                                     + turned * (z_ideal[i] * lab_y * cw * inverse_lsd - lab_y * sw))
+                                     + turned * (lab_x + y_origin[i] * lab_y * cw * inverse_lsd))
+        out_z[i] = weight_spot[i] * (shrink[i] * (k3 * dscale + scale[i] * dk3)
+                                     + turned * (z_origin[i] * lab_y * cw * inverse_lsd - lab_y * sw))
         out_omega[i] = weight_omega[i] * RAD2DEG * turned
 
 

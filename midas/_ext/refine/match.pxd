@@ -40,7 +40,7 @@ cdef struct CentredSpot:
 
 cdef void predict_spots(const Reflections* reflections, const Grain* grain, const Instrument* instrument,
                         const Region* region, PredictedSpots* out) noexcept nogil
-cdef void centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
+cdef bint centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
                       const Instrument* instrument, CentredSpot* out) noexcept nogil
 cdef double direction_angle(const double* a, double bx, double by, double bz) noexcept nogil
 cdef int nearest_predicted(const CentredSpot* spot, int group, const PredictedSpots* predicted) noexcept nogil

@@ -4,16 +4,15 @@ Predicted spots are grouped by ring; a match is named by its reflection and bran
 """
 from libc.math cimport asin, cos, sqrt
 
-from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, rotate_z
+from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, scattering_of_spot
 from midas._ext.physics.predict cimport (
     Firing,
-    IdealSpot,
+    OriginSpot,
     centre,
     fires,
     first_branch,
-    ideal_spot,
-    scattering_of_spot,
-    straighten_omega,
+    spot_of_branch,
+    straighten,
 )
 from midas._ext.physics.region cimport is_observable
 from midas._ext.physics.rotation cimport matrix_vector
@@ -25,7 +24,7 @@ cdef void predict_spots(const Reflections* reflections, const Grain* grain, cons
     cdef double hkl[3]
     cdef double g[3]
     cdef Firing f
-    cdef IdealSpot spot
+    cdef OriginSpot spot
     cdef double branch
     cdef Py_ssize_t group, _branch
     cdef int i, n = 0
@@ -40,8 +39,8 @@ cdef void predict_spots(const Reflections* reflections, const Grain* grain, cons
                 continue
             branch = first_branch(f.y)
             for _branch in range(2):
-                ideal_spot(&f, branch, &spot)
-                if is_observable(region, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
+                spot_of_branch(&f, branch, &spot)
+                if is_observable(region, instrument, spot.y, spot.z, spot.cos_omega, spot.sin_omega):
                     out.reflection[n] = i
                     out.branch[n] = branch
                     out.gx[n] = f.x * f.d_spacing
@@ -57,10 +56,11 @@ cdef void predict_spots(const Reflections* reflections, const Grain* grain, cons
     out.first[reflections.groups] = n
 
 
-cdef void centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
+cdef bint centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
                       const Instrument* instrument, CentredSpot* out) noexcept nogil:
-    """Spot as if the grain were at the origin, its omega without wedge, its scattering direction.
+    """Spot as if the grain were at the origin and the axis upright, its scattering direction.
 
+    False when there is no such spot, and the spot on the leaning axis stands for it; the direction is right always.
     See docs/theory/refinement.md#observed-spot-for-a-trial-position.
     """
     cdef double k[3]
@@ -75,8 +75,7 @@ cdef void centre_spot(double y_plane, double z_plane, double cos_recorded, doubl
     k[2] /= length
     out.cos_ideal = cos_recorded
     out.sin_ideal = sin_recorded
-    straighten_omega(instrument, k, &out.cos_ideal, &out.sin_ideal)
-    rotate_z(out.cos_ideal, -out.sin_ideal, k, out.direction)
+    return straighten(instrument, k, &out.y, &out.z, &out.cos_ideal, &out.sin_ideal, out.direction)
 
 
 cdef double direction_angle(const double* a, double bx, double by, double bz) noexcept nogil:

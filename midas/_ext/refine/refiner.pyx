@@ -2,13 +2,11 @@
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport cos, sin
-
 from midas._ext.legacy.euler cimport start_angles
 from midas._ext.numerics.stop cimport Listening, stopped
-from midas._ext.physics.geometry cimport DEG2RAD
 from midas._ext.physics.region cimport AcceptedRegion
 from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
+from midas._ext.physics.wedge cimport instrument_of
 from midas._ext.refine.grain cimport CELL, EULER, ORIENTATION, ROTATION_VECTOR, VARIABLES, Grain
 from midas._ext.refine.jacobian cimport jacobian
 from midas._ext.refine.model cimport DIRECTION, SPOT, SPOT_AND_OMEGA, residuals
@@ -131,10 +129,8 @@ cdef class Refiner:
         self._set_recipe(recipe)
 
     cdef _set_instrument(self, instrument):
-        self.problem.instrument.lsd = instrument.lsd
-        self.problem.instrument.wavelength = instrument.wavelength
-        self.problem.instrument.cos_wedge = cos(DEG2RAD * instrument.wedge)
-        self.problem.instrument.sin_wedge = sin(DEG2RAD * instrument.wedge)
+        self.problem.instrument = instrument_of(
+            instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge)
 
     cdef _set_reflections(self, reflections):
         cdef const double[:, ::1] hkl = reflections.hkl

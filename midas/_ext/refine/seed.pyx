@@ -30,6 +30,8 @@ cdef inline bint _is_lost(const Match* match, const double* x, const RefineProbl
     """Whether the legacy program would lose the spot, which the comparison with it has to follow."""
     cdef double y = problem.recorded.y_plane[match.row]
     cdef double z = problem.recorded.z_plane[match.row]
+    if problem.instrument.exact:
+        return False
     centre_by_ray(&problem.instrument, match.cos_recorded, match.sin_recorded, x, &y, &z)
     return legacy_loses_spot(&problem.instrument, y, z, problem.recorded.omega_recorded[match.row])
 
@@ -48,8 +50,9 @@ cdef int match_spots(const Match* candidates, Py_ssize_t n, const double* x, Gra
         m = candidates[i]
         if recorded.group[m.row] < 0 or (problem.solver == SIMPLEX and _is_lost(&m, x, problem)):
             continue
-        centre_spot(recorded.y_plane[m.row], recorded.z_plane[m.row], m.cos_recorded, m.sin_recorded, x,
-                    &problem.instrument, &spot)
+        if not centre_spot(recorded.y_plane[m.row], recorded.z_plane[m.row], m.cos_recorded, m.sin_recorded, x,
+                           &problem.instrument, &spot):
+            continue
         found = nearest_predicted(&spot, recorded.group[m.row], &work.predicted)
         if found >= 0:
             m.reflection = work.predicted.reflection[found]

@@ -158,8 +158,8 @@ cdef void _lower_plain_sum(const VariableBlock* block, Py_ssize_t n, const Refin
     s.reflection = work.reflection
     s.branch = work.spots.branch
     s.place = work.place
-    s.y_centred = work.spots.y_ideal
-    s.z_centred = work.spots.z_ideal
+    s.y_centred = work.spots.y_origin
+    s.z_centred = work.spots.z_origin
     search(&s, <int>problem.reflections.n, block.stop - block.first, block.lower + block.first,
            block.upper + block.first, x + block.first)
 

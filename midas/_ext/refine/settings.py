@@ -16,11 +16,15 @@ Solver = Literal["robust", "converged", "simplex"]
 
 @dataclass(frozen=True)
 class Instrument:
-    """Sample to detector (µm), wavelength (Å), angle of the wedge (degrees)."""
+    """Sample to detector (µm), wavelength (Å), angle of the wedge (degrees).
+
+    `exact_wedge`: spots turn with the leaning axis; else the wedge moves omega only.
+    """
 
     lsd: float
     wavelength: float
     wedge: float = 0.0
+    exact_wedge: bool = True
 
 
 @dataclass(frozen=True)

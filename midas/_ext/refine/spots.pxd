@@ -24,19 +24,20 @@ cdef struct FitSpots:
     double* k
     double* l
     double* branch
-    # Predicted: G, lab y of the rotated G, its omega (without wedge), the omega that turns the position
+    # Predicted, on the recorded side with an exact wedge, else on the ideal one: G, lab y of the rotated G, its omega;
+    # then the recorded omega, which turns the position
     double* gx
     double* gy
     double* gz
     double* e
-    double* cos_ideal
-    double* sin_ideal
+    double* cos_omega
+    double* sin_omega
     double* cos_turn
     double* sin_turn
     double* scale          # detector radius over sqrt(e² + gz²), and its derivative by |G| over |G|
     double* scale_slope
-    double* y_ideal        # spot of a grain at the origin, µm
-    double* z_ideal
+    double* y_origin       # spot of a grain at the origin, µm
+    double* z_origin
     double* shrink         # 1 - X / Lsd of the turned position
     # Residuals (predicted - observed) in three columns, and the weights of spot and omega terms
     double* residual

@@ -19,6 +19,7 @@ class SpotSimulator:
         omega: tuple[float, float, float],
         frames: int,
         wedge: float,
+        exact_wedge: bool,
         beam_size: float,
     ) -> None: ...
     def spots(

@@ -2,20 +2,19 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport atan2, cos, fabs, floor, fmax, fmin, isnan, sin, sqrt
+from libc.math cimport atan2, fabs, floor, fmax, fmin, isnan, sqrt
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.distortion_map cimport mapped
 from midas._ext.legacy.simulated cimport SimulatedSpot, first_order_spot
 from midas._ext.numerics.stop cimport Listening, stopped
-from midas._ext.physics.geometry cimport (
-    DEG2RAD, RAD2DEG, Detector, eta_of, ideal_to_detector, unpack_detector)
+from midas._ext.physics.geometry cimport RAD2DEG, Detector, eta_of, ideal_to_detector, unpack_detector
 from midas._ext.physics.lattice cimport reciprocal_basis, theta_of
 from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_unshift
 from midas._ext.physics.predict cimport (
-    Firing, IdealSpot, displace, fires, first_branch, ideal_spot, lean_omega, plane_scale)
+    BothOmegas, Firing, OriginSpot, both_omegas, displace, fires_recorded, first_branch, plane_scale, spot_of_branch)
 from midas._ext.physics.rotation cimport matrix_product, matrix_vector
-from midas._ext.physics.wedge cimport Instrument
+from midas._ext.physics.wedge cimport Instrument, instrument_of
 
 #: rows of the table that `simulate_spots` returns, in order; midas.formats.simulated says what the file calls them
 SPOT_COLUMNS = (
@@ -87,67 +86,89 @@ cdef inline bint _on_detector(const Experiment* e, double* y, double* z, double*
     return 0.0 <= hor[0] < e.pixels_y and 0.0 <= vert[0] < e.pixels_z
 
 
-cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output* out) noexcept nogil:
-    """Add a spot to the output if scan, beam and detector record it."""
-    cdef double y = spot.y_plane, z = spot.z_plane, hor = 0.0, vert = 0.0, frame
-    cdef double* row
+cdef inline void _write(const Experiment* e, const SimulatedSpot* spot, double omega, const double* place,
+                        Output* out) noexcept nogil:
+    """Add a spot, recorded at `omega` of the scan; `place`: y, z (µm) and pixel."""
+    cdef double* row = out.columns + out.count
     cdef Py_ssize_t stride = out.stride
-    if not e.omega_low < spot.omega_recorded < e.omega_high:
+    cdef double frame
+    row[GRAIN * stride] = out.grain
+    row[SPOT_ID * stride] = out.spot_id
+    row[OMEGA_RECORDED * stride] = omega
+    row[Y_PX * stride] = place[2]
+    row[Z_PX * stride] = place[3]
+    row[OMEGA_IDEAL * stride] = spot.omega_ideal
+    row[ETA * stride] = spot.eta
+    row[RING * stride] = out.ring
+    row[Y_RECORDED * stride] = place[0]
+    row[Z_RECORDED * stride] = place[1]
+    row[THETA * stride] = spot.theta
+    row[STRAIN_ERROR * stride] = 0.0
+    row[SCAN * stride] = 0.0
+    row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
+    frame = floor(-(e.omega_start - omega) / e.omega_step)
+    row[FRAME * stride] = fmax(fmin(frame, e.frames - 1.0), 0.0)
+
+
+cdef inline double _first_in_scan(const Experiment* e, double omega) noexcept nogil:
+    """The smallest angle above the lower end of the scan that is the same modulo 360."""
+    while omega <= e.omega_low:
+        omega += 360.0
+    while omega - 360.0 > e.omega_low:
+        omega -= 360.0
+    return omega
+
+
+cdef inline void _record(const Experiment* e, const SimulatedSpot* spot, Output* out) noexcept nogil:
+    """Add a spot to the output, once a turn of the scan, if scan, beam and detector record it."""
+    cdef double omega = _first_in_scan(e, spot.omega_recorded)
+    cdef double[4] place
+    place[0], place[1], place[2], place[3] = spot.y_plane, spot.z_plane, 0.0, 0.0
+    if not omega < e.omega_high:
         return
     if e.half_beam >= 0.0 and fabs(spot.across) > e.half_beam:
         return
-    if not _on_detector(e, &y, &z, &hor, &vert):
+    if not _on_detector(e, &place[0], &place[1], &place[2], &place[3]):
         return
-    if out.columns != NULL:
-        row = out.columns + out.count
-        row[GRAIN * stride] = out.grain
-        row[SPOT_ID * stride] = out.spot_id
-        row[OMEGA_RECORDED * stride] = spot.omega_recorded
-        row[Y_PX * stride] = hor
-        row[Z_PX * stride] = vert
-        row[OMEGA_IDEAL * stride] = spot.omega_ideal
-        row[ETA * stride] = spot.eta
-        row[RING * stride] = out.ring
-        row[Y_RECORDED * stride] = y
-        row[Z_RECORDED * stride] = z
-        row[THETA * stride] = spot.theta
-        row[STRAIN_ERROR * stride] = 0.0
-        row[SCAN * stride] = 0.0
-        row[RADIUS * stride] = sqrt(spot.y_plane * spot.y_plane + spot.z_plane * spot.z_plane)
-        frame = floor(-(e.omega_start - spot.omega_recorded) / e.omega_step)
-        row[FRAME * stride] = fmax(fmin(frame, e.frames - 1.0), 0.0)
-    out.count += 1
+    while omega < e.omega_high:
+        if out.columns != NULL:
+            _write(e, spot, omega, place, out)
+        out.count += 1
+        omega += 360.0
 
 
 cdef inline bint _predicted(const Experiment* e, const Firing* f, double branch, double wavelength,
                             const double* position, SimulatedSpot* spot) noexcept nogil:
     """One branch recorded with one wavelength of the beam; False when it does not diffract that one.
 
-    Omega and eta are those of the beam's mean wavelength; only the distance from the beam follows the sample.
+    Omega and eta are those of the beam's mean wavelength; only the distance from the beam follows the sample, and in
+    the legacy model the shift of omega.
     """
-    cdef double sin_theta = 0.5 * wavelength / f.d_spacing, ratio, c, s
+    cdef double sin_theta = 0.5 * wavelength / f.d_spacing, ratio
     cdef double[3] k
-    cdef IdealSpot ideal
+    cdef OriginSpot origin
+    cdef BothOmegas omegas
     if not 2.0 * sin_theta * sin_theta < 1.0:
         return False
-    ideal_spot(f, branch, &ideal)
+    spot_of_branch(f, branch, &origin)
     # The length of G across the beam, |G| cos θ, in units of that for the mean wavelength
     ratio = sqrt((1.0 - sin_theta * sin_theta) / (1.0 - f.sin_theta * f.sin_theta))
-    k[0] = -sin_theta
-    k[1] = branch * f.e * f.d_spacing * ratio
-    k[2] = f.z * f.d_spacing * ratio
-    c = ideal.cos_omega
-    s = ideal.sin_omega
-    spot.omega_ideal = RAD2DEG * atan2(s, c)
-    lean_omega(&e.instrument, k, &c, &s)
-    spot.omega_recorded = RAD2DEG * atan2(s, c)
-    spot.eta = eta_of(branch * f.e, f.z)
+    k[0] = -f.sin_theta if e.instrument.exact else -sin_theta
+    k[1] = branch * f.e * f.d_spacing
+    k[2] = f.k3 * f.d_spacing
+    if not e.instrument.exact:
+        k[1] *= ratio
+        k[2] *= ratio
+    both_omegas(&e.instrument, k, &origin, &omegas)
+    spot.omega_ideal = RAD2DEG * atan2(omegas.sin_ideal, omegas.cos_ideal)
+    spot.omega_recorded = RAD2DEG * atan2(omegas.sin_recorded, omegas.cos_recorded)
+    spot.eta = eta_of(branch * f.e, f.k3)
     spot.theta = theta_of(sin_theta)
     ratio *= plane_scale(e.instrument.lsd, sin_theta, f.d_spacing) / f.scale
-    spot.y_plane = ratio * ideal.y
-    spot.z_plane = ratio * ideal.z
-    spot.across = position[0] * s + position[1] * c
-    displace(&e.instrument, c, s, position, &spot.y_plane, &spot.z_plane)
+    spot.y_plane = ratio * origin.y
+    spot.z_plane = ratio * origin.z
+    spot.across = position[0] * omegas.sin_recorded + position[1] * omegas.cos_recorded
+    displace(&e.instrument, omegas.cos_recorded, omegas.sin_recorded, position, &spot.y_plane, &spot.z_plane)
     return True
 
 
@@ -164,7 +185,7 @@ cdef void _predict_grain(const Experiment* e, const double* u, const double* bas
     matrix_product(u, basis, ub)
     for i in range(e.n_hkls):
         matrix_vector(ub, e.hkls + 4 * i, g)
-        if not fires(&e.instrument, g[0], g[1], g[2], &f):
+        if not fires_recorded(&e.instrument, g[0], g[1], g[2], &f):
             continue
         out.ring = e.hkls[4 * i + 3]
         branch = first_branch(g[1])
@@ -237,6 +258,8 @@ cdef class SpotSimulator:
     omega : start, end and step of the scan, degrees
     frames : frames of the scan
     wedge : degrees
+    exact_wedge : whether spots turn with the leaning axis, which a `distortion_map` excludes, or the wedge moves omega
+        only
     beam_size : µm; grains outside this width at the moment of diffraction leave no spot; not positive: no limit
     """
 
@@ -245,7 +268,8 @@ cdef class SpotSimulator:
 
     def __init__(self, const double[:, ::1] hkls not None, const double[::1] detector not None, shape,
                  const double[:, ::1] panels not None, const double[:, :, ::1] distortion_map, *, double wavelength,
-                 const double[::1] samples not None, omega, Py_ssize_t frames, double wedge, double beam_size):
+                 const double[::1] samples not None, omega, Py_ssize_t frames, double wedge,
+                 bint exact_wedge, double beam_size):
         cdef Experiment* e = &self.experiment
         if hkls.shape[1] != 4 or detector.shape[0] != 12 or panels.shape[1] != PANEL_NUMBERS:
             raise ValueError("reflections, detector, panels need 4, 12 and 8 numbers")
@@ -253,14 +277,13 @@ cdef class SpotSimulator:
         e.omega_start, omega_end, e.omega_step = omega
         e.omega_low, e.omega_high = min(e.omega_start, omega_end), max(e.omega_start, omega_end)
         e.detector = unpack_detector(detector)
-        e.instrument.lsd = e.detector.lsd
-        e.instrument.wavelength = wavelength
-        e.instrument.cos_wedge = cos(DEG2RAD * wedge)
-        e.instrument.sin_wedge = sin(DEG2RAD * wedge)
+        e.instrument = instrument_of(e.detector.lsd, wavelength, wedge, exact_wedge)
         e.panels = &panels[0, 0] if panels.shape[0] else NULL
         e.n_panels = panels.shape[0]
         e.map = NULL
         if distortion_map is not None:
+            if e.instrument.exact:
+                raise ValueError("the legacy approximations have no exact wedge")
             if distortion_map.shape[0] != e.pixels_z or distortion_map.shape[1] != e.pixels_y:
                 raise ValueError("the distortion map needs the shape of the detector")
             e.map = &distortion_map[0, 0, 0]

@@ -14,8 +14,9 @@ from midas.experiment.crystal import asymmetry, space_group, why_impossible
 _TOLERANCE = 0.02
 
 _HEXAGONAL = "a = b, alpha = beta = 90 and gamma = 120"
+_RHOMBOHEDRAL = "a = b = c and alpha = beta = gamma other than 90"
 _SYSTEMS = {
-    "monoclinic": "alpha = gamma = 90 (unique axis b)",
+    "monoclinic": "two angles of 90",
     "orthorhombic": "three angles of 90",
     "tetragonal": "a = b and three angles of 90",
     "trigonal": _HEXAGONAL,
@@ -35,12 +36,18 @@ def cell(subject: Subject) -> Iterator[Finding]:
     if not subject.given("SpaceGroup"):
         return
     number = int(subject.values["SpaceGroup"])
-    if asymmetry(lattice, space_group(number)) <= _TOLERANCE:
+    word = subject.get("SpaceGroupSetting")
+    try:
+        group = space_group(number, lattice, word)
+    except ValueError as error:
+        yield subject.finding("SpaceGroupSetting", str(error))
+        return
+    if asymmetry(lattice, group) <= _TOLERANCE:
         return
     system = gemmi.find_spacegroup_by_number(number).crystal_system_str()
-    a, b, c, alpha, beta, gamma = lattice
-    if system == "trigonal" and max(a, b, c) - min(a, b, c) < 1e-3 * a and alpha == beta == gamma:
-        reason = f"space group {number} needs the hexagonal axes of the cell here ({_HEXAGONAL}), not the rhombohedral"
-    else:
-        reason = f"space group {number} is {system} and needs {_SYSTEMS[system]}; check LatticeParameter and SpaceGroup"
-    yield subject.finding("LatticeParameter", reason)
+    needed, keys = _SYSTEMS[system], "LatticeParameter and SpaceGroup"
+    if space_group(number).setting.lattice == "rhombohedral":
+        needed += f", or {_RHOMBOHEDRAL}"
+    if word:
+        needed, keys = f"the axes of {group.setting.symbol}", "LatticeParameter and SpaceGroupSetting"
+    yield subject.finding("LatticeParameter", f"space group {number} is {system} and needs {needed}; check {keys}")

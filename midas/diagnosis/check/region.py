@@ -24,9 +24,7 @@ def order(subject: Subject) -> Iterator[Finding]:
     boxes = subject.values["BoxSize"] if subject.given("BoxSize") else ()
     for item, (low, high) in enumerate(ranges):
         if low > high:
-            reason = (
-                f"is reversed: write {high:g} {low:g}; across the seam write two lines, {low:g} 180 and -180 {high:g}"
-            )
+            reason = f"is reversed: write {high:g} {low:g}; across the seam write {low:g} {_above(high, low):g}"
             yield subject.finding("OmegaRange", reason, item=item)
         elif low == high:
             yield subject.finding("OmegaRange", "holds no omega: its ends are equal", item=item)
@@ -77,11 +75,11 @@ def _ranges(subject: Subject, covered: Ranges, scan: str) -> Iterator[Finding]:
             reason = f"the scan covers omega {scan}, {100 * share:.0f} % of this range; spots that are expected in the "
             reason += f"rest lower the completeness{_other_sign(subject, (low, high))}"
             yield subject.finding("OmegaRange", reason, item=item, warning=True)
-        elif high - low < 360 and (low < -180 or high > 180):
-            reason = (
-                "reaches beyond -180 ... 180, where omegas are compared: write the part beyond as a line of its own"
-            )
-            yield subject.finding("OmegaRange", reason, item=item, warning=True)
+
+
+def _above(omega: float, low: float) -> float:
+    """The same omega, in the turn above `low`."""
+    return low + (omega - low) % 360
 
 
 def _other_sign(subject: Subject, wanted: tuple[float, float]) -> str:

@@ -150,7 +150,8 @@ class Subject:
         ------
         ParameterError : for a list that would be too long
         """
-        return self.rings_within(self.values["RhoD"]) if self.given(*_OF_THE_LIST) else None
+        possible = self.given(*_OF_THE_LIST) and "SpaceGroupSetting" not in self.faulty
+        return self.rings_within(self.values["RhoD"]) if possible else None
 
     def rings_within(self, rho_d: float) -> dict[int, float]:
         """The same for another `RhoD`, µm; quiet about what the stage that writes the list will say."""

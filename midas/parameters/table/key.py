@@ -90,6 +90,7 @@ class Key:
         the order of the table
     not_yet : what holds in place of the value, for a key that nothing reads yet
     acts_as : the value of such a key that says what this version does, if it is not the default
+    legacy : default with ``LegacyDigits 1``, if it is another one
     """
 
     name: str
@@ -110,6 +111,7 @@ class Key:
     handed_on: bool = False
     not_yet: str = ""
     acts_as: Value = None
+    legacy: Value = None
 
     @property
     def is_list(self) -> bool:

@@ -4,14 +4,14 @@ from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUI
 
 TITLE = "Models and rules beyond the legacy programs"
 
-_LEGACY_WEDGE = "this version corrects omega only, as the legacy programs do"
 _LEGACY_GRAINS = "this version merges seeds by the legacy rule"
 
 KEYS: tuple[Key, ...] = (
-    flag("LegacyDigits", 0, "1: every model and method of the legacy programs at once, for their digits",
-        choices=(0, 1), handed_on=True, not_yet="each legacy method has to be chosen by its own key"),
+    flag("LegacyDigits", 0, "1: the methods of the legacy programs where no key of their own says otherwise, for their "
+        "digits: reflections, ring test, refinement, simulation",
+        choices=(0, 1), handed_on=True),
     Key("WedgeModel", WORD, "exact", "exact: rotation about the leaning axis; legacy: a change of omega only",
-        choices=("exact", "legacy"), handed_on=True, not_yet=_LEGACY_WEDGE, acts_as="legacy"),
+        choices=("exact", "legacy"), handed_on=True, legacy="legacy"),
     Key("GrainMerging", WORD, "spots", "legacy: seeds that share spots; spots: each spot has an owner; mosaic: spots, "
         "then fragments of one crystal become one grain",
         choices=("legacy", "spots", "mosaic"), handed_on=True, not_yet=_LEGACY_GRAINS, acts_as="legacy"),
@@ -43,8 +43,8 @@ KEYS: tuple[Key, ...] = (
         handed_on=True, not_yet="this version searches every seed"),
     Key("PeakWeights", WORD, "uniform", "weights of the pixels in a peak fit", choices=("uniform", "poisson"),
         not_yet="this version weighs all pixels alike"),
-    Key("SpaceGroupSetting", WORD, "", "setting of the space group; what the cell tells by default",
-        not_yet="this version has the standard settings"),
-    flag("DetectorRegion", 1, "0: spots may be expected beside the detector", choices=(0, 1),
-        not_yet="this version tests BoxSize and BigDetectorMask.bin only", acts_as=0),
+    Key("SpaceGroupSetting", WORD, "", "setting of the space group: P21/a, c1, R ...; what the cell tells by default",
+        handed_on=True),
+    flag("DetectorRegion", 1, "0: spots may be expected beside the detector and on its mask", choices=(0, 1),
+        handed_on=True, legacy=0),
 )  # fmt: skip

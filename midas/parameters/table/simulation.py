@@ -32,7 +32,8 @@ KEYS: tuple[Key, ...] = (
     Key("DarkNoise", FLOAT, 0.0, "sigma of the dark", "counts", range=NOT_NEGATIVE),
     Key("RandomSeed", INT, 0, "of the noise", dtype="<i8", range=NOT_NEGATIVE),
     flag("PixelIntegration", 0, "1: integrate the Gaussian over each pixel", dtype="<i8"),
-    flag("LegacyDistortionMap", 0, "1: distortion map and first-order shift of the legacy program", dtype="<i8"),
+    flag("LegacyDistortionMap", 0, "1: distortion map and first-order shift of the legacy program", dtype="<i8",
+        legacy=1),
     flag("WriteAnalysisZip", 0, "1: write <OutFileName>.analysis.MIDAS.zip with all parameters", dtype="<i8"),
     flag("SpotTruthMerged", 0, "1: also SpotsGenMerged.csv", dtype="<i8"),
 )  # fmt: skip

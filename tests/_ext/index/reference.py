@@ -85,13 +85,23 @@ class Reference:
             if ring < 0:
                 continue
             m = self.margin_omega + 0.5 * self.orientation_step / abs(math.sin(D2R * spot[ETA]))
-            first = math.floor((180 + spot[OMEGA] - m) / self.omega_bin)
-            last = math.floor((180 + spot[OMEGA] + m) / self.omega_bin)
+            first, last = (self.bin_of(180 + spot[OMEGA] + end) for end in (-m, m))
             for k in sorted({i % self.n_omega for i in range(first, min(last, first + self.n_omega) + 1)}):
                 self.lists.setdefault((ring, k), []).append(row)
 
+    def bin_of(self, angle: float) -> int:
+        """Bin of an angle counted from -180, going on behind the last one, which is smaller unless all fill 360."""
+        if math.isclose(self.n_omega * self.omega_bin, 360):
+            return math.floor(angle / self.omega_bin)
+        turn = math.floor(angle / 360)
+        return turn * self.n_omega + math.floor((angle - 360 * turn) / self.omega_bin)
+
     def is_inside(self, y: float, z: float, omega: float) -> bool:
-        return any((b - a >= 360 or a <= omega < b) and c <= y < d and e <= z < f for a, b, c, d, e, f in self.limits)
+        turns = [omega + turn for turn in (-360, 0, 360)]
+        return any(
+            (b - a >= 360 or any(a <= turned < b for turned in turns)) and c <= y < d and e <= z < f
+            for a, b, c, d, e, f in self.limits
+        )
 
     def margin(self, ring: int) -> float:
         return R2D * math.atan(self.margin_eta / self.radii[ring]) + 0.5 * self.orientation_step
@@ -209,6 +219,29 @@ class Reference:
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
         return np.column_stack([lab[0] * c + lab[1] * s, lab[1] * c - lab[0] * s, lab[2]])
 
+    # docs/theory/wedge.md#which-stage-does-what
+    def is_recorded(self, y: float, z: float, omega: float) -> bool:
+        """Whether the region holds a spot of the upright axis, as the leaning one records it."""
+        if self.wedge:
+            theta, lean = math.atan(math.hypot(y, z) / self.lsd) / 2, D2R * self.wedge
+            k = np.array([-math.sin(theta), *(math.cos(theta) / math.hypot(y, z) * np.array([y, z]))])
+            gx, gy, gz = about_z(-omega, k)
+            reach = (math.sin(theta) - gz * math.sin(lean)) / math.cos(lean)
+            if abs(reach) > math.hypot(gx, gy):
+                return False
+            # -gx cos + gy sin = reach
+            middle, turn = math.atan2(gy, -gx), math.acos(reach / math.hypot(gx, gy))
+            for omega in (R2D * (middle + turn), R2D * (middle - turn)):
+                x, across, along = about_z(omega, [gx, gy, gz])
+                if (across > 0) == (y > 0):
+                    break
+            scale = math.hypot(y, z) / math.cos(theta)
+            y, z = scale * across, scale * (along * math.cos(lean) + x * math.sin(lean))
+            omega = float(wrap(omega))
+        eta = math.copysign(R2D * math.acos(z / math.sqrt(y * y + z * z)), -y)
+        beside_poles = abs(eta) >= self.pole_angle and 180 - abs(eta) >= self.pole_angle
+        return beside_poles and self.is_inside(y, z, omega)
+
     # docs/theory/indexing.md#theoretical-spots
     def predict(self, u: NDArray) -> list[tuple[float, float, float, int]]:
         spots = []
@@ -218,8 +251,7 @@ class Reference:
                 y, z = g[0] * math.sin(D2R * omega) + g[1] * math.cos(D2R * omega), g[2]
                 eta = math.copysign(R2D * math.acos(z / math.sqrt(y * y + z * z)), -y)
                 y, z = -self.radii[ring] * math.sin(D2R * eta), self.radii[ring] * math.cos(D2R * eta)
-                beside = abs(eta) >= self.pole_angle and 180 - abs(eta) >= self.pole_angle
-                if beside and self.is_inside(y, z, omega):
+                if self.is_recorded(y, z, omega):
                     spots.append((y, z, omega, int(ring)))
         return spots
 

@@ -32,7 +32,8 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return {
         "radii": RADII, "two_theta": TWO_THETA, "rotation_range": np.array([120.0, 90.0]),
         "ring_g": HKL[[7, 13]] / 4.08, "excluded": np.array([False, False]), "g": HKL / 4.08,
-        "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "r_sample": 600.0,
+        "theta": TWO_THETA[HKL_RING] / 2, "hkl_ring": HKL_RING, "limits": UNLIMITED, "lsd": LSD, "wedge": 0.0,
+        "exact_wedge": True, "r_sample": 600.0,
         "h_beam": 600.0, "position_step": 250.0, "orientation_step": 3.0, "margin_omega": 1.0, "margin_eta": 900.0,
         "margin_radius": 40.0, "margin_radial": 400.0, "pole_angle": 6.0, "min_completeness": 0.3, "friedel": True,
         **changes,
@@ -133,16 +134,20 @@ def start_rows(reference: Reference, seed: int, n: int) -> NDArray[np.int64]:
 
 
 TWO_WINDOWS = np.array([[-170, 20, -9e4, 1e5, -8e4, 9e4], [10, 150, -2e5, 5e4, -1e5, 2e5]], float)
+ACROSS_THE_SEAM = np.array([[100, 250, -2e5, 2e5, -2e5, 2e5], [-70, 20, -9e4, 1e5, -8e4, 9e4]], float)
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "excluded ring": {"excluded": np.array([True, False]), "margin_radius": 15.0},
     "two windows": {"limits": TWO_WINDOWS},
+    "across the seam": {"limits": ACROSS_THE_SEAM},
     "poles in use": {"pole_angle": 0.0},
     "wide poles": {"pole_angle": 35.0, "min_completeness": 0.4},
     "thin beam": {"h_beam": 90.0, "position_step": 133.7},
     "tight": {"margin_radial": 150.0, "margin_eta": 300.0, "min_completeness": 0.05},
     "whole turn": {"rotation_range": np.array([360.0, 360.0]), "orientation_step": 6.0},
     "large sample": {"r_sample": 3000.0, "h_beam": 4000.0, "position_step": 900.0, "margin_radial": 900.0},
+    "leaning axis": {"wedge": 2.0, "limits": TWO_WINDOWS},
+    "leaning and wide poles": {"wedge": -3.0, "pole_angle": 20.0, "min_completeness": 0.4},
     "anything goes": {"min_completeness": 0.0, "margin_eta": 3000.0},
 }
 
@@ -159,6 +164,12 @@ def test_full_mode_equals_the_literal_search(name):
     seed = 100 + list(VARIANTS).index(name)
     reference = scene(seed, settings_of(friedel=False, **VARIANTS[name]), noise=60)
     assert compare(reference, start_rows(reference, seed, 3), ties=name == "whole turn") >= 1
+
+
+@pytest.mark.parametrize("omega_bin", [0.7, 7.0, 100.0])
+def test_bins_that_do_not_fill_the_turn(omega_bin: float) -> None:
+    reference = scene(21, settings_of(), omega_bin=omega_bin)
+    assert compare(reference, start_rows(reference, 21, 8)) >= 2
 
 
 def test_full_mode_skips_points_where_little_matches():
@@ -308,6 +319,13 @@ def test_lists_follow_the_omega_window_around_the_seam():
     listed = [k for k in range(3600) if 0 in table.bin_rows(0, k)]
     assert listed == [0, 1, 2, 3, 4, *range(3592, 3600)]
     assert [k for k in range(3600) if 1 in table.bin_rows(0, k)] == list(range(1493, 1506))
+
+
+def test_the_last_bin_ends_at_the_seam():
+    """515 bins of 0.7 degrees, the last of which is 0.2 wide: the window reaches over it into the one before."""
+    columns = [np.full(1, v) for v in (-94949.0, 0.0, -179.95, 90.0, 100.0, 0.0)]
+    table = SpotTable(*columns, np.zeros(1, np.int32), n_rings=1, omega_bin=0.7, margin_omega=0.5, orientation_step=0.2)
+    assert [k for k in range(515) if table.bin_rows(0, k)] == [0, 513, 514]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ LSD, WAVELENGTH = 1e6, 0.2
 def test_spots_are_those_of_the_exact_predictor(seed: int) -> None:
     g = np.random.default_rng(seed).normal(size=3)
     g *= 0.5 / np.linalg.norm(g)
-    exact = predicted_spots(g[None], np.zeros((1, 3)), LSD, WAVELENGTH, 0.0)[:, 0]
+    exact = predicted_spots(g[None], np.zeros((1, 3)), LSD, WAVELENGTH, 0.0, True)[:, 0]
     radius = LSD * np.tan(2 * np.arcsin(0.25 * WAVELENGTH))
     found = ring_spots(g, WAVELENGTH, radius)
     assert len(found) == np.isfinite(exact[0]).sum()

@@ -32,10 +32,10 @@ def test_angles_follow_their_definitions() -> None:
 
 
 def test_spots_refuse_shapes_that_do_not_fit() -> None:
-    assert predicted_spots(POSITIONS, POSITIONS, 1e6, 0.2, 0.0).shape == (6, 2, 2)
+    assert predicted_spots(POSITIONS, POSITIONS, 1e6, 0.2, 0.0, True).shape == (6, 2, 2)
     for g, positions in ((POSITIONS, POSITIONS[:1]), (POSITIONS[:, :2].copy(), POSITIONS)):
         with pytest.raises(ValueError, match="must be"):
-            predicted_spots(g, positions, 1e6, 0.2, 0.0)
+            predicted_spots(g, positions, 1e6, 0.2, 0.0, True)
     for y, z, omega, positions in (
         (TWO, THREE, TWO, POSITIONS),
         (TWO, TWO, THREE, POSITIONS),
@@ -43,6 +43,6 @@ def test_spots_refuse_shapes_that_do_not_fit() -> None:
         (TWO, TWO, TWO, POSITIONS[:, :2].copy()),
     ):
         with pytest.raises(ValueError, match="per y"):
-            scattering_vectors(y, z, omega, positions, 1e6, 0.2, 0.0)
+            scattering_vectors(y, z, omega, positions, 1e6, 0.2, 0.0, True)
         with pytest.raises(ValueError, match="per y"):
             moved_spots(y, z, omega, positions, 1e6, 0.0, False)

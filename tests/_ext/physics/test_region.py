@@ -84,6 +84,26 @@ def test_a_full_turn_has_no_ends(limits: tuple[float, float], omega: float) -> N
     assert verdict(region, omega=omega) == "accepted"
 
 
+@pytest.mark.parametrize("limits", [(90.0, 270.0), (-270.0, -90.0), (450.0, 630.0)])
+@pytest.mark.parametrize(("omega", "inside"), [(90, 1), (180, 1), (-180, 1), (-90.5, 1), (269.5, 1), (-90, 0), (89, 0)])
+def test_omega_is_an_angle(limits: tuple[float, float], omega: float, inside: int) -> None:
+    region = AcceptedRegion(min_eta=0.0, ranges=np.array([limits]), boxes=ANYWHERE[1])
+    expected = "accepted" if inside else "outside omega"
+    for turn in (-720, 0, 360):
+        assert verdict(region, omega=omega + turn) == expected
+    closed = AcceptedRegion(min_eta=0.0, ranges=np.array([limits]), boxes=ANYWHERE[1], closed_above=True)
+    assert [verdict(closed, omega=end) for end in (-90.0, 270.0, -89.9)] == ["accepted", "accepted", "outside omega"]
+
+
+def test_a_range_that_ends_at_the_seam_holds_both_names_of_it() -> None:
+    below_seam, above_seam = (
+        AcceptedRegion(min_eta=0.0, ranges=np.array([limits]), boxes=ANYWHERE[1])
+        for limits in ((90.0, 180.0), (180.0, 270.0))
+    )
+    assert [verdict(below_seam, omega=omega) for omega in (180.0, -180.0)] == ["outside omega"] * 2
+    assert [verdict(above_seam, omega=omega) for omega in (180.0, -180.0)] == ["accepted"] * 2
+
+
 def test_overlapping_ranges_need_one_box_only() -> None:
     ranges = np.array([[-10.0, 10.0], [-10.0, 10.0]])
     boxes = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 100.0, 0.0, 100.0]])
@@ -113,7 +133,8 @@ def test_beside_the_mask_nothing_is_seen(y: float, z: float) -> None:
     assert verdict(masked(np.ones((64, 64), bool)), y=y, z=z) == "on dead pixel"
 
 
-numbers = st.floats(-400, 400, allow_nan=False)
+#: exact in binary, so that turning by 360 does not round
+numbers = st.integers(-3200, 3200).map(lambda eighth: eighth / 8)
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,8 +156,9 @@ def test_against_plain_numpy(min_eta: float, rows: list[tuple[float, ...]], seed
 
 
 def accepted(min_eta: float, limits: NDArray, omega: NDArray, eta: NDArray, y: NDArray, z: NDArray) -> Any:
+    turns = omega + 360 * np.arange(-4, 5)[:, None]
     inside = [
-        (((b - a) >= 360) | ((a <= omega) & (omega < b))) & (c <= y) & (y < d) & (e <= z) & (z < f)
+        (((b - a) >= 360) | ((a <= turns) & (turns < b)).any(axis=0)) & (c <= y) & (y < d) & (e <= z) & (z < f)
         for a, b, c, d, e, f in limits
     ]
     return np.any(inside, axis=0) & (np.minimum(np.abs(eta), 180 - np.abs(eta)) >= min_eta)

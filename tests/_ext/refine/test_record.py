@@ -33,9 +33,10 @@ def test_the_files_hold_what_the_kernel_finds(found: np.dtype, layout: np.dtype,
     assert all(found[name] == layout[name] for name in names)
 
 
-def test_spot_records_follow_from_the_solution() -> None:
+@pytest.mark.parametrize(("wedge", "exact"), [(0.2, False), (1.0, True)])
+def test_spot_records_follow_from_the_solution(wedge: float, exact: bool) -> None:
     """Everything recomputed from the solution, the spots and the hkl list alone."""
-    experiment = replace(EXPERIMENT, wedge=0.2)
+    experiment = replace(EXPERIMENT, wedge=wedge, exact_wedge=exact)
     grains, spots = case(3, experiment=experiment)
     spots.blur(np.random.default_rng(2), spot=10, omega=0.05)
     result = refine_grains(refiner(experiment, spots), grains, spots)
@@ -43,7 +44,9 @@ def test_spot_records_follow_from_the_solution() -> None:
         solution, fits = result.solutions[seed], result.spots(seed)
         u = solution["orientation"].reshape(3, 3)
         assert np.abs(u @ u.T - np.eye(3)).max() < 1e-12
-        fitted = simulate(experiment, u[None], np.zeros((1, 3)), solution["cell"][None])
+        # Predictions are those of an upright axis.
+        upright = replace(experiment, wedge=0.0, min_eta=1.0)
+        fitted = simulate(upright, u[None], np.zeros((1, 3)), solution["cell"][None])
         for spot in fits:
             row = spot["row"]
             partner = np.flatnonzero(
@@ -78,9 +81,12 @@ def centre(experiment: Experiment, spots: Spots, row: int, position: NDArray) ->
     k = np.array([-np.sin(theta), -np.cos(theta) * np.sin(eta), np.cos(theta) * np.cos(eta)])
     q = np.array([k[0] * np.cos(wedge) + k[2] * np.sin(wedge), k[1], k[2] * np.cos(wedge) - k[0] * np.sin(wedge)])
     g = rotation_z(-omega) @ q
+    if experiment.exact_wedge:
+        across = np.sign(y) * np.sqrt(np.cos(theta) ** 2 - q[2] ** 2)
+        y, z = np.hypot(y, z) / np.cos(theta) * np.array([across, q[2]])
     e = np.sign(y) * np.sqrt(g[0] ** 2 + g[1] ** 2 - np.sin(theta) ** 2)
     ideal = np.degrees(np.arctan2(g[1] * np.sin(theta) + g[0] * e, -g[0] * np.sin(theta) + g[1] * e))
-    return [y, z, ideal], rotation_z(-ideal) @ k
+    return [y, z, ideal], g if experiment.exact_wedge else rotation_z(-ideal) @ k
 
 
 def test_radius_is_the_mean_or_largest_without_rejected_rings() -> None:

@@ -15,9 +15,9 @@ from midas._ext.refine.refiner import NOTHING_MATCHED, REFINED
 from .seeds import ALL_METHODS, EXPERIMENT, METHODS, case, refine, refine_grains, refiner, rms
 
 
-@pytest.mark.parametrize("wedge", [0.0, 1.0, -1.0])
-def test_exact_spots_give_the_exact_grain(wedge: float) -> None:
-    experiment = replace(EXPERIMENT, wedge=wedge)
+@pytest.mark.parametrize(("wedge", "exact"), [(0.0, True), (1.0, True), (-1.0, True), (1.0, False)])
+def test_exact_spots_give_the_exact_grain(wedge: float, exact: bool) -> None:
+    experiment = replace(EXPERIMENT, wedge=wedge, exact_wedge=exact)
     grains, spots = case(12, experiment=experiment, off=100.0, tilt=0.15)
     result = refine_grains(refiner(experiment, spots), grains, spots)
     position, rotation, strain = lattice_errors(result.solutions, grains)
@@ -29,10 +29,12 @@ def test_exact_spots_give_the_exact_grain(wedge: float) -> None:
     assert max(result.solutions[name].max() for name in ("diff_pos", "diff_ome", "diff_angle")) < 1e-4
 
 
+@pytest.mark.parametrize("wedge", [0.0, 1.0])
 @pytest.mark.parametrize("solver", ["converged", "simplex"])
-def test_the_staged_sequence_comes_close_to_the_exact_grain(solver: str) -> None:
-    grains, spots = case(12)
-    result = refine_grains(refiner(EXPERIMENT, spots, f"staged {solver}"), grains, spots)
+def test_the_staged_sequence_comes_close_to_the_exact_grain(solver: str, wedge: float) -> None:
+    experiment = replace(EXPERIMENT, wedge=wedge)
+    grains, spots = case(12, experiment=experiment)
+    result = refine_grains(refiner(experiment, spots, f"staged {solver}"), grains, spots)
     position, rotation, strain = lattice_errors(result.solutions, grains)
     assert rms(position) < 0.1  # the legacy sequence: 0.04 µm, 5e-4 degrees, 5e-6
     assert rms(rotation) < 1e-3

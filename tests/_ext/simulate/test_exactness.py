@@ -27,8 +27,9 @@ def compare(experiment: Experiment, detector: DetectorGeometry, grains: Grains) 
     reflections = np.ascontiguousarray(np.vstack([hkl, np.arange(hkl.shape[1])]).T)
     sample = (grains.orientations.reshape(-1, 9).copy(), grains.cells, grains.positions)
     found = spots_of(
-        sample, detector, wedge=experiment.wedge, reflections=reflections, samples=(experiment.wavelength,)
-    )
+        sample, detector, wedge=experiment.wedge, exact_wedge=experiment.exact_wedge, reflections=reflections,
+        samples=(experiment.wavelength,),
+    )  # fmt: skip
     y, z = ideal_plane(detector, found["DetectorHor"], found["DetectorVert"])
     keys = zip(found.integers("GrainID") - 1, found.integers("RingNr"), found["Eta"] < 0, strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
@@ -46,10 +47,10 @@ def compare(experiment: Experiment, detector: DetectorGeometry, grains: Grains) 
     return len(rows)
 
 
-@pytest.mark.parametrize("wedge", [0.0, 1.0, -3.0])
-def test_grain_far_from_the_axis(wedge: float) -> None:
+@pytest.mark.parametrize(("wedge", "exact"), [(0.0, True), (1.0, True), (-3.0, True), (1.0, False)])
+def test_grain_far_from_the_axis(wedge: float, exact: bool) -> None:
     """(400, -300, 150) µm: without the lean z would be wrong by 9 µm at one degree of wedge."""
-    experiment = Experiment(cell=CELL, lsd=5e5, wavelength=WAVELENGTH, wedge=wedge, min_eta=1.0)
+    experiment = Experiment(cell=CELL, lsd=5e5, wavelength=WAVELENGTH, wedge=wedge, exact_wedge=exact, min_eta=4.0)
     grains = Grains.random(1, 4, experiment)
     grains.positions[:] = 400.0, -300.0, 150.0
     detector = DetectorGeometry(5e5, 509.3, 515.7, 200.0, 102400.0, 0.2, 0.3, -0.25, 1e-4, -5e-5, 3e-4, 10.0)

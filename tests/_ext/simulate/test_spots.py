@@ -67,15 +67,21 @@ def test_raw_positions_are_the_inverse_of_the_analysis_geometry(tilts, distortio
     np.testing.assert_allclose(np.hypot(y, z), spots["RingRad"], atol=1e-6)
 
 
-def test_wedge_moves_omega_only() -> None:
+def test_legacy_wedge_moves_omega_only() -> None:
     matrices, cells, positions = grains(5)
     sample = (matrices, cells, 0 * positions)
-    upright, leaning = spots_of(sample), spots_of(sample, wedge=1.0)
+    upright, leaning = spots_of(sample), spots_of(sample, wedge=1.0, exact_wedge=False)
     a, b = common_rows(upright, leaning)
     for name in ("OmeRaw", "Eta", "DetectorHor", "DetectorVert", "Theta"):
         np.testing.assert_allclose(upright[name][a], leaning[name][b], atol=1e-9)
     moved = np.abs(upright["Omega"][a] - leaning["Omega"][b])
     assert 0.1 < np.median(moved) < 5
+
+
+def test_the_legacy_approximations_have_the_legacy_wedge() -> None:
+    assert len(spots_of(grains(1), wedge=1.0, legacy=True)) > 50
+    with pytest.raises(ValueError, match="no exact wedge"):
+        spots_of(grains(1), wedge=1.0, exact_wedge=True, legacy=True)
 
 
 def test_wedge_of_zero_changes_nothing() -> None:

@@ -1,0 +1,91 @@
+"""Where on the rings the detector has a pixel in use, for the stages that know no detector.
+
+See docs/theory/region.md#pixels-of-the-detector.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.archive import Archive
+from midas.experiment.detector import DetectorGeometry
+from midas.experiment.image import PaddedImage
+from midas.experiment.region import on_detector
+from midas.formats.layer import Layer
+from midas.parameters import Parameters
+from midas.runtime.files import remove, write_atomic
+from midas.stages.peak_selection import raw_numbers
+
+log = logging.getLogger(__name__)
+
+#: half width of the part of the raster around a ring that is looked at: room for strain, and for rounding (cells)
+_STRAIN, _CELLS = 0.01, 2
+#: rows of the raster that are looked at together
+_ROWS = 256
+
+
+def write_detector_pixels(
+    layer: Layer, detector: DetectorGeometry, two_theta: NDArray[np.float64], parameters: Parameters
+) -> None:
+    """Write ``DetectorPixels.bin``, or remove it where the detector sees all rings or the pixels do not matter.
+
+    Parameters
+    ----------
+    two_theta : of the rings, degrees
+    parameters : of the archive
+    """
+    remove(layer.detector_pixels)
+    if not parameters["DetectorRegion"] or layer.archive is None:
+        return
+    with Archive(layer.archive) as archive:
+        rows, columns = archive.frames.shape[1:]
+        mask = archive.mask[0] != 0 if archive.mask is not None and len(archive.mask) else None
+    operations = parameters["ImTransOpt"]
+    if mask is None and on_detector(detector, PaddedImage(rows, columns, operations), two_theta).all():
+        return
+    numbers = raw_numbers((rows, columns), operations)
+    live = numbers >= 0
+    if mask is not None:
+        live &= ~mask.ravel()[numbers]
+    raster, dead, looked_at = _raster(detector, live, detector.lsd * np.tan(np.radians(two_theta)))
+    if not dead:
+        return
+    write_atomic(layer.detector_pixels, np.packbits(raster.ravel(), bitorder="little").tobytes())
+    log.info("%.1f %% of the rings lie beside the detector or on its mask", 100 * dead / looked_at)
+
+
+def _raster(
+    detector: DetectorGeometry, live: NDArray[np.bool_], ring_radii: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], int, int]:
+    """The raster around the beam, indexed [z, y], how many of its cells on rings are dead, and how many there are.
+
+    Cells beside all rings are live: nothing is expected there. `live` says it of the detector's pixels, indexed [y, z].
+    """
+    cells = np.max(ring_radii) * (1 + _STRAIN) / detector.px + _CELLS + 1
+    side = 8 * int(np.ceil(cells / 4))
+    raster = np.ones((side, side), np.bool_)
+    centres = (np.arange(side) + 0.5 - side // 2) * detector.px
+    dead = looked_at = 0
+    for first in range(0, side, _ROWS):
+        z, y = np.meshgrid(centres[first : first + _ROWS], centres, indexing="ij")
+        off = np.abs(np.hypot(y, z)[..., None] - ring_radii)
+        near = (off < _STRAIN * ring_radii + _CELLS * detector.px).any(axis=-1)
+        y_px, z_px = detector.pixel_of_plane(y[near], z[near])
+        seen = _lives(live, y_px, z_px)
+        raster[first : first + _ROWS][near] = seen
+        dead += int((~seen).sum())
+        looked_at += len(seen)
+    return raster, dead, looked_at
+
+
+def _lives(live: NDArray[np.bool_], y_px: NDArray[np.float64], z_px: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether places on the detector (px) lie on a pixel in use."""
+    side = len(live)
+    inside = (y_px >= -0.5) & (y_px < side - 0.5) & (z_px >= -0.5) & (z_px < side - 0.5)  # not where they are NaN
+    out = np.zeros(len(y_px), np.bool_)
+    column, row = (np.floor(place[inside] + 0.5).astype(int) for place in (y_px, z_px))
+    out[inside] = live[column, row]
+    return out
