@@ -21,7 +21,7 @@ def test_rows() -> None:
         "| `Width` | float | µm | ≥ 0 | –; 1000.0 in look, peaks | look peaks radius diagnosis results "
         "| half width of a ring band |"
     )
-    assert "| float × 2 list | ° |  | – | fit_setup indexing refinement |" in rows["OmegaRange"]
+    assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pipeline |" in rows["OmegaRange"]
     assert (
         "| legacy, spots, mosaic | none: nothing reads it yet (later spots) | not read yet | " in rows["GrainMerging"]
     )
