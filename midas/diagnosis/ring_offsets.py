@@ -144,7 +144,7 @@ def _robust(model: Floats, ring_radius: Floats, offset: Floats) -> tuple[Floats,
         left: Floats = along + np.sqrt(np.maximum(scaled**2 - across**2, 0)) - ring_radius - offset
         return left
 
-    start = np.linalg.lstsq(model, offset, rcond=None)[0]
+    start: Floats = np.asarray(np.linalg.lstsq(model, offset, rcond=None)[0], np.float64)
     spread = max(_spread(remains(start)), 1e-9)
     solution = least_squares(
         lambda x: remains(x) / spread, start, jac=lambda _: model / spread, loss="soft_l1", x_scale="jac"
