@@ -56,7 +56,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-fileName"): (f"{_STARTS}one_file_of_many", "runs once; any number of digits; files of a sweep"),
     ("ff-midas", "-batchMode"): (
         f"{_STARTS}batch_of_files_with_gaps_and_darks",
-        "`dark_000003.ge3` is a dark; two files of one number are an error",
+        "`dark_000003.ge3` is a dark; two files of one number are an error; every file unless `-endLayerNr` is given",
     ),
     ("ff-midas", "-provideInputAll"): (
         f"{_STARTS}from_a_table_of_spots",
@@ -87,6 +87,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-convert", "-numPxY"): ("tests/commands/test_convert.py::test_what_is_only_recorded", _SAME),
     ("ff-convert", "-numPxZ"): ("tests/commands/test_convert.py::test_what_is_only_recorded", _SAME),
     ("ff-convert", "-omegaStep"): ("tests/commands/test_convert.py::test_what_is_only_recorded", _SAME),
+    ("ff-update", "--new"): ("tests/archive/test_update.py::test_a_new_dataset_has_to_be_meant", "new"),
     ("ff-compare", "--omega-step"): ("tests/results/test_compare.py::test_half_step_rule", "new"),
     ("ff-compare", "--turn-positions"): ("tests/results/test_compare.py::test_turned_positions_are_nearer", "new"),
     ("ff-compare", "--space-group"): (

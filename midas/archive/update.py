@@ -64,8 +64,8 @@ def update(file: Path, name: str, words: Sequence[str]) -> list[Change]:
     """
     name = name.lstrip("/")
     with Archive(file) as archive:
-        key = spellings("user").get(name) if "/" not in name else None
-        if key is not None:
+        key = key_named(name)
+        if key is not None and "/" not in name:
             values = _of_key(archive, key, name, words)
         else:
             values = _of_dataset(archive, _checked_name(archive, name), words)
@@ -77,9 +77,17 @@ def update(file: Path, name: str, words: Sequence[str]) -> list[Change]:
     return [Change(path, before[path], after) for path, after in values.items()]
 
 
+def key_named(name: str) -> Key | None:
+    """The key that is meant by a name or by the path of a dataset; None for other datasets, and for half of BC."""
+    if "/" not in name:
+        return spellings("user").get(name)
+    key = archive_mapping.key_of(name, spellings("user"))
+    return None if key is None or key.name == "BC" or key.archive == "" else key
+
+
 def _of_key(archive: Archive, key: Key, name: str, words: Sequence[str]) -> dict[str, NDArray[np.generic]]:
     """The datasets of a key, and what follows from them."""
-    value = _value(key, name, words)
+    value = value_of(key, name, words)
     values = archive_mapping.datasets_of_key(key, value)
     if not values:
         raise UsageError("is never stored in an archive", file=archive.path, key=name)
@@ -101,9 +109,9 @@ def _of_dataset(archive: Archive, path: str, words: Sequence[str]) -> dict[str, 
         if len(words) != 1:
             raise UsageError("needs one number", file=archive.path, key=path, value=" ".join(words))
         return {path: _as_before(archive.path, path, words, np.dtype("<f8"), (1,))}
-    key = archive_mapping.key_of(path, spellings("user"))
-    if key is not None and key.name != "BC" and key.archive != "":
-        values = archive_mapping.datasets_of_key(key, _value(key, path, words))
+    key = key_named(path)
+    if key is not None:
+        values = archive_mapping.datasets_of_key(key, value_of(key, path, words))
         return values | dict.fromkeys(_aliases(archive, key), next(iter(values.values())))
     stored = archive.dataset(path)
     if stored is not None and stored.dtype.kind in "iuf":
@@ -119,7 +127,7 @@ def _aliases(archive: Archive, key: Key) -> list[str]:
     return [path for path in (f"{ANALYSIS}{alias}" for alias in key.aliases) if archive.dataset(path) is not None]
 
 
-def _value(key: Key, name: str, words: Sequence[str]) -> Value:
+def value_of(key: Key, name: str, words: Sequence[str]) -> Value:
     """The value of a key, with the checks that a parameter file gets."""
     rows = [list(words)]
     if key.is_number and not key.flat:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
 from midas.runtime.errors import Mistakes, UsageError
-from midas.runtime.options import Option
+from midas.runtime.options import Option, absolute
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def run(values: argparse.Namespace) -> StageResult[Report]:
 def _request(values: argparse.Namespace) -> Request:
     from midas.commands.arguments import is_archive
     from midas.diagnosis.check import PEAK_SEARCH, WHOLE_ANALYSIS, Request
+    from midas.pipeline.user_file import UserFile, moved
 
     source, data = values.file or values.paramFN, values.dataFN
     if not source:
@@ -58,6 +59,10 @@ def _request(values: argparse.Namespace) -> Request:
     if "Dark" in settings:
         settings["Dark"] = (settings["Dark"],)
     archive = Path(source) if is_archive(source) else None
+    options = {key: f"-{name}" for name, key in _KEYS.items() if key in settings}
+    darks = UserFile(Path(source)).own["Dark"] if archive is None and "RawFolder" in settings else ()
+    if darks and "Dark" not in settings:
+        settings["Dark"], options["Dark"] = moved(darks, absolute(values.rawDir)), options["RawFolder"]
     return Request(
         Path(source),
         parts=PEAK_SEARCH if values.peakSearchOnly else WHOLE_ANALYSIS,
@@ -66,7 +71,7 @@ def _request(values: argparse.Namespace) -> Request:
         data_file=os.fspath(data),
         layer=values.layerNr,
         settings=settings,
-        options={key: f"-{name}" for name, key in _KEYS.items() if key in settings},
+        options=options,
         needs_frames=False,
     )
 
@@ -103,7 +108,7 @@ PROGRAMS = (
         options=(
             Option("-paramFN", "parameter file, as for ff-midas", str, ""),
             Option("-dataFN", "raw data file", str, ""),
-            Option("-rawDir", "replaces RawFolder of the parameter file", str, ""),
+            Option("-rawDir", "replaces RawFolder, and the folder of Dark, of the parameter file", str, ""),
             Option("-darkFN", "file with dark frames; replaces the key Dark", str, ""),
             Option("-dataLoc", "HDF5 dataset of the frames", str, ""),
             Option("-darkLoc", "HDF5 dataset of the dark frames", str, ""),

@@ -26,11 +26,13 @@ _TIFF, _HDF5 = (6, 9), 8
 
 def run(values: argparse.Namespace) -> StageResult[NDArray[Pixel]]:
     """Take the median and write it."""
-    from midas.convert.median import median, write_frame
+    from midas.convert.median import check_extension, median, write_frame
 
     _fill(values)
     if values.dType is not None and values.dType not in (*_RAW, *_TIFF, _HDF5):
         raise UsageError("must be 1 to 6, 8 or 9 (see --help)", key="dType", value=values.dType)
+    if values.dType is None:
+        check_extension(Path(values.OutFN))
     keep_inputs(values.OutFN, values.InFN)
     files, first = _files(values)
     keep_inputs(values.OutFN, *(file.path for file in files))
@@ -102,7 +104,8 @@ PROGRAMS = (
         uses=(
             "Reads any raw format, in parts when the frames do not fit into its share of the memory. With a dType it "
             "writes the pixels alone, as the legacy program; without one the extension of the output says what it is: "
-            ".tif, .h5 (exchange/dark), .ge1 to .ge5 with a header of 8192 bytes. The key Dark names it next."
+            ".tif, .h5 (exchange/dark), .ge1 to .ge5 with a header of 8192 bytes, .bin or none for the pixels alone. "
+            "The key Dark names it next."
         ),
         examples=(
             ("ff-dark dark_000012.ge3 dark_median.ge3", "a GE file"),

@@ -193,11 +193,11 @@ def parse(program: Program, name: str, argv: Sequence[str]) -> argparse.Namespac
     values, surplus = made.parse_known_intermixed_args(words) if several else made.parse_known_args(words)
     values.words = surplus if surplus[:1] and surplus[0] in program.words else []
     values.name, values.argv, values.surplus = name, list(argv), ignored
-    if values.words:
-        surplus = []
     for word in surplus:
         if _OPTION.match(word):
             raise UsageError(_unknown(program, name, word))
+    if values.words:
+        surplus = []
     if surplus and program.exact:
         raise UsageError(f"surplus arguments: {' '.join(surplus)} (see {name} --help)")
     values.surplus += surplus

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from midas.archive import DARK, Pixel
 from midas.archive.writer import Frame
 from midas.convert.source import UNKNOWN, FrameSource, made
-from midas.runtime.errors import FormatError, OutputError
+from midas.runtime.errors import FormatError, OutputError, UsageError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map
 
@@ -24,6 +24,10 @@ from midas.runtime.parallel import ordered_map
 MEMORY = 512 << 20
 _GE_HEADER = 8192
 _GE_SUFFIXES = (".ge", ".ge1", ".ge2", ".ge3", ".ge4", ".ge5")
+_TIFF_SUFFIXES = (".tif", ".tiff")
+_HDF5_SUFFIXES = (".h5", ".hdf5")
+#: of files of bare pixels
+_BARE_SUFFIXES = ("", ".bin", ".raw")
 
 
 def median(
@@ -102,6 +106,21 @@ def _median_of(stack: NDArray[Pixel], threads: int) -> NDArray[Pixel]:
     return out
 
 
+def check_extension(path: Path) -> None:
+    """Refuse a file whose name says that it is what `write_frame` cannot write.
+
+    Raises
+    ------
+    UsageError : the extension is none of those that it knows.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (*_TIFF_SUFFIXES, *_HDF5_SUFFIXES, *_GE_SUFFIXES, *_BARE_SUFFIXES):
+        return
+    known = " ".join((*_TIFF_SUFFIXES, *_HDF5_SUFFIXES))
+    reason = f"'{suffix}' cannot be written; it can be {known}, .ge and .ge1 to .ge5, or, for the pixels alone, .bin, "
+    raise UsageError(f"{reason}.raw or no extension", file=path)
+
+
 def write_frame(path: Path, frame: NDArray[Pixel], *, plain: bool = False) -> None:
     """Write one frame, complete or not at all.
 
@@ -114,9 +133,9 @@ def write_frame(path: Path, frame: NDArray[Pixel], *, plain: bool = False) -> No
     suffix = "" if plain else path.suffix.lower()
     pixels = np.ascontiguousarray(frame, frame.dtype.newbyteorder("<"))
     with atomic_output(path) as stream:
-        if suffix in (".tif", ".tiff"):
+        if suffix in _TIFF_SUFFIXES:
             stream.write(tiff(pixels))
-        elif suffix in (".h5", ".hdf5"):
+        elif suffix in _HDF5_SUFFIXES:
             _write_hdf5(stream.name, path, pixels)
         else:
             stream.write(bytes(_GE_HEADER) if suffix in _GE_SUFFIXES else b"")

@@ -43,6 +43,8 @@ class ConversionOptions:
     omega_step: float = option("-omegaStep", NUMBER, 0.0, "recorded, not used")
     #: whether `data_file` is the scan of the layer whatever its number; else of the first one only
     any_layer: bool = False
+    #: the user's file, of which `parameter_file` is a copy line by line: messages name it
+    original: Path | None = None
 
     def keys(self) -> dict[str, object]:
         """The parameters that the options give, those at their defaults left out."""

@@ -62,7 +62,8 @@ class RawScan:
             file)
         """
         with logs.muted("midas.parameters.parser"):  # the check before a run says more about repeated keys
-            parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
+            given = Parameters.read(options.parameter_file, known_as=options.original)
+            parameters = settings.settled(given.for_stage("convert"), options)
         folder = relative_to or options.parameter_file.absolute().parent
         first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
         paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"], scan=True)

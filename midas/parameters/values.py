@@ -52,9 +52,11 @@ class Parameters:
         self.unknown = dict(unknown or {})
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], dialect: str = "user") -> Parameters:
-        """Parse a parameter file."""
-        parameters = cls.parse(parser.text_of(path), path, dialect)
+    def read(
+        cls, path: str | os.PathLike[str], dialect: str = "user", *, known_as: str | os.PathLike[str] | None = None
+    ) -> Parameters:
+        """Parse a parameter file; messages name `known_as`, of which it is a copy, where that is given."""
+        parameters = cls.parse(parser.text_of(path), known_as or path, dialect)
         if not parameters.given:
             raise ParameterError("holds no parameters", file=path)
         return parameters

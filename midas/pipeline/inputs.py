@@ -15,7 +15,7 @@ from midas.pipeline import copies, parameter_check
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
-from midas.runtime.errors import ArchiveError, FormatError, MidasError
+from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError
 from midas.runtime.files import make_folder, read_bytes, remove, replace, write_atomic
 from midas.runtime.result import StageResult
 
@@ -42,8 +42,25 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
             errors.append(error)
             continue
         parameter_check.check(options, plan, archive, several=len(plans) > 1)
+        _check_names(options, plans)
         return
     raise errors[0]
+
+
+def _check_names(options: Options, plans: list[LayerPlan]) -> None:
+    """The parameter file can name the raw files of the layers that have none from the user."""
+    user_file = options.user_file
+    if not options.convert or user_file is None or len(plans) == 1:
+        return
+    from midas.diagnosis.check.missing import RAW_FILES
+
+    known = {*user_file.parameters, *user_file.settings(options)}
+    for plan in plans:
+        missing = [name for name in RAW_FILES if name not in {*known, *plan.settings}]
+        if missing and plan.data_file is None and not user_file.raw_file(plan.number):
+            are = "is missing: it is" if len(missing) == 1 else "are missing: they are"
+            reason = f"{are} part of the name of the raw file of layer {plan.number}; -dataFN names that of layer 1"
+            raise ParameterError(reason, file=user_file.path, key=" ".join(missing))
 
 
 def _exists(path: Path) -> bool:
@@ -134,6 +151,7 @@ def _converted(options: Options, plan: LayerPlan, steps: Steps) -> Path:
                 threshold=options.threshold,
                 layer=plan.number,
                 any_layer=bool(raw),
+                original=original,
             ),
             threads=options.thread_count,
             relative_to=original.parent,

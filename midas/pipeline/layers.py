@@ -88,7 +88,7 @@ def _all_layers(
         if isinstance(layer, FinishedLayer):
             log.info("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d completed successfully", *share)
         elif len(planned) > 1:
-            log.error("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d failed: %s", *share, layer)
+            log.error("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d failed", *share)
     return done, failed
 
 

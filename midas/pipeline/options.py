@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,9 @@ class Options:
     )
     threads: int | None = option("-nCPUs", WHOLE, None, "threads; by default every core that the process may use")
     first_layer: int = option("-startLayerNr", WHOLE, 1, "first layer")
-    last_layer: int = option("-endLayerNr", WHOLE, 1, "last layer")
+    last_layer: int | None = option(
+        "-endLayerNr", WHOLE, None, "last layer; by default 1, in -batchMode that of the last file"
+    )
     convert: bool = option("-convertFiles", FLAG, True, "1: convert raw data; 0: the archive is there")
     peak_search: bool = option("-doPeakSearch", FLAG, True, "1: search peaks; 0: they are there")
     force: bool = option("-force", FLAG, False, "1: search the peaks of crowded frames, too; 0: stop if there are many")
@@ -94,7 +97,7 @@ class Options:
         if self.batch and self.data_file:
             reason = "does not go with -batchMode, which takes the files of RawFolder"
             raise UsageError(reason, key="-dataFN", value=self.data_file)
-        if self.spot_table and self.last_layer > self.first_layer:
+        if self.spot_table and self.last_layer is not None and self.last_layer > self.first_layer:
             reason = "must be -startLayerNr: one spot table is one layer (-provideInputAll)"
             raise UsageError(reason, key="-endLayerNr", value=self.last_layer)
         if self.spot_table and self.peak_search_only:
@@ -104,10 +107,13 @@ class Options:
         """Those that can be wrong by themselves."""
         if self.first_layer < 1:
             raise UsageError("must be at least 1", key="-startLayerNr", value=self.first_layer)
-        if self.last_layer < self.first_layer:
+        if not (self.layers or self.every_file):
             reason = f"must not be below -startLayerNr {self.first_layer}"
-            raise UsageError(reason, key="-endLayerNr", value=self.last_layer)
+            raise UsageError(reason, key="-endLayerNr", value=1 if self.last_layer is None else self.last_layer)
         thread_count(self.threads)
+        if self.frame_chunks < 1 and self.frame_chunks != -1:
+            reason = "must be at least 1, or -1 for as many as is good"
+            raise UsageError(reason, key="-numFrameChunks", value=self.frame_chunks)
 
     @cached_property
     def user_file(self) -> UserFile | None:
@@ -123,5 +129,11 @@ class Options:
 
     @property
     def layers(self) -> range:
-        """The numbers that the user asks for."""
-        return range(self.first_layer, self.last_layer + 1)
+        """The numbers that the user asks for; of `every_file` those that there can be."""
+        last = sys.maxsize - 1 if self.every_file else 1 if self.last_layer is None else self.last_layer
+        return range(self.first_layer, last + 1)
+
+    @property
+    def every_file(self) -> bool:
+        """Whether the files say which layer is the last one."""
+        return self.batch and self.last_layer is None

@@ -124,7 +124,8 @@ def _of_raw_folder(options: Options) -> Iterator[LayerPlan]:
     wanted = {number: name for number, name in files.items() if number - first + 1 in options.layers}
     pattern = f"<stem>_<{own['Padding']} digits>{ending}"
     if not wanted:
-        numbers = f"{first + options.first_layer - 1} ... {first + options.last_layer - 1}"
+        lowest = first + options.first_layer - 1
+        numbers = f"{lowest} ..." if options.every_file else f"{lowest} ... {first + options.layers[-1] - 1}"
         reason = f"Batch mode: no valid files found in the specified range: {pattern} with numbers {numbers}"
         raise FormatError(f"{reason}; {_there(files)}", file=folder)
     log.info("Batch mode: %d of %d files %s in %s", len(wanted), len(files), pattern, folder)

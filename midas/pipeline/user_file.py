@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,7 +73,7 @@ class UserFile:
         if raw_folder is not None:
             changes["RawFolder"] = str(raw_folder)
             if darks := parameters["Dark"]:
-                changes["Dark"] = tuple(str(raw_folder / Path(dark).name) for dark in darks)
+                changes["Dark"] = moved(darks, raw_folder)
         if options.dark_file:
             changes["Dark"] = (options.dark_file,)
         if grains_file is not None:
@@ -113,6 +113,11 @@ class UserFile:
             log.warning("%s: PanelShiftsFile %s is missing", self.path, name)
         elif source.resolve() != (folder / source.name).resolve():
             write_atomic(folder / source.name, read_bytes(source))
+
+
+def moved(darks: Iterable[str], raw_folder: Path) -> tuple[str, ...]:
+    """The files of ``Dark`` in the folder that -rawDir names."""
+    return tuple(str(raw_folder / Path(dark).name) for dark in darks)
 
 
 def _comparable(name: str, parameters: Parameters) -> Value:

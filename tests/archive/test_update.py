@@ -54,7 +54,7 @@ def stored(path: Path, name: str) -> np.ndarray:
         ("px", ["150.5"], "PixelSize", np.array([150.5])),
         (ANALYSIS + "YCen", ["-12.5"], "YCen", np.array([-12.5])),
         (ANALYSIS + "ImTransOpt", ["1", "2", "0"], "ImTransOpt", np.array([1, 2, 0], "<i4")),
-        ("ImTransOpt", ["-1"], "ImTransOpt", np.array([-1], "<i4")),
+        ("ImTransOpt", ["-1"], None, None),
         (ANALYSIS + "OmegaRanges", ["-60", "-10", "10", "6e1"], "OmegaRanges", np.array([[-60.0, -10], [10, 60]])),
         ("RingThresh", ["1", "80", "3", "60"], "RingThresh", np.array([[1.0, 80], [3, 60]])),
         (ANALYSIS + "BoxSizes", ["-1", "1", "-2", "2"], "BoxSizes", np.array([[-1.0, 1, -2, 2]])),
@@ -79,6 +79,35 @@ def test_type_and_shape_that_readers_expect(
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(stored(path, DATA), FRAMES)
     assert path.read_bytes()[: len(before) // 2] == before[: len(before) // 2]  # nothing was moved
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "reason"),
+    [
+        ("Lsd", ["500"], "looks like mm"),
+        (f"{ANALYSIS}Lsd", ["500"], "looks like mm"),
+        ("Completeness", ["80"], "looks like percent"),
+        ("OmegaRange", ["90", "-90"], "is reversed"),
+        ("LatticeParameter", "4 4 4 90 90 0".split(), "LatticeParameter"),
+        ("Lsdd", ["900000"], "Lsdd: is no parameter, and the archive has no such dataset; did you mean Lsd?"),
+        (f"{ANALYSIS}Wavelenght", ["0.2"], "did you mean Wavelength?"),
+        ("whatever", ["1"], "has no such dataset (--new makes a new one)"),
+    ],
+)
+def test_what_the_check_refuses(
+    key: str, words: list[str], reason: str, path: Path, change: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = path.read_bytes()
+    assert change(key, *words) != 0
+    assert reason in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_a_new_dataset_has_to_be_meant(path: Path, change: Callable[..., int]) -> None:
+    name = f"{ANALYSIS}Wavelenght"
+    assert change(name, "3", "--new") == 0
+    assert change(name, "4") == 0  # it is there now
+    assert stored(path, name) == 4
 
 
 def test_what_it_says(path: Path, change: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ def test_thresholds(tmp_path: Path) -> None:
         for name, mask in zip(("threshold_1", "difference"), masks, strict=True):
             file[f"entry/instrument/detector/{name}_channel/pixel_mask"] = mask
     refused(path, "has the channels threshold_1, difference; choose one by ThresholdChannel")
-    refused(path, "has the channels threshold_1, difference; not 3", channel="3")
+    refused(path, "has the channels threshold_1, difference; there is no ThresholdChannel 3", channel="3")
     for names, frames, mask in ((("threshold_1", "1"), FRAMES, masks[0]), (("difference", "2"), OTHER, masks[1])):
         for name in names:
             np.testing.assert_array_equal(read(path, channel=name), frames)
@@ -281,3 +281,20 @@ def test_damaged_caches_in_hdf5(convert, tmp_path: Path, changes: dict, reason: 
     path = write_fch5(tmp_path / "scan.fch5", FRAMES, **changes)
     with pytest.raises(FormatError, match=rf"scan\.fch5: {reason}"):
         convert(data_file=str(path))
+
+
+def test_a_stack_within_a_stack_is_no_set_of_channels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "scan.h5", exchange__data=pixels((1, 20, 12, 10)), flat=pixels((3, 12, 10)))
+    refused(path, "If the 20 images are the frames, store them as")
+    refused(path, "there is no ThresholdChannel 21", channel="21")
+    assert read(path, channel="20").shape == (1, 12, 10)
+    assert not caplog.text
+    caplog.set_level("INFO")
+    assert read(path, location="flat", channel="low").shape == (3, 12, 10)
+    assert "flat has no channels; ThresholdChannel low is not used" in caplog.text
+
+
+def test_a_channel_in_the_name_of_a_stack(tmp_path: Path) -> None:
+    path = write(tmp_path / "scan.h5", low__data=FRAMES, high__data=OTHER)
+    np.testing.assert_array_equal(read(path, channel="high"), OTHER)
+    refused(path, "ThresholdChannel: middle: is in no name of the stacks .*: high/data, low/data", channel="middle")

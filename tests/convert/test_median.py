@@ -78,6 +78,17 @@ def test_the_name_of_the_output_says_what_it_is(tmp_path: Path, in_process: Call
     assert (tmp_path / "d.bin").read_bytes() == expected.tobytes()
 
 
+def test_other_names_of_the_output(tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the name promises must be in the file; with a dType the name promises nothing."""
+    write_hdf5(tmp_path / "scan.h5", pixels((6, 12, 10)))
+    for name in ("d.cbf", "d.edf", "d.tif.gz"):
+        assert in_process("ff-dark", "scan.h5", name, cwd=tmp_path) == 2
+        assert "cannot be written; it can be .tif .tiff .h5 .hdf5, .ge and .ge1 to .ge5" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.h5"]
+    assert in_process("GenMedianDark", "scan.h5", "d.cbf", 8, 10, 12, cwd=tmp_path) == 0
+    assert (tmp_path / "d.cbf").stat().st_size == 240
+
+
 def test_parts_and_threads_do_not_matter(tmp_path: Path) -> None:
     frames = pixels((9, 40, 30))
     source = open_source(write_hdf5(tmp_path / "d.h5", frames), Reading())

@@ -11,7 +11,9 @@ import pytest
 from tiny_scan import LOG_LINE, Call, Finished, TinyScan, prepare
 
 import midas
-from midas.runtime.errors import IncompleteError
+from midas.convert.options import ConversionOptions
+from midas.convert.scan import RawScan
+from midas.runtime.errors import IncompleteError, ParameterError
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,8 @@ from midas.runtime.errors import IncompleteError
         (["-paramFN", "x", "-machineName", "nowhere"], "-machineName: nowhere: must be one of local, orthrosnew, "),
         (["-paramFN", "x", "-machineName", "umich", "-nNodes", "0"], "-nNodes: 0: must be at least 1"),
         (["demo", "-paramFN", "x"], "-paramFN: x: means nothing to the demo"),
+        (["demo", "-resultFoldr", "x"], "there is no option -resultFoldr; did you mean -resultFolder?"),
+        (["-paramFN", "PS", "-dataFN", "x.h5", "-numFrameChunks", "0"], "-numFrameChunks: 0: must be at least 1"),
     ],
 )
 def test_wrong_command_lines(
@@ -64,6 +68,9 @@ def test_wrong_command_lines(
         (["-paramFN", "PS", "-dataFN", "no.MIDAS.zip", "-convertFiles", "0"], "no.MIDAS.zip: is missing"),
         (["-dataFN", "no.MIDAS.zip"], "no.MIDAS.zip: is missing"),
         (["-paramFN", "PS", "-convertFiles", "0"], "StartFileNrFirstLayer: is missing"),
+        (["-paramFN", "PS", "-dataFN", "RAW", "-endLayerNr", "3"], "StartFileNrFirstLayer: are missing: they are part"),
+        (["-paramFN", "PS", "-dataFN", "RAW", "-endLayerNr", "3"], "of the name of the raw file of layer 2"),
+        (["-paramFN", "PS", "-dataFN", "RAW", "-startLayerNr", "2", "-endLayerNr", "5"], "Parameters.txt: RawFolder"),
         (["-paramFN", "PS", "-dataFN", "RAW", "-grainsFile", "no.csv"], "no.csv: cannot be read"),
         (["-reprocess", "1", "-resultFolder", "no"], "no: is not a folder"),
         (["-reprocess", "1"], "No .MIDAS.zip file found"),
@@ -163,7 +170,8 @@ def test_the_other_layers_run_when_one_fails(
     assert table[0].startswith("Layer 1  ") and "failed: Failed to generate ZIP file: " in table[0]
     assert re.match(r"Layer 2 +\d+ peaks$", table[1])
     assert table[2].startswith("Layer 3  ") and table[2].endswith("scan_000003.h5: is missing")
-    assert "Layer processing: 1/3 (33%)" in err and "Layer 1 failed: " in err
+    assert "Layer processing: 1/3 (33%)" in err and "Layer 1 failed\n" in err
+    assert err.count("no HDF5") <= 1 and err.count("scan_000001.h5: cannot be read") == 1  # and once in the table
     *_, last = err.splitlines()
     assert last.startswith("ff-midas: 2 of 3 layers failed: layer 1: Failed to generate ZIP file: ")
     assert "; layer 3: Failed to generate ZIP file: " in last
@@ -186,3 +194,11 @@ def test_a_failing_consolidation_is_an_error(
     arguments = ["-dataFN", scan.archive, "-convertFiles", 0, "-doPeakSearch", 0]
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 1
     assert "old result cannot be removed" in capsys.readouterr().err
+
+
+def test_the_conversion_names_the_file_of_the_user(scan: TinyScan, tmp_path: Path) -> None:
+    """Not its copy in the layer folder."""
+    (tmp_path / "ps.txt").write_text(f"{scan.parameters.read_text()}numFrameChunks 0\n")
+    options = ConversionOptions(tmp_path / "ps.txt", tmp_path, str(scan.raw), original=Path("mine/ps.txt"))
+    with pytest.raises(ParameterError, match="^mine/ps.txt, line 71: numFrameChunks: 0: must be at least 1"):
+        RawScan.opened(options, threads=1)

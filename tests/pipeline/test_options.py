@@ -40,7 +40,7 @@ def test_every_option_is_understood(name: str) -> None:
 def test_defaults_are_those_of_the_legacy_driver() -> None:
     values = vars(parse(program("ff-midas"), "ff-midas", []))
     texts = dict.fromkeys("paramFN dataFN resultFolder fileName rawDir grainsFile".split(), "")
-    numbers = {"nNodes": -1, "startLayerNr": 1, "endLayerNr": 1, "convertFiles": 1, "doPeakSearch": 1}
+    numbers = {"nNodes": -1, "startLayerNr": 1, "endLayerNr": None, "convertFiles": 1, "doPeakSearch": 1}
     numbers |= {"peakSearchOnly": 0, "numFrameChunks": -1, "preProcThresh": -1, "provideInputAll": 0, "reprocess": 0}
     # All but nCPUs, see docs/differences.md.
     for name, default in {**texts, **numbers, "machineName": "local"}.items():

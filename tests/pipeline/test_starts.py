@@ -13,6 +13,10 @@ from tiny_scan import FRAMES, GRAINS, Call, Finished, TinyScan, digests, prepare
 from midas.archive import Archive
 from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
+from midas.formats.spots import EXTRA_INFO
+from midas.pipeline.options import Options
+from midas.pipeline.plan import plans
+from midas.pipeline.spot_table import measured_ranges
 
 PEAKS_ONLY = ("-peakSearchOnly", 1, "-nCPUs", 1)
 
@@ -93,10 +97,21 @@ def test_batch_of_files_with_gaps_and_darks(
 
 
 @pytest.mark.parametrize(
+    ("given", "layers"), [({}, [1, 3, 5]), ({"first_layer": 2}, [3, 5]), ({"last_layer": 4}, [1, 3])]
+)
+def test_a_batch_is_all_files_that_no_number_excludes(
+    given: dict[str, int], layers: list[int], scan: TinyScan, tmp_path: Path
+) -> None:
+    parameters = batch(tmp_path, scan, "a_000011.h5", "b_000013.h5", "c_000015.h5")
+    options = Options(parameter_file=parameters, result_folder=tmp_path, batch=True, **given).checked()
+    assert [plan.number for plan in plans(options)] == layers
+
+
+@pytest.mark.parametrize(
     ("names", "lines", "reason"),
     [
         (["a_000001.h5"], "", "Batch mode: no valid files found in the specified range: <stem>_<6 digits>.h5"),
-        ([], "", "with numbers 11 ... 11; there are none with any number"),
+        ([], "", "with numbers 11 ...; there are none with any number"),
         (["a_000011.h5", "b_000011.h5"], "", "holds a_000011.h5 and b_000011.h5; one number is one layer"),
         (["a_000011.h5"], "NrFilesPerSweep 2\n", "NrFilesPerSweep: 2: must be 1 for -batchMode"),
         (["a_000011.h5"], "RawFolder nowhere\n", "nowhere: is not a folder (RawFolder)"),
@@ -134,6 +149,40 @@ def test_bins_of_the_driver(
     assert (layer.bins.exists(), layer.bin_counts.exists()) == (bool(bins), bool(bins))
     assert in_process("ff-bin", layer.folder, "--threads", 1, cwd=tmp_path) == 0
     assert layer.bins.exists() and layer.bin_counts.exists()
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(-180, 180)], ()),
+        ([(-30, 30)], ((-30, 30),)),
+        ([(-100, -60), (60, 100)], ((-100, -60), (60, 100))),
+        ([(150, 180), (-180, -150)], ((-180, -150), (150, 180))),
+        ([(0, 170), (-175, -5)], ()),  # the gaps are narrow
+    ],
+)
+def test_omegas_that_a_table_of_spots_covers(
+    parts: list[tuple[float, float]], expected: tuple[tuple[float, float], ...]
+) -> None:
+    random = np.random.default_rng(1)
+    found = measured_ranges(np.concatenate([random.uniform(low, high, 300) for low, high in parts]))
+    np.testing.assert_allclose(np.array(found), np.array(expected), atol=1.0)
+
+
+def test_a_table_of_a_part_of_a_turn(
+    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without OmegaRange the reflections that lie outside are not expected."""
+    table = EXTRA_INFO.read(finished[0] / "InputAllExtraInfoFittingAll.csv")
+    part = table.take(np.abs(table["omega_ideal"]) < 30)
+    part["spot_id"][:] = np.arange(1, len(part) + 1)
+    EXTRA_INFO.write(tmp_path / "InputAllExtraInfoFittingAll.csv", part)
+    lines = [line for line in scan.parameters.read_text().splitlines() if "Omega" not in line or "Step" in line]
+    (tmp_path / "ps.txt").write_text("\n".join([*lines, ""]))
+    assert in_process("ff-midas", "-paramFN", "ps.txt", "-provideInputAll", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert f"%NumGrains {GRAINS}\n" in out and "give OmegaRange" in err
+    assert read_grains(tmp_path / "LayerNr_1" / "Grains.csv")["Confidence"].min() > 0.9
 
 
 def test_from_a_table_of_spots(

@@ -142,18 +142,31 @@ def _channel(file: h5py.File, group: str, dataset: h5py.Dataset, wanted: str) ->
     ------
     FormatError : there are several and the user chooses none, or one that is not there.
     """
+    key = dataset.name.lstrip("/")
     if dataset.ndim != 4:
+        if wanted and wanted not in key:  # else it has chosen this one among several
+            log.info("%s: %s has no channels; ThresholdChannel %s is not used", file.filename, key, wanted)
         return None
-    names = [str(number + 1) for number in range(dataset.shape[1])]
+    count = dataset.shape[1]
+    names = [str(number + 1) for number in range(count)]
     listed = item_at(file, f"{group}/channel")
-    if isinstance(listed, h5py.Dataset) and listed.shape == (len(names),) and h5py.check_string_dtype(listed.dtype):
+    named = isinstance(listed, h5py.Dataset)
+    if isinstance(listed, h5py.Dataset) and listed.shape == (count,) and h5py.check_string_dtype(listed.dtype):
         names = [n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in listed[()]]
-    if len(names) == 1 and not wanted:
+    if count == 1 and not wanted:
         return 0, names[0]
     for number, name in enumerate(names):
         if wanted in (name, str(number + 1)):
             return number, name
-    reason = f"has the channels {', '.join(names)}; " + (
-        f"not {wanted}" if wanted else "choose one by ThresholdChannel"
-    )
-    raise FormatError(reason, file=file.filename, key=dataset.name.lstrip("/"))
+    if wanted:
+        reason = f"has the channels {', '.join(names)}; there is no ThresholdChannel {wanted}"
+    elif named or dataset.shape[0] > 1:
+        reason = f"has the channels {', '.join(names)}; choose one by ThresholdChannel"
+    else:  # who stores a stack of frames in one more dimension means no channels
+        reason = (
+            f"has shape {dataset.shape}, which is (frames, channels, rows, columns): one frame. If the {count} images "
+        )
+        reason += (
+            "are the frames, store them as (frames, rows, columns); if not, ThresholdChannel chooses one, by its number"
+        )
+    raise FormatError(reason, file=file.filename, key=key)

@@ -68,7 +68,11 @@ def find_frames(file: h5py.File, reading: Reading) -> Frames:
     elif top or wanted.strip("/") in _DEFAULTS:
         options = _options(child(file, top) if top else file, top)
     if reading.channel and len(options) > 1:
+        there = ", ".join(_called(option) for option in options)
         options = [o for o in options if re.search(rf"(^|[/_]){re.escape(reading.channel)}([/_]|$)", o.names[0])]
+        if not options:
+            reason = f"is in no name of the stacks of frames that there are: {there}"
+            raise FormatError(reason, file=file.filename, key="ThresholdChannel", value=reading.channel)
     if len(options) != 1:
         raise FormatError(_refusal(file, options, wanted, reading), file=file.filename, key=wanted)
     if item is None:

@@ -38,7 +38,7 @@ def unknown_keys(subject: Subject) -> Iterator[Finding]:
             reason = f"is read as one word; put a blank between {bare} and its value, without {name[len(bare)]}"
             yield Finding(reason, name, line=line, is_error=not subject.given(_KNOWN[bare].name))
             continue
-        meant = _nearest(bare or name)
+        meant = nearest(bare or name)
         if meant is None:
             reason = "is no parameter that midas knows; nothing reads it"
             yield Finding(reason, name, line=line, is_error=False)
@@ -49,7 +49,7 @@ def unknown_keys(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"is not a parameter; did you mean {meant}?", name, line=line)
 
 
-def _nearest(name: str) -> str | None:
+def nearest(name: str) -> str | None:
     """The known key that `name` is most like; upper and lower case are alike."""
     lower = {known.lower(): known for known in (*_KNOWN, *KEYS)}  # of two spellings the one of the table
     cutoff = _ALIKE_IF_SHORT if len(name) <= _SHORT else _ALIKE

@@ -255,6 +255,11 @@ def test_options_of_the_command(
     assert "-darkFN: no.h5: there is no such file" in err and "-grainsFile: no.csv: there is no such file" in err
     assert "scan_000007.h5" in err  # the third of those that begin with number 5
     shutil.copy(scan.raw, tmp_path / "raw" / "scan_000007.h5")
+    shutil.copy(tmp_path / "ps.txt", tmp_path / "dark.txt")
+    with (tmp_path / "dark.txt").open("a") as stream:
+        stream.write("Dark elsewhere/dark.h5\n")
+    assert in_process("ff-check", "dark.txt", *words[2:], cwd=tmp_path) == 1
+    assert f"-rawDir: {tmp_path}/raw/dark.h5: there is no such file" in capsys.readouterr().err
     text = (tmp_path / "ps.txt").read_text()
     (tmp_path / "ps.txt").write_text(re.sub("^StepSizePos .*$", "", text, flags=re.M))
     words += ["-dataLoc", "exchange/data", "-darkLoc", "exchange/dark", "-peakSearchOnly", "1"]
