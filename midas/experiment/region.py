@@ -110,10 +110,13 @@ def accepted_region(
     ParameterError, FormatError : for limits that do not pair up, and a mask that does not fit
     """
     limits = paired_limits(parameters)
+    side = 0 if mask_file is None else parameters["BigDetSize"]
+    known = pixels_file is not None and parameters["DetectorRegion"] == 1 and pixels_file.exists()
+    px = parameters["px"] if side or known else 1.0
     rasters = []
-    if mask_file is not None and parameters["BigDetSize"]:
-        rasters.append(_raster(mask_file, parameters["BigDetSize"]))
-    if pixels_file is not None and parameters["DetectorRegion"] and pixels_file.exists():
+    if side and mask_file is not None:
+        rasters.append(_raster(mask_file, side))
+    if known and pixels_file is not None:
         rasters.append(_raster(pixels_file))
     mask, side = _packed(rasters) if rasters else (None, 0)
     return AcceptedRegion(
@@ -122,7 +125,7 @@ def accepted_region(
         boxes=np.array(limits["BoxSize"], np.float64),
         mask=mask,
         mask_side=side,
-        px=parameters["px"] if rasters else 1.0,
+        px=px,
         closed_above=observed,
     )
 

@@ -38,7 +38,9 @@ def simulated(folder: Path, start: float, end: float, **changes: object) -> Path
     return simulation.run(parameters, threads=2, folder=folder).data.archive
 
 
-def analysed(folder: Path, archive: Path, caplog: pytest.LogCaptureFixture, step: float = 1.0) -> list[str]:
+def analysed(
+    folder: Path, archive: Path, caplog: pytest.LogCaptureFixture, step: float = 1.0, least: float = 0.97
+) -> list[str]:
     """Analyse, see that all grains are there and complete, and return the region's lines of paramstest.txt."""
     with caplog.at_level("WARNING"):
         layers.run(Options(data_file=archive, result_folder=folder, threads=2, convert=False))
@@ -46,7 +48,7 @@ def analysed(folder: Path, archive: Path, caplog: pytest.LogCaptureFixture, step
     layer = folder / "LayerNr_1"
     found = compare(folder / samples.GRAINS_FILE, layer / "Grains.csv", omega_step=step, turn_positions=True)
     assert (found.recovered, found.spurious) == (GRAINS, 0)
-    assert read_grains(layer / "Grains.csv")["Confidence"].min() > 0.97
+    assert read_grains(layer / "Grains.csv")["Confidence"].min() > least
     lines = (layer / "paramstest.txt").read_text().splitlines()
     return [line for line in lines if line.startswith(("OmegaRange", "BoxSize"))]
 
@@ -100,7 +102,10 @@ def test_a_detector_beside_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 def test_four_panels_round_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What the gap between the panels hides is not expected: grains of which a part is hidden are complete."""
+    """What the gap between the panels hides is not expected: a quarter of the reflections.
+
+    What still is missing touches the mask, and the peak search drops it.
+    """
     archive = simulated(tmp_path, -90, 90, UseFriedelPairs=0)
     panels = tmp_path / "panels.MIDAS.zip"
     gap = np.zeros((256, 256), np.uint8)
@@ -109,5 +114,5 @@ def test_four_panels_round_the_beam(tmp_path: Path, caplog: pytest.LogCaptureFix
         writer.add_frames(DATA, opened.frames.shape, (np.where(gap, 0, frame) for frame in opened.frames))
         writer.add_frames("exchange/mask", (1, 256, 256), [gap])
         writer.add_parameters(opened.parameters)
-    analysed(tmp_path, panels, caplog)
+    analysed(tmp_path, panels, caplog, least=0.9)
     assert (tmp_path / "LayerNr_1" / "DetectorPixels.bin").exists()
