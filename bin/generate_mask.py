@@ -5,7 +5,7 @@ import os
 import sys
 
 try:
-    from midas.commands.run import main
+    from midas.commands.entry import main
 except ImportError:  # another python than the one with midas: let the launcher find that one
     launcher = os.path.join(os.path.dirname(os.path.realpath(__file__)), "ff-mask")
     os.execv(launcher, [launcher, *sys.argv[1:]])

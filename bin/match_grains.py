@@ -5,7 +5,7 @@ import os
 import sys
 
 try:
-    from midas.commands.run import main
+    from midas.commands.entry import main
     from midas.formats.matched import write_matches as write_output
     from midas.results.grain_sets import aggregate_grains, fit_affine_from_points, load_grains
     from midas.results.matching import compute_cost_matrix, match_grains, stitch_layers

@@ -1,5 +1,5 @@
 """``python -m midas NAME ...`` runs the command NAME, as the launchers in bin/ do."""
 
-from midas.commands.run import main
+from midas.commands.entry import main
 
 main()

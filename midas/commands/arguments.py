@@ -23,20 +23,48 @@ def is_archive(path: str) -> bool:
 
 
 def layer_of_archive(values: argparse.Namespace, *, create: bool = False) -> tuple[Layer, Parameters]:
-    """Layer and parameters of a command whose first argument is an archive; the first stage may create the folder."""
+    """Layer and parameters of a command whose first argument is an archive; the first stage may create the folder.
+
+    The layer is the folder that the user gives, else the one that the archive names, unless it was copied or moved.
+    """
     path = Path(values.archive)
     with Archive(path) as archive:
         parameters = archive.parameters
     given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
     own = parameters.for_stage("commands")
-    folder = given or own.get("ResultFolder")
-    if not folder:
-        raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
+    folder = given or _folder_of_archive(path, own.get("ResultFolder", ""), create=create)
     if create:
         make_folder(folder)
     elif not Path(folder).is_dir():
         raise ParameterError("is not a folder", file=path, key="ResultFolder", value=folder)
     return Layer(Path(folder), path, folder, data_file=own["dataFN"]), parameters
+
+
+def _folder_of_archive(path: Path, named: str, *, create: bool) -> str:
+    """The folder that an archive names; its own one, with a warning, where it was copied or moved away from there."""
+    if not named:
+        raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
+    there, here = Path(named), path.parent
+    if there.is_dir():
+        original = there / path.name
+        if not original.exists() or original.samefile(path):
+            return named
+        reason = f"which has an archive {path.name} of its own"
+    elif create and not _is_layer(here):
+        return named
+    else:
+        reason = "which does not exist"
+    log.warning(
+        "%s: ResultFolder names %s, %s; the folder of the archive is used (an argument names another one)",
+        *(path, named, reason),
+    )
+    return str(here)
+
+
+def _is_layer(folder: Path) -> bool:
+    """Whether the pipeline has made this folder: an archive that was moved with it need not be where it was."""
+    layer = Layer(folder)
+    return any(path.exists() for path in (layer.hkls, layer.temp, layer.logs))
 
 
 def layer_of_paramstest(path: str, folder: str | None = None) -> tuple[Layer, Parameters]:

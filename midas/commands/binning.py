@@ -31,7 +31,8 @@ PROGRAMS = (
         "indexer reads.",
         uses=(
             "Reads InputAll.csv, InputAllExtraInfoFittingAll.csv and paramstest.txt (ff-setup). Writes Spots.bin and "
-            "ExtraInfo.bin, and Data.bin and nData.bin unless WriteLegacyBins is 0; ff-index is next."
+            "ExtraInfo.bin, and Data.bin and nData.bin unless WriteLegacyBins is 0; ff-midas writes these two only for "
+            "WriteLegacyBins 1. ff-index is next."
         ),
         examples=(("ff-bin", "in the current folder"), ("ff-bin LayerNr_1", "in LayerNr_1")),
         arguments=(Argument("folder", "layer folder; by default the current one", str, False),),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
 from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.files import keep_inputs
 from midas.runtime.options import Option
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
@@ -30,7 +31,9 @@ def run(values: argparse.Namespace) -> StageResult[NDArray[Pixel]]:
     _fill(values)
     if values.dType is not None and values.dType not in (*_RAW, *_TIFF, _HDF5):
         raise UsageError("must be 1 to 6, 8 or 9 (see --help)", key="dType", value=values.dType)
+    keep_inputs(values.OutFN, values.InFN)
     files, first = _files(values)
+    keep_inputs(values.OutFN, *(file.path for file in files))
     threads = thread_count(values.nCPUs)
     found, count = median(files, first, threads=threads, memory=max(1, int(values.memory * 2**20)))
     write_frame(Path(values.OutFN), _in_type(found, values), plain=values.dType is not None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from midas.commands.program import Argument, Program
 from midas.convert.options import MaskRules
 from midas.runtime.errors import UsageError
+from midas.runtime.files import keep_inputs
 from midas.runtime.options import Option, absolute, from_words, options_of
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
@@ -32,7 +33,9 @@ def run(values: argparse.Namespace) -> StageResult[PixelMask]:
     reading = Reading(
         location=values.location, header=values.header, rows=values.rows, columns=values.columns, scratch=output.parent
     )
-    files = [open_source(path, reading) for path in raw_files(image, 1)]
+    paths = raw_files(image, 1)
+    keep_inputs(output, *paths)
+    files = [open_source(path, reading) for path in paths]
     found = find_bad_pixels(files, values.value, rules, threads=thread_count(None))
     write_mask(output, found.masked)
     rows, columns = found.masked.shape

@@ -84,7 +84,10 @@ class Program:
 
 ARCHIVE = Argument("archive", "the scan, a .MIDAS.zip")
 RESULT_FOLDER = Argument(
-    "result_folder", "folder of the results; by default the ResultFolder of the archive", str, False
+    "result_folder",
+    "folder of the results; by default the ResultFolder of the archive, or its own folder if it was moved",
+    str,
+    False,
 )
 BLOCKS = (
     Argument("blockNr", "number of this block, from 0", int, False, True),

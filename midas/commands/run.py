@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
+from midas.commands.signals import SIGNALS, Ended
 from midas.runtime import logs, parallel, streams
 from midas.runtime.errors import IncompleteError, MidasError, UsageError
 
@@ -51,7 +52,7 @@ def run(name: str, argv: Sequence[str]) -> int:
         if error.name != "midas._ext":
             raise
         return _fail(name, str(error), code=1)
-    except _Ended as ended:
+    except Ended as ended:
         if parallel.launched_size() > 1:
             # The launcher ends all ranks alike, mostly because one of them has failed and said why.
             parallel.leave(128 + ended.signal)
@@ -129,37 +130,16 @@ def _fail(name: str, *messages: str, code: int) -> int:
     return code
 
 
-class _Ended(KeyboardInterrupt):
-    """The scheduler of a cluster, or a closed terminal, ends the process: it tidies up as after Ctrl-C."""
-
-    def __init__(self, number: int):
-        self.signal = signal.Signals(number)
-
-
-def _end(number: int, _frame: object) -> NoReturn:
-    raise _Ended(number)
-
-
-def _tidy_up_when_ended() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _end)
-
-
 def _end_at_once_when_ended() -> None:
     """Of several ranks, one with nothing left to tidy up ends without a word, as the launcher wants."""
-    for number in (signal.SIGTERM, signal.SIGHUP) if parallel.launched_size() > 1 else ():
-        if signal.getsignal(number) is _end:
-            signal.signal(number, signal.SIG_DFL)
+    SIGNALS.stop_raising()
+    if parallel.launched_size() > 1:
+        SIGNALS.let_go(signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> NoReturn:
-    """Entry of every console script: the name that it was called by says which command it is.
-
-    ``python -m midas NAME ...`` does the same for the launchers in bin/.
-    """
-    name, argv = Path(sys.argv[0]).name, sys.argv[1:]
-    name = name.removesuffix(".exe")
+    """Run the command that the process was called by, and end the process; `midas.commands.entry` calls it."""
+    name, argv = Path(sys.argv[0]).name.removesuffix(".exe"), sys.argv[1:]
     if name not in MODULES and argv:
         name, argv = argv[0], argv[1:]
     if name == "__main__.py":
@@ -170,8 +150,11 @@ def main() -> NoReturn:
         print(f"midas: no command is called {name}; there are {', '.join(sorted(MODULES))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     output = streams.prepare()
-    _tidy_up_when_ended()
-    code = run(name, argv)
+    try:
+        SIGNALS.start_raising()
+        code = run(name, argv)
+    except KeyboardInterrupt:  # before `run` could hear it
+        code = _fail(name, "interrupted", code=130)
     _end_at_once_when_ended()
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", code=1)

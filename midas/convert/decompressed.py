@@ -14,7 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from midas.runtime.errors import FormatError, OutputError, one_line
 from midas.runtime.files import make_folder
@@ -25,8 +25,7 @@ def _zstandard(path: Path) -> IO[bytes]:
         from compression import zstd
     else:
         from backports import zstd
-    stream: IO[bytes] = zstd.open(path)
-    return stream
+    return cast("IO[bytes]", zstd.open(path))
 
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {".bz2": bz2.BZ2File, ".gz": gzip.GzipFile, ".zst": _zstandard}

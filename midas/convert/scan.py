@@ -65,11 +65,16 @@ class RawScan:
             parameters = settings.settled(Parameters.read(options.parameter_file).for_stage("convert"), options)
         folder = relative_to or options.parameter_file.absolute().parent
         first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
-        paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"])
+        paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"], scan=True)
         reading = settings.reading_of(parameters, options.result_folder)
         sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
-        parameters, omegas = reconciled(parameters, sweep.omegas)
-        return cls(parameters, sweep, reading, folder, name, omegas)
+        rotation = reconciled(parameters, sweep.omegas, sweep.misfit)
+        for remark in rotation.remarks:
+            log.warning("%s: %s", parameters.source, remark)
+        if rotation.told is not None and "OmegaStep" not in parameters:
+            start, step = rotation.parameters["OmegaStart"], rotation.parameters["OmegaStep"]
+            log.info("%s: OmegaStart %g and OmegaStep %g are those of the raw file", parameters.source, start, step)
+        return cls(rotation.parameters, sweep, reading, folder, name, rotation.listed)
 
     @classmethod
     def archived(cls, path: Path, *, threads: int) -> RawScan:

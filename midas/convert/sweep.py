@@ -18,6 +18,7 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert import decompressed
 from midas.convert.readers import open_source
+from midas.convert.series import whole_series
 from midas.convert.source import UNKNOWN, FrameSource, Reading
 from midas.formats.layer import archive_name
 from midas.parameters import Parameters
@@ -81,6 +82,17 @@ class Sweep:
             return None
         return angles
 
+    @property
+    def misfit(self) -> str:
+        """Why the files' own angles are not used, where they have some; else ""."""
+        for source in self.sources:
+            if misfit := getattr(source, "misfit", ""):  # of formats that can have many angles in a file
+                return f"{source.path}: {misfit}"
+        without = [source.path for source in self.sources if source.omegas is None]
+        if not without or len(without) == len(self.sources):
+            return ""
+        return f"{len(without)} of {len(self.sources)} files have no angle, {without[0].name} is the first"
+
     def masked(self) -> NDArray[np.bool_] | None:
         """Pixels of which the files say all along that they measure nothing; three files stand for all of them.
 
@@ -141,13 +153,14 @@ def scan_names(parameters: Parameters, layer: int, *, any_layer: bool = False) -
     return Path(parameters["RawFolder"]) / f"{name}{parameters['Ext']}", f"{name}.MIDAS.zip"
 
 
-def raw_files(first: Path, count: int) -> list[Path]:
+def raw_files(first: Path, count: int, *, scan: bool = False) -> list[Path]:
     """The files of a scan: numbered ones from `first` on, the images of a folder, or those that fit a pattern.
 
     Parameters
     ----------
     first : a file, a folder, or a name with ``*``, ``?`` or ``[...]``
     count : files of the scan; of a folder or a pattern 1 means all of them
+    scan : of a folder or a pattern, leave out dark frames and ask for every number
     """
     if first.is_dir():
         found = _in_order(path for path in first.iterdir() if _is_image(path))
@@ -163,6 +176,8 @@ def raw_files(first: Path, count: int) -> list[Path]:
             raise UsageError("no file fits this pattern", file=first)
     else:
         return consecutive(first, count)
+    if scan:
+        found = whole_series(found, first)
     if count not in (1, len(found)):
         raise UsageError(f"has {len(found)} files, numFilesPerScan or NrFilesPerSweep is {count}", file=first)
     return found

@@ -114,7 +114,7 @@ def _poor_rings(case: Case) -> str:
         for ring in evidence.poor_rings
     )
     return (
-        f"too few spots on rings {rings}: check SpaceGroup {evidence.own['SpaceGroup']}, LatticeConstant and the "
+        f"too few spots on rings {rings}: check SpaceGroup {evidence.own['SpaceGroup']}, LatticeParameter and the "
         "thresholds, or take the ring out of RingThresh"
     )
 
@@ -309,5 +309,5 @@ def _dark_rings(case: Case, sample: FrameSample) -> str:
         )
     return (
         f"ring {rings} of RingThresh is dark, and the strongest maxima lie on no ring of hkls.csv at any distance: "
-        "check SpaceGroup, LatticeConstant, Wavelength and BC"
+        "check SpaceGroup, LatticeParameter, Wavelength and BC"
     )

@@ -76,7 +76,7 @@ class RingOffsets:
             lsd = detector.lsd * (1 + self.scale_ppm * 1e-6)
             yield (
                 f"all rings lie {self.scale_ppm:+.0f} ppm from their predicted radii: Lsd is about {lsd:.0f} "
-                f"instead of {detector.lsd:.0f}, if Wavelength and LatticeConstant are right"
+                f"instead of {detector.lsd:.0f}, if Wavelength and LatticeParameter are right"
             )
         if self.centre_is_wrong(detector.px):
             y, z = corrected_centre(self.centre, detector)
@@ -105,7 +105,8 @@ def ring_offsets(ring: NDArray[np.int64], ring_radius: Floats, eta: Floats, radi
 
     Notes
     -----
-    With the scale s and the centre (y, z) the offset is  s · ring_radius − y · sin(eta) + z · cos(eta).
+    With the scale s and the centre (y, z) the offset is  s · ring_radius − y · sin(eta) + z · cos(eta)  to first order;
+    the circle itself is fitted, so that a centre far away does not look like a scale.
     """
     offset = radius - ring_radius
     each = [(int(number), ring == number) for number in np.unique(ring)]
@@ -113,7 +114,7 @@ def ring_offsets(ring: NDArray[np.int64], ring_radius: Floats, eta: Floats, radi
     model = np.column_stack([ring_radius * 1e-6, -np.sin(eta * DEG2RAD), np.cos(eta * DEG2RAD)])
     if len(offset) < _FEWEST or np.linalg.matrix_rank(model) < model.shape[1]:
         return RingOffsets(rings, *(np.nan,) * 2, *((np.nan, np.nan),) * 2, np.nan)
-    values, errors, spread = _robust(model, offset)
+    values, errors, spread = _robust(model, ring_radius, offset)
     return RingOffsets(
         rings,
         float(values[0]),
@@ -128,14 +129,27 @@ def _one_ring(number: int, offset: Floats, ring_radius: Floats) -> RingOffset:
     return RingOffset(number, len(offset), float(np.median(offset)), float(np.median(offset / ring_radius)) * 1e6)
 
 
-def _robust(model: Floats, offset: Floats) -> tuple[Floats, Floats, float]:
-    """Solution, its standard errors, and the robust spread of what remains."""
-    start = np.linalg.lstsq(model, offset, rcond=None)[0]
-    spread = max(_spread(offset - model @ start), 1e-9)
+def _robust(model: Floats, ring_radius: Floats, offset: Floats) -> tuple[Floats, Floats, float]:
+    """Solution, its standard errors, and the robust spread of what remains.
+
+    Parameters
+    ----------
+    model : (n, 3) derivatives of the offset to first order: by the scale in ppm, and by the centre
+    """
+
+    def remains(x: Floats) -> Floats:
+        along = model[:, 1:] @ x[1:]
+        across = model[:, 2] * x[1] - model[:, 1] * x[2]
+        scaled = ring_radius * (1 + x[0] * 1e-6)
+        left: Floats = along + np.sqrt(np.maximum(scaled**2 - across**2, 0)) - ring_radius - offset
+        return left
+
+    start: Floats = np.asarray(np.linalg.lstsq(model, offset, rcond=None)[0], np.float64)
+    spread = max(_spread(remains(start)), 1e-9)
     solution = least_squares(
-        lambda x: (model @ x - offset) / spread, start, jac=lambda _: model / spread, loss="soft_l1", x_scale="jac"
+        lambda x: remains(x) / spread, start, jac=lambda _: model / spread, loss="soft_l1", x_scale="jac"
     )
-    spread = _spread(offset - model @ solution.x)
+    spread = _spread(remains(solution.x))
     covariance = np.linalg.pinv(model.T @ model) * spread**2
     return solution.x, np.sqrt(np.diag(covariance)), spread
 

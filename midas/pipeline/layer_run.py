@@ -179,9 +179,14 @@ class LayerRun:
         """The spots in the form that indexing and refinement read."""
         from midas.stages import binning as stage
 
-        return self.steps.serial(
-            "binning", lambda: stage.run(self.layer, self._paramstest(), threads=self.threads, spots=setup)
-        )
+        def run() -> StageResult[BinaryTables]:
+            parameters = self._paramstest()
+            if "WriteLegacyBins" not in self.parameters:
+                # Of all stages only legacy programs read the bins, which are half a gigabyte.
+                parameters = parameters.changed(WriteLegacyBins=0)
+            return stage.run(self.layer, parameters, threads=self.threads, spots=setup)
+
+        return self.steps.serial("binning", run)
 
     def grains(self, setup: SpotTables | None, binned: BinaryTables | None, hkls: Table | None) -> None:
         """Seeds to orientations, refined seeds, grains."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +52,11 @@ def load_grains(path: str | Path) -> Table:
         names = ("UniqueID", *SET_ORIENTATION, *SET_POSITION, "GrainSize")
         return Table(LOADED, stitched.select(names).columns)
     return read_grains(path, through="GrainRadius", strict=False).select(LOADED)
+
+
+def files_of(paths: Iterable[str | Path]) -> list[Path]:
+    """The grain lists that `load_grains` reads for these; those that are not there stay as they are."""
+    return [_in_folder(path) if path.is_dir() else path for path in map(Path, paths)]
 
 
 def _in_folder(folder: Path) -> Path:

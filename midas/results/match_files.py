@@ -17,6 +17,7 @@ from midas.formats.matched import GRAIN_SET, Matches, write_legacy_matches, writ
 from midas.formats.table import Table
 from midas.results.grain_sets import (
     aggregate_grains,
+    files_of,
     fit_affine_from_points,
     inverse_affine,
     read_offset_table,
@@ -34,6 +35,7 @@ from midas.results.matching import (
 )
 from midas.results.matching_options import MODES, MatchOptions, StitchOptions
 from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.files import keep_inputs
 from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ def match(options: MatchOptions) -> StageResult[Matches]:
     UsageError : something needed was not given. FormatError : a grain list or table that cannot be used.
     """
     _check({"--state1": options.state1, "--state2": options.state2, "--space-group": options.space_group})
+    points = (options.offset_table, *options.affine_from_points)
+    keep_inputs(options.output, *files_of((*options.state1, *options.state2)), *points)
     space_group = options.space_group or 0
     if min(options.weights) <= 0:
         raise UsageError("must be greater than 0", key="--weights", value=" ".join(map(str, options.weights)))
@@ -76,6 +80,7 @@ def stitch(options: StitchOptions) -> StageResult[Table]:
     """Join the grains of several layers and write the table."""
     needed = {"--layers": options.layers, "--space-group": options.space_group}
     _check({**needed, "--beam-thickness": options.beam_thickness})
+    keep_inputs(options.output, *files_of(options.layers))
     grains = aggregate_grains(options.layers, options.beam_thickness or 0.0)
     stitched = stitch_layers(grains, options.space_group or 0, options.misorientation_tol, options.position_tol)
     GRAIN_SET.write(options.output, stitched)
@@ -103,8 +108,10 @@ class LegacyMatch:
 
 def match_legacy(options: LegacyMatch) -> StageResult[Matches]:
     """Match two states as ``MatchGrains`` does and write its table."""
-    first = aggregate_grains(read_state_list(options.state1), options.beam_thickness[0])
-    second = aggregate_grains(read_state_list(options.state2), options.beam_thickness[1], options.offset)
+    states = read_state_list(options.state1), read_state_list(options.state2)
+    keep_inputs(options.output, options.state1, options.state2, *files_of((*states[0], *states[1])))
+    first = aggregate_grains(states[0], options.beam_thickness[0])
+    second = aggregate_grains(states[1], options.beam_thickness[1], options.offset)
     mode = MODES[options.mode]
     cost = compute_cost_matrix(first, second, options.space_group, mode, options.weights, options.reference)
     cost[differing_sizes(second, first, options.size_filter).T] = LEGACY_REJECTED

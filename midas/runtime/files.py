@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from midas.runtime.errors import FormatError, OutputError
+from midas.runtime.errors import FormatError, OutputError, UsageError
 
 
 def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
@@ -23,6 +23,18 @@ def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
 def readable(text: str) -> str:
     """Text as valid Unicode, for files that must be: a path may hold any bytes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def keep_inputs(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
+    """An error where the output is one of the inputs, by whatever name: a file of the user's is only read.
+
+    Raises
+    ------
+    UsageError : for that one
+    """
+    for path in inputs:
+        if path is not None and os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
+            raise UsageError("is an input, which would be overwritten; give the output another name", file=output)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from midas.runtime.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from midas.archive import Archive, Pixel
+    from midas.archive import Archive, FrameStack, Pixel
 
 #: pixel types that the kernel scans
 PIXEL_TYPES = tuple(np.dtype(name) for name in "u1 u2 u4 i1 i2 i4 f4 f8".split())
@@ -36,7 +36,7 @@ class Selection:
     positions : (k,) int32, y * N + z of each pixel
     limits : (k,) in the type of the frames; a pixel below certainly fails the threshold
     thresholds, dark, flood : (k,) float64; counts = (raw value - dark) / flood
-    masked : (k,) bool
+    masked : (k,) bool, whether one of the eight neighbours is masked; pixels that are masked themselves are left out
     """
 
     size: int
@@ -85,7 +85,7 @@ def select(
     current: float,
     blanks: Sequence[float],
 ) -> Selection:
-    """The pixels with a threshold above 0.
+    """The pixels with a threshold above 0 that are not masked.
 
     Parameters
     ----------
@@ -101,12 +101,19 @@ def select(
     raw = numbers[y, z]
     order = np.argsort(raw)
     raw, y, z = raw[order], y[order], z[order]
-    flood, masked = _flood(archive, raw)
-    masked |= _mask(archive, raw)
+    plane = _flood(archive)
+    masked = _masked(archive, plane)
+    beside = np.zeros(len(raw), bool)
+    if masked.any():
+        # What stands there decides nothing: such pixels are no part of a region, and one that touches them is dropped.
+        measures = ~masked.ravel()[raw]
+        raw, y, z = raw[measures], y[measures], z[measures]
+        beside = _beside(masked).ravel()[raw]
+    flood = np.ones(len(raw)) if plane is None else plane.ravel()[raw]
     threshold, dark = thresholds[y, z], _dark(archive, raw, skip)
     limits = _limits(archive.frames.dtype, threshold, dark, flood, current, bool(len(blanks)))
     positions = (y * size + z).astype(np.int32)
-    return Selection(size, *_runs(raw), positions, limits, threshold, dark, flood, masked)
+    return Selection(size, *_runs(raw), positions, limits, threshold, dark, flood, beside)
 
 
 def _runs(raw: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -126,26 +133,44 @@ def _dark(archive: Archive, raw: NDArray[np.int32], skip: int) -> NDArray[np.flo
     return total / count if count else total
 
 
-def _mask(archive: Archive, raw: NDArray[np.int32]) -> NDArray[np.bool_]:
-    if archive.mask is None or not len(archive.mask):
-        return np.zeros(len(raw), bool)
-    masked: NDArray[np.bool_] = archive.mask[0].ravel()[raw] != 0
+def _masked(archive: Archive, flood: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+    """(rows, columns) True where the mask is not 0, or the flood is 0 or no number."""
+    masked: NDArray[np.bool_] = np.zeros(archive.frames.shape[1:], bool)
+    if flood is not None:
+        masked |= ~np.isfinite(flood) | (flood == 0)
+    if archive.mask is not None and len(archive.mask):
+        masked |= _plane(archive, archive.mask, "exchange/mask") != 0
     return masked
 
 
-def _flood(archive: Archive, raw: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Divisor of the selected pixels, and which of them have none (it is 0 or no number)."""
+def _flood(archive: Archive) -> NDArray[np.float64] | None:
+    """(rows, columns) divisor of the counts; None if there is none."""
     if archive.flood is None or not len(archive.flood):
-        return np.ones(len(raw)), np.zeros(len(raw), bool)
+        return None
+    return _plane(archive, archive.flood, "exchange/flood").astype(np.float64)
+
+
+def _plane(archive: Archive, stack: FrameStack, name: str) -> NDArray[np.generic]:
+    """The first image of a stack, which may be padded to the square."""
     rows, columns = archive.frames.shape[1:]
-    plane = archive.flood[0].astype(np.float64)
+    plane = stack[0]
     if plane.shape not in ((rows, columns), (max(rows, columns),) * 2):
         reason = f"has frames of {plane.shape} pixels, the data have {(rows, columns)}"
-        raise ArchiveError(reason, file=archive.path, key="exchange/flood")
-    flood = plane[:rows, :columns].ravel()[raw]
-    unusable = ~np.isfinite(flood) | (flood == 0)
-    flood[unusable] = 1.0
-    return flood, unusable
+        raise ArchiveError(reason, file=archive.path, key=name)
+    return plane[:rows, :columns]
+
+
+def _beside(masked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The masked pixels and their eight neighbours."""
+    found = masked
+    for axis in (0, 1):
+        grown = found.copy()
+        low, high = [slice(None)] * 2, [slice(None)] * 2
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        grown[tuple(low)] |= found[tuple(high)]
+        grown[tuple(high)] |= found[tuple(low)]
+        found = grown
+    return found
 
 
 def _limits(

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_scan import Call, Finished, digests
+
+from midas.archive import set_dataset
+from midas.parameters import ANALYSIS
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEXED = ("Output/IndexBest.bin", "Output/IndexBestFull.bin")
@@ -34,6 +38,42 @@ def test_a_copied_layer(
         original = f"{finished[0]}/Output"
         assert f"warning: {file} names {original}, which is not in the folder of the file" in said
     assert digests(copied) == before == digests(finished[0])
+
+
+@pytest.mark.parametrize("original", ["kept", "moved"])
+def test_a_copied_archive(
+    original: str,
+    finished: Finished,
+    copied: Path,
+    tmp_path: Path,
+    in_process: Call,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The archive names the folder that it was made in: the copy is worked on all the same."""
+    before, archive = digests(finished[0]), next(copied.glob("*.MIDAS.zip"))
+    reason = "which has an archive"
+    if original == "moved":
+        set_dataset(archive, f"{ANALYSIS}ResultFolder", np.array([b"/no/such/folder/"]))
+        reason = "which does not exist"
+    made = [copied / "hkls.csv", *copied.glob("Result_*.csv"), *copied.glob("Radius_*.csv"), copied / "InputAll.csv"]
+    for file in made[:1] + made[2:]:
+        file.unlink()
+    for command in ("ff-hkls", "ff-radius", "ff-setup"):
+        assert in_process(command, archive, cwd=tmp_path) == 0
+        assert reason in capsys.readouterr().out
+    assert all(file.exists() for file in made)
+    assert digests(finished[0]) == before
+
+
+def test_an_archive_apart_from_its_results(
+    finished: Finished, copied: Path, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the folder that the archive names has none of this name, the results are meant to be there."""
+    archive = shutil.move(next(copied.glob("*.MIDAS.zip")), tmp_path)
+    set_dataset(archive, f"{ANALYSIS}ResultFolder", np.array([f"{copied}/".encode()]))
+    (copied / "hkls.csv").unlink()
+    assert in_process("ff-hkls", archive, cwd=tmp_path) == 0
+    assert (copied / "hkls.csv").exists() and "ResultFolder" not in capsys.readouterr().out
 
 
 def test_another_layer_has_to_be_named(

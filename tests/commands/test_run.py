@@ -59,7 +59,7 @@ def test_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_every_name_is_a_console_script() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     section = text.partition("[project.scripts]")[2].partition("\n[")[0]
-    scripts = re.findall(r'^"?([\w.-]+)"? = "midas\.commands\.run:main"$', section, re.M)
+    scripts = re.findall(r'^"?([\w.-]+)"? = "midas\.commands\.entry:main"$', section, re.M)
     assert sorted(scripts) == sorted(MODULES)
 
 

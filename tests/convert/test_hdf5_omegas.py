@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from midas.runtime.errors import FormatError
+from midas.diagnosis.check import Request, examine
+from midas.runtime.errors import FormatError, ParameterError
 
 from .hdf5_files import omegas, write, write_bliss, write_eiger
 from .raw_files import BASE, pixels
@@ -143,3 +144,51 @@ def test_the_sense_of_rotation_is_that_of_the_parameters(
     with convert(f"{BASE}\nomegaLoc my/rot\n", data_file=str(path)) as archive:
         np.testing.assert_array_equal(archive.omegas, BEGINS + 1)
     assert "by the raw file at 11; the raw file counts" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (BEGINS[:4], "/exchange/omega has 4 angles, the scan 6"),
+        (np.where(BEGINS > 8.8, BEGINS, np.nan), "1 of 6 angles of"),
+    ],
+)
+def test_angles_that_do_not_fit_are_no_secret(convert, tmp_path: Path, values: np.ndarray, says: str, caplog) -> None:
+    """The parameters count, with a warning; without them there is an error, of the check as well."""
+    path = write(tmp_path / "scan.h5", exchange__data=FRAMES, exchange__omega=values)
+    with convert(data_file=str(path)) as archive:
+        np.testing.assert_array_equal(archive.omegas, BEGINS)
+    assert f"the angles of the raw file do not fit and are not used: {path}: " in caplog.text and says in caplog.text
+    with pytest.raises(
+        ParameterError, match="OmegaStep: is missing, and the angles of the raw file do not fit"
+    ) as caught:
+        convert(BASE.replace("OmegaStep -0.25", ""), data_file=str(path))
+    assert says in str(caught.value)
+    errors = examine(Request(tmp_path / "ps.txt", parts=("peaks", "radius"), data_file=str(path))).errors
+    assert [says in line for line in errors if "OmegaStep" in line] == [True]
+
+
+def test_a_file_without_an_angle_among_others(convert, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(3):
+        content = {"exchange__omega": BEGINS} if number else {}
+        write(tmp_path / f"scan_{number}.h5", exchange__data=FRAMES, **content)
+    with convert(data_file=str(tmp_path / "scan_*.h5")) as archive:
+        assert len(archive.omegas) == 18
+    assert "1 of 3 files have no angle, scan_0.h5 is the first" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "used"), [("th", "", True), ("x", "deg", True), ("x", "", False), ("x", "s", False)]
+)
+def test_the_axis_of_nexus(tmp_path: Path, name: str, unit: str, used: bool) -> None:
+    path = write(tmp_path / "scan.nxs", **{"entry__data__data": FRAMES, f"entry__data__{name}": BEGINS})
+    with h5py.File(path, "a") as file:
+        file["entry/data"].attrs["axes"] = [name, ".", "."]
+        file["entry/data"].attrs["signal"] = "data"
+        if unit:
+            file[f"entry/data/{name}"].attrs["units"] = unit
+    found = omegas(path, location="entry/data")
+    assert (found is not None) == used
+    if used:
+        np.testing.assert_array_equal(found, BEGINS)
+        assert omegas(path, location="entry/data", motor="none") is None

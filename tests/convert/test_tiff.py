@@ -9,6 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from midas.convert.readers.tiff import TIFFFrames
+from midas.convert.source import Reading
 from midas.runtime.errors import FormatError, MidasError, UsageError
 
 from .raw_files import BASE, SUFFIXES, all_of, cbf, only_the_raw_files, pixels, tiff
@@ -154,3 +156,32 @@ def test_images_that_are_none(convert, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"page 2 has \(12, 11\) pixels of type uint16, the first one \(12, 10\)"):
         convert(data_file=str(path))
     assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"metadata": None}, {"bigtiff": True, "byteorder": ">"}, {"imagej": True}], ids=str
+)
+def test_the_end_of_a_stack_is_missing(tmp_path: Path, options: dict) -> None:
+    """However much of it: never a shorter scan."""
+    path = tiff(tmp_path / "scan.tif", pixels((20, 12, 10)), **options)
+    whole = path.read_bytes()
+    assert TIFFFrames(path, Reading()).shape[0] == 20
+    for missing in (60, 100, 500, 2000, 4000):
+        path.write_bytes(whole[:-missing])
+        with pytest.raises(FormatError, match="incomplete|is it complete|cannot be read"):
+            TIFFFrames(path, Reading())
+
+
+def test_the_next_page_is_not_there(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "scan.tif", pixels((20, 64, 64)))
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(FormatError, match=r"page 2 should be at byte \d+, beyond its end \(the file has \d+ bytes\)"):
+        TIFFFrames(path, Reading())
+
+
+def test_images_that_no_page_lists(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "scan.tif", pixels((1, 64, 64)))
+    with open(path, "ab") as stream:
+        stream.write(bytes(20 * 8192))
+    with pytest.raises(FormatError, match="has 163840 bytes behind the last of its 1 images, room for 20 more"):
+        TIFFFrames(path, Reading())

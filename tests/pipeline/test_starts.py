@@ -12,6 +12,7 @@ from tiny_scan import FRAMES, GRAINS, Call, Finished, TinyScan, digests, prepare
 
 from midas.archive import Archive
 from midas.formats.grains import read_grains
+from midas.formats.layer import Layer
 
 PEAKS_ONLY = ("-peakSearchOnly", 1, "-nCPUs", 1)
 
@@ -118,6 +119,21 @@ def test_a_batch_that_cannot_be(
 
 
 # ---------------------------------------------------------------- a table of spots
+
+
+@pytest.mark.parametrize("bins", [None, 1])
+def test_bins_of_the_driver(
+    bins: int | None, finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call
+) -> None:
+    """Only legacy programs read them: the driver writes them where the parameters say so, ff-bin else."""
+    shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
+    text = scan.parameters.read_text().replace("WriteLegacyBins 0", f"WriteLegacyBins {bins}" if bins else "")
+    (tmp_path / "ps.txt").write_text(f"{text}EtaBinSize 5\nOmeBinSize 5\n")
+    assert in_process("ff-midas", "-paramFN", "ps.txt", "-provideInputAll", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+    layer = Layer(tmp_path / "LayerNr_1")
+    assert (layer.bins.exists(), layer.bin_counts.exists()) == (bool(bins), bool(bins))
+    assert in_process("ff-bin", layer.folder, "--threads", 1, cwd=tmp_path) == 0
+    assert layer.bins.exists() and layer.bin_counts.exists()
 
 
 def test_from_a_table_of_spots(

@@ -66,6 +66,38 @@ def check_interrupted(
         assert not (folder / output).exists()
 
 
+IN_AN_IMPORT = """
+import os, signal, sys
+from midas.commands.signals import SIGNALS
+sys.argv = ["/usr/bin/ff-bin"]
+SIGNALS.listen()
+if {raising}:
+    SIGNALS.start_raising()
+try:
+    import slow
+except BaseException as error:
+    print("in the import", repr(error))
+try:
+    import time
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("after the import", slow.done)
+"""
+SLOW = "import os, signal; os.kill(os.getpid(), signal.SIGINT); done = sum(range(100))"
+
+
+@pytest.mark.parametrize(
+    ("raising", "expected"),
+    [(False, (130, "", "ff-bin: interrupted\n")), (True, (0, "after the import 4950\n", ""))],
+)
+def test_interrupted_in_an_import(raising: bool, expected: tuple[int, str, str], tmp_path: Path) -> None:
+    """At the start the process ends at once; later the import comes to its end first."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-c", DEFAULT_SIGNALS, sys.executable, "-c", IN_AN_IMPORT.format(raising=raising)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == expected
+
+
 @pytest.mark.parametrize(("name", "outputs"), [("IndexerOMP", INDEXED), ("FitPosOrStrainsOMP", REFINED)])
 def test_interrupted_among_many_seeds(
     name: str, outputs: tuple[str, ...], pristine: Path, tmp_path: Path, environment: dict[str, str]

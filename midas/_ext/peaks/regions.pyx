@@ -66,7 +66,7 @@ cdef class FrameScanner:
     selection : the selected pixels, with the attributes size (of the padded square image, at most 32767), starts and
         lengths ((s,) int64, first raw pixel and length of each run of them), and in the order of the runs positions
         ((k,) int32, y * size + z), limits ((k,) in the type of the frames; a pixel below certainly fails), thresholds,
-        dark, flood ((k,) float64) and masked ((k,) bool)
+        dark, flood ((k,) float64) and masked ((k,) bool, a region with such a pixel is dropped)
     blanks : (b,) float64, raw values that count as 0
     current : factor on the corrected counts
     saturation : a region with a larger value is dropped

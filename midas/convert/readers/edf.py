@@ -76,6 +76,7 @@ class EDFFrames:
             angles = [frame_headers.omega_of(frame.header, reading.motor, self.path) for frame in frames]
             known = [angle for angle in angles if angle is not None]
             self.omegas = np.array(known) if len(known) == len(frames) else None
+            self.misfit = f"{len(known)} of {len(frames)} frames have an angle" if 0 < len(known) < len(frames) else ""
         except MidasError as error:
             raise type(error)(error.reason, file=self.path, key=error.key) from None
         except Exception as error:  # the library has many exceptions, the file is at fault in each

@@ -64,13 +64,22 @@ class HDF5Frames:
             if count != counts[0]:  # only the last file of a scan has fewer
                 log.warning("%s: %s has %d frames, %s has %d; is it complete?", path, name, count, key, counts[0])
 
-    @cached_property
+    @property
     def omegas(self) -> NDArray[np.float64] | None:
+        return self._angles[0]
+
+    @property
+    def misfit(self) -> str:
+        """Why the angles that the file has are not used; "" if they are, or if there are none."""
+        return self._angles[1]
+
+    @cached_property
+    def _angles(self) -> tuple[NDArray[np.float64] | None, str]:
         offset, total = self._found.siblings or (0, 0)
         wanted = Wanted(self.shape[0], offset, total)
         with opened(self.file) as file:
             if location := self._reading.omega_location:
-                return named_omegas(file, scan_location(file, location, self._reading.scan), wanted)
+                return named_omegas(file, scan_location(file, location, self._reading.scan), wanted), ""
             return found_omegas(file, self._found.group, self._reading.motor, wanted)
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:

@@ -28,6 +28,8 @@ _UNITS = {
 }
 #: motors that turn the sample, as beamlines call them; the first that is there counts
 _MOTORS = ("rot", "diffrz", "omega", "ome", "theta")
+#: names of axes of NeXus that are angles without a unit
+_AXES = (*_MOTORS, "th", "phi", "rotation", "rotation_angle", "angle", "angles")
 _CENTRE = re.compile(r"_(center|centre|centers|centres|mid)$")
 _END = re.compile(r"_end$")
 #: axes that depend on each other; more are a circle
@@ -72,28 +74,40 @@ def named_omegas(file: h5py.File, location: str, wanted: Wanted) -> Angles:
     return omegas * factor
 
 
-def found_omegas(file: h5py.File, group: str, motor: str, wanted: Wanted) -> Angles | None:
+def found_omegas(file: h5py.File, group: str, motor: str, wanted: Wanted) -> tuple[Angles | None, str]:
     """The angles where detectors and beamlines put them, seen from the group of the frames; None if there are none.
 
     Parameters
     ----------
     motor : that turns the sample; "" = the usual ones
+
+    Returns
+    -------
+    (frames,) degrees or None, and then why the angles that are there do not fit, with the dataset; "" if there are none
     """
+    misfit = ""
     if motor == NO_MOTOR:
-        return None
+        return None, misfit
     for dataset in _candidates(file, group, (motor,) if motor else ()):
         factor = _factor(dataset)
-        if factor is None or dataset.dtype.kind not in "iuf" or (omegas := _begins(dataset, wanted)) is None:
+        if factor is None or dataset.dtype.kind not in "iuf":
             continue
-        if not np.isfinite(omegas).all() or (wanted.count > 1 and np.ptp(omegas) == 0):
+        if (omegas := _begins(dataset, wanted)) is None:
+            if dataset.size > 1:  # else the position of a motor that stood still
+                misfit = misfit or f"{dataset.name} has {dataset.size} angles, the scan {wanted.total or wanted.count}"
+            continue
+        if bad := np.count_nonzero(~np.isfinite(omegas)):
+            misfit = misfit or f"{bad} of {len(omegas)} angles of {dataset.name} are no finite numbers"
+            continue
+        if wanted.count > 1 and np.ptp(omegas) == 0:
             log.info("%s: %s tells no rotation and is not used", file.filename, dataset.name)
             continue
         log.info("%s: omega is that of %s", file.filename, dataset.name)
-        return omegas * factor
+        return omegas * factor, ""
     if motor:
         reason = f"names no rotation of {wanted.count} frames beside {group or 'the frames'}; omegaLoc names a dataset"
         raise FormatError(reason, file=file.filename, key="OmegaMotor", value=motor)
-    return None
+    return None, misfit
 
 
 def _candidates(file: h5py.File, group: str, motors: tuple[str, ...]) -> Iterator[h5py.Dataset]:
@@ -114,9 +128,23 @@ def _candidates(file: h5py.File, group: str, motors: tuple[str, ...]) -> Iterato
         if not motors:
             yield from _dataset(child(sample, "rotation_angle"))
     parent = item_at(file, group)
-    if isinstance(parent, h5py.Group):  # APS, beside the frames
-        for name in motors or ("omega", "theta"):
+    if isinstance(parent, h5py.Group):
+        yield from _first_axis(parent, motors)
+        for name in motors or ("omega", "theta"):  # APS, beside the frames
             yield from _dataset(child(parent, name))
+
+
+def _first_axis(group: h5py.Group, motors: tuple[str, ...]) -> Iterator[h5py.Dataset]:
+    """NeXus: what the attribute `axes` names for the frames, if its unit or its name says that it is an angle."""
+    axes = group.attrs.get("axes", "")
+    names = np.atleast_1d(axes).ravel()[:1].tolist()
+    first = names[0].decode(errors="replace") if names and isinstance(names[0], bytes) else names[0] if names else ""
+    name = re.split(r"[:,\[\]]", first.strip("["))[0] if isinstance(first, str) else ""
+    dataset = child(group, name) if name not in ("", ".") else None
+    if isinstance(dataset, h5py.Dataset) and (not motors or name in motors):
+        angle = (attribute(dataset, "units") or attribute(dataset, "unit")).strip() and _factor(dataset) is not None
+        if motors or angle or name.lower() in _AXES:
+            yield dataset
 
 
 def _dataset(item: Item | None) -> Iterator[h5py.Dataset]:

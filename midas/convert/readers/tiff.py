@@ -20,6 +20,9 @@ from midas.convert.source import Reading, checked_pixels
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, MidasError, one_line
 
+#: bytes behind the last image that are no image: lists of pages, notes of the program that wrote it
+_TRAILER = 1 << 16
+
 
 class TIFFFrames:
     """The pages of a file, all of one size and type. Uncompressed pages are read without the library."""
@@ -59,8 +62,10 @@ class TIFFFrames:
         self._header = frame_headers.comments(first.description)
         self._pages: list[int] = []
         places: list[int | None] = []
+        known, end = [], 0
         for number in range(len(file.pages)):
             page = file.pages[number]
+            known.append(page.offset)
             assert isinstance(page, tifffile.TiffPage)  # frames of the library are abbreviated pages, not asked for
             if page.is_reduced:  # a small picture of another page
                 continue
@@ -68,9 +73,12 @@ class TIFFFrames:
                 raise FormatError(f"page {number + 1} {reason}" if number else reason, file=self.path)
             self._pages.append(page.offset)
             places.append(page.dataoffsets[0] if page.is_contiguous else None)
+            end = max(end, *(a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=True)))
         assert first.dtype is not None  # as `unfit` has seen
         self.dtype = checked_pixels(first.dtype, self.path)
         places += self._unlisted(file, len(places))
+        if reason := cut_off(file, known) or _left_over(file, first, len(places), end):
+            raise FormatError(reason, file=self.path)
         plain = None not in places and first.compression == 1 and first.bitspersample == 8 * first.dtype.itemsize
         self._raw: np.dtype[Pixel] | None = self.dtype.newbyteorder(file.byteorder) if plain else None
         self._places = [place for place in places if place is not None]
@@ -135,6 +143,59 @@ def incomplete(page: tifffile.TiffPage, size: int) -> str:
     if not page.dataoffsets or any(not offset or not count or offset + count > size for offset, count in parts):
         return "is incomplete; copy or save it again"
     return ""
+
+
+def cut_off(file: tifffile.TiffFile, known: list[int]) -> str:
+    """What is wrong when the last of the known pages leads to one that is not there: the library takes it for the end.
+
+    Parameters
+    ----------
+    known : where the pages are, in order
+    """
+    layout, handle = file.tiff, file.filehandle
+    handle.seek(known[-1])
+    tags = int.from_bytes(handle.read(layout.tagnosize), "little" if file.byteorder == "<" else "big")
+    handle.seek(known[-1] + layout.tagnosize + tags * layout.tagsize)
+    following = int.from_bytes(handle.read(layout.offsetsize), "little" if file.byteorder == "<" else "big")
+    if following == 0 or following in known:
+        return ""
+    beyond = "beyond its end" if following >= handle.size else "which cannot be read"
+    return (
+        f"is incomplete: page {len(known) + 1} should be at byte {following}, {beyond} (the file has {handle.size} "
+        "bytes); copy or save it again"
+    )
+
+
+def _left_over(file: tifffile.TiffFile, first: tifffile.TiffPage, count: int, end: int) -> str:
+    """What is wrong when the file announces more images than it has pages, or has room for more behind the last one.
+
+    Parameters
+    ----------
+    count : images that are known
+    end : of the last one, bytes
+    """
+    announced = _announced(file)
+    if announced > count:
+        return f"is incomplete: its description announces {announced} images, {count} can be found"
+    assert first.dtype is not None
+    spare, frame_bytes = file.filehandle.size - end, int(np.prod(first.shape)) * first.dtype.itemsize
+    if first.compression == 1 and not file.is_imagej and spare >= frame_bytes + _TRAILER:
+        return (
+            f"has {spare} bytes behind the last of its {count} images, room for {spare // frame_bytes} more that no "
+            "page lists; copy or save it again"
+        )
+    return ""
+
+
+def _announced(file: tifffile.TiffFile) -> int:
+    """Images by the description of tifffile or ImageJ; 0 if there is none."""
+    if file.is_imagej:
+        images = (file.imagej_metadata or {}).get("images", 0)
+        return images if isinstance(images, int) else 0
+    if file.is_shaped:
+        shapes = [entry.get("shape", ()) for entry in file.shaped_metadata or ()]
+        return sum(int(np.prod(shape[:-2])) for shape in shapes if len(shape) > 2)
+    return 0
 
 
 def _differs(page: tifffile.TiffPage, first: tifffile.TiffPage) -> str:

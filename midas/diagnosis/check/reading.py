@@ -7,6 +7,7 @@ from pathlib import Path
 
 from midas.archive import Archive
 from midas.convert import decompressed
+from midas.convert.angles import reconciled
 from midas.convert.dark import Dark, find_dark
 from midas.convert.options import ConversionOptions
 from midas.convert.settings import reading_of, settled
@@ -48,6 +49,7 @@ def _parameter_file(request: Request) -> tuple[Subject, list[Finding]]:
         scan_findings = _open_raw_files(subject)
     else:
         scan_findings = [] if request.archive is None else _open_archive(subject, request.archive)
+    subject.note(scan_findings)
     return subject, [*findings, *scan_findings]
 
 
@@ -103,7 +105,7 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
     """Open the raw files and the dark, and keep what they tell."""
     request = subject.request
     first = Path(named) if named else scan_names(p.without("dataFN"), request.layer)[0]
-    paths = raw_files(request.located(str(first)), p["numFilesPerScan"])
+    paths = raw_files(request.located(str(first)), p["numFilesPerScan"], scan=True)
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None and not named:
         return [] if request.several else [_missing(subject, missing)]
@@ -114,12 +116,24 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
     frames, rows, columns = sweep.shape
     if frames == UNKNOWN:
         return []
-    subject.scan = ScanFacts(paths[0], frames, rows, columns, sweep.omegas)
+    findings = _rotation(subject, p, sweep)
     darks = [request.located(name) for name in p["Dark"]]
     if all(path.is_file() and not decompressed.is_compressed(path) for path in darks):
         sources = find_dark(darks, replace(reading, location=p["darkLoc"]), sweep.sources[0])
         Dark(sources, sweep.sources[0], p["SkipFrame"])  # says if it does not fit
-    return []
+    return findings
+
+
+def _rotation(subject: Subject, p: Parameters, sweep: Sweep) -> list[Finding]:
+    """Keep what the files tell of the scan, and the angles that count; what the conversion will say about these."""
+    subject.scan = ScanFacts(sweep.sources[0].path, *sweep.shape)
+    rotation = reconciled(p, sweep.omegas, sweep.misfit)
+    subject.scan = replace(subject.scan, omegas=rotation.told)
+    changed = {name: rotation.parameters.get(name) for name in ("OmegaStart", "OmegaStep")}
+    changed = {name: value for name, value in changed.items() if value != p.get(name)}
+    subject.values = {**subject.values, **changed}
+    subject.of_the_scan |= changed.keys()
+    return [Finding(remark, is_error=False) for remark in rotation.remarks]
 
 
 def _missing(subject: Subject, path: Path) -> Finding:

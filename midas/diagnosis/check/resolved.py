@@ -48,6 +48,8 @@ def _absent(subject: Subject, key: Key) -> Iterator[Row]:
     if key.name == "OmegaRange" and subject.covered is not None:
         for pair in subject.covered:
             yield Row(key.name, _shown(pair), key.unit, "the scan")
+    elif key.name == "OmegaStart" and subject.request.converts and "OmegaFirstFile" not in subject.values:
+        yield Row(key.name, "0", key.unit, "default")
     elif key.name == "BoxSize":
         yield Row(key.name, "the whole detector", "", "default")
     elif key.default not in (REQUIRED, "", ()):
@@ -63,6 +65,8 @@ def _default_of(key: Key) -> str:
 
 
 def _origin(subject: Subject, name: str) -> str:
+    if name in subject.of_the_scan:
+        return "the raw file"
     if name in subject.request.options:
         return subject.request.options[name]
     if name in subject.request.settings:

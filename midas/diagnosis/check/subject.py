@@ -34,7 +34,7 @@ class ScanFacts:
     path : the first file
     frames : their number, skipped ones included
     rows, columns : of a frame
-    omegas : (frames,) float64, degrees, where the files say them
+    omegas : (frames,) float64, degrees, as they count, where the files say them
     """
 
     path: Path
@@ -55,6 +55,7 @@ class Subject:
     unknown : keys that are not in the table
     scan : None where there is none, or it cannot be opened without much work
     faulty : keys that have been found wrong: checks that need them keep quiet
+    of_the_scan : keys whose values are those of the raw files
     """
 
     request: Request
@@ -63,6 +64,7 @@ class Subject:
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scan: ScanFacts | None = None
     faulty: set[str] = field(default_factory=set)
+    of_the_scan: set[str] = field(default_factory=set)
 
     @property
     def source(self) -> Path:
@@ -80,7 +82,7 @@ class Subject:
     def line(self, name: str, item: int = -1) -> int | None:
         """The line of a key, or of one of the items of a list; None if it comes from elsewhere."""
         found = self.occurrences.get(name)
-        if not found or name in self.request.settings:
+        if not found or name in self.request.settings or name in self.of_the_scan:
             return None
         return found[item].line if item < len(found) else found[-1].line
 

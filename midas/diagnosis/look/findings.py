@@ -89,17 +89,18 @@ def _about_dark(look: Look) -> Iterator[str]:
 def _about_rings(look: Look) -> Iterator[str]:
     rings = look.observed
     if not len(rings.numbers):
-        yield "no ring lies on the detector: check Lsd, Wavelength, LatticeConstant, px and BC"
+        yield "no ring lies on the detector: check Lsd, Wavelength, LatticeParameter, px and BC"
         return
     if not len(rings.seen):
-        yield "no ring is seen near its predicted radius: check Lsd, Wavelength, LatticeConstant, px and BC"
+        yield "no ring is seen near its predicted radius: check Lsd, Wavelength, LatticeParameter, px and BC"
         return
-    if rings.scale != 1:
-        lsd = look.detector.lsd * rings.scale
+    if not rings.is_certain:
         yield (
-            f"the rings are far from their places and fit {100 * (rings.scale - 1):+.1f} % away: Lsd is near {lsd:.0f} "
-            f"instead of {look.detector.lsd:.0f}, or Wavelength or LatticeConstant is wrong by as much"
+            f"{100 * rings.share:.0f} % of the strongest maxima lie on the rings: BC is off by many pixels, the flip "
+            "(ImTransOpt) is another one, or Lsd, Wavelength or LatticeParameter is wrong; what the offsets say is not "
+            "certain"
         )
+        return
     yield from rings.offsets.sentences(look.detector)
     if missing := sorted({one.ring for one in look.levels if math.isfinite(one.given)} - set(rings.seen.tolist())):
         yield f"nothing stands out on rings {' '.join(map(str, missing))} of RingThresh"

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter
 
-from midas.diagnosis.look.polar import PolarMap, Profile
+from midas.diagnosis.look.polar import PolarMap
 from midas.diagnosis.ring_offsets import RingOffsets, ring_offsets
+from midas.diagnosis.ring_search import RingSearch, search_rings, share_on_rings
 
 Floats = NDArray[np.float64]
 
@@ -18,11 +19,11 @@ Floats = NDArray[np.float64]
 SECTORS = 24
 #: an excess counts when it is this many times its noise
 _CERTAIN = 6.0
-#: distances that are tried when the rings are not where they should be, and how much better another one must be
-_SCALES = np.linspace(0.94, 1.06, 1201)
-_BETTER = 1.3
-#: a window is wider than the slowest change of the background
-_BACKGROUND = 41
+#: maxima that are kept, and that are needed to say where the rings are
+_STRONGEST = 4000
+_FEWEST_MAXIMA = 20
+#: of the strongest maxima so many must lie on the rings, and so much more than by chance
+_MOSTLY, _ABOVE_CHANCE = 0.4, 0.15
 #: the windows follow the rings, so that their edges do not cut what is far from its place
 _ROUNDS = 4
 
@@ -36,8 +37,9 @@ class ObservedRings:
     numbers, radii : (r,) of the rings that were looked for; µm
     ring, sector : (k,) index of the ring and number of the sector of each observation
     eta, radius : (k,) degrees and µm, where it is seen
-    scale : factor of the radii by which the rings were found at all (1 unless they are far from their places)
-    offsets : what they say together
+    search : how the strongest maxima lie on the rings, as given and otherwise; None where there are few
+    share : of the strongest maxima that lie on the rings where these were seen in the end; NaN without `search`
+    offsets : what the observations say together
     """
 
     numbers: NDArray[np.int64]
@@ -46,7 +48,8 @@ class ObservedRings:
     sector: NDArray[np.int64]
     eta: Floats
     radius: Floats
-    scale: float
+    search: RingSearch | None
+    share: float
     offsets: RingOffsets
 
     @property
@@ -54,27 +57,73 @@ class ObservedRings:
         """Numbers of the rings of which anything is seen."""
         return np.unique(self.numbers[self.ring])
 
+    @property
+    def scale(self) -> float:
+        """Factor of the radii by which the rings were found at all."""
+        return 1.0 if self.search is None or self.search.better is None else self.search.better.scale
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether what is seen are these rings, and not some others."""
+        return self.search is None or self.share >= max(_MOSTLY, self.search.given.chance + _ABOVE_CHANCE)
+
+
+class _Start(NamedTuple):
+    """Where the rings are looked for: factor of their radii, and their centre, µm."""
+
+    scale: float = 1.0
+    centre: tuple[float, float] = (0.0, 0.0)
+
 
 def observed_rings(
-    where: PolarMap, image: NDArray[np.float32], along: Profile, numbers: NDArray[np.int64], radii: Floats, width: float
+    where: PolarMap,
+    mean: NDArray[np.float32],
+    maximum: NDArray[np.float32],
+    numbers: NDArray[np.int64],
+    radii: Floats,
+    width: float,
 ) -> ObservedRings:
-    """Look for rings around their predicted radii.
+    """Look for rings around their predicted radii, or where the strongest maxima say that they are.
 
     Parameters
     ----------
-    image : mean image, raw orientation
-    along : its profile
+    mean, maximum : images, raw orientation
     numbers, radii : (r,) rings that lie on the detector; µm
     width : half width of the window around a ring, µm; it is narrowed where rings are close together
     """
-    scale = best_scale(along, radii)
-    windows = _windows(radii * scale, width, where.px)
+    strongest = _maxima(where, maximum)
+    search = None
+    if len(strongest[0]) >= _FEWEST_MAXIMA and len(radii):
+        listed = dict(zip(numbers.tolist(), radii.tolist(), strict=True))
+        search = search_rings(*strongest, listed, where.px)
+    start = _Start()
+    if search is not None and search.better is not None:
+        start = _Start(search.better.scale, search.better.centre)
+    windows = _windows(radii * start.scale, width, where.px)
     nothing, none = np.empty(0), np.empty(0, np.int64)
     found, offsets = _Places(none, none, nothing, nothing), ring_offsets(none, nothing, nothing, nothing)
     for _ in range(_ROUNDS if len(radii) else 0):
-        found = _places(where, image, radii * (scale if np.isnan(offsets.scale_ppm) else 1.0), windows, offsets)
+        found = _places(where, mean, radii, windows, start)
         offsets = ring_offsets(numbers[found.ring], radii[found.ring], found.eta, found.radius)
-    return ObservedRings(numbers, radii, *found, scale, offsets)
+        if np.isfinite(offsets.scale_ppm):
+            start = _Start(1 + offsets.scale_ppm * 1e-6, offsets.centre)
+    share = float("nan")
+    if search is not None:
+        y, z = -np.sin(np.radians(strongest[1])), np.cos(np.radians(strongest[1]))
+        places = np.hypot(strongest[0] * y - start.centre[0], strongest[0] * z - start.centre[1])
+        share = share_on_rings(places / start.scale, np.sort(radii), where.px).share
+    return ObservedRings(numbers, radii, *found, search, share, offsets)
+
+
+def _maxima(where: PolarMap, maximum: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Radius (µm) and azimuth (degrees) of the strongest maxima of an image."""
+    image = np.where(where.valid, maximum, -np.inf)
+    level = float(np.median(maximum[where.valid])) if where.valid.any() else 0.0
+    noise = 1.4826 * float(np.median(np.abs(maximum[where.valid] - level))) if where.valid.any() else 0.0
+    summits = np.where(image == maximum_filter(image, 3), image, -np.inf).ravel()
+    kept = np.argsort(-summits, kind="stable")[:_STRONGEST]
+    kept = kept[summits[kept] > level + _CERTAIN * max(noise, 1.0)]
+    return where.radius.ravel()[kept].astype(np.float64), where.eta.ravel()[kept].astype(np.float64)
 
 
 class _Places(NamedTuple):
@@ -84,39 +133,19 @@ class _Places(NamedTuple):
     radius: Floats
 
 
-def _places(
-    where: PolarMap, image: NDArray[np.float32], radii: Floats, windows: Floats, offsets: RingOffsets
-) -> _Places:
-    """What stands out in windows around the rings, which are where the offsets of the round before put them."""
-    scale, (y, z) = 1.0, (0.0, 0.0)
-    if np.isfinite(offsets.scale_ppm):
-        scale, (y, z) = 1 + offsets.scale_ppm * 1e-6, offsets.centre
+def _places(where: PolarMap, image: NDArray[np.float32], radii: Floats, windows: Floats, start: _Start) -> _Places:
+    """What stands out in windows around the rings."""
     turned = np.radians(where.eta)
-    centred = where.radius + np.float32(y) * np.sin(turned) - np.float32(z) * np.cos(turned)
+    y, z = -where.radius * np.sin(turned), where.radius * np.cos(turned)
+    centred = np.hypot(y - np.float32(start.centre[0]), z - np.float32(start.centre[1]))
     centred[~where.valid] = np.nan
     found = [
-        _in_sectors(where, image, np.flatnonzero(np.abs(centred - radius * scale) <= window))
+        _in_sectors(where, image, np.flatnonzero(np.abs(centred - radius * start.scale) <= window))
         for radius, window in zip(radii, windows, strict=True)
     ]
     ring = np.concatenate([np.full(len(one[0]), r) for r, one in enumerate(found)])
     sector, eta, radius = (np.concatenate([one[i] for one in found]) for i in range(3))
     return _Places(ring.astype(np.int64), sector.astype(np.int64), eta, radius)
-
-
-def best_scale(along: Profile, radii: Floats) -> float:
-    """By which factor the predicted radii fit the profile best: 1 unless another one is clearly better."""
-    if not len(radii):
-        return 1.0
-    values = np.nan_to_num(along.mean)
-    peaks = np.clip(values - median_filter(values, _BACKGROUND, mode="nearest"), 0, None)
-    peaks = np.sqrt(peaks)  # so that one strong ring does not decide alone
-    score = np.array([np.interp(radii * scale, along.radius, peaks, right=0.0).mean() for scale in _SCALES])
-    here = np.interp(1.0, _SCALES, score)
-    near = np.abs(_SCALES - 1) * radii.mean() <= 3 * (along.radius[1] - along.radius[0])
-    best = int(np.argmax(score))
-    if near[best] or score[best] <= _BETTER * max(score[near].max(), here):
-        return 1.0
-    return float(_SCALES[best])
 
 
 def _windows(radii: Floats, width: float, px: float) -> Floats:

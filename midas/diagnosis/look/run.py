@@ -19,7 +19,7 @@ from midas.diagnosis.look.findings import Look
 from midas.diagnosis.look.levels import hot_pixels, ring_level, saturation
 from midas.diagnosis.look.page import page
 from midas.diagnosis.look.picture import png
-from midas.diagnosis.look.polar import polar_map, profile
+from midas.diagnosis.look.polar import polar_map
 from midas.diagnosis.look.projections import Projections, project
 from midas.diagnosis.look.rings import observed_rings
 from midas.experiment import crystal
@@ -78,8 +78,7 @@ def look_at(scan: RawScan, parameters: Parameters, *, threads: int, first: int, 
     where = polar_map(detector, valid, parameters["ImTransOpt"])
     numbers, radii = _rings(parameters, where.radius[valid])
     width = parameters.positive("Width")
-    along = profile(where, seen.mean, seen.maximum)
-    observed = observed_rings(where, seen.mean, along, numbers, radii, width)
+    observed = observed_rings(where, seen.mean, seen.maximum, numbers, radii, width)
     given = dict(parameters.rings())
     levels = [
         ring_level(where, seen, dark, ring, radius * observed.scale, width, given.get(ring, float("nan")))

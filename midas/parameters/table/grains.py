@@ -34,7 +34,7 @@ KEYS: tuple[Key, ...] = (
     Key("RefineMethod", WORD, "joint",
         "joint: all variables at once; staged: as the legacy program; converged: its sequence, solved to the end",
         choices=("joint", "staged", "converged"), handed_on=True),
-    flag("WriteLegacyBins", 1, "0: no Data.bin and nData.bin, which only legacy programs read", choices=(0, 1),
-        handed_on=True),
+    flag("WriteLegacyBins", 1, "1: Data.bin and nData.bin, which only legacy programs read; in ff-midas 0 unless given",
+        choices=(0, 1), handed_on=True),
     flag("TakeGrainMax", 0, "1: grain radius is the largest of its spots, not the mean", dtype="<i8"),
 )  # fmt: skip

@@ -218,3 +218,19 @@ def test_the_driver_looks_too(tmp_path, capsys):
     assert len(list(folder.glob("*_look.*"))) == 3
     assert "60 frames" in next(folder.glob("*_look.txt")).read_text()
     assert "Nothing looks wrong." in (folder / "midas_log" / "first_look_out.csv").read_text()
+
+
+@pytest.mark.parametrize("centre", ["141 128", "110 149"])
+def test_a_beam_centre_that_is_far_off(tmp_path, centre):
+    """Beyond the windows around the rings: the strongest maxima tell where to look."""
+    said = _said(_look(tmp_path, BC=centre))
+    y, z = map(float, re.search(r"BC is about ([\d.]+) ([\d.]+)", said).groups())
+    assert abs(y - 128) < 0.3 and abs(z - 128) < 0.3
+    assert "Lsd" not in said
+
+
+@pytest.mark.parametrize("centre", ["128 40", "215 200"])
+def test_what_cannot_be_told_is_not_told(tmp_path, centre):
+    said = _said(_look(tmp_path, BC=centre))
+    assert "of the strongest maxima lie on the rings" in said and "is not certain" in said
+    assert "about" not in said
