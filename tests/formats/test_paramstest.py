@@ -98,7 +98,7 @@ def test_new_keys_follow_when_they_are_not_the_default() -> None:
 
 def test_every_key_of_the_new_suite_is_handed_on_in_its_order() -> None:
     lines = [
-        "RingsToReject 4", "RefineMethod converged", "WriteLegacyBins 0", "LegacyDigits 1", "WedgeModel legacy",
+        "RingsToReject 4", "RefineMethod converged", "WriteLegacyBins 0", "LegacyDigits 1", "WedgeModel exact",
         "GrainMerging mosaic", "OwnSigma 60.000000 0.150000", "OwnWindow 4.000000", "UniqueCompleteness 0.300000",
         "MinUniqueSpots 8", "MinSignificance -1000.000000", "FamilyAngle 1.500000", "MosaicTolerance 3.000000",
         "MosaicGap 0.1234567", "MeasureSpots 1", "PullBox 600.000000 600.000000 0.500000", "IndexPasses 2",
