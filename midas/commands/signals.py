@@ -65,6 +65,8 @@ class Signals:
             number, self._waiting = self._waiting or number, None
         if not self._raising:
             said = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+            if number != signal.SIGINT and _is_rank():
+                os._exit(128 + number)  # the launcher ends all ranks alike, mostly because one has failed and said why
             os.write(2, f"{_program()}: {said}\n".encode("utf-8", "backslashreplace"))
             os._exit(128 + number)
         if _is_importing(frame):
@@ -82,6 +84,12 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_rank() -> bool:
+    """Whether the process is one of several that a launcher started; known once there is something to tidy."""
+    parallel = sys.modules.get("midas.runtime.parallel")
+    return parallel is not None and bool(parallel.launched_size() > 1)
 
 
 def _program() -> str:
