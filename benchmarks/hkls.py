@@ -27,7 +27,7 @@ def main() -> None:
 
         def work(parameters: Parameters = parameters) -> None:
             for _ in range(REPEATS):
-                crystal.space_group.cache_clear()
+                crystal.operations_of.cache_clear()
                 crystal.reflections(parameters)
 
         report(f"hkl list, space group {number}, CPU", cpu_seconds(work) / REPEATS, "s", calibration)

@@ -71,7 +71,7 @@ def main() -> None:
     options.add_argument("--peaks", type=int, default=2200)
     options.add_argument("--threads", type=int, default=1)
     values = options.parse_args()
-    text = "px 200\nLsd 1000000\nOmegaStep 0.25\nVsample 1e7\nWidth 5000\n"
+    text = "px 200\nLsd 1000000\nBC 1024 1024\nRhoD 200000\nOmegaStep 0.25\nVsample 1e7\nWidth 5000\n"
     distance = Parameters.parse(text + "".join(f"RingThresh {ring} 1\n" for ring in range(1, 6)))
     overlap = distance.changed(UsePixelOverlap=1)
     calibration = calibrate()

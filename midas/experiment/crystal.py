@@ -83,11 +83,12 @@ def space_group(number: int, cell: Sequence[float] | None = None, setting: str =
 
     Parameters are those of `midas.experiment.setting.setting_of`, and so is the `ValueError`.
     """
-    return _operations_of(setting_of(number, cell, setting))
+    return operations_of(setting_of(number, cell, setting))
 
 
 @lru_cache(maxsize=16)
-def _operations_of(setting: Setting) -> SpaceGroup:
+def operations_of(setting: Setting) -> SpaceGroup:
+    """The operations of a group in a setting, which are kept."""
     group = setting.group.operations()
     operations = list(group.sym_ops)
     rotations = np.array([op.rot for op in operations], np.int32) // gemmi.Op.DEN
@@ -224,7 +225,7 @@ def reflections(parameters: Parameters) -> Table:
     """
     cell = possible_cell(parameters)
     setting = chosen_setting(parameters, None if parameters["LegacyHKLList"] else cell)
-    group = _operations_of(setting)
+    group = operations_of(setting)
     checked_cell(parameters, group)
     wavelength, lsd, r_max = (parameters[key] for key in ("Wavelength", "Lsd", "RhoD"))
     d_min = smallest_spacing(wavelength, lsd, r_max)
