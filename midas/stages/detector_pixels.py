@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: half width of the part of the raster around a ring that is looked at: room for strain, and for rounding (cells)
 _STRAIN, _CELLS = 0.01, 2
+#: no detector sees rings of so many pixels, and no memory holds such a raster
+_MOST_CELLS = 40000
 #: rows of the raster that are looked at together
 _ROWS = 256
 
@@ -50,6 +52,9 @@ def write_detector_pixels(
     live = numbers >= 0
     if mask is not None:
         live &= ~mask.ravel()[numbers]
+    across = 2 * detector.lsd * float(np.tan(np.radians(two_theta)).max()) / detector.px
+    if not across < _MOST_CELLS:
+        raise parameters.error("px", f"makes the rings {across:.3g} pixels wide; check px, Lsd and RhoD")
     raster, dead, looked_at = _raster(detector, live, detector.lsd * np.tan(np.radians(two_theta)))
     if not dead:
         return
