@@ -181,7 +181,7 @@ def test_full_mode_equals_the_literal_search(golden_copy):
     reference = Reference(
         spots[:, [0, 1, 2, 3, 6, 8]], np.array([numbers.index(int(n)) if n else -1 for n in spots[:, 5]]),
         {
-            "radii": np.array(p["RingRadii"]), "two_theta": last["two_theta"],
+            "radii": np.array(p["RingRadii"]), "two_theta": last["two_theta"], "wedge": 0.0, "exact_wedge": True,
             "rotation_range": np.array([120.0, 90.0, 180.0, 360.0, 120.0]),
             "ring_g": np.column_stack([last["g1"], last["g2"], last["g3"]]), "excluded": [False] * 5,
             "g": np.column_stack([hkls["g1"], hkls["g2"], hkls["g3"]]), "theta": hkls["theta"],
