@@ -13,7 +13,8 @@ from libc.math cimport sqrt
 
 from midas._ext.physics.diffraction cimport omega_of
 from midas._ext.physics.geometry cimport rotate_z, shift_spot, unshift_spot
-from midas._ext.physics.wedge cimport Instrument, Turned, leaned_position, straighten_spot, straightening
+from midas._ext.physics.wedge cimport (
+    Instrument, Turned, leaned_position, straighten_spot, straightening, to_ideal_omega, to_recorded_omega)
 
 
 cdef struct Firing:
@@ -117,23 +118,19 @@ cdef inline void spot_of_branch(const Firing* f, double branch, OriginSpot* spot
 cdef inline void lean_omega(const Instrument* instrument, const double* k, double* cos_omega,
                             double* sin_omega) noexcept nogil:
     """Ideal to recorded omega of the legacy model, in place, of a reflection with the laboratory vector `k`."""
-    cdef double c = cos_omega[0], s = sin_omega[0]
     cdef Turned t
     if instrument.sin_wedge != 0.0:
         straightening(instrument, k, &t)
-        cos_omega[0] = c * t.cos_shift + s * t.sin_shift
-        sin_omega[0] = s * t.cos_shift - c * t.sin_shift
+        to_recorded_omega(&t, cos_omega, sin_omega)
 
 
 cdef inline void straighten_omega(const Instrument* instrument, const double* k, double* cos_omega,
                                   double* sin_omega) noexcept nogil:
     """Recorded to ideal omega of either model, in place; where there is no ideal spot, omega stays."""
-    cdef double c = cos_omega[0], s = sin_omega[0]
     cdef Turned t
     if instrument.sin_wedge != 0.0:
         straightening(instrument, k, &t)
-        cos_omega[0] = c * t.cos_shift - s * t.sin_shift
-        sin_omega[0] = s * t.cos_shift + c * t.sin_shift
+        to_ideal_omega(&t, cos_omega, sin_omega)
 
 
 cdef inline void both_omegas(const Instrument* instrument, const double* k, const OriginSpot* spot,

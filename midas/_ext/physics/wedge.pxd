@@ -106,6 +106,20 @@ cdef inline bint leaning(const Instrument* instrument, const double* k, Turned* 
     return True
 
 
+cdef inline void to_ideal_omega(const Turned* t, double* cos_omega, double* sin_omega) noexcept nogil:
+    """Recorded to ideal omega, in place."""
+    cdef double c = cos_omega[0], s = sin_omega[0]
+    cos_omega[0] = c * t.cos_shift - s * t.sin_shift
+    sin_omega[0] = s * t.cos_shift + c * t.sin_shift
+
+
+cdef inline void to_recorded_omega(const Turned* t, double* cos_omega, double* sin_omega) noexcept nogil:
+    """Ideal to recorded omega, in place."""
+    cdef double c = cos_omega[0], s = sin_omega[0]
+    cos_omega[0] = c * t.cos_shift + s * t.sin_shift
+    sin_omega[0] = s * t.cos_shift - c * t.sin_shift
+
+
 cdef inline void _move(const double* k, const Turned* t, double* y, double* z) noexcept nogil:
     """The spot of `k`, in place, to that of the turned vector: the distance from the beam is the same."""
     cdef double scale = sqrt((y[0] * y[0] + z[0] * z[0]) / (k[1] * k[1] + k[2] * k[2]))
@@ -121,13 +135,11 @@ cdef inline bint straighten_spot(const Instrument* instrument, double* y, double
     """
     cdef double k[3]
     cdef Turned t
-    cdef double c = cos_omega[0], s = sin_omega[0]
     scattering_of_spot(instrument.lsd, y[0], z[0], k)
     if not straightening(instrument, k, &t):
         return False
     _move(k, &t, y, z)
-    cos_omega[0] = c * t.cos_shift - s * t.sin_shift
-    sin_omega[0] = s * t.cos_shift + c * t.sin_shift
+    to_ideal_omega(&t, cos_omega, sin_omega)
     return True
 
 
@@ -136,13 +148,11 @@ cdef inline bint lean_spot(const Instrument* instrument, double* y, double* z, d
     """Inverse of `straighten_spot`: an ideal spot to the one that the leaning axis records."""
     cdef double k[3]
     cdef Turned t
-    cdef double c = cos_omega[0], s = sin_omega[0]
     scattering_of_spot(instrument.lsd, y[0], z[0], k)
     if not leaning(instrument, k, &t):
         return False
     _move(k, &t, y, z)
-    cos_omega[0] = c * t.cos_shift + s * t.sin_shift
-    sin_omega[0] = s * t.cos_shift - c * t.sin_shift
+    to_recorded_omega(&t, cos_omega, sin_omega)
     return True
 
 
