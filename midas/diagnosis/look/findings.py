@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,16 @@ _DARK_LEVEL = 20.0
 _FAR_ABOVE, _FAR_BELOW = 8.0, 0.67
 #: share of a band above its threshold that no peaks can fill
 _LIT = 0.02
-_FEW_SECTORS = SECTORS // 4
+
+
+class RingLine(NamedTuple):
+    """A predicted ring in the transformed image: number, whether RingThresh has it, degrees, and (n,) places, px."""
+
+    ring: int
+    is_asked_for: bool
+    two_theta: float
+    y_px: NDArray[np.float64]
+    z_px: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,12 @@ class Look:
     hot: NDArray[np.int64]
     saturation: Saturation
     has_dark: bool
+
+    def ring_lines(self) -> Iterator[RingLine]:
+        """Where the rings are predicted."""
+        two_theta = np.degrees(np.arctan2(self.observed.radii, self.detector.lsd))
+        for level, angle in zip(self.levels, two_theta.tolist(), strict=True):
+            yield RingLine(level.ring, math.isfinite(level.given), angle, *self.detector.ring(angle))
 
 
 def sentences(look: Look) -> Iterator[str]:

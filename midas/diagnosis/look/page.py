@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from midas.diagnosis.look import findings
-from midas.diagnosis.look.findings import Look
-from midas.diagnosis.look.picture import display_image, png, reduced
+from midas.diagnosis.look.findings import Look, RingLine
+from midas.diagnosis.look.picture import display_image, reduced
+from midas.diagnosis.look.polar import profile
 
 #: longest side of the images in the page, px
 _SIDE = 700
@@ -24,8 +25,8 @@ _SCALE = {
 }
 
 
-def page(look: Look) -> str:
-    """The page."""
+def page(look: Look, text: str, picture: bytes) -> str:
+    """The page, with the same as text and as a PNG."""
     found = list(findings.sentences(look)) or ["Nothing looks wrong."]
     figures = [_images(look), _profile(look), _offsets(look)]
     parts = [
@@ -34,14 +35,14 @@ def page(look: Look) -> str:
     ]
     title = html.escape(f"First look: {look.name}")
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in found)
-    picture = base64.b64encode(png(look)).decode("ascii")
+    encoded = base64.b64encode(picture).decode("ascii")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         "<style>body{font-family:sans-serif;margin:2em;max-width:1300px}pre{overflow-x:auto}</style></head>"
-        f"<body><h1>{title}</h1><ul>{items}</ul><pre>{html.escape(findings.text(look))}</pre>\n"
+        f"<body><h1>{title}</h1><ul>{items}</ul><pre>{html.escape(text)}</pre>\n"
         + "\n".join(parts)
         + f'\n<h2>Maximum, as a picture</h2><img alt="maximum of the frames with rings" src="data:image/png;base64,'
-        f'{picture}"></body></html>\n'
+        f'{encoded}"></body></html>\n'
     )
 
 
@@ -67,19 +68,13 @@ def _images(look: Look) -> go.Figure:
                 hoverinfo="x+y",
             )
         )
-    rings = 0
-    for level, radius in zip(look.levels, look.observed.radii, strict=True):
-        y, z = look.detector.ring(np.degrees(np.arctan2(radius, look.detector.lsd)))
-        colour = "orange" if np.isfinite(level.given) else "steelblue"
-        line = {"color": colour, "width": 1}
-        figure.add_trace(
-            go.Scatter(
-                x=np.round(y, 1).tolist(), y=np.round(z, 1).tolist(), mode="lines", line=line, name=f"ring {level.ring}"
-            )
-        )
-        rings += 1
+    lines = list(look.ring_lines())
+    for ring in lines:
+        y, z = (np.round(places, 1).tolist() for places in (ring.y_px, ring.z_px))
+        line = {"color": _colour(ring), "width": 1}
+        figure.add_trace(go.Scatter(x=y, y=z, mode="lines", line=line, name=f"ring {ring.ring}"))
     buttons = [
-        {"label": name, "method": "restyle", "args": [{"visible": [k == i for k in range(3)] + [True] * rings}]}
+        {"label": name, "method": "restyle", "args": [{"visible": [k == i for k in range(3)] + [True] * len(lines)}]}
         for i, name in enumerate(images)
     ]
     figure.update_layout(
@@ -94,17 +89,13 @@ def _images(look: Look) -> go.Figure:
 
 def _profile(look: Look) -> go.Figure:
     """I(2theta) of mean and maximum, with the predicted rings."""
-    from midas.diagnosis.look.polar import profile
-
     along = profile(look.where, look.seen.mean, look.seen.maximum)
     two_theta = np.degrees(np.arctan2(along.radius, look.detector.lsd)).round(5).tolist()
     figure = go.Figure()
     for name, values in (("mean", along.mean), ("maximum", along.maximum)):
         figure.add_trace(go.Scatter(x=two_theta, y=_gaps(values), mode="lines", name=name))
-    for level, radius in zip(look.levels, look.observed.radii, strict=True):
-        angle = float(np.degrees(np.arctan2(radius, look.detector.lsd)))
-        colour = "orange" if np.isfinite(level.given) else "steelblue"
-        figure.add_vline(x=angle, line_color=colour, line_width=1, annotation_text=str(level.ring))
+    for ring in look.ring_lines():
+        figure.add_vline(x=ring.two_theta, line_color=_colour(ring), line_width=1, annotation_text=str(ring.ring))
     figure.update_layout(
         title="Mean over the azimuth",
         height=450,
@@ -113,6 +104,10 @@ def _profile(look: Look) -> go.Figure:
         yaxis_type="log",
     )
     return figure
+
+
+def _colour(ring: RingLine) -> str:
+    return "orange" if ring.is_asked_for else "steelblue"
 
 
 def _offsets(look: Look) -> go.Figure:

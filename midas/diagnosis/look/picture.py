@@ -57,11 +57,9 @@ def png(look: Look) -> bytes:
     picture = Image.fromarray(grey(small)).convert("RGB")
     draw = ImageDraw.Draw(picture)
     size = max(look.seen.mean.shape)
-    two_theta = np.degrees(np.arctan2(look.observed.radii, look.detector.lsd))
-    for level, angle in zip(look.levels, two_theta, strict=True):
-        y, z = look.detector.ring(angle)
-        points = list(zip((y / step).tolist(), ((size - 1 - z) / step).tolist(), strict=True))
-        draw.line(points, fill=_GIVEN if np.isfinite(level.given) else _OTHER, width=1)
+    for ring in look.ring_lines():
+        points = list(zip((ring.y_px / step).tolist(), ((size - 1 - ring.z_px) / step).tolist(), strict=True))
+        draw.line(points, fill=_GIVEN if ring.is_asked_for else _OTHER, width=1)
     across, down = look.detector.y_bc / step, (size - 1 - look.detector.z_bc) / step
     draw.line([(across - 8, down), (across + 8, down)], fill=_CENTRE)
     draw.line([(across, down - 8), (across, down + 8)], fill=_CENTRE)

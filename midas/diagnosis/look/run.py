@@ -54,8 +54,9 @@ def run(scan: RawScan, folder: Path, *, threads: int, first: int = 0, count: int
     """
     parameters = scan.parameters.for_stage("look")
     look = look_at(scan, parameters, threads=threads, first=first, count=count)
-    files = _write(look, folder)
-    log.info("%s", findings.text(look).rstrip())
+    text = findings.text(look)
+    files = _write(look, text, folder)
+    log.info("%s", text.rstrip())
     summary = {"Page": files.page, "Picture": files.picture, "Text": files.text}
     return StageResult("look", summary, look)
 
@@ -136,10 +137,11 @@ def name_of(scan: RawScan) -> str:
     return scan.archive_name.removesuffix(".MIDAS.zip").removesuffix(".analysis")
 
 
-def _write(look: Look, folder: Path) -> Files:
+def _write(look: Look, text: str, folder: Path) -> Files:
     stem = make_folder(folder) / f"{look.name}_look"
     files = Files(*(stem.with_name(stem.name + ending) for ending in (".html", ".png", ".txt")))
-    write_atomic(files.page, readable(page(look)).encode())
-    write_atomic(files.picture, png(look))
-    write_atomic(files.text, readable(findings.text(look)).encode())
+    picture = png(look)
+    write_atomic(files.page, readable(page(look, text, picture)).encode())
+    write_atomic(files.picture, picture)
+    write_atomic(files.text, readable(text).encode())
     return files
