@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from midas.diagnosis.check.resolved import Row
     from midas.parameters.table import Value
 
-#: options that stand for a parameter
-_KEYS = {
-    "rawDir": "RawFolder",
-    "darkFN": "Dark",
-    "dataLoc": "dataLoc",
-    "darkLoc": "darkLoc",
-    "grainsFile": "GrainsFile",
-}
-
 
 def run(values: argparse.Namespace) -> StageResult[Report]:
     """Print the warnings, and the parameters as a run would have them; the errors come last, and end the program."""
@@ -48,6 +39,7 @@ def run(values: argparse.Namespace) -> StageResult[Report]:
 def _request(values: argparse.Namespace) -> Request:
     from midas.commands.arguments import is_archive
     from midas.diagnosis.check import PEAK_SEARCH, WHOLE_ANALYSIS, Request
+    from midas.pipeline.parameter_check import OPTIONS
     from midas.pipeline.user_file import UserFile, moved
 
     source, data = values.file or values.paramFN, values.dataFN
@@ -55,11 +47,12 @@ def _request(values: argparse.Namespace) -> Request:
         if not data:
             raise UsageError("name the parameter file, or an archive")
         source, data = data, ""
-    settings: dict[str, Value] = {key: getattr(values, name) for name, key in _KEYS.items() if getattr(values, name)}
+    given = {key: getattr(values, flag.lstrip("-")) for key, flag in OPTIONS.items()}
+    settings: dict[str, Value] = {key: word for key, word in given.items() if word}
     if "Dark" in settings:
         settings["Dark"] = (settings["Dark"],)
     archive = Path(source) if is_archive(source) else None
-    options = {key: f"-{name}" for name, key in _KEYS.items() if key in settings}
+    options = {key: OPTIONS[key] for key in settings}
     darks = UserFile(Path(source)).own["Dark"] if archive is None and "RawFolder" in settings else ()
     if darks and "Dark" not in settings:
         settings["Dark"], options["Dark"] = moved(darks, absolute(values.rawDir)), options["RawFolder"]

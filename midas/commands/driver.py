@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.commands import machines
 from midas.commands.program import Program
 from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
+from midas.runtime.files import located
 from midas.runtime.options import Option, absolute, from_words, options_of
 from midas.runtime.parallel import launched_size, thread_count
 
@@ -71,15 +70,9 @@ def _options(values: argparse.Namespace) -> Options:
         parameter_file = absolute(words["paramFN"])
         keys = UserFile(parameter_file).own
         words["resultFolder"] = words["resultFolder"] or keys.get("ResultFolder", "")
-        words["grainsFile"] = words["grainsFile"] or _beside(parameter_file, keys.get("GrainsFile", ""))
+        named = keys.get("GrainsFile", "")
+        words["grainsFile"] = words["grainsFile"] or (str(located(named, parameter_file.parent)) if named else "")
     return from_words(Options, words, result_folder=absolute(words["resultFolder"] or "."))
-
-
-def _beside(parameter_file: Path, name: str) -> str:
-    """A file that the parameter file names: as it stands, else relative to the folder of the parameter file."""
-    if not name or os.path.exists(os.path.expanduser(name)):
-        return name
-    return str(parameter_file.parent / os.path.expanduser(name))
 
 
 def _say_grain_count(layer: FinishedLayer) -> None:

@@ -57,8 +57,8 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
         if not counted:  # else the check before the conversion has done that
             _check_frame_count(parameters, sweep.shape[0])
         _write_images(writer, scan)
-        if scan.listed_omegas is not None:
-            writer.add_dataset(f"{SCAN}omegaCenter", scan.listed_omegas)
+        if scan.rotation.listed is not None:
+            writer.add_dataset(f"{SCAN}omegaCenter", scan.rotation.listed)
         writer.add_parameters(parameters)
         _write_options(writer, parameters, options)
     log.info("Conversion done: %d frames of %d x %d pixels", *sweep.shape)

@@ -16,13 +16,12 @@ from midas.convert.mask import read_mask
 from midas.convert.median import median, tiff
 from midas.convert.options import MaskRules
 from midas.convert.source import FrameSource, made
+from midas.experiment.noise import robust_spread
 from midas.runtime.errors import UsageError
 from midas.runtime.files import write_atomic
 
 #: side of the surroundings with which a pixel is compared
 _AROUND = 5
-#: standard deviation of a normal distribution in units of its median absolute deviation
-_PER_MAD = 1.4826
 #: darks of whole numbers scatter at least as much as their rounding
 _LEAST_SCATTER = 1.0
 
@@ -86,7 +85,7 @@ def _dark_faults(dark: NDArray[Pixel], rules: MaskRules) -> dict[str, NDArray[np
             raise UsageError("must be greater than 0", key="--hot", value=rules.hot)
         counts = dark.astype(np.float64)
         difference = counts - ndimage.median_filter(counts, size=_AROUND, mode="nearest")
-        scatter = _PER_MAD * float(np.nanmedian(np.abs(difference - np.nanmedian(difference))))
+        scatter = robust_spread(difference[~np.isnan(difference)])
         if dark.dtype.kind != "f":
             scatter = max(scatter, _LEAST_SCATTER)
         found[f"hot by {rules.hot * scatter:.4g} counts or more"] = difference > rules.hot * scatter

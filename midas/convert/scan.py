@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from midas.archive import DARK, DATA, FLOOD, MASK, Archive, Pixel
 from midas.archive.writer import Frame
 from midas.convert import settings
-from midas.convert.angles import reconciled
+from midas.convert.angles import Rotation, reconciled
 from midas.convert.dark import Dark, find_dark
 from midas.convert.flood import read_flood
 from midas.convert.mask import read_mask
@@ -27,6 +27,7 @@ from midas.convert.source import UNKNOWN, Reading
 from midas.convert.sweep import Sweep, raw_files, scan_names
 from midas.parameters import Parameters
 from midas.runtime import logs
+from midas.runtime.files import located
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +38,18 @@ class RawScan:
 
     Parameters
     ----------
-    parameters : settled: with the options, and with the angles of the raw files where the parameters have none
+    rotation : the settled parameters with the angles that count, and what there is to say about these
     sweep : the frames
     reading : how the files are read
     folder : where relative paths of the parameter file are also looked for
     archive_name : what the conversion calls the archive
-    listed_omegas : (frames,) degrees, where start and step do not give the angles; else None
     """
 
-    parameters: Parameters
+    rotation: Rotation
     sweep: Sweep
     reading: Reading
     folder: Path
     archive_name: str
-    listed_omegas: NDArray[np.float64] | None
 
     @classmethod
     def opened(cls, options: ConversionOptions, *, threads: int, relative_to: Path | None = None) -> RawScan:
@@ -66,16 +65,36 @@ class RawScan:
             parameters = settings.settled(given.for_stage("convert"), options)
         folder = relative_to or options.parameter_file.absolute().parent
         first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
-        paths = raw_files(settings.located(first, folder), parameters["numFilesPerScan"], scan=True)
-        reading = settings.reading_of(parameters, options.result_folder)
-        sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
-        rotation = reconciled(parameters, sweep.omegas, sweep.misfit)
-        for remark in rotation.remarks:
+        paths = raw_files(located(first, folder), parameters["numFilesPerScan"], scan=True)
+        scan = cls.of(paths, parameters, folder, archive_name=name, scratch=options.result_folder, threads=threads)
+        for remark in scan.rotation.remarks:
             log.warning("%s: %s", parameters.source, remark)
-        if rotation.told is not None and "OmegaStep" not in parameters:
-            start, step = rotation.parameters["OmegaStart"], rotation.parameters["OmegaStep"]
+        if scan.rotation.told is not None and "OmegaStep" not in parameters:
+            start, step = scan.parameters["OmegaStart"], scan.parameters["OmegaStep"]
             log.info("%s: OmegaStart %g and OmegaStep %g are those of the raw file", parameters.source, start, step)
-        return cls(rotation.parameters, sweep, reading, folder, name, rotation.listed)
+        return scan
+
+    @classmethod
+    def of(
+        cls,
+        paths: list[Path],
+        parameters: Parameters,
+        folder: Path,
+        *,
+        archive_name: str = "",
+        scratch: Path | None = None,
+        threads: int = 1,
+    ) -> RawScan:
+        """The scan in some files, with settled parameters.
+
+        Parameters
+        ----------
+        folder, archive_name : as of the scan
+        scratch : folder for decompressed copies
+        """
+        reading = settings.reading_of(parameters, scratch)
+        sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
+        return cls(reconciled(parameters, sweep.omegas, sweep.misfit), sweep, reading, folder, archive_name)
 
     @classmethod
     def archived(cls, path: Path, *, threads: int) -> RawScan:
@@ -86,13 +105,19 @@ class RawScan:
         reading = Reading(DATA)
         parameters = kept.for_stage("convert").changed(dataLoc=DATA, darkLoc=DARK)
         sweep = Sweep([path], reading, parameters["SkipFrame"], threads=threads)
-        return cls(parameters, sweep, reading, path.parent, path.name, omegas)
+        return cls(Rotation(parameters, omegas, omegas), sweep, reading, path.parent, path.name)
+
+    @property
+    def parameters(self) -> Parameters:
+        """Settled: with the options, and with the angles that count."""
+        return self.rotation.parameters
 
     @property
     def omegas(self) -> NDArray[np.float64] | None:
         """(frames,) degrees at which each frame begins; None if neither parameters nor files tell."""
-        if self.listed_omegas is not None or "OmegaStep" not in self.parameters or not self.counted:
-            return self.listed_omegas
+        listed = self.rotation.listed
+        if listed is not None or "OmegaStep" not in self.parameters or not self.counted:
+            return listed
         numbers = np.arange(self.shape[0]) - self.parameters["SkipFrame"]
         omegas: NDArray[np.float64] = self.parameters.omega_start() + numbers * self.parameters["OmegaStep"]
         return omegas
@@ -119,8 +144,7 @@ class RawScan:
     @cached_property
     def dark(self) -> Dark:
         """The dark frames, or the zeros in their place."""
-        locate = partial(settings.located, folder=self.folder)
-        files = [locate(Path(file)) for file in self.parameters["Dark"]]
+        files = [located(file, self.folder) for file in self.parameters["Dark"]]
         reading = replace(self.reading, location=self.parameters["darkLoc"])
         first = self.sweep.sources[0]
         return Dark(find_dark(files, reading, first), first, self.parameters["SkipFrame"])
@@ -132,11 +156,9 @@ class RawScan:
         if isinstance(first, ArchivedFrames):
             found = {MASK: first.extra(MASK), FLOOD: first.extra(FLOOD)}
         if name := self.parameters.get("MaskFN", ""):
-            path = settings.located(Path(name), self.folder)
-            found[MASK] = read_mask(path, self.shape[1:], self.dtype)
+            found[MASK] = read_mask(located(name, self.folder), self.shape[1:], self.dtype)
         if name := self.parameters["FloodFN"]:
-            path = settings.located(Path(name), self.folder)
-            found[FLOOD] = read_flood(path, self.shape[1:], self.reading)
+            found[FLOOD] = read_flood(located(name, self.folder), self.shape[1:], self.reading)
         masked = self.sweep.masked()
         if masked is not None and masked.any():
             count = np.count_nonzero(masked)

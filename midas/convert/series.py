@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: how the names of dark frames begin, in lower case
 _DARK = "dark_"
+#: the number of a file is the last one in the stem of its name
+LAST_NUMBER = re.compile(r"(\d+)(?=\D*$)")
 #: numbers that a message lists
 _LISTED = 10
 
@@ -51,7 +53,7 @@ def _numbered(files: Sequence[Path]) -> dict[str, list[int]]:
     found = defaultdict(list)
     for path in files:
         stem = decompressed.plain(path).stem
-        if number := re.search(r"(\d+)(?=\D*$)", stem):
+        if number := LAST_NUMBER.search(stem):
             found[f"{stem[: number.start()]}*{stem[number.end() :]}{path.suffix}"].append(int(number[1]))
     return found
 

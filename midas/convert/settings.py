@@ -72,15 +72,9 @@ def _pixel_type(p: Parameters) -> np.dtype[Pixel]:
     return pixel
 
 
-def reading_of(p: Parameters, scratch: Path) -> Reading:
+def reading_of(p: Parameters, scratch: Path | None) -> Reading:
     """What the parameters say about the raw files."""
     width, height = detector_size(p)
     named = {"motor": p["OmegaMotor"], "omega_location": p["omegaLoc"]}
     choice = {"scan": p["ScanNumber"], "channel": p["ThresholdChannel"]}
     return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch, **named, **choice)
-
-
-def located(path: Path, folder: Path) -> Path:
-    """A path of the parameter file or command line: as it stands, else relative to `folder`."""
-    path = path.expanduser()
-    return path if path.is_absolute() or path.exists() else folder / path

@@ -18,7 +18,7 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert import decompressed
 from midas.convert.readers import open_source
-from midas.convert.series import whole_series
+from midas.convert.series import LAST_NUMBER, whole_series
 from midas.convert.source import UNKNOWN, FrameSource, Reading
 from midas.formats.layer import archive_name
 from midas.parameters import Parameters
@@ -216,7 +216,7 @@ def consecutive(first: Path, count: int) -> list[Path]:
     if re.fullmatch(r"\.ge\d?", Path(inner.stem).suffix.lower()):  # scan_000001.ge5.h5
         ending = Path(inner.stem).suffix + ending
     stem = first.name.removesuffix(ending)
-    number = re.search(r"(\d+)(?=\D*$)", stem)
+    number = LAST_NUMBER.search(stem)
     if number is None:
         raise UsageError(f"a scan of {count} files needs a number in the file name", file=first)
     width = len(number[1])

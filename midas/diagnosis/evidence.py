@@ -13,6 +13,7 @@ from midas._ext.fit_setup import laboratory_spots
 from midas.diagnosis.ring_offsets import RingOffsets, ring_offsets
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
+from midas.experiment.region import on_detector
 from midas.experiment.scan import Scan
 from midas.formats import hkls as hkl_format
 from midas.formats import merged as merged_format
@@ -158,9 +159,7 @@ class Evidence:
         if self.image is None:
             return 1.0
         two_theta = np.degrees(np.arctan(self.rings_in_use[ring] / self.detector.lsd))
-        y, z = self.detector.pixel(two_theta, np.linspace(-179.5, 179.5, 360))
-        y_low, y_high, z_low, z_high = self.image.area
-        return float(np.mean((y > y_low) & (y < y_high) & (z > z_low) & (z < z_high)))
+        return float(on_detector(self.detector, self.image, two_theta).mean())
 
     @cached_property
     def poor_rings(self) -> tuple[int, ...]:

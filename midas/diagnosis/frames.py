@@ -9,24 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from midas._ext.peaks.mask import ring_thresholds
 from midas.archive import Archive, FrameStack
+from midas.diagnosis.maxima import ABOVE_NOISE, LEAST_NOISE, strongest, summits
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.image import raw_numbers
+from midas.experiment.noise import robust_spread
 from midas.parameters import Parameters
-from midas.stages.peak_selection import raw_numbers
 
 Floats = NDArray[np.float64]
 
 #: pixels that are read, at most (bounds the time), and frames
 _MOST_PIXELS = 2e8
 _FEWEST_FRAMES, _MOST_FRAMES = 8, 200
-#: the strongest maxima of the sample that are kept
-_STRONGEST = 4000
-#: a threshold stands this many times the noise above the level
-_ABOVE_NOISE = 6.0
-_MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class FrameSample:
     @property
     def sensible(self) -> float:
         """A threshold well above the noise, counts."""
-        return float(np.ceil(self.level + _ABOVE_NOISE * max(self.noise, 1.0)))
+        return float(np.ceil(self.level + ABOVE_NOISE * max(self.noise, LEAST_NOISE)))
 
 
 def sample_frames(
@@ -89,7 +85,7 @@ def sample_frames(
     dark = _mean(archive.dark, skip, shape)
     brightest, one = _largest(stack, chosen, parameters), stack[int(chosen[0])].astype(np.float64) - dark
     level = float(np.median(one))
-    noise = _MAD_TO_SIGMA * float(np.median(np.abs(one - level)))
+    noise = robust_spread(one, level)
     usable = np.ones(shape, bool) if archive.mask is None or not len(archive.mask) else archive.mask[0] == 0
     counts = np.where(usable & np.isfinite(brightest), brightest - dark, -np.inf)
     numbers = raw_numbers(shape, parameters["ImTransOpt"])
@@ -97,9 +93,7 @@ def sample_frames(
     values = counts.ravel()[numbers[y, z]]
     raw = brightest.ravel()[numbers[y, z]]
     rings, beyond = _on_rings(parameters, detector, radii, numbers.shape[0], (y, z), values, raw, threads)
-    summits = np.where(counts == ndimage.maximum_filter(counts, 3), counts, -np.inf).ravel()[numbers[y, z]]
-    kept = np.argsort(-summits, kind="stable")[:_STRONGEST]
-    kept = kept[summits[kept] > level + _ABOVE_NOISE * max(noise, 1.0)]
+    kept = strongest(summits(counts).ravel()[numbers[y, z]], level, noise)
     return FrameSample(len(chosen), rings, level, noise, beyond, y[kept].astype(float), z[kept].astype(float))
 
 

@@ -16,6 +16,7 @@ from scipy.optimize import least_squares
 from midas.experiment.angles import DEG2RAD
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
+from midas.experiment.noise import robust_spread
 
 Floats = NDArray[np.float64]
 
@@ -24,8 +25,6 @@ _CERTAIN = 5.0
 #: smaller offsets are no mistake: parts per million of the radius, and parts of a pixel
 _HARMLESS_PPM = 100.0
 _HARMLESS_PIXELS = 0.1
-#: observations that are not on the ring at all shall not pull; of a normal error, a robust standard deviation
-_MAD_TO_SIGMA = 1.4826
 #: fewer observations cannot tell three numbers from chance
 _FEWEST = 8
 
@@ -145,14 +144,10 @@ def _robust(model: Floats, ring_radius: Floats, offset: Floats) -> tuple[Floats,
         return left
 
     start: Floats = np.asarray(np.linalg.lstsq(model, offset, rcond=None)[0], np.float64)
-    spread = max(_spread(remains(start)), 1e-9)
+    spread = max(robust_spread(remains(start)), 1e-9)
     solution = least_squares(
         lambda x: remains(x) / spread, start, jac=lambda _: model / spread, loss="soft_l1", x_scale="jac"
     )
-    spread = _spread(remains(solution.x))
+    spread = robust_spread(remains(solution.x))
     covariance = np.linalg.pinv(model.T @ model) * spread**2
     return solution.x, np.sqrt(np.diag(covariance)), spread
-
-
-def _spread(values: Floats) -> float:
-    return float(_MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))

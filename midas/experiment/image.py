@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class PaddedImage:
@@ -66,3 +69,35 @@ class PaddedImage:
         ends = self.from_raw(-0.5, -0.5), self.from_raw(self.columns - 0.5, self.rows - 0.5)
         (y_low, y_high), (z_low, z_high) = (sorted(pair) for pair in zip(*ends, strict=True))
         return y_low, y_high, z_low, z_high
+
+    def holds(self, y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether places in the square, px, lie in that part; NaN does not."""
+        y_low, y_high, z_low, z_high = self.area
+        inside: NDArray[np.bool_] = (y >= y_low) & (y <= y_high) & (z >= z_low) & (z <= z_high)
+        return inside
+
+
+def raw_numbers(shape: tuple[int, int], operations: Sequence[int]) -> NDArray[np.int32]:
+    """Number of the raw pixel that each detector pixel shows.
+
+    Parameters
+    ----------
+    shape : (rows, columns) of the raw frame
+    operations : ``ImTransOpt``, in order: 1 reverses the columns, 2 the rows, 3 transposes; others change nothing
+
+    Returns
+    -------
+    (N, N) int32, indexed [y, z]; -1 where the padding to a square lies
+    """
+    rows, columns = shape
+    size = max(shape)
+    square = np.full((size, size), -1, np.int32)
+    square[:rows, :columns] = np.arange(rows * columns, dtype=np.int32).reshape(shape)
+    for operation in operations:
+        if operation == 1:
+            square = square[:, ::-1]
+        elif operation == 2:
+            square = square[::-1]
+        elif operation == 3:
+            square = square.T
+    return square.T

@@ -83,10 +83,7 @@ def on_detector(detector: DetectorGeometry, image: PaddedImage, two_theta: NDArr
     ----------
     two_theta : of the rings, degrees
     """
-    y, z = detector.ring(two_theta)
-    y_low, y_high, z_low, z_high = image.area
-    seen: NDArray[np.bool_] = (y >= y_low) & (y <= y_high) & (z >= z_low) & (z <= z_high)
-    return seen
+    return image.holds(*detector.ring(two_theta))
 
 
 def limited_omega(parameters: Parameters) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,14 @@ from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
 
+#: intervals of omega, degrees
+Ranges: TypeAlias = tuple[tuple[float, float], ...]
+
 #: frames whose angles leave a smaller gap than this part of a step follow each other: measured angles jitter
 _JITTER = 0.5
+#: a gap of omega in a table is wide from so many degrees, and so many times the mean distance of spots, on; by chance
+#: one of the latter kind is in one table of hundreds
+_WIDE, _MANY = 20.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ def _archive_of(layer: Layer) -> str:
     return str(layer.archive)
 
 
-def covered_ranges(omegas: NDArray[np.float64], step: float) -> tuple[tuple[float, float], ...]:
+def covered_ranges(omegas: NDArray[np.float64], step: float) -> Ranges:
     """The intervals of omega that a scan covers (docs/theory/region.md#omegas-that-the-scan-covers).
 
     Parameters
@@ -92,7 +99,7 @@ def _usual_step(omegas: NDArray[np.float64]) -> float:
     return float(np.median(wrapped(np.diff(omegas)))) if len(omegas) > 1 else 0.0
 
 
-def _without_overlap(runs: list[tuple[float, float]], tolerance: float) -> tuple[tuple[float, float], ...]:
+def _without_overlap(runs: list[tuple[float, float]], tolerance: float) -> Ranges:
     """Ascending intervals that start in -180 ... 180 degrees, the last of which may reach beyond 180, cut there."""
     first, last = runs[0][0], runs[-1][1]
     excess = last - 360.0
@@ -105,3 +112,37 @@ def _without_overlap(runs: list[tuple[float, float]], tolerance: float) -> tuple
         else:
             runs.insert(0, (-180.0, excess))
     return tuple((round(low, 9), round(high, 9)) for low, high in runs)
+
+
+def measured_ranges(omegas: NDArray[np.float64]) -> Ranges:
+    """The omegas between wide gaps of a table's spots (docs/theory/fit_setup.md#a-table-of-spots-from-elsewhere).
+
+    Parameters
+    ----------
+    omegas : (n,) float64, degrees
+
+    Returns
+    -------
+    Ascending pairs in -180 ... 180 degrees; empty where no gap is wide.
+    """
+    lows = np.sort(wrapped(omegas))
+    gaps = np.diff(lows, append=lows[:1] + 360.0)
+    narrow = gaps[gaps <= _WIDE]
+    if not len(narrow):
+        return ()
+    between = float(narrow.mean())
+    wide = np.flatnonzero((gaps > _WIDE) & (gaps > _MANY * between))
+    ranges = []
+    for before, last in zip(np.roll(wide, 1), wide, strict=True):
+        first = (before + 1) % len(lows)
+        low, high = float(lows[first]) - between, float(lows[last]) + between
+        ranges.append((low, high + 360.0 if high < low else high))
+    cut = [piece for low, high in ranges for piece in _within_a_turn(round(low, 6), round(high, 6))]
+    return tuple(sorted(cut))
+
+
+def _within_a_turn(low: float, high: float) -> Ranges:
+    """A range in -180 ... 180 degrees, in two pieces if it crosses the seam."""
+    if low < -180.0:
+        low, high = low + 360.0, high + 360.0
+    return ((low, high),) if high <= 180.0 else ((low, 180.0), (-180.0, round(high - 360.0, 6)))

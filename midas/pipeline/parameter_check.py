@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from midas.pipeline.options import Options
 
 #: of keys that the command line replaces: the option that does it
-_OPTIONS = {"RawFolder": "-rawDir", "dataLoc": "-dataLoc", "darkLoc": "-darkLoc", "GrainsFile": "-grainsFile"}
+OPTIONS = {
+    "RawFolder": "-rawDir",
+    "Dark": "-darkFN",
+    "dataLoc": "-dataLoc",
+    "darkLoc": "-darkLoc",
+    "GrainsFile": "-grainsFile",
+}
 #: settings of a layer that say nothing about what the user wants
 _OWN = ("PanelShiftsFile", "MinNrSpots")
 
@@ -66,5 +72,7 @@ def _settings(options: Options, plan: LayerPlan) -> tuple[dict[str, Value], dict
         changes.pop("GrainsFile", None)  # the option has it from there
     settings = {name: value for name, value in changes.items() if name not in _OWN}
     start = "-fileName" if options.file_name else "-batchMode"
-    flags = {**dict.fromkeys(plan.settings, start), **_OPTIONS, "Dark": "-darkFN" if options.dark_file else "-rawDir"}
+    flags = {**dict.fromkeys(plan.settings, start), **OPTIONS}
+    if not options.dark_file:
+        flags["Dark"] = OPTIONS["RawFolder"]  # which moves it
     return settings, {name: flags[name] for name in settings}

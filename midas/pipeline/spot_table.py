@@ -6,10 +6,9 @@ import logging
 import os
 
 import numpy as np
-from numpy.typing import NDArray
 
-from midas.experiment.angles import wrapped
 from midas.experiment.region import limited_omega, within_omegas
+from midas.experiment.scan import Ranges, measured_ranges
 from midas.formats import spots as formats
 from midas.formats.layer import Layer
 from midas.formats.spots import SpotTables
@@ -20,8 +19,6 @@ from midas.pipeline.layer_run import LayerRun
 from midas.results.sources import LayerTables
 from midas.runtime.files import read_bytes, remove, write_atomic
 from midas.runtime.result import StageResult
-
-Limits = tuple[tuple[float, float], ...]
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +32,6 @@ _OWN = (
     "IDsFileName",
     "RefinementFileName",
 )
-
-
-#: a gap of omega in a table is wide from so many degrees, and so many times the mean distance of spots, on; by chance
-#: one of the latter kind is in one table of hundreds
-_WIDE, _MANY = 20.0, 10.0
 
 
 class SpotTableRun(LayerRun):
@@ -102,7 +94,7 @@ class SpotTableRun(LayerRun):
         data = SpotTables(table.select(formats.INPUT_ALL.names), table, none, no_hash, seeds, self._paramstest())
         return StageResult("spot_table", {"spots": len(table), "seeds": len(seeds)}, data)
 
-    def _paramstest_text(self, radii: dict[int, float], ranges: Limits) -> bytes:
+    def _paramstest_text(self, radii: dict[int, float], ranges: Ranges) -> bytes:
         """Rings and files of the layer, and the user's whole parameter file."""
         folder, layer = self.plan.folder, self.layer
         lines = [line for ring, radius in radii.items() for line in (f"RingRadii {radius!r}", f"RingNumbers {ring}")]
@@ -118,40 +110,6 @@ class SpotTableRun(LayerRun):
         assert user_file is not None
         text = user_file.with_settings({**self.plan.settings, **user_file.settings(self.options)}, dropped=_OWN)
         return os.fsencode("".join(f"{line}\n" for line in lines)) + text
-
-
-def measured_ranges(omegas: NDArray[np.float64]) -> Limits:
-    """The omegas between wide gaps of a table's spots (docs/theory/fit_setup.md#a-table-of-spots-from-elsewhere).
-
-    Parameters
-    ----------
-    omegas : (n,) float64, degrees
-
-    Returns
-    -------
-    Ascending pairs in -180 ... 180 degrees; empty where no gap is wide.
-    """
-    lows = np.sort(wrapped(omegas))
-    gaps = np.diff(lows, append=lows[:1] + 360.0)
-    narrow = gaps[gaps <= _WIDE]
-    if not len(narrow):
-        return ()
-    between = float(narrow.mean())
-    wide = np.flatnonzero((gaps > _WIDE) & (gaps > _MANY * between))
-    ranges = []
-    for before, last in zip(np.roll(wide, 1), wide, strict=True):
-        first = (before + 1) % len(lows)
-        low, high = float(lows[first]) - between, float(lows[last]) + between
-        ranges.append((low, high + 360.0 if high < low else high))
-    cut = [piece for low, high in ranges for piece in _within_a_turn(round(low, 6), round(high, 6))]
-    return tuple(sorted(cut))
-
-
-def _within_a_turn(low: float, high: float) -> Limits:
-    """A range in -180 ... 180 degrees, in two pieces if it crosses the seam."""
-    if low < -180.0:
-        low, high = low + 360.0, high + 360.0
-    return ((low, high),) if high <= 180.0 else ((low, 180.0), (-180.0, round(high - 360.0, 6)))
 
 
 def _ring_radii(own: Parameters, hkls: Table) -> dict[int, float]:

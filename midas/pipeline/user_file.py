@@ -16,7 +16,7 @@ from midas.parameters.readers import read_from_archive
 from midas.parameters.table import KEYS, PATH, Value
 from midas.runtime import logs
 from midas.runtime.errors import ParameterError
-from midas.runtime.files import read_bytes, write_atomic
+from midas.runtime.files import located, read_bytes, write_atomic
 
 if TYPE_CHECKING:
     from midas.pipeline.options import Options
@@ -106,9 +106,7 @@ class UserFile:
         name = self.own.get("PanelShiftsFile", "")
         if not name:
             return
-        source = Path(name).expanduser()
-        if not source.is_absolute() and not source.exists():
-            source = self.path.parent / source
+        source = located(name, self.path.parent)
         if not source.exists():
             log.warning("%s: PanelShiftsFile %s is missing", self.path, name)
         elif source.resolve() != (folder / source.name).resolve():

@@ -11,6 +11,12 @@ from typing import IO
 from midas.runtime.errors import FormatError, OutputError, UsageError
 
 
+def located(path: str | os.PathLike[str], folder: Path) -> Path:
+    """A path that a user wrote into a file or typed: as it stands, else relative to `folder`."""
+    path = Path(path).expanduser()
+    return path if path.is_absolute() or path.exists() else folder / path
+
+
 def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
     """The whole file, or a `FormatError` that names it and says what to do."""
     try:

@@ -61,7 +61,6 @@ class Kind:
 
 
 TEXT = Kind(str, str)
-TEXTS = Kind(str, lambda words: tuple(word.strip() for word in words or ()), in_python="")
 WHOLE = Kind(int, lambda word: word, in_python="a whole number")
 NUMBER = Kind(float, lambda word: word, in_python="a number")
 NUMBERS = Kind(float, lambda words: None if words is None else tuple(words), in_python="")

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from midas.archive import Archive
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.image import PaddedImage
+from midas.experiment.image import PaddedImage, raw_numbers
 from midas.experiment.region import on_detector
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.runtime.files import remove, write_atomic
-from midas.stages.peak_selection import raw_numbers
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.physics.region import VERDICTS
+from midas.experiment.image import PaddedImage
 from midas.experiment.region import accepted_region
-from midas.stages.peak_selection import raw_numbers
 
 if TYPE_CHECKING:
     from midas.experiment.detector import DetectorGeometry
@@ -49,11 +49,10 @@ def expected_rings(
     numbers = np.asarray(rings)
     used = [ring for ring, threshold in parameters.rings() if threshold > 0]
     empty = ~seen & np.isin(numbers, used)
-    operations = parameters["ImTransOpt"]
     visible = np.zeros(len(numbers), bool)
     if empty.any():
-        on_frame = raw_numbers(shape, operations) >= 0
-        visible[empty] = [_visible(angle, detector, on_frame, parameters) for angle in np.asarray(two_theta)[empty]]
+        image = PaddedImage(*shape, parameters["ImTransOpt"])
+        visible[empty] = [_visible(angle, detector, image, parameters) for angle in np.asarray(two_theta)[empty]]
     if visible.any():
         log.warning(
             "RingThresh: ring %s is without spots and its reflections count as missing; are SpaceGroup, "
@@ -63,20 +62,13 @@ def expected_rings(
     return seen | visible
 
 
-def _visible(two_theta: float, detector: DetectorGeometry, on_frame: NDArray[np.bool_], parameters: Parameters) -> bool:
-    """Whether some point of a ring is on the detector and in the accepted region.
-
-    `on_frame` says of the padded square, indexed [y, z], where the detector is.
-    """
+def _visible(two_theta: float, detector: DetectorGeometry, image: PaddedImage, parameters: Parameters) -> bool:
+    """Whether some point of a ring is on the detector and in the accepted region."""
     eta = np.linspace(-180.0, 180.0, _POINTS)
     y_px, z_px = detector.pixel(two_theta, eta)
-    near = np.isfinite(y_px) & (np.abs(y_px) < 2 * len(on_frame)) & (np.abs(z_px) < 2 * len(on_frame))
-    places = np.rint(np.stack([y_px[near], z_px[near]])).astype(int)
-    inside = ((places >= 0) & (places < len(on_frame))).all(axis=0)
-    eta, places = eta[near][inside], places[:, inside]
-    on_pixel = on_frame[places[0], places[1]]
-    eta, places = eta[on_pixel], places[:, on_pixel]
-    y, z = detector.plane(*places)
+    inside = image.holds(y_px, z_px)
+    eta = eta[inside]
+    y, z = detector.plane(np.rint(y_px[inside]), np.rint(z_px[inside]))
     region = accepted_region(parameters, observed=True)
     for low, _ in parameters["OmegaRange"]:
         if (region.verdicts(np.full(len(eta), low), eta, y, z) == VERDICTS["accepted"]).any():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.image import raw_numbers
 from midas.runtime.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -48,32 +49,6 @@ class Selection:
     dark: NDArray[np.float64]
     flood: NDArray[np.float64]
     masked: NDArray[np.bool_]
-
-
-def raw_numbers(shape: tuple[int, int], operations: Sequence[int]) -> NDArray[np.int32]:
-    """Number of the raw pixel that each detector pixel shows.
-
-    Parameters
-    ----------
-    shape : (rows, columns) of the raw frame
-    operations : ``ImTransOpt``, in order: 1 reverses the columns, 2 the rows, 3 transposes; others change nothing
-
-    Returns
-    -------
-    (N, N) int32, indexed [y, z]; -1 where the padding to a square lies
-    """
-    rows, columns = shape
-    size = max(shape)
-    square = np.full((size, size), -1, np.int32)
-    square[:rows, :columns] = np.arange(rows * columns, dtype=np.int32).reshape(shape)
-    for operation in operations:
-        if operation == 1:
-            square = square[:, ::-1]
-        elif operation == 2:
-            square = square[::-1]
-        elif operation == 3:
-            square = square.T
-    return square.T
 
 
 def select(

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.image import PaddedImage
+from midas.experiment.image import PaddedImage, raw_numbers
 from midas.experiment.region import ANY_BOX, detector_box
-from midas.stages.peak_selection import raw_numbers
 
 OPERATIONS = [(), (1,), (2,), (3,), (1, 2), (1, 3), (3, 1), (2, 3, 1), (0,)]
+
+
+def test_numbers_of_a_wide_frame() -> None:
+    numbers = raw_numbers((2, 3), ())
+    assert numbers.tolist() == [[0, 3, -1], [1, 4, -1], [2, 5, -1]]  # [y, z] of rows along z
+    assert raw_numbers((2, 3), (1,)).tolist() == [[2, 5, -1], [1, 4, -1], [0, 3, -1]]
+    assert raw_numbers((2, 3), (2,)).tolist() == [[-1, 3, 0], [-1, 4, 1], [-1, 5, 2]]
+    assert raw_numbers((2, 3), (3,)).tolist() == [[0, 1, 2], [3, 4, 5], [-1, -1, -1]]
+    assert raw_numbers((2, 3), (0, 7, -1)).tolist() == numbers.tolist()
 
 
 @pytest.mark.parametrize(("shape", "operations"), list(itertools.product([(4, 7), (7, 4), (5, 5)], OPERATIONS)))
@@ -37,3 +45,10 @@ def test_box_of_a_tilted_detector_holds_all_its_pixels() -> None:
     y, z = detector.plane(y_px, z_px)
     assert box[0] <= y.min() and y.max() <= box[1] and box[2] <= z.min() and z.max() <= box[3]
     assert detector_box(detector, image, np.array([1e-3])) == ANY_BOX
+
+
+def test_what_the_frame_holds() -> None:
+    image = PaddedImage(160, 256, (2,))
+    y = np.array([-0.5, 255.5, 10.0, 10.0, -0.6, np.nan])
+    z = np.array([95.5, 255.5, 95.4, 200.0, 200.0, 200.0])
+    assert image.holds(y, z).tolist() == [True, True, False, True, False, False]

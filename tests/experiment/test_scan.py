@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midas.experiment.scan import covered_ranges
+from midas.experiment.scan import covered_ranges, measured_ranges
 
 
 def frames(start: float, step: float, count: int) -> np.ndarray:
@@ -76,3 +76,21 @@ def test_against_a_count_of_angles() -> None:
         gaps = covered != found  # only gaps below half a step are closed
         assert not (covered & ~found).any()
         assert gaps.sum() * 0.25 <= 0.5 * abs(step) * len(starts) * 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(-180, 180)], ()),
+        ([(-30, 30)], ((-30, 30),)),
+        ([(-100, -60), (60, 100)], ((-100, -60), (60, 100))),
+        ([(150, 180), (-180, -150)], ((-180, -150), (150, 180))),
+        ([(0, 170), (-175, -5)], ()),  # the gaps are narrow
+    ],
+)
+def test_omegas_that_a_table_of_spots_covers(
+    parts: list[tuple[float, float]], expected: tuple[tuple[float, float], ...]
+) -> None:
+    random = np.random.default_rng(1)
+    found = measured_ranges(np.concatenate([random.uniform(low, high, 300) for low, high in parts]))
+    np.testing.assert_allclose(np.array(found), np.array(expected), atol=1.0)

@@ -22,6 +22,7 @@ from midas import simulation
 from midas.archive import Archive
 from midas.commands import run as cli
 from midas.convert import conversion
+from midas.convert.angles import Rotation
 from midas.convert.options import ConversionOptions
 from midas.convert.scan import RawScan
 from midas.diagnosis.case import Case
@@ -164,7 +165,7 @@ def look(folder: Path, scan: RawScan) -> None:
     """As it is, and with a crystal of which the legacy list of reflections is another one."""
     looking.run(scan, folder, threads=1, count=5)
     hexagonal = scan.parameters.changed(SpaceGroup=143, LatticeParameter=(3.5, 3.5, 5.0, 90.0, 90.0, 120.0))
-    looking.run(replace(scan, parameters=hexagonal), folder, threads=1, count=1)
+    looking.run(replace(scan, rotation=Rotation(hexagonal)), folder, threads=1, count=1)
 
 
 def run_everything(folder: Path, scan: TinyScan) -> Layer:

@@ -16,7 +16,6 @@ from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO
 from midas.pipeline.options import Options
 from midas.pipeline.plan import plans
-from midas.pipeline.spot_table import measured_ranges
 
 PEAKS_ONLY = ("-peakSearchOnly", 1, "-nCPUs", 1)
 
@@ -149,24 +148,6 @@ def test_bins_of_the_driver(
     assert (layer.bins.exists(), layer.bin_counts.exists()) == (bool(bins), bool(bins))
     assert in_process("ff-bin", layer.folder, "--threads", 1, cwd=tmp_path) == 0
     assert layer.bins.exists() and layer.bin_counts.exists()
-
-
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ([(-180, 180)], ()),
-        ([(-30, 30)], ((-30, 30),)),
-        ([(-100, -60), (60, 100)], ((-100, -60), (60, 100))),
-        ([(150, 180), (-180, -150)], ((-180, -150), (150, 180))),
-        ([(0, 170), (-175, -5)], ()),  # the gaps are narrow
-    ],
-)
-def test_omegas_that_a_table_of_spots_covers(
-    parts: list[tuple[float, float]], expected: tuple[tuple[float, float], ...]
-) -> None:
-    random = np.random.default_rng(1)
-    found = measured_ranges(np.concatenate([random.uniform(low, high, 300) for low, high in parts]))
-    np.testing.assert_allclose(np.array(found), np.array(expected), atol=1.0)
 
 
 def test_a_table_of_a_part_of_a_turn(

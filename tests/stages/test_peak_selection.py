@@ -1,4 +1,4 @@
-"""The selection of raw pixels: numbers after the image transformations, runs, and limits that only save work."""
+"""The selection of raw pixels: runs, and limits that only save work."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.stages.peak_selection import PIXEL_TYPES, _limits, _runs, raw_numbers
-
-
-def test_numbers_of_a_wide_frame():
-    numbers = raw_numbers((2, 3), ())
-    assert numbers.tolist() == [[0, 3, -1], [1, 4, -1], [2, 5, -1]]  # [y, z] of rows along z
-    assert raw_numbers((2, 3), (1,)).tolist() == [[2, 5, -1], [1, 4, -1], [0, 3, -1]]
-    assert raw_numbers((2, 3), (2,)).tolist() == [[-1, 3, 0], [-1, 4, 1], [-1, 5, 2]]
-    assert raw_numbers((2, 3), (3,)).tolist() == [[0, 1, 2], [3, 4, 5], [-1, -1, -1]]
-    assert raw_numbers((2, 3), (0, 7, -1)).tolist() == numbers.tolist()
+from midas.stages.peak_selection import PIXEL_TYPES, _limits, _runs
 
 
 @given(st.sets(st.integers(0, 60)))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import replace
 from pathlib import Path
 
 from midas.archive import Archive
 from midas.convert import decompressed
-from midas.convert.angles import reconciled
-from midas.convert.dark import Dark, find_dark
 from midas.convert.options import ConversionOptions
-from midas.convert.settings import reading_of, settled
-from midas.convert.source import UNKNOWN
-from midas.convert.sweep import Sweep, raw_files, scan_names
+from midas.convert.scan import RawScan
+from midas.convert.settings import settled
+from midas.convert.sweep import raw_files, scan_names
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.missing import RAW_FILES
 from midas.diagnosis.check.request import Request
@@ -112,24 +109,20 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
         return [] if request.several else [_missing(subject, missing)]
     if any(map(decompressed.is_compressed, paths)):
         return []  # opening one may take as long as reading it
-    reading = reading_of(p, Path())
-    sweep = Sweep(paths, reading, p["SkipFrame"])
-    frames, rows, columns = sweep.shape
-    if frames == UNKNOWN:
+    scan = RawScan.of(paths, p, request.folder)
+    if not scan.counted:
         return []
-    findings = _rotation(subject, p, sweep)
+    findings = _rotation(subject, p, scan)
     darks = [request.located(name) for name in p["Dark"]]
     if all(path.is_file() and not decompressed.is_compressed(path) for path in darks):
-        sources = find_dark(darks, replace(reading, location=p["darkLoc"]), sweep.sources[0])
-        Dark(sources, sweep.sources[0], p["SkipFrame"])  # says if it does not fit
+        scan.dark  # noqa: B018 - says if it does not fit
     return findings
 
 
-def _rotation(subject: Subject, p: Parameters, sweep: Sweep) -> list[Finding]:
+def _rotation(subject: Subject, p: Parameters, scan: RawScan) -> list[Finding]:
     """Keep what the files tell of the scan, and the angles that count; what the conversion will say about these."""
-    subject.scan = ScanFacts(sweep.sources[0].path, *sweep.shape)
-    rotation = reconciled(p, sweep.omegas, sweep.misfit)
-    subject.scan = replace(subject.scan, omegas=rotation.told)
+    rotation = scan.rotation
+    subject.scan = ScanFacts(scan.sweep.sources[0].path, *scan.shape, rotation.told)
     changed = {name: rotation.parameters.get(name) for name in ("OmegaStart", "OmegaStep")}
     changed = {name: value for name, value in changed.items() if value != p.get(name)}
     subject.values = {**subject.values, **changed}

@@ -9,12 +9,10 @@ import numpy as np
 
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.subject import Subject
-from midas.experiment.scan import covered_ranges
+from midas.experiment.scan import Ranges, covered_ranges
 from midas.runtime.errors import ParameterError
 
-Ranges = tuple[tuple[float, float], ...]
-
-#: a box that is smaller than this part of what it takes to hold a ring is in another unit
+#: azimuths (radians) at which a ring is looked at
 _POINTS = np.radians(np.arange(-180.0, 180.0))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from midas.parameters.table import Value
+from midas.runtime.files import located
 
 #: parts of the suite that a run goes through, beside the conversion
 PEAK_SEARCH = ("hkls", "peaks")
@@ -63,5 +64,4 @@ class Request:
 
     def located(self, name: str) -> Path:
         """A path of the parameter file or of an option."""
-        path = Path(name).expanduser()
-        return path if path.is_absolute() or path.exists() else self.folder / path
+        return located(name, self.folder)

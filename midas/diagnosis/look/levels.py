@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from midas.diagnosis.look.polar import PolarMap
 from midas.diagnosis.look.projections import Projections
+from midas.experiment.noise import robust_spread
 
 #: a threshold stands this many times the noise above the level
 _ABOVE_NOISE = 6.0
@@ -20,7 +21,6 @@ _ABOVE_NOISE = 6.0
 _HOT = 10.0
 #: equal pixels at the very top: a detector that has reached its limit
 _FLAT_TOP = 8
-_MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def ring_level(
     band, below = band[box], dark[box]
     counts = seen.sample[(slice(None), *box)][:, band] - below[band]
     level = float(np.median(counts))
-    noise = _MAD_TO_SIGMA * float(np.median(np.abs(counts - level)))
+    noise = robust_spread(counts, level)
     noise = max(noise, float(np.sqrt(max(level, 0.0))) if noise == 0 else noise, 0.5)
     suggested = float(np.ceil(level + _ABOVE_NOISE * noise))
     groups, tops = _groups(seen.sample, box, band, below, suggested)
@@ -97,7 +97,7 @@ def hot_pixels(seen: Projections, valid: NDArray[np.bool_]) -> NDArray[np.int64]
     image = np.where(valid, seen.median, 0).astype(np.float32)
     around = ndimage.median_filter(image, 5, mode="nearest")
     excess = image - around
-    noise = _MAD_TO_SIGMA * float(np.median(np.abs(excess[valid]))) if valid.any() else 0.0
+    noise = robust_spread(excess[valid], 0.0) if valid.any() else 0.0
     limit = _HOT * np.maximum(max(noise, 0.5), np.sqrt(np.maximum(around, 0)))
     rows, columns = np.nonzero(valid & (excess > limit))
     return np.column_stack([rows, columns])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.detector import DetectorGeometry
-from midas.stages.peak_selection import raw_numbers
+from midas.experiment.image import raw_numbers
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]

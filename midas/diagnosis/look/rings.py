@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from midas.diagnosis.look.polar import PolarMap
+from midas.diagnosis.maxima import strongest, summits
 from midas.diagnosis.ring_offsets import RingOffsets, ring_offsets
 from midas.diagnosis.ring_search import RingSearch, search_rings, share_on_rings
+from midas.experiment.noise import robust_spread
 
 Floats = NDArray[np.float64]
 
@@ -19,8 +20,7 @@ Floats = NDArray[np.float64]
 SECTORS = 24
 #: an excess counts when it is this many times its noise
 _CERTAIN = 6.0
-#: maxima that are kept, and that are needed to say where the rings are
-_STRONGEST = 4000
+#: maxima that are needed to say where the rings are
 _FEWEST_MAXIMA = 20
 #: of the strongest maxima so many must lie on the rings, and so much more than by chance
 _MOSTLY, _ABOVE_CHANCE = 0.4, 0.15
@@ -117,12 +117,10 @@ def observed_rings(
 
 def _maxima(where: PolarMap, maximum: NDArray[np.float32]) -> tuple[Floats, Floats]:
     """Radius (µm) and azimuth (degrees) of the strongest maxima of an image."""
-    image = np.where(where.valid, maximum, -np.inf)
-    level = float(np.median(maximum[where.valid])) if where.valid.any() else 0.0
-    noise = 1.4826 * float(np.median(np.abs(maximum[where.valid] - level))) if where.valid.any() else 0.0
-    summits = np.where(image == maximum_filter(image, 3), image, -np.inf).ravel()
-    kept = np.argsort(-summits, kind="stable")[:_STRONGEST]
-    kept = kept[summits[kept] > level + _CERTAIN * max(noise, 1.0)]
+    known = maximum[where.valid]
+    level = float(np.median(known)) if known.size else 0.0
+    noise = robust_spread(known, level) if known.size else 0.0
+    kept = strongest(summits(np.where(where.valid, maximum, -np.inf)).ravel(), level, noise)
     return where.radius.ravel()[kept].astype(np.float64), where.eta.ravel()[kept].astype(np.float64)
 
 
@@ -167,7 +165,7 @@ def _in_sectors(where: PolarMap, image: NDArray[np.float32], rows: NDArray[np.in
     for s in np.unique(sector):
         values = counts[sector == s]
         middle[s] = np.median(values)
-        noise[s] = 1.4826 * np.median(np.abs(values - middle[s]))
+        noise[s] = robust_spread(values, middle[s])
     excess = counts - middle[sector]
     excess[excess < 3 * noise[sector]] = 0.0
     weight = np.bincount(sector, excess, SECTORS)
