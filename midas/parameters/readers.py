@@ -69,7 +69,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _PANELS,
             "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
-            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent",
+            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent LegacyDigits",
         ),
         _ARCHIVE,
         of_archive=True,

@@ -296,6 +296,7 @@ def _scanner(selection: Selection, settings: Parameters, current: float, blanks:
         blanks,
         current=current,
         saturation=settings["UpperBoundThreshold"],
+        legacy=settings.legacy_digits,
         min_pixels=settings["MinNrPx"],
         max_pixels=settings["MaxNrPx"],
         max_peaks=settings["MaxNPeaks"],

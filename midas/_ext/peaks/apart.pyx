@@ -4,7 +4,7 @@ A lit-up ring is one region with hundreds of maxima. A joint fit of thousands of
 where it began.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int16_t, int32_t, int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from midas._ext.numerics.stop cimport stopped
@@ -14,6 +14,7 @@ cdef struct Share:             # of one peak in the region's pixels
     double* counts
     int16_t* y
     int16_t* z
+    uint8_t* full
     int32_t maximum            # its place among them
     int64_t offsets[2]
     int64_t maxima_offsets[2]
@@ -51,6 +52,7 @@ cdef void _take(const PeakProblem* p, Py_ssize_t r, const int32_t* nearest, int 
             share.y[n] = p.y[p.offsets[r] + i]
             share.z[n] = p.z[p.offsets[r] + i]
             share.counts[n] = p.counts[p.offsets[r] + i]
+            share.full[n] = p.full[p.offsets[r] + i] if p.full != NULL else 0
             n += 1
     share.offsets[1] = n
 
@@ -58,7 +60,7 @@ cdef void _take(const PeakProblem* p, Py_ssize_t r, const int32_t* nearest, int 
 cdef bint _solve_share(const PeakProblem* p, Py_ssize_t r, Share* share, solver_t solve,
                        FittedPeak* row) noexcept nogil:
     cdef PeakProblem own = p[0]
-    own.y, own.z, own.counts = share.y, share.z, share.counts
+    own.y, own.z, own.counts, own.full = share.y, share.z, share.counts, share.full
     own.thresholds = p.thresholds + r
     own.offsets, own.maxima, own.maxima_offsets = share.offsets, &share.maximum, share.maxima_offsets
     return solve(&own, 0, row)
@@ -79,7 +81,7 @@ cdef bint solve_apart(const PeakProblem* p, Py_ssize_t r, solver_t solve, Fitted
     """
     cdef size_t pixels = p.offsets[r + 1] - p.offsets[r]
     cdef int peaks = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r]), j
-    cdef double* memory = <double*>malloc(pixels * (sizeof(double) + sizeof(int32_t) + 2 * sizeof(int16_t)))
+    cdef double* memory = <double*>malloc(pixels * (sizeof(double) + sizeof(int32_t) + 2 * sizeof(int16_t) + 1))
     cdef int32_t* nearest
     cdef Share share
     cdef bint done = memory != NULL
@@ -89,6 +91,7 @@ cdef bint solve_apart(const PeakProblem* p, Py_ssize_t r, solver_t solve, Fitted
     nearest = <int32_t*>(share.counts + pixels)
     share.y = <int16_t*>(nearest + pixels)
     share.z = share.y + pixels
+    share.full = <uint8_t*>(share.z + pixels)
     share.offsets[0] = share.maxima_offsets[0] = share.maximum = 0
     share.maxima_offsets[1] = 1
     _assign(p, r, nearest)

@@ -10,10 +10,11 @@ from libc.stdlib cimport free, malloc
 from midas._ext.numerics.nelder_mead cimport minimise, nelder_mead_workspace
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.peaks.apart cimport solve_apart
-from midas._ext.peaks.least_squares cimport least_squares, least_squares_workspace
+from midas._ext.peaks.clipped cimport is_clipped, is_determined, open_clipped
+from midas._ext.peaks.least_squares cimport CONVERGED, least_squares, least_squares_workspace
 from midas._ext.peaks.model cimport PEAK_SIZE, misfit, region_parameters
-from midas._ext.peaks.problem cimport PeakFit, PeakProblem
-from midas._ext.peaks.result cimport FittedPeak, describe_centroid, describe_fit
+from midas._ext.peaks.problem cimport PeakFit, PeakProblem, has_full
+from midas._ext.peaks.result cimport SATURATED, FittedPeak, describe_centroid, describe_fit
 from midas._ext.peaks.start cimport set_pixels, set_start
 from midas._ext.physics.panels cimport PANEL_NUMBERS
 
@@ -26,19 +27,26 @@ cdef enum:
 cdef double TOLERANCE = 1e-5
 
 
-cdef void _fit(const PeakProblem* p, Py_ssize_t r, PeakFit* fit, FittedPeak* rows) noexcept nogil:
+cdef bint _fit(const PeakProblem* p, Py_ssize_t r, PeakFit* fit, FittedPeak* rows) noexcept nogil:
+    """Fit the peaks of a region; False when what is not saturated does not determine them."""
     cdef double minimum = 0.0
     cdef int evaluations = 0, code, j
     set_start(p, r, fit)
-    if p.by_least_squares:
+    if fit.region.full != NULL:
+        open_clipped(p, r, fit)
+        code = least_squares(&fit.region, fit.x, fit.lower, fit.upper, &minimum, fit.workspace)
+        if code != CONVERGED or not is_determined(p, r, fit):
+            return False
+    elif p.by_least_squares:
         code = least_squares(&fit.region, fit.x, fit.lower, fit.upper, &minimum, fit.workspace)
     else:
         code = minimise(misfit, &fit.region, region_parameters(&fit.region), fit.x, fit.lower, fit.upper, TOLERANCE,
                         TOLERANCE, MAX_EVALUATIONS, &minimum, &evaluations, fit.workspace)
     describe_fit(p, r, fit, rows)
     for j in range(fit.region.peaks):
-        rows[j].return_code = code
+        rows[j].return_code = SATURATED if is_clipped(p, r, &fit.region, j) else code
         rows[j].residual = sqrt(minimum)
+    return True
 
 
 cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept nogil:
@@ -49,8 +57,11 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
     cdef int m = 0 if p.centroids else 1 + PEAK_SIZE * k
     cdef size_t extra = 0
     cdef double* memory
+    cdef bint determined = False
     if not p.centroids:
-        extra = least_squares_workspace(m) if p.by_least_squares else nelder_mead_workspace(m, MAX_EVALUATIONS)
+        extra = nelder_mead_workspace(m, MAX_EVALUATIONS)
+        if p.by_least_squares or has_full(p, r):
+            extra = least_squares_workspace(m)
     memory = <double*>malloc((6 * <size_t>n + 3 * <size_t>(m + k) + extra) * sizeof(double))
     if memory == NULL:
         return False
@@ -68,12 +79,13 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
     fit.sums = fit.upper + m
     fit.workspace = fit.sums + 3 * k
     set_pixels(p, r, &fit)
-    if p.centroids:
+    if not p.centroids:
+        determined = _fit(p, r, &fit, rows)
+    if p.centroids or (k == 1 and not determined):
         describe_centroid(p, r, &fit.region, rows)
-    else:
-        _fit(p, r, &fit, rows)
+        determined = True
     free(memory)
-    return True
+    return determined or solve_apart(p, r, _solve_together, rows)
 
 
 cdef double _work(const PeakProblem* p, Py_ssize_t pixels, Py_ssize_t peaks) noexcept nogil:
@@ -96,10 +108,15 @@ cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1
     cdef const double[::1] counts = regions.counts, thresholds = regions.thresholds
     cdef const int64_t[::1] offsets = regions.offsets, maxima_offsets = regions.maxima_offsets
     cdef const int32_t[::1] maxima = regions.maxima
+    cdef const uint8_t[::1] full
     cdef PeakProblem p
     p.y = &y[0]
     p.z = &z[0]
     p.counts = &counts[0]
+    p.full = NULL
+    if regions.full is not None:
+        full = regions.full
+        p.full = &full[0]
     p.offsets = &offsets[0]
     p.thresholds = &thresholds[0]
     p.maxima = &maxima[0]
@@ -167,7 +184,8 @@ def _check(regions, panels, method):
         raise ValueError(f"a panel has {PANEL_NUMBERS} numbers, not {panels.shape[1]}")
     if not len(pixels) == len(peaks) == len(regions.thresholds) or (pixels < 1).any() or (peaks < 1).any():
         raise ValueError("each region needs a threshold, a pixel and a maximum")
-    if not regions.offsets[len(pixels)] == len(regions.y) == len(regions.z) == len(regions.counts):
+    full = regions.counts if regions.full is None else regions.full
+    if not regions.offsets[len(pixels)] == len(regions.y) == len(regions.z) == len(regions.counts) == len(full):
         raise ValueError("the pixels do not fit the offsets")
     places = np.repeat(pixels, peaks)
     if len(places) != len(regions.maxima) or (regions.maxima < 0).any() or (regions.maxima >= places).any():

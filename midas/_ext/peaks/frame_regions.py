@@ -24,6 +24,7 @@ class Regions(NamedTuple):
     maxima_offsets : (n + 1,) int64, region i owns maxima maxima_offsets[i] : maxima_offsets[i + 1]
     unresolved : pixels in components that are no set of peaks (docs/theory/peaks.md#crowded-frames)
     cut : regions with more maxima than are kept, and more than a set of peaks has
+    full : (p,) uint8, pixels at the end of the detector's scale (docs/theory/peaks.md#full-pixels); None = none is
     """
 
     components: int
@@ -37,6 +38,7 @@ class Regions(NamedTuple):
     maxima_offsets: NDArray[np.int64]
     unresolved: int = 0
     cut: int = 0
+    full: NDArray[np.uint8] | None = None
 
 
 def concatenate_regions(frames: Sequence[Regions]) -> Regions:
@@ -58,4 +60,7 @@ def concatenate_regions(frames: Sequence[Regions]) -> Regions:
         maxima_offsets=offsets("maxima_offsets"),
         unresolved=sum(frame.unresolved for frame in frames),
         cut=sum(frame.cut for frame in frames),
+        full=np.concatenate(
+            [np.zeros(len(frame.y), np.uint8) if frame.full is None else frame.full for frame in frames]
+        ),
     )

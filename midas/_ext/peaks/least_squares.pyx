@@ -2,7 +2,7 @@
 
 K. Levenberg, Quart. Appl. Math. 2 (1944) 164; D. W. Marquardt, J. SIAM 11 (1963) 431.
 """
-from libc.math cimport INFINITY, exp, fabs
+from libc.math cimport INFINITY, exp, fabs, fmax, fmin
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
@@ -73,6 +73,8 @@ cdef void _linearise(const PeakRegion* region, const double* x, MarquardtSearch*
             peak = peak_at(x, j)
             residual += _derivatives(peak, region.radius[i] - peak.radius, region.eta[i] - peak.eta,
                                      <Peak*>peak_at(s.row, j))
+        if region.full != NULL and region.full[i] and residual > 0.0:
+            continue
         for p in range(n):
             factor = s.row[p]
             s.gradient[p] += factor * residual
@@ -169,6 +171,7 @@ cdef int least_squares(PeakRegion* region, double* x, const double* lower, const
     cdef int start, j, code, best_code = ITERATION_LIMIT
     cdef double value = 0.0
     cdef double* origin
+    cdef Peak* peak
     s.n = region_parameters(region)
     s.matrix = workspace
     s.factor = s.matrix + <size_t>s.n * s.n
@@ -184,7 +187,8 @@ cdef int least_squares(PeakRegion* region, double* x, const double* lower, const
     for start in range(STARTS):
         memcpy(x, origin, s.n * sizeof(double))
         for j in range(region.peaks):
-            (<Peak*>peak_at(x, j)).mixing = START_MIXING[start]
+            peak = <Peak*>peak_at(x, j)
+            peak.mixing = fmin(fmax(START_MIXING[start], peak_at(lower, j).mixing), peak_at(upper, j).mixing)
         code = _descend(region, x, lower, upper, &value, &s)
         if value < minimum[0]:
             minimum[0] = value

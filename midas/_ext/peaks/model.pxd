@@ -3,6 +3,7 @@
 A parameter vector is the background and then eight numbers per peak.
 """
 from libc.math cimport exp
+from libc.stdint cimport uint8_t
 
 
 cdef struct Peak:
@@ -24,6 +25,7 @@ cdef struct PeakRegion:
     double* radius         # per pixel, px
     double* eta            # degrees
     double* counts
+    const uint8_t* full    # pixels that may have had any larger counts; NULL = none
     double* model          # work space, one number per pixel each
     double* lorentz
     double* gauss
@@ -63,7 +65,10 @@ cdef inline double peak_value(const PeakRegion* region, const Peak* peak, int i)
 
 
 cdef inline double misfit(const double* x, int n, void* context) noexcept nogil:
-    """Sum of squared differences between model and counts, over the pixels in list order."""
+    """Sum of squared differences between model and counts, over the pixels in list order.
+
+    A full pixel says only that the model must not be below it.
+    """
     cdef const PeakRegion* region = <const PeakRegion*>context
     cdef double total = 0.0, difference
     cdef int i, j
@@ -75,5 +80,7 @@ cdef inline double misfit(const double* x, int n, void* context) noexcept nogil:
             region.model[i] += peak_value(region, peak_at(x, j), i)
     for i in range(region.pixels):
         difference = region.model[i] - region.counts[i]
+        if region.full != NULL and region.full[i] and difference > 0.0:
+            continue
         total += difference * difference
     return total

@@ -3,7 +3,7 @@
 See docs/theory/peaks.md#pixels-of-a-region.
 """
 from libc.math cimport sqrt
-from libc.stdint cimport int16_t, int32_t, int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 from midas._ext.peaks.model cimport PeakRegion
 from midas._ext.physics.geometry cimport eta_of
@@ -13,6 +13,7 @@ cdef struct PeakProblem:
     const int16_t* y
     const int16_t* z
     const double* counts
+    const uint8_t* full    # pixels at the end of the scale; NULL = none is
     const int64_t* offsets
     const double* thresholds
     const int32_t* maxima
@@ -54,3 +55,13 @@ cdef inline double azimuth(const PeakProblem* p, double y, double z) noexcept no
 
 cdef inline double centre_distance(const PeakProblem* p, double y, double z) noexcept nogil:
     return sqrt((y - p.y_bc) * (y - p.y_bc) + (z - p.z_bc) * (z - p.z_bc))
+
+
+cdef inline bint has_full(const PeakProblem* p, Py_ssize_t r) noexcept nogil:
+    """Whether a pixel of the region is at the end of the scale."""
+    cdef Py_ssize_t i
+    if p.full != NULL:
+        for i in range(p.offsets[r], p.offsets[r + 1]):
+            if p.full[i]:
+                return True
+    return False

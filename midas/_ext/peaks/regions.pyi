@@ -43,5 +43,6 @@ class FrameScanner:
         min_pixels: int = ...,
         max_pixels: int = ...,
         max_peaks: int = ...,
+        legacy: bool = ...,
     ) -> None: ...
     def scan(self, raw: NDArray[_Pixel]) -> Regions: ...

@@ -7,8 +7,11 @@ import numpy as np
 
 cimport numpy as cnp
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
-from libc.stdlib cimport qsort
 from libc.string cimport memset
+
+from midas._ext.peaks.full_scale cimport FullScale, mark_full
+from midas._ext.peaks.hits cimport Hit, HitMap, neighbour_of
+from midas._ext.peaks.maxima cimport Component, Maximum, every_top, plateau_tops, strongest
 
 from midas._ext.peaks.frame_regions import Regions
 
@@ -35,29 +38,6 @@ cdef enum:
     MOST_MAXIMA = 100
     LEAST_PIXELS = 5
 
-cdef struct Hit:
-    int32_t position       # y * size + z
-    int32_t pixel          # number in the selection
-    double value
-
-cdef struct Maximum:
-    double value
-    int32_t item           # place in the region's list
-
-# The order in which neighbours go on the stack; it decides the order of every pixel list
-# (docs/theory/peaks.md#pixel-order).
-cdef int[8] STEP_Y = [1, 0, -1, 0, 1, -1, 1, -1]
-cdef int[8] STEP_Z = [0, 1, 0, -1, 1, 1, -1, -1]
-
-
-cdef int _falling(const void* left, const void* right) noexcept nogil:
-    cdef const Maximum* a = <const Maximum*>left
-    cdef const Maximum* b = <const Maximum*>right
-    if a.value != b.value:
-        return -1 if a.value > b.value else 1
-    return -1 if a.item < b.item else 1
-
-
 cdef class FrameScanner:
     """Finds the regions of one frame after another; one scanner per thread.
 
@@ -69,7 +49,8 @@ cdef class FrameScanner:
         dark, flood ((k,) float64) and masked ((k,) bool, a region with such a pixel is dropped)
     blanks : (b,) float64, raw values that count as 0
     current : factor on the corrected counts
-    saturation : a region with a larger value is dropped
+    saturation : a larger value is saturated; infinite: the raw values tell (docs/theory/peaks.md#full-pixels)
+    legacy : whether a saturated region is dropped, and each pixel of a plateau is a maximum
     min_pixels, max_pixels : regions have more and fewer pixels than this
     max_peaks : maxima kept per region, at least 1
 
@@ -85,7 +66,9 @@ cdef class FrameScanner:
     cdef double[::1] thresholds, dark, flood
     cdef uint8_t[::1] masked
     cdef double[::1] blanks
-    cdef double current, saturation
+    cdef double current
+    cdef FullScale scale
+    cdef bint legacy
     cdef int64_t min_pixels, max_pixels, max_peaks, last_pixel
     cdef int64_t unresolved, cut
     # Work space: stamp[position] - base is the number of a hit of this frame; older stamps are out of range.
@@ -103,10 +86,12 @@ cdef class FrameScanner:
     cdef int32_t* kept         # components that are kept
     cdef int32_t* peaks        # maxima of the kept ones, as places in `listed`
     cdef int32_t* peak_ends
+    cdef int32_t* members      # hits of a plateau
     cdef uint8_t* labelled
+    cdef uint8_t* full         # hits at the end of the scale
 
     def __init__(self, selection, blanks, *, double current=1.0, double saturation=np.inf, int64_t min_pixels=1,
-                 int64_t max_pixels=10000, int64_t max_peaks=400):
+                 int64_t max_pixels=10000, int64_t max_peaks=400, bint legacy=False):
         cdef Py_ssize_t k = len(selection.positions)
         self.size = selection.size
         self.starts, self.lengths = np.array(selection.starts, np.int64), np.array(selection.lengths, np.int64)
@@ -124,7 +109,12 @@ cdef class FrameScanner:
             raise ValueError("the arrays of the selection do not fit each other")
         self.last_pixel = int(np.add(self.starts, self.lengths).max(initial=0)) - 1
         self.current = current
-        self.saturation = saturation
+        self.scale.limit = saturation
+        type_ = self.limits.dtype
+        self.scale.largest = np.iinfo(type_.name).max if type_.kind in "iu" else np.inf
+        # Counters of 32 bits never get there: the value stands for one that was not measured.
+        self.scale.is_mark = type_.itemsize >= 4
+        self.legacy = legacy
         self.min_pixels = min_pixels
         self.max_pixels = max_pixels
         self.max_peaks = max_peaks
@@ -135,7 +125,7 @@ cdef class FrameScanner:
     cdef _reserve(self, Py_ssize_t k):
         """Room for the case that every selected pixel is a hit; the system provides what is touched."""
         cdef uint8_t[::1] raw
-        parts = [2 * k * sizeof(Hit), k * sizeof(Maximum), (self.size + 1 + 8 * k + 1 + 5 * k) * sizeof(int32_t), k]
+        parts = [2 * k * sizeof(Hit), k * sizeof(Maximum), (self.size + 1 + 8 * k + 1 + 6 * k) * sizeof(int32_t), 2 * k]
         self.memory = np.empty(sum(parts) + 64, np.uint8)
         raw = self.memory
         self.hits = <Hit*>&raw[0]
@@ -148,7 +138,9 @@ cdef class FrameScanner:
         self.kept = self.ends + k
         self.peaks = self.kept + k
         self.peak_ends = self.peaks + k
-        self.labelled = <uint8_t*>(self.peak_ends + k)
+        self.members = self.peak_ends + k
+        self.labelled = <uint8_t*>(self.members + k)
+        self.full = self.labelled + k
 
     def scan(self, const pixel_t[::1] raw):
         """The regions of a frame.
@@ -185,7 +177,7 @@ cdef class FrameScanner:
         cdef Py_ssize_t s, i, length, first, block, selected = 0, found = 0
         cdef Py_ssize_t runs = self.starts.shape[0]
         cdef bint any_above
-        cdef double value
+        cdef double measured, value
         for s in range(runs):
             first = self.starts[s]
             length = self.lengths[s]
@@ -201,25 +193,31 @@ cdef class FrameScanner:
                 if any_above:
                     for i in range(block):
                         if not raw[first + i] < limits[selected + i]:
-                            value = self._corrected(<double>raw[first + i], selected + i)
+                            measured = self._measured(<double>raw[first + i])
+                            value = self._corrected(measured, selected + i)
                             if value != 0.0:
                                 self.hits[found].position = self.positions[selected + i]
                                 self.hits[found].pixel = <int32_t>(selected + i)
                                 self.hits[found].value = value
+                                self.hits[found].raw = measured
                                 found += 1
                 first += block
                 selected += block
                 length -= block
         return found
 
-    cdef inline double _corrected(self, double value, Py_ssize_t pixel) noexcept nogil:
-        """Counts after dark, flood and current; 0 below the threshold."""
+    cdef inline double _measured(self, double value) noexcept nogil:
+        """The raw value; 0 for one that is no number or means a bad pixel."""
         cdef Py_ssize_t i
         if value != value:
             value = 0.0
         for i in range(self.blanks.shape[0]):
             if value == self.blanks[i]:
                 value = 0.0
+        return value
+
+    cdef inline double _corrected(self, double value, Py_ssize_t pixel) noexcept nogil:
+        """Counts after dark, flood and current; 0 below the threshold."""
         value = ((value - self.dark[pixel]) / self.flood[pixel]) * self.current
         return 0.0 if value < self.thresholds[pixel] else value
 
@@ -245,20 +243,27 @@ cdef class FrameScanner:
     cdef Py_ssize_t _label(self, Py_ssize_t found) noexcept nogil:
         """Connected components in scan order, their pixels in depth-first order; how many."""
         cdef Py_ssize_t i, components = 0, listed = 0
+        cdef HitMap map
         if self.base > <uint32_t>0xffffffff - <uint32_t>found:
             memset(&self.stamp[0], 0, self.stamp.shape[0] * sizeof(uint32_t))
             self.base = 1
         for i in range(found):
             self.stamp[self.hits[i].position] = self.base + <uint32_t>i
-        memset(self.labelled, 0, found)
+        memset(self.labelled, 0, <size_t>found)
+        map = self._map(found)
         for i in range(found):
             if not self.labelled[i]:
-                listed = self._fill(<int32_t>i, found, listed)
+                listed = self._fill(<int32_t>i, &map, listed)
                 self.ends[components] = <int32_t>listed
                 components += 1
         return components
 
-    cdef Py_ssize_t _fill(self, int32_t seed, Py_ssize_t found, Py_ssize_t listed) noexcept nogil:
+    cdef inline HitMap _map(self, Py_ssize_t found) noexcept nogil:
+        cdef HitMap map
+        map.stamps, map.base, map.found, map.size = &self.stamp[0], self.base, found, self.size
+        return map
+
+    cdef Py_ssize_t _fill(self, int32_t seed, const HitMap* map, Py_ssize_t listed) noexcept nogil:
         """List the component of a hit; the new length of the list."""
         cdef Py_ssize_t height = 1
         cdef int32_t hit, neighbour
@@ -273,25 +278,17 @@ cdef class FrameScanner:
             self.listed[listed] = hit
             listed += 1
             for step in range(8):
-                neighbour = self._neighbour(self.hits[hit].position, step, found)
+                neighbour = neighbour_of(map, self.hits[hit].position, step)
                 if neighbour >= 0 and not self.labelled[neighbour]:
                     self.stack[height] = neighbour
                     height += 1
         return listed
 
-    cdef inline int32_t _neighbour(self, int32_t position, int step, Py_ssize_t found) noexcept nogil:
-        """Number of the hit at a neighbouring pixel, -1 when that is none or outside the image."""
-        cdef int y = position // self.size + STEP_Y[step]
-        cdef int z = position % self.size + STEP_Z[step]
-        cdef uint32_t number
-        if not 0 <= y < self.size or not 0 <= z < self.size:
-            return -1
-        number = self.stamp[y * self.size + z] - self.base
-        return <int32_t>number if number < <uint32_t>found else -1
-
     cdef Py_ssize_t _select(self, Py_ssize_t found, Py_ssize_t components, Py_ssize_t* in_window) noexcept nogil:
-        """Drop components by size, saturation and mask, find the maxima of the others; how many are kept."""
+        """Drop components by size and mask, find the maxima of the others; how many are kept."""
         cdef Py_ssize_t c, begin = 0, end, kept = 0, peaks = 0, with_these
+        cdef HitMap map = self._map(found)
+        cdef bint measured
         self.unresolved = self.cut = 0
         for c in range(components):
             end = self.ends[c]
@@ -299,8 +296,10 @@ cdef class FrameScanner:
                 self.unresolved += end - begin
             if self.min_pixels < end - begin < self.max_pixels:
                 in_window[0] += 1
-                with_these = self._find_maxima(begin, end, found, peaks)
-                if self._usable(begin, end):
+                measured = self.legacy or mark_full(&self.scale, self.hits, self.listed + begin, end - begin,
+                                                    self.full) >= 0
+                with_these = self._find_maxima(begin, end, &map, peaks)
+                if measured and self._usable(begin, end):
                     peaks = with_these
                     self.kept[kept] = <int32_t>c
                     self.peak_ends[kept] = <int32_t>peaks
@@ -313,41 +312,25 @@ cdef class FrameScanner:
         cdef const Hit* hit
         for i in range(begin, end):
             hit = self.hits + self.listed[i]
-            if hit.value > self.saturation or self.masked[hit.pixel]:
+            if self.masked[hit.pixel] or (self.legacy and hit.value > self.scale.limit):
                 return False
         return True
 
-    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t found,
+    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, const HitMap* map,
                                  Py_ssize_t peaks) noexcept nogil:
-        """Append the maxima of a component, each pixel of a plateau included; the new number of maxima."""
-        cdef Py_ssize_t i, count = 0, tops = 0
-        cdef int step
-        cdef bint first
-        cdef int32_t neighbour
-        cdef const Hit* hit
-        for i in range(begin, end):
-            hit = self.hits + self.listed[i]
-            first = True
-            for step in range(8):
-                neighbour = self._neighbour(hit.position, step, found)
-                if neighbour < 0:
-                    continue
-                if self.hits[neighbour].value > hit.value:
-                    break
-                # A plateau, such as the flat top of a saturated peak, is one top or a few.
-                if self.hits[neighbour].value == hit.value and neighbour < self.listed[i]:
-                    first = False
-            else:
-                tops += first
-                self.candidates[count].value = hit.value
-                self.candidates[count].item = <int32_t>(i - begin)
-                count += 1
+        """Append the maxima of a component; the new number of maxima."""
+        cdef Py_ssize_t i, count, tops = 0
+        cdef Component region
+        region.hits, region.listed, region.count = self.hits, self.listed + begin, end - begin
+        region.full, region.visited, region.stack, region.members = self.full, self.labelled, self.stack, self.members
+        if self.legacy:
+            count = every_top(map, &region, self.candidates, &tops)
+        else:
+            tops = count = plateau_tops(map, &region, self.candidates)
         if end - begin >= LEAST_PIXELS and (tops > MOST_MAXIMA or end - begin < LEAST_PIXELS * tops):
             self.unresolved += end - begin
         self.cut += tops > max(self.max_peaks, <int64_t>MOST_MAXIMA)
-        if count > self.max_peaks:
-            qsort(self.candidates, count, sizeof(Maximum), _falling)
-            count = self.max_peaks
+        count = strongest(self.candidates, count, self.max_peaks)
         for i in range(count):
             self.peaks[peaks + i] = self.candidates[i].item
         return peaks + count
@@ -361,6 +344,7 @@ cdef class FrameScanner:
         cdef int32_t[::1] maxima = np.empty(peaks, np.int32)
         cdef int16_t[::1] y, z
         cdef double[::1] counts
+        cdef uint8_t[::1] full
         cdef const Hit* hit
         for r in range(kept):
             begin = self.ends[self.kept[r] - 1] if self.kept[r] else 0
@@ -373,6 +357,7 @@ cdef class FrameScanner:
         y = np.empty(pixels, np.int16)
         z = np.empty(pixels, np.int16)
         counts = np.empty(pixels)
+        full = np.zeros(pixels, np.uint8)
         pixels = 0
         for r in range(kept):
             begin = self.ends[self.kept[r] - 1] if self.kept[r] else 0
@@ -382,7 +367,9 @@ cdef class FrameScanner:
                 y[pixels] = <int16_t>(hit.position // self.size)
                 z[pixels] = <int16_t>(hit.position % self.size)
                 counts[pixels] = hit.value
+                if not self.legacy:
+                    full[pixels] = self.full[self.listed[i]]
                 pixels += 1
         return Regions(components, in_window, np.asarray(y), np.asarray(z), np.asarray(counts), np.asarray(offsets),
                        np.asarray(thresholds), np.asarray(maxima), np.asarray(maxima_offsets), self.unresolved,
-                       self.cut)
+                       self.cut, np.asarray(full))

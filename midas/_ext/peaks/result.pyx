@@ -91,3 +91,4 @@ cdef void describe_centroid(const PeakProblem* p, Py_ssize_t r, const PeakRegion
     row.i_max = row.raw_i_max
     row.pixels = region.pixels
     row.region_peaks = 1
+    row.return_code = SATURATED if region.full != NULL else 0

@@ -3,7 +3,7 @@ from libc.math cimport INFINITY, atan, fmax, fmin, floor, sqrt
 from libc.stdint cimport int16_t
 
 from midas._ext.peaks.model cimport Peak, PeakRegion, peak_at, region_parameters
-from midas._ext.peaks.problem cimport PeakFit, PeakProblem, azimuth, centre_distance, eta_near
+from midas._ext.peaks.problem cimport PeakFit, PeakProblem, azimuth, centre_distance, eta_near, has_full
 from midas._ext.physics.geometry cimport RAD2DEG
 from midas._ext.physics.panels cimport panel_shift
 
@@ -28,6 +28,7 @@ cdef void set_pixels(const PeakProblem* p, Py_ssize_t r, PeakFit* fit) noexcept 
         region.counts[i] = p.counts[p.offsets[r] + i]
         if region.counts[i] > region.counts[highest]:
             highest = i
+    region.full = p.full + p.offsets[r] if has_full(p, r) else NULL
     fit.reference = region.eta[highest]
     for i in range(region.pixels):
         region.eta[i] = eta_near(region.eta[i], fit.reference)

@@ -1,5 +1,7 @@
 """Peak search, merging, grain size, setup."""
 
+from math import inf
+
 from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUIRED, WORD, Key, Range, flag
 
 TITLE = "Peak search, merging, grain size, setup"
@@ -10,7 +12,8 @@ KEYS: tuple[Key, ...] = (
     Key("Width", FLOAT, REQUIRED, "half width of a ring band", "µm", range=NOT_NEGATIVE),
     Key("WidthTthPx", FLOAT, -1.0, "replaces Width when a spot is given to a ring; -1 = not given", "µm",
         range=POSITIVE),
-    Key("UpperBoundThreshold", FLOAT, 14000.0, "a region with a brighter pixel is saturated and dropped", "counts"),
+    Key("UpperBoundThreshold", FLOAT, inf, "brighter pixels are saturated; absent: those at the end of the detector's "
+        "scale, which the frames tell", "counts", legacy=14000.0),
     Key("BadPxIntensity", FLOAT, REQUIRED, "raw value that means a bad pixel: set to 0", "counts"),
     Key("GapIntensity", FLOAT, REQUIRED, "raw value that means a gap: set to 0", "counts"),
     flag("doPeakFit", 1, "0: one peak per region, its centroid",

@@ -1,0 +1,7 @@
+"""Peaks whose tops are cut off; see clipped.pyx."""
+from midas._ext.peaks.model cimport PeakRegion
+from midas._ext.peaks.problem cimport PeakFit, PeakProblem
+
+cdef void open_clipped(const PeakProblem* p, Py_ssize_t r, PeakFit* fit) noexcept nogil
+cdef bint is_clipped(const PeakProblem* p, Py_ssize_t r, const PeakRegion* region, int j) noexcept nogil
+cdef bint is_determined(const PeakProblem* p, Py_ssize_t r, const PeakFit* fit) noexcept nogil
