@@ -114,12 +114,22 @@ class Layer:
     def merge_map(self) -> Path:
         return self.folder / "MergeMap.csv"
 
+    @property
+    def merge_flags(self) -> Path:
+        """Which merged spots are saturated; absent when none is."""
+        return self.folder / "MergeFlags.csv"
+
     def radius(self, frames: int) -> Path:
         return self.folder / f"Radius_StartNr_1_EndNr_{frames}.csv"
 
     @property
     def id_rings(self) -> Path:
         return self.folder / "IDRings.csv"
+
+    @property
+    def spot_flags(self) -> Path:
+        """Which spots are saturated; absent when none is."""
+        return self.folder / "SpotFlags.csv"
 
     @property
     def ids_hash(self) -> Path:

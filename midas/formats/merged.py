@@ -1,4 +1,4 @@
-"""Merged spots: ``Result_*.csv`` and ``MergeMap.csv`` (docs/theory/merge.md#tables)."""
+"""Merged spots: ``Result_*.csv``, ``MergeMap.csv`` and ``MergeFlags.csv`` (docs/theory/merge.md#tables)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ RESULT = Layout(
     required=14,
     written_by="ff-merge",
     free=("i_max", "sigma_r", "sigma_eta", "raw_sum"),
+)
+
+#: spots with a saturated peak, ascending; the file is absent when there are none
+MERGE_FLAGS = Layout(
+    header="%MergedSpotID nFrames nSaturated",
+    columns=tuple(map(integer, ["merged_id", "frames", "saturated"])),
+    written_by="ff-merge",
 )
 
 MERGE_MAP = Layout(

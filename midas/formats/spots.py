@@ -49,6 +49,13 @@ ID_RINGS = Layout(
     written_by="ff-setup",
 )
 
+#: spots that are saturated, ascending; the file is absent when there are none
+SPOT_FLAGS = Layout(
+    header="%SpotID RingNr nFrames nSaturated",
+    columns=tuple(map(integer, ["spot_id", "ring", "frames", "saturated"])),
+    written_by="ff-setup",
+)
+
 #: first id and one past the last id of each ring
 IDS_HASH = Layout(
     header="",

@@ -86,7 +86,7 @@ READERS: dict[str, Reader] = {
     "fit_setup": Reader(
         _reads(
             _DETECTOR, _REGION, _WEDGE,
-            "RingThresh SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
+            "RingThresh Width WidthTthPx SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
             "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",

@@ -52,6 +52,7 @@ from midas.runtime.result import StageResult
 from midas.stages.detector_pixels import write_detector_pixels
 from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import fit_geometry
+from midas.stages.spot_flags import write_spot_flags
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +92,12 @@ def _run(
     layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
 ) -> StageResult[SpotTables]:
     parameters = parameters.for_stage("fit_setup")
-    remove(layer.paramstest)
+    remove(layer.paramstest, layer.spot_flags)
     scan = Scan.of(layer, parameters)
     source = layer.radius(scan.frames)
     radius = radius_format.LAYOUT.read(source) if radius is None else radius
-    rings = _rings(hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls, parameters)
+    hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    rings = _rings(hkls, parameters)
     usable = _usable_peaks(radius, rings, parameters, source)
     peaks = _sorted_peaks(radius.select(_COLUMNS), usable, rings, parameters, scan.size, threads)
     detector = DetectorGeometry.from_parameters(parameters)
@@ -128,6 +130,9 @@ def _run(
     tables = _write(layer, handed_on, peaks, spots, reasons, seeds, rings, threads)
     accepted = int((reasons == ACCEPTED).sum())
     summary = {"spots": len(peaks), "accepted": accepted, "rings": len(in_use), "seeds": len(seeds)}
+    ids = peaks.integers("spot_id"), peaks.integers("ring")
+    if saturated := write_spot_flags(layer, parameters, hkls, scan.frames, *ids):
+        summary["saturated"] = saturated
     log.info("Number of spots: %d, accepted: %d, spots to index: %d", len(peaks), accepted, len(seeds))
     return StageResult("fit_setup", summary, tables)
 

@@ -19,7 +19,7 @@ from midas._ext.merge.sums import fold_chains
 from midas.experiment.scan import Scan
 from midas.formats import peaks as peak_format
 from midas.formats.layer import Layer
-from midas.formats.merged import MERGE_MAP, RESULT
+from midas.formats.merged import MERGE_FLAGS, MERGE_MAP, RESULT
 from midas.formats.peaks import PixelLists
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -27,6 +27,7 @@ from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.saturated_chains import SATURATED, ChainedPeaks, without_tails
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def run(
     """
     parameters = parameters.for_stage("merge")
     scan = Scan.of(layer, parameters)
-    remove(layer.merged(scan.frames), layer.merge_map)
+    remove(layer.merged(scan.frames), layer.merge_map, layer.merge_flags)
     _log_parameters(layer, parameters, scan)
     if peaks is not None and len(peaks) != scan.frames:
         raise ValueError(f"peaks of {len(peaks)} frames for a scan of {scan.frames}")
@@ -100,15 +101,22 @@ def run(
     else:
         y, z = everything["y_recorded"], everything["z_recorded"]
         links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
+    saturated = _ordered(tables, "return_code", order) == SATURATED
+    if saturated.any():
+        regions = everything["region_pixels"] / _ordered(tables, "region_peaks", order)
+        columns = (everything[name] for name in ("y_recorded", "z_recorded", "intensity"))
+        links = without_tails(*links, ChainedPeaks(kept_first, saturated, *columns, np.sqrt(regions / np.pi)))
     chain_first, members = merge_map(*links)
+    members = members[: chain_first[-1]]  # without those of dropped chains
     spots = _spot_table(chain_first, members, everything, threads)
-    ids = np.concatenate([table["peak_id"] for table in tables])[order]
-    constituents = _map_table(chain_first, members, kept_first, ids)
+    constituents = _map_table(chain_first, members, kept_first, _ordered(tables, "peak_id", order))
     RESULT.write(layer.merged(scan.frames), spots)
     MERGE_MAP.write(layer.merge_map, constituents)
     log.info("Total spots: %d", len(spots))
     log.info("MergeMap written to: %s", layer.merge_map)
     summary = {"frames": scan.frames, "peaks": len(constituents), "merged spots": len(spots)}
+    if saturated.any():
+        summary["saturated"] = _write_flags(layer, chain_first, members, saturated)
     return StageResult("merge", summary, (RESULT.rounded(spots), constituents))
 
 
@@ -156,6 +164,12 @@ def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], 
     for name in _OF_PEAKS:
         np.concatenate([table[replaced.get(name, name)] for table in tables], out=peaks[name])
     return first, peaks
+
+
+def _ordered(tables: list[Table], name: str, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A column of the peaks of all frames, those that are kept, in their order."""
+    column: NDArray[np.float64] = np.concatenate([table[name] for table in tables])[order]
+    return column
 
 
 class _PixelSource:
@@ -226,3 +240,17 @@ def _map_table(
     spots = np.repeat(np.arange(1, len(chain_first)), np.diff(chain_first))
     frames = np.repeat(np.arange(1, len(kept_first)), np.diff(kept_first))
     return Table(MERGE_MAP.names, np.array([spots, frames[members], ids[members]], np.float64))
+
+
+def _write_flags(
+    layer: Layer, chain_first: NDArray[np.int64], members: NDArray[np.int64], saturated: NDArray[np.bool_]
+) -> int:
+    """Write which spots have saturated peaks; how many they are."""
+    counts = np.add.reduceat(saturated[members].astype(np.int64), chain_first[:-1])
+    flagged = np.flatnonzero(counts)
+    MERGE_FLAGS.write(
+        layer.merge_flags,
+        Table(MERGE_FLAGS.names, np.array([flagged + 1, np.diff(chain_first)[flagged], counts[flagged]], np.float64)),
+    )
+    log.info("Saturated spots: %d", len(flagged))
+    return len(flagged)

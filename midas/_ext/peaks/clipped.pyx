@@ -2,7 +2,7 @@
 from libc.math cimport fabs, fmax, fmin
 from libc.stdint cimport int64_t
 
-from midas._ext.peaks.model cimport Peak, peak_at, region_parameters
+from midas._ext.peaks.model cimport Peak, peak_at, peak_profiles, peak_value, region_parameters
 
 #: how far above the end of the scale a top may be
 cdef double HIGHEST = 100.0
@@ -85,3 +85,27 @@ cdef bint is_determined(const PeakProblem* p, Py_ssize_t r, const PeakFit* fit) 
             return False
     # A Gaussian has no mixing and no Lorentzian widths.
     return measured >= LEAST_PIXELS * (region_parameters(region) - 3 * clipped)
+
+
+cdef void count_measured(const PeakFit* fit, FittedPeak* rows) noexcept nogil:
+    """Intensities of the peaks of a region with full pixels: what was counted, and the model where it was cut off.
+
+    Several peaks share both as the model does. A Gaussian alone would lack the tails.
+    """
+    cdef const PeakRegion* region = &fit.region
+    cdef double own
+    cdef int i, j
+    for i in range(region.pixels):
+        region.model[i] = 0.0
+    for j in range(region.peaks):
+        rows[j].intensity = 0.0
+        peak_profiles(region, peak_at(fit.x, j))
+        for i in range(region.pixels):
+            region.model[i] += peak_value(region, peak_at(fit.x, j), i)
+    for j in range(region.peaks):
+        peak_profiles(region, peak_at(fit.x, j))
+        for i in range(region.pixels):
+            own = peak_value(region, peak_at(fit.x, j), i)
+            if not region.full[i] and region.model[i] > 0.0:
+                own *= region.counts[i] / region.model[i]
+            rows[j].intensity += own

@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 from midas._ext.numerics.nelder_mead cimport minimise, nelder_mead_workspace
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.peaks.apart cimport solve_apart
-from midas._ext.peaks.clipped cimport is_clipped, is_determined, open_clipped
+from midas._ext.peaks.clipped cimport count_measured, is_clipped, is_determined, open_clipped
 from midas._ext.peaks.least_squares cimport CONVERGED, least_squares, least_squares_workspace
 from midas._ext.peaks.model cimport PEAK_SIZE, misfit, region_parameters
 from midas._ext.peaks.problem cimport PeakFit, PeakProblem, has_full
@@ -43,6 +43,8 @@ cdef bint _fit(const PeakProblem* p, Py_ssize_t r, PeakFit* fit, FittedPeak* row
         code = minimise(misfit, &fit.region, region_parameters(&fit.region), fit.x, fit.lower, fit.upper, TOLERANCE,
                         TOLERANCE, MAX_EVALUATIONS, &minimum, &evaluations, fit.workspace)
     describe_fit(p, r, fit, rows)
+    if fit.region.full != NULL:
+        count_measured(fit, rows)
     for j in range(fit.region.peaks):
         rows[j].return_code = SATURATED if is_clipped(p, r, &fit.region, j) else code
         rows[j].residual = sqrt(minimum)

@@ -118,9 +118,10 @@ cdef void residuals(FitSpots* s, Grain* grain, const double* x, const Instrument
 cdef double weigh(FitSpots* s, const Loss* loss, int objective) noexcept nogil:
     """The robust sum; sets the square roots of the weights, already divided by sigma, so that rows scale by them."""
     cdef Py_ssize_t i, m = s.padded
-    cdef double inverse_spot = 1.0 / loss.sigma_spot, inverse_omega = 1.0 / loss.sigma_omega
+    cdef double inverse_spot, inverse_omega = 1.0 / loss.sigma_omega
     cdef double a, b, c, term, total = 0.0
     for i in range(s.n):
+        inverse_spot = s.certainty[i] / loss.sigma_spot
         a = s.residual[i] * inverse_spot
         b = s.residual[m + i] * inverse_spot
         c = s.residual[2 * m + i] * inverse_spot if objective == DIRECTION else 0.0

@@ -148,16 +148,20 @@ cdef class Refiner:
     cdef _set_recorded(self, recorded):
         cdef const double[::1] y = recorded.y_plane, z = recorded.z_plane, omega = recorded.omega_recorded
         cdef const int[::1] group = recorded.group
-        if group.shape[0] == 0 or not group.shape[0] == y.shape[0] == z.shape[0] == omega.shape[0]:
+        cdef const double[::1] certainty
+        certainty = np.ones(group.shape[0]) if recorded.certainty is None else recorded.certainty
+        if (group.shape[0] == 0
+                or not group.shape[0] == y.shape[0] == z.shape[0] == omega.shape[0] == certainty.shape[0]):
             raise ValueError("there must be spots, and one entry per spot in each column")
         if max(group) >= self.problem.reflections.groups:
             raise ValueError("a spot is in a group that does not exist")
-        self.keep_alive += [y, z, omega, group]
+        self.keep_alive += [y, z, omega, group, certainty]
         self.spots = group.shape[0]
         self.problem.recorded.y_plane = &y[0]
         self.problem.recorded.z_plane = &z[0]
         self.problem.recorded.omega_recorded = &omega[0]
         self.problem.recorded.group = &group[0]
+        self.problem.recorded.certainty = &certainty[0]
 
     cdef _set_bounds(self, bounds):
         cdef const double[::1] cell = bounds.cell

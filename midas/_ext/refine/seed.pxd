@@ -22,6 +22,7 @@ cdef struct RecordedSpots:
     const double* y_plane  # µm
     const double* z_plane
     const double* omega_recorded  # degrees
+    const double* certainty  # factor on the distances on the detector
     const int* group       # ring group of the reflections, -1 for a ring that is not used
 
 

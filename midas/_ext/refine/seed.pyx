@@ -76,6 +76,7 @@ cdef void load_spots(const Match* matched, Py_ssize_t n, const double* x, const 
         spots.omega_recorded[i] = problem.recorded.omega_recorded[m.row]
         spots.cos_recorded[i] = m.cos_recorded
         spots.sin_recorded[i] = m.sin_recorded
+        spots.certainty[i] = problem.recorded.certainty[m.row]
         spots.h[i] = reflections.h[m.reflection]
         spots.k[i] = reflections.k[m.reflection]
         spots.l[i] = reflections.l[m.reflection]

@@ -50,12 +50,14 @@ class RecordedSpots:
     y_plane, z_plane : (s,) float64, tilt and distortion removed, µm
     omega_recorded : (s,) float64, degrees
     group : (s,) int32, ring of each spot as a group of `Reflections.first`; -1 for a ring that is not used
+    certainty : (s,) float64, factor on the distances on the detector in the robust loss; None = 1
     """
 
     y_plane: NDArray[np.float64]
     z_plane: NDArray[np.float64]
     omega_recorded: NDArray[np.float64]
     group: NDArray[np.int32]
+    certainty: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

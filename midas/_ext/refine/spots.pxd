@@ -19,6 +19,7 @@ cdef struct FitSpots:
     double* cos_recorded
     double* sin_recorded
     double* direction[3]
+    double* certainty      # factor on the distances
     # The reflection each spot was matched with: indices and branch (sign of the laboratory y)
     double* h
     double* k
@@ -47,7 +48,7 @@ cdef struct FitSpots:
     double* jacobian
 
 cdef enum:
-    SPOT_COLUMNS = 30 + 3 * VARIABLES
+    SPOT_COLUMNS = 31 + 3 * VARIABLES
 
 
 cdef double* lay_out_spots(FitSpots* s, Py_ssize_t capacity, double* buffer) noexcept nogil

@@ -17,6 +17,7 @@ cdef double* lay_out_spots(FitSpots* s, Py_ssize_t capacity, double* buffer) noe
     s.sin_recorded = _column(&buffer, capacity)
     for i in range(3):
         s.direction[i] = _column(&buffer, capacity)
+    s.certainty = _column(&buffer, capacity)
     s.h = _column(&buffer, capacity)
     s.k = _column(&buffer, capacity)
     s.l = _column(&buffer, capacity)
@@ -51,6 +52,7 @@ cdef void pad_spots(FitSpots* s) noexcept nogil:
         s.omega_recorded[i] = s.omega_recorded[last]
         s.cos_recorded[i] = s.cos_recorded[last]
         s.sin_recorded[i] = s.sin_recorded[last]
+        s.certainty[i] = s.certainty[last]
         s.h[i] = s.h[last]
         s.k[i] = s.k[last]
         s.l[i] = s.l[last]
