@@ -23,8 +23,8 @@ RESULT = Layout(
 
 #: spots with a saturated peak, ascending; the file is absent when there are none
 MERGE_FLAGS = Layout(
-    header="%MergedSpotID nFrames nSaturated",
-    columns=tuple(map(integer, ["merged_id", "frames", "saturated"])),
+    header="%MergedSpotID nFrames nSaturated nUnfitted",
+    columns=tuple(map(integer, ["merged_id", "frames", "saturated", "unfitted"])),
     written_by="ff-merge",
 )
 

@@ -51,8 +51,8 @@ ID_RINGS = Layout(
 
 #: spots that are saturated, ascending; the file is absent when there are none
 SPOT_FLAGS = Layout(
-    header="%SpotID RingNr nFrames nSaturated",
-    columns=tuple(map(integer, ["spot_id", "ring", "frames", "saturated"])),
+    header="%SpotID RingNr nFrames nSaturated nUnfitted",
+    columns=tuple(map(integer, ["spot_id", "ring", "frames", "saturated", "unfitted"])),
     written_by="ff-setup",
 )
 

@@ -130,8 +130,7 @@ def _run(
     tables = _write(layer, handed_on, peaks, spots, reasons, seeds, rings, threads)
     accepted = int((reasons == ACCEPTED).sum())
     summary = {"spots": len(peaks), "accepted": accepted, "rings": len(in_use), "seeds": len(seeds)}
-    ids = peaks.integers("spot_id"), peaks.integers("ring")
-    if saturated := write_spot_flags(layer, parameters, hkls, scan.frames, *ids):
+    if saturated := write_spot_flags(layer, parameters, hkls, scan.frames, peaks):
         summary["saturated"] = saturated
     log.info("Number of spots: %d, accepted: %d, spots to index: %d", len(peaks), accepted, len(seeds))
     return StageResult("fit_setup", summary, tables)

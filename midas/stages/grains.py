@@ -36,6 +36,7 @@ from midas.runtime.files import atomic_outputs, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grain_inputs import GrainInputs, read_inputs, sample_distance
+from midas.stages.spot_flags import saturated_of_grains
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ def run(
     key = GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64))
     _write(layer, _header(table, parameters), table, spot_matrix, key)
     log.info("Number of grains: %d.", len(rows))
+    saturated_of_grains(layer, inputs.seeds[rows], spot_matrix, len(inputs.spots))
     if not len(rows):
         log.warning("no grain is left: no cluster has %d seeds and enough spots", parameters["MinNrSpots"])
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)

@@ -116,7 +116,9 @@ def run(
     log.info("MergeMap written to: %s", layer.merge_map)
     summary = {"frames": scan.frames, "peaks": len(constituents), "merged spots": len(spots)}
     if saturated.any():
-        summary["saturated"] = _write_flags(layer, chain_first, members, saturated)
+        # A fit has a width.
+        unfitted = saturated & (everything["sigma_r"] == 0)
+        summary["saturated"] = _write_flags(layer, chain_first, members, saturated, unfitted)
     return StageResult("merge", summary, (RESULT.rounded(spots), constituents))
 
 
@@ -243,14 +245,17 @@ def _map_table(
 
 
 def _write_flags(
-    layer: Layer, chain_first: NDArray[np.int64], members: NDArray[np.int64], saturated: NDArray[np.bool_]
+    layer: Layer,
+    chain_first: NDArray[np.int64],
+    members: NDArray[np.int64],
+    saturated: NDArray[np.bool_],
+    unfitted: NDArray[np.bool_],
 ) -> int:
-    """Write which spots have saturated peaks; how many they are."""
-    counts = np.add.reduceat(saturated[members].astype(np.int64), chain_first[:-1])
-    flagged = np.flatnonzero(counts)
-    MERGE_FLAGS.write(
-        layer.merge_flags,
-        Table(MERGE_FLAGS.names, np.array([flagged + 1, np.diff(chain_first)[flagged], counts[flagged]], np.float64)),
-    )
+    """Write which spots have saturated peaks, and peaks without a fit among these; how many they are."""
+    counts = [np.add.reduceat(marks[members].astype(np.int64), chain_first[:-1]) for marks in (saturated, unfitted)]
+    flagged = np.flatnonzero(counts[0])
+    columns = [np.arange(1, len(chain_first)), np.diff(chain_first), *counts]
+    table = Table(MERGE_FLAGS.names, np.array([column[flagged] for column in columns], np.float64))
+    MERGE_FLAGS.write(layer.merge_flags, table)
     log.info("Saturated spots: %d", len(flagged))
     return len(flagged)

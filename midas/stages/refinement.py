@@ -30,7 +30,7 @@ from midas.runtime import progress
 from midas.runtime.errors import FormatError, StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
-from midas.stages.spot_flags import saturated_spots
+from midas.stages.spot_flags import read_spot_flags
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -44,8 +44,9 @@ CHUNK = 512
 SPOT_SCALE_PIXELS = 0.15
 SPOT_SCALE_WITHOUT_PIXEL = 30.0
 OMEGA_SCALE = 0.1
-#: factor on the distances on the detector of a saturated spot (docs/theory/refinement.md#saturated-spots)
-SATURATED_CERTAINTY = float(__import__("os").environ.get("SATW", "0.1"))
+#: factor on the distances on the detector of a saturated spot without a fit
+#: (docs/theory/refinement.md#saturated-spots)
+UNFITTED_CERTAINTY = 0.1
 
 #: which variables are fitted in which order, and by what, for each RefineMethod
 _METHODS: dict[str, tuple[Method, Solver]] = {
@@ -141,7 +142,7 @@ def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tr
         Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"], has_exact_wedge(parameters)),
         accepted_region(parameters, layer.detector_mask, layer.detector_pixels),
         reflections,
-        _recorded(spots, rings, saturated_spots(layer, len(spots))),
+        _recorded(spots, rings, read_spot_flags(layer, len(spots)).unfitted),
         Bounds(
             cell=np.array(crystal.possible_cell(parameters)),
             margin_lengths=parameters["MargABC"] / 100,
@@ -170,7 +171,7 @@ def _reflections(layer: Layer, parameters: Parameters, hkls: Table) -> tuple[Ref
     return Reflections(hkl, np.append(first, len(selected)).astype(np.int32)), rings
 
 
-def _recorded(spots: Table, rings: NDArray[np.int64], saturated: NDArray[np.bool_]) -> RecordedSpots:
+def _recorded(spots: Table, rings: NDArray[np.int64], unfitted: NDArray[np.bool_]) -> RecordedSpots:
     """The spots as recorded, each with the place of its ring among the rings in use."""
     ring = spots.integers("ring")
     group = np.searchsorted(rings, ring)
@@ -180,7 +181,7 @@ def _recorded(spots: Table, rings: NDArray[np.int64], saturated: NDArray[np.bool
         spots["z_plane"],
         spots["omega_recorded"],
         group.astype(np.int32),
-        np.where(saturated, SATURATED_CERTAINTY, 1.0),
+        np.where(unfitted, UNFITTED_CERTAINTY, 1.0),
     )
 
 
