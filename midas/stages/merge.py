@@ -103,7 +103,7 @@ def run(
         links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
     saturated = _ordered(tables, "return_code", order) == SATURATED
     if saturated.any():
-        regions = everything["region_pixels"] / _ordered(tables, "region_peaks", order)
+        regions = everything["region_pixels"] / np.maximum(_ordered(tables, "region_peaks", order), 1)
         columns = (everything[name] for name in ("y_recorded", "z_recorded", "intensity"))
         links = without_tails(*links, ChainedPeaks(kept_first, saturated, *columns, np.sqrt(regions / np.pi)))
     chain_first, members = merge_map(*links)

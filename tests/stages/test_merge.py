@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from midas.formats.layer import Layer
-from midas.formats.merged import MERGE_MAP, RESULT
+from midas.formats.merged import MERGE_FLAGS, MERGE_MAP, RESULT
 from midas.formats.peaks import LAYOUT
 from midas.formats.table import Table
 from midas.stages import merge
@@ -328,3 +328,53 @@ def test_threads_do_not_matter(values: dict[str, int], tmp_path: Path) -> None:
         merge.run(layer, parameters(**values), threads=threads)
         contents.add((layer.merged(30).read_bytes(), layer.merge_map.read_bytes()))
     assert len(contents) == 1
+
+
+# Saturated peaks
+def _flags(layer: Layer) -> list[list[int]]:
+    return MERGE_FLAGS.read(layer.merge_flags).columns.T.astype(int).tolist() if layer.merge_flags.exists() else []
+
+
+def test_a_spot_with_a_saturated_peak_is_flagged(tmp_path: Path) -> None:
+    full = {"return_code": 8, "region_peaks": 1}
+    frames = [
+        [peak(1, 100, 10, 10, 50), peak(2, 100, 40, 10, 60)],
+        [peak(1, 900, 10.5, 10, 50, **full), peak(2, 90, 40, 11, 60)],
+        [peak(1, 800, 10.5, 10.5, 50, **full, sigma_r=0.0)],
+    ]
+    layer = write_scan(tmp_path, frames)
+    for peaks in (None, in_memory(frames)):
+        result = merge.run(layer, parameters(), threads=1, peaks=peaks)
+        assert links(result) == [[(2, 2), (1, 2)], [(3, 1), (2, 1), (1, 1)]]
+        assert _flags(layer) == [[2, 3, 2, 1]]
+        assert result.summary["saturated"] == 1
+    merge.run(write_again(layer, EXAMPLE), parameters(), threads=1)
+    assert not layer.merge_flags.exists()
+
+
+def write_again(layer: Layer, frames: list[Frame]) -> Layer:
+    for number, (table, _) in enumerate(in_memory(frames), 1):
+        LAYOUT.write(layer.peaks(number), table)
+    return layer
+
+
+def test_tails_beside_a_saturated_peak_are_no_spots(tmp_path: Path) -> None:
+    """They are farther away than OverlapLength, and within the region: a disc of the same number of pixels."""
+    full = {"return_code": 8, "region_peaks": 1, "region_pixels": 100}
+    frames = [
+        [peak(1, 50, 13, 10, 50), peak(2, 70, 40, 13, 60), peak(3, 80, 20, 40, 70)],
+        [peak(1, 900, 10, 10, 50, **full), peak(2, 900, 40, 10, 60, **full), peak(3, 900, 20, 46, 70, **full)],
+        [peak(1, 60, 10, 11, 50), peak(2, 40, 12, 13, 51), peak(3, 500, 43, 11, 61), peak(4, 80, 20, 50, 70)],
+        [peak(1, 600, 43, 11, 61), peak(2, 10, 20, 50, 70)],
+    ]
+    layer = write_scan(tmp_path, frames)
+    result = merge.run(layer, parameters(), threads=1)
+    assert links(result) == [
+        [(1, 3)],  # too far away
+        [(2, 2), (1, 2)],  # joined
+        [(3, 1), (2, 1), (1, 1)],  # joined; of two tails in the next frame one was linked, the other is dropped
+        [(4, 1), (3, 3)],  # brighter elsewhere: another spot
+        [(4, 2), (3, 4), (2, 3)],  # joined with both of its peaks
+    ]
+    assert [row[0] for row in _flags(layer)] == [2, 3, 5]
+    assert RESULT.read(layer.merged(4)).integers("spot_id").tolist() == [1, 2, 3, 4, 5]

@@ -129,9 +129,14 @@ def test_window_saturation_and_number_of_maxima(small_scan: Callable[..., Scan])
     frame[0, 50, 31:33] = [99, 20]
     result = small_scan(frame, "MinNrPx 1\nMaxNrPx 6\nUpperBoundThreshold 99").run()
     assert [t["region_pixels"].tolist() for t, _ in result.data] == [[5, 5, 5, 2]]
-    for text, left in {"MinNrPx 2": 3, "MaxNrPx 5": 1, "UpperBoundThreshold 98": 3, "RingThresh 1 21": 0}.items():
+    legacy = "UpperBoundThreshold 98\nLegacyDigits 1"
+    for text, left in {"MinNrPx 2": 3, "MaxNrPx 5": 1, legacy: 3, "RingThresh 1 21": 0}.items():
         (table, _), *_ = small_scan(frame, text).run().data
         assert len(table) == left, text
+    for fit in (0, 1):
+        (table, _), *_ = small_scan(frame, "UpperBoundThreshold 98").run(fit=fit).data
+        assert (table["return_code"] == 8).tolist() == (table["raw_i_max"] == 98).tolist()
+        assert (table["raw_i_max"] == 98).sum() == 1
     (table, pixels), *_ = small_scan(frame, "MaxNPeaks 2").run().data
     assert table["raw_i_max"].tolist()[:2] == [60, 50]
     assert table["region_peaks"].tolist() == [2, 2, 1]
@@ -142,6 +147,20 @@ def test_window_saturation_and_number_of_maxima(small_scan: Callable[..., Scan])
     (centroids, lists), *_ = small_scan(frame).run(fit=0).data
     assert centroids["raw_i_max"].tolist() == [full["raw_i_max"][0], 99]
     assert lists.offsets.tolist() == [0, 5, 7]
+
+
+def test_a_ring_that_is_lit_up_is_not_a_peak_for_each_of_its_pixels(small_scan: Callable[..., Scan]):
+    """Nor its end a region to drop: the scale of the detector is known from the frames."""
+    image = np.zeros((1, 64, 64), "u2")
+    z, y = np.mgrid[:64, :64] - np.array([30.5, 32.0])[:, None, None]
+    image[0, np.abs(np.hypot(y, z) - 20) < 2] = 60
+    image[0, 10:13, 31:34] += 100
+    lit, legacy = (small_scan(image, text).run(fit=0, force=True) for text in ("", "LegacyDigits 1"))
+    assert [len(result.data[0][0]) for result in (lit, legacy)] == [1, 1]
+    (table, _), *_ = small_scan(image, "").run(force=True).data
+    assert len(table) == 1
+    (table, _), *_ = small_scan(image, "LegacyDigits 1\nMaxNPeaks 9").run(force=True).data
+    assert len(table) == 9
 
 
 def test_rings_that_overlap_are_off_or_unknown(small_scan: Callable[..., Scan], caplog: pytest.LogCaptureFixture):

@@ -33,6 +33,19 @@ def regions_of(*regions: tuple[np.ndarray, list[int]], threshold: float = 10.0) 
     )  # fmt: skip
 
 
+def clipped(pixels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels whose counts end at the scale, and which of them do."""
+    cut = pixels.copy()
+    cut[:, 2] = np.minimum(cut[:, 2], scale)
+    return cut, (cut[:, 2] >= scale).astype(np.uint8)
+
+
+def middle_of(full: np.ndarray, pixels: np.ndarray) -> int:
+    """The full pixel that is nearest to the centroid of all of them."""
+    places = np.flatnonzero(full)
+    return int(places[np.hypot(*(pixels[places, :2] - pixels[places, :2].mean(axis=0)).T).argmin()])
+
+
 def solve(regions: Regions, centre: tuple[float, float] = (1022.0, 1022.0), **options) -> list[dict[str, float]]:
     options.setdefault("panels", NO_PANELS)
     rows = solve_regions(regions, *centre, options.pop("panels"), **options)
@@ -277,3 +290,55 @@ def test_no_regions_and_bad_input():
         solve(good._replace(counts=np.ones(3)))
     with pytest.raises(ValueError, match="needs a threshold"):
         solve(good._replace(maxima_offsets=np.array([0, 0]), maxima=np.empty(0, np.int32)))
+
+
+@pytest.mark.parametrize("method", ["nm", "lm"])
+@pytest.mark.parametrize(("excess", "tolerance"), [(1.5, 0.005), (3, 0.005), (10, 0.01), (30, 0.03)])
+def test_a_peak_that_is_cut_off_is_where_its_flanks_say(method: str, excess: float, tolerance: float):
+    """And as strong: height and intensity are those of the whole peak."""
+    y, z, height = 1402.3, 1855.6, 1000.0 * excess
+    whole = spot(y, z, sigma=1.6, height=height)
+    pixels, full = clipped(whole, 1000.0)
+    regions = regions_of((pixels, [middle_of(full, pixels)]))._replace(full=full)
+    (row,) = solve(regions, method=method)
+    assert row["return_code"] == 8
+    assert (row["raw_i_max"], row["region_peaks"], row["mixing"]) == (1000.0, 1, 0.0)
+    assert np.hypot(row["y_recorded"] - y, row["z_recorded"] - z) < tolerance
+    assert row["i_max"] == pytest.approx(height, rel=0.03)
+    assert row["intensity"] == pytest.approx(whole[:, 2].sum(), rel=0.02)
+    assert row["raw_sum"] == pixels[:, 2].sum()
+    (row,) = solve(regions, method="centroid")
+    assert (row["return_code"], row["sigma_r"]) == (8, 0)
+    assert np.hypot(row["y_recorded"] - y, row["z_recorded"] - z) < 0.1
+
+
+def test_of_two_peaks_only_the_one_that_is_cut_off_is_flagged():
+    strong, weak = spot(1402.3, 1855.6, height=9000.0), spot(1407.9, 1853.8, height=2000.0)
+    sums = {(a, b): c for a, b, c in strong.tolist()}
+    for a, b, c in weak.tolist():
+        sums[a, b] = sums.get((a, b), 0) + c
+    whole = np.array([(a, b, c) for (a, b), c in sums.items()])
+    pixels, full = clipped(whole, 3000.0)
+    second = int(np.flatnonzero((pixels[:, :2] == (1408, 1854)).all(axis=1))[0])
+    regions = regions_of((pixels, [second, middle_of(full, pixels)]))._replace(full=full)
+    rows = solve(regions)
+    assert rows[0]["return_code"] in (4, 5)
+    assert rows[1]["return_code"] == 8
+    for row, (y, z) in zip(rows, [(1407.9, 1853.8), (1402.3, 1855.6)], strict=True):
+        assert np.hypot(row["y_recorded"] - y, row["z_recorded"] - z) < 0.03
+    assert sum(row["intensity"] for row in rows) == pytest.approx(whole[:, 2].sum(), rel=0.02)
+
+
+def test_a_peak_whose_flanks_are_few_is_the_centroid_of_its_region():
+    pixels = np.array([[1400, 1850, 90], [1401, 1850, 90], [1401, 1851, 30]])
+    full = np.array([1, 1, 0], np.uint8)
+    (row,) = solve(regions_of((pixels, [0]))._replace(full=full))
+    assert (row["return_code"], row["sigma_r"], row["intensity"], row["pixels"]) == (8, 0, 210, 3)
+    mean = pixels[:, 2] @ pixels[:, :2] / 210
+    assert (row["y_recorded"], row["z_recorded"]) == pytest.approx(mean, abs=1e-3)
+    # Two of them are divided, and each is judged by its own pixels.
+    other = spot(1430.0, 1850.0, height=400.0)
+    both = np.concatenate([pixels, other])
+    rows = solve(regions_of((both, [0, 3 + peak_of(other)[0]]))._replace(full=np.append(full, np.zeros(len(other), "u1"))))
+    assert [row["return_code"] == 8 for row in rows] == [True, False]
+    assert np.hypot(rows[1]["y_recorded"] - 1430, rows[1]["z_recorded"] - 1850) < 0.01

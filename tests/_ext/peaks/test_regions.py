@@ -18,7 +18,10 @@ NEIGHBOURS = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -
 
 
 def scanner_of(thresholds: np.ndarray, dtype: str = "f8", **options: Any) -> FrameScanner:
-    """A scanner of frames that are indexed [y, z] like the thresholds, without dark and flood unless they are given."""
+    """A scanner of frames that are indexed [y, z] like the thresholds, without dark and flood unless they are given.
+
+    By the rules of the legacy program for plateaus and saturation, unless said otherwise.
+    """
     size = len(thresholds)
     positions = np.flatnonzero(thresholds.ravel() > 0)
     starts = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
@@ -30,7 +33,7 @@ def scanner_of(thresholds: np.ndarray, dtype: str = "f8", **options: Any) -> Fra
     runs = positions[starts], np.diff(starts, append=len(positions))
     limits = np.full(k, lowest, dtype)
     selection = Selection(size, *runs, positions, limits, thresholds.ravel()[positions], dark, flood, masked)
-    return FrameScanner(selection, options.pop("blanks", []), **options)
+    return FrameScanner(selection, options.pop("blanks", []), **{"legacy": True, **options})
 
 
 def scan(image: np.ndarray, threshold: float = 1.0, **options: Any) -> Regions:
@@ -121,6 +124,93 @@ def test_every_pixel_of_a_plateau_is_a_maximum_and_ties_keep_list_order():
     first_two = [i for i in regions.maxima if regions.counts[i] == 5][:2]
     assert cut.maxima.tolist()[1:] == first_two
     assert scan(image, max_peaks=4).maxima.tolist() == regions.maxima.tolist()
+
+
+def test_a_plateau_is_one_maximum_at_its_middle():
+    image = np.zeros((16, 16))
+    image[2, 2:7] = [5, 5, 1, 7, 5]
+    image[3, 2] = 5
+    image[8, 1:10] = [3, 4, 4, 4, 4, 4, 3, 6, 6]
+    image[12:15, 1:4] = 2
+    image[12, 4] = 3  # so that the plateau beside it is no maximum
+    regions = scan(image, legacy=False)
+    places = list(zip(regions.y[regions_of(regions)].tolist(), regions.z[regions_of(regions)].tolist(), strict=True))
+    assert sorted(places) == [(2, 2), (2, 5), (8, 4), (8, 8), (12, 4)]
+    random = np.random.default_rng(3)
+    for _ in range(40):
+        image = random.integers(0, 4, (9, 9)).astype(float)
+        regions = scan(image, legacy=False)
+        tops = 0
+        for r, pixels in enumerate(c for c in components_of(image) if len(c) > 1):
+            tops += len(components_of_tops(image, pixels))
+            assert np.diff(regions.maxima_offsets)[r] == len(components_of_tops(image, pixels))
+        assert len(regions.maxima) == len(set(regions_of(regions).tolist())) == tops
+
+
+def regions_of(regions: Regions) -> np.ndarray:
+    """The maxima as places in the pixels of all regions."""
+    return regions.maxima + np.repeat(regions.offsets[:-1], np.diff(regions.maxima_offsets))
+
+
+def components_of_tops(image: np.ndarray, pixels: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """The plateaus of a region that nothing beside them is above."""
+    padded = np.pad(image, 1)
+    found = []
+    for value in {image[p] for p in pixels}:
+        level = np.zeros_like(image)
+        for p in pixels:
+            level[p] = image[p] == value
+        for plateau in components_of(level):
+            if all(padded[a : a + 3, b : b + 3].max() <= value for a, b in plateau):
+                found.append(plateau)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("top", "dtype", "full"),
+    [(65535, "u2", 3), (16383, "u2", 3), (16384, "u2", 0), (4095, "f4", 3), (1048575, "i4", 3), (255, "u1", 3)],
+)
+def test_the_frames_tell_the_end_of_the_scale(top: int, dtype: str, full: int):
+    """One maximum, although the darks make three values of it."""
+    image = np.zeros((9, 9), dtype)
+    image[3:6, 2:7] = top // 2
+    image[4, 3:6] = top
+    dark = np.zeros((9, 9))
+    dark[4, 3:6] = [0, 20, 10]
+    regions = scan(image, 2.0, legacy=False, dark=dark)
+    assert int(regions.full.sum()) == full
+    assert len(regions.maxima) == (1 if full else 2)
+    if full:
+        assert (regions.y[regions.maxima[0]], regions.z[regions.maxima[0]]) == (4, 4)
+        assert regions.counts.max() == top
+
+
+def test_equal_largest_values_are_an_end_of_the_scale_too():
+    image = np.zeros((9, 9), np.uint16)
+    image[3:6, 2:7] = 900
+    image[4, 2:7] = 1717
+    assert scan(image, legacy=False).full.sum() == 5
+    image[4, 2] = 1716
+    assert not scan(image, legacy=False).full.any()
+    image[4, 2:7] = 950  # so few counts are equal by chance
+    assert not scan(image, legacy=False).full.any()
+    image[4, 2:7] = 1717
+    regions = scan(image, legacy=False, saturation=1000.0)
+    assert regions.full.sum() == 5
+    assert regions.counts.max() == 1000
+    assert not scan(image, legacy=False, saturation=1717.0).full.any()
+    assert len(scan(image, saturation=1000.0).thresholds) == 0
+
+
+def test_a_mark_in_place_of_a_value_counts_as_the_largest_of_the_others():
+    image = np.zeros((9, 9), np.uint32)
+    image[3:6, 2:7] = 900
+    image[4, 3:6] = 2**32 - 1
+    regions = scan(image, legacy=False)
+    assert regions.full.sum() == 3
+    assert set(regions.counts.tolist()) == {900}
+    image[image == 900] = 0  # a gap
+    assert len(scan(image, legacy=False).thresholds) == 0
 
 
 def test_strictness_of_window_saturation_and_threshold():
@@ -227,13 +317,18 @@ def test_what_is_no_set_of_peaks():
     image = np.zeros((64, 64))
     image[2:11, 2:11] = 9.0 - np.abs(np.arange(-4, 5))[:, None]
     image[4:9, 4:9] = 20.0  # 25 equal maxima
-    assert scan(image)[-2:] == (0, 0)
+    def judged(**options: Any) -> tuple[int, int]:
+        regions = scan(image, **options)
+        return regions.unresolved, regions.cut
+
+    assert judged() == judged(legacy=False) == (0, 0)
     image[20, 20] = image[20, 30:34] = 5.0
-    assert scan(image)[-2:] == (5, 0)
-    assert scan(image, max_pixels=81)[-2:] == (86, 0)
+    assert judged() == judged(legacy=False) == (5, 0)
+    assert judged(max_pixels=81) == (86, 0)
     image[40:62, 2:62] = 5.0
     image[40:62:2, 2:62:2] = 6.0
-    assert scan(image)[-2:] == (5 + 22 * 60, 0)
-    assert scan(image, max_peaks=300)[-2:] == (5 + 22 * 60, 1)
-    assert scan(image, max_peaks=300, saturation=5.5)[-2:] == (5 + 22 * 60, 1)
-    assert scan(np.where(image == 6.0, 6.0, 0.0), max_peaks=1)[-2:] == (330, 0)
+    assert judged() == judged(legacy=False) == (5 + 22 * 60, 0)
+    assert judged(max_peaks=300) == (5 + 22 * 60, 1)
+    assert judged(max_peaks=300, saturation=5.5) == (5 + 22 * 60, 1)
+    image = np.where(image == 6.0, 6.0, 0.0)
+    assert judged(max_peaks=1) == (330, 0)

@@ -47,6 +47,7 @@ def refiner(
     hkl, first = experiment.reflections()
     reflections = {"hkl": hkl, "first": first}
     recorded = {name: getattr(spots, name) for name in ("y_plane", "z_plane", "omega_recorded", "group")}
+    recorded["certainty"] = None
     bounds = {
         "cell": experiment.cell, "margin_lengths": 0.048, "margin_angles": 0.048, "r_sample": 2000.0, "h_beam": 2000.0,
     }  # fmt: skip

@@ -98,3 +98,23 @@ def test_arrays_that_do_not_fit_together_are_refused(changes: dict[str, Any], me
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         refiner(EXPERIMENT, spots).refine(**(arrays | changes))
+
+
+def test_spots_of_little_certainty_do_not_move_a_grain() -> None:
+    """All of the lower half are displaced alike, so that a robust loss alone is misled."""
+    grains, spots = case(3)
+    doubtful = spots.z_plane < 0
+    spots.z_plane = np.where(doubtful, spots.z_plane - 60.0, spots.z_plane)
+    errors = []
+    for factor in (1.0, 1e-3):
+        fit = refiner(EXPERIMENT, spots, certainty=np.where(doubtful, factor, 1.0))
+        result = refine_grains(fit, grains, spots)
+        errors.append(np.linalg.norm(result.solutions["position"] - grains.positions, axis=1).max())
+    assert errors[0] > 5.0
+    assert errors[1] < 0.5
+
+
+def test_the_certainty_is_one_for_each_spot() -> None:
+    _, spots = case(1)
+    with pytest.raises(ValueError, match="one entry per spot"):
+        refiner(EXPERIMENT, spots, certainty=np.ones(3))
