@@ -276,7 +276,8 @@ def _without_spots(case: Case) -> Iterator[str]:
 def _lost(case: Case, sample: FrameSample) -> str:
     """Bright pixels that gave no spots."""
     own = case.evidence.own
-    if sample.beyond_limit > _SATURATED:
+    limit = f", UpperBoundThreshold {own['UpperBoundThreshold']:g}" if own.legacy_digits else ""
+    if limit and sample.beyond_limit > _SATURATED:
         return (
             f"{100 * sample.beyond_limit:.0f} % of the pixels above the thresholds are above UpperBoundThreshold "
             f"{own['UpperBoundThreshold']:g} too, and their regions are dropped as saturated: raise it"
@@ -288,7 +289,7 @@ def _lost(case: Case, sample: FrameSample) -> str:
         )
     return (
         f"pixels reach their thresholds, but no region is left: check MinNrPx {own['MinNrPx']}, MaxNrPx "
-        f"{own['MaxNrPx']}, UpperBoundThreshold {own['UpperBoundThreshold']:g} and the mask"
+        f"{own['MaxNrPx']}{limit} and the mask"
     )
 
 

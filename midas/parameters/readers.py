@@ -86,8 +86,8 @@ READERS: dict[str, Reader] = {
     "fit_setup": Reader(
         _reads(
             _DETECTOR, _REGION, _WEDGE,
-            "RingThresh Width WidthTthPx SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC tolLsd Wavelength",
-            "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            "RingThresh Width WidthTthPx SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC",
+            "tolLsd Wavelength OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
             "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",
@@ -135,7 +135,7 @@ READERS: dict[str, Reader] = {
             _DETECTOR, _WEDGE,
             "RingThresh Width SkipFrame ImTransOpt OmegaStep Wavelength LatticeParameter SpaceGroup",
             "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
-            "UpperBoundThreshold BadPxIntensity GapIntensity",
+            "UpperBoundThreshold BadPxIntensity GapIntensity LegacyDigits",
             # and of paramstest.txt; more is read for the indexing, which it calls
             "RingNumbers RingRadii RingsToExcludeFraction BoxSize MinEta Completeness UseFriedelPairs Rsample Hbeam",
             "StepSizePos MarginOme MarginRadius MarginRadial MarginEta",

@@ -138,7 +138,6 @@ def run(
     key = GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64))
     _write(layer, _header(table, parameters), table, spot_matrix, key)
     log.info("Number of grains: %d.", len(rows))
-    saturated_of_grains(layer, inputs.seeds[rows], spot_matrix, len(inputs.spots))
     if not len(rows):
         log.warning("no grain is left: no cluster has %d seeds and enough spots", parameters["MinNrSpots"])
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
@@ -363,3 +362,4 @@ def _write(layer: Layer, header: GrainsHeader, grains: Table, spot_matrix: Table
     with atomic_outputs(*contents) as streams:
         for stream, content in zip(streams, contents.values(), strict=True):
             stream.write(content)
+    saturated_of_grains(layer, grains.integers("GrainID"), spot_matrix)

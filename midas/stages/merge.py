@@ -103,23 +103,26 @@ def run(
         links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
     saturated = _ordered(tables, "return_code", order) == SATURATED
     if saturated.any():
-        regions = everything["region_pixels"] / np.maximum(_ordered(tables, "region_peaks", order), 1)
-        columns = (everything[name] for name in ("y_recorded", "z_recorded", "intensity"))
-        links = without_tails(*links, ChainedPeaks(kept_first, saturated, *columns, np.sqrt(regions / np.pi)))
+        peaks_of_region = np.maximum(_ordered(tables, "region_peaks", order), 1)
+        links = without_tails(*links, _chained(kept_first, saturated, everything, peaks_of_region))
     chain_first, members = merge_map(*links)
     members = members[: chain_first[-1]]  # without those of dropped chains
     spots = _spot_table(chain_first, members, everything, threads)
     constituents = _map_table(chain_first, members, kept_first, _ordered(tables, "peak_id", order))
-    RESULT.write(layer.merged(scan.frames), spots)
-    MERGE_MAP.write(layer.merge_map, constituents)
-    log.info("Total spots: %d", len(spots))
-    log.info("MergeMap written to: %s", layer.merge_map)
+    _write(layer, scan, spots, constituents)
     summary = {"frames": scan.frames, "peaks": len(constituents), "merged spots": len(spots)}
     if saturated.any():
         # A fit has a width.
         unfitted = saturated & (everything["sigma_r"] == 0)
         summary["saturated"] = _write_flags(layer, chain_first, members, saturated, unfitted)
     return StageResult("merge", summary, (RESULT.rounded(spots), constituents))
+
+
+def _write(layer: Layer, scan: Scan, spots: Table, constituents: Table) -> None:
+    RESULT.write(layer.merged(scan.frames), spots)
+    MERGE_MAP.write(layer.merge_map, constituents)
+    log.info("Total spots: %d", len(spots))
+    log.info("MergeMap written to: %s", layer.merge_map)
 
 
 def _log_parameters(layer: Layer, parameters: Parameters, scan: Scan) -> None:
@@ -166,6 +169,14 @@ def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], 
     for name in _OF_PEAKS:
         np.concatenate([table[replaced.get(name, name)] for table in tables], out=peaks[name])
     return first, peaks
+
+
+def _chained(
+    kept_first: NDArray[np.int64], saturated: NDArray[np.bool_], peaks: Table, peaks_of_region: NDArray[np.float64]
+) -> ChainedPeaks:
+    """The ordered peaks, each of which reaches as far as its share of its region does."""
+    reach = np.sqrt(peaks["region_pixels"] / peaks_of_region / np.pi)
+    return ChainedPeaks(kept_first, saturated, peaks["y_recorded"], peaks["z_recorded"], peaks["intensity"], reach)
 
 
 def _ordered(tables: list[Table], name: str, order: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from midas.experiment.rings import Rings, distances_from_beam, rings_of_merged
 from midas.formats.layer import Layer
@@ -72,25 +72,27 @@ def write_spot_flags(layer: Layer, parameters: Parameters, hkls: Table, frames: 
     place = place[spots[rows]]
     flagged = np.flatnonzero(place >= 0)
     if len(flagged):
-        columns = {name: of_merged[name][place[flagged]] for name in ("frames", "saturated", "unfitted")}
+        columns: dict[str, ArrayLike] = {
+            name: of_merged[name][place[flagged]] for name in ("frames", "saturated", "unfitted")
+        }
         columns |= {"spot_id": flagged + 1.0, "ring": peaks["ring"][flagged]}
         SPOT_FLAGS.write(layer.spot_flags, Table.from_columns(SPOT_FLAGS.names, columns))
         log.info("Saturated spots: %d of %d", len(flagged), len(peaks))
     return len(flagged)
 
 
-def saturated_of_grains(layer: Layer, grains: NDArray[np.int64], owners: Table, spots: int) -> NDArray[np.int64]:
+def saturated_of_grains(layer: Layer, grains: NDArray[np.int64], owners: Table) -> NDArray[np.int64]:
     """How many saturated spots each grain has; says how many there are if any.
 
     Parameters
     ----------
     grains : (g,) ids of the grains
     owners : of each spot of a grain GrainID and SpotID, as in ``SpotMatrix.csv``
-    spots : in the spot table
     """
-    saturated = read_spot_flags(layer, spots).saturated
-    ids = owners.integers("SpotID")
-    own = owners.integers("GrainID")[saturated[ids - 1]]
+    if not layer.spot_flags.is_file():
+        return np.zeros(len(grains), np.int64)
+    flagged = SPOT_FLAGS.read(layer.spot_flags).integers("spot_id")
+    own = owners.integers("GrainID")[np.isin(owners.integers("SpotID"), flagged)]
     counts = np.array([np.count_nonzero(own == grain) for grain in grains.tolist()], np.int64)
     if counts.any():
         log.info("Saturated spots: %d, in %d of %d grains", counts.sum(), np.count_nonzero(counts), len(counts))

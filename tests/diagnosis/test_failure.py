@@ -57,7 +57,7 @@ MISTAKES = {
         f"{_rings(80, 6)}\nOverAllRingToIndex 6\nRhoD 112000",
         "ring 6 of RingThresh is dark, but 100 % of the strongest",
     ),
-    "everything saturated": Mistake("UpperBoundThreshold 81", "above UpperBoundThreshold 81 too"),
+    "everything saturated": Mistake("UpperBoundThreshold 81\nLegacyDigits 1", "above UpperBoundThreshold 81 too"),
     "regions too small": Mistake("MinNrPx 500", "no region is left: check MinNrPx 500"),
     "another lattice": Mistake("SpaceGroup 229", "too few spots on rings 1 (0 of about 12), 3 (0 of about 23)"),
     "another cell": Mistake(
@@ -71,7 +71,7 @@ MISTAKES = {
     ),
     "nothing in the range": Mistake("MinEta 89.9", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"),
     "MinNrSpots too large": Mistake(
-        "MinNrSpots 80", "0 grains explain 0 % of the 59 strong spots: MinNrSpots 80 is", True
+        "MinNrSpots 80", "0 grains explain 0 % of the 58 strong spots: MinNrSpots 80 is", True
     ),
     "no Friedel mates": Mistake("OmegaRange 10 60", "strong spots: UseFriedelPairs 1 finds hardly any Friedel", True),
     "seeds of one grain": Mistake(

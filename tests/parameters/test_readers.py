@@ -31,6 +31,8 @@ from midas.diagnosis.evidence import Evidence
 from midas.diagnosis.failure import diagnose
 from midas.diagnosis.look import run as looking
 from midas.formats.layer import Layer
+from midas.formats.merged import MERGE_FLAGS
+from midas.formats.table import Table
 from midas.parameters import Parameters, values
 from midas.parameters.readers import READERS, read_from_archive, readers_of
 from midas.parameters.table import KEYS
@@ -209,6 +211,8 @@ def run_again(layer: Layer) -> None:
     radius.run(layer, p.changed(Vsample=0.0), threads=1)
     fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
+    MERGE_FLAGS.write(layer.merge_flags, Table(MERGE_FLAGS.names, np.array([[1.0], [1], [1], [0]])))
+    fit_setup.run(layer, p.changed(WidthTthPx=1500.0), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
     np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)

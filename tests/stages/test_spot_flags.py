@@ -19,7 +19,7 @@ from midas.stages.spot_flags import read_spot_flags, saturated_of_grains
 
 from .sized_peaks import FRAMES, THETAS
 
-#: of five merged spots, the second beside all rings. The setup sorts by ring and omega: its spots are 3, 5, 4, 1 of them.
+#: of five merged spots, the second beside all rings; sorted by ring and omega they are the spots 4, -, 1, 3, 2
 RING = np.array([2, 0, 1, 2, 1])
 OMEGA = np.array([40.0, 10.0, 20.0, 10.0, 30.0])
 
@@ -72,8 +72,8 @@ def test_grains_count_their_saturated_spots(flag: Callable[..., Layer], caplog: 
     caplog.set_level(logging.INFO)
     owners = Table(("GrainID", "SpotID"), np.array([[7.0, 7, 7, 9, 9, 11], [1, 2, 3, 3, 4, 1]]))
     layer = flag((4, 3, 1, 0), (5, 2, 2, 0))
-    assert saturated_of_grains(layer, np.array([7, 9, 11]), owners, 4).tolist() == [2, 1, 0]
+    assert saturated_of_grains(layer, np.array([7, 9, 11]), owners).tolist() == [2, 1, 0]
     assert "Saturated spots: 3, in 2 of 3 grains" in caplog.text
     caplog.clear()
-    assert saturated_of_grains(flag(), np.array([7]), owners, 4).tolist() == [0]
+    assert saturated_of_grains(flag(), np.array([7]), owners).tolist() == [0]
     assert "Saturated" not in caplog.text

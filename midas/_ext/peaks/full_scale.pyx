@@ -6,8 +6,9 @@ cdef enum:
     FLAT_TOP = 5
     LEAST_TOP = 1000
 
-#: full scale of counters of 12, 14, 16 and 20 bits
 cdef double[4] COUNTERS = [4095.0, 16383.0, 65535.0, 1048575.0]
+#: largest values of counters of 12, 14, 16 and 20 bits
+FULL_SCALES = tuple(COUNTERS)
 
 
 cdef bint _is_end(double top, Py_ssize_t count, const FullScale* scale) noexcept nogil:

@@ -61,7 +61,7 @@ def thresholds(subject: Subject) -> Iterator[Finding]:
         if limit is not None and threshold >= limit:
             dark.append(item)
     for item in dark:
-        reason = f"the threshold is not below UpperBoundThreshold {limit:g}: no spot of this ring can be found"
+        reason = f"the threshold is not below UpperBoundThreshold {limit:g}: every spot of this ring is saturated"
         all_of_them = len(dark) == len(subject.values["RingThresh"])
         yield subject.finding("RingThresh", reason, item=item, warning=not all_of_them)
     if subject.get("MaxNrPx") <= subject.get("MinNrPx") + 1 and not {"MaxNrPx", "MinNrPx"} & subject.faulty:

@@ -82,7 +82,7 @@ def sentences(look: Look) -> Iterator[str]:
         yield (
             f"{top.pixels} pixels reach {top.value:.0f} counts"
             + (f", the limit is {top.limit:.0f}" if math.isfinite(top.limit) else "")
-            + ": peaks are saturated; see UpperBoundThreshold"
+            + ": peaks are saturated, which the search takes from their flanks; see UpperBoundThreshold"
         )
     if len(look.hot):
         places = ", ".join(f"({row}, {column})" for row, column in look.hot[:3].tolist())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from midas._ext.peaks.full_scale import FULL_SCALES
 from midas.diagnosis.look.polar import PolarMap
 from midas.diagnosis.look.projections import Projections
 from midas.experiment.noise import robust_spread
@@ -120,5 +121,5 @@ def saturation(seen: Projections, valid: NDArray[np.bool_], limit: float) -> Sat
     count = int(np.count_nonzero(values >= top))
     dtype = seen.sample.dtype
     full = float(np.iinfo(dtype.name).max) if dtype.kind in "iu" else np.inf
-    is_limit = top >= min(full, limit) or count >= _FLAT_TOP and top > 100
+    is_limit = top >= min(full, limit) or top in FULL_SCALES or count >= _FLAT_TOP and top > 100
     return Saturation(top, count, min(full, limit), bool(is_limit))

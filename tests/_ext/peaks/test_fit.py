@@ -339,6 +339,8 @@ def test_a_peak_whose_flanks_are_few_is_the_centroid_of_its_region():
     # Two of them are divided, and each is judged by its own pixels.
     other = spot(1430.0, 1850.0, height=400.0)
     both = np.concatenate([pixels, other])
-    rows = solve(regions_of((both, [0, 3 + peak_of(other)[0]]))._replace(full=np.append(full, np.zeros(len(other), "u1"))))
+    rows = solve(
+        regions_of((both, [0, 3 + peak_of(other)[0]]))._replace(full=np.append(full, np.zeros(len(other), "u1")))
+    )
     assert [row["return_code"] == 8 for row in rows] == [True, False]
     assert np.hypot(rows[1]["y_recorded"] - 1430, rows[1]["z_recorded"] - 1850) < 0.01

@@ -317,6 +317,7 @@ def test_what_is_no_set_of_peaks():
     image = np.zeros((64, 64))
     image[2:11, 2:11] = 9.0 - np.abs(np.arange(-4, 5))[:, None]
     image[4:9, 4:9] = 20.0  # 25 equal maxima
+
     def judged(**options: Any) -> tuple[int, int]:
         regions = scan(image, **options)
         return regions.unresolved, regions.cut

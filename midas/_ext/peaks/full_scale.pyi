@@ -1,0 +1,3 @@
+from typing import Final
+
+FULL_SCALES: Final[tuple[float, ...]]
