@@ -8,7 +8,7 @@ _LEGACY_GRAINS = "this version merges seeds by the legacy rule"
 
 KEYS: tuple[Key, ...] = (
     flag("LegacyDigits", 0, "1: the methods of the legacy programs where no key of their own says otherwise, for their "
-        "digits: reflections, ring test, refinement, simulation",
+        "digits: reflections, peak search, ring test, refinement, simulation",
         choices=(0, 1), handed_on=True),
     Key("WedgeModel", WORD, "exact", "exact: rotation about the leaning axis; legacy: a change of omega only",
         choices=("exact", "legacy"), handed_on=True, legacy="legacy"),
