@@ -58,7 +58,6 @@ class _Chains:
     def __init__(self, previous: Rows, last: Rows, peaks: ChainedPeaks):
         self.previous, self.peaks = previous, peaks
         self.kept = np.ones(len(last), bool)
-        self._last = last
         self._following = np.full(len(previous), -1, np.int64)
         linked = np.flatnonzero(previous >= 0)
         self._following[previous[linked]] = linked

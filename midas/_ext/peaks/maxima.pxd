@@ -14,7 +14,7 @@ cdef struct Component:
     const Hit* hits
     const int32_t* listed
     Py_ssize_t count
-    const uint8_t* full    # pixels at the end of the scale
+    const uint8_t* full    # pixels at the end of the scale; NULL = none
     uint8_t* visited       # work space: 2 where a hit has been looked at
     int32_t* stack         # work space of as many items as hits
     int32_t* members

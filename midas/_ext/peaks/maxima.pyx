@@ -57,7 +57,7 @@ cdef Py_ssize_t every_top(const HitMap* map, const Component* region, Maximum* o
 
 cdef inline double _level(const Component* region, int32_t hit) noexcept nogil:
     """The value of a hit; nothing is above a full one, whatever its dark."""
-    return INFINITY if region.full[hit] else region.hits[hit].value
+    return INFINITY if region.full != NULL and region.full[hit] else region.hits[hit].value
 
 
 cdef Py_ssize_t _plateau(const HitMap* map, const Component* region, int32_t seed, bint* is_top) noexcept nogil:
@@ -111,16 +111,32 @@ cdef int32_t _middle(const HitMap* map, const Component* region, Py_ssize_t coun
 cdef Py_ssize_t plateau_tops(const HitMap* map, const Component* region, Maximum* out) noexcept nogil:
     """The maxima, equal neighbours as one at the pixel nearest to their centroid; their number.
 
-    In the order in which the list first meets them. Full pixels are level with each other.
+    In the order in which the list first meets a pixel of theirs without a larger neighbour. Full pixels are level with
+    each other.
     """
     cdef Py_ssize_t i, count = 0, size, items = 0
-    cdef bint is_top
-    cdef int32_t hit
+    cdef int32_t hit, neighbour
+    cdef double level, beside
+    cdef bint is_top, is_alone
+    cdef int step
     for i in range(region.count):
         hit = region.listed[i]
         if region.visited[hit] == VISITED:
             continue
-        size = _plateau(map, region, hit, &is_top)
+        level = _level(region, hit)
+        is_top = is_alone = True
+        for step in range(8):
+            neighbour = neighbour_of(map, region.hits[hit].position, step)
+            if neighbour < 0:
+                continue
+            beside = _level(region, neighbour)
+            if beside > level:
+                is_top = False
+                break
+            is_alone = is_alone and beside != level
+        size = 1
+        if is_top and not is_alone:
+            size = _plateau(map, region, hit, &is_top)
         if not is_top:
             continue
         out[count].item = <int32_t>i

@@ -288,7 +288,7 @@ cdef class FrameScanner:
         """Drop components by size and mask, find the maxima of the others; how many are kept."""
         cdef Py_ssize_t c, begin = 0, end, kept = 0, peaks = 0, with_these
         cdef HitMap map = self._map(found)
-        cdef bint measured
+        cdef Py_ssize_t full = 0
         self.unresolved = self.cut = 0
         for c in range(components):
             end = self.ends[c]
@@ -296,10 +296,10 @@ cdef class FrameScanner:
                 self.unresolved += end - begin
             if self.min_pixels < end - begin < self.max_pixels:
                 in_window[0] += 1
-                measured = self.legacy or mark_full(&self.scale, self.hits, self.listed + begin, end - begin,
-                                                    self.full) >= 0
-                with_these = self._find_maxima(begin, end, &map, peaks)
-                if measured and self._usable(begin, end):
+                if not self.legacy:
+                    full = mark_full(&self.scale, self.hits, self.listed + begin, end - begin, self.full)
+                with_these = self._find_maxima(begin, end, &map, full > 0, peaks)
+                if full >= 0 and self._usable(begin, end):
                     peaks = with_these
                     self.kept[kept] = <int32_t>c
                     self.peak_ends[kept] = <int32_t>peaks
@@ -316,13 +316,14 @@ cdef class FrameScanner:
                 return False
         return True
 
-    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, const HitMap* map,
+    cdef Py_ssize_t _find_maxima(self, Py_ssize_t begin, Py_ssize_t end, const HitMap* map, bint any_full,
                                  Py_ssize_t peaks) noexcept nogil:
         """Append the maxima of a component; the new number of maxima."""
         cdef Py_ssize_t i, count, tops = 0
         cdef Component region
         region.hits, region.listed, region.count = self.hits, self.listed + begin, end - begin
-        region.full, region.visited, region.stack, region.members = self.full, self.labelled, self.stack, self.members
+        region.full = self.full if any_full else NULL
+        region.visited, region.stack, region.members = self.labelled, self.stack, self.members
         if self.legacy:
             count = every_top(map, &region, self.candidates, &tops)
         else:
