@@ -95,16 +95,15 @@ def run(
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
     everything = everything.take(order)  # nobody needs the unsorted ones; their memory serves what follows
+    y, z = everything["y_recorded"], everything["z_recorded"]
     if parameters["UsePixelOverlap"]:
         pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
         links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
     else:
-        y, z = everything["y_recorded"], everything["z_recorded"]
         links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
     saturated = _ordered(tables, "return_code", order) == SATURATED
     if saturated.any():
-        peaks_of_region = np.maximum(_ordered(tables, "region_peaks", order), 1)
-        links = without_tails(*links, _chained(kept_first, saturated, everything, peaks_of_region))
+        links = without_tails(*links, _chained(tables, order, kept_first, saturated, everything))
     chain_first, members = merge_map(*links)
     members = members[: chain_first[-1]]  # without those of dropped chains
     spots = _spot_table(chain_first, members, everything, threads)
@@ -112,9 +111,7 @@ def run(
     _write(layer, scan, spots, constituents)
     summary = {"frames": scan.frames, "peaks": len(constituents), "merged spots": len(spots)}
     if saturated.any():
-        # A fit has a width.
-        unfitted = saturated & (everything["sigma_r"] == 0)
-        summary["saturated"] = _write_flags(layer, chain_first, members, saturated, unfitted)
+        summary["saturated"] = _write_flags(layer, chain_first, members, saturated, everything["sigma_r"])
     return StageResult("merge", summary, (RESULT.rounded(spots), constituents))
 
 
@@ -172,10 +169,14 @@ def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], 
 
 
 def _chained(
-    kept_first: NDArray[np.int64], saturated: NDArray[np.bool_], peaks: Table, peaks_of_region: NDArray[np.float64]
+    tables: list[Table],
+    order: NDArray[np.int64],
+    kept_first: NDArray[np.int64],
+    saturated: NDArray[np.bool_],
+    peaks: Table,
 ) -> ChainedPeaks:
     """The ordered peaks, each of which reaches as far as its share of its region does."""
-    reach = np.sqrt(peaks["region_pixels"] / peaks_of_region / np.pi)
+    reach = np.sqrt(peaks["region_pixels"] / np.maximum(_ordered(tables, "region_peaks", order), 1) / np.pi)
     return ChainedPeaks(kept_first, saturated, peaks["y_recorded"], peaks["z_recorded"], peaks["intensity"], reach)
 
 
@@ -260,9 +261,10 @@ def _write_flags(
     chain_first: NDArray[np.int64],
     members: NDArray[np.int64],
     saturated: NDArray[np.bool_],
-    unfitted: NDArray[np.bool_],
+    widths: NDArray[np.float64],
 ) -> int:
-    """Write which spots have saturated peaks, and peaks without a fit among these; how many they are."""
+    """Write which spots have saturated peaks, and peaks without a fit, so without a width, among these; how many."""
+    unfitted = saturated & (widths == 0)
     counts = [np.add.reduceat(marks[members].astype(np.int64), chain_first[:-1]) for marks in (saturated, unfitted)]
     flagged = np.flatnonzero(counts[0])
     columns = [np.arange(1, len(chain_first)), np.diff(chain_first), *counts]

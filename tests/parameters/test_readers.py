@@ -212,6 +212,7 @@ def run_again(layer: Layer) -> None:
     fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
     MERGE_FLAGS.write(layer.merge_flags, Table(MERGE_FLAGS.names, np.array([[1.0], [1], [1], [0]])))
+    fit_setup.run(layer, p, threads=1)
     fit_setup.run(layer, p.changed(WidthTthPx=1500.0), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)

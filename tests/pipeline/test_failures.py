@@ -103,7 +103,7 @@ FAILURES = {
     "merging": ("", "Peak merging failed: ", "merge_overlaps_err.csv"),
     "no seeds": (
         "MinOmeSpotIDsToIndex 89.99\n",
-        "no seeds: none of the 25 accepted spots of ring 2 has its omega",
+        "no seeds: none of the 24 accepted spots of ring 2 has its omega",
         None,
     ),
     "no solution": (

@@ -215,7 +215,7 @@ def test_seed_grains_in_a_table_of_spots(finished: Finished, scan: TinyScan, tmp
         (
             True,
             "MinOmeSpotIDsToIndex 89.99\nMaxOmeSpotIDsToIndex 89.991\n",
-            "layer 1: no seeds: none of the 25 accepted spots of ring 2",
+            "layer 1: no seeds: none of the 24 accepted spots of ring 2",
         ),
     ],
 )
