@@ -88,15 +88,18 @@ def test_three_grains_where_they_were_published(grains: Table) -> None:
     partner = angles.argmin(axis=1)
     assert sorted(partner) == [0, 1, 2]
     positions = np.stack([grains[axis] for axis in "XYZ"], axis=1)[partner]
-    distances = np.linalg.norm(positions - PUBLISHED[:, 9:], axis=1)
-    print("angles", angles.min(axis=1).round(4), "distances", distances.round(1))
-    assert angles.min(axis=1).max() < 0.12
-    assert distances.max() < 42
+    errors = positions - PUBLISHED[:, 9:]
+    distances = np.linalg.norm(errors, axis=1)
+    relative = np.linalg.norm(errors - errors.mean(axis=0), axis=1)
+    print("angles", angles.min(axis=1).round(4), "distances", distances.round(1), "relative", relative.round(1))
+    assert angles.min(axis=1).max() < 0.06
+    assert distances.max() < 25
+    assert relative.max() < 10
 
 
 def test_completeness_and_cells(grains: Table) -> None:
-    """Not less than the legacy programs reach; the standard's strain is zero, so that the cells measure the error."""
-    np.testing.assert_array_less(np.array([0.51, 0.64, 0.74]), np.sort(grains["Confidence"]))
+    """Two thirds of the spots are saturated; the standard's strain is zero, so that the cells measure the error."""
+    assert grains["Confidence"].min() > 0.95
     for name, length in (("a", 4.7608), ("b", 4.7608), ("c", 12.9957)):
         np.testing.assert_allclose(grains[name], length, rtol=3e-3)
 

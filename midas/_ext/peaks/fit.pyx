@@ -90,16 +90,16 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
     return determined or solve_apart(p, r, _solve_together, rows)
 
 
-cdef double _work(const PeakProblem* p, Py_ssize_t pixels, Py_ssize_t peaks) noexcept nogil:
+cdef double _work(bint by_least_squares, Py_ssize_t pixels, Py_ssize_t peaks) noexcept nogil:
     """What a joint fit costs: evaluations of a peak at a pixel, and what the minimiser does besides, on one scale."""
     cdef double k = peaks
-    return k * k * pixels / 5.0 if p.by_least_squares else k * (pixels + 16.0 * k)
+    return k * k * pixels / 5.0 if by_least_squares else k * (pixels + 16.0 * k)
 
 
 cdef bint _solve(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept nogil:
     """Rows of one region; False when memory is short."""
     cdef Py_ssize_t pixels = p.offsets[r + 1] - p.offsets[r], peaks = p.maxima_offsets[r + 1] - p.maxima_offsets[r]
-    if p.centroids or _work(p, pixels, peaks) <= LARGEST_WORK:
+    if p.centroids or _work(p.by_least_squares or has_full(p, r), pixels, peaks) <= LARGEST_WORK:
         return _solve_together(p, r, rows)
     return solve_apart(p, r, _solve_together, rows)
 

@@ -151,6 +151,15 @@ cdef int _descend(PeakRegion* region, double* x, const double* lower, const doub
     return code
 
 
+cdef bint _may_mix(const double* lower, const double* upper, int peaks) noexcept nogil:
+    """Whether the mixing of any peak is free."""
+    cdef int j
+    for j in range(peaks):
+        if peak_at(upper, j).mixing > peak_at(lower, j).mixing:
+            return True
+    return False
+
+
 cdef int least_squares(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                        double* workspace) noexcept nogil:
     """Fit the peaks of a region from three starts.
@@ -184,7 +193,7 @@ cdef int least_squares(PeakRegion* region, double* x, const double* lower, const
     memcpy(origin, x, s.n * sizeof(double))
     memcpy(s.best, x, s.n * sizeof(double))
     minimum[0] = INFINITY
-    for start in range(STARTS):
+    for start in range(STARTS if _may_mix(lower, upper, region.peaks) else 1):
         memcpy(x, origin, s.n * sizeof(double))
         for j in range(region.peaks):
             peak = <Peak*>peak_at(x, j)
