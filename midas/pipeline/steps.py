@@ -41,7 +41,7 @@ _COUNTS = {
     "peaksearch": ("peaks",),
     "merge_overlaps": ("merged spots",),
     "calc_radius": ("spots", "spots on no ring"),
-    "fit_setup": ("accepted", "seeds"),
+    "fit_setup": ("accepted", "seeds", "saturated"),
     "spot_table": ("spots", "seeds"),
     "indexing": ("indexed",),
     "refining": ("refined",),

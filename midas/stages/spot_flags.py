@@ -95,5 +95,9 @@ def saturated_of_grains(layer: Layer, grains: NDArray[np.int64], owners: Table) 
     own = owners.integers("GrainID")[np.isin(owners.integers("SpotID"), flagged)]
     counts = np.array([np.count_nonzero(own == grain) for grain in grains.tolist()], np.int64)
     if counts.any():
-        log.info("Saturated spots: %d, in %d of %d grains", counts.sum(), np.count_nonzero(counts), len(counts))
+        grains_concerned = np.count_nonzero(counts)
+        log.warning(
+            "%d spots of %d of the %d grains are saturated, and taken from their flanks (%s)",
+            counts.sum(), grains_concerned, len(counts), layer.spot_flags.name,
+        )  # fmt: skip
     return counts

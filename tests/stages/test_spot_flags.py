@@ -73,7 +73,7 @@ def test_grains_count_their_saturated_spots(flag: Callable[..., Layer], caplog: 
     owners = Table(("GrainID", "SpotID"), np.array([[7.0, 7, 7, 9, 9, 11], [1, 2, 3, 3, 4, 1]]))
     layer = flag((4, 3, 1, 0), (5, 2, 2, 0))
     assert saturated_of_grains(layer, np.array([7, 9, 11]), owners).tolist() == [2, 1, 0]
-    assert "Saturated spots: 3, in 2 of 3 grains" in caplog.text
+    assert "3 spots of 2 of the 3 grains are saturated" in caplog.text
     caplog.clear()
     assert saturated_of_grains(flag(), np.array([7]), owners).tolist() == [0]
-    assert "Saturated" not in caplog.text
+    assert "saturated" not in caplog.text
