@@ -30,13 +30,9 @@ class Strains:
     residuals: NDArray[np.float64]
 
 
-def strains(
-    inputs: GrainInputs, parameters: Parameters, lsd: float, grains: GrainSolutions, threads: int
-) -> Strains:
+def strains(inputs: GrainInputs, parameters: Parameters, lsd: float, grains: GrainSolutions, threads: int) -> Strains:
     """The strains of the grains from the spots that they own, and what is left of each spot that they list."""
-    fable = fable_strain(
-        grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads
-    )
+    fable = fable_strain(grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads)
     unstrained = inputs.spacings[grains.spots]
     spacings = lattice_spacings(grains.y_centred, grains.z_centred, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
