@@ -6,6 +6,9 @@ import logging
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from midas.experiment import crystal
 from midas.experiment.orientation import symmetry_operators
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
@@ -67,11 +70,7 @@ def run(
         return comm.broadcast(None)
     begin = time.perf_counter()
     given, parameters = parameters, parameters.for_stage("grains")
-    merging = parameters["GrainMerging"]
-    cell = crystal.possible_cell(parameters)
-    operators = symmetry_operators(
-        parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=merging == "legacy"
-    )
+    operators = _operators(parameters)
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
     remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
@@ -79,7 +78,7 @@ def run(
     log.info("Processed %d of %d IDs.", len(solved), len(solved))
     counts: dict[str, int] = {"seeds": len(solved), "solutions": int(solved.sum())}
     about: ResolvedTables | None = None
-    if merging == "legacy":
+    if parameters["GrainMerging"] == "legacy":
         found = legacy_selection.select(inputs, parameters, solved, operators, track)
         counts["clusters"] = len(found.key)
     else:
@@ -95,6 +94,13 @@ def run(
     more = {} if about is None else about.rounded()
     data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key, **more)
     return comm.broadcast(StageResult("grains", counts | {"grains": len(found)}, data))
+
+
+def _operators(parameters: Parameters) -> NDArray[np.float64]:
+    """Proper rotations of the lattice, or those of the legacy rule."""
+    legacy = parameters["GrainMerging"] == "legacy"
+    cell = crystal.possible_cell(parameters)
+    return symmetry_operators(parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=legacy)
 
 
 def _why_none(parameters: Parameters) -> str:
