@@ -107,7 +107,8 @@ class Resolver:
     def _scene(self, solved: NDArray[np.bool_]) -> Scene:
         px, step = self.geometry.get("px", 0.0), self.parameters.get("OmegaStep", 0.0)
         scales = scales_of(self.inputs, self.parameters, np.flatnonzero(solved), px, step)
-        return scene_of(self.layer, self.geometry, self.hkls, self.inputs.spots, scales, self.operators, self.threads)
+        hkls = hkl_list.LAYOUT.read(self.layer.hkls) if self._hkls is None else self._hkls
+        return scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
 
     def _tables(self, scene: Scene, found: Resolved) -> ResolvedTables:
         return ResolvedTables(
