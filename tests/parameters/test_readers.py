@@ -39,7 +39,7 @@ from midas.parameters.table import KEYS
 from midas.results import consolidated
 from midas.runtime.errors import ParameterError
 from midas.simulation import samples
-from midas.stages import binning, fit_setup, hkls, indexing, merge, peaks, radius, refinement
+from midas.stages import binning, fit_setup, grains, hkls, indexing, merge, peaks, radius, refinement
 
 PACKAGE = Path(midas.__file__).parent
 #: compares the user's file with the archive, key by key; it reads for no stage
@@ -214,6 +214,7 @@ def run_again(layer: Layer) -> None:
     MERGE_FLAGS.write(layer.merge_flags, Table(MERGE_FLAGS.names, np.array([[1.0], [1], [1], [0]])))
     fit_setup.run(layer, p, threads=1)
     fit_setup.run(layer, p.changed(WidthTthPx=1500.0), threads=1)
+    grains.run(layer, p.changed(GrainMerging="legacy"), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
     np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)
@@ -273,7 +274,7 @@ MODULES = {
     "binning": "stages/binning.py",
     "indexing": "stages/indexing.py experiment/region.py",
     "refinement": "stages/refinement.py experiment/region.py",
-    "grains": "stages/grains.py",
+    "grains": "stages/grains/__init__.py stages/grains/tables.py stages/grains/strain.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",

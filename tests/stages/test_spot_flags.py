@@ -15,7 +15,8 @@ from midas.formats.radius import LAYOUT as RADIUS
 from midas.formats.spots import SPOT_FLAGS, SpotTables
 from midas.formats.table import Table
 from midas.runtime.errors import FormatError
-from midas.stages.spot_flags import read_spot_flags, saturated_of_grains
+from midas.experiment.spot_flags import read_spot_flags
+from midas.stages.grains.saturated import warn_of_saturated
 
 from .sized_peaks import FRAMES, THETAS
 
