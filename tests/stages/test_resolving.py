@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from midas.formats.grains import read_grain_ids_key
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, VERDICTS, read_verdicts
+from midas.formats.spots import SPOT_FLAGS
+from midas.formats.table import Table
 from midas.runtime.errors import FormatError, MidasError, ParameterError
 
 from .owned_layer import NICKEL, OwnedLayer, Row, Sample, scattered
@@ -246,6 +248,23 @@ def test_the_legacy_rule_removes_the_tables_about_owners(tmp_path: Path) -> None
         assert result.data.spot_owners is None and "clusters" in result.summary
         assert not any((tmp_path / f"{name}.csv").exists() for name in ("SpotOwners", "GrainQuality", "SeedVerdicts"))
         layer.run()
+
+
+def test_saturated_spots_are_counted_and_have_less_weight(tmp_path: Path) -> None:
+    sample = small(2)
+    layer = OwnedLayer(tmp_path, sample, [sample.solution(0), sample.solution(1)])
+    layer.run()
+    ids = np.array([*sample.spots_of(0)[:3], sample.spots_of(1)[0]])
+    rows = ids[1] - 1
+    sample.spots["y_plane"][rows] += 100
+    moved = layer.run().data.grains["DiffPos"][0]
+    ids.sort()
+    columns = {"spot_id": ids, "ring": sample.spots["ring"][ids - 1], **dict.fromkeys(("frames", "saturated"), ids * 0)}
+    table = Table.from_columns(SPOT_FLAGS.names, {**columns, "unfitted": ids > 0})
+    SPOT_FLAGS.write(tmp_path / "SpotFlags.csv", table)
+    result = layer.run()
+    assert result.data.grain_quality["nSaturated"].tolist() == [3, 1]
+    assert result.data.grains["DiffPos"][0] != moved
 
 
 def test_scales_are_given_or_from_the_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -62,10 +62,7 @@ class Fragments:
 
 @dataclass(frozen=True)
 class Combined:
-    """The pieces of each reflection as one spot: weighted means on the plane (µm, degrees), and the sum.
-
-    It is as certain as its least certain piece.
-    """
+    """The pieces of each reflection as one spot: weighted means on the plane (µm, degrees), and the sum."""
 
     crystal: Integers
     y_plane: Array
@@ -239,7 +236,7 @@ def combine(scene: Scene, fragments: Fragments) -> Combined:
         z_plane=mean(scene.spots["z_plane"][fragments.spot]),
         omega=start + mean((omega - start[of] + 180) % 360 - 180),
         group=np.searchsorted(scene.rings, ring).astype(np.int32),
-        certainty=np.minimum.reduceat(scene.flags.certainty[fragments.spot], first) if len(first) else np.empty(0),
+        certainty=mean(scene.flags.certainty[fragments.spot]),
         intensity=total,
     )
 
