@@ -124,7 +124,7 @@ READERS: dict[str, Reader] = {
     "grains": Reader(
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
-            "PhaseNr BeamThickness GlobalPosition",
+            "PhaseNr BeamThickness GlobalPosition RefineMethod px",
         ),
         _ARCHIVE,
         of_archive=True,

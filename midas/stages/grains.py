@@ -35,6 +35,7 @@ from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import atomic_outputs, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.explained_spots import explained
 from midas.stages.grain_inputs import GrainInputs, read_inputs, sample_distance
 
 log = logging.getLogger(__name__)
@@ -267,13 +268,17 @@ def _strains(
     unstrained = inputs.spacings[fitted["spot_id"].astype(np.int64)]
     spacings = lattice_spacings(y, z, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
-    kenesei, solved = kenesei_strain(offsets, normals, relative, STRAIN_BOUND, threads)
+    used = np.arange(len(relative))
+    if parameters["RefineMethod"] == "joint":
+        used = np.flatnonzero(explained(offsets, fitted["diff_pos"], parameters.get("px")))
+    own = np.searchsorted(used, offsets).astype(np.int64)
+    kenesei, solved = kenesei_strain(own, normals[used], relative[used], STRAIN_BOUND, threads)
     for i in np.flatnonzero(~solved):
-        own = slice(offsets[i], offsets[i + 1])
-        kenesei[i] = _smallest_strain(normals[own], relative[own])
+        spots = used[own[i] : own[i + 1]]
+        kenesei[i] = _smallest_strain(normals[spots], relative[spots])
         log.warning("the spots of grain %d do not determine its strain", inputs.seeds[rows[i]])
     residuals = kenesei_residuals(offsets, normals, relative, kenesei, threads)
-    rms = np.sqrt(np.add.reduceat(residuals**2, offsets[:-1]) / np.diff(offsets)) if len(rows) else np.empty(0)
+    rms = np.sqrt(np.add.reduceat(residuals[used] ** 2, own[:-1]) / np.diff(own)) if len(rows) else np.empty(0)
     return _Strains(fable, kenesei, rms, residuals)
 
 

@@ -175,6 +175,7 @@ cdef class Refiner:
         if recipe.solver == "simplex" and recipe.method == "joint":
             raise ValueError("the simplex has no objective of all variables together")
         self.method = {"joint": JOINT, "staged": STAGED, "cell": CELL_ONLY}[recipe.method]
+        self.problem.joint = self.method == JOINT
         self.problem.solver = {"robust": ROBUST, "converged": CONVERGED, "simplex": SIMPLEX}[recipe.solver]
         self.problem.sigma_spot = recipe.sigma_spot
         self.problem.sigma_omega = recipe.sigma_omega
