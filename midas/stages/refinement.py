@@ -14,7 +14,7 @@ from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NO
 from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, RecordedSpots, Reflections, Solver
 from midas.experiment import crystal
 from midas.experiment.crystal import within_detector
-from midas.experiment.detector import has_exact_wedge
+from midas.experiment.detector import has_exact_wedge, surface_tilts
 from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_list
@@ -135,7 +135,13 @@ def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> Inde
 def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
     reflections, rings = _reflections(layer, parameters, hkls)
     return Refiner(
-        Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"], has_exact_wedge(parameters)),
+        Instrument(
+            parameters["Lsd"],
+            parameters["Wavelength"],
+            parameters["Wedge"],
+            has_exact_wedge(parameters),
+            surface_tilts(parameters),
+        ),
         accepted_region(parameters, layer.detector_mask, layer.detector_pixels),
         reflections,
         _recorded(spots, rings),
