@@ -12,9 +12,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from simulated_spots import spots_of
 
 from midas import simulation
 from midas.experiment import DetectorGeometry
+from midas.formats.table import Table
 from midas.simulation import samples
 
 from .referee.crystals import Crystal, face_centred, reflections_of
@@ -162,13 +164,17 @@ def test_pixels_give_the_scattering_vectors_back(instrument: Instrument, wedge: 
     np.testing.assert_allclose(g, one.scattering_vectors(HKL)[spots.reflection], rtol=0, atol=1e-11)
 
 
-def test_the_simulator(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tilts", "wedge"), [((0.2, 0.3, -0.25), 0.0), ((0.2, 0.3, -0.25), 0.5), ((30.0, 15.0, -12.0), -2.0)]
+)
+def test_the_simulator(tilts: tuple[float, float, float], wedge: float, tmp_path: Path) -> None:
     """Every spot that it lists, and no other, to the digits of its table."""
-    changes = {"tx": 0.2, "ty": 0.3, "tz": -0.25, "p0": 1e-4, "p1": -5e-5, "p2": 3e-4, "p3": 10, "BC": (509.3, 515.7)}
+    changes = {"p0": 1e-4, "p1": -5e-5, "p2": 3e-4, "p3": 10, "BC": (509.3, 515.7), "Wedge": wedge}
+    changes |= dict(zip(("tx", "ty", "tz"), tilts, strict=True))
     parameters = samples.write("ds1", tmp_path, WriteImage=0, **changes)
     simulated = simulation.run(parameters, threads=1, folder=tmp_path).data
     instrument = Instrument(
-        beam_centre=(509.3, 515.7), px=200, rho_d=102400, tilts=(0.2, 0.3, -0.25), distortion=(1e-4, -5e-5, 3e-4, 10)
+        beam_centre=(509.3, 515.7), px=200, rho_d=102400, tilts=tilts, distortion=(1e-4, -5e-5, 3e-4, 10), wedge=wedge
     )
     grains = simulated.grains
     assert grains.cells is not None
@@ -176,12 +182,25 @@ def test_the_simulator(tmp_path: Path) -> None:
     truth = zip(grains.cells, left @ right, grains.positions, strict=True)
     nickel = reflections_of(grains.cells.mean(axis=0), 1.01, face_centred)  # five rings
     spots = trace([Crystal(tuple(cell), u, position) for cell, u, position in truth], nickel, instrument)
-    y_px, z_px = spots.y_px, spots.z_px
-    recorded = (np.abs(spots.omega) < 90) & (y_px >= 0) & (y_px < 1024) & (z_px >= 0) & (z_px < 1024)
-    traced = np.column_stack([spots.crystal, spots.omega, y_px, z_px])[recorded]
-    table = simulated.spots
+    recorded = (np.abs(spots.omega) < 90) & (spots.y_px >= 0) & (spots.z_px >= 0)
+    recorded &= (spots.y_px < 1024) & (spots.z_px < 1024)
+    traced = np.column_stack([spots.crystal, spots.omega, spots.y_px, spots.z_px])[recorded]
+    assert len(traced) > 5000
+    assert_listed(simulated.spots, traced, 6e-7)
+    # Before they are rounded to six decimals they are as exact as the predictions.
+    sample = ((left @ right).reshape(-1, 9), grains.cells, grains.positions)
+    reflections = np.column_stack([nickel, np.zeros(len(nickel))])
+    exact = spots_of(
+        sample, suite(instrument), omega=(-90.0, 90.0, 0.5), wedge=wedge, samples=(instrument.wavelength,),
+        reflections=reflections,
+    )  # fmt: skip
+    assert_listed(exact, traced, min(ANGLE, LENGTH / instrument.px))
+
+
+def assert_listed(table: Table, traced: Array, tolerance: float) -> None:
+    """The spots (crystal, omega, pixel) are those of the table, and no other."""
     listed = np.column_stack([table["GrainID"] - 1, *(table[c] for c in ("Omega", "DetectorHor", "DetectorVert"))])
-    assert len(listed) == len(traced) > 5000
-    distance, partner = cKDTree(traced).query(listed)
+    assert len(listed) == len(traced)
+    _, partner = cKDTree(traced).query(listed)
     assert len(np.unique(partner)) == len(listed)
-    np.testing.assert_allclose(listed, traced[partner], rtol=0, atol=6e-7)
+    np.testing.assert_allclose(listed, traced[partner], rtol=0, atol=tolerance)
