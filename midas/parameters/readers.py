@@ -70,7 +70,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _PANELS,
             "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
-            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent",
+            "doPeakFit PeakFitMethod PeakCentre MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent",
         ),
         _ARCHIVE,
         of_archive=True,

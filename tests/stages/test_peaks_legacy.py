@@ -24,7 +24,7 @@ def test_every_file_of_the_legacy_runs(golden: Callable[[str], Path], tmp_path: 
     source = golden(name)
     layer = Layer(tmp_path, source / f"{name}.MIDAS.zip")
     with Archive(layer.archive) as archive:
-        parameters = archive.parameters
+        parameters = archive.parameters.changed(PeakCentre="polar")
     result = peaks.run(layer, parameters, threads=2, hkls=HKLS.read(source / "hkls.csv"))
     legacy = sorted((source / "Temp").iterdir())
     assert [path.name for path in sorted(layer.temp.iterdir())] == [path.name for path in legacy]
@@ -56,7 +56,7 @@ def test_least_squares_is_at_least_as_good_as_legacy(
     source = golden(name)
     layer = Layer(tmp_path, source / f"{name}.MIDAS.zip")
     with Archive(layer.archive) as archive:
-        parameters = archive.parameters.changed(PeakFitMethod="lm")
+        parameters = archive.parameters.changed(PeakFitMethod="lm", PeakCentre="polar")
     result = peaks.run(layer, parameters, threads=2, comm=part, hkls=HKLS.read(source / "hkls.csv"))
     frames = part.rows(len(list((source / "Temp").glob("*.csv"))))
     legacy = Layer(source, layer.archive)
