@@ -53,6 +53,7 @@ class Experiment:
     wavelength: float = 0.22291
     wedge: float = 0.0
     exact_wedge: bool = True  # False: the wedge moves omega only
+    tilts: tuple[float, float, float] = (0.0, 0.0, 0.0)
     min_eta: float = 6.0
     omega_range: tuple[float, float] = (-180.0, 180.0)
     limit: int = 12
@@ -67,6 +68,14 @@ class Experiment:
         table = np.array(sorted(rows), float)
         first = np.flatnonzero(np.diff(table[:, 0], prepend=-1))
         return np.ascontiguousarray(table[:, 1:].T), np.append(first, len(table)).astype(np.int32)
+
+    def stopped(self, origin: Array, beam: Array) -> Array:
+        """Where a beam from `origin` meets the detector, which stands tilted on the primary beam at `lsd`."""
+        (cx, cy, cz), (sx, sy, sz) = np.cos(np.radians(self.tilts)), np.sin(np.radians(self.tilts))
+        about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+        about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        normal = about_x @ about_y @ [cz, sz, 0]
+        return np.asarray(origin + (normal[0] * self.lsd - origin @ normal) / (beam @ normal) * beam)
 
 
 @dataclass
@@ -145,7 +154,8 @@ def simulate(experiment: Experiment, orientations: Array, positions: Array, cell
                     continue
                 px, py, pz = rotation_z(raw) @ position
                 px, pz = px * np.cos(wedge) - pz * np.sin(wedge), px * np.sin(wedge) + pz * np.cos(wedge)
-                det_y, det_z = spot_y * (1 - px / experiment.lsd) + py, spot_z * (1 - px / experiment.lsd) + pz
+                stopped = experiment.stopped(np.array([px, py, pz]), np.array([experiment.lsd, spot_y, spot_z]))
+                det_y, det_z = experiment.lsd * stopped[1:] / stopped[0]
                 rows.append([det_y, det_z, ideal, raw, group_of[i], grain, i, np.sign(k[1])])
     y, z, ideal, recorded, group, of_grain, reflection, branch = np.array(rows).T.copy()
     group, of_grain = group.astype(np.int32), of_grain.astype(np.int64)

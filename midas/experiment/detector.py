@@ -32,6 +32,16 @@ def has_exact_wedge(parameters: Parameters) -> bool:
     return bool(parameters["WedgeModel"] == "exact")
 
 
+def surface_tilts(parameters: Parameters) -> tuple[float, float, float]:
+    """Tilts (degrees) for beams from beside the origin; zeros with ``TiltModel legacy``.
+
+    See docs/theory/geometry.md#beams-on-a-tilted-detector.
+    """
+    if parameters["TiltModel"] == "legacy":
+        return (0.0, 0.0, 0.0)
+    return parameters["tx"], parameters["ty"], parameters["tz"]
+
+
 class Ideal(NamedTuple):
     """Where a pixel looks: `two_theta` and `eta` in degrees, `radius` (µm) on the plane."""
 
@@ -74,6 +84,8 @@ class DetectorGeometry:
     wavelength : of the beam, Å; only what deals with reflections needs it
     wedge : angle by which the top of the rotation axis leans upstream, degrees
     exact_wedge : whether spots turn with the leaning axis, or the wedge moves omega only (`WedgeModel`)
+    exact_tilts : whether a tilted detector stops the beams of a grain beside the origin where it stands, or their spots
+        are moved on the plane (`TiltModel`)
 
     Examples
     --------
@@ -101,6 +113,7 @@ class DetectorGeometry:
     wavelength: float | None = None
     wedge: float = 0.0
     exact_wedge: bool = True
+    exact_tilts: bool = True
 
     @classmethod
     def from_parameters(cls, parameters: Parameters, *, beam: bool = True) -> DetectorGeometry:
@@ -109,7 +122,7 @@ class DetectorGeometry:
         Parameters
         ----------
         parameters : with `Lsd`, `BC`, `px`, `RhoD`, tilts and distortion
-        beam : also `Wavelength`, if it is given, `Wedge` and `WedgeModel`
+        beam : also `Wavelength`, if it is given, `Wedge`, `WedgeModel` and `TiltModel`
 
         Raises
         ------
@@ -126,6 +139,7 @@ class DetectorGeometry:
             wavelength=parameters["Wavelength"] if beam and "Wavelength" in parameters else None,
             wedge=parameters["Wedge"] if beam else 0.0,
             exact_wedge=not beam or has_exact_wedge(parameters),
+            exact_tilts=not beam or parameters["TiltModel"] == "exact",
         )
 
     def packed(self) -> Array:
@@ -265,7 +279,8 @@ class DetectorGeometry:
          [-0.4464  0.0223  0.    ]]
         """
         (y, z, omega), positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
-        g = scattering_vectors(y, z, omega, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge)
+        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self._surface())
+        g = scattering_vectors(y, z, omega, positions, *beam)
         return g.reshape(*shape, 3)
 
     def omegas(self, g: ArrayLike) -> Array:
@@ -333,7 +348,7 @@ class DetectorGeometry:
         self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, position: ArrayLike, back: bool
     ) -> tuple[Array, Array]:
         (y, z, omega), positions, shape = _with_positions(position, y, z, omega)
-        moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back)
+        moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back, self._surface())
         return moved[0].reshape(shape), moved[1].reshape(shape)
 
     def _turned(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, back: bool) -> tuple[Array, Array, Array]:
@@ -345,8 +360,13 @@ class DetectorGeometry:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
         vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
-        columns = predicted_spots(vectors, positions, self.lsd, self._wavelength(), self.wedge, self.exact_wedge)
+        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self._surface())
+        columns = predicted_spots(vectors, positions, *beam)
         return columns.reshape(len(columns), *g.shape[:-1], 2)
+
+    def _surface(self) -> tuple[float, float, float]:
+        """Tilts of the surface that stops beams from beside the origin."""
+        return (self.tx, self.ty, self.tz) if self.exact_tilts else (0.0, 0.0, 0.0)
 
     def _wavelength(self) -> float:
         if self.wavelength is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, RecordedSpots, Reflections, Solver
 from midas.experiment.crystal import possible_cell, within_detector
-from midas.experiment.detector import has_exact_wedge
+from midas.experiment.detector import has_exact_wedge, surface_tilts
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.runtime.errors import FormatError
@@ -24,8 +24,14 @@ OMEGA_SCALE = 0.1
 
 
 def instrument_of(parameters: Parameters) -> Instrument:
-    """Distance, wavelength and wedge."""
-    return Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"], has_exact_wedge(parameters))
+    """Distance, wavelength, wedge, and the tilts of the surface that stops the beams."""
+    return Instrument(
+        parameters["Lsd"],
+        parameters["Wavelength"],
+        parameters["Wedge"],
+        has_exact_wedge(parameters),
+        surface_tilts(parameters),
+    )
 
 
 def bounds_of(parameters: Parameters) -> Bounds:

@@ -95,6 +95,8 @@ def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
     tail |= {"tyFit": parameters["ty"], "tzFit": parameters["tz"]}
     tail |= {name: parameters[name] for name in ("p0", "p1", "p2", "p3")}
     lines += [f"{name} {_number(value)}" for name, value in tail.items()]
+    if parameters["TiltModel"] == "exact" and parameters["tx"]:
+        lines.append(f"tx {_number(parameters['tx'])}")
     for line in _NEW:
         if line.parameter in parameters and parameters[line.parameter] != parameters.default_of(line.parameter):
             lines += _lines(line, parameters[line.parameter])

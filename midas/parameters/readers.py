@@ -41,6 +41,7 @@ _PANELS = "NPanelsY NPanelsZ PanelSizeY PanelSizeZ PanelGapsY PanelGapsZ PanelSh
 _REFLECTIONS = "Lsd RhoD Wavelength LatticeParameter SpaceGroup SpaceGroupSetting LegacyHKLList"  # experiment.crystal
 _RINGS = f"{_DETECTOR} RingThresh Width WidthTthPx LegacyDigits"  # experiment.rings
 _WEDGE = "Wedge WedgeModel"  # how the rotation axis leans
+_SURFACE = "tx ty tz TiltModel"  # where a tilted detector stops a beam
 _REGION = "OmegaRange BoxSize MinEta DetectorRegion"  # where spots are accepted
 
 _ARCHIVE, _PARAMSTEST, _PARAMETER_FILE = "archive", "paramstest.txt", "parameter file"
@@ -58,7 +59,7 @@ READERS: dict[str, Reader] = {
     "check": Reader(_reads("EndNr"), _PARAMETER_FILE),
     "look": Reader(
         _reads(
-            _DETECTOR, _REFLECTIONS, _WEDGE,
+            _DETECTOR, _REFLECTIONS, _WEDGE, _SURFACE,
             "RingThresh Width SkipFrame ImTransOpt UpperBoundThreshold BadPxIntensity GapIntensity",
         ),
         "parameter file or archive",
@@ -69,7 +70,8 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _PANELS,
             "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
-            "doPeakFit PeakFitMethod MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent LegacyDigits",
+            "doPeakFit PeakFitMethod PeakCentre MinNrPx MaxNrPx MaxNPeaks CrowdedShare ReferenceRingCurrent",
+            "LegacyDigits",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -85,7 +87,7 @@ READERS: dict[str, Reader] = {
     ),
     "fit_setup": Reader(
         _reads(
-            _DETECTOR, _REGION, _WEDGE,
+            _DETECTOR, _REGION, _WEDGE, _SURFACE,
             "RingThresh Width WidthTthPx SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC",
             "tolLsd Wavelength OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
@@ -105,7 +107,7 @@ READERS: dict[str, Reader] = {
     ),
     "indexing": Reader(
         _reads(
-            _REGION, _WEDGE,
+            _REGION, _WEDGE, _SURFACE,
             "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup SpaceGroupSetting LatticeParameter Lsd Rsample",
             "Hbeam StepSizePos StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme",
             "Completeness UseFriedelPairs GrainsFile BigDetSize px",
@@ -114,7 +116,7 @@ READERS: dict[str, Reader] = {
     ),
     "refinement": Reader(
         _reads(
-            _REGION, _WEDGE,
+            _REGION, _WEDGE, _SURFACE,
             "RingNumbers RingsToReject RhoD Lsd Wavelength LatticeParameter MargABC MargABG Rsample Hbeam",
             "RefineMethod TakeGrainMax GrainsFile BigDetSize px",
         ),
@@ -125,7 +127,7 @@ READERS: dict[str, Reader] = {
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
             "PhaseNr BeamThickness GlobalPosition OmegaStep OwnSigma OwnWindow UniqueCompleteness MinUniqueSpots",
-            "MinSignificance FamilyAngle MosaicTolerance MosaicGap",
+            "MinSignificance FamilyAngle MosaicTolerance MosaicGap RefineMethod px",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -133,7 +135,7 @@ READERS: dict[str, Reader] = {
     ),
     "diagnosis": Reader(
         _reads(
-            _DETECTOR, _WEDGE,
+            _DETECTOR, _WEDGE, _SURFACE,
             "RingThresh Width SkipFrame ImTransOpt OmegaStep Wavelength LatticeParameter SpaceGroup",
             "OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex MinNrSpots MinNrPx MaxNrPx",
             "UpperBoundThreshold BadPxIntensity GapIntensity LegacyDigits",
@@ -147,7 +149,7 @@ READERS: dict[str, Reader] = {
     "results": Reader(_reads(_RINGS, "SkipFrame GrainMerging"), _ARCHIVE, of_archive=True),
     "simulation": Reader(
         _reads(
-            _DETECTOR, _PANELS, _REFLECTIONS, _WEDGE,
+            _DETECTOR, _PANELS, _REFLECTIONS, _WEDGE, _SURFACE,
             "RingThresh NrPixels NrPixelsY NrPixelsZ OmegaStart OmegaEnd OmegaStep InFileName OutFileName",
             "IntensitiesFile GaussWidth PeakIntensity EResolution nScans BeamSize WriteSpots WriteImage IsBinary",
             "MinConfidence OmegaSpread IntensityByVolume Lorentz ScaleMax Background Noise DarkFrames DarkLevel",

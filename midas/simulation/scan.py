@@ -214,6 +214,7 @@ def _spots(
         frames=shape[0],
         wedge=detector.wedge,
         exact_wedge=detector.exact_wedge,
+        exact_tilts=detector.exact_tilts,
         beam_size=parameters["BeamSize"],
     )
     cells = np.ascontiguousarray(_cells(grains, parameters))

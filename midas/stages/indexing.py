@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.index.indexer import Indexer
 from midas._ext.index.table import SpotTable
 from midas.experiment import crystal
-from midas.experiment.detector import has_exact_wedge
+from midas.experiment.detector import has_exact_wedge, surface_tilts
 from midas.experiment.orientation import rotation_range
 from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
@@ -195,6 +195,7 @@ def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Ta
         lsd=p["Lsd"],
         wedge=p["Wedge"],
         exact_wedge=has_exact_wedge(p),
+        tilts=surface_tilts(p),
         r_sample=p["Rsample"],
         h_beam=p["Hbeam"],
         position_step=p["StepSizePos"],

@@ -32,6 +32,7 @@ from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map
 from midas.runtime.result import StageResult
 from midas.stages.crowding import Crowding, first_looks
+from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class _Search:
         self.threads = threads
         self.size = len(thresholds)
         self.centre: tuple[float, float] = settings["BC"]
+        self.straight = settings["PeakCentre"] == "detector"
         # The driver copies the file into the layer folder, where the legacy programs ran.
         beside = (layer.folder / settings["PanelShiftsFile"]).is_file()
         self.panels = panels_of(settings, layer.folder if beside else Path())
@@ -223,6 +225,8 @@ class _Search:
             solved = solve_regions(
                 concatenate_regions(frames), *self.centre, self.panels, method=self.method, threads=self.threads
             )
+            if self.straight:
+                straighten_profiles(solved, *self.centre)
             yield batch, self._by_frame(batch, frames, solved)
 
     def _scanned(self) -> Iterator[tuple[range, list[Regions]]]:

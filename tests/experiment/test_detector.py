@@ -195,7 +195,8 @@ def test_omegas_fulfil_the_diffraction_condition(wedge: float) -> None:
 
 @pytest.mark.parametrize("wedge", [0.0, 1.0])
 def test_spots_of_grains_against_the_independent_model(wedge: float) -> None:
-    experiment = Experiment(cell=np.array([3.5, 3.6, 3.7, 88, 91, 93]), lsd=5e5, wavelength=0.172979, wedge=wedge)
+    cell, tilts = np.array([3.5, 3.6, 3.7, 88, 91, 93]), (DS2.tx, DS2.ty, DS2.tz)
+    experiment = Experiment(cell=cell, lsd=5e5, wavelength=0.172979, wedge=wedge, tilts=tilts)
     grains = Grains.random(8, 3, experiment)
     expected = simulate(experiment, grains.orientations, grains.positions, grains.cells)
     hkl, _ = experiment.reflections()
@@ -234,11 +235,20 @@ def test_displacement_turns_leans_and_shrinks(wedge: float) -> None:
     y, z = np.random.default_rng(3).uniform(-1e5, 1e5, (2, 40))
     omega = np.linspace(-180, 180, 40)
     position = np.array([120.0, -80.0, 35.0])
-    moved = geometry.displaced(y, z, omega, position)
+    flat = replace(geometry, exact_tilts=False)
+    moved = flat.displaced(y, z, omega, position)
     turned = np.array([rotation(1, -wedge) @ rotation(2, w) @ position for w in omega]).T
     expected = [s + t - turned[0] * s / geometry.lsd for s, t in ((y, turned[1]), (z, turned[2]))]
     np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(geometry.centred(*moved, omega, position), [y, z], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(flat.centred(*moved, omega, position), [y, z], rtol=0, atol=1e-10)
+    # The tilted surface stops the beam elsewhere; the origin sees that place in line with another one of the plane.
+    normal = rotation(0, DS2.tx) @ rotation(1, DS2.ty) @ rotation(2, DS2.tz) @ [1, 0, 0]
+    beam = np.array([np.full_like(y, geometry.lsd), y, z])
+    stopped = turned + beam * ((normal[0] * geometry.lsd - normal @ turned) / (normal @ beam))
+    seen = geometry.displaced(y, z, omega, position)
+    np.testing.assert_allclose(seen, geometry.lsd * stopped[1:] / stopped[0], rtol=0, atol=1e-9)
+    assert 0.01 < np.abs(np.subtract(seen, moved)).max() < 1
+    np.testing.assert_allclose(geometry.centred(*seen, omega, position), [y, z], rtol=0, atol=1e-9)
 
 
 def test_everything_broadcasts() -> None:

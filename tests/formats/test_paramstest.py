@@ -99,6 +99,7 @@ def test_new_keys_follow_when_they_are_not_the_default() -> None:
 def test_every_key_of_the_new_suite_is_handed_on_in_its_order() -> None:
     lines = [
         "RingsToReject 4", "RefineMethod converged", "WriteLegacyBins 0", "LegacyDigits 1", "WedgeModel exact",
+        "TiltModel exact",
         "GrainMerging mosaic", "OwnSigma 60.000000 0.150000", "OwnWindow 4.000000", "UniqueCompleteness 0.300000",
         "MinUniqueSpots 8", "MinSignificance -1000.000000", "FamilyAngle 1.500000", "MosaicTolerance 3.000000",
         "MosaicGap 0.1234567", "MeasureSpots 1", "PullBox 600.000000 600.000000 0.500000", "IndexPasses 2",
@@ -110,6 +111,17 @@ def test_every_key_of_the_new_suite_is_handed_on_in_its_order() -> None:
     assert format_paramstest(written, LAYER).decode().split("\np3 0.000000\n")[1].splitlines() == lines
     read = Parameters.parse(format_paramstest(written, LAYER).decode(), "paramstest.txt", "paramstest")
     assert {name: read[name] for name in values} == {name: values[name] for name in values}
+
+
+def test_tilts_are_read_back() -> None:
+    """The one about the beam is new in this file and stands there where beams know of it."""
+    tilts = {"tx": 0.2, "ty": 0.3, "tz": -0.25}
+    text = format_paramstest(PARAMETERS.changed(**tilts), LAYER).decode()
+    assert text.endswith("p3 0.000000\ntx 0.200000\n")
+    read = Parameters.parse(text, "paramstest.txt", "paramstest")
+    assert {name: read[name] for name in tilts} == tilts
+    legacy = format_paramstest(PARAMETERS.changed(**tilts, TiltModel="legacy"), LAYER).decode()
+    assert legacy.endswith("p3 0.000000\nTiltModel legacy\n")
 
 
 def test_defaults_of_new_keys_are_not_handed_on() -> None:

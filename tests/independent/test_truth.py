@@ -16,15 +16,11 @@ from .scans import Measurement, nickel
 
 @dataclass(frozen=True)
 class Limits:
-    """Largest errors of any grain: µm, degrees, 1e-6; and the smallest share of the recorded spots in the grains.
-
-    The strain is mostly that of fits in polar coordinates, in which a spot that is round on the detector is bent: its
-    centre comes out about width² / 4R too near to the beam, 30e-6 with the large pixels of these scans.
-    """
+    """Largest errors of any grain: µm, degrees, 1e-6; and the smallest share of the recorded spots in the grains."""
 
     position: float = 0.5
     rotation: float = 0.015
-    strain: float = 80.0
+    strain: float = 60.0
     share: float = 0.99
 
 

@@ -12,7 +12,7 @@ from midas.parameters.table import GROUPS, KEYS, REQUIRED, Range, spellings
 
 #: the keys that the legacy programs do not have, in the order in which the setup hands them on
 HANDED_ON = (
-    "RingsToReject RefineMethod WriteLegacyBins LegacyDigits WedgeModel GrainMerging OwnSigma OwnWindow "
+    "RingsToReject RefineMethod WriteLegacyBins LegacyDigits WedgeModel TiltModel GrainMerging OwnSigma OwnWindow "
     "UniqueCompleteness MinUniqueSpots MinSignificance FamilyAngle MosaicTolerance MosaicGap MeasureSpots PullBox "
     "IndexPasses SkipExplainedSeeds SpaceGroupSetting DetectorRegion"
 ).split()

@@ -24,7 +24,8 @@ def prepared(golden_copy: Copy, name: str = "au3") -> Layer:
 
 
 def parameters(layer: Layer, **changes: Any) -> Parameters:
-    return Parameters.read(layer.paramstest, "paramstest").changed(**{"WedgeModel": "legacy", **changes})
+    legacy = {"WedgeModel": "legacy", "TiltModel": "legacy"}
+    return Parameters.read(layer.paramstest, "paramstest").changed(**{**legacy, **changes})
 
 
 def run(layer: Layer, *, threads: int = 1, comm: Communicator = SERIAL, seed_count: int | None = None, **changes: Any):

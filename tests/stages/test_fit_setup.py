@@ -37,12 +37,12 @@ def test_golden(golden: Callable[[str], Path], golden_copy: Callable[..., Path],
     folder = golden_copy(name, "hkls.csv", table)
     layer = Layer(folder, source / f"{name}.MIDAS.zip", folder_text="./")
     with Archive(layer.archive) as archive:
-        parameters = archive.parameters.changed(WedgeModel="legacy")
+        parameters = archive.parameters.changed(WedgeModel="legacy", TiltModel="legacy")
     result = fit_setup.run(layer, parameters, threads=2)
     for file in EXACT:
         legacy = (source / file).read_bytes()
         # Keys of the new programs follow after all that the legacy ones know.
-        appended = b"WedgeModel legacy\n" if file == "paramstest.txt" else b""
+        appended = b"WedgeModel legacy\nTiltModel legacy\n" if file == "paramstest.txt" else b""
         assert (folder / file).read_bytes() == legacy + appended, file
     # All but the last column, which legacy leaves in the order of the Radius file.
     extra = layer.extra_info.read_bytes()
@@ -279,7 +279,7 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
     assert [float(fitted.unknown[name][0]) for name in ("YBCFit", "ZBCFit")] == pytest.approx(
         [1022.3, 1021.6], abs=1e-4
     )
-    assert [float(fitted.unknown[name][0]) for name in ("tyFit", "tzFit")] == pytest.approx([0, 0], abs=1e-3)
+    assert [fitted["ty"], fitted["tz"]] == pytest.approx([0, 0], abs=1e-3)
     # The ideal rings are those of the fitted distance, and the spots lie on them.
     ideal = hkl_table()["ring_radius"] * (fitted["Lsd"] / 1e6)
     assert fitted["RingRadii"] == pytest.approx(ideal, rel=1e-12)
@@ -292,7 +292,8 @@ def test_geometry_fit(setup: Callable[..., SpotTables], caplog: pytest.LogCaptur
 @pytest.mark.parametrize("name", ["tolLsd", "tolBC", "tolTilts"])
 def test_geometry_fit_with_a_fixed_coordinate(setup: Callable[..., SpotTables], name: str) -> None:
     fitted = setup(powder(1000100.0, 1022.1, 1021.9), f"DoFit 1\n{name} 0\n", rings=(1, 2, 3, 4)).parameters
-    values = {name: float(fitted.unknown[name][0]) for name in ("LsdFit", "YBCFit", "ZBCFit", "tyFit", "tzFit")}
+    values = {name: float(fitted.unknown[name][0]) for name in ("LsdFit", "YBCFit", "ZBCFit")}
+    values |= {"tyFit": fitted["ty"], "tzFit": fitted["tz"]}
     fixed = {"tolLsd": ("LsdFit",), "tolBC": ("YBCFit", "ZBCFit"), "tolTilts": ("tyFit", "tzFit")}[name]
     start = {"LsdFit": 1e6, "YBCFit": 1022.0, "ZBCFit": 1022.0, "tyFit": 0.0, "tzFit": 0.0}
     assert {key for key in values if values[key] == start[key]} == set(fixed)

@@ -29,7 +29,8 @@ INPUTS = ("hkls.csv", "SpotsToIndex.csv", "paramstest.txt", "ExtraInfo.bin")
 
 
 def run(folder: Path, *, comm: Communicator = SERIAL, threads: int = 1, **changes: object) -> StageResult:
-    parameters = Parameters.read(folder / "paramstest.txt", "paramstest").changed(WedgeModel="legacy", **changes)
+    parameters = Parameters.read(folder / "paramstest.txt", "paramstest")
+    parameters = parameters.changed(WedgeModel="legacy", TiltModel="legacy", **changes)
     return refinement.run(Layer(folder), parameters, threads=threads, comm=comm)
 
 

@@ -10,7 +10,7 @@ from midas._ext.physics.predict cimport (
     BothOmegas, Firing, OriginSpot, both_omegas, displace, fires_recorded, first_branch, spot_of_branch)
 from midas._ext.physics.region cimport ACCEPTED, AcceptedRegion, beside_poles, place_verdict
 from midas._ext.physics.rotation cimport matrix_product, matrix_vector
-from midas._ext.physics.wedge cimport instrument_of
+from midas._ext.physics.wedge cimport instrument_of, tilt_surface
 
 from typing import NamedTuple
 
@@ -115,6 +115,7 @@ cdef class ReflectionModel:
         self.view.l = &hkl[2, 0]
         self.view.instrument = instrument_of(
             instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge)
+        tilt_surface(&self.view.instrument, instrument.tilts[0], instrument.tilts[1], instrument.tilts[2])
         self.view.region = &region.view
         self.ring = np.asarray(ring)
         self.arrays = (hkl, ring, region)

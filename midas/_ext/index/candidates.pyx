@@ -9,6 +9,7 @@ from midas._ext.physics.geometry cimport RAD2DEG
 from midas._ext.index.problem cimport IndexProblem, IndexSpots
 from midas._ext.index.score cimport scattering_vector, unit_vector
 from midas._ext.physics.rotation cimport axis_rotation, matrix_product
+from midas._ext.physics.wedge cimport Instrument
 
 cdef enum:
     LONGEST_LINE = 10000000    # positions to each side; only nonsense input asks for more
@@ -39,13 +40,25 @@ cdef void free_line(PositionLine* line) noexcept nogil:
     free(line.eta_slack)
 
 
+cdef inline double _largest_stop(const Instrument* instrument, double radius, double reach) noexcept nogil:
+    """How far a tilted detector can move a spot within `radius`, of a grain within `reach` of the origin (µm)."""
+    cdef double slope, before, room
+    if not instrument.tilted:
+        return 0.0
+    slope = sqrt(instrument.slope_y * instrument.slope_y + instrument.slope_z * instrument.slope_z)
+    before = slope * radius
+    room = instrument.lsd - reach * (1.0 + slope + before / instrument.lsd)
+    return before / room * reach * (1.0 + radius / instrument.lsd) if room > 0.0 else 1e12
+
+
 cdef void _add_bounds(const IndexProblem* p, PositionLine* line) noexcept nogil:
     """Centre and extent of the usable positions, and what the linear displacement of a spot neglects.
 
     A spot moves by t along the ring and s away from the centre, both linear in the position and bounded by its
     distance P from the axis; eta moves by atan(t / (R + s)), the distance from the centre by at most s + t²/(2(R + s)).
+    A tilted detector moves it by at most e more, in whichever direction.
     """
-    cdef double reach, radius, s, q
+    cdef double reach, radius, s, q, e
     cdef int i = line.low, k = line.high
     reach = fmax(sqrt(line.a[i] * line.a[i] + line.b[i] * line.b[i] + line.c[i] * line.c[i]),
                  sqrt(line.a[k] * line.a[k] + line.b[k] * line.b[k] + line.c[k] * line.c[k]))
@@ -58,10 +71,11 @@ cdef void _add_bounds(const IndexProblem* p, PositionLine* line) noexcept nogil:
     for i in range(p.n_rings):
         radius = p.rings[i].ring_radius
         s = reach * (1.0 + radius / p.lsd)
-        if s < 0.5 * radius:
+        e = _largest_stop(&p.instrument, radius + s, reach)
+        if s + e < 0.5 * radius:
             q = reach / (radius - s)
-            line.eta_slack[i] = RAD2DEG * (q * s / radius + q * q * q / 3.0) + 1e-5
-            line.radial_slack[i] = 0.5 * q * reach + 1e-3
+            line.eta_slack[i] = RAD2DEG * (q * s / radius + q * q * q / 3.0 + e / (radius - s - e)) + 1e-5
+            line.radial_slack[i] = 0.5 * q * reach + e + 1e-3
         else:
             line.eta_slack[i] = 360.0
             line.radial_slack[i] = 1e12
@@ -74,6 +88,11 @@ cdef int position_line(const IndexProblem* p, int row, double y0, double z0, Pos
     cdef double dy = o.y_ideal[row] - y0, dz = o.z_ideal[row] - z0, a, b, e, reach, length, x, y, z
     cdef double c = o.cos_omega[row], s = o.sin_omega[row]
     cdef int i, n
+    if p.instrument.tilted:
+        # The beam ends where the surface is in line with the spot, and not on the plane.
+        x = p.lsd / (p.lsd + p.instrument.slope_y * o.y_ideal[row] + p.instrument.slope_z * o.z_ideal[row])
+        dy *= x
+        dz *= x
     unit_vector(p.lsd, y0, z0, k)
     a = k[0] * k[0] + k[1] * k[1]
     b = 2.0 * k[1] * dy

@@ -13,7 +13,7 @@ from midas._ext.legacy.displacement cimport shift_along_ray
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap_omega
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots, ReflectionPair
-from midas._ext.index.score cimport Prediction
+from midas._ext.index.score cimport Prediction, stop_beam
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
 from midas._ext.physics.region cimport is_full_turn, pixel_is_live
 from midas._ext.physics.rotation cimport matrix_vector
@@ -299,7 +299,8 @@ cdef void free_counts(Counts* counts) noexcept nogil:
     free(counts.y)
 
 
-cdef void _displace_line(const Prediction* s, int i, const PositionLine* line, Counts* counts) noexcept nogil:
+cdef void _displace_line(const IndexProblem* p, const Prediction* s, int i, const PositionLine* line,
+                         Counts* counts) noexcept nogil:
     """Spot i for every position, by the arithmetic of `displaced`; distance is from the centre."""
     cdef double c = s.cos_omega[i], sn = s.sin_omega[i], ux = s.ux[i], uy = s.uy[i], uz = s.uz[i], y0 = s.y[i]
     cdef double z0 = s.z[i]
@@ -315,6 +316,10 @@ cdef void _displace_line(const Prediction* s, int i, const PositionLine* line, C
         z[n] = z0
         shift_along_ray(c, sn, ux, uy, uz, a[n], b[n], height[n], &y[n], &z[n])
         distance[n] = sqrt(y[n] * y[n] + z[n] * z[n])
+    if p.instrument.tilted:
+        for n in range(line.low, line.high + 1):
+            stop_beam(p, c, sn, a[n], b[n], height[n], &y[n], &z[n])
+            distance[n] = sqrt(y[n] * y[n] + z[n] * z[n])
 
 
 cdef void _mark_row(const IndexProblem* p, const IndexRing* ring, int row, const PositionLine* line,
@@ -363,7 +368,7 @@ cdef bint _mark_spot(const IndexProblem* p, const Prediction* s, int i, const Po
             if not fabs(grain_radius - o.grain_radius[row]) < p.margin_radius:
                 continue
             if not found:
-                _displace_line(s, i, line, counts)
+                _displace_line(p, s, i, line, counts)
                 memset(counts.sure + line.low, 0, (line.high - line.low + 1) * sizeof(double))
                 memset(counts.maybe + line.low, 0, (line.high - line.low + 1) * sizeof(double))
                 found = True

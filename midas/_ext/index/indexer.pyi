@@ -32,6 +32,7 @@ class Indexer:
         min_completeness: float,
         friedel: bool,
         guard: float = ...,
+        tilts: tuple[float, float, float] = ...,
     ) -> None: ...
     def search(
         self, rows: NDArray[np.int64], *, threads: int = ...

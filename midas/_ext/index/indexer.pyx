@@ -19,9 +19,11 @@ from midas._ext.index.score cimport Score, predict, score
 from midas._ext.index.search cimport BestCandidate, IndexWorkspace, allocate_workspace, free_workspace, search_seed
 from midas._ext.index.table cimport SpotTable
 from midas._ext.physics.region cimport AcceptedRegion
-from midas._ext.physics.wedge cimport instrument_of
+from midas._ext.physics.wedge cimport instrument_of, tilt_surface
 
 from midas._ext.index.record import INDEXED_SEED
+
+cdef tuple NO_TILTS = (0.0, 0.0, 0.0)
 
 
 def _packed(counts, rows):
@@ -46,6 +48,7 @@ cdef class Indexer:
     region : where spots are accepted
     wedge, exact_wedge : degrees, and whether spots turn with the leaning axis: the region is then tested on the spots
         as recorded; without effect otherwise
+    tilts : of the detector about x, y and z, degrees, which beams from beside the origin know of
     lsd, r_sample, h_beam, position_step : µm
     orientation_step : degrees
     margin_omega : degrees; margin_eta, margin_radius, margin_radial : µm
@@ -68,7 +71,8 @@ cdef class Indexer:
                  const double[::1] theta, const int[::1] hkl_ring, AcceptedRegion region not None, double lsd,
                  double wedge, bint exact_wedge, double r_sample, double h_beam, double position_step,
                  double orientation_step, double margin_omega, double margin_eta, double margin_radius,
-                 double margin_radial, double min_completeness, bint friedel, double guard=1e-9):
+                 double margin_radial, double min_completeness, bint friedel, double guard=1e-9,
+                 tilts=NO_TILTS):
         cdef IndexProblem* p = &self.problem
         if not (len(radii) == len(two_theta) == len(rotation_range) == len(ring_g) == len(excluded) > 0):
             raise ValueError("one radius, angle, range, vector and flag per ring")
@@ -84,6 +88,7 @@ cdef class Indexer:
         p.friedel = friedel
         p.region = region.view
         p.instrument = instrument_of(lsd, NAN, wedge, exact_wedge)
+        tilt_surface(&p.instrument, tilts[0], tilts[1], tilts[2])
         p.boxes_matter = bool(np.min(np.abs(region.arrays[1])) <= max(radii) + 1.0)
         p.spots = table.view
         self.arrays = (table, region, g)

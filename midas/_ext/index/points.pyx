@@ -11,7 +11,7 @@ from midas._ext.legacy.diffraction cimport legacy_omegas
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
 from midas._ext.index.candidates cimport PositionLine, position_line
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
-from midas._ext.index.score cimport scattering_vector
+from midas._ext.index.score cimport scattering_vector, stop_beam
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
 
 cdef enum:
@@ -289,7 +289,7 @@ cdef int _mixed_points(const IndexProblem* p, int row, const Arc* arc, RingPoint
                        PositionLine* line) noexcept nogil:
     """RingPoints of the arc whose -g is seen at its other omega (docs/theory/indexing.md#mixed-list)."""
     cdef const IndexSpots* o = &p.spots
-    cdef double radius = p.rings[o.ring[row]].ring_radius, omega, eta, y, z, t, length, c, s, x
+    cdef double radius = p.rings[o.ring[row]].ring_radius, omega, eta, y, z, t, length, c, s, x, y_seen, z_seen
     cdef double u[3]
     cdef int i, k, n
     points.n = mates.n = 0
@@ -313,8 +313,11 @@ cdef int _mixed_points(const IndexProblem* p, int row, const Arc* arc, RingPoint
         for n in range(line.low, line.high + 1):
             x = line.a[n] * c - line.b[n] * s
             t = x / u[0]
-            if not _add_mates(p, o.ring[row], omega, y + ((line.a[n] * s + line.b[n] * c) - t * u[1]),
-                              z + (line.c[n] - t * u[2]), k, mates):
+            y_seen = y + ((line.a[n] * s + line.b[n] * c) - t * u[1])
+            z_seen = z + (line.c[n] - t * u[2])
+            if p.instrument.tilted:
+                stop_beam(p, c, s, line.a[n], line.b[n], line.c[n], &y_seen, &z_seen)
+            if not _add_mates(p, o.ring[row], omega, y_seen, z_seen, k, mates):
                 return 0
     if not _reserve_points(points, mates.n):
         return 0

@@ -7,6 +7,7 @@ The order of the arithmetic is the legacy one: it decides the last bits of the r
 from libc.math cimport sqrt
 
 from midas._ext.index.problem cimport IndexProblem
+from midas._ext.physics.geometry cimport stop_on_surface
 
 
 cdef struct Prediction:
@@ -46,6 +47,16 @@ cdef inline void scattering_vector(double x, double y, double z, double cos_omeg
     g[0] = k[0] * cos_omega + k[1] * sin_omega
     g[1] = k[1] * cos_omega - k[0] * sin_omega
     g[2] = k[2]
+
+
+cdef inline void stop_beam(const IndexProblem* p, double cos_omega, double sin_omega, double a, double b, double c,
+                           double* y, double* z) noexcept nogil:
+    """A displaced spot, in place, of a grain at (a, b, c) in the sample to where a tilted detector sees it."""
+    cdef double grain[3]
+    grain[0] = a * cos_omega - b * sin_omega
+    grain[1] = a * sin_omega + b * cos_omega
+    grain[2] = c
+    stop_on_surface(p.lsd, p.instrument.slope_y, p.instrument.slope_z, grain, y, z)
 
 
 cdef int allocate_prediction(Prediction* s, int capacity) noexcept nogil

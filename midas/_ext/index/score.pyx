@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.displacement cimport shift_along_ray
-from midas._ext.physics.geometry cimport RAD2DEG, eta_of, wrap180
+from midas._ext.physics.geometry cimport RAD2DEG, eta_of, go_on_to_plane, wrap180
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments
 from midas._ext.physics.region cimport ACCEPTED, beside_poles, is_observable, place_verdict
@@ -89,6 +89,8 @@ cdef void displaced(const IndexProblem* p, const Prediction* s, int i, const dou
     z[0] = s.z[i]
     shift_along_ray(s.cos_omega[i], s.sin_omega[i], s.ux[i], s.uy[i], s.uz[i], position[0], position[1], position[2],
                     y, z)
+    if p.instrument.tilted:
+        stop_beam(p, s.cos_omega[i], s.sin_omega[i], position[0], position[1], position[2], y, z)
 
 
 cdef int _matching_row(const IndexProblem* p, int ring_index, double omega, double y, double z,
@@ -135,11 +137,16 @@ cdef double _internal_angle(const IndexProblem* p, const Prediction* s, int i, d
     cdef double observed[3]
     cdef double c = o.cos_omega[row], sn = o.sin_omega[row], cosine, length_predicted, length_observed
     cdef double lab[3]
+    cdef double y_observed = o.y_ideal[row], z_observed = o.z_ideal[row]
     _lab_position(s, i, position, lab)
+    if p.instrument.tilted:
+        go_on_to_plane(p.lsd, p.instrument.slope_y, p.instrument.slope_z, lab, &y, &z)
     scattering_vector(p.lsd - lab[0], y - lab[1], z - lab[2], s.cos_omega[i], s.sin_omega[i], predicted)
     lab[0] = position[0] * c - position[1] * sn
     lab[1] = position[0] * sn + position[1] * c
-    scattering_vector(p.lsd - lab[0], o.y_ideal[row] - lab[1], o.z_ideal[row] - lab[2], c, sn, observed)
+    if p.instrument.tilted:
+        go_on_to_plane(p.lsd, p.instrument.slope_y, p.instrument.slope_z, lab, &y_observed, &z_observed)
+    scattering_vector(p.lsd - lab[0], y_observed - lab[1], z_observed - lab[2], c, sn, observed)
     length_predicted = sqrt(predicted[0] * predicted[0] + predicted[1] * predicted[1] + predicted[2] * predicted[2])
     length_observed = sqrt(observed[0] * observed[0] + observed[1] * observed[1] + observed[2] * observed[2])
     cosine = ((predicted[0] * observed[0] + predicted[1] * observed[1] + predicted[2] * observed[2])

@@ -7,6 +7,7 @@ them but for the last bits.
 """
 from libc.math cimport sqrt
 
+from midas._ext.physics.geometry cimport go_on_to_plane
 from midas._ext.physics.wedge cimport Instrument, leaned_position
 
 
@@ -39,6 +40,8 @@ cdef inline void centre_by_ray(const Instrument* instrument, double cos_omega, d
     """`centre` of `midas._ext.physics.predict` by way of `unshift_spot_by_ray`."""
     cdef double leaned[3]
     leaned_position(instrument, cos_omega, sin_omega, position, leaned)
+    if instrument.tilted:
+        go_on_to_plane(instrument.lsd, instrument.slope_y, instrument.slope_z, leaned, y, z)
     unshift_spot_by_ray(instrument.lsd, leaned, y, z)
 
 

@@ -214,6 +214,54 @@ cdef inline void unshift_spot(double lsd, const double* grain, double* y, double
     z[0] = q * (z[0] - grain[2])
 
 
+cdef struct StoppedBeam:
+    # A beam that a tilted detector stops beside the plane, and what moves its spot when the beam or the grain moves
+    double before          # how far the surface stands before the plane at the crossing, over Lsd
+    double f               # part of the way back
+    double shrink          # 1 - f X / Lsd
+    double y               # crossing of the plane over Lsd
+    double z
+    double across_y        # (Y - X y / Lsd, Z - X z / Lsd)
+    double across_z
+    double reach           # from the grain to the surface, along x where that is not tilted, µm
+
+
+cdef inline StoppedBeam stopped_beam(double lsd, double slope_y, double slope_z, const double* grain, double y,
+                                     double z) noexcept nogil:
+    """The beam from `grain` (laboratory frame, µm) that crosses the plane at (y, z).
+
+    The detector's surface is x = Lsd - slope_y y - slope_z z. See docs/theory/geometry.md#beams-on-a-tilted-detector.
+    """
+    cdef StoppedBeam b
+    cdef double before = slope_y * y + slope_z * z
+    b.y = y / lsd
+    b.z = z / lsd
+    b.before = before / lsd
+    b.reach = lsd - grain[0] - slope_y * grain[1] - slope_z * grain[2] + b.before * grain[0]
+    b.f = before / b.reach
+    b.shrink = 1.0 - b.f * grain[0] / lsd
+    b.across_y = grain[1] - grain[0] * b.y
+    b.across_z = grain[2] - grain[0] * b.z
+    return b
+
+
+cdef inline void stop_on_surface(double lsd, double slope_y, double slope_z, const double* grain, double* y,
+                                 double* z) noexcept nogil:
+    """A crossing of the plane, in place, to where a tilted detector sees the beam: in line with the origin."""
+    cdef StoppedBeam b = stopped_beam(lsd, slope_y, slope_z, grain, y[0], z[0])
+    y[0] = y[0] + b.f * b.across_y
+    z[0] = z[0] + b.f * b.across_z
+
+
+cdef inline void go_on_to_plane(double lsd, double slope_y, double slope_z, const double* grain, double* y,
+                                double* z) noexcept nogil:
+    """Inverse of `stop_on_surface`: where the plane would have been crossed."""
+    cdef double f = (slope_y * y[0] + slope_z * z[0]) / (lsd - grain[0])
+    cdef double shrink = 1.0 - f * grain[0] / lsd
+    y[0] = (y[0] - f * grain[1]) / shrink
+    z[0] = (z[0] - f * grain[2]) / shrink
+
+
 cdef inline void scattering_of_spot(double lsd, double y, double z, double* k) noexcept nogil:
     """Laboratory scattering vector, of length 2 sin θ, of a spot of a grain at the origin.
 

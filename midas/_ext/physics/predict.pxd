@@ -12,7 +12,7 @@ docs/theory/geometry.md#predicted-spot and docs/theory/wedge.md#prediction-of-th
 from libc.math cimport sqrt
 
 from midas._ext.physics.diffraction cimport omega_of
-from midas._ext.physics.geometry cimport rotate_z, shift_spot, unshift_spot
+from midas._ext.physics.geometry cimport go_on_to_plane, rotate_z, shift_spot, stop_on_surface, unshift_spot
 from midas._ext.physics.wedge cimport (
     Instrument, Turned, leaned_position, straighten_spot, straightening, to_ideal_omega, to_recorded_omega)
 
@@ -166,11 +166,16 @@ cdef inline double displace(const Instrument* instrument, double cos_omega, doub
                             double* y, double* z) noexcept nogil:
     """A spot of a grain at the origin, in place, to that of a grain at `position` (sample frame, µm).
 
-    The position turns with the recorded omega and leans with the axis. Returns 1 - X/Lsd, by which the pattern shrinks.
+    The position turns with the recorded omega and leans with the axis. Returns 1 - X/Lsd, by which the pattern shrinks
+    on the plane.
     """
     cdef double leaned[3]
+    cdef double shrink
     leaned_position(instrument, cos_omega, sin_omega, position, leaned)
-    return shift_spot(instrument.lsd, leaned, y, z)
+    shrink = shift_spot(instrument.lsd, leaned, y, z)
+    if instrument.tilted:
+        stop_on_surface(instrument.lsd, instrument.slope_y, instrument.slope_z, leaned, y, z)
+    return shrink
 
 
 cdef inline void centre(const Instrument* instrument, double cos_omega, double sin_omega, const double* position,
@@ -178,4 +183,6 @@ cdef inline void centre(const Instrument* instrument, double cos_omega, double s
     """Inverse of `displace`: an observed spot as if the grain were at the origin."""
     cdef double leaned[3]
     leaned_position(instrument, cos_omega, sin_omega, position, leaned)
+    if instrument.tilted:
+        go_on_to_plane(instrument.lsd, instrument.slope_y, instrument.slope_z, leaned, y, z)
     unshift_spot(instrument.lsd, leaned, y, z)

@@ -8,10 +8,18 @@ from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (
     BothOmegas, Firing, OriginSpot, both_omegas, centre, displace, fires_recorded, first_branch, lean_omega,
     spot_of_branch, straighten, straighten_omega)
-from midas._ext.physics.wedge cimport Instrument, instrument_of, lean_spot, straighten_spot
+from midas._ext.physics.wedge cimport Instrument, instrument_of, lean_spot, straighten_spot, tilt_surface
 
 cdef enum:
     COLUMNS = 6            # of a predicted spot
+
+cdef tuple NO_TILTS = (0.0, 0.0, 0.0)
+
+
+cdef Instrument _instrument(double lsd, double wavelength, double wedge, bint exact, tilts):
+    cdef Instrument instrument = instrument_of(lsd, wavelength, wedge, exact)
+    tilt_surface(&instrument, tilts[0], tilts[1], tilts[2])
+    return instrument
 
 
 cdef inline void _predict(const Instrument* instrument, const Firing* f, double branch, const double* position,
@@ -34,7 +42,7 @@ cdef inline void _predict(const Instrument* instrument, const Firing* f, double 
 
 
 def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, double lsd, double wavelength,
-                    double wedge, bint exact):
+                    double wedge, bint exact, tilts=NO_TILTS):
     """Both spots of every reflection.
 
     Parameters
@@ -43,6 +51,7 @@ def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, doub
     positions : (n, 3) float64, of the grain that each belongs to, sample frame, µm
     lsd, wavelength, wedge : µm, Å, degrees
     exact : whether spots turn with the leaning axis, or the wedge moves omega only
+    tilts : of the detector about x, y and z, degrees
 
     Returns
     -------
@@ -56,7 +65,7 @@ def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, doub
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, j, n = g.shape[0]
-    cdef Instrument instrument = instrument_of(lsd, wavelength, wedge, exact)
+    cdef Instrument instrument = _instrument(lsd, wavelength, wedge, exact, tilts)
     cdef Firing f
     cdef double branch
     if g.shape[1] != 3 or positions.shape[0] != n or positions.shape[1] != 3:
@@ -74,7 +83,8 @@ def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, doub
 
 
 def scattering_vectors(const double[::1] y, const double[::1] z, const double[::1] omega,
-                       const double[:, ::1] positions, double lsd, double wavelength, double wedge, bint exact):
+                       const double[:, ::1] positions, double lsd, double wavelength, double wedge, bint exact,
+                       tilts=NO_TILTS):
     """Scattering vectors in the sample frame of observed spots: the inverse of `predicted_spots`.
 
     Parameters
@@ -84,6 +94,7 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
     positions : (n, 3) float64, of the grain that each belongs to, sample frame, µm
     lsd, wavelength, wedge : µm, Å, degrees
     exact : whether spots turn with the leaning axis, or the wedge moves omega only
+    tilts : of the detector about x, y and z, degrees
 
     Returns
     -------
@@ -94,7 +105,7 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, j, n = y.shape[0]
-    cdef Instrument instrument = instrument_of(lsd, wavelength, wedge, exact)
+    cdef Instrument instrument = _instrument(lsd, wavelength, wedge, exact, tilts)
     cdef double[3] k
     cdef double[3] vector
     cdef double c, s, spot_y, spot_z
@@ -117,7 +128,7 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
 
 
 def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omega, const double[:, ::1] positions,
-                double lsd, double wedge, bint back):
+                double lsd, double wedge, bint back, tilts=NO_TILTS):
     """Spots of a grain at the origin to those of a grain at a position, or `back`.
 
     Parameters
@@ -126,6 +137,7 @@ def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omeg
     omega : (n,) float64, degrees, as recorded
     positions : (n, 3) float64, sample frame, µm
     lsd, wedge : µm, degrees
+    tilts : of the detector about x, y and z, degrees
 
     Returns
     -------
@@ -136,7 +148,7 @@ def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omeg
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, n = y.shape[0]
-    cdef Instrument instrument = instrument_of(lsd, NAN, wedge, False)
+    cdef Instrument instrument = _instrument(lsd, NAN, wedge, False, tilts)
     cdef double c, s
     if not n == z.shape[0] == omega.shape[0] == positions.shape[0] or positions.shape[1] != 3:
         raise ValueError("one z, omega and position of three numbers per y")

@@ -10,7 +10,7 @@ The ideal spot is what the same reflection of a grain at the origin would give w
 from libc.math cimport NAN, atan2, cos, sin, sqrt
 
 from midas._ext.physics.geometry cimport (
-    DEG2RAD, RAD2DEG, eta_of, rotate_z, scattering_of_spot, two_theta_of, wrap_omega)
+    DEG2RAD, RAD2DEG, eta_of, rotate_z, scattering_of_spot, tilt_matrix, two_theta_of, wrap_omega)
 
 
 cdef struct Instrument:
@@ -19,6 +19,9 @@ cdef struct Instrument:
     double cos_wedge
     double sin_wedge
     bint exact             # there is a wedge, and spots turn with the axis
+    bint tilted            # the surface of the detector is not the plane x = lsd
+    double slope_y         # but x = lsd - slope_y y - slope_z z
+    double slope_z
 
 
 cdef struct Turned:
@@ -38,14 +41,25 @@ cdef struct UprightSpot:
 
 
 cdef inline Instrument instrument_of(double lsd, double wavelength, double wedge, bint exact) noexcept nogil:
-    """Lsd (µm), wavelength (Å), wedge (degrees), and which model of it counts."""
+    """Lsd (µm), wavelength (Å), wedge (degrees), and which model of it counts; the detector without tilts."""
     cdef Instrument instrument
     instrument.lsd = lsd
     instrument.wavelength = wavelength
     instrument.cos_wedge = cos(DEG2RAD * wedge)
     instrument.sin_wedge = sin(DEG2RAD * wedge)
     instrument.exact = exact and wedge != 0.0
+    instrument.tilted = False
+    instrument.slope_y = instrument.slope_z = 0.0
     return instrument
+
+
+cdef inline void tilt_surface(Instrument* instrument, double tx, double ty, double tz) noexcept nogil:
+    """Tilts of the detector (degrees), which beams from beside the origin know of; of less than 90 degrees."""
+    cdef double t[9]
+    tilt_matrix(tx, ty, tz, t)
+    instrument.slope_y = t[3] / t[0]
+    instrument.slope_z = t[6] / t[0]
+    instrument.tilted = instrument.slope_y != 0.0 or instrument.slope_z != 0.0
 
 
 cdef inline void leaned_position(const Instrument* instrument, double cos_omega, double sin_omega,

@@ -1,14 +1,47 @@
 """Analytic derivatives of the residuals by the twelve variables (docs/theory/refinement.md#jacobian)."""
 from libc.math cimport sqrt
 
-from midas._ext.physics.geometry cimport RAD2DEG
+from midas._ext.physics.geometry cimport RAD2DEG, StoppedBeam, stopped_beam
+from midas._ext.physics.wedge cimport leaned_position
 from midas._ext.refine.grain cimport ORIENTATION, derivative_matrices
 from midas._ext.refine.model cimport DIRECTION, SPOT_AND_OMEGA
 from midas._ext.refine.spots cimport column
 
 
-cdef void _position_columns(FitSpots* s, const Instrument* instrument, int variable, double* out) noexcept nogil:
-    """Weighted derivatives by one coordinate of the position: columns of the turn, leaned by the wedge."""
+cdef void _stop_beams(FitSpots* s, const double* x, const Instrument* instrument) noexcept nogil:
+    """Where a tilted detector stops the beams of a grain at x: what all variables share."""
+    cdef Instrument local = instrument[0]
+    cdef StoppedBeam b
+    cdef double place[3]
+    cdef Py_ssize_t i
+    for i in range(s.padded):
+        leaned_position(&local, s.cos_turn[i], s.sin_turn[i], x, place)
+        b = stopped_beam(local.lsd, local.slope_y, local.slope_z, place, s.shrink[i] * s.y_origin[i] + place[1],
+                         s.shrink[i] * s.z_origin[i] + place[2])
+        s.stop_f[i] = b.f
+        s.stop_shrink[i] = b.shrink
+        s.stop_y[i] = b.y
+        s.stop_z[i] = b.z
+        s.across_y[i] = b.across_y / b.reach
+        s.across_z[i] = b.across_z / b.reach
+
+
+cdef inline void _stopped(double slope_y, double slope_z, double f, double shrink, double y, double z, double across_y,
+                          double across_z, double dx_grain, double dy_grain, double dz_grain, double* dy,
+                          double* dz) noexcept nogil:
+    """Derivatives of a crossing of the plane, in place, to those of where the beam is stopped; the columns' numbers."""
+    cdef double df = (shrink * (slope_y * dy[0] + slope_z * dz[0])
+                      + f * ((1.0 - slope_y * y - slope_z * z) * dx_grain + slope_y * dy_grain + slope_z * dz_grain))
+    dy[0] = shrink * dy[0] + f * (dy_grain - y * dx_grain) + across_y * df
+    dz[0] = shrink * dz[0] + f * (dz_grain - z * dx_grain) + across_z * df
+
+
+cdef inline void _position_columns(FitSpots* s, const Instrument* instrument, int variable, bint tilted,
+                                   double* out) noexcept nogil:
+    """Weighted derivatives by one coordinate of the position: columns of the turn, leaned by the wedge.
+
+    `tilted` is what the instrument says; a constant of the call, so that upright detectors have loops without it.
+    """
     cdef Py_ssize_t i, m = s.padded
     cdef column cos_turn = s.cos_turn, sin_turn = s.sin_turn, weight = s.weight_spot
     cdef column y_origin = s.y_origin, z_origin = s.z_origin
@@ -17,18 +50,26 @@ cdef void _position_columns(FitSpots* s, const Instrument* instrument, int varia
     cdef double ax = 1.0 if variable == 0 else 0.0
     cdef double ay = 1.0 if variable == 1 else 0.0
     cdef double az = 1.0 if variable == 2 else 0.0
-    cdef double lab_x, lab_y, ratio
+    cdef double lab_x, lab_y, ratio, slope_y, slope_z
+    cdef column f = s.stop_f, stop_shrink = s.stop_shrink, stop_y = s.stop_y, stop_z = s.stop_z
+    cdef column across_y = s.across_y, across_z = s.across_z
+    cdef double by = instrument.slope_y, bz = instrument.slope_z
     for i in range(m):
         lab_x = ax * cos_turn[i] - ay * sin_turn[i]
         lab_y = ax * sin_turn[i] + ay * cos_turn[i]
         ratio = (lab_x * cw - az * sw) / lsd
-        dy[i] = weight[i] * (lab_y - y_origin[i] * ratio)
-        dz[i] = weight[i] * (lab_x * sw + az * cw - z_origin[i] * ratio)
+        slope_y = lab_y - y_origin[i] * ratio
+        slope_z = lab_x * sw + az * cw - z_origin[i] * ratio
+        if tilted:
+            _stopped(by, bz, f[i], stop_shrink[i], stop_y[i], stop_z[i], across_y[i], across_z[i],
+                     lab_x * cw - az * sw, lab_y, lab_x * sw + az * cw, &slope_y, &slope_z)
+        dy[i] = weight[i] * slope_y
+        dz[i] = weight[i] * slope_z
         dw[i] = 0.0
 
 
-cdef void _reflection_columns(FitSpots* s, const double* x, const Instrument* instrument, bint forward,
-                              const double* matrix, double* out) noexcept nogil:
+cdef inline void _reflection_columns(FitSpots* s, const double* x, const Instrument* instrument, bint forward,
+                                     const double* matrix, bint tilted, double* out) noexcept nogil:
     """Weighted derivatives by a variable that moves G by dG = matrix·(h, k, l).
 
     With dv = λ G·dG, at a right angle to the leaning axis dv_w = (dv - dGz sin W)/cos W:
@@ -48,7 +89,10 @@ cdef void _reflection_columns(FitSpots* s, const double* x, const Instrument* in
     cdef double cos_axis = cw if instrument.exact else 1.0, sin_axis = sw if instrument.exact else 0.0
     cdef double inverse_cos = 1.0 / cos_axis
     cdef double follow = 1.0 if forward else 0.0
-    cdef double dx, dy, dz, gdg, v, dv, domega, de, k3, dk3, dscale, lab_x, lab_y, turned
+    cdef double dx, dy, dz, gdg, v, dv, domega, de, k3, dk3, dscale, lab_x, lab_y, turned, slope_y, slope_z
+    cdef column f = s.stop_f, stop_shrink = s.stop_shrink, stop_y = s.stop_y, stop_z = s.stop_z
+    cdef column across_y = s.across_y, across_z = s.across_z
+    cdef double by = instrument.slope_y, bz = instrument.slope_z
     for i in range(m):
         dx = m0 * h[i] + m1 * k[i] + m2 * l[i]
         dy = m3 * h[i] + m4 * k[i] + m5 * l[i]
@@ -64,10 +108,15 @@ cdef void _reflection_columns(FitSpots* s, const double* x, const Instrument* in
         turned = follow * domega
         lab_x = px * cos_turn[i] - py * sin_turn[i]
         lab_y = px * sin_turn[i] + py * cos_turn[i]
-        out_y[i] = weight_spot[i] * (shrink[i] * (e[i] * dscale + scale[i] * de)
-                                     + turned * (lab_x + y_origin[i] * lab_y * cw * inverse_lsd))
-        out_z[i] = weight_spot[i] * (shrink[i] * (k3 * dscale + scale[i] * dk3)
-                                     + turned * (z_origin[i] * lab_y * cw * inverse_lsd - lab_y * sw))
+        slope_y = (shrink[i] * (e[i] * dscale + scale[i] * de)
+                   + turned * (lab_x + y_origin[i] * lab_y * cw * inverse_lsd))
+        slope_z = (shrink[i] * (k3 * dscale + scale[i] * dk3)
+                   + turned * (z_origin[i] * lab_y * cw * inverse_lsd - lab_y * sw))
+        if tilted:
+            _stopped(by, bz, f[i], stop_shrink[i], stop_y[i], stop_z[i], across_y[i], across_z[i],
+                     -turned * lab_y * cw, turned * lab_x, -turned * lab_y * sw, &slope_y, &slope_z)
+        out_y[i] = weight_spot[i] * slope_y
+        out_z[i] = weight_spot[i] * slope_z
         out_omega[i] = weight_omega[i] * RAD2DEG * turned
 
 
@@ -99,14 +148,21 @@ cdef void jacobian(FitSpots* s, const Grain* grain, const double* x, const Instr
     cdef double* out = s.jacobian
     if stop > ORIENTATION:
         derivative_matrices(grain, x, matrices)
+    if instrument.tilted and objective != DIRECTION:
+        _stop_beams(s, x, instrument)
     for variable in range(first, stop):
-        if variable < ORIENTATION:
-            _position_columns(s, instrument, variable, out)
+        if variable < ORIENTATION and instrument.tilted:
+            _position_columns(s, instrument, variable, True, out)
+        elif variable < ORIENTATION:
+            _position_columns(s, instrument, variable, False, out)
         elif objective == DIRECTION:
             _direction_columns(s, matrices + 9 * (variable - ORIENTATION), out)
+        elif instrument.tilted:
+            _reflection_columns(s, x, instrument, objective == SPOT_AND_OMEGA,
+                                matrices + 9 * (variable - ORIENTATION), True, out)
         else:
             _reflection_columns(s, x, instrument, objective == SPOT_AND_OMEGA,
-                                matrices + 9 * (variable - ORIENTATION), out)
+                                matrices + 9 * (variable - ORIENTATION), False, out)
         out += 3 * m
     for i in range(m):
         s.residual[i] *= s.weight_spot[i]

@@ -42,5 +42,8 @@ cdef void predict_spots(const Reflections* reflections, const Grain* grain, cons
                         const Region* region, PredictedSpots* out) noexcept nogil
 cdef bint centre_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, const double* position,
                       const Instrument* instrument, CentredSpot* out) noexcept nogil
+cdef bint centre_turned_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, double cos_turn,
+                             double sin_turn, const double* position, const Instrument* instrument,
+                             CentredSpot* out) noexcept nogil
 cdef double direction_angle(const double* a, double bx, double by, double bz) noexcept nogil
 cdef int nearest_predicted(const CentredSpot* spot, int group, const PredictedSpots* predicted) noexcept nogil

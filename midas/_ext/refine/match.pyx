@@ -63,11 +63,19 @@ cdef bint centre_spot(double y_plane, double z_plane, double cos_recorded, doubl
     False when there is no such spot, and the spot on the leaning axis stands for it; the direction is right always.
     See docs/theory/refinement.md#observed-spot-for-a-trial-position.
     """
+    return centre_turned_spot(y_plane, z_plane, cos_recorded, sin_recorded, cos_recorded, sin_recorded, position,
+                              instrument, out)
+
+
+cdef bint centre_turned_spot(double y_plane, double z_plane, double cos_recorded, double sin_recorded, double cos_turn,
+                             double sin_turn, const double* position, const Instrument* instrument,
+                             CentredSpot* out) noexcept nogil:
+    """`centre_spot` with an omega of its own that turns the position."""
     cdef double k[3]
     cdef double length
     out.y = y_plane
     out.z = z_plane
-    centre(instrument, cos_recorded, sin_recorded, position, &out.y, &out.z)
+    centre(instrument, cos_turn, sin_turn, position, &out.y, &out.z)
     scattering_of_spot(instrument.lsd, out.y, out.z, k)
     length = sqrt(k[0] * k[0] + k[1] * k[1] + k[2] * k[2])
     k[0] /= length

@@ -6,9 +6,12 @@ import numpy as np
 
 from libc.math cimport atan2, fabs, isfinite, sqrt
 
-from midas._ext.physics.geometry cimport RAD2DEG, wrap180, wrap_eta
+from midas._ext.physics.geometry cimport RAD2DEG, scattering_of_spot, wrap180, wrap_eta
+from midas._ext.physics.predict cimport lean_omega
+from midas._ext.physics.wedge cimport Instrument, lean_spot
 from midas._ext.refine.grain cimport CELL
-from midas._ext.refine.match cimport CentredSpot, PredictedSpots, centre_spot, direction_angle, nearest_predicted
+from midas._ext.refine.match cimport (
+    CentredSpot, PredictedSpots, centre_spot, centre_turned_spot, direction_angle, nearest_predicted)
 from midas._ext.refine.seed cimport Match, RecordedSpots
 
 cdef Solution _solution
@@ -29,16 +32,35 @@ cdef void write_grain(const Grain* grain, const double* x, Solution* solution) n
         solution.cell[i] = x[CELL + i]
 
 
+cdef inline void _predicted_turn(const Instrument* instrument, const PredictedSpots* predicted, int at, double* c,
+                                 double* s) noexcept nogil:
+    """Cosine and sine of the omega at which a predicted spot is recorded."""
+    cdef double y = predicted.y_ideal[at], z = predicted.z_ideal[at]
+    cdef double k[3]
+    c[0] = predicted.cos_ideal[at]
+    s[0] = predicted.sin_ideal[at]
+    if instrument.exact:
+        lean_spot(instrument, &y, &z, c, s)
+    else:
+        scattering_of_spot(instrument.lsd, y, z, k)
+        lean_omega(instrument, k, c, s)
+
+
 cdef inline void _write_spot(const Match* m, const double* x, const RefineProblem* problem,
                              const PredictedSpots* predicted, MatchedSpot* out) noexcept nogil:
     """A matched spot; `predicted` is that of the match."""
     cdef const RecordedSpots* recorded = &problem.recorded
     cdef CentredSpot spot
-    cdef double shift, dy, dz
+    cdef double shift, dy, dz, c, s
     cdef int j, at
     centre_spot(recorded.y_plane[m.row], recorded.z_plane[m.row], m.cos_recorded, m.sin_recorded, x,
                 &problem.instrument, &spot)
     at = nearest_predicted(&spot, recorded.group[m.row], predicted)
+    if problem.joint:
+        # As the fit does: a recorded omega is known to the frame only, which would move the spot.
+        _predicted_turn(&problem.instrument, predicted, at, &c, &s)
+        centre_turned_spot(recorded.y_plane[m.row], recorded.z_plane[m.row], m.cos_recorded, m.sin_recorded, c, s, x,
+                           &problem.instrument, &spot)
     out.row = m.row
     out.y_centred = spot.y
     out.z_centred = spot.z

@@ -6,7 +6,7 @@ from midas._ext.legacy.euler cimport start_angles
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.region cimport AcceptedRegion
 from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
-from midas._ext.physics.wedge cimport instrument_of
+from midas._ext.physics.wedge cimport instrument_of, tilt_surface
 from midas._ext.refine.grain cimport CELL, EULER, ORIENTATION, ROTATION_VECTOR, VARIABLES, Grain
 from midas._ext.refine.jacobian cimport jacobian
 from midas._ext.refine.model cimport DIRECTION, SPOT, SPOT_AND_OMEGA, residuals
@@ -137,6 +137,7 @@ cdef class Refiner:
     cdef _set_instrument(self, instrument):
         self.problem.instrument = instrument_of(
             instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge)
+        tilt_surface(&self.problem.instrument, instrument.tilts[0], instrument.tilts[1], instrument.tilts[2])
 
     cdef _set_reflections(self, reflections):
         cdef const double[:, ::1] hkl = reflections.hkl
@@ -185,6 +186,7 @@ cdef class Refiner:
         if recipe.solver == "simplex" and recipe.method == "joint":
             raise ValueError("the simplex has no objective of all variables together")
         self.method = {"joint": JOINT, "staged": STAGED, "cell": CELL_ONLY}[recipe.method]
+        self.problem.joint = self.method == JOINT
         self.problem.solver = {"robust": ROBUST, "converged": CONVERGED, "simplex": SIMPLEX}[recipe.solver]
         self.problem.sigma_spot = recipe.sigma_spot
         self.problem.sigma_omega = recipe.sigma_omega

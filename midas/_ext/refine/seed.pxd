@@ -38,6 +38,7 @@ cdef struct RefineProblem:
     double h_beam
     double sigma_spot
     double sigma_omega
+    bint joint             # all variables are fitted together, with positions turned by the predicted omega
     int solver
 
 

@@ -18,13 +18,15 @@ Solver = Literal["robust", "converged", "simplex"]
 class Instrument:
     """Sample to detector (µm), wavelength (Å), angle of the wedge (degrees).
 
-    `exact_wedge`: spots turn with the leaning axis; else the wedge moves omega only.
+    `exact_wedge`: spots turn with the leaning axis; else the wedge moves omega only. `tilts`: of the detector about x,
+    y and z, degrees; zeros where beams from beside the origin are not to know of them.
     """
 
     lsd: float
     wavelength: float
     wedge: float = 0.0
     exact_wedge: bool = True
+    tilts: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

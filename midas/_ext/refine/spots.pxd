@@ -40,6 +40,13 @@ cdef struct FitSpots:
     double* y_origin       # spot of a grain at the origin, µm
     double* z_origin
     double* shrink         # 1 - X / Lsd of the turned position
+    # `StoppedBeam` of the position, for a tilted detector: what `jacobian` needs
+    double* stop_f
+    double* stop_shrink
+    double* stop_y         # crossing of the plane over Lsd
+    double* stop_z
+    double* across_y       # over the reach
+    double* across_z
     # Residuals (predicted - observed) in three columns, and the weights of spot and omega terms
     double* residual
     double* weight_spot
@@ -48,7 +55,7 @@ cdef struct FitSpots:
     double* jacobian
 
 cdef enum:
-    SPOT_COLUMNS = 31 + 3 * VARIABLES
+    SPOT_COLUMNS = 37 + 3 * VARIABLES
 
 
 cdef double* lay_out_spots(FitSpots* s, Py_ssize_t capacity, double* buffer) noexcept nogil

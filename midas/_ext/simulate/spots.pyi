@@ -21,6 +21,7 @@ class SpotSimulator:
         wedge: float,
         exact_wedge: bool,
         beam_size: float,
+        exact_tilts: bool = ...,
     ) -> None: ...
     def spots(
         self,

@@ -14,7 +14,7 @@ from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_unshift
 from midas._ext.physics.predict cimport (
     BothOmegas, Firing, OriginSpot, both_omegas, displace, fires_recorded, first_branch, plane_scale, spot_of_branch)
 from midas._ext.physics.rotation cimport matrix_product, matrix_vector
-from midas._ext.physics.wedge cimport Instrument, instrument_of
+from midas._ext.physics.wedge cimport Instrument, instrument_of, tilt_surface
 
 #: rows of the table that `simulate_spots` returns, in order; midas.formats.simulated says what the file calls them
 SPOT_COLUMNS = (
@@ -260,6 +260,7 @@ cdef class SpotSimulator:
     wedge : degrees
     exact_wedge : whether spots turn with the leaning axis, which a `distortion_map` excludes, or the wedge moves omega
         only
+    exact_tilts : whether beams end on the tilted detector, or their spots are moved on the plane
     beam_size : µm; grains outside this width at the moment of diffraction leave no spot; not positive: no limit
     """
 
@@ -269,7 +270,7 @@ cdef class SpotSimulator:
     def __init__(self, const double[:, ::1] hkls not None, const double[::1] detector not None, shape,
                  const double[:, ::1] panels not None, const double[:, :, ::1] distortion_map, *, double wavelength,
                  const double[::1] samples not None, omega, Py_ssize_t frames, double wedge,
-                 bint exact_wedge, double beam_size):
+                 bint exact_wedge, double beam_size, bint exact_tilts=True):
         cdef Experiment* e = &self.experiment
         if hkls.shape[1] != 4 or detector.shape[0] != 12 or panels.shape[1] != PANEL_NUMBERS:
             raise ValueError("reflections, detector, panels need 4, 12 and 8 numbers")
@@ -278,6 +279,8 @@ cdef class SpotSimulator:
         e.omega_low, e.omega_high = min(e.omega_start, omega_end), max(e.omega_start, omega_end)
         e.detector = unpack_detector(detector)
         e.instrument = instrument_of(e.detector.lsd, wavelength, wedge, exact_wedge)
+        if exact_tilts:
+            tilt_surface(&e.instrument, detector[9], detector[10], detector[11])
         e.panels = &panels[0, 0] if panels.shape[0] else NULL
         e.n_panels = panels.shape[0]
         e.map = NULL

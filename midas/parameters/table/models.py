@@ -10,6 +10,9 @@ KEYS: tuple[Key, ...] = (
         choices=(0, 1), handed_on=True),
     Key("WedgeModel", WORD, "exact", "exact: rotation about the leaning axis; legacy: a change of omega only",
         choices=("exact", "legacy"), handed_on=True, legacy="legacy"),
+    Key("TiltModel", WORD, "exact", "exact: a tilted detector stops each beam where it stands; legacy: spots of grains "
+        "beside the origin are moved on the untilted plane",
+        choices=("exact", "legacy"), handed_on=True, legacy="legacy"),
     Key("GrainMerging", WORD, "spots", "legacy: seeds that share spots; spots: each spot has an owner; mosaic: spots, "
         "then fragments of one crystal become one grain",
         choices=("legacy", "spots", "mosaic"), handed_on=True, legacy="legacy"),

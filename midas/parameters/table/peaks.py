@@ -19,6 +19,8 @@ KEYS: tuple[Key, ...] = (
     flag("doPeakFit", 1, "0: one peak per region, its centroid",
         archive="measurement/process/scan_parameters/doPeakFit"),
     Key("PeakFitMethod", WORD, "nm", "nm: Nelder-Mead as the legacy program; lm: least squares", choices=("nm", "lm")),
+    Key("PeakCentre", WORD, "detector", "centre of a fitted peak: detector: the middle of the spot on the detector; "
+        "polar: that of the profile, which is bent about the beam", choices=("detector", "polar"), legacy="polar"),
     Key("MinNrPx", INT, 1, "a region has more than this many pixels", "px"),
     Key("MaxNrPx", INT, 10000, "a region has fewer than this many pixels", "px"),
     Key("MaxNPeaks", INT, 400, "maxima kept per region", range=POSITIVE),

@@ -12,6 +12,7 @@ from midas.formats.refined import LEAST_COMPLETENESS
 from midas.parameters import Parameters
 from midas.stages.grains.inputs import GrainInputs, checked_fits, quaternions
 from midas.stages.grains.solutions import GrainSolutions
+from midas.stages.grains.strays import explained
 
 #: solutions of one grain: a seed among the matched spots of the other, orientations closer than this (degrees)
 CLUSTER_ANGLE = 0.4
@@ -39,7 +40,7 @@ def select(
     if not track:
         rows = rows[_distinct(inputs, rows, operators)]
     rows = rows[inputs.refined.column("completeness")[rows] >= LEAST_COMPLETENESS]
-    return _solutions(inputs, rows, GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64)))
+    return _solutions(inputs, parameters, rows, GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64)))
 
 
 def tracked_rows(inputs: GrainInputs, solved: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -47,21 +48,27 @@ def tracked_rows(inputs: GrainInputs, solved: NDArray[np.bool_]) -> NDArray[np.i
     return np.flatnonzero(solved & (inputs.refined.column("completeness") >= LEAST_COMPLETENESS))
 
 
-def _solutions(inputs: GrainInputs, rows: NDArray[np.int64], key: GrainIdsKey) -> GrainSolutions:
+def _solutions(
+    inputs: GrainInputs, parameters: Parameters, rows: NDArray[np.int64], key: GrainIdsKey
+) -> GrainSolutions:
     """The grains as the refinement left their seeds."""
     refined = inputs.refined
     counts = np.diff(refined.offsets)[rows]
     fitted = checked_fits(inputs, rows)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    # The methods that repeat the legacy sequence use every spot, as it did.
+    joint = parameters["RefineMethod"] == "joint"
+    counted = explained(offsets, fitted["diff_pos"], parameters.get("px")) if joint else np.ones(len(fitted), bool)
     names = ("orientation", "position", "cell", "diff_pos", "diff_ome", "diff_angle", "grain_radius", "completeness")
     return GrainSolutions(
         ids=inputs.seeds[rows],
         **{name: refined.column(name)[rows] for name in names},
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets,
         spots=fitted["spot_id"].astype(np.int64),
         y_centred=np.ascontiguousarray(fitted["y_centred"]),
         z_centred=np.ascontiguousarray(fitted["z_centred"]),
         normals=np.ascontiguousarray(fitted["g_observed"]),
-        counted=np.ones(len(fitted), bool),
+        counted=counted,
         key=key,
     )
 

@@ -186,7 +186,7 @@ def _seen_from(scene: Scene, position: Array, spots: Integers) -> tuple[Array, I
     instrument = scene.instrument
     g = scattering_vectors(
         y, z, omega, np.tile(position, (len(spots), 1)), instrument.lsd, instrument.wavelength, instrument.wedge,
-        instrument.exact_wedge,
+        instrument.exact_wedge, instrument.tilts,
     )  # fmt: skip
     length = np.linalg.norm(g, axis=1)
     return g / length[:, None], np.where(y > 0, 1, -1), _ring_radius(scene, length)

@@ -16,14 +16,13 @@ from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.resolve import Resolved
 from midas.stages.grains.scene import Scene
 from midas.stages.grains.solutions import GrainSolutions
+from midas.stages.grains.strays import explained
 from midas.stages.grains.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
 
 log = logging.getLogger(__name__)
 
 #: flags of GrainQuality.csv
 AT_BOUND, UNDECIDABLE, INSIGNIFICANT, NOT_FITTED = 1, 2, 8, 16
-#: spots farther from their predictions than so many medians, and than so much of the scale of the robust loss
-STRAY_MEDIANS, STRAY_SIGMAS = 5.0, 1 / 3
 #: below this a grain has the flag `INSIGNIFICANT`
 _LOW_SIGNIFICANCE = 6.0
 
@@ -68,7 +67,7 @@ def as_grains(
         y_centred=np.ascontiguousarray(records["y_centred"]),
         z_centred=np.ascontiguousarray(records["z_centred"]),
         normals=np.ascontiguousarray(records["g_observed"]),
-        counted=owned & ~_strays(scene, crystal, records["diff_pos"], owned, len(crystals)),
+        counted=_counted(geometry, crystal, records["diff_pos"], owned, len(crystals)),
         key=_key(inputs, found),
     )
 
@@ -94,17 +93,14 @@ def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: in
     return means
 
 
-def _strays(
-    scene: Scene, crystal: NDArray[np.int64], distance: NDArray[np.float64], owned: NDArray[np.bool_], crystals: int
+def _counted(
+    geometry: Parameters, crystal: NDArray[np.int64], distance: NDArray[np.float64], owned: NDArray[np.bool_], n: int
 ) -> NDArray[np.bool_]:
-    """Spots far from their predictions against the others of their crystal: the robust fit has left them aside."""
-    limits = np.full(crystals, np.inf)
-    order = np.lexsort((distance, crystal, ~owned))[: np.count_nonzero(owned)]
-    counts = np.bincount(crystal[order], minlength=crystals)
-    middle = (np.cumsum(counts) - counts + counts // 2)[counts > 0]
-    limits[counts > 0] = np.maximum(STRAY_MEDIANS * distance[order][middle], STRAY_SIGMAS * scene.fit.recipe.sigma_spot)
-    strays: NDArray[np.bool_] = distance > limits[crystal]
-    return strays
+    """The owned spots that the fit has not left aside."""
+    own = np.flatnonzero(owned)
+    counted = np.zeros(len(owned), bool)
+    counted[own] = explained(_offsets(crystal[own], n), distance[own], geometry.get("px"))
+    return counted
 
 
 def _radii(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,13 +210,15 @@ class Reference:
     def line(self, row: int, y0: float, z0: float) -> NDArray:
         ys, zs, omega = self.spots[row, [Y, Z, OMEGA]]
         u, v, w = np.array([self.lsd, y0, z0]) / math.sqrt(self.lsd**2 + y0**2 + z0**2)
-        a, b, e = u * u + v * v, 2 * v * (ys - y0), (ys - y0) ** 2 - self.r_sample**2
+        x, dy, dz = self.on_surface(ys, zs)
+        dy, dz = dy - x * v / u, dz - x * w / u
+        a, b, e = u * u + v * v, 2 * v * dy, dy**2 - self.r_sample**2
         if b * b - 4 * a * e < 0:
             return np.empty((0, 3))
         reach = (-b + math.sqrt(b * b - 4 * a * e)) / (2 * a) + 20
         n_max = math.trunc(reach * u / math.trunc(self.position_step))
         lengths = self.position_step * np.arange(-n_max, n_max + 1) / u
-        lab = [lengths * u, ys - y0 + lengths * v, zs - z0 + lengths * w]
+        lab = [lengths * u, dy + lengths * v, dz + lengths * w]
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
         return np.column_stack([lab[0] * c + lab[1] * s, lab[1] * c - lab[0] * s, lab[2]])
 
@@ -259,8 +262,22 @@ class Reference:
     def displace(self, y, z, omega, position):
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
         a, b, height = np.moveaxis(np.asarray(position), -1, 0)
-        x = a * c - b * s
-        return y + a * s + b * c - x * y / self.lsd, z + height - x * z / self.lsd
+        grain, normal = np.array([a * c - b * s, a * s + b * c, height]).T, self.normal
+        beam = np.array([self.lsd, y, z])
+        stopped = grain + ((normal[0] * self.lsd - grain @ normal) / (beam @ normal))[..., None] * beam
+        return self.lsd * stopped.T[1] / stopped.T[0], self.lsd * stopped.T[2] / stopped.T[0]
+
+    # docs/theory/geometry.md#beams-on-a-tilted-detector
+    @cached_property
+    def normal(self) -> NDArray:
+        tx, ty, tz = self.settings.get("tilts", (0.0, 0.0, 0.0))
+        axes = np.eye(3)
+        return rotation(axes[0], tx) @ rotation(axes[1], ty) @ rotation(axes[2], tz) @ axes[0]
+
+    def on_surface(self, y: float, z: float) -> NDArray:
+        """The place of the detector that the origin sees in line with a point of the plane."""
+        sight = np.array([self.lsd, y, z])
+        return sight * (self.normal[0] * self.lsd / (sight @ self.normal))
 
     # docs/theory/indexing.md#matching: for every position the matching row of every theoretical spot, -1 if none
     def match(self, spots, positions: NDArray, radius: float) -> NDArray:
@@ -290,8 +307,7 @@ class Reference:
             y, z = self.displace(y0, z0, omega, position)
             vectors = []
             for py, pz, w in ((y, z, omega), (*self.spots[t, [Y, Z]], self.spots[t, OMEGA])):
-                lab = about_z(w, position)
-                vectors.append(scattering(self.lsd - lab[0], py - lab[1], pz - lab[2], w))
+                vectors.append(scattering(*(self.on_surface(py, pz) - about_z(w, position)), w))
             cosine = vectors[0] @ vectors[1] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[1])
             total += R2D * math.acos(max(-1.0, min(1.0, cosine)))
         matched = int((rows >= 0).sum())

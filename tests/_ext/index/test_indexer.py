@@ -148,6 +148,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "large sample": {"r_sample": 3000.0, "h_beam": 4000.0, "position_step": 900.0, "margin_radial": 900.0},
     "leaning axis": {"wedge": 2.0, "limits": TWO_WINDOWS},
     "leaning and wide poles": {"wedge": -3.0, "pole_angle": 20.0, "min_completeness": 0.4},
+    "tilted detector": {"tilts": (3.0, 25.0, -40.0), "limits": TWO_WINDOWS},
+    "tilted, tight": {"tilts": (90.0, -50.0, 20.0), "margin_radial": 150.0, "margin_eta": 300.0},
     "anything goes": {"min_completeness": 0.0, "margin_eta": 3000.0},
 }
 

@@ -55,7 +55,7 @@ def refiner(
         group.update({name: more.pop(name) for name in group.keys() & more.keys()})
     assert not more
     return Refiner(
-        Instrument(experiment.lsd, experiment.wavelength, experiment.wedge, experiment.exact_wedge),
+        Instrument(experiment.lsd, experiment.wavelength, experiment.wedge, experiment.exact_wedge, experiment.tilts),
         region(experiment) if limits is None else limits,
         Reflections(**reflections),
         RecordedSpots(**recorded),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .seeds import EXPERIMENT, case, refiner
 
+FLAT = (0.0, 0.0, 0.0)
 STEPS = np.array([0.1, 0.1, 0.1, 1e-4, 1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-4, 1e-4, 1e-4])
 
 
@@ -17,11 +18,16 @@ def euler(u: NDArray) -> NDArray:
     return np.degrees([np.arctan2(u[0, 2], -u[1, 2]), np.arccos(u[2, 2]), np.arctan2(u[2, 0], u[2, 1])])
 
 
-@pytest.mark.parametrize(("wedge", "exact"), [(0.0, True), (0.3, False), (2.0, True)])
+@pytest.mark.parametrize(
+    ("wedge", "exact", "tilts"),
+    [(0.0, True, FLAT), (0.3, False, FLAT), (2.0, True, FLAT), (0.0, True, (3, 5, -6)), (2.0, True, (30, 15, -12))],
+)
 @pytest.mark.parametrize("by_euler", [False, True])
 @pytest.mark.parametrize("objective", ["spot and omega", "spot", "direction"])
-def test_derivatives(objective: str, by_euler: bool, wedge: float, exact: bool) -> None:
-    experiment = replace(EXPERIMENT, wedge=wedge, exact_wedge=exact)
+def test_derivatives(
+    objective: str, by_euler: bool, wedge: float, exact: bool, tilts: tuple[float, float, float]
+) -> None:
+    experiment = replace(EXPERIMENT, wedge=wedge, exact_wedge=exact, tilts=tilts)
     grains, spots = case(1, seed=4, experiment=experiment)
     fit, rows = refiner(experiment, spots), spots.of(0)
     angles = euler(grains.orientations[0]) if by_euler else np.array([0.3, -0.2, 0.5])

@@ -47,18 +47,21 @@ def test_spot_records_follow_from_the_solution(wedge: float, exact: bool) -> Non
         # Predictions are those of an upright axis.
         upright = replace(experiment, wedge=0.0, min_eta=1.0)
         fitted = simulate(upright, u[None], np.zeros((1, 3)), solution["cell"][None])
+        leaning = simulate(replace(experiment, min_eta=1.0), u[None], np.zeros((1, 3)), solution["cell"][None])
         for spot in fits:
             row = spot["row"]
-            partner = np.flatnonzero(
-                (fitted.hkl == spots.hkl[:, row, None]).all(axis=0) & (fitted.branch == spots.branch[row])
-            )[0]
+            partner, turned = (
+                np.flatnonzero((of.hkl == spots.hkl[:, row, None]).all(axis=0) & (of.branch == spots.branch[row]))[0]
+                for of in (fitted, leaning)
+            )
             predicted = [spot["y_predicted"], spot["z_predicted"]]
             assert predicted == pytest.approx([fitted.y_plane[partner], fitted.z_plane[partner]], abs=1e-6)
             assert spot["omega_predicted"] == pytest.approx(fitted.omega_ideal[partner], abs=1e-9)
             g = u @ reciprocal_basis(solution["cell"]) @ spots.hkl[:, row]
             assert spot["g_predicted"] == pytest.approx(g / (g @ g), abs=1e-9)
             centred = [spot["y_centred"], spot["z_centred"], spot["omega_centred"]]
-            expected, direction = centre(experiment, spots, row, solution["position"])
+            turn = leaning.omega_recorded[turned]
+            expected, direction = centre(experiment, spots, row, solution["position"], turn)
             assert centred == pytest.approx(expected, abs=1e-6)
             assert spot["g_observed"] == pytest.approx(direction, abs=1e-6)
             angle = np.degrees(np.arccos(min(1.0, spot["g_observed"] @ g / np.linalg.norm(g))))
@@ -71,10 +74,12 @@ def test_spot_records_follow_from_the_solution(wedge: float, exact: bool) -> Non
         assert np.linalg.norm(fits["g_observed"], axis=1) == pytest.approx(1, abs=1e-12)
 
 
-def centre(experiment: Experiment, spots: Spots, row: int, position: NDArray) -> tuple[list[float], NDArray]:
-    """y', z', omega' and the observed direction, with the trigonometry written out."""
+def centre(
+    experiment: Experiment, spots: Spots, row: int, position: NDArray, turn: float
+) -> tuple[list[float], NDArray]:
+    """y', z', omega' and the observed direction, with the trigonometry written out; `turn` turns the position."""
     wedge, lsd, omega = np.radians(experiment.wedge), experiment.lsd, spots.omega_recorded[row]
-    x, y, z = rotation_z(omega) @ position
+    x, y, z = rotation_z(turn) @ position
     x, z = x * np.cos(wedge) - z * np.sin(wedge), x * np.sin(wedge) + z * np.cos(wedge)
     y, z = lsd * (spots.y_plane[row] - y) / (lsd - x), lsd * (spots.z_plane[row] - z) / (lsd - x)
     theta, eta = np.arctan(np.hypot(y, z) / lsd) / 2, np.arctan2(-y, z)

@@ -15,9 +15,19 @@ from midas._ext.refine.refiner import NOTHING_MATCHED, REFINED
 from .seeds import ALL_METHODS, EXPERIMENT, METHODS, case, refine, refine_grains, refiner, rms
 
 
-@pytest.mark.parametrize(("wedge", "exact"), [(0.0, True), (1.0, True), (-1.0, True), (1.0, False)])
-def test_exact_spots_give_the_exact_grain(wedge: float, exact: bool) -> None:
-    experiment = replace(EXPERIMENT, wedge=wedge, exact_wedge=exact)
+@pytest.mark.parametrize(
+    ("wedge", "exact", "tilts"),
+    [
+        (0.0, True, (0, 0, 0)),
+        (1.0, True, (0, 0, 0)),
+        (-1.0, True, (0, 0, 0)),
+        (1.0, False, (0, 0, 0)),
+        (0.0, True, (3, 5, -6)),
+        (1.0, True, (30, 15, -12)),
+    ],
+)
+def test_exact_spots_give_the_exact_grain(wedge: float, exact: bool, tilts: tuple[float, float, float]) -> None:
+    experiment = replace(EXPERIMENT, wedge=wedge, exact_wedge=exact, tilts=tilts)
     grains, spots = case(12, experiment=experiment, off=100.0, tilt=0.15)
     result = refine_grains(refiner(experiment, spots), grains, spots)
     position, rotation, strain = lattice_errors(result.solutions, grains)

@@ -50,10 +50,13 @@ def compare(experiment: Experiment, detector: DetectorGeometry, grains: Grains) 
 @pytest.mark.parametrize(("wedge", "exact"), [(0.0, True), (1.0, True), (-3.0, True), (1.0, False)])
 def test_grain_far_from_the_axis(wedge: float, exact: bool) -> None:
     """(400, -300, 150) µm: without the lean z would be wrong by 9 µm at one degree of wedge."""
-    experiment = Experiment(cell=CELL, lsd=5e5, wavelength=WAVELENGTH, wedge=wedge, exact_wedge=exact, min_eta=4.0)
+    tilts = (0.2, 0.3, -0.25)
+    experiment = Experiment(
+        cell=CELL, lsd=5e5, wavelength=WAVELENGTH, wedge=wedge, exact_wedge=exact, tilts=tilts, min_eta=4.0
+    )
     grains = Grains.random(1, 4, experiment)
     grains.positions[:] = 400.0, -300.0, 150.0
-    detector = DetectorGeometry(5e5, 509.3, 515.7, 200.0, 102400.0, 0.2, 0.3, -0.25, 1e-4, -5e-5, 3e-4, 10.0)
+    detector = DetectorGeometry(5e5, 509.3, 515.7, 200.0, 102400.0, *tilts, 1e-4, -5e-5, 3e-4, 10.0)
     assert compare(experiment, detector, grains) > 400
 
 
@@ -67,7 +70,7 @@ def test_grain_far_from_the_axis(wedge: float, exact: bool) -> None:
 @example(seed=0, lsd=2e5, wedge=5.0, tilts=(5.0, -5.0, 5.0), distortion=(2e-3, 2e-3, -2e-3, 90.0))
 @settings(max_examples=25, deadline=None)
 def test_any_instrument(seed: int, lsd: float, wedge: float, tilts: tuple, distortion: tuple) -> None:
-    experiment = Experiment(cell=CELL, lsd=lsd, wavelength=WAVELENGTH, wedge=wedge, min_eta=8.0)
+    experiment = Experiment(cell=CELL, lsd=lsd, wavelength=WAVELENGTH, wedge=wedge, tilts=tilts, min_eta=8.0)
     detector = DetectorGeometry(lsd, 510.3, 514.9, 200.0, 102400.0, *tilts, *distortion)
     assert compare(experiment, detector, Grains.random(seed, 2, experiment)) > 30
 

@@ -113,7 +113,7 @@ class Instrument:
         radius = wanted.copy()
         for _ in range(_MOST_STEPS):
             previous, radius = radius, wanted / self.factor(radius, eta)
-            if not np.any(np.abs(radius - previous) > 4e-16 * wanted):
+            if not np.any(np.abs(radius - previous) > 2e-15 * wanted):
                 break
         else:
             raise ValueError("the distortion has no inverse: its factors are too large")

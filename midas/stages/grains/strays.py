@@ -1,0 +1,38 @@
+"""Which spots of a grain its solution explains (docs/theory/grains.md#spots-that-are-not-the-grains)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: a spot is a stray when it is farther from its prediction than so many medians of its grain
+_MEDIANS = 5.0
+#: and than this part of a pixel
+_PIXELS = 0.05
+_WITHOUT_PIXEL = 10.0  # µm
+
+
+def explained(offsets: NDArray[np.int64], distance: NDArray[np.float64], px: float | None) -> NDArray[np.bool_]:
+    """Which spots are where the solution of their grain has them.
+
+    A robust fit leaves alone what it cannot explain: spots of a neighbour, or of both together where they overlap.
+
+    Parameters
+    ----------
+    offsets : (n + 1,) int64; grain i has the spots ``offsets[i] : offsets[i + 1]``
+    distance : (total,) float64, µm from the prediction
+    px : pixel size, µm
+
+    Returns
+    -------
+    (total,) bool; at least half of the spots of every grain
+    """
+    counts = np.diff(offsets)
+    grain = np.repeat(np.arange(len(counts)), counts)
+    ascending = distance[np.lexsort((distance, grain))]
+    occupied = counts > 0
+    median = np.zeros(len(counts))
+    median[occupied] = ascending[(offsets[:-1] + counts // 2)[occupied]]
+    limit = np.maximum(_MEDIANS * median, _PIXELS * px if px else _WITHOUT_PIXEL)
+    inside: NDArray[np.bool_] = distance <= limit[grain]
+    return inside
