@@ -130,6 +130,11 @@ class Layer:
         return self.folder / "SpotsToIndex.csv"
 
     @property
+    def seed_passes(self) -> Path:
+        """How many of the seeds belong to which pass; absent where there was but one."""
+        return self.folder / "SeedPasses.csv"
+
+    @property
     def input_all(self) -> Path:
         return self.folder / "InputAll.csv"
 
@@ -156,6 +161,10 @@ class Layer:
     @property
     def spot_matrix(self) -> Path:
         return self.folder / "SpotMatrix.csv"
+
+    @property
+    def spot_owners(self) -> Path:
+        return self.folder / "SpotOwners.csv"
 
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property

@@ -159,7 +159,7 @@ READERS: dict[str, Reader] = {
             _WEDGE,
             "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
             "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
-            "MaxOmeSpotIDsToIndex OmegaRange WriteLegacyBins",
+            "MaxOmeSpotIDsToIndex OmegaRange WriteLegacyBins RingNumbers GrainMerging IndexPasses",
         ),
         _PARAMETER_FILE,
     ),

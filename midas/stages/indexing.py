@@ -22,6 +22,7 @@ from midas.formats.binary import filled
 from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
+from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
 from midas.runtime import progress
@@ -52,6 +53,7 @@ def run(
     comm: Communicator = SERIAL,
     seed_count: int | None = None,
     seeds: ArrayLike | None = None,
+    seed_pass: SeedPass | None = None,
     spots: Table | None = None,
     hkls: Table | None = None,
 ) -> StageResult[IndexedSeeds]:
@@ -64,6 +66,7 @@ def run(
     ----------
     seed_count : slots of the output files (the legacy nSpotsToIndex); one per line of ``SpotsToIndex.csv`` by default
     seeds : spot ids, as in ``SpotsToIndex.csv``
+    seed_pass : a later pass, whose seeds alone are searched, among the spots that it sees; the rows before them stay
     spots : table of ``Spots.bin``
     hkls : table of ``hkls.csv``
 
@@ -81,6 +84,10 @@ def run(
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
+    if seed_pass is not None:
+        return _again(layer, p, seed_pass, rings, _seen(spots, seed_pass), hkls, threads, comm)
+    if seeds is None:
+        _forget_passes(layer, comm)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
@@ -90,9 +97,44 @@ def run(
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
     else:
-        data = _index(layer, indexer, _start_rows(spots, ids[:slots], rings), spots, slots, threads, comm)
+        mine = comm.rows(slots)
+        with index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer:
+            data = _index(writer, indexer, _start_rows(spots, ids[:slots], rings), spots, mine, threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _again(
+    layer: Layer,
+    p: Parameters,
+    seed_pass: SeedPass,
+    rings: dict[int, float],
+    spots: Table,
+    hkls: Table,
+    threads: int,
+    comm: Communicator,
+) -> StageResult[IndexedSeeds]:
+    """A later pass (docs/theory/indexing.md#passes); its rows stand behind those of the passes before."""
+    indexer = make_indexer(layer, p, rings, spots, hkls)
+    start, mine = _start_rows(spots, seed_pass.seeds, rings), comm.rows(len(seed_pass.seeds))
+    best, full = layer.index_best, layer.index_best_full
+    with index.append_slots(best, full, seed_pass.first, len(seed_pass.seeds), comm) as writer:
+        data = _index(writer, indexer, start, spots, mine, threads, seed_pass.first)
+    return StageResult("indexing", _summary(data, comm), data)
+
+
+def _seen(spots: Table, seed_pass: SeedPass) -> Table:
+    """The spots with those that the pass does not see on no ring, where nothing matches them."""
+    hidden = Table(spots.names, spots.columns.copy())
+    hidden["ring"][~np.isin(spots["spot_id"], seed_pass.visible)] = 0
+    return hidden
+
+
+def _forget_passes(layer: Layer, comm: Communicator) -> None:
+    """Who indexes the seeds of the file again begins with those of the first pass."""
+    if comm.rank == 0 or not comm.connected:
+        back_to_first(layer)
+    comm.barrier()
 
 
 def _inputs(layer: Layer, spots: Table | None, hkls: Table | None) -> tuple[Table, Table]:
@@ -254,32 +296,29 @@ def _seeds_of(
 
 
 def _index(
-    layer: Layer,
+    writer: index.SlotWriter,
     indexer: Indexer,
     start: NDArray[np.int64],
     spots: Table,
-    slots: int,
+    mine: range,
     threads: int,
-    comm: Communicator,
+    kept: int = 0,
 ) -> IndexedSeeds:
-    """Search this member's seeds chunk by chunk and write each chunk's slots."""
-    mine = comm.rows(slots)
+    """Search this member's seeds chunk by chunk and write each chunk's slots, behind those `kept` of earlier passes."""
     parts = []
-    with (
-        index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer,
-        progress.bar(len(mine), "Indexing", "seed") as advance,
-    ):
+    with progress.bar(len(mine), "Indexing", "seed") as advance:
         for first in range(mine.start, mine.stop, _CHUNK):
-            rows = range(first, min(first + _CHUNK, mine.stop))
-            chosen = np.full(len(rows), -1, np.int64)
-            present = start[rows.start : rows.stop]
+            own = range(first, min(first + _CHUNK, mine.stop))
+            chosen = np.full(len(own), -1, np.int64)
+            present = start[own.start : own.stop]
             chosen[: len(present)] = present
+            rows = range(kept + own.start, kept + own.stop)
             part = _seeds_of(rows, spots, *indexer.search(chosen, threads=threads))
             writer.write(part)
             parts.append(part)
-            _log_found(part, chosen, spots, mine)
-            advance(len(rows))
-    return index.join(mine, parts)
+            _log_found(part, chosen, spots, range(kept + mine.start, kept + mine.stop))
+            advance(len(own))
+    return index.join(range(kept + mine.start, kept + mine.stop), parts)
 
 
 def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine: range) -> None:
