@@ -1,7 +1,9 @@
 """Samples that are hard to resolve into grains, against their truth: ``python benchmarks/resolving.py [SET ...]``.
 
 Prints for every set: true grains, found / copies or fragments / ghosts, position error (median and 95th percentile),
-rms of the mean normal strain, what is required of the rule, and whether it holds (docs/accuracy.md#one-crystal-one-grain).
+rms of the mean normal strain, what is required of the rule, and whether it holds.
+
+See docs/accuracy.md#one-crystal-one-grain.
 """
 
 from __future__ import annotations

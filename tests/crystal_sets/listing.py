@@ -1,4 +1,4 @@
-"""A table of spots without frames: exact ones of the referee, blurred, those that a detector cannot tell apart as one."""
+"""A table of spots without frames: exact ones of the referee, blurred, those that lie on each other as one."""
 
 from __future__ import annotations
 

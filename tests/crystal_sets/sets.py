@@ -136,8 +136,9 @@ class Made:
         shutil.rmtree(self.folder / "LayerNr_1", ignore_errors=True)
         for name, value in keys.items():
             update(self.archive, name, str(value).split())
-            with open(self.parameter_file, "a", encoding="utf-8") as file:
-                file.write(f"{name} {value}\n")
+            lines = self.parameter_file.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line.split()[:1] != [name]]
+            self.parameter_file.write_text("\n".join([*kept, f"{name} {value}"]) + "\n", encoding="utf-8")
         if self.spots is None:
             return analysis.from_frames(self.parameter_file, self.archive, threads=threads)
         return analysis.from_spots(self.parameter_file, self.archive, self.spots, threads=threads)[0]
