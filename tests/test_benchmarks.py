@@ -20,6 +20,7 @@ SMALL = {
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],
     "refinement": ["--seeds", "2"],
+    "resolving": ["twins4"],
 }
 
 
