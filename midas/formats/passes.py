@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.formats.binary import INT32
 from midas.formats.index import BEST, FULL_BYTES
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
-from midas.formats.slots import SlotFile
+from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
+from midas.formats.slots import shorten
 from midas.formats.table import Layout, Table, integer
 from midas.runtime.errors import FormatError, OutputError
 from midas.runtime.files import atomic_outputs, read_bytes, remove, write_atomic
@@ -60,9 +61,6 @@ def partial_key(layer: Layer) -> Path:
 
 def begin_append(layer: Layer, first: int) -> None:
     """Make room for rows from `first` on: what a run that was stopped left there goes, the rows before stay."""
-    key = read_bytes(layer.key, advice="run ff-refine first")
-    if len(key) != first * KEY_BYTES:
-        raise FormatError(f"has {len(key)} bytes where {first} seeds need {first * KEY_BYTES}", file=layer.key)
     abandon_append(layer, first)
     try:
         shutil.copyfile(layer.key, partial_key(layer))
@@ -71,15 +69,25 @@ def begin_append(layer: Layer, first: int) -> None:
 
 
 def abandon_append(layer: Layer, first: int) -> None:
-    """Leave the results of the refinement as they are without the rows from `first` on."""
+    """Leave the results of the refinement as they were with the `first` rows alone, to the byte."""
     remove(partial_key(layer))
-    sizes = (
-        (layer.orient_pos_fit, ORIENT_POS_FIT.itemsize),
-        (layer.process_key, PROCESS_KEY_BYTES),
-        (layer.fit_best, FIT_BEST_BYTES),
-    )
-    for path, size in sizes:
-        SlotFile(path, size).shorten(first)
+    key = np.frombuffer(read_bytes(layer.key, advice="run ff-refine first"), INT32)
+    if key.nbytes != first * KEY_BYTES:
+        reason = f"has {key.nbytes} bytes where {first} seeds need {first * KEY_BYTES}"
+        raise FormatError(reason, file=layer.key)
+    ids, counts = key.reshape(first, 2).T
+    last = int(np.flatnonzero(ids)[-1]) if ids.any() else -1
+    spots = int(counts[last]) if ids.any() else 0
+    ends = {
+        layer.orient_pos_fit: (last + 1) * ORIENT_POS_FIT.itemsize,
+        layer.process_key: last * PROCESS_KEY_BYTES + spots * INT32.itemsize,
+        layer.fit_best: last * FIT_BEST_BYTES + spots * FIT_BEST.itemsize,
+    }
+    for path, end in ends.items():
+        if last < 0:
+            remove(path)
+        else:
+            shorten(path, end)
 
 
 def commit(layer: Layer, seed_pass: SeedPass) -> None:
@@ -126,8 +134,7 @@ def back_to_first(layer: Layer) -> None:
     remove(layer.seed_passes)
 
 
-def abandon(layer: Layer, first: int) -> None:
-    """Leave nothing of the rows from `first` on: the pass has found nothing."""
+def drop_indexed(layer: Layer, first: int) -> None:
+    """Leave nothing of the rows from `first` on: the indexing has found nothing."""
     for path, size in ((layer.index_best, BEST.itemsize), (layer.index_best_full, FULL_BYTES)):
-        SlotFile(path, size).shorten(first)
-    abandon_append(layer, first)
+        shorten(path, first * size)

@@ -102,7 +102,7 @@ class GrainSearch:
         )  # fmt: skip
         if seed_pass is not None and not comm.broadcast(steps.counts.get(f"indexing{end}", {}).get("indexed", 0)):
             if comm.rank == 0:
-                passes.abandon(layer, seed_pass.first)
+                passes.drop_indexed(layer, seed_pass.first)
             return False
         refined = steps.shared(
             f"refining{end}",

@@ -1,0 +1,174 @@
+"""Mosaic crystals: the crystals of one family become one grain with broken spots (docs/theory/resolving.md#mosaic)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+from midas._ext.physics.region import AcceptedRegion
+from midas._ext.refine.refiner import REFINED, Refiner
+from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
+from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
+from midas.stages.grains import families
+from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
+
+Array = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+#: times that the fragments are sought again with the crystal that they gave
+_ROUNDS = 4
+#: times that families are sought again among what became of families
+_MOST_REPEATS = 5
+
+
+@dataclass(frozen=True)
+class MosaicModel:
+    """What the fit of crystals with broken spots needs.
+
+    Parameters
+    ----------
+    reflections : in use, ring by ring
+    region : where spots can be observed
+    spots : of the layer
+    operators : (m, 4) symmetry of the lattice
+    cone : how far a fragment may be from its reflection
+    """
+
+    instrument: Instrument
+    reflections: Reflections
+    region: AcceptedRegion
+    bounds: Bounds
+    recipe: Recipe
+    spots: BrokenSpots
+    operators: Array
+    cone: Cone
+
+
+@dataclass(frozen=True)
+class CombinedFit:
+    """Crystals as refined on their combined spots.
+
+    Parameters
+    ----------
+    crystals : n; where the fit has no solution as they were before
+    fragments : of the combined spots
+    combined : the combined spots, crystal by crystal
+    solutions : (n,) of `SOLUTION` of the refinement
+    matched : of `MATCHED_SPOT`: the combined spots that a solution explains, and their rows in `combined`
+    offsets : (n + 1,) int64; crystal i has ``offsets[i] : offsets[i + 1]`` of `matched`
+    solved : (n,) bool, which solutions mean something
+    """
+
+    crystals: Crystals
+    fragments: Fragments
+    combined: BrokenSpots
+    solutions: NDArray[np.void]
+    matched: NDArray[np.void]
+    offsets: Places
+    solved: NDArray[np.bool_]
+
+    @property
+    def intensity(self) -> Array:
+        """(n,) of all fragments of each crystal."""
+        return _sums(self.fragments.crystal, self.combined.intensity, len(self.crystals))
+
+
+def resolve_mosaic(
+    model: MosaicModel, crystals: Crystals, owner: Places, threads: int
+) -> tuple[Places, Places, CombinedFit]:
+    """The crystals of each family as one.
+
+    Parameters
+    ----------
+    crystals : that own spots
+    owner : (s,) crystal of each spot, -1 where it has none
+
+    Returns
+    -------
+    leader : (n,) ascending, the crystal that stands for each family
+    family : (c,) the family of each crystal, 0 ... n - 1
+    fit : of the n families
+    """
+    owned = np.flatnonzero(owner >= 0)
+    weights = _sums(owner[owned], model.spots.intensity[owned], len(crystals))
+    tolerance, operators = model.cone.tolerance, model.operators
+    leader_of, means = families.around_means(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
+    leader, family = np.unique(leader_of, return_inverse=True)
+    starts = crystals.take(leader)
+    starts = Crystals(matrices_from_quaternions(means[leader]), starts.position, starts.cell)
+    for _ in range(_MOST_REPEATS):
+        of_family = owner.copy()
+        of_family[owned] = family[owner[owned]]
+        fit = _fitted(model, starts, of_family, threads)
+        merged = families.around_leaders(quaternions_from_matrices(fit.crystals.u), fit.intensity, operators, tolerance)
+        remaining, place = np.unique(merged, return_inverse=True)
+        if len(remaining) == len(leader):
+            break
+        leader, family, starts = leader[remaining], place[family], fit.crystals.take(remaining)
+    return leader, family, fit
+
+
+def _fitted(model: MosaicModel, crystals: Crystals, owner: Places, threads: int) -> CombinedFit:
+    """Seek fragments and refine on what they make, round after round."""
+    rings = np.repeat(np.arange(len(model.reflections.first) - 1), np.diff(model.reflections.first)).astype(np.int32)
+    reflections = ReflectionModel(model.reflections.hkl, rings, model.instrument, model.region)
+    for _ in range(_ROUNDS):
+        every = reflections.predicted(crystals.u, crystals.position, crystals.cell, threads)
+        predicted = PredictedReflections._make(column[every.accepted] for column in every)
+        found = fragments(model.spots, model.instrument, crystals, predicted, predicted.ring, owner, model.cone)
+        combined = combined_spots(model.spots, found)
+        fit = _refined(model, _turned(model.spots, crystals, found), found, combined, threads)
+        crystals = fit.crystals
+    return fit
+
+
+def _turned(spots: BrokenSpots, crystals: Crystals, found: Fragments) -> Crystals:
+    """The crystals turned so that their reflections point to their fragments: the refinement matches what is near."""
+    u = crystals.u.copy()
+    weight = np.maximum(spots.intensity[found.spot], np.finfo(float).tiny)
+    total = np.add.reduceat(weight, found.offsets[:-1]) if len(found.crystal) else weight
+    share = weight / total[found.combined]
+    pairs = share[:, None, None] * found.vectors[:, :, None] * found.predicted[found.combined][:, None, :]
+    owner = found.crystal[found.combined]
+    sums = np.zeros_like(u)
+    np.add.at(sums, owner, pairs)
+    for i in np.flatnonzero(np.bincount(found.crystal, minlength=len(u)) > 1).tolist():
+        u[i] = nearest_rotations(sums[i]) @ u[i]
+    return Crystals(u, crystals.position, crystals.cell)
+
+
+def _refined(
+    model: MosaicModel, crystals: Crystals, found: Fragments, combined: BrokenSpots, threads: int
+) -> CombinedFit:
+    """The crystals refined on their combined spots, where there is a solution."""
+    recorded = RecordedSpots(combined.y, combined.z, combined.omega, combined.group.astype(np.int32))
+    refiner = Refiner(model.instrument, model.region, model.reflections, recorded, model.bounds, model.recipe)
+    offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
+    u = np.ascontiguousarray(crystals.u.reshape(-1, 9))
+    rows = np.arange(len(combined.y))
+    solutions, spots, counts, status = refiner.refine(u, crystals.position, offsets, rows, threads)
+    solved = status == REFINED
+    return CombinedFit(
+        crystals=Crystals(
+            np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
+            np.where(solved[:, None], solutions["position"], crystals.position),
+            np.where(solved[:, None], solutions["cell"], crystals.cell),
+        ),
+        fragments=found,
+        combined=combined,
+        solutions=solutions,
+        matched=np.concatenate([spots[start : start + n] for start, n in zip(offsets[:-1], counts, strict=True)]),
+        offsets=np.append(0, np.cumsum(counts)).astype(np.int64),
+        solved=solved,
+    )
+
+
+def _sums(place: Places, values: Array, count: int) -> Array:
+    """(count,) sum of the values at each place."""
+    sums = np.zeros(count)
+    np.add.at(sums, place, values)
+    return sums
