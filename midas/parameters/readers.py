@@ -124,7 +124,8 @@ READERS: dict[str, Reader] = {
     "grains": Reader(
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
-            "PhaseNr BeamThickness GlobalPosition",
+            "PhaseNr BeamThickness GlobalPosition OmegaStep OwnSigma OwnWindow UniqueCompleteness MinUniqueSpots",
+            "MinSignificance FamilyAngle",
         ),
         _ARCHIVE,
         of_archive=True,

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from midas.formats import passes
 from midas.formats.hkls import LAYOUT as HKLS
-from midas.formats.layer import Layer
-from midas.formats.owners import SPOT_OWNERS
 from midas.formats.passes import SeedPass
 from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
@@ -140,7 +138,9 @@ class GrainSearch:
         known = read_seed_ids(layer.spots_to_index) if self.seeds is None else self.seeds
         given = self._run.tables.extra_info
         spots = EXTRA_INFO.read(layer.extra_info) if given is None else given
-        unowned = unowned_spots(layer)
+        if found.spot_owners is None:
+            return None
+        unowned = unowned_spots(found.spot_owners)
         hkls = HKLS.read(layer.hkls) if self._hkls is None else self._hkls
         first = self._run.grain_parameters().for_stage("pipeline")["OverAllRingToIndex"]
         rings = ring_order(first, self._parameters.for_stage("pipeline")["RingNumbers"], hkls.integers("ring"))
@@ -178,10 +178,7 @@ def next_seeds(
     return np.concatenate([new[of_new == number] for number in rings] or [new[:0]])
 
 
-def unowned_spots(layer: Layer) -> NDArray[np.int64]:
-    """Ids of the accepted spots that no grain owns, ascending; none without ``SpotOwners.csv``."""
-    if not layer.spot_owners.exists():
-        return np.empty(0, np.int64)
-    owners = SPOT_OWNERS.read(layer.spot_owners)
+def unowned_spots(owners: Table) -> NDArray[np.int64]:
+    """Ids of the accepted spots that no grain owns, ascending; `owners` as in ``SpotOwners.csv``."""
     ids: NDArray[np.int64] = owners.integers("SpotID")[(owners["GrainID"] == 0) & (owners["RingNr"] > 0)]
     return ids
