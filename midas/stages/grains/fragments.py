@@ -36,6 +36,10 @@ class BrokenSpots:
     group: Places
     intensity: Array
 
+    def take(self, rows: Places) -> BrokenSpots:
+        """Some of them."""
+        return BrokenSpots(self.y[rows], self.z[rows], self.omega[rows], self.group[rows], self.intensity[rows])
+
     def vectors(self, instrument: Instrument, rows: Places, positions: Array) -> Array:
         """(m, 3) scattering vectors, 1/Å, of these spots if they come from these positions."""
         return _vectors(instrument, self.y[rows], self.z[rows], self.omega[rows], positions)
@@ -67,7 +71,8 @@ class Fragments:
     ----------
     spot : (f,) rows of the spots, combined spot after combined spot, the nearest to the prediction first
     offsets : (m + 1,) int64
-    crystal, hkl : (m,) int64, of each combined spot
+    crystal, hkl, branch : (m,) int64, of each combined spot
+    place : (m, 3) float64, where it is predicted on the plane: y and z, µm, and omega, degrees
     vectors : (f, 3) unit scattering vectors of the spots
     predicted : (m, 3) unit scattering vectors of the reflections
     """
@@ -76,6 +81,8 @@ class Fragments:
     offsets: Places
     crystal: Places
     hkl: Places
+    branch: Places
+    place: Array
     vectors: Array
     predicted: Array
 
@@ -83,6 +90,21 @@ class Fragments:
     def combined(self) -> Places:
         """(f,) the combined spot of each fragment."""
         return np.repeat(np.arange(len(self.crystal)), np.diff(self.offsets))
+
+    def take(self, combined: Places) -> Fragments:
+        """Those of some combined spots."""
+        counts = np.diff(self.offsets)[combined]
+        kept = np.isin(self.combined, combined)
+        return Fragments(
+            spot=self.spot[kept],
+            offsets=np.append(0, np.cumsum(counts)).astype(np.int64),
+            crystal=self.crystal[combined],
+            hkl=self.hkl[combined],
+            branch=self.branch[combined],
+            place=self.place[combined],
+            vectors=self.vectors[kept],
+            predicted=self.predicted[combined],
+        )
 
 
 def _vectors(instrument: Instrument, y: Array, z: Array, omega: Array, positions: Array) -> Array:
@@ -134,6 +156,8 @@ def fragments(
         offsets=np.append(first, len(kept)).astype(np.int64),
         crystal=predicted.crystal[used].astype(np.int64),
         hkl=predicted.hkl[used].astype(np.int64),
+        branch=predicted.branch[used].astype(np.int64),
+        place=np.stack([predicted.y_plane, predicted.z_plane, predicted.omega_recorded], axis=1)[used],
         vectors=n[kept],
         predicted=_unit(g_of_reflection[used]),
     )

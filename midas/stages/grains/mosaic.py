@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
 from midas._ext.physics.region import AcceptedRegion
+from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED, Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
-from midas.stages.grains import families
 from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.families import mean_orientations
 from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
+from midas.stages.grains.verdicts import families
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -57,19 +59,15 @@ class CombinedFit:
     crystals : n; where the fit has no solution as they were before
     fragments : of the combined spots
     combined : the combined spots, crystal by crystal
-    solutions : (n,) of `SOLUTION` of the refinement
-    matched : of `MATCHED_SPOT`: the combined spots that a solution explains, and their rows in `combined`
-    offsets : (n + 1,) int64; crystal i has ``offsets[i] : offsets[i + 1]`` of `matched`
-    solved : (n,) bool, which solutions mean something
+    solved : (n,) bool
+    matched : (m,) of `MATCHED_SPOT`, what the crystals make of their combined spots
     """
 
     crystals: Crystals
     fragments: Fragments
     combined: BrokenSpots
-    solutions: NDArray[np.void]
-    matched: NDArray[np.void]
-    offsets: Places
     solved: NDArray[np.bool_]
+    matched: NDArray[np.void]
 
     @property
     def intensity(self) -> Array:
@@ -91,20 +89,20 @@ def resolve_mosaic(
     -------
     leader : (n,) ascending, the crystal that stands for each family
     family : (c,) the family of each crystal, 0 ... n - 1
-    fit : of the n families
+    fit : of the n families; combined spots that the crystals do not explain are left out
     """
     owned = np.flatnonzero(owner >= 0)
     weights = _sums(owner[owned], model.spots.intensity[owned], len(crystals))
     tolerance, operators = model.cone.tolerance, model.operators
-    leader_of, means = families.around_means(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
-    leader, family = np.unique(leader_of, return_inverse=True)
+    means = mean_orientations(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
+    leader, family = np.unique(families(means, weights, operators, tolerance / 2), return_inverse=True)
     starts = crystals.take(leader)
     starts = Crystals(matrices_from_quaternions(means[leader]), starts.position, starts.cell)
     for _ in range(_MOST_REPEATS):
         of_family = owner.copy()
         of_family[owned] = family[owner[owned]]
         fit = _fitted(model, starts, of_family, threads)
-        merged = families.around_leaders(quaternions_from_matrices(fit.crystals.u), fit.intensity, operators, tolerance)
+        merged = families(quaternions_from_matrices(fit.crystals.u), fit.intensity, operators, tolerance)
         remaining, place = np.unique(merged, return_inverse=True)
         if len(remaining) == len(leader):
             break
@@ -144,27 +142,26 @@ def _turned(spots: BrokenSpots, crystals: Crystals, found: Fragments) -> Crystal
 def _refined(
     model: MosaicModel, crystals: Crystals, found: Fragments, combined: BrokenSpots, threads: int
 ) -> CombinedFit:
-    """The crystals refined on their combined spots, where there is a solution."""
+    """The crystals refined on their combined spots, where there is a solution, and the spots that they explain."""
+    if not len(combined.y):
+        return CombinedFit(crystals, found, combined, np.zeros(len(crystals), bool), np.empty(0, MATCHED_SPOT))
     recorded = RecordedSpots(combined.y, combined.z, combined.omega, combined.group.astype(np.int32))
     refiner = Refiner(model.instrument, model.region, model.reflections, recorded, model.bounds, model.recipe)
     offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
-    u = np.ascontiguousarray(crystals.u.reshape(-1, 9))
     rows = np.arange(len(combined.y))
-    solutions, spots, counts, status = refiner.refine(u, crystals.position, offsets, rows, threads)
+    start = np.ascontiguousarray(crystals.u.reshape(-1, 9))
+    solutions, _, _, status = refiner.refine(start, crystals.position, offsets, rows, threads)
     solved = status == REFINED
-    return CombinedFit(
-        crystals=Crystals(
-            np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
-            np.where(solved[:, None], solutions["position"], crystals.position),
-            np.where(solved[:, None], solutions["cell"], crystals.cell),
-        ),
-        fragments=found,
-        combined=combined,
-        solutions=solutions,
-        matched=np.concatenate([spots[start : start + n] for start, n in zip(offsets[:-1], counts, strict=True)]),
-        offsets=np.append(0, np.cumsum(counts)).astype(np.int64),
-        solved=solved,
+    refined = Crystals(
+        np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
+        np.where(solved[:, None], solutions["position"], crystals.position),
+        np.where(solved[:, None], solutions["cell"], crystals.cell),
     )
+    u = np.ascontiguousarray(refined.u.reshape(-1, 9))
+    _, spots, counts, _ = refiner.refine(u, refined.position, offsets, rows, threads, refined.cell, fit=False)
+    matched = spots[rows - offsets[found.crystal] < counts[found.crystal]]
+    kept = matched["row"]
+    return CombinedFit(refined, found.take(kept), combined.take(kept), solved, matched)
 
 
 def _sums(place: Places, values: Array, count: int) -> Array:

@@ -112,6 +112,21 @@ def tracked(
     return _described(seeds, parameters, scene, _state_of(scene, seeds, np.searchsorted(seeds.rows, rows)), set())
 
 
+def described(
+    inputs: GrainInputs,
+    parameters: Parameters,
+    scene: Scene,
+    solved: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    fitted: Fitted,
+    assignment: Assignment,
+    undecidable: set[int],
+) -> Resolved:
+    """What is known of crystals that are not chosen here, with the spots that they have."""
+    seeds = _seeds_of(inputs, scene, solved)
+    return _described(seeds, parameters, scene, _State(rows, fitted, assignment), undecidable)
+
+
 def _state_of(scene: Scene, seeds: _Seeds, chosen: NDArray[np.int64]) -> _State:
     """Some candidates as crystals, as the refinement left them."""
     fitted = Fitted.unfitted(seeds.candidates.crystals.take(chosen))

@@ -55,7 +55,7 @@ def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found:
         z_centred=np.ascontiguousarray(kept["z_centred"]),
         normals=np.ascontiguousarray(kept["g_observed"]),
         owned=owned,
-        key=_key(inputs, found),
+        key=key_of(inputs, found),
     )
 
 
@@ -89,7 +89,7 @@ def _radii(
     return grain_radii(_offsets(crystal, crystals), rows, radii, rejected, geometry["TakeGrainMax"] == 1)
 
 
-def _key(inputs: GrainInputs, found: Resolved) -> GrainIdsKey:
+def key_of(inputs: GrainInputs, found: Resolved) -> GrainIdsKey:
     """Of each grain its row, then the rows that repeat it or a part of it."""
     verdicts = found.verdicts
     member = np.flatnonzero(np.isin(verdicts.verdict, (CRYSTAL, DUPLICATE, FRAGMENT)) & (verdicts.crystal >= 0))

@@ -14,8 +14,9 @@ from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, format_verdicts
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains import legacy_selection
+from midas.stages.grains import legacy_selection, mosaic_tables
 from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.mosaic import MosaicModel
 from midas.stages.grains.resolve import Resolved, resolve, tracked
 from midas.stages.grains.resolved_tables import (
     grain_quality,
@@ -90,8 +91,21 @@ class Resolver:
         if seeds > 1:
             log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", seeds)
         scene = self._scene(solved)
+        mosaic = self.parameters["GrainMerging"] == "mosaic"
+        model = mosaic_tables.model_of(self.layer, self.parameters, self.geometry, scene) if mosaic else None
         found = resolve(self.inputs, self.parameters, scene, solved)
+        if model is not None and len(found.rows):
+            return self._mosaic(scene, solved, found, model)
         return solutions_of(self.inputs, self.geometry, scene, found), self._tables(scene, found)
+
+    def _mosaic(
+        self, scene: Scene, solved: NDArray[np.bool_], found: Resolved, model: MosaicModel
+    ) -> tuple[GrainSolutions, ResolvedTables]:
+        """The same with the crystals of a family as one grain."""
+        found, fit = mosaic_tables.merged(self.inputs, self.parameters, scene, solved, found, model)
+        tables = self._tables(scene, found)
+        mosaic_tables.describe_spread(tables.grain_quality, model, fit)
+        return mosaic_tables.solutions_of(self.inputs, self.geometry, scene, found, fit), tables
 
     def tracked(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """Every solution as a grain, and the tables about them."""

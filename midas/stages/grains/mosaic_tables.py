@@ -1,0 +1,164 @@
+"""Grains of combined spots, in the form of other grains (docs/theory/resolving.md#mosaic-grains)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.grains.matches import SharpMatches
+from midas._ext.refine.record import grain_radii
+from midas.experiment.region import accepted_region
+from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots
+from midas.formats.layer import Layer
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.stages.grains.fragments import BrokenSpots, Cone, spread
+from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
+from midas.stages.grains.ownership import Assignment, assign
+from midas.stages.grains.refit import Fitted
+from midas.stages.grains.resolve import Resolved, described
+from midas.stages.grains.resolved_tables import key_of
+from midas.stages.grains.scene import Scene
+from midas.stages.grains.solutions import GrainSolutions
+from midas.stages.grains.verdicts import CRYSTAL, FRAGMENT, Verdicts
+
+log = logging.getLogger(__name__)
+
+#: least half width of the band across a ring in which fragments lie, pixels
+_RADIAL_PIXELS = 2.0
+_SPREAD = ("Spread", "FWHM1", "FWHM2", "FWHM3")
+_DISTANCES = ("diff_pos", "diff_ome", "diff_angle")
+
+
+def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: Scene) -> MosaicModel:
+    """What the fit of broken spots needs.
+
+    Parameters
+    ----------
+    parameters : of the stage
+    geometry : of the refinement
+    """
+    tolerance = parameters["MosaicTolerance"]
+    gap = parameters["MosaicGap"]
+    if "MosaicGap" in parameters and gap > tolerance:
+        raise parameters.error("MosaicGap", f"must not be above MosaicTolerance, which is {tolerance:g}")
+    recorded = recorded_spots(scene.spots, scene.rings.astype(np.int64))
+    spots = (recorded.y_plane, recorded.z_plane, recorded.omega_recorded)
+    radial = max(scene.scales.window * scene.scales.spot, _RADIAL_PIXELS * geometry.get("px", 0.0))
+    return MosaicModel(
+        instrument=instrument_of(geometry),
+        reflections=scene.reflections,
+        region=accepted_region(geometry, layer.detector_mask, layer.detector_pixels),
+        bounds=bounds_of(geometry),
+        recipe=recipe_of(geometry),
+        spots=BrokenSpots(*spots, recorded.group.astype(np.int64), scene.spots["intensity"]),
+        operators=scene.operators,
+        cone=Cone(tolerance, min(gap, tolerance), radial, float(np.hypot(2 * scene.r_sample, scene.h_beam / 2))),
+    )
+
+
+def merged(
+    inputs: GrainInputs,
+    parameters: Parameters,
+    scene: Scene,
+    solved: NDArray[np.bool_],
+    found: Resolved,
+    model: MosaicModel,
+) -> tuple[Resolved, CombinedFit]:
+    """The crystals of each family as one grain; what is known of it, and its combined spots."""
+    leader, family, fit = resolve_mosaic(model, found.fitted.crystals, found.assignment.owner, scene.threads)
+    assignment = _assignment(scene, fit)
+    fitted = Fitted(fit.crystals, *assignment.owned_spots(), fit.solved)
+    undecidable = set(found.rows[found.undecidable].tolist())
+    again = described(inputs, parameters, scene, solved, found.rows[leader], fitted, assignment, undecidable)
+    significance = np.full(len(leader), -np.inf)
+    np.maximum.at(significance, family, found.significance)
+    again.seeds[again.rows, 3] = significance
+    log.info("%d crystals are %d grains of %d spots", len(found.rows), len(leader), len(fit.fragments.spot))
+    verdicts = _with_members(again.verdicts, found.rows, family)
+    return replace(again, significance=significance, verdicts=verdicts), fit
+
+
+def _assignment(scene: Scene, fit: CombinedFit) -> Assignment:
+    """The fragments as the spots of their grains; distances are those of the fragments."""
+    fragments, scales = fit.fragments, scene.scales
+    y, z, omega = fragments.place[fragments.combined].T
+    rows = fragments.spot
+    turn = (scene.spots["omega_recorded"][rows] - omega + 180) % 360 - 180
+    apart = np.hypot(scene.spots["y_plane"][rows] - y, scene.spots["z_plane"][rows] - z)
+    distance = np.hypot(apart / scales.spot, turn / scales.omega)
+    crystal = fragments.crystal[fragments.combined]
+    order = np.lexsort((rows, distance, crystal))
+    counts = np.bincount(crystal, minlength=len(fit.crystals))
+    matches = SharpMatches(
+        np.append(0, np.cumsum(counts)).astype(np.int64),
+        rows[order],
+        fragments.hkl[fragments.combined][order].astype(np.int32),
+        fragments.branch[fragments.combined][order].astype(np.int8),
+        distance[order],
+        scene.match(fit.crystals).expected,
+    )
+    return assign(matches, len(scene.spots))
+
+
+def _with_members(verdicts: Verdicts, rows: NDArray[np.int64], family: NDArray[np.int64]) -> Verdicts:
+    """The rows of crystals that are now one with another are its fragments, wherever most of their spots went."""
+    verdict, crystal = verdicts.verdict.copy(), verdicts.crystal.copy()
+    others = verdict[rows] != CRYSTAL
+    verdict[rows[others]], crystal[rows[others]] = FRAGMENT, family[others]
+    return Verdicts(verdict, crystal)
+
+
+def solutions_of(
+    inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved, fit: CombinedFit
+) -> GrainSolutions:
+    """The grains; each lists all its fragments, a combined spot counts once for the strain."""
+    fragments = fit.fragments
+    combined, crystal = fragments.combined, fragments.crystal[fragments.combined]
+    order = np.lexsort((fragments.spot, crystal))
+    combined, crystal, rows = combined[order], crystal[order], fragments.spot[order]
+    first = np.zeros(len(rows), bool)
+    first[np.unique(combined, return_index=True)[1]] = True
+    n, of = len(fit.crystals), fragments.crystal
+    counts = np.maximum(np.bincount(of, minlength=n), 1)
+    means = {name: np.bincount(of, fit.matched[name], n) / counts for name in _DISTANCES}
+    return GrainSolutions(
+        ids=inputs.seeds[found.rows],
+        orientation=fit.crystals.u.reshape(-1, 9),
+        position=fit.crystals.position,
+        cell=fit.crystals.cell,
+        **means,
+        grain_radius=_radii(geometry, scene, fit),
+        completeness=inputs.refined.column("completeness")[found.rows],
+        offsets=np.append(0, np.cumsum(np.bincount(crystal, minlength=n))).astype(np.int64),
+        spots=rows + 1,
+        y_centred=fit.matched["y_centred"][combined],
+        z_centred=fit.matched["z_centred"][combined],
+        normals=fit.matched["g_observed"][combined],
+        owned=first,
+        key=key_of(inputs, found),
+    )
+
+
+def _radii(geometry: Parameters, scene: Scene, fit: CombinedFit) -> NDArray[np.float64]:
+    """Grain radii: the volumes of the fragments of a spot add up."""
+    fragments = fit.fragments
+    starts = fragments.offsets[:-1]
+    volumes = scene.spots["grain_radius"][fragments.spot] ** 3
+    radii = np.cbrt(np.add.reduceat(volumes, starts)) if len(starts) else np.empty(0)
+    rejected = np.isin(scene.rings[fit.combined.group], geometry["RingsToReject"]).astype(np.uint8)
+    offsets = np.searchsorted(fragments.crystal, np.arange(len(fit.crystals) + 1)).astype(np.int64)
+    return grain_radii(offsets, np.arange(len(radii)), radii, rejected, geometry["TakeGrainMax"] == 1)
+
+
+def describe_spread(quality: Table, model: MosaicModel, fit: CombinedFit) -> None:
+    """Write into ``GrainQuality.csv`` what the combined spots say: completeness and spread."""
+    n = len(fit.crystals)
+    complete = np.bincount(fit.fragments.crystal, minlength=n) / np.maximum(quality["nPredicted"], 1)
+    quality["SharpCompleteness"][:] = quality["UniqueCompleteness"][:] = complete
+    for name, values in zip(_SPREAD, spread(model.spots, fit.fragments, n).T, strict=True):
+        quality[name][:] = values
