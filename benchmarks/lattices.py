@@ -1,7 +1,7 @@
-"""Kinds of lattices times ways to measure: grains found of the true ones: ``python benchmarks/lattices.py [LATTICE ...]``.
+"""Kinds of lattices times ways to measure, grains found of the true ones: ``python benchmarks/lattices.py [LATTICE]``.
 
-A cell of the table is how many of the true grains were found, with how many surplus ones after a plus, and how many stand
-in a setting of the higher symmetry that the lattice nearly has. See docs/accuracy.md#kinds-of-lattices.
+A cell of the table is how many of the true grains were found, how many surplus ones there are after a plus, and how
+many stand in a setting of the higher symmetry that the lattice nearly has. See docs/accuracy.md#kinds-of-lattices.
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from independent.referee.crystals import Condition, axes_of, face_centred, primitive, reflections_of
+from independent.referee.frames import Scan
+from independent.referee.instrument import Instrument
 
 from crystal_sets import analysis
 from crystal_sets.grains import scattered
 from crystal_sets.listing import Array, Bench, Blur
 from crystal_sets.scoring import Limits, Score, score
-from independent.referee.crystals import Condition, axes_of, face_centred, primitive, reflections_of
-from independent.referee.frames import Scan
-from independent.referee.instrument import Instrument
 from midas.formats.simulated import GrainList
 from midas.parameters.table import Value
 from midas.simulation import samples

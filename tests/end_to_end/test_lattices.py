@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from crystal_sets.lattices import LATTICES, MEASUREMENTS, Cell, measure
 from crystal_sets.scoring import bravais_symmetry
 
