@@ -16,6 +16,7 @@ SMALL = {
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "fit_setup": ["--spots", "3000"],
     "grains": ["--seeds", "200"],
+    "lattices": ["cubic F"],
     "merge": ["--frames", "4", "--peaks", "200"],
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],

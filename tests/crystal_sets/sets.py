@@ -58,20 +58,33 @@ _MOSAIC_LIMITS = Limits(angle=1.0, distance=150.0, copy=4.0)
 
 @dataclass(frozen=True)
 class Required:
-    """What must come out, with the rule named: fewest found, most copies and ghosts, largest median position (µm)."""
+    """What must come out of a rule.
+
+    Parameters
+    ----------
+    found : fewest grains
+    copies, ghosts : most surplus grains
+    position : largest median of the position errors, µm
+    worst : largest angle and distance of any grain, degrees and µm
+    """
 
     found: int
     copies: int = 0
     ghosts: int = 0
     position: float = np.inf
+    worst: tuple[float, float] = (np.inf, np.inf)
 
     def holds(self, result: Score) -> bool:
-        near = self.position == np.inf or result.position[0] <= self.position
-        return result.found >= self.found and result.copies <= self.copies and result.ghosts <= self.ghosts and near
+        """Whether a result is as good."""
+        counts = result.found >= self.found and result.copies <= self.copies and result.ghosts <= self.ghosts
+        near = not result.position[0] > self.position
+        return counts and near and all(np.array(result.worst) <= self.worst)
 
     def __str__(self) -> str:
-        position = "" if self.position == np.inf else f", <= {self.position:g} µm"
-        return f">= {self.found} / {self.copies} / {self.ghosts}{position}"
+        position = "" if self.position == np.inf else f", median <= {self.position:g} µm"
+        angle, distance = self.worst
+        worst = "" if distance == np.inf else f", all <= {distance:g} µm, {angle:g}°"
+        return f">= {self.found} / {self.copies} / {self.ghosts}{position}{worst}"
 
 
 @dataclass(frozen=True)
@@ -186,6 +199,10 @@ def _few() -> GrainList:
 
 
 _SPOTS = {**_FINE, **_PART}
+CROWDED = {
+    "OmegaStart": -180, "OmegaEnd": 180, "OmegaStep": 0.5, "OmegaRange": [(-180, 180)], "Background": 20,
+    "RingThresh": [(ring, 60) for ring in RINGS],
+}  # fmt: skip
 _WIDE = {"Completeness": 0.4, "MarginRadial": 1000, "MarginEta": 2500, "MarginOme": 1.5}
 _BROKEN = {"measured": "frames", "truth": _few, "limits": _MOSAIC_LIMITS}
 _SUB, _SAME = _pairs(207, 40, 0.3, (60, 150)), _pairs(209, 30, 0.05, (200, 200))
@@ -222,6 +239,10 @@ SETS: dict[str, CrystalSet] = {
     ),
     "same": CrystalSet(
         "30 pairs, 0.05 degrees and 200 µm apart", _SAME, required={"spots": Required(55, 2)}, values=_SPOTS,
+    ),
+    "crowd": CrystalSet(
+        "1000 grains, a full turn, background", partial(scattered, 221, 1000), "frames",
+        {"spots": Required(990, 5, 0, worst=(0.1, 20.0))}, values=CROWDED,
     ),
     "sub-frames": CrystalSet("sub on frames of pixels of 200 µm", _SUB, "frames"),
     "sub-frames-fine": CrystalSet("sub on frames of pixels of 100 µm", _SUB, "frames", values=_FINE),
