@@ -1,4 +1,4 @@
-"""The mean orientation that a crystal is near to (docs/theory/resolving.md#families-of-fragments)."""
+"""The mean orientation that a crystal is near to (docs/theory/mosaic.md#families-of-fragments)."""
 
 from __future__ import annotations
 

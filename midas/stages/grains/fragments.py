@@ -1,4 +1,4 @@
-"""The fragments of broken spots, and the combined spots that they make (docs/theory/resolving.md#fragments)."""
+"""The fragments of broken spots, and the combined spots that they make (docs/theory/mosaic.md#fragments)."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def combined_spots(spots: BrokenSpots, found: Fragments) -> BrokenSpots:
 
 
 def spread(spots: BrokenSpots, found: Fragments, count: int) -> Array:
-    """Spread of each crystal's orientation that its fragments show (docs/theory/resolving.md#spread).
+    """Spread of each crystal's orientation that its fragments show (docs/theory/mosaic.md#spread).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Mosaic crystals: the crystals of one family become one grain with broken spots (docs/theory/resolving.md#mosaic)."""
+"""Mosaic crystals: the crystals of one family become one grain with broken spots (docs/theory/mosaic.md)."""
 
 from __future__ import annotations
 

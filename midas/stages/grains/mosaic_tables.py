@@ -1,4 +1,4 @@
-"""Grains of combined spots, in the form of other grains (docs/theory/resolving.md#mosaic-grains)."""
+"""Grains of combined spots, in the form of other grains (docs/theory/mosaic.md#tables)."""
 
 from __future__ import annotations
 
