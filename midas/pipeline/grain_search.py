@@ -134,13 +134,13 @@ class GrainSearch:
 
     def _next(self, number: int, found: GrainTables) -> SeedPass | None:
         """The seeds of the next pass; None where no spot is left."""
+        if found.unowned is None:
+            return None
         layer = self._run.layer
         known = read_seed_ids(layer.spots_to_index) if self.seeds is None else self.seeds
         given = self._run.tables.extra_info
         spots = EXTRA_INFO.read(layer.extra_info) if given is None else given
-        if found.spot_owners is None:
-            return None
-        unowned = unowned_spots(found.spot_owners)
+        unowned = found.unowned
         hkls = HKLS.read(layer.hkls) if self._hkls is None else self._hkls
         first = self._run.grain_parameters().for_stage("pipeline")["OverAllRingToIndex"]
         rings = ring_order(first, self._parameters.for_stage("pipeline")["RingNumbers"], hkls.integers("ring"))
@@ -176,9 +176,3 @@ def next_seeds(
     new = np.setdiff1d(unowned, known)
     of_new = ring[new - 1]
     return np.concatenate([new[of_new == number] for number in rings] or [new[:0]])
-
-
-def unowned_spots(owners: Table) -> NDArray[np.int64]:
-    """Ids of the accepted spots that no grain owns, ascending; `owners` as in ``SpotOwners.csv``."""
-    ids: NDArray[np.int64] = owners.integers("SpotID")[(owners["GrainID"] == 0) & (owners["RingNr"] > 0)]
-    return ids

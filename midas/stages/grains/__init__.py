@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from midas.experiment import crystal
 from midas.experiment.orientation import symmetry_operators
@@ -28,7 +31,8 @@ log = logging.getLogger(__name__)
 class GrainTables:
     """What the stage writes: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv``.
 
-    `spot_owners`, `grain_quality` and `seed_verdicts` are None where seeds are merged by the legacy rule.
+    `spot_owners`, `grain_quality` and `seed_verdicts` are None where seeds are merged by the legacy rule, and so is
+    `unowned`, the ids of the accepted spots that no crystal explains.
     """
 
     grains: Table
@@ -37,6 +41,7 @@ class GrainTables:
     spot_owners: Table | None = None
     grain_quality: Table | None = None
     seed_verdicts: Table | None = None
+    unowned: NDArray[np.int64] | None = None
 
 
 def run(
@@ -92,8 +97,16 @@ def run(
     if not len(found):
         log.warning("no grain is left: %s", _why_none(parameters))
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
-    more = {} if about is None else about.rounded()
-    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key, **more)
+    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key)
+    if about is not None:
+        of = about.rounded()
+        data = replace(
+            data,
+            spot_owners=of["spot_owners"],
+            grain_quality=of["grain_quality"],
+            seed_verdicts=of["seed_verdicts"],
+            unowned=about.unowned,
+        )
     return comm.broadcast(StageResult("grains", counts | {"grains": len(found)}, data))
 
 

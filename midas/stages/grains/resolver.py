@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResolvedTables:
-    """What is known of spots, grains and seeds, and how many seeds became what."""
+    """What is known of spots, grains and seeds, and how many seeds became what.
+
+    `unowned` are the ids of the accepted spots that no crystal explains sharply.
+    """
 
     spot_owners: Table
     grain_quality: Table
     seed_verdicts: Table
     counts: dict[str, int]
+    unowned: NDArray[np.int64]
 
     def contents(self, layer: Layer) -> dict[Path, bytes]:
         """The files and what they hold."""
@@ -102,8 +106,10 @@ class Resolver:
         self, scene: Scene, solved: NDArray[np.bool_], found: Resolved, model: MosaicModel
     ) -> tuple[GrainSolutions, ResolvedTables]:
         """The same with the crystals of a family as one grain."""
+        unowned = self._unowned(scene, found)
         found, fit = mosaic_tables.merged(self.inputs, self.parameters, scene, solved, found, model)
-        tables = self._tables(scene, found)
+        # What a grain gathers far from its prediction may be another grain's that is yet to be found.
+        tables = replace(self._tables(scene, found), unowned=unowned)
         mosaic_tables.describe_spread(tables.grain_quality, model, fit)
         return mosaic_tables.solutions_of(self.inputs, self.geometry, scene, found, fit), tables
 
@@ -125,4 +131,8 @@ class Resolver:
             grain_quality(self.inputs, scene, found),
             seed_verdicts(self.inputs, found),
             summary_of(scene, found),
+            self._unowned(scene, found),
         )
+
+    def _unowned(self, scene: Scene, found: Resolved) -> NDArray[np.int64]:
+        return np.flatnonzero((found.assignment.owner < 0) & (self.inputs.spots["ring"] > 0)) + 1

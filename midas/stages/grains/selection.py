@@ -121,7 +121,7 @@ class Selection:
         return with_spot >= max(COINCIDENT_PART * own, COINCIDENT_SPOTS)
 
     def _own_reflections(self, c: int, owners: NDArray[np.int64], free: NDArray[np.bool_]) -> tuple[int, int]:
-        """Reflections of a candidate that coincide with none of the owners, and those of them with a free spot."""
+        """Reflections of a candidate that coincide with nothing of the owners, and those of them with a free spot."""
         matcher = self._places.get(owners.tobytes())
         if matcher is None:
             other = self.scene.predicted(self.candidates.crystals.take(owners))
@@ -129,11 +129,17 @@ class Selection:
             self._places[owners.tobytes()] = matcher
         p = self.scene.predicted(self.candidates.crystals.take(np.array([c])))
         own = p.accepted & ~matcher.covers(p.y_plane, p.z_plane, p.omega_recorded, p.ring)
-        names = 2 * p.hkl[own].astype(np.int64) + (p.branch[own] > 0)
-        matched = 2 * self.matches.hkl[self._own(c)][free].astype(np.int64) + (
-            self.matches.branch[self._own(c)][free] > 0
-        )
-        return len(names), int(np.isin(names, matched).sum())
+        matches = self._own(c)
+        names = _names(p.hkl[own], p.branch[own])
+        matched = _names(self.matches.hkl[matches], self.matches.branch[matches])
+        # A spot that is in the windows of both is not against the candidate either.
+        names = np.setdiff1d(names, matched[~free])
+        return len(names), int(np.isin(names, matched[free]).sum())
+
+
+def _names(hkl: NDArray[np.int32], branch: NDArray[np.int8]) -> NDArray[np.int64]:
+    """A number for each reflection."""
+    return 2 * hkl.astype(np.int64) + (branch > 0)
 
 
 def ranks(
