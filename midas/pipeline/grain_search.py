@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from midas.formats import passes
 from midas.formats.hkls import LAYOUT as HKLS
+from midas.formats.index import IndexedSeeds
 from midas.formats.passes import SeedPass
 from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
@@ -86,18 +87,12 @@ class GrainSearch:
 
     def _solve(self, seed_pass: SeedPass | None) -> bool:
         """Index and refine the seeds of a pass, the first one by default; whether it has solutions."""
-        from midas.stages import indexing, refinement
+        from midas.stages import refinement
 
         run, end = self._run, "" if seed_pass is None else f"_pass{seed_pass.number}"
         layer, threads, comm, steps = run.layer, run.threads, run.comm, run.steps
         seeds = self.seeds if seed_pass is None else None
-        indexed = steps.shared(
-            f"indexing{end}",
-            lambda: indexing.run(
-                layer, self._parameters, threads=threads, comm=comm, seeds=seeds, seed_pass=seed_pass,
-                spots=self._spots, hkls=self._hkls,
-            ),
-        )  # fmt: skip
+        indexed = steps.shared(f"indexing{end}", lambda: self._index(seed_pass))
         if seed_pass is not None and not comm.broadcast(steps.counts.get(f"indexing{end}", {}).get("indexed", 0)):
             if comm.rank == 0:
                 passes.drop_indexed(layer, seed_pass.first)
@@ -113,6 +108,15 @@ class GrainSearch:
         if earlier is not None and refined is not None:
             self._refined = joined_seeds([earlier, refined])
         return True
+
+    def _index(self, seed_pass: SeedPass | None) -> StageResult[IndexedSeeds]:
+        from midas.stages import indexing
+
+        layer, parameters, threads, comm = self._run.layer, self._parameters, self._run.threads, self._run.comm
+        spots, hkls = self._spots, self._hkls
+        if seed_pass is None:
+            return indexing.run(layer, parameters, threads=threads, comm=comm, seeds=self.seeds, spots=spots, hkls=hkls)
+        return indexing.run_again(layer, parameters, seed_pass, threads=threads, comm=comm, spots=spots, hkls=hkls)
 
     def _resolve(self, step: str, seed_pass: SeedPass | None = None) -> GrainTables | None:
         """Refined seeds to grains, on the first rank."""

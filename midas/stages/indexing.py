@@ -27,6 +27,7 @@ from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_s
 from midas.formats.table import Layout, Table, integer
 from midas.runtime import progress
 from midas.runtime.errors import OutputError, StageError, UsageError
+from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 
@@ -53,7 +54,6 @@ def run(
     comm: Communicator = SERIAL,
     seed_count: int | None = None,
     seeds: ArrayLike | None = None,
-    seed_pass: SeedPass | None = None,
     spots: Table | None = None,
     hkls: Table | None = None,
 ) -> StageResult[IndexedSeeds]:
@@ -66,7 +66,6 @@ def run(
     ----------
     seed_count : slots of the output files (the legacy nSpotsToIndex); one per line of ``SpotsToIndex.csv`` by default
     seeds : spot ids, as in ``SpotsToIndex.csv``
-    seed_pass : a later pass, whose seeds alone are searched, among the spots that it sees; the rows before them stay
     spots : table of ``Spots.bin``
     hkls : table of ``hkls.csv``
 
@@ -84,9 +83,7 @@ def run(
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
-    if seed_pass is not None:
-        return _again(layer, p, seed_pass, rings, _seen(spots, seed_pass), hkls, threads, comm)
-    if seeds is None:
+    if seeds is None and not tracking:
         _forget_passes(layer, comm)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
@@ -97,24 +94,38 @@ def run(
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
     else:
-        mine = comm.rows(slots)
+        start = _start_rows(spots, ids[:slots], rings)
         with index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer:
-            data = _index(writer, indexer, _start_rows(spots, ids[:slots], rings), spots, mine, threads)
+            data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
 
 
-def _again(
+def run_again(
     layer: Layer,
-    p: Parameters,
+    parameters: Parameters,
     seed_pass: SeedPass,
-    rings: dict[int, float],
-    spots: Table,
-    hkls: Table,
+    *,
     threads: int,
-    comm: Communicator,
+    comm: Communicator = SERIAL,
+    spots: Table | None = None,
+    hkls: Table | None = None,
 ) -> StageResult[IndexedSeeds]:
-    """A later pass (docs/theory/indexing.md#passes); its rows stand behind those of the passes before."""
+    """Index the seeds of a later pass among the spots that it sees; the rows of the passes before stay as they are.
+
+    See docs/theory/indexing.md#passes.
+
+    Parameters
+    ----------
+    spots, hkls : as of `run`
+
+    Returns
+    -------
+    StageResult whose data is the `IndexedSeeds` of this member
+    """
+    p = parameters.for_stage("indexing")
+    spots, hkls = _inputs(layer, spots, hkls)
+    spots, rings = _seen(spots, seed_pass), rings_in_use(p, hkls)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     start, mine = _start_rows(spots, seed_pass.seeds, rings), comm.rows(len(seed_pass.seeds))
     best, full = layer.index_best, layer.index_best_full
@@ -349,6 +360,7 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
     with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL) as writer:
         writer.write(part)
     firsts = [part.ids[part.offsets[i]] if part.found[i] else NO_SPOT for i in range(len(part))]
+    remove(layer.seed_passes)
     tracked = Table.from_columns(_TRACKED.names, {"spot_id": firsts, "grain_id": grains["GrainID"]})
     _TRACKED.write(layer.spots_to_index, tracked)
     for i, fraction in enumerate(fractions):

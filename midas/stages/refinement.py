@@ -89,10 +89,7 @@ def run(
     refiner = _refiner(layer, parameters, reflections, spots, tracking)
     found = _indexed_of(layer, indexed, rows)
     if comm.size == 1 or (comm.connected and comm.rank == 0):
-        if seed_pass is None:
-            remove_refined(layer)
-        else:
-            begin_append(layer, seed_pass.first)
+        _make_room(layer, seed_pass)
     comm.barrier()
     log.info("We are tracking grains!" if tracking else "Running full file!")
     work = _work(parameters, found, spots, ids[own.start : own.stop])
@@ -103,6 +100,14 @@ def run(
     log.info("Refined %d of %d seeds", solved, len(rows))
     comm.barrier()
     return StageResult("refinement", {"seeds": len(rows), "refined": solved}, refined)
+
+
+def _make_room(layer: Layer, seed_pass: SeedPass | None) -> None:
+    """Nothing of an earlier run stays, and of earlier passes everything."""
+    if seed_pass is None:
+        remove_refined(layer)
+    else:
+        begin_append(layer, seed_pass.first)
 
 
 def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | None) -> NDArray[np.int64]:

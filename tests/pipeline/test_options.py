@@ -255,11 +255,11 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     raw: bool, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nMeasureSpots 1\nMosaicGap 0.5\n")
+    parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nMeasureSpots 1\nSkipExplainedSeeds 1\n")
     data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
     assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
-    assert [line.split(": ")[1].split()[0] for line in warnings] == ["MeasureSpots", "MosaicGap"]
+    assert [line.split(": ")[1].split()[0] for line in warnings] == ["MeasureSpots", "SkipExplainedSeeds"]
     assert "ps.txt, line " in warnings[0] and warnings[1].endswith(
         "this version leaves the fragments of a crystal apart"
     )

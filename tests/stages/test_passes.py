@@ -135,7 +135,7 @@ def test_a_pass_searches_its_seeds_among_the_spots_that_it_sees(golden_copy: Cal
     first = _indexed(layer)
     for rank in range(ranks):
         comm = SERIAL if ranks == 1 else Rank(rank, ranks)
-        data = indexing.run(layer, golden_seeds.parameters(layer), threads=2, comm=comm, seed_pass=last).data
+        data = indexing.run_again(layer, golden_seeds.parameters(layer), last, threads=2, comm=comm).data
         assert data.rows.start >= 4 and data.rows.stop <= len(ids)
         assert not np.isin(data.ids, hidden).any()
     for content, before, after in zip(golden_seeds.files(layer), first, expected, strict=True):

@@ -97,17 +97,18 @@ def run(
     if not len(found):
         log.warning("no grain is left: %s", _why_none(parameters))
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
-    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key)
-    if about is not None:
-        of = about.rounded()
-        data = replace(
-            data,
-            spot_owners=of["spot_owners"],
-            grain_quality=of["grain_quality"],
-            seed_verdicts=of["seed_verdicts"],
-            unowned=about.unowned,
-        )
+    data = _rounded(table, spot_matrix, found.key, about)
     return comm.broadcast(StageResult("grains", counts | {"grains": len(found)}, data))
+
+
+def _rounded(grains: Table, spot_matrix: Table, key: GrainIdsKey, about: ResolvedTables | None) -> GrainTables:
+    """The tables as they read back from their files."""
+    data = GrainTables(GRAINS.rounded(grains), SPOT_MATRIX.rounded(spot_matrix), key)
+    if about is None:
+        return data
+    more = about.rounded()
+    owners, quality, verdicts = (more[name] for name in ("spot_owners", "grain_quality", "seed_verdicts"))
+    return replace(data, spot_owners=owners, grain_quality=quality, seed_verdicts=verdicts, unowned=about.unowned)
 
 
 def _why_none(parameters: Parameters) -> str:
