@@ -109,7 +109,6 @@ EVERYWHERE: dict[str, tuple[str, str]] = {
 PROGRAMS: dict[str, tuple[str, str]] = {
     "ff-check": ("tests/diagnosis/check/test_check.py::test_options_of_the_command", "new"),
     "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
-    "ff-resolve": ("tests/commands/test_resolve.py::test_a_layer_folder", "new"),
     "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),
     "MatchGrains": ("tests/results/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),

@@ -77,8 +77,7 @@ def run(
     if seed_count is not None and seed_count < 0:
         raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
     p = parameters.for_stage("indexing")
-    tracking = bool(p.get("GrainsFile"))
-    if tracking and comm.rank != 0:
+    if (tracking := bool(p.get("GrainsFile"))) and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
@@ -87,9 +86,7 @@ def run(
         _forget_passes(layer, comm)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
-    slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
-    if ids is not None and slots > len(ids):
-        log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", slots, len(ids))
+    slots = _slots(ids, seed_count)
     if ids is None or tracking:
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
@@ -99,6 +96,15 @@ def run(
             data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
+    """Slots of the output files: what was asked for, else one a seed."""
+    if seed_count is None:
+        return 0 if ids is None else len(ids)
+    if ids is not None and seed_count > len(ids):
+        log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", seed_count, len(ids))
+    return seed_count
 
 
 def run_again(

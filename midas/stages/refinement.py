@@ -85,15 +85,14 @@ def run(
     own = comm.rows(len(ids))
     rows = own if seed_pass is None else seed_pass.rows(own)
     spots = extra_info if extra_info is not None else read_binary_spots(layer.extra_info_binary, EXTRA_INFO_BINARY)
-    reflections = hkls if hkls is not None else hkl_list.LAYOUT.read(layer.hkls)
-    refiner = _refiner(layer, parameters, reflections, spots, tracking)
+    refiner = _refiner(layer, parameters, hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls, spots, tracking)
     found = _indexed_of(layer, indexed, rows)
     if comm.size == 1 or (comm.connected and comm.rank == 0):
         _make_room(layer, seed_pass)
     comm.barrier()
     log.info("We are tracking grains!" if tracking else "Running full file!")
     work = _work(parameters, found, spots, ids[own.start : own.stop])
-    kept = 0 if seed_pass is None else seed_pass.first
+    kept = rows.start - own.start
     with RefinedWriter(layer, rows, kept + len(ids), kept) as writer:
         refined = _refine(writer, refiner, work, rows, threads)
     solved = int(np.count_nonzero(refined.key[:, 0]))

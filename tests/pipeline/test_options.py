@@ -260,9 +260,7 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
     assert [line.split(": ")[1].split()[0] for line in warnings] == ["MeasureSpots", "SkipExplainedSeeds"]
-    assert "ps.txt, line " in warnings[0] and warnings[1].endswith(
-        "this version leaves the fragments of a crystal apart"
-    )
+    assert "ps.txt, line " in warnings[0] and warnings[1].endswith("this version searches every seed")
     handed_on = (tmp_path / "LayerNr_1" / "paramstest.txt").read_text().splitlines()
     if raw:  # else the archive counts, and a warning says that it differs
         assert handed_on[-3:] == ["WriteLegacyBins 0", "MosaicGap 0.500000", "MeasureSpots 1"]
