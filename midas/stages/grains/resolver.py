@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.formats import hkls as hkl_list
 from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, format_verdicts
 from midas.formats.table import Table
