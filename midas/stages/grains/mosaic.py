@@ -13,10 +13,10 @@ from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED, Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
+from midas.experiment.region import ANY_BOX, ANY_OMEGA
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.families import mean_orientations
 from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
-from midas.stages.grains.verdicts import families
+from midas.stages.grains.orientation_families import families_by_intensity, mean_orientations
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -95,14 +95,14 @@ def resolve_mosaic(
     weights = _sums(owner[owned], model.spots.intensity[owned], len(crystals))
     tolerance, operators = model.cone.tolerance, model.operators
     means = mean_orientations(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
-    leader, family = np.unique(families(means, weights, operators, tolerance / 2), return_inverse=True)
+    leader, family = np.unique(families_by_intensity(means, weights, operators, tolerance / 2), return_inverse=True)
     starts = crystals.take(leader)
     starts = Crystals(matrices_from_quaternions(means[leader]), starts.position, starts.cell)
     for _ in range(_MOST_REPEATS):
         of_family = owner.copy()
         of_family[owned] = family[owner[owned]]
         fit = _fitted(model, starts, of_family, threads)
-        merged = families(quaternions_from_matrices(fit.crystals.u), fit.intensity, operators, tolerance)
+        merged = families_by_intensity(quaternions_from_matrices(fit.crystals.u), fit.intensity, operators, tolerance)
         remaining, place = np.unique(merged, return_inverse=True)
         if len(remaining) == len(leader):
             break
@@ -146,7 +146,9 @@ def _refined(
     if not len(combined.y):
         return CombinedFit(crystals, found, combined, np.zeros(len(crystals), bool), np.empty(0, MATCHED_SPOT))
     recorded = RecordedSpots(combined.y, combined.z, combined.omega, combined.group.astype(np.int32))
-    refiner = Refiner(model.instrument, model.region, model.reflections, recorded, model.bounds, model.recipe)
+    # A spot that a crystal owns is its spot, wherever its prediction ends up in a fit.
+    everywhere = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
+    refiner = Refiner(model.instrument, everywhere, model.reflections, recorded, model.bounds, model.recipe)
     offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
     rows = np.arange(len(combined.y))
     start = np.ascontiguousarray(crystals.u.reshape(-1, 9))

@@ -20,8 +20,8 @@ from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
 from midas.stages.grains.ownership import Assignment, assign
 from midas.stages.grains.refit import Fitted
-from midas.stages.grains.resolve import Resolved, described
-from midas.stages.grains.resolved_tables import key_of
+from midas.stages.grains.resolve import Resolved, Seeds, described
+from midas.stages.grains.resolved_tables import grain_quality, key_of
 from midas.stages.grains.scene import Scene
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.verdicts import CRYSTAL, FRAGMENT, Verdicts
@@ -62,19 +62,14 @@ def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: 
 
 
 def merged(
-    inputs: GrainInputs,
-    parameters: Parameters,
-    scene: Scene,
-    solved: NDArray[np.bool_],
-    found: Resolved,
-    model: MosaicModel,
+    seeds: Seeds, parameters: Parameters, scene: Scene, found: Resolved, model: MosaicModel
 ) -> tuple[Resolved, CombinedFit]:
     """The crystals of each family as one grain; what is known of it, and its combined spots."""
     leader, family, fit = resolve_mosaic(model, found.fitted.crystals, found.assignment.owner, scene.threads)
     assignment = _assignment(scene, fit)
     fitted = Fitted(fit.crystals, *assignment.owned_spots(), fit.solved)
     undecidable = set(found.rows[found.undecidable].tolist())
-    again = described(inputs, parameters, scene, solved, found.rows[leader], fitted, assignment, undecidable)
+    again = described(seeds, parameters, scene, found.rows[leader], fitted, assignment, undecidable)
     significance = np.full(len(leader), -np.inf)
     np.maximum.at(significance, family, found.significance)
     again.seeds[again.rows, 3] = significance
@@ -155,10 +150,11 @@ def _radii(geometry: Parameters, scene: Scene, fit: CombinedFit) -> NDArray[np.f
     return grain_radii(offsets, np.arange(len(radii)), radii, rejected, geometry["TakeGrainMax"] == 1)
 
 
-def describe_spread(quality: Table, model: MosaicModel, fit: CombinedFit) -> None:
-    """Write into ``GrainQuality.csv`` what the combined spots say: completeness and spread."""
-    n = len(fit.crystals)
+def quality_of(inputs: GrainInputs, scene: Scene, found: Resolved, model: MosaicModel, fit: CombinedFit) -> Table:
+    """``GrainQuality.csv`` with what the combined spots say: completeness and spread."""
+    quality, n = grain_quality(inputs, scene, found), len(fit.crystals)
     complete = np.bincount(fit.fragments.crystal, minlength=n) / np.maximum(quality["nPredicted"], 1)
     quality["SharpCompleteness"][:] = quality["UniqueCompleteness"][:] = complete
     for name, values in zip(_SPREAD, spread(model.spots, fit.fragments, n).T, strict=True):
         quality[name][:] = values
+    return quality

@@ -18,7 +18,7 @@ from midas.parameters import Parameters
 from midas.stages.grains import legacy_selection, mosaic_tables
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.mosaic import MosaicModel
-from midas.stages.grains.resolve import Resolved, resolve, tracked
+from midas.stages.grains.resolve import Resolved, Seeds, resolve, seeds_of, tracked
 from midas.stages.grains.resolved_tables import (
     grain_quality,
     seed_verdicts,
@@ -96,49 +96,51 @@ class Resolver:
 
     def resolved(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """The grains of a run, and the tables about them."""
-        seeds = self.parameters["MinNrSpots"]
-        if seeds > 1:
-            log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", seeds)
-        scene = self._scene(solved)
+        least = self.parameters["MinNrSpots"]
+        if least > 1:
+            log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", least)
         mosaic = self.parameters["GrainMerging"] == "mosaic"
+        scene, seeds = self._scene(solved)
         model = mosaic_tables.model_of(self.layer, self.parameters, self.geometry, scene) if mosaic else None
-        found = resolve(self.inputs, self.parameters, scene, solved)
+        found = resolve(seeds, self.parameters, scene)
         if model is not None and len(found.rows):
-            return self._mosaic(scene, solved, found, model)
-        return solutions_of(self.inputs, self.geometry, scene, found), self._tables(scene, found)
+            return self._mosaic(scene, seeds, found, model)
+        grains = solutions_of(self.inputs, self.geometry, scene, found)
+        return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
 
     def _mosaic(
-        self, scene: Scene, solved: NDArray[np.bool_], found: Resolved, model: MosaicModel
+        self, scene: Scene, seeds: Seeds, found: Resolved, model: MosaicModel
     ) -> tuple[GrainSolutions, ResolvedTables]:
         """The same with the crystals of a family as one grain."""
-        unowned = self._unowned(scene, found)
-        found, fit = mosaic_tables.merged(self.inputs, self.parameters, scene, solved, found, model)
+        unowned = self._unowned(found)
+        found, fit = mosaic_tables.merged(seeds, self.parameters, scene, found, model)
+        quality = mosaic_tables.quality_of(self.inputs, scene, found, model, fit)
         # What a grain gathers far from its prediction may be another grain's that is yet to be found.
-        tables = replace(self._tables(scene, found), unowned=unowned)
-        mosaic_tables.describe_spread(tables.grain_quality, model, fit)
-        return mosaic_tables.solutions_of(self.inputs, self.geometry, scene, found, fit), tables
+        about = replace(self._tables(scene, found, quality), unowned=unowned)
+        return mosaic_tables.solutions_of(self.inputs, self.geometry, scene, found, fit), about
 
     def tracked(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """Every solution as a grain, and the tables about them."""
         grains = legacy_selection.select(self.inputs, self.parameters, solved, self.operators, True)
-        scene = self._scene(solved)
-        rows = legacy_selection.tracked_rows(self.inputs, solved)
-        return grains, self._tables(scene, tracked(self.inputs, self.parameters, scene, solved, rows))
+        scene, seeds = self._scene(solved)
+        found = tracked(seeds, self.parameters, scene, legacy_selection.tracked_rows(self.inputs, solved))
+        return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
 
-    def _scene(self, solved: NDArray[np.bool_]) -> Scene:
+    def _scene(self, solved: NDArray[np.bool_]) -> tuple[Scene, Seeds]:
         px, step = self.geometry.get("px", 0.0), self.parameters.get("OmegaStep", 0.0)
         scales = scales_of(self.inputs, self.parameters, np.flatnonzero(solved), px, step)
         hkls = hkl_list.LAYOUT.read(self.layer.hkls) if self._hkls is None else self._hkls
-        return scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
+        scene = scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
+        return scene, seeds_of(self.inputs, scene, solved)
 
-    def _tables(self, scene: Scene, found: Resolved) -> ResolvedTables:
+    def _tables(self, scene: Scene, found: Resolved, quality: Table) -> ResolvedTables:
         return ResolvedTables(
             spot_owners(self.inputs, scene, found),
-            grain_quality(self.inputs, scene, found),
+            quality,
             seed_verdicts(self.inputs, found),
             summary_of(scene, found),
-            self._unowned(scene, found),
+            self._unowned(found),
         )
 
-    def _unowned(self, scene: Scene, found: Resolved) -> NDArray[np.int64]:
+    def _unowned(self, found: Resolved) -> NDArray[np.int64]:
         return np.flatnonzero((found.assignment.owner < 0) & (self.inputs.spots["ring"] > 0)) + 1

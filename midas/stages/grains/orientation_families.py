@@ -1,4 +1,4 @@
-"""The mean orientation that a crystal is near to (docs/theory/mosaic.md#families-of-fragments)."""
+"""Crystals of about one orientation (docs/theory/resolving.md#families)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ Array = NDArray[np.float64]
 #: a mean is found when it moves by less, degrees
 _STILL = 1e-4
 _MOST_STEPS = 100
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+
+
+def families_by_intensity(quaternions: Array, intensity: Array, operators: Array, angle: float) -> NDArray[np.int64]:
+    """(n,) the crystal that leads the family of each: brighter, and closer than `angle` (degrees)."""
+    leaders: list[int] = []
+    leader = np.empty(len(intensity), np.int64)
+    for c in np.lexsort((np.arange(len(intensity)), -intensity)).tolist():
+        apart = misorientation(quaternions[c], quaternions[leaders], operators) if leaders else np.empty(0)
+        near = np.flatnonzero(apart < angle)
+        leader[c] = leaders[near[0]] if near.size else c
+        if not near.size:
+            leaders.append(c)
+    return leader
 
 
 def mean_orientations(orientations: Array, weights: Array, operators: Array, tolerance: float) -> Array:
@@ -45,6 +59,3 @@ def _climb(start: Array, orientations: Array, weights: Array, operators: Array, 
         if np.degrees(2 * np.linalg.norm(step[1:])) < _STILL:
             break
     return mean
-
-
-_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
