@@ -37,12 +37,14 @@ class SeedPass:
     first : its first row, which is the number of seeds of the passes before
     seeds : (n,) int64 spot ids
     visible : (s,) int64 ids of the spots that the search sees
+    completeness : smallest accepted one
     """
 
     number: int
     first: int
     seeds: NDArray[np.int64]
     visible: NDArray[np.int64]
+    completeness: float
 
     @property
     def total(self) -> int:

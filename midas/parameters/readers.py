@@ -161,6 +161,7 @@ READERS: dict[str, Reader] = {
             "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
             "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
             "MaxOmeSpotIDsToIndex OmegaRange WriteLegacyBins RingNumbers GrainMerging IndexPasses",
+            "Completeness UniqueCompleteness",
         ),
         _PARAMETER_FILE,
     ),

@@ -6,7 +6,7 @@ See docs/theory/indexing.md#passes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from midas.stages.grains import GrainTables
 
 log = logging.getLogger(__name__)
+
+#: reflections of the rings of a pass: of a ring of fewer a crystal may have no spot that is not another one's, too
+ENOUGH = 8
 
 
 class GrainSearch:
@@ -140,43 +143,54 @@ class GrainSearch:
         """The seeds of the next pass; None where no spot is left."""
         if found.unowned is None:
             return None
-        layer = self._run.layer
+        layer, given, unowned = self._run.layer, self._run.tables.extra_info, found.unowned
         known = read_seed_ids(layer.spots_to_index) if self.seeds is None else self.seeds
-        given = self._run.tables.extra_info
         spots = EXTRA_INFO.read(layer.extra_info) if given is None else given
-        unowned = found.unowned
-        hkls = HKLS.read(layer.hkls) if self._hkls is None else self._hkls
-        first = self._run.grain_parameters().for_stage("pipeline")["OverAllRingToIndex"]
-        rings = ring_order(first, self._parameters.for_stage("pipeline")["RingNumbers"], hkls.integers("ring"))
-        seeds = next_seeds(unowned, spots.integers("ring"), rings, known)
+        of_hkls = (HKLS.read(layer.hkls) if self._hkls is None else self._hkls).integers("ring")
+        in_use = self._parameters.for_stage("pipeline")["RingNumbers"]
+        sizes = {ring: int((of_hkls == ring).sum()) for ring in in_use}
+        own = self._run.grain_parameters().for_stage("pipeline")
+        seeds = next_seeds(unowned, spots.integers("ring"), own["OverAllRingToIndex"], sizes, known)
         if not len(seeds):
             return None
+        limit = pass_completeness(own["Completeness"], own["UniqueCompleteness"])
         log.info("Pass %d: %d spots without a grain, %d of them are new seeds", number, len(unowned), len(seeds))
-        return SeedPass(number, len(known), seeds, unowned)
+        return SeedPass(number, len(known), seeds, unowned, limit)
 
 
-def ring_order(first: int, in_use: Iterable[int], of_hkls: NDArray[np.int64]) -> list[int]:
-    """The rings in use as seeds come from them: that of the first pass, then those of most reflections.
-
-    Parameters
-    ----------
-    of_hkls : ring of each reflection
+def pass_completeness(completeness: float, unique: float) -> float:
+    """Smallest completeness in a later pass, where the spots that a crystal shares are hidden: half-way to the part of
+    its reflections that it must own alone.
     """
-    return sorted(set(in_use), key=lambda ring: (ring != first, -int((of_hkls == ring).sum()), ring))
+    return min(completeness, (completeness + unique) / 2)
 
 
 def next_seeds(
-    unowned: NDArray[np.int64], ring: NDArray[np.int64], rings: list[int], known: NDArray[np.int64]
+    unowned: NDArray[np.int64],
+    ring: NDArray[np.int64],
+    first: int,
+    sizes: Mapping[int, int],
+    known: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """The unowned spots that are no seeds yet, ring by ring in the order of `rings`, by id within a ring.
+    """Unowned spots that are no seeds yet: those of the first ring that are left, and of the smallest others.
+
+    As many other rings as have together the reflections that a crystal needs to be among the seeds; by id within a
+    ring. No others, since a crystal that is left has seeds on every ring, and one of them is enough.
 
     Parameters
     ----------
     unowned : spot ids
     ring : (s,) of every spot; id i is entry i - 1
-    rings : those in use
+    first : the ring of the first pass
+    sizes : reflections of each ring in use
     known : seeds so far
     """
     new = np.setdiff1d(unowned, known)
     of_new = ring[new - 1]
-    return np.concatenate([new[of_new == number] for number in rings] or [new[:0]])
+    seeds, reflections = [new[:0]], 0
+    for number in sorted(sizes, key=lambda number: (number != first, sizes[number], number)):
+        found = new[of_new == number]
+        if len(found) and reflections < ENOUGH:
+            seeds.append(found)
+            reflections += 0 if number == first else sizes[number]
+    return np.concatenate(seeds)

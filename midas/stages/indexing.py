@@ -129,7 +129,7 @@ def run_again(
     -------
     StageResult whose data is the `IndexedSeeds` of this member
     """
-    p = parameters.for_stage("indexing")
+    p = parameters.for_stage("indexing").changed(Completeness=seed_pass.completeness)
     spots, hkls = _inputs(layer, spots, hkls)
     spots, rings = _seen(spots, seed_pass), rings_in_use(p, hkls)
     indexer = make_indexer(layer, p, rings, spots, hkls)

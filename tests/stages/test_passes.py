@@ -32,7 +32,7 @@ class Rank(Communicator):
 
 def third(size: int) -> SeedPass:
     """The seeds behind the first two of a layer with four."""
-    return SeedPass(2, 2, np.arange(3, size + 1), np.arange(1, size + 1))
+    return SeedPass(2, 2, np.arange(3, size + 1), np.arange(1, size + 1), 0.0)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def half(made: Made) -> tuple[Made, SeedPass, list[bytes | None]]:
     """A layer with two of its four seeds, the pass of the other two, and the results of all at once."""
     made.run()
     whole = contents(made.folder)
-    last = SeedPass(2, 2, np.array(made.ids[2:]), np.arange(1, len(made.spots) + 1))
+    last = SeedPass(2, 2, np.array(made.ids[2:]), np.arange(1, len(made.spots) + 1), 0.0)
     made.layer.spots_to_index.write_text("".join(f"{i}\n" for i in made.ids[:2]))
     made.run()
     return made, last, whole
@@ -91,12 +91,12 @@ def test_a_pass_that_fails_or_is_stopped_leaves_the_first(
     # Stopped before the seeds are among the others: rows that nobody counts, which the next try replaces.
     made.run(seed_pass=last)
     assert read_refined(made.layer, 2).key.tolist() == np.frombuffer(before[0], "<i4").reshape(-1, 2).tolist()
-    one = SeedPass(2, 2, last.seeds[:1], last.visible)
+    one = SeedPass(2, 2, last.seeds[:1], last.visible, 0.0)
     made.run(seed_pass=one)
     passes.commit(made.layer, one)
     assert [len(c or b"") for c in contents(made.folder)] == [24, 3 * 216, *(len(c or b"") for c in _of_rows(whole, 3))]
-    made.run(seed_pass=SeedPass(3, 3, last.seeds[1:], last.visible))
-    passes.commit(made.layer, SeedPass(3, 3, last.seeds[1:], last.visible))
+    made.run(seed_pass=SeedPass(3, 3, last.seeds[1:], last.visible, 0.0))
+    passes.commit(made.layer, SeedPass(3, 3, last.seeds[1:], last.visible, 0.0))
     assert contents(made.folder) == whole
     assert SEED_PASSES.read(made.layer.seed_passes).integers("seeds").tolist() == [2, 1, 1]
 
@@ -126,7 +126,7 @@ def test_a_pass_searches_its_seeds_among_the_spots_that_it_sees(golden_copy: Cal
     own = everything.ids[everything.spots(0)]
     hidden = np.setdiff1d(everything.ids, own)  # spots of the grains that the first seed does not belong to
     visible = np.setdiff1d(np.arange(1, 293), hidden)
-    last = SeedPass(2, 4, ids[4:], visible)
+    last = SeedPass(2, 4, ids[4:], visible, golden_seeds.parameters(layer)["Completeness"])
     # What a run on those spots alone finds
     alone = golden_seeds.prepared(golden_copy)
     golden_seeds.keep_spots(alone, lambda spots: np.isin(spots[:, 4], visible))
