@@ -43,9 +43,7 @@ def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: 
     geometry : of the refinement
     """
     tolerance = parameters["MosaicTolerance"]
-    gap = parameters["MosaicGap"]
-    if "MosaicGap" in parameters and gap > tolerance:
-        raise parameters.error("MosaicGap", f"must not be above MosaicTolerance, which is {tolerance:g}")
+    gap = min(parameters["MosaicGap"], tolerance)
     recorded = recorded_spots(scene.spots, scene.rings.astype(np.int64))
     spots = (recorded.y_plane, recorded.z_plane, recorded.omega_recorded)
     radial = max(scene.scales.window * scene.scales.spot, _RADIAL_PIXELS * geometry.get("px", 0.0))
@@ -57,7 +55,7 @@ def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: 
         recipe=recipe_of(geometry),
         spots=BrokenSpots(*spots, recorded.group.astype(np.int64), scene.spots["intensity"]),
         operators=scene.operators,
-        cone=Cone(tolerance, min(gap, tolerance), radial, float(np.hypot(2 * scene.r_sample, scene.h_beam / 2))),
+        cone=Cone(tolerance, gap, radial, float(np.hypot(2 * scene.r_sample, scene.h_beam / 2))),
     )
 
 
