@@ -21,7 +21,7 @@ from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
 from midas.stages.grains.ownership import Assignment, assign
 from midas.stages.grains.refit import Fitted
 from midas.stages.grains.resolve import Resolved, Seeds, described
-from midas.stages.grains.resolved_tables import grain_quality, key_of
+from midas.stages.grains.resolved_tables import grain_quality, key_of, strays
 from midas.stages.grains.scene import Scene
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.verdicts import CRYSTAL, FRAGMENT, Verdicts
@@ -132,7 +132,7 @@ def solutions_of(
         y_centred=fit.matched["y_centred"][combined],
         z_centred=fit.matched["z_centred"][combined],
         normals=fit.matched["g_observed"][combined],
-        owned=first,
+        counted=first & ~strays(scene, crystal, fit.matched["diff_pos"][combined], first, n),
         key=key_of(inputs, found),
     )
 
