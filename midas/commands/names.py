@@ -36,6 +36,7 @@ MODULES = {
     "ff-grains": "grains",
     "ProcessGrainsZarr": "grains",
     "ProcessGrains": "grains",
+    "ff-resolve": "resolve",
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",

@@ -157,6 +157,18 @@ class Layer:
     def spot_matrix(self) -> Path:
         return self.folder / "SpotMatrix.csv"
 
+    @property
+    def spot_owners(self) -> Path:
+        return self.folder / "SpotOwners.csv"
+
+    @property
+    def grain_quality(self) -> Path:
+        return self.folder / "GrainQuality.csv"
+
+    @property
+    def seed_verdicts(self) -> Path:
+        return self.folder / "SeedVerdicts.csv"
+
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property
     def spots_binary(self) -> Path:

@@ -45,7 +45,7 @@ _COUNTS = {
     "spot_table": ("spots", "seeds"),
     "indexing": ("indexed",),
     "refining": ("refined",),
-    "process_grains": ("grains",),
+    "process_grains": ("grains", "duplicates", "fragments", "ghosts"),
 }
 #: steps that the ranks of an MPI run share, with a log of each
 _SHARED = ("peaksearch", "indexing", "refining")

@@ -1,0 +1,124 @@
+"""Grain list: one grain from the many seeds that found it, with its strain (docs/theory/grains.md)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from midas.experiment import crystal
+from midas.experiment.orientation import symmetry_operators
+from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
+from midas.formats.layer import Layer
+from midas.formats.refined import RefinedSeeds
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.files import atomic_outputs, remove
+from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
+from midas.stages.grains import legacy_selection
+from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
+from midas.stages.grains.resolver import ResolvedTables, Resolver
+from midas.stages.grains.tables import header, tables
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GrainTables:
+    """What the stage writes: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv``.
+
+    `spot_owners`, `grain_quality` and `seed_verdicts` are None where seeds are merged by the legacy rule.
+    """
+
+    grains: Table
+    spot_matrix: Table
+    grain_ids_key: GrainIdsKey
+    spot_owners: Table | None = None
+    grain_quality: Table | None = None
+    seed_verdicts: Table | None = None
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    track: bool = False,
+    refined: RefinedSeeds | None = None,
+    extra_info: Table | None = None,
+    ids_hash: Table | None = None,
+    hkls: Table | None = None,
+) -> StageResult[GrainTables]:
+    """Write ``GrainIDsKey.csv``, ``SpotMatrix.csv`` and ``Grains.csv``.
+
+    Parameters
+    ----------
+    track : every solution is a grain of its own (a run with seed grains)
+    refined, extra_info, ids_hash, hkls : inputs in memory, else read from the layer's files; the reflections are needed
+        only where there is no ``IDsHash.csv``
+
+    Returns
+    -------
+    StageResult whose data is `GrainTables`
+    """
+    if comm.rank:  # a matter of seconds on one core
+        return comm.broadcast(None)
+    begin = time.perf_counter()
+    given, parameters = parameters, parameters.for_stage("grains")
+    merging = parameters["GrainMerging"]
+    cell = crystal.possible_cell(parameters)
+    operators = symmetry_operators(
+        parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=merging == "legacy"
+    )
+    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
+    remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts)
+    inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
+    solved = solved_rows(inputs)
+    log.info("Processed %d of %d IDs.", len(solved), len(solved))
+    counts: dict[str, int] = {"seeds": len(solved), "solutions": int(solved.sum())}
+    about: ResolvedTables | None = None
+    if merging == "legacy":
+        found = legacy_selection.select(inputs, parameters, solved, operators, track)
+        counts["clusters"] = len(found.key)
+    else:
+        resolver = Resolver(layer, given, inputs, operators, hkls, threads)
+        found, about = resolver.tracked(solved) if track else resolver.resolved(solved)
+        counts |= about.counts
+    table, spot_matrix = tables(inputs, parameters, sample_distance(layer, parameters), found, threads)
+    _write(layer, header(table, parameters), table, spot_matrix, found.key, about)
+    log.info("Number of grains: %d.", len(found))
+    if not len(found):
+        log.warning("no grain is left: %s", _why_none(parameters))
+    log.info("Time elapsed: %f s.", time.perf_counter() - begin)
+    more = {} if about is None else about.rounded()
+    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key, **more)
+    return comm.broadcast(StageResult("grains", counts | {"grains": len(found)}, data))
+
+
+def _why_none(parameters: Parameters) -> str:
+    seeds = parameters["MinNrSpots"]
+    if parameters["GrainMerging"] == "legacy":
+        return f"no cluster has {seeds} seeds and enough spots"
+    return f"no solution owns enough spots alone (UniqueCompleteness, MinUniqueSpots) and has {seeds} seeds"
+
+
+def _write(
+    layer: Layer,
+    header: GrainsHeader,
+    grains: Table,
+    spot_matrix: Table,
+    key: GrainIdsKey,
+    about: ResolvedTables | None,
+) -> None:
+    """All files or none; ``Grains.csv`` gets its name last."""
+    contents = {} if about is None else about.contents(layer)
+    contents |= {
+        layer.grain_ids_key: key.format(),
+        layer.spot_matrix: SPOT_MATRIX.format(spot_matrix),
+        layer.grains: GRAINS.format(grains, header=header.text()),
+    }
+    with atomic_outputs(*contents) as streams:
+        for stream, content in zip(streams, contents.values(), strict=True):
+            stream.write(content)
