@@ -6,6 +6,9 @@ import logging
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from midas.experiment import crystal
 from midas.experiment.orientation import symmetry_operators
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
@@ -19,6 +22,7 @@ from midas.runtime.result import StageResult
 from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
 from midas.stages.grains.resolver import ResolvedTables, Resolver
+from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.tables import header, tables
 
 log = logging.getLogger(__name__)
@@ -67,25 +71,13 @@ def run(
         return comm.broadcast(None)
     begin = time.perf_counter()
     given, parameters = parameters, parameters.for_stage("grains")
-    merging = parameters["GrainMerging"]
-    cell = crystal.possible_cell(parameters)
-    operators = symmetry_operators(
-        parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=merging == "legacy"
-    )
+    operators = _operators(parameters)
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
     remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))
-    counts: dict[str, int] = {"seeds": len(solved), "solutions": int(solved.sum())}
-    about: ResolvedTables | None = None
-    if merging == "legacy":
-        found = legacy_selection.select(inputs, parameters, solved, operators, track)
-        counts["clusters"] = len(found.key)
-    else:
-        resolver = Resolver(layer, given, inputs, operators, hkls, threads)
-        found, about = resolver.tracked(solved) if track else resolver.resolved(solved)
-        counts |= about.counts
+    found, about, counts = _chosen(Resolver(layer, given, inputs, operators, hkls, threads), parameters, solved, track)
     table, spot_matrix = tables(inputs, parameters, sample_distance(layer, parameters), found, threads)
     _write(layer, header(table, parameters), table, spot_matrix, found.key, about)
     log.info("Number of grains: %d.", len(found))
@@ -94,7 +86,26 @@ def run(
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
     more = {} if about is None else about.rounded()
     data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key, **more)
-    return comm.broadcast(StageResult("grains", counts | {"grains": len(found)}, data))
+    summary = {"seeds": len(solved), "solutions": int(solved.sum()), **counts, "grains": len(found)}
+    return comm.broadcast(StageResult("grains", summary, data))
+
+
+def _chosen(
+    resolver: Resolver, parameters: Parameters, solved: NDArray[np.bool_], track: bool
+) -> tuple[GrainSolutions, ResolvedTables | None, dict[str, int]]:
+    """The grains by the rule of the parameters, what is known of them, and what is counted on the way."""
+    if parameters["GrainMerging"] == "legacy":
+        found = legacy_selection.select(resolver.inputs, parameters, solved, resolver.operators, track)
+        return found, None, {"clusters": len(found.key)}
+    found, about = resolver.tracked(solved) if track else resolver.resolved(solved)
+    return found, about, about.counts
+
+
+def _operators(parameters: Parameters) -> NDArray[np.float64]:
+    """Proper rotations of the lattice, or those of the legacy rule."""
+    legacy = parameters["GrainMerging"] == "legacy"
+    cell = crystal.possible_cell(parameters)
+    return symmetry_operators(parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=legacy)
 
 
 def _why_none(parameters: Parameters) -> str:

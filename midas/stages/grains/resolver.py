@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +80,14 @@ class Resolver:
         threads: int,
     ):
         self.layer, self.inputs, self.operators, self.threads = layer, inputs, operators, threads
-        self.parameters = parameters.for_stage("grains")
-        written = Parameters.read(layer.paramstest, "paramstest") if layer.paramstest.exists() else parameters
-        self.geometry = written.for_stage("refinement")
-        self.hkls = hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls
+        self.parameters, self._given, self._hkls = parameters.for_stage("grains"), parameters, hkls
+
+    @cached_property
+    def geometry(self) -> Parameters:
+        """What the spots were corrected for, and the bounds of a fit."""
+        path = self.layer.paramstest
+        written = Parameters.read(path, "paramstest") if path.exists() else self._given
+        return written.for_stage("refinement")
 
     def resolved(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """The grains of a run, and the tables about them."""
@@ -103,7 +108,8 @@ class Resolver:
     def _scene(self, solved: NDArray[np.bool_]) -> Scene:
         px, step = self.geometry.get("px", 0.0), self.parameters.get("OmegaStep", 0.0)
         scales = scales_of(self.inputs, self.parameters, np.flatnonzero(solved), px, step)
-        return scene_of(self.layer, self.geometry, self.hkls, self.inputs.spots, scales, self.operators, self.threads)
+        hkls = hkl_list.LAYOUT.read(self.layer.hkls) if self._hkls is None else self._hkls
+        return scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
 
     def _tables(self, scene: Scene, found: Resolved) -> ResolvedTables:
         return ResolvedTables(
