@@ -26,6 +26,10 @@ AT_BOUND, UNDECIDABLE, INSIGNIFICANT, NOT_FITTED = 1, 2, 8, 16
 _LOW_SIGNIFICANCE = 6.0
 
 
+#: of the spots of grains, grain after grain: crystal, row, record of the fit, whether it counts for strain and means
+Listed = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void], NDArray[np.bool_]]
+
+
 def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved) -> GrainSolutions:
     """The crystals as grains; of each the spots that it owns, then those that it shares."""
     crystal, rows, owned = _listed(found)
@@ -39,8 +43,16 @@ def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found:
     names = crystal * len(scene.spots) + rows
     known = np.isin(names, np.repeat(np.arange(len(crystals)), counts) * len(scene.spots) + kept["row"])
     crystal, rows, owned = crystal[known], rows[known], owned[known]
-    refined = inputs.refined
-    means = {name: _means(kept[name][owned], crystal[owned], len(crystals)) for name in _DISTANCES}
+    return as_grains(inputs, geometry, scene, found, (crystal, rows, kept, owned))
+
+
+def as_grains(
+    inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved, listed: Listed
+) -> GrainSolutions:
+    """The crystals as grains with the spots that are listed: crystal, row, record of the fit, whether it counts."""
+    crystal, rows, records, owned = listed
+    crystals = found.fitted.crystals
+    means = {name: _means(records[name][owned], crystal[owned], len(crystals)) for name in _DISTANCES}
     return GrainSolutions(
         ids=inputs.seeds[found.rows],
         orientation=crystals.u.reshape(-1, 9),
@@ -48,12 +60,12 @@ def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found:
         cell=crystals.cell,
         **means,
         grain_radius=_radii(geometry, scene, crystal[owned], rows[owned], len(crystals)),
-        completeness=refined.column("completeness")[found.rows],
+        completeness=inputs.refined.column("completeness")[found.rows],
         offsets=_offsets(crystal, len(crystals)),
         spots=rows + 1,
-        y_centred=np.ascontiguousarray(kept["y_centred"]),
-        z_centred=np.ascontiguousarray(kept["z_centred"]),
-        normals=np.ascontiguousarray(kept["g_observed"]),
+        y_centred=np.ascontiguousarray(records["y_centred"]),
+        z_centred=np.ascontiguousarray(records["z_centred"]),
+        normals=np.ascontiguousarray(records["g_observed"]),
         owned=owned,
         key=_key(inputs, found),
     )
