@@ -211,7 +211,7 @@ def _few() -> GrainList:
 _SPOTS = {**_FINE, **_PART}
 CROWDED = {
     "OmegaStart": -180, "OmegaEnd": 180, "OmegaStep": 0.5, "OmegaRange": [(-180, 180)], "Background": 20,
-    "OmegaSpread": 0.15,
+    "OmegaSpread": 0.15, "MinOmeSpotIDsToIndex": -180, "MaxOmeSpotIDsToIndex": 180,
     "RingThresh": [(ring, 60) for ring in RINGS],
 }  # fmt: skip
 _WIDE = {"Completeness": 0.4, "MarginRadial": 1000, "MarginEta": 2500, "MarginOme": 1.5}

@@ -46,7 +46,7 @@ def gathered(seeds: Seeds, parameters: Parameters, scene: Scene, found: Resolved
     cone = Cone(tolerance, parameters["MosaicGap"], radial)
     got = gather(scene, found.fitted.crystals, found.assignment.owner, cone)
     crystals, rows = got.fitted.crystals, found.rows[got.kept]
-    assignment = assign(_matches(scene, crystals, got), len(scene.spots))
+    assignment = assign(_matches(scene, crystals, got), scene.place)
     turned = quaternions_from_matrices(crystals.u)
     rotations = (quaternions(seeds.inputs.refined, slice(None)), turned, scene.operators)
     angles = (window_angle(scene), max(parameters["FamilyAngle"], tolerance))

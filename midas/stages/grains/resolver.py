@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains import legacy_selection, mosaic_tables
 from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.near_symmetry import NearSymmetry
 from midas.stages.grains.resolve import Resolved, Seeds, resolve, seeds_of, tracked
 from midas.stages.grains.resolved_tables import (
     grain_quality,
@@ -94,6 +95,9 @@ class Resolver:
         seeds = self.parameters["MinNrSpots"]
         if seeds > 1:
             log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", seeds)
+        symmetry = NearSymmetry.of(self.parameters, self.geometry)
+        refined = symmetry.least_strained(self.inputs.refined, np.flatnonzero(solved))
+        self.inputs = replace(self.inputs, refined=refined)
         scene, seeds = self._scene(solved)
         found = resolve(seeds, self.parameters, scene)
         if self.parameters["GrainMerging"] != "mosaic":
