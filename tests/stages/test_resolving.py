@@ -272,14 +272,19 @@ def test_order_of_the_seeds_and_threads_change_nothing(
         ("OwnWindow", 20.1, "must be greater than 0 and at most 20"),
         ("UniqueCompleteness", 1.01, "must lie in 0 ... 1"),
         ("UniqueCompleteness", -0.1, "must lie in 0 ... 1"),
+        ("MosaicTolerance", 0, "must be greater than 0 and at most 10"),
+        ("MosaicGap", 2.6, "must not be larger than MosaicTolerance, 2.5"),
     ],
 )
 def test_values_that_cannot_be(key: str, value: object, message: str, tmp_path: Path) -> None:
     sample = small(1)
+    layer = OwnedLayer(tmp_path, sample, [sample.solution(0)])
+    layer.run()
+    files = layer.files()
     with pytest.raises(ParameterError) as caught:
-        OwnedLayer(tmp_path, sample, [sample.solution(0)]).run(**{key: value})
+        layer.run(**{key: value})
     assert key in str(caught.value) and message in str(caught.value)
-    assert not (tmp_path / "Grains.csv").exists()
+    assert layer.files() == files
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

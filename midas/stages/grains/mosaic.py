@@ -13,7 +13,7 @@ from midas._ext.refine.settings import RecordedSpots
 from midas.experiment.crystal import reciprocal_basis
 from midas.experiment.orientation import quaternions_from_matrices
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.orientation_families import families_by_intensity
+from midas.stages.grains.orientation_families import families_by_shift
 from midas.stages.grains.refit import LEAST_SPOTS, Fitted
 from midas.stages.grains.scene import Scene
 
@@ -101,7 +101,7 @@ def gather(scene: Scene, crystals: Crystals, owner: Integers, cone: Cone) -> Gat
     family = np.arange(len(crystals))
     now = crystals
     while True:
-        leader = families_by_intensity(quaternions_from_matrices(now.u), brightness, scene.operators, cone.tolerance)
+        leader = families_by_shift(quaternions_from_matrices(now.u), brightness, scene.operators, cone.tolerance)
         kept = np.unique(leader)
         names = np.unique(family)  # crystals of the last pass
         family = names[leader[np.searchsorted(names, family)]]

@@ -59,6 +59,24 @@ class ResolvedTables:
         }
 
 
+def check(parameters: Parameters) -> None:
+    """A `ParameterError` for a value that cannot be, before anything is written.
+
+    Parameters
+    ----------
+    parameters : of the stage
+    """
+    if parameters["GrainMerging"] == "legacy":
+        return
+    for key in ("OwnWindow", "UniqueCompleteness", "MinUniqueSpots", "MinSignificance", "FamilyAngle", "MinNrSpots"):
+        parameters[key]  # which looks at it
+    if "OwnSigma" in parameters:
+        parameters["OwnSigma"]
+    tolerance, gap = parameters["MosaicTolerance"], parameters["MosaicGap"]
+    if gap > tolerance:
+        raise parameters.error("MosaicGap", f"must not be larger than MosaicTolerance, {tolerance:g}")
+
+
 class Resolver:
     """Gives every spot an owner.
 
