@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,7 @@ class NearSymmetry:
         cell = np.array(possible_cell(parameters))
         metric = metrics(cell[None])[0]
         centrings = operations_of(chosen_setting(parameters, cell.tolist())).centrings / _DENOMINATOR
-        every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
-        every = every[np.abs(np.linalg.det(every) - 1) < 0.5]
+        every = _matrices()
         turned = every.transpose(0, 2, 1) @ metric @ every
         change = np.abs(cells(turned) / cell - 1)
         near = (change[:, :3] <= fit["MargABC"] / 100).all(axis=1)
@@ -72,6 +72,13 @@ class NearSymmetry:
             cell = cells(turned[i, best[i]][None])[0]
             record["orientation"], record["cell"] = (axes @ np.linalg.inv(_axes(cell))).ravel(), cell
         return replace(refined, orient_pos_fit=records)
+
+
+@lru_cache(maxsize=1)
+def _matrices() -> Array:
+    """(3480, 3, 3): all of the numbers -1, 0 and 1 with the determinant 1."""
+    every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
+    return every[np.abs(np.linalg.det(every) - 1) < 0.5]
 
 
 def metrics(cell: Array) -> Array:
