@@ -43,7 +43,7 @@ def listen() -> Clock:
     logging.getLogger("midas").setLevel(logging.ERROR)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.addHandler(clock)
+    logger.handlers = [clock]
     return clock
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     options.add_argument("--pixels", type=int, default=1024, help="of a side; they cover the same area")
     options.add_argument("--step", type=float, default=0.5, help="degrees")
     options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--merging", help="value of GrainMerging")
+    options.add_argument("--merging", nargs="+", default=[""], help="values of GrainMerging; by default the default")
     options.add_argument("--folder", type=Path, help="where the files stay; by default nowhere")
     values = options.parse_args()
     detector = {"NrPixels": values.pixels, "px": 204800 / values.pixels, "BC": (values.pixels / 2,) * 2}
@@ -67,15 +67,17 @@ def main() -> None:
         begun = time.process_time()
         made = what.make(values.folder or Path(scratch), threads=values.threads)
         report("simulation, CPU", time.process_time() - begun, "s", calibration)
-        clock = listen()
-        layer = made.run(threads=values.threads, **({"GrainMerging": values.merging} if values.merging else {}))
-        for step, seconds in clock.steps:
-            name, _, counts = step.partition(",")
-            report(f"  {name.partition(':')[0]}:{counts}", seconds, "s", calibration)
-        result = made.judge(layer)
-    required = replace(what.required["spots"], found=int(0.99 * values.grains))
-    print(result)
-    print(f"required: {required}: {'holds' if required.holds(result) else 'FAILS'}")
+        required = replace(what.required["spots"], found=int(0.99 * values.grains))
+        for number, rule in enumerate(values.merging):
+            clock = listen()
+            keys = {"GrainMerging": rule} if rule else {}
+            layer = made.run(threads=values.threads, search=number == 0, **keys)
+            for step, seconds in clock.steps:
+                name, _, counts = step.partition(",")
+                report(f"  {name.partition(':')[0]}:{counts}", seconds, "s", calibration)
+            result = made.judge(layer)
+            print(f"{rule or 'default'}: {result}")
+            print(f"required: {required}: {'holds' if required.holds(result) else 'FAILS'}", flush=True)
 
 
 if __name__ == "__main__":

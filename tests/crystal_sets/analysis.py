@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,9 +71,9 @@ def from_spots(parameter_file: Path, archive: Path, spots: Table, *, threads: in
     return run.layer, tables
 
 
-def from_frames(parameter_file: Path, archive: Path, *, threads: int = 1) -> Layer:
-    """Grains of the frames of an archive; results are beside it."""
-    options = _options(parameter_file, archive, threads)
+def from_frames(parameter_file: Path, archive: Path, *, threads: int = 1, search: bool = True) -> Layer:
+    """Grains of the frames of an archive, or of the peaks that were found in them; results are beside it."""
+    options = replace(_options(parameter_file, archive, threads), peak_search=search)
     return layers.run(options, comm=SERIAL).data[0].layer
 
 

@@ -48,7 +48,7 @@ _ALL = {
 }
 #: of sets of frames
 _DRAWN = {
-    "OmegaSpread": 0.25,
+    "OmegaSpread": 0.2,
     "Noise": "poisson",
     "RandomSeed": 1,
     "RingThresh": [(ring, _BRIGHT) for ring in RINGS],
@@ -144,16 +144,26 @@ class Made:
     archive: Path
     spots: Table | None
 
-    def run(self, *, threads: int = 1, **keys: Value) -> Layer:
-        """The layer folder ``LayerNr_1`` beside the archive, made anew; keywords are set in the parameters first."""
-        shutil.rmtree(self.folder / "LayerNr_1", ignore_errors=True)
+    def run(self, *, threads: int = 1, search: bool = True, **keys: Value) -> Layer:
+        """The layer folder ``LayerNr_1`` beside the archive, made anew.
+
+        Parameters
+        ----------
+        search : False goes on from the peaks of the run before
+        keys : of the parameter file, that are set first; they stay
+        """
+        layer = self.folder / "LayerNr_1"
+        if search:
+            shutil.rmtree(layer, ignore_errors=True)
         for name, value in keys.items():
-            update(self.archive, name, str(value).split())
+            for archive in (self.archive, layer / self.archive.name):
+                if archive.exists():
+                    update(archive, name, str(value).split())
             lines = self.parameter_file.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.split()[:1] != [name]]
             self.parameter_file.write_text("\n".join([*kept, f"{name} {value}"]) + "\n", encoding="utf-8")
         if self.spots is None:
-            return analysis.from_frames(self.parameter_file, self.archive, threads=threads)
+            return analysis.from_frames(self.parameter_file, self.archive, threads=threads, search=search)
         return analysis.from_spots(self.parameter_file, self.archive, self.spots, threads=threads)[0]
 
     def judge(self, layer: Layer) -> Score:
@@ -162,9 +172,9 @@ class Made:
         half = 0.5 * step if self.spots is None else 0.0
         return score(self.what.truth(), analysis.grains_of(layer), NICKEL, turn=half, limits=self.what.limits)
 
-    def analyse(self, *, threads: int = 1, **keys: Value) -> Score:
+    def analyse(self, *, threads: int = 1, search: bool = True, **keys: Value) -> Score:
         """`run` and `judge`."""
-        return self.judge(self.run(threads=threads, **keys))
+        return self.judge(self.run(threads=threads, search=search, **keys))
 
 
 def bench_of(values: dict[str, Value]) -> Bench:
@@ -201,6 +211,7 @@ def _few() -> GrainList:
 _SPOTS = {**_FINE, **_PART}
 CROWDED = {
     "OmegaStart": -180, "OmegaEnd": 180, "OmegaStep": 0.5, "OmegaRange": [(-180, 180)], "Background": 20,
+    "OmegaSpread": 0.15, "MinOmeSpotIDsToIndex": -180, "MaxOmeSpotIDsToIndex": 180,
     "RingThresh": [(ring, 60) for ring in RINGS],
 }  # fmt: skip
 _WIDE = {"Completeness": 0.4, "MarginRadial": 1000, "MarginEta": 2500, "MarginOme": 1.5}

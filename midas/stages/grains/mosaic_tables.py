@@ -95,7 +95,7 @@ def _assignment(scene: Scene, fit: CombinedFit) -> Assignment:
         distance[order],
         scene.match(fit.crystals).expected,
     )
-    return assign(matches, len(scene.spots))
+    return assign(matches, scene.place)
 
 
 def _with_members(verdicts: Verdicts, rows: NDArray[np.int64], family: NDArray[np.int64]) -> Verdicts:

@@ -75,7 +75,7 @@ class _State:
 
     def matched_again(self, scene: Scene) -> _State:
         """The same with spots for the crystals as they are now, and fitted to these."""
-        assignment = assign(scene.match(self.fitted.crystals), len(scene.spots))
+        assignment = assign(scene.match(self.fitted.crystals), scene.place)
         return _State(self.rows, refit(scene, self.fitted, *assignment.owned_spots()), assignment)
 
     def without(self, scene: Scene, dropped: NDArray[np.bool_]) -> _State:
@@ -120,7 +120,7 @@ def described(
 def _state_of(scene: Scene, seeds: Seeds, chosen: NDArray[np.int64]) -> _State:
     """Some candidates as crystals, as the refinement left them."""
     fitted = Fitted.unfitted(seeds.candidates.crystals.take(chosen))
-    return _State(seeds.rows[chosen], fitted, assign(scene.match(fitted.crystals), len(scene.spots)))
+    return _State(seeds.rows[chosen], fitted, assign(scene.match(fitted.crystals), scene.place))
 
 
 def seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> Seeds:

@@ -18,6 +18,7 @@ from midas.parameters import Parameters
 from midas.stages.grains import legacy_selection, mosaic_tables
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.mosaic import MosaicModel
+from midas.stages.grains.near_symmetry import NearSymmetry
 from midas.stages.grains.resolve import Resolved, Seeds, resolve, seeds_of, tracked
 from midas.stages.grains.resolved_tables import (
     grain_quality,
@@ -117,6 +118,9 @@ class Resolver:
         least = self.parameters["MinNrSpots"]
         if least > 1:
             log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", least)
+        symmetry = NearSymmetry.of(self.parameters, self.geometry)
+        refined = symmetry.least_strained(self.inputs.refined, np.flatnonzero(solved))
+        self.inputs = replace(self.inputs, refined=refined)
         mosaic = self.parameters["GrainMerging"] == "mosaic"
         scene, seeds = self._scene(solved)
         model = mosaic_tables.model_of(self.layer, self.parameters, self.geometry, scene) if mosaic else None

@@ -60,6 +60,7 @@ class Scene:
     spots : the spot table
     rings : (r,) int32, the rings in use that have spots, ascending
     used : (s,) bool, which spots lie on these
+    place : (s,) int64, the first row with the same measured spot: one in the bands of two rings has two rows
     reflections : the reflections in use
     scales : of a sharp match
     operators : (k, 4), proper rotations of the lattice
@@ -71,6 +72,7 @@ class Scene:
     spots: Table
     rings: NDArray[np.int32]
     used: NDArray[np.bool_]
+    place: NDArray[np.int64]
     reflections: Reflections
     scales: Scales
     operators: Array
@@ -140,6 +142,7 @@ def scene_of(
         spots=spots,
         rings=rings.astype(np.int32),
         used=np.isin(ring, rings),
+        place=_places(spots),
         reflections=reflections,
         scales=scales,
         operators=operators,
@@ -153,6 +156,13 @@ def scene_of(
         fit=fit,
         threads=threads,
     )
+
+
+def _places(spots: Table) -> NDArray[np.int64]:
+    """(s,) the first row that was measured at the same pixel and angle."""
+    measured = np.stack([spots[name] for name in ("y_recorded", "z_recorded", "omega_recorded")])
+    _, first, which = np.unique(measured, axis=1, return_index=True, return_inverse=True)
+    return np.asarray(first[which.ravel()], np.int64)
 
 
 def _of_rings(
