@@ -82,8 +82,8 @@ def run(
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
-    if seeds is None and not tracking:
-        _forget_passes(layer, comm)
+    if not tracking:
+        _forget_passes(layer, seeds, comm)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = _slots(ids, seed_count)
@@ -147,9 +147,9 @@ def _seen(spots: Table, seed_pass: SeedPass) -> Table:
     return hidden
 
 
-def _forget_passes(layer: Layer, comm: Communicator) -> None:
-    """Who indexes the seeds of the file again begins with those of the first pass."""
-    if comm.rank == 0 or not comm.connected:
+def _forget_passes(layer: Layer, seeds: ArrayLike | None, comm: Communicator) -> None:
+    """Who indexes the seeds of the file again begins with the first pass. Only the first rank may have others."""
+    if seeds is None and (comm.rank == 0 or not comm.connected):
         back_to_first(layer)
     comm.barrier()
 

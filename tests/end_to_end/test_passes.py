@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +76,20 @@ def test_a_second_pass_finds_what_the_seeds_of_the_first_do_not(few: Made) -> No
     assert files(layer)["IndexBestFull.bin"] == before["IndexBestFull.bin"] and not layer.seed_passes.exists()
     again = few.run(IndexPasses=3)
     assert files(again) == after
+
+
+@pytest.mark.slow
+def test_ranks_share_the_passes(few: Made, tmp_path: Path, run_command: Callable[..., Any]) -> None:
+    """From a table of spots, which needs no frames. The first rank alone has the seeds in memory."""
+    shutil.copy(few.run(IndexPasses=3, GrainMerging="spots").extra_info, tmp_path)
+    arguments = ["-paramFN", few.parameter_file, "-provideInputAll", 1, "-resultFolder", tmp_path, "-nCPUs", 1]
+    contents = []
+    for ranks in (0, 2):
+        result = run_command("ff-midas", *arguments, cwd=tmp_path, ranks=ranks)
+        assert result.returncode == 0, result.stderr
+        contents.append(files(Layer(tmp_path / "LayerNr_1")))
+        assert (tmp_path / "LayerNr_1" / "SeedPasses.csv").exists()
+    assert contents[0] == contents[1]
 
 
 def test_the_legacy_rule_looks_once(few: Made) -> None:
