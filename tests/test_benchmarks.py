@@ -19,7 +19,7 @@ SMALL = {
     "grains": ["--seeds", "200"],
     "lattices": ["cubic F"],
     "merge": ["--frames", "4", "--peaks", "200"],
-    "ownership": ["--grains", "30"],
+    "ownership": ["--crystals", "5"],
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],
     "refinement": ["--seeds", "2"],
