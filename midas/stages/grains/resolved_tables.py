@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: flags of GrainQuality.csv
 AT_BOUND, UNDECIDABLE, INSIGNIFICANT, NOT_FITTED = 1, 2, 8, 16
+#: spots farther from their predictions than so many medians, and than so much of the scale of the robust loss
+STRAY_MEDIANS, STRAY_SIGMAS = 5.0, 1 / 3
 #: below this a grain has the flag `INSIGNIFICANT`
 _LOW_SIGNIFICANCE = 6.0
 
@@ -66,7 +68,7 @@ def as_grains(
         y_centred=np.ascontiguousarray(records["y_centred"]),
         z_centred=np.ascontiguousarray(records["z_centred"]),
         normals=np.ascontiguousarray(records["g_observed"]),
-        owned=owned,
+        counted=owned & ~_strays(scene, crystal, records["diff_pos"], owned, len(crystals)),
         key=_key(inputs, found),
     )
 
@@ -90,6 +92,19 @@ def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: in
     counts = np.bincount(crystal, minlength=crystals)
     means: NDArray[np.float64] = np.bincount(crystal, values, crystals) / np.maximum(counts, 1)
     return means
+
+
+def _strays(
+    scene: Scene, crystal: NDArray[np.int64], distance: NDArray[np.float64], owned: NDArray[np.bool_], crystals: int
+) -> NDArray[np.bool_]:
+    """Spots far from their predictions against the others of their crystal: the robust fit has left them aside."""
+    limits = np.full(crystals, np.inf)
+    order = np.lexsort((distance, crystal, ~owned))[: np.count_nonzero(owned)]
+    counts = np.bincount(crystal[order], minlength=crystals)
+    middle = (np.cumsum(counts) - counts + counts // 2)[counts > 0]
+    limits[counts > 0] = np.maximum(STRAY_MEDIANS * distance[order][middle], STRAY_SIGMAS * scene.fit.recipe.sigma_spot)
+    strays: NDArray[np.bool_] = distance > limits[crystal]
+    return strays
 
 
 def _radii(
