@@ -104,6 +104,19 @@ def tracked(seeds: Seeds, parameters: Parameters, scene: Scene, rows: NDArray[np
     return _described(seeds, parameters, scene, _state_of(scene, seeds, np.searchsorted(seeds.rows, rows)), set())
 
 
+def described(
+    seeds: Seeds,
+    parameters: Parameters,
+    scene: Scene,
+    rows: NDArray[np.int64],
+    fitted: Fitted,
+    assignment: Assignment,
+    undecidable: set[int],
+) -> Resolved:
+    """All that is known of crystals that have their spots from elsewhere."""
+    return _described(seeds, parameters, scene, _State(rows, fitted, assignment), undecidable)
+
+
 def _state_of(scene: Scene, seeds: Seeds, chosen: NDArray[np.int64]) -> _State:
     """Some candidates as crystals, as the refinement left them."""
     fitted = Fitted.unfitted(seeds.candidates.crystals.take(chosen))

@@ -68,8 +68,8 @@ def as_grains(
         y_centred=np.ascontiguousarray(records["y_centred"]),
         z_centred=np.ascontiguousarray(records["z_centred"]),
         normals=np.ascontiguousarray(records["g_observed"]),
-        counted=owned & ~_strays(scene, crystal, records["diff_pos"], owned, len(crystals)),
-        key=_key(inputs, found),
+        counted=owned & ~strays(scene, crystal, records["diff_pos"], owned, len(crystals)),
+        key=key_of(inputs, found),
     )
 
 
@@ -94,7 +94,7 @@ def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: in
     return means
 
 
-def _strays(
+def strays(
     scene: Scene, crystal: NDArray[np.int64], distance: NDArray[np.float64], owned: NDArray[np.bool_], crystals: int
 ) -> NDArray[np.bool_]:
     """Spots far from their predictions against the others of their crystal: the robust fit has left them aside."""
@@ -103,8 +103,8 @@ def _strays(
     counts = np.bincount(crystal[order], minlength=crystals)
     middle = (np.cumsum(counts) - counts + counts // 2)[counts > 0]
     limits[counts > 0] = np.maximum(STRAY_MEDIANS * distance[order][middle], STRAY_SIGMAS * scene.fit.recipe.sigma_spot)
-    strays: NDArray[np.bool_] = distance > limits[crystal]
-    return strays
+    far: NDArray[np.bool_] = distance > limits[crystal]
+    return far
 
 
 def _radii(
@@ -116,7 +116,7 @@ def _radii(
     return grain_radii(_offsets(crystal, crystals), rows, radii, rejected, geometry["TakeGrainMax"] == 1)
 
 
-def _key(inputs: GrainInputs, found: Resolved) -> GrainIdsKey:
+def key_of(inputs: GrainInputs, found: Resolved) -> GrainIdsKey:
     """Of each grain its row, then the rows that repeat it or a part of it."""
     verdicts = found.verdicts
     member = np.flatnonzero(np.isin(verdicts.verdict, (CRYSTAL, DUPLICATE, FRAGMENT)) & (verdicts.crystal >= 0))
