@@ -28,7 +28,7 @@ def line(name: str, rule: str, result: Score, seconds: float, calibration: float
     """A row of the table."""
     counts = f"{result.found} / {result.copies} / {result.ghosts}"
     median, p95 = result.position
-    required = SETS[name].required.get(rule)
+    required = SETS[name].required.get(rule or "spots")
     verdict = "" if required is None else f"{required}: {'holds' if required.holds(result) else 'FAILS'}"
     return (
         f"{name:<18}{rule or 'default':<8}{result.true:>5}  {counts:<20}{median:>7.2f},{p95:>6.2f}"

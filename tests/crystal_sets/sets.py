@@ -219,15 +219,13 @@ _BROKEN = {"measured": "frames", "truth": _few, "limits": _MOSAIC_LIMITS}
 _SUB, _SAME = _pairs(207, 40, 0.3, (60, 150)), _pairs(209, 30, 0.05, (200, 200))
 
 SETS: dict[str, CrystalSet] = {
-    "low": CrystalSet(
-        "300 grains", _low, "frames", {"spots": Required(297)}
-    ),
+    "low": CrystalSet("300 grains", _low, "frames", {"spots": Required(294)}),
     "high": CrystalSet("1000 grains", _high, "frames", {"spots": Required(951)}),
-    "low-spots": CrystalSet("300 grains, a table of spots", _low, required={"spots": Required(297)}),
-    "high-spots": CrystalSet("1000 grains, a table of spots", _high, required={"spots": Required(951)}),
+    "low-spots": CrystalSet("300 grains, a table of spots", _low, required={"spots": Required(299)}),
+    "high-spots": CrystalSet("1000 grains, a table of spots", _high, required={"spots": Required(997)}),
     "ghost": CrystalSet(
         "300 grains and 600 spurious spots on every ring, completeness of 0.4, wide margins",
-        _low, required={"spots": Required(263)}, values=_WIDE, spurious=600,
+        _low, required={"spots": Required(299)}, values=_WIDE, spurious=600,
     ),
     "ghost-small": CrystalSet(
         "30 grains and 300 spurious spots on every ring, completeness of 0.4, wide margins",
@@ -235,7 +233,7 @@ SETS: dict[str, CrystalSet] = {
     ),
     "twins": CrystalSet(
         "60 pairs of a crystal and one of its twins, 40 µm apart",
-        partial(with_twins, 204, 60, 1, 40.0), "frames", {"spots": Required(119)},
+        partial(with_twins, 204, 60, 1, 40.0), "frames", {"spots": Required(120)},
     ),
     "twins4": CrystalSet(
         "15 crystals with all four twins",

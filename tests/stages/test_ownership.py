@@ -40,10 +40,24 @@ def test_rows_of_one_measured_spot_have_one_owner() -> None:
     assert found.owner.tolist() == [1, 1, 1]
     assert found.second.tolist() == [0, -1, 0]
     assert found.owned().tolist() == [False, True, True]
-    assert [part.tolist() for part in found.owned_spots()] == [[0, 0, 2], [1, 2]]
+    assert [part.tolist() for part in found.fitted_spots()] == [[0, 0, 2], [1, 2]]
 
 
 def test_a_crystal_owns_a_measured_spot_once() -> None:
     found = assign(matches([(0, 0.5), (1, 0.4)], [(0, 3.0)]), np.array([0, 0]))
     assert (found.owner.tolist(), found.second.tolist()) == ([0, 0], [1, 1])
     assert found.owned().tolist() == [False, True, False]
+
+
+def test_a_crystal_is_fitted_to_the_spots_that_it_does_not_share() -> None:
+    many, few = [(spot, 0.1) for spot in range(20)], [(spot, 0.1) for spot in range(20, 30)]
+    other = [(spot, 0.5) for spot in (0, 1, 20)]
+    offsets, spots = assign(matches(many, few, other), np.arange(30)).fitted_spots()
+    assert offsets.tolist() == [0, 18, 28, 28]
+    assert spots.tolist() == [*range(2, 20), *range(20, 30)]  # the second has too few others
+
+
+def test_a_crystal_that_shares_most_of_its_spots_is_fitted_to_all() -> None:
+    first, second = [(spot, 0.1) for spot in range(40)], [(spot, 0.2) for spot in range(25)]
+    offsets, _ = assign(matches(first, second), np.arange(40)).fitted_spots()
+    assert offsets.tolist() == [0, 40, 40]

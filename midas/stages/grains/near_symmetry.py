@@ -78,7 +78,8 @@ class NearSymmetry:
 def _matrices() -> Array:
     """(3480, 3, 3): all of the numbers -1, 0 and 1 with the determinant 1."""
     every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
-    return every[np.abs(np.linalg.det(every) - 1) < 0.5]
+    unimodular: Array = every[np.abs(np.linalg.det(every) - 1) < 0.5]
+    return unimodular
 
 
 def metrics(cell: Array) -> Array:

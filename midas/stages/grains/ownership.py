@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
 
+#: a crystal with so many spots that it does not share, and such a part of those that it owns, is fitted to them alone
+LEAST_ALONE, LEAST_PART_ALONE = 12, 0.5
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -38,12 +41,20 @@ class Assignment:
         """(c,) how many of the matches of each crystal are among these."""
         return np.bincount(self.crystal[which], minlength=len(self.matches.expected))
 
-    def owned_spots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Offsets (c + 1,), and the spots of each crystal in ascending order."""
-        own = self.owned()
-        crystal, spot = self.crystal[own], self.matches.spot[own]
+    def fitted_spots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Offsets (c + 1,), and the spots that each crystal is fitted to, in ascending order.
+
+        A shared spot is as a rule two spots that the peak search has not resolved, and wrong for both crystals: its
+        owner is fitted to it only if too few spots would be left.
+        """
+        crystals = len(self.matches.expected)
+        fitted = self.owned()
+        alone = fitted & (self.second[self.matches.spot] < 0)
+        enough = self.count(alone) >= np.maximum(LEAST_ALONE, LEAST_PART_ALONE * self.count(fitted))
+        fitted &= alone | ~enough[self.crystal]
+        crystal, spot = self.crystal[fitted], self.matches.spot[fitted]
         order = np.lexsort((spot, crystal))
-        counts = np.bincount(crystal, minlength=len(self.matches.expected))
+        counts = np.bincount(crystal, minlength=crystals)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), spot[order]
 
 

@@ -76,7 +76,7 @@ class _State:
     def matched_again(self, scene: Scene) -> _State:
         """The same with spots for the crystals as they are now, and fitted to these."""
         assignment = assign(scene.match(self.fitted.crystals), scene.place)
-        return _State(self.rows, refit(scene, self.fitted, *assignment.owned_spots()), assignment)
+        return _State(self.rows, refit(scene, self.fitted, *assignment.fitted_spots()), assignment)
 
     def without(self, scene: Scene, dropped: NDArray[np.bool_]) -> _State:
         """The others of these crystals, with spots for them."""
