@@ -65,7 +65,8 @@ def merged(
     """The crystals of each family as one grain; what is known of it, and its combined spots."""
     leader, family, fit = resolve_mosaic(model, found.fitted.crystals, found.assignment.owner, scene.threads)
     assignment = _assignment(scene, fit)
-    fitted = Fitted(fit.crystals, *assignment.owned_spots(), fit.solved)
+    owned = assignment.matches  # a fragment belongs to one grain
+    fitted = Fitted(fit.crystals, owned.offsets, owned.spot, fit.solved)
     undecidable = set(found.rows[found.undecidable].tolist())
     again = described(seeds, parameters, scene, found.rows[leader], fitted, assignment, undecidable)
     significance = np.full(len(leader), -np.inf)
