@@ -14,13 +14,17 @@ HELPERS = {"calibration", "spot_sets"}
 SMALL = {
     "binning": ["--spots", "3000", "--bin-size", "2"],
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
+    "crowd": ["--grains", "8", "--pixels", "256", "--step", "2"],
     "fit_setup": ["--spots", "3000"],
     "grains": ["--seeds", "200"],
+    "lattices": ["cubic F"],
     "merge": ["--frames", "4", "--peaks", "200"],
     "ownership": ["--crystals", "5"],
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],
     "refinement": ["--seeds", "2"],
+    "resolving": ["twins4"],
+    "truth": ["demo"],
 }
 
 

@@ -146,6 +146,22 @@ class SlotWriter:
 
 
 @contextmanager
+def append_slots(best_path: Path, full_path: Path, first: int, slots: int, comm: Communicator) -> Iterator[SlotWriter]:
+    """Open both files for the rows ``first ... first + slots - 1`` behind those that are there and stay as they are.
+
+    Readers take as many rows as there are seeds, so that rows of a run that was stopped are never seen.
+    """
+    with SlotFile(best_path, BEST.itemsize) as best, SlotFile(full_path, FULL_BYTES) as full:
+        if comm.rank == 0:
+            for file in (best, full):
+                file.shorten(first)
+                file.reserve(first + slots)
+        comm.barrier()
+        yield SlotWriter(best, full, overwrite=False)
+    comm.barrier()
+
+
+@contextmanager
 def open_slots(best_path: Path, full_path: Path, slots: int, comm: Communicator) -> Iterator[SlotWriter]:
     """Open both files with room for `slots` seeds, for the members of `comm` to fill side by side.
 

@@ -140,6 +140,11 @@ class Layer:
         return self.folder / "SpotsToIndex.csv"
 
     @property
+    def seed_passes(self) -> Path:
+        """How many of the seeds belong to which pass; absent where there was but one."""
+        return self.folder / "SeedPasses.csv"
+
+    @property
     def input_all(self) -> Path:
         return self.folder / "InputAll.csv"
 

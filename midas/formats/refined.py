@@ -106,6 +106,21 @@ class RefinedSeeds:
         return _read_slots(self.fit_best_file, FIT_BEST, FIT_BEST_BYTES, rows, counts)
 
 
+def joined_seeds(parts: Sequence[RefinedSeeds]) -> RefinedSeeds:
+    """The seeds of all parts, which hold their fitted spots, one part after the other."""
+    if not parts:
+        empty, none = np.empty(0, ORIENT_POS_FIT), np.empty(0, FIT_BEST)
+        return RefinedSeeds(np.zeros((0, 2), np.int32), empty, np.zeros(1, np.int64), np.empty(0, np.int32), none)
+    counts = np.concatenate([np.diff(part.offsets) for part in parts])
+    return RefinedSeeds(
+        np.concatenate([part.key for part in parts]),
+        joined([part.orient_pos_fit for part in parts]),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        np.concatenate([part.spot_ids for part in parts]),
+        joined([part.fit_best for part in parts if part.fit_best is not None]),
+    )
+
+
 def _read_slots(
     path: Path, dtype: np.dtype[Scalar], slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[Scalar]:

@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from midas.formats.layer import Layer
+from midas.formats.passes import abandon_append, partial_key
 from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.slots import SlotFile
 from midas.runtime.files import make_folder, remove
@@ -30,13 +31,14 @@ class RefinedWriter:
     ----------
     rows : what this member writes; when these are all of them, an error removes the files
     total : rows of the whole run
+    kept : rows of earlier passes, which stand in front of them and stay; the keys are then those of `partial_key`
     """
 
-    def __init__(self, layer: Layer, rows: range, total: int):
+    def __init__(self, layer: Layer, rows: range, total: int, kept: int = 0):
         self._stack = ExitStack()
-        self._layer, self._rows, self._total = layer, rows, total
+        self._layer, self._rows, self._total, self._kept = layer, rows, total, kept
         sizes = (
-            (layer.key, KEY_BYTES),
+            (partial_key(layer) if kept else layer.key, KEY_BYTES),
             (layer.orient_pos_fit, ORIENT_POS_FIT.itemsize),
             (layer.process_key, PROCESS_KEY_BYTES),
             (layer.fit_best, FIT_BEST_BYTES),
@@ -71,7 +73,11 @@ class RefinedWriter:
 
     def _abandon(self) -> None:
         """Leave no part of a result, unless other members of the run have theirs in the same files."""
-        if len(self._rows) == self._total:
+        if len(self._rows) + self._kept != self._total:
+            return
+        if self._kept:
+            abandon_append(self._layer, self._kept)
+        else:
             remove_refined(self._layer)
 
     def write(self, start: int, seeds: RefinedSeeds) -> None:

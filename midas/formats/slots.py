@@ -72,12 +72,7 @@ class SlotFile:
 
     def shorten(self, rows: int) -> None:
         """Cut off what an earlier, longer run left behind the slots of this one."""
-        with self._reported():
-            try:
-                if self.path.stat().st_size > rows * self.slot:
-                    os.truncate(self.path, rows * self.slot)
-            except FileNotFoundError:
-                return
+        shorten(self.path, rows * self.slot)
 
     def close(self) -> None:
         """Close the file; on some file systems a full disk is only noticed here."""
@@ -97,3 +92,14 @@ class SlotFile:
             yield
         except OSError as problem:
             raise OutputError(f"cannot be written ({problem.strerror})", file=self.path) from None
+
+
+def shorten(path: Path, size: int) -> None:
+    """Cut a file off behind its first `size` bytes, if it is longer."""
+    try:
+        if path.stat().st_size > size:
+            os.truncate(path, size)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise OutputError(f"cannot be written ({problem.strerror})", file=path) from None

@@ -190,35 +190,13 @@ class LayerRun:
 
     def grains(self, setup: SpotTables | None, binned: BinaryTables | None, hkls: Table | None) -> None:
         """Seeds to orientations, refined seeds, grains."""
-        from midas.stages import grains as processing
-        from midas.stages import indexing, refinement
+        from midas.pipeline.grain_search import GrainSearch
 
-        layer, threads, comm, parameters = self.layer, self.threads, self.comm, self._paramstest()
-        tracking = self.options.grains_file is not None
-        # A guided run makes its seeds itself.
-        seeds = setup.spots_to_index if setup is not None and not tracking else None
-        spots, extra_info = binned or (None, None)
-        indexed = self.steps.shared(
-            "indexing",
-            lambda: indexing.run(layer, parameters, threads=threads, comm=comm, seeds=seeds, spots=spots, hkls=hkls),
-        )
-        refined = self.steps.shared(
-            "refining",
-            lambda: refinement.run(
-                layer, parameters, threads=threads, comm=comm, seeds=seeds, indexed=indexed, extra_info=extra_info,
-                hkls=hkls,
-            ),
-        )  # fmt: skip
-        found = self.steps.serial(
-            "process_grains",
-            lambda: processing.run(
-                layer, self.grain_parameters(), threads=threads, track=tracking, refined=refined, hkls=hkls,
-                extra_info=self.tables.extra_info, ids_hash=self.tables.ids_hash,
-            ),
-        )  # fmt: skip
+        search = GrainSearch(self, self._paramstest(), setup, binned, hkls)
+        found = search.find()
         if found is not None:
             self.tables.grains, self.tables.spot_matrix = found.grains, found.spot_matrix
-            self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, seeds
+            self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, search.seeds
             self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
             self.tables.seed_verdicts = found.seed_verdicts
 

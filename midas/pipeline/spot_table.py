@@ -45,7 +45,7 @@ class SpotTableRun(LayerRun):
             inputs.prepare_folder(self.options, self.plan)
             # What an earlier run from frames left would be joined with these spots.
             stale = (layer.id_rings, layer.ids_hash, layer.merge_map, layer.input_all_no_header, layer.paramstest)
-            remove(layer.detector_pixels)
+            remove(layer.detector_pixels, layer.seed_passes)
             remove(*stale, *layer.folder.glob("Radius_StartNr_*.csv"), *layer.folder.glob("Result_StartNr_*.csv"))
         self.comm.barrier()
         return layer, user_file.parameters

@@ -51,6 +51,11 @@ _COUNTS = {
 _SHARED = ("peaksearch", "indexing", "refining")
 
 
+def _kind(name: str) -> str:
+    """The step that a later pass of indexing repeats: ``indexing_pass2`` is ``indexing``."""
+    return name.partition("_pass")[0]
+
+
 class Steps:
     """The steps of one layer.
 
@@ -90,7 +95,7 @@ class Steps:
         """What a step found and how long it took, on the console."""
         counts = {
             label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
-            for label in _COUNTS.get(name, ())
+            for label in _COUNTS.get(_kind(name), ())
             if any(label in rows for rows in summaries)
         }
         self.counts[name] = counts
@@ -99,7 +104,7 @@ class Steps:
 
     def stage(self, name: str, work: Callable[[], StageResult[T]]) -> StageResult[T]:
         """A stage with its messages in midas_log/, as the legacy driver kept its programs' output."""
-        block = f"{self.comm.rank}" if name in _SHARED else ""
+        block = f"{self.comm.rank}" if _kind(name) in _SHARED else ""
         folder = self.folder / "midas_log"
         out, errors = folder / f"{name}_out{block}.csv", folder / f"{name}_err{block}.csv"
         if name == "ZipOut":
@@ -122,12 +127,12 @@ class Steps:
         try:
             yield
         except NothingFoundError as error:
-            raise NothingFoundError(f"{_FAILURES[name]}: {error}", nothing=error.nothing) from None
+            raise NothingFoundError(f"{_FAILURES[_kind(name)]}: {error}", nothing=error.nothing) from None
         except MidasError as error:
-            raise StageError(f"{_FAILURES[name]}: {error}") from None
+            raise StageError(f"{_FAILURES[_kind(name)]}: {error}") from None
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            raise StageError(f"{_FAILURES[name]}: {place}{error.strerror or error}") from None
+            raise StageError(f"{_FAILURES[_kind(name)]}: {place}{error.strerror or error}") from None
         except MemoryError:
-            raise StageError(f"{_FAILURES[name]}: not enough memory") from None
+            raise StageError(f"{_FAILURES[_kind(name)]}: not enough memory") from None
         self.seconds[name] = time.perf_counter() - started

@@ -57,7 +57,8 @@ def _diagnosis(run: LayerRun, among: Collection[int] = ()) -> Diagnosis | None:
     """The diagnosis, on the console and in its file; None where the files do not allow one."""
     from midas.diagnosis.failure import diagnose
 
-    counts = {label: number for step in run.steps.counts.values() for label, number in step.items()}
+    steps = reversed(run.steps.counts.values())  # what the first pass found, not a later one
+    counts = {label: number for step in steps for label, number in step.items()}
     try:
         found = diagnose(
             run.layer,

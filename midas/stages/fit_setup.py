@@ -92,7 +92,7 @@ def _run(
     layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
 ) -> StageResult[SpotTables]:
     parameters = parameters.for_stage("fit_setup")
-    remove(layer.paramstest, layer.spot_flags)
+    remove(layer.paramstest, layer.spot_flags, layer.seed_passes)
     scan = Scan.of(layer, parameters)
     source = layer.radius(scan.frames)
     radius = radius_format.LAYOUT.read(source) if radius is None else radius

@@ -22,10 +22,12 @@ from midas.formats.binary import filled
 from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
+from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
 from midas.runtime import progress
 from midas.runtime.errors import OutputError, StageError, UsageError
+from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 
@@ -75,24 +77,81 @@ def run(
     if seed_count is not None and seed_count < 0:
         raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
     p = parameters.for_stage("indexing")
-    tracking = bool(p.get("GrainsFile"))
-    if tracking and comm.rank != 0:
+    if (tracking := bool(p.get("GrainsFile"))) and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
+    if not tracking:
+        _forget_passes(layer, seeds, comm)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
-    slots = (0 if ids is None else len(ids)) if seed_count is None else seed_count
-    if ids is not None and slots > len(ids):
-        log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", slots, len(ids))
+    slots = _slots(ids, seed_count)
     if ids is None or tracking:
         data = _track(layer, p, indexer, spots, slots, threads)
         comm.barrier()
     else:
-        data = _index(layer, indexer, _start_rows(spots, ids[:slots], rings), spots, slots, threads, comm)
+        start = _start_rows(spots, ids[:slots], rings)
+        with index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer:
+            data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
+    """Slots of the output files: what was asked for, else one a seed."""
+    if seed_count is None:
+        return 0 if ids is None else len(ids)
+    if ids is not None and seed_count > len(ids):
+        log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", seed_count, len(ids))
+    return seed_count
+
+
+def run_again(
+    layer: Layer,
+    parameters: Parameters,
+    seed_pass: SeedPass,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    spots: Table | None = None,
+    hkls: Table | None = None,
+) -> StageResult[IndexedSeeds]:
+    """Index the seeds of a later pass among the spots that it sees; the rows of the passes before stay as they are.
+
+    See docs/theory/indexing.md#passes.
+
+    Parameters
+    ----------
+    spots, hkls : as of `run`
+
+    Returns
+    -------
+    StageResult whose data is the `IndexedSeeds` of this member
+    """
+    p = parameters.for_stage("indexing").changed(Completeness=seed_pass.completeness)
+    spots, hkls = _inputs(layer, spots, hkls)
+    spots, rings = _seen(spots, seed_pass), rings_in_use(p, hkls)
+    indexer = make_indexer(layer, p, rings, spots, hkls)
+    start, mine = _start_rows(spots, seed_pass.seeds, rings), comm.rows(len(seed_pass.seeds))
+    best, full = layer.index_best, layer.index_best_full
+    with index.append_slots(best, full, seed_pass.first, len(seed_pass.seeds), comm) as writer:
+        data = _index(writer, indexer, start, spots, mine, threads, seed_pass.first)
+    return StageResult("indexing", _summary(data, comm), data)
+
+
+def _seen(spots: Table, seed_pass: SeedPass) -> Table:
+    """The spots with those that the pass does not see on no ring, where nothing matches them."""
+    hidden = Table(spots.names, spots.columns.copy())
+    hidden["ring"][~np.isin(spots["spot_id"], seed_pass.visible)] = 0
+    return hidden
+
+
+def _forget_passes(layer: Layer, seeds: ArrayLike | None, comm: Communicator) -> None:
+    """Who indexes the seeds of the file again begins with the first pass. Only the first rank may have others."""
+    if seeds is None and (comm.rank == 0 or not comm.connected):
+        back_to_first(layer)
+    comm.barrier()
 
 
 def _inputs(layer: Layer, spots: Table | None, hkls: Table | None) -> tuple[Table, Table]:
@@ -255,32 +314,29 @@ def _seeds_of(
 
 
 def _index(
-    layer: Layer,
+    writer: index.SlotWriter,
     indexer: Indexer,
     start: NDArray[np.int64],
     spots: Table,
-    slots: int,
+    mine: range,
     threads: int,
-    comm: Communicator,
+    kept: int = 0,
 ) -> IndexedSeeds:
-    """Search this member's seeds chunk by chunk and write each chunk's slots."""
-    mine = comm.rows(slots)
+    """Search this member's seeds chunk by chunk and write each chunk's slots, behind those `kept` of earlier passes."""
     parts = []
-    with (
-        index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer,
-        progress.bar(len(mine), "Indexing", "seed") as advance,
-    ):
+    with progress.bar(len(mine), "Indexing", "seed") as advance:
         for first in range(mine.start, mine.stop, _CHUNK):
-            rows = range(first, min(first + _CHUNK, mine.stop))
-            chosen = np.full(len(rows), -1, np.int64)
-            present = start[rows.start : rows.stop]
+            own = range(first, min(first + _CHUNK, mine.stop))
+            chosen = np.full(len(own), -1, np.int64)
+            present = start[own.start : own.stop]
             chosen[: len(present)] = present
+            rows = range(kept + own.start, kept + own.stop)
             part = _seeds_of(rows, spots, *indexer.search(chosen, threads=threads))
             writer.write(part)
             parts.append(part)
-            _log_found(part, chosen, spots, mine)
-            advance(len(rows))
-    return index.join(mine, parts)
+            _log_found(part, chosen, spots, range(kept + mine.start, kept + mine.stop))
+            advance(len(own))
+    return index.join(range(kept + mine.start, kept + mine.stop), parts)
 
 
 def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine: range) -> None:
@@ -311,6 +367,7 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
     with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL) as writer:
         writer.write(part)
     firsts = [part.ids[part.offsets[i]] if part.found[i] else NO_SPOT for i in range(len(part))]
+    remove(layer.seed_passes)
     tracked = Table.from_columns(_TRACKED.names, {"spot_id": firsts, "grain_id": grains["GrainID"]})
     _TRACKED.write(layer.spots_to_index, tracked)
     for i, fraction in enumerate(fractions):

@@ -18,10 +18,11 @@ from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recor
 from midas.experiment.spot_flags import read_spot_flags
 from midas.formats import hkls as hkl_list
 from midas.formats import index
-from midas.formats.binary import filled, joined
+from midas.formats.binary import filled
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.layer import Layer
-from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds
+from midas.formats.passes import SeedPass, begin_append
+from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds, joined_seeds
 from midas.formats.refined_writer import RefinedWriter, remove_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
@@ -57,6 +58,7 @@ def run(
     comm: Communicator = SERIAL,
     seed_count: int | None = None,
     seeds: Table | ArrayLike | None = None,
+    seed_pass: SeedPass | None = None,
     indexed: IndexedSeeds | None = None,
     extra_info: Table | None = None,
     hkls: Table | None = None,
@@ -68,6 +70,7 @@ def run(
     parameters : of paramstest.txt
     seed_count : number of seeds to refine; all of them by default
     seeds : ids of the seeds, or the table of SpotsToIndex.csv
+    seed_pass : a later pass, whose seeds alone are refined; their keys stay apart until `midas.formats.passes.commit`
     indexed : results of the indexer for these rows, or more
     extra_info : the table of ExtraInfo.bin
     hkls : the table of hkls.csv
@@ -79,22 +82,32 @@ def run(
     """
     parameters = parameters.for_stage("refinement")
     tracking = bool(parameters.get("GrainsFile"))
-    ids = _seed_ids(layer, seeds, seed_count)
-    rows = comm.rows(len(ids))
+    ids = _seed_ids(layer, seeds, seed_count) if seed_pass is None else seed_pass.seeds
+    own = comm.rows(len(ids))
+    rows = own if seed_pass is None else seed_pass.rows(own)
     spots = extra_info if extra_info is not None else read_binary_spots(layer.extra_info_binary, EXTRA_INFO_BINARY)
-    reflections = hkls if hkls is not None else hkl_list.LAYOUT.read(layer.hkls)
-    refiner = _refiner(layer, parameters, reflections, spots, tracking)
+    refiner = _refiner(layer, parameters, hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls, spots, tracking)
     found = _indexed_of(layer, indexed, rows)
     if comm.size == 1 or (comm.connected and comm.rank == 0):
-        remove_refined(layer)
+        _make_room(layer, seed_pass)
     comm.barrier()
     log.info("We are tracking grains!" if tracking else "Running full file!")
-    work = _work(parameters, found, spots, ids[rows.start : rows.stop])
-    refined = _refine(layer, refiner, work, rows, len(ids), threads)
+    work = _work(parameters, found, spots, ids[own.start : own.stop])
+    kept = rows.start - own.start
+    with RefinedWriter(layer, rows, kept + len(ids), kept) as writer:
+        refined = _refine(writer, refiner, work, rows, threads)
     solved = int(np.count_nonzero(refined.key[:, 0]))
     log.info("Refined %d of %d seeds", solved, len(rows))
     comm.barrier()
     return StageResult("refinement", {"seeds": len(rows), "refined": solved}, refined)
+
+
+def _make_room(layer: Layer, seed_pass: SeedPass | None) -> None:
+    """Nothing of an earlier run stays, and of earlier passes everything."""
+    if seed_pass is None:
+        remove_refined(layer)
+    else:
+        begin_append(layer, seed_pass.first)
 
 
 def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | None) -> NDArray[np.int64]:
@@ -168,10 +181,10 @@ def _work(parameters: Parameters, found: IndexedSeeds, spots: Table, ids: NDArra
     )
 
 
-def _refine(layer: Layer, refiner: Refiner, work: _Work, rows: range, total: int, threads: int) -> RefinedSeeds:
+def _refine(writer: RefinedWriter, refiner: Refiner, work: _Work, rows: range, threads: int) -> RefinedSeeds:
     """Refine this member's rows in chunks, each written as soon as it is done."""
     parts = []
-    with RefinedWriter(layer, rows, total) as writer, progress.bar(len(rows), "Refinement", "seeds") as advance:
+    with progress.bar(len(rows), "Refinement", "seeds") as advance:
         for start in range(0, len(rows), CHUNK):
             part = _refine_chunk(refiner, work, slice(start, min(start + CHUNK, len(rows))), threads)
             writer.write(rows.start + start, part)
@@ -179,7 +192,7 @@ def _refine(layer: Layer, refiner: Refiner, work: _Work, rows: range, total: int
             parts.append(part)
             advance(len(part.key))
     _warn(work)
-    return _joined(parts)
+    return joined_seeds(parts)
 
 
 def _spot_rows(ids: NDArray[np.int64], spots: Table) -> NDArray[np.int64]:
@@ -229,20 +242,6 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.signedinteger]) -> ND
     """The indices start … start + length - 1 of each pair, one after the other."""
     ends = np.cumsum(lengths, dtype=np.int64)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-
-
-def _joined(parts: list[RefinedSeeds]) -> RefinedSeeds:
-    if not parts:
-        empty, none = np.empty(0, ORIENT_POS_FIT), np.empty(0, FIT_BEST)
-        return RefinedSeeds(np.zeros((0, 2), np.int32), empty, np.zeros(1, np.int64), np.empty(0, np.int32), none)
-    counts = np.concatenate([np.diff(part.offsets) for part in parts])
-    return RefinedSeeds(
-        np.concatenate([part.key for part in parts]),
-        joined([part.orient_pos_fit for part in parts]),
-        _offsets(counts),
-        np.concatenate([part.spot_ids for part in parts]),
-        joined([part.fit_best for part in parts if part.fit_best is not None]),
-    )
 
 
 # Messages

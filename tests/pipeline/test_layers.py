@@ -53,7 +53,9 @@ def test_folder_of_a_layer(finished: Finished) -> None:
 def test_logs(finished: Finished) -> None:
     layer, _ = finished
     names = {log_name(step, kind) for step in LOGS for kind in ("out", "err")}
-    assert {path.name for path in (layer / "output").iterdir()} == names
+    found = {path.name for path in (layer / "output").iterdir()}
+    later = {name for name in found if "_pass" in name}  # of a second look, where spots are left
+    assert found - later == names
     for step in LOGS:
         assert (layer / "midas_log" / log_name(step, "out")).stat().st_size > 0, step
         assert (layer / "midas_log" / log_name(step, "err")).stat().st_size == 0, step

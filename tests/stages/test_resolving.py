@@ -308,7 +308,7 @@ def test_order_of_the_seeds_and_threads_change_nothing(
         ("UniqueCompleteness", 1.01, "must lie in 0 ... 1"),
         ("UniqueCompleteness", -0.1, "must lie in 0 ... 1"),
         ("MosaicTolerance", 0, "must be greater than 0 and at most 10"),
-        ("MosaicGap", 2.6, "must not be larger than MosaicTolerance, 2.5"),
+        ("MosaicGap", 2.6, "must not be above MosaicTolerance, which is 2.5"),
     ],
 )
 def test_values_that_cannot_be(key: str, value: object, message: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 class GrainTables:
     """What the stage writes: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv``.
 
-    `spot_owners`, `grain_quality` and `seed_verdicts` are None where seeds are merged by the legacy rule.
+    `spot_owners`, `grain_quality` and `seed_verdicts` are None where seeds are merged by the legacy rule, and so is
+    `unowned`, the ids of the accepted spots that no crystal explains.
     """
 
     grains: Table
@@ -42,6 +43,7 @@ class GrainTables:
     spot_owners: Table | None = None
     grain_quality: Table | None = None
     seed_verdicts: Table | None = None
+    unowned: NDArray[np.int64] | None = None
 
 
 def run(
@@ -87,8 +89,7 @@ def run(
     if not len(found):
         log.warning("no grain is left: %s", _why_none(parameters))
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
-    more = {} if about is None else about.rounded()
-    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key, **more)
+    data = _rounded(table, spot_matrix, found.key, about)
     summary = {"seeds": len(solved), "solutions": int(solved.sum()), **counts, "grains": len(found)}
     return comm.broadcast(StageResult("grains", summary, data))
 
@@ -109,6 +110,16 @@ def _operators(parameters: Parameters) -> NDArray[np.float64]:
     legacy = parameters["GrainMerging"] == "legacy"
     cell = crystal.possible_cell(parameters)
     return symmetry_operators(parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=legacy)
+
+
+def _rounded(grains: Table, spot_matrix: Table, key: GrainIdsKey, about: ResolvedTables | None) -> GrainTables:
+    """The tables as they read back from their files."""
+    data = GrainTables(GRAINS.rounded(grains), SPOT_MATRIX.rounded(spot_matrix), key)
+    if about is None:
+        return data
+    more = about.rounded()
+    owners, quality, verdicts = (more[name] for name in ("spot_owners", "grain_quality", "seed_verdicts"))
+    return replace(data, spot_owners=owners, grain_quality=quality, seed_verdicts=verdicts, unowned=about.unowned)
 
 
 def _why_none(parameters: Parameters) -> str:

@@ -1,4 +1,4 @@
-"""Mosaic crystals: the fragments of one crystal as one grain (docs/theory/resolving.md#mosaic-crystals)."""
+"""Mosaic crystals: the crystals of one family become one grain with broken spots (docs/theory/mosaic.md)."""
 
 from __future__ import annotations
 
@@ -7,294 +7,169 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.physics.spots import scattering_vectors
-from midas._ext.refine.refiner import REFINED
-from midas._ext.refine.settings import RecordedSpots
-from midas.experiment.crystal import reciprocal_basis
-from midas.experiment.orientation import quaternions_from_matrices
+from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+from midas._ext.physics.region import AcceptedRegion
+from midas._ext.refine.record import MATCHED_SPOT
+from midas._ext.refine.refiner import REFINED, Refiner
+from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
+from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
+from midas.experiment.region import ANY_BOX, ANY_OMEGA
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.orientation_families import families_by_shift
-from midas.stages.grains.refit import LEAST_SPOTS, Fitted
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
+from midas.stages.grains.orientation_families import families_by_intensity, mean_orientations
 
 Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Places = NDArray[np.int64]
 
-#: how often the fragments are collected and the crystals fitted to them
-ROUNDS = 4
-#: least half width of the radial band of fragments, px
-RADIAL_PIXELS = 2.0
-
-
-@dataclass(frozen=True)
-class Cone:
-    """How far fragments lie from their crystal and from each other, degrees, and in radius, µm."""
-
-    tolerance: float
-    gap: float
-    radial: float
+#: times that the fragments are sought again with the crystal that they gave
+_ROUNDS = 4
+#: times that families are sought again among what became of families
+_MOST_REPEATS = 5
 
 
 @dataclass(frozen=True)
-class Fragments:
-    """Spots of crystals; the pieces of one reflection stand together.
+class MosaicModel:
+    """What the fit of crystals with broken spots needs.
 
     Parameters
     ----------
-    crystal, spot, hkl : (m,) int64, crystal, row of the spot, place in the list of reflections
-    branch : (m,) int8, sign of the laboratory y
-    directions : (m, 3) float64, unit scattering vectors in the sample frame
-    combined : (m,) int64, number of the reflection that the piece belongs to, ascending
+    reflections : in use, ring by ring
+    region : where spots can be observed
+    spots : of the layer
+    operators : (m, 4) symmetry of the lattice
+    cone : how far a fragment may be from its reflection
     """
 
-    crystal: Integers
-    spot: Integers
-    hkl: Integers
-    branch: NDArray[np.int8]
-    directions: Array
-    combined: Integers
+    instrument: Instrument
+    reflections: Reflections
+    region: AcceptedRegion
+    bounds: Bounds
+    recipe: Recipe
+    spots: BrokenSpots
+    operators: Array
+    cone: Cone
+
+
+@dataclass(frozen=True)
+class CombinedFit:
+    """Crystals as refined on their combined spots.
+
+    Parameters
+    ----------
+    crystals : n; where the fit has no solution as they were before
+    fragments : of the combined spots
+    combined : the combined spots, crystal by crystal
+    solved : (n,) bool
+    matched : (m,) of `MATCHED_SPOT`, what the crystals make of their combined spots
+    """
+
+    crystals: Crystals
+    fragments: Fragments
+    combined: BrokenSpots
+    solved: NDArray[np.bool_]
+    matched: NDArray[np.void]
 
     @property
-    def first(self) -> Integers:
-        """The first piece of each reflection."""
-        return np.flatnonzero(np.diff(self.combined, prepend=-1))
+    def intensity(self) -> Array:
+        """(n,) of all fragments of each crystal."""
+        return _sums(self.fragments.crystal, self.combined.intensity, len(self.crystals))
 
 
-@dataclass(frozen=True)
-class Combined:
-    """The pieces of each reflection as one spot: weighted means on the plane (µm, degrees), and the sum."""
-
-    crystal: Integers
-    y_plane: Array
-    z_plane: Array
-    omega: Array
-    group: NDArray[np.int32]
-    certainty: Array
-    intensity: Array
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """Crystals that have been fitted to the combined spots of their fragments.
+def resolve_mosaic(
+    model: MosaicModel, crystals: Crystals, owner: Places, threads: int
+) -> tuple[Places, Places, CombinedFit]:
+    """The crystals of each family as one.
 
     Parameters
     ----------
-    kept : (c,) int64, which of the given crystals they are
-    family : (n,) int64, the crystal (one of `kept`) that each of the given ones became a part of
+    crystals : that own spots
+    owner : (s,) crystal of each spot, -1 where it has none
+
+    Returns
+    -------
+    leader : (n,) ascending, the crystal that stands for each family
+    family : (c,) the family of each crystal, 0 ... n - 1
+    fit : of the n families; combined spots that the crystals do not explain are left out
     """
-
-    kept: Integers
-    family: Integers
-    fitted: Fitted
-    fragments: Fragments
-    combined: Combined
-
-
-def gather(scene: Scene, crystals: Crystals, owner: Integers, cone: Cone) -> Gathered:
-    """Families of crystals, and each family fitted as one crystal.
-
-    Parameters
-    ----------
-    owner : (s,) int64, crystal of each spot; -1
-    """
-    intensity = scene.spots["intensity"]
-    brightness = _sums(owner[owner >= 0], intensity[owner >= 0], len(crystals))
-    family = np.arange(len(crystals))
-    now = crystals
-    while True:
-        leader = families_by_shift(quaternions_from_matrices(now.u), brightness, scene.operators, cone.tolerance)
-        kept = np.unique(leader)
-        names = np.unique(family)  # crystals of the last pass
-        family = names[leader[np.searchsorted(names, family)]]
-        now, brightness = now.take(kept), _sums(leader, brightness, len(leader))[kept]
-        of_family = np.searchsorted(names[kept], family)
-        owners = np.where(owner >= 0, of_family[owner], -1)
-        fitted, fragments, combined = _fit_fragments(scene, now, owners, cone)
-        done = len(kept) == len(leader)
-        now = fitted.crystals
-        if done:
-            return Gathered(names[kept], family, fitted, fragments, combined)
+    owned = np.flatnonzero(owner >= 0)
+    weights = _sums(owner[owned], model.spots.intensity[owned], len(crystals))
+    tolerance, operators = model.cone.tolerance, model.operators
+    means = mean_orientations(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
+    leader, family = np.unique(families_by_intensity(means, weights, operators, tolerance / 2), return_inverse=True)
+    starts = crystals.take(leader)
+    starts = Crystals(matrices_from_quaternions(means[leader]), starts.position, starts.cell)
+    for _ in range(_MOST_REPEATS):
+        of_family = owner.copy()
+        of_family[owned] = family[owner[owned]]
+        fit = _fitted(model, starts, of_family, threads)
+        merged = families_by_intensity(quaternions_from_matrices(fit.crystals.u), fit.intensity, operators, tolerance)
+        remaining, place = np.unique(merged, return_inverse=True)
+        if len(remaining) == len(leader):
+            break
+        leader, family, starts = leader[remaining], place[family], fit.crystals.take(remaining)
+    return leader, family, fit
 
 
-def _sums(of: Integers, values: Array, count: int) -> Array:
-    """Sum of the values of each of `count`."""
-    sums = np.zeros(count)
-    np.add.at(sums, of, values)
-    return sums
+def _fitted(model: MosaicModel, crystals: Crystals, owner: Places, threads: int) -> CombinedFit:
+    """Seek fragments and refine on what they make, round after round."""
+    rings = np.repeat(np.arange(len(model.reflections.first) - 1), np.diff(model.reflections.first)).astype(np.int32)
+    reflections = ReflectionModel(model.reflections.hkl, rings, model.instrument, model.region)
+    for _ in range(_ROUNDS):
+        every = reflections.predicted(crystals.u, crystals.position, crystals.cell, threads)
+        predicted = PredictedReflections._make(column[every.accepted] for column in every)
+        found = fragments(model.spots, model.instrument, crystals, predicted, predicted.ring, owner, model.cone)
+        combined = combined_spots(model.spots, found)
+        fit = _refined(model, _turned(model.spots, crystals, found), found, combined, threads)
+        crystals = fit.crystals
+    return fit
 
 
-def _fit_fragments(scene: Scene, crystals: Crystals, owner: Integers, cone: Cone) -> tuple[Fitted, Fragments, Combined]:
-    """Crystals fitted to their fragments, these, and the spots that they make."""
-    good = np.ones(len(crystals), bool)
-    for _ in range(ROUNDS):
-        fragments = collect(scene, crystals, owner, cone)
-        combined = combine(scene, fragments)
-        crystals, good = _fit(scene, crystals, combined)
-    fragments = collect(scene, crystals, owner, cone)
-    combined = combine(scene, fragments)
-    offsets = np.searchsorted(combined.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
-    return Fitted(crystals, offsets, np.arange(len(combined.crystal)), good), fragments, combined
+def _turned(spots: BrokenSpots, crystals: Crystals, found: Fragments) -> Crystals:
+    """The crystals turned so that their reflections point to their fragments: the refinement matches what is near."""
+    u = crystals.u.copy()
+    weight = np.maximum(spots.intensity[found.spot], np.finfo(float).tiny)
+    total = np.add.reduceat(weight, found.offsets[:-1]) if len(found.crystal) else weight
+    share = weight / total[found.combined]
+    pairs = share[:, None, None] * found.vectors[:, :, None] * found.predicted[found.combined][:, None, :]
+    owner = found.crystal[found.combined]
+    sums = np.zeros_like(u)
+    np.add.at(sums, owner, pairs)
+    for i in np.flatnonzero(np.bincount(found.crystal, minlength=len(u)) > 1).tolist():
+        u[i] = nearest_rotations(sums[i]) @ u[i]
+    return Crystals(u, crystals.position, crystals.cell)
 
 
-def collect(scene: Scene, crystals: Crystals, owner: Integers, cone: Cone) -> Fragments:
-    """The fragments of all reflections of crystals; a spot that several reach goes to the nearest in angle."""
-    found = [_of_crystal(scene, crystals, c, (owner < 0) | (owner == c), cone) for c in range(len(crystals))]
-    crystal = np.repeat(np.arange(len(found)), [len(f[0]) for f in found])
-    spot, hkl, branch = (np.concatenate([np.empty(0, np.int64), *(f[k] for f in found)]) for k in range(3))
-    angle = np.concatenate([np.empty(0), *(f[3] for f in found)])
-    directions = np.concatenate([np.empty((0, 3)), *(f[4] for f in found)])
-    by_angle = np.lexsort((crystal, angle, spot))
-    nearest = by_angle[np.flatnonzero(np.diff(spot[by_angle], prepend=-1))]
-    order = nearest[np.lexsort((spot[nearest], branch[nearest], hkl[nearest], crystal[nearest]))]
-    names = np.stack([crystal[order], hkl[order], branch[order]])
-    combined = np.cumsum((np.diff(names, prepend=-9, axis=1) != 0).any(axis=0)) - 1
-    return Fragments(names[0], spot[order], names[1], names[2].astype(np.int8), directions[order], combined)
-
-
-_Found = tuple[Integers, Integers, Integers, Array, Array]
-
-
-def _of_crystal(scene: Scene, crystals: Crystals, c: int, allowed: NDArray[np.bool_], cone: Cone) -> _Found:
-    """Spot, hkl, branch, angle from the reflection (degrees) and direction of the fragments of a crystal."""
-    own = np.flatnonzero(allowed & scene.used)
-    directions, branch, radius = _seen_from(scene, crystals.position[c], own)
-    ring = scene.spots.integers("ring")[own]
-    predicted = scene.predicted(crystals.take(np.array([c])))
-    g = crystals.u[c] @ reciprocal_basis(crystals.cell[c]) @ scene.reflections.hkl
-    spacing = np.linalg.norm(g, axis=0)
-    parts: list[_Found] = []
-    for place in np.flatnonzero(predicted.accepted):
-        hkl = predicted.hkl[place]
-        near = np.flatnonzero((ring == predicted.ring[place]) & (branch == predicted.branch[place]))
-        near = near[np.abs(radius[near] - _ring_radius(scene, spacing[hkl])) < cone.radial]
-        angle = _angles(directions[near], g[:, hkl] / spacing[hkl])
-        inside = angle < cone.tolerance
-        near, angle = near[inside], angle[inside]
-        linked = _linked(directions[near], angle, cone.gap)
-        spots, count = near[linked], int(linked.sum())
-        names = (np.full(count, hkl, np.int64), np.full(count, int(predicted.branch[place])))
-        parts.append((own[spots], *names, angle[linked], directions[spots]))
-    if not parts:
-        none = np.empty(0, np.int64)
-        return none, none, none, np.empty(0), np.empty((0, 3))
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
-
-
-def _seen_from(scene: Scene, position: Array, spots: Integers) -> tuple[Array, Integers, Array]:
-    """Unit scattering vectors of spots in the sample frame, branches, radii (µm), as if seen from a position."""
-    y, z, omega = (np.ascontiguousarray(scene.spots[name][spots]) for name in ("y_plane", "z_plane", "omega_recorded"))
-    instrument = scene.instrument
-    g = scattering_vectors(
-        y, z, omega, np.tile(position, (len(spots), 1)), instrument.lsd, instrument.wavelength, instrument.wedge,
-        instrument.exact_wedge, instrument.tilts,
-    )  # fmt: skip
-    length = np.linalg.norm(g, axis=1)
-    return g / length[:, None], np.where(y > 0, 1, -1), _ring_radius(scene, length)
-
-
-def _ring_radius(scene: Scene, g: Array) -> Array:
-    """Distance from the beam (µm) at which vectors of this length (1/Å) diffract."""
-    radius: Array = scene.instrument.lsd * np.tan(2 * np.arcsin(np.minimum(scene.instrument.wavelength * g / 2, 0.7)))
-    return radius
-
-
-def _angles(directions: Array, other: Array) -> Array:
-    """Degrees between unit vectors, by their chord."""
-    angles: Array = np.degrees(2 * np.arcsin(np.minimum(np.linalg.norm(directions - other, axis=1) / 2, 1)))
-    return angles
-
-
-def _linked(directions: Array, angle: Array, gap: float) -> NDArray[np.bool_]:
-    """Which directions hang together with the one of the smallest angle in steps below the gap (degrees)."""
-    linked = np.zeros(len(angle), bool)
-    waiting = [int(angle.argmin())] if len(angle) else []
-    while waiting:
-        linked[waiting] = True
-        here = waiting.pop()
-        near = ~linked & (_angles(directions, directions[here]) < gap)
-        linked |= near
-        waiting += np.flatnonzero(near).tolist()
-    return linked
-
-
-def combine(scene: Scene, fragments: Fragments) -> Combined:
-    """The pieces of each reflection as one spot."""
-    first, of = fragments.first, fragments.combined
-    weight = np.maximum(scene.spots["intensity"][fragments.spot], 1e-30)
-    total = _sums(of, weight, len(first))
-
-    def mean(values: Array) -> Array:
-        means: Array = _sums(of, weight * values, len(first)) / total
-        return means
-
-    omega = scene.spots["omega_recorded"][fragments.spot]
-    start = omega[first]
-    ring = scene.spots.integers("ring")[fragments.spot[first]]
-    return Combined(
-        crystal=fragments.crystal[first],
-        y_plane=mean(scene.spots["y_plane"][fragments.spot]),
-        z_plane=mean(scene.spots["z_plane"][fragments.spot]),
-        omega=start + mean((omega - start[of] + 180) % 360 - 180),
-        group=np.searchsorted(scene.rings, ring).astype(np.int32),
-        certainty=mean(scene.flags.certainty[fragments.spot]),
-        intensity=total,
+def _refined(
+    model: MosaicModel, crystals: Crystals, found: Fragments, combined: BrokenSpots, threads: int
+) -> CombinedFit:
+    """The crystals refined on their combined spots, where there is a solution, and the spots that they explain."""
+    if not len(combined.y):
+        return CombinedFit(crystals, found, combined, np.zeros(len(crystals), bool), np.empty(0, MATCHED_SPOT))
+    recorded = RecordedSpots(
+        combined.y, combined.z, combined.omega, combined.group.astype(np.int32), combined.certainty
     )
+    # A spot that a crystal owns is its spot, wherever its prediction ends up in a fit.
+    everywhere = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
+    refiner = Refiner(model.instrument, everywhere, model.reflections, recorded, model.bounds, model.recipe)
+    offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
+    rows = np.arange(len(combined.y))
+    start = np.ascontiguousarray(crystals.u.reshape(-1, 9))
+    solutions, _, _, status = refiner.refine(start, crystals.position, offsets, rows, threads)
+    solved = status == REFINED
+    refined = Crystals(
+        np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
+        np.where(solved[:, None], solutions["position"], crystals.position),
+        np.where(solved[:, None], solutions["cell"], crystals.cell),
+    )
+    u = np.ascontiguousarray(refined.u.reshape(-1, 9))
+    _, spots, counts, _ = refiner.refine(u, refined.position, offsets, rows, threads, refined.cell, fit=False)
+    matched = spots[rows - offsets[found.crystal] < counts[found.crystal]]
+    kept = matched["row"]
+    return CombinedFit(refined, found.take(kept), combined.take(kept), solved, matched)
 
 
-def _fit(scene: Scene, crystals: Crystals, combined: Combined) -> tuple[Crystals, NDArray[np.bool_]]:
-    """Crystals fitted to combined spots, and for which of them that succeeded."""
-    offsets = np.searchsorted(combined.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
-    enough = np.diff(offsets) >= LEAST_SPOTS
-    if not enough.any():
-        return crystals, enough
-    refiner = scene.refiner_of(recorded_of(combined))
-    solutions, _, _, status = refiner.refine(
-        crystals.u.reshape(-1, 9), crystals.position, offsets, np.arange(len(combined.crystal)), scene.threads,
-        crystals.cell,
-    )  # fmt: skip
-    good = (status == REFINED) & enough
-    pick = good[:, None]
-    u = np.where(pick, solutions["orientation"], crystals.u.reshape(-1, 9)).reshape(-1, 3, 3)
-    position = np.where(pick, solutions["position"], crystals.position)
-    cell = np.where(pick, solutions["cell"], crystals.cell)
-    return Crystals(*map(np.ascontiguousarray, (u, position, cell))), good
-
-
-def recorded_of(combined: Combined) -> RecordedSpots:
-    """Combined spots as the fit takes them."""
-    return RecordedSpots(combined.y_plane, combined.z_plane, combined.omega, combined.group, combined.certainty)
-
-
-def spreads(fragments: Fragments, intensity: Array, crystals: int) -> Array:
-    """Spread of the orientations of each crystal, and its three principal widths (FWHM), degrees; (crystals, 4).
-
-    Rotations by a small random vector of covariance C move the directions g of a reflection by -[g]× of it, so that the
-    covariance of the pieces of each reflection is linear in C. A lower bound, since pieces have a width themselves.
-    """
-    out = np.full((crystals, 4), np.nan)
-    for c in range(crystals):
-        own = fragments.crystal == c
-        if own.any():
-            covariance = _orientation_covariance(fragments, intensity, np.flatnonzero(own))
-            widths = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance)[::-1], 0))
-            out[c] = np.degrees([np.sqrt((widths**2).sum()), *(2 * np.sqrt(2 * np.log(2)) * widths)])
-    return out
-
-
-def _orientation_covariance(fragments: Fragments, intensity: Array, own: Integers) -> Array:
-    rows, values = [], []
-    for number in np.unique(fragments.combined[own]):
-        piece = own[fragments.combined[own] == number]
-        weight = intensity[fragments.spot[piece]] / intensity[fragments.spot[piece]].sum()
-        mean = weight @ fragments.directions[piece]
-        g = mean / np.linalg.norm(mean)
-        across = np.linalg.svd(g[None])[2][1:]
-        moved = (fragments.directions[piece] - mean) @ across.T
-        of_pieces = (moved * weight[:, None]).T @ moved
-        k = np.cross(g, across)
-        for a, b in ((0, 0), (0, 1), (1, 1)):
-            p = np.outer(k[a], k[b])
-            rows.append([p[0, 0], p[1, 1], p[2, 2], p[0, 1] + p[1, 0], p[0, 2] + p[2, 0], p[1, 2] + p[2, 1]])
-            values.append(of_pieces[a, b])
-    xx, yy, zz, xy, xz, yz = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
-    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+def _sums(place: Places, values: Array, count: int) -> Array:
+    """(count,) sum of the values at each place."""
+    sums = np.zeros(count)
+    np.add.at(sums, place, values)
+    return sums

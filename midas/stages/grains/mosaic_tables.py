@@ -1,113 +1,160 @@
-"""Mosaic crystals as grains: what is known of crystals whose spots are in pieces.
-
-See docs/theory/resolving.md#mosaic-crystals.
-"""
+"""Grains of combined spots, in the form of other grains (docs/theory/mosaic.md#tables)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
-from midas.experiment.orientation import quaternions_from_matrices
-from midas.formats.resolved import GRAIN_QUALITY
+from midas._ext.refine.record import grain_radii
+from midas.experiment.region import accepted_region
+from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots
+from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.inputs import GrainInputs, quaternions
-from midas.stages.grains.mosaic import RADIAL_PIXELS, Cone, Gathered, gather, recorded_of, spreads
-from midas.stages.grains.ownership import assign
-from midas.stages.grains.resolve import Resolved, Seeds, table_of_seeds, window_angle
-from midas.stages.grains.resolved_tables import as_grains, grain_quality
+from midas.stages.grains.fragments import BrokenSpots, Cone, spread
+from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
+from midas.stages.grains.ownership import Assignment, assign
+from midas.stages.grains.refit import Fitted
+from midas.stages.grains.resolve import Resolved, Seeds, described
+from midas.stages.grains.resolved_tables import grain_quality, key_of
 from midas.stages.grains.scene import Scene
 from midas.stages.grains.solutions import GrainSolutions
-from midas.stages.grains.verdicts import verdicts_of
+from midas.stages.grains.strays import counted
+from midas.stages.grains.verdicts import CRYSTAL, FRAGMENT, Verdicts
+
+log = logging.getLogger(__name__)
+
+#: least half width of the band across a ring in which fragments lie, pixels
+_RADIAL_PIXELS = 2.0
+_SPREAD = ("Spread", "FWHM1", "FWHM2", "FWHM3")
+_DISTANCES = ("diff_pos", "diff_ome", "diff_angle")
 
 
-@dataclass(frozen=True)
-class Mosaic:
-    """Crystals with their pieces, as `Resolved` and as they were gathered."""
-
-    resolved: Resolved
-    gathered: Gathered
-
-
-def gathered(seeds: Seeds, parameters: Parameters, scene: Scene, found: Resolved, px: float) -> Mosaic:
-    """The crystals of `spots` with the fragments of each family as one crystal.
+def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: Scene) -> MosaicModel:
+    """What the fit of broken spots needs.
 
     Parameters
     ----------
-    px : size of a pixel, µm; 0 where it is not known
+    parameters : of the stage
+    geometry : of the refinement
     """
     tolerance = parameters["MosaicTolerance"]
-    radial = max(scene.scales.window * scene.scales.spot, RADIAL_PIXELS * px)
-    cone = Cone(tolerance, parameters["MosaicGap"], radial)
-    got = gather(scene, found.fitted.crystals, found.assignment.owner, cone)
-    crystals, rows = got.fitted.crystals, found.rows[got.kept]
-    assignment = assign(_matches(scene, crystals, got), len(scene.spots))
-    turned = quaternions_from_matrices(crystals.u)
-    rotations = (quaternions(seeds.inputs.refined, slice(None)), turned, scene.operators)
-    angles = (window_angle(scene), max(parameters["FamilyAngle"], tolerance))
-    verdicts = verdicts_of(seeds.inputs, seeds.solved, rows, assignment.owner, rotations, angles)
-    table = table_of_seeds(scene, seeds, assignment.owner < 0)
-    table[rows] = found.seeds[rows]
-    resolved = replace(
-        found, rows=rows, fitted=got.fitted, assignment=assignment, significance=found.significance[got.kept],
-        leader=np.arange(len(rows)), verdicts=verdicts, seeds=table, undecidable=found.undecidable[got.kept],
-    )  # fmt: skip
-    return Mosaic(resolved, got)
+    gap = min(parameters["MosaicGap"], tolerance)
+    recorded = recorded_spots(scene.spots, scene.rings.astype(np.int64), scene.flags.certainty)
+    spots = (recorded.y_plane, recorded.z_plane, recorded.omega_recorded)
+    radial = max(scene.scales.window * scene.scales.spot, _RADIAL_PIXELS * geometry.get("px", 0.0))
+    return MosaicModel(
+        instrument=instrument_of(geometry),
+        reflections=scene.reflections,
+        region=accepted_region(geometry, layer.detector_mask, layer.detector_pixels),
+        bounds=bounds_of(geometry),
+        recipe=recipe_of(geometry),
+        spots=BrokenSpots(*spots, recorded.group.astype(np.int64), scene.spots["intensity"], scene.flags.certainty),
+        operators=scene.operators,
+        cone=Cone(tolerance, gap, radial, float(np.hypot(2 * scene.r_sample, scene.h_beam / 2))),
+    )
 
 
-def _matches(scene: Scene, crystals: Crystals, got: Gathered) -> SharpMatches:
-    """All pieces as matches of their reflections; distances are those of the pieces from the predictions."""
-    p, pieces, scales = scene.predicted(crystals), got.fragments, scene.scales
-    place = _name(p.crystal, p.hkl, p.branch, scene)
-    order = np.argsort(place)
-    at = order[np.searchsorted(place[order], _name(pieces.crystal, pieces.hkl, pieces.branch, scene))]
-    y, z, omega = (scene.spots[name][pieces.spot] for name in ("y_plane", "z_plane", "omega_recorded"))
-    turn = (omega - p.omega_recorded[at] + 180) % 360 - 180
-    square = ((y - p.y_plane[at]) ** 2 + (z - p.z_plane[at]) ** 2) / scales.spot**2 + (turn / scales.omega) ** 2
-    offsets = np.searchsorted(pieces.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
-    expected = scene.match(crystals).expected
-    return SharpMatches(offsets, pieces.spot, pieces.hkl.astype(np.int32), pieces.branch, np.sqrt(square), expected)
+def merged(
+    seeds: Seeds, parameters: Parameters, scene: Scene, found: Resolved, model: MosaicModel
+) -> tuple[Resolved, CombinedFit]:
+    """The crystals of each family as one grain; what is known of it, and its combined spots."""
+    leader, family, fit = resolve_mosaic(model, found.fitted.crystals, found.assignment.owner, scene.threads)
+    assignment = _assignment(scene, fit)
+    owned = assignment.matches  # a fragment belongs to one grain
+    fitted = Fitted(fit.crystals, owned.offsets, owned.spot, fit.solved)
+    undecidable = set(found.rows[found.undecidable].tolist())
+    again = described(seeds, parameters, scene, found.rows[leader], fitted, assignment, undecidable)
+    significance = np.full(len(leader), -np.inf)
+    np.maximum.at(significance, family, found.significance)
+    again.seeds[again.rows, 3] = significance
+    log.info("%d crystals are %d grains of %d spots", len(found.rows), len(leader), len(fit.fragments.spot))
+    verdicts = _with_members(again.verdicts, found.rows, family)
+    return replace(again, significance=significance, verdicts=verdicts), fit
 
 
-def _name(
-    crystal: NDArray[np.integer], hkl: NDArray[np.integer], branch: NDArray[np.integer], scene: Scene
-) -> NDArray[np.int64]:
-    """A number for each reflection of each crystal."""
-    reflections = scene.reflections.hkl.shape[1]
-    names: NDArray[np.int64] = (crystal.astype(np.int64) * reflections + hkl) * 2 + (branch > 0)
-    return names
+def _assignment(scene: Scene, fit: CombinedFit) -> Assignment:
+    """The fragments as the spots of their grains; distances are those of the fragments."""
+    fragments, scales = fit.fragments, scene.scales
+    y, z, omega = fragments.place[fragments.combined].T
+    rows = fragments.spot
+    turn = (scene.spots["omega_recorded"][rows] - omega + 180) % 360 - 180
+    apart = np.hypot(scene.spots["y_plane"][rows] - y, scene.spots["z_plane"][rows] - z)
+    distance = np.hypot(apart / scales.spot, turn / scales.omega)
+    crystal = fragments.crystal[fragments.combined]
+    order = np.lexsort((rows, distance, crystal))
+    counts = np.bincount(crystal, minlength=len(fit.crystals))
+    matches = SharpMatches(
+        np.append(0, np.cumsum(counts)).astype(np.int64),
+        rows[order],
+        fragments.hkl[fragments.combined][order].astype(np.int32),
+        fragments.branch[fragments.combined][order].astype(np.int8),
+        distance[order],
+        scene.match(fit.crystals).expected,
+    )
+    return assign(matches, scene.place)
 
 
-def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Mosaic) -> GrainSolutions:
-    """The crystals as grains: every piece of a spot is listed, with the strain of the spot that the pieces make."""
-    combined, pieces, crystals = found.gathered.combined, found.gathered.fragments, found.resolved.fitted.crystals
-    offsets = found.gathered.fitted.offsets
-    _, records, counts, _ = scene.refiner_of(recorded_of(combined)).refine(
-        crystals.u.reshape(-1, 9), crystals.position, offsets, np.arange(len(combined.crystal)), scene.threads,
-        crystals.cell, fit=False,
-    )  # fmt: skip
-    kept = records[np.arange(len(combined.crystal)) - offsets[combined.crystal] < counts[combined.crystal]]
-    known = np.isin(pieces.combined, kept["row"])
-    of_piece = kept[np.searchsorted(kept["row"], pieces.combined[known])]
-    order = np.lexsort((pieces.spot[known], pieces.crystal[known]))
-    crystal, rows, records = pieces.crystal[known][order], pieces.spot[known][order], of_piece[order]
-    counted = np.zeros(len(rows), bool)
-    counted[np.unique(pieces.combined[known][order], return_index=True)[1]] = True
-    return as_grains(inputs, geometry, scene, found.resolved, (crystal, rows, records, counted))
+def _with_members(verdicts: Verdicts, rows: NDArray[np.int64], family: NDArray[np.int64]) -> Verdicts:
+    """The rows of crystals that are now one with another are its fragments, wherever most of their spots went."""
+    verdict, crystal = verdicts.verdict.copy(), verdicts.crystal.copy()
+    others = verdict[rows] != CRYSTAL
+    verdict[rows[others]], crystal[rows[others]] = FRAGMENT, family[others]
+    return Verdicts(verdict, crystal)
 
 
-def quality_of(inputs: GrainInputs, scene: Scene, found: Mosaic) -> Table:
-    """``GrainQuality.csv`` of mosaic crystals: parts of the reflections that have a spot, in pieces or not."""
-    table = grain_quality(inputs, scene, found.resolved)
-    own = np.bincount(found.gathered.combined.crystal, minlength=len(table))
-    part = own / np.maximum(table["nPredicted"], 1)
-    spread = spreads(found.gathered.fragments, scene.spots["intensity"], len(table))
-    columns = {name: table[name] for name in GRAIN_QUALITY.names}
-    columns |= {"SharpCompleteness": part, "UniqueCompleteness": part, "nUnique": own.astype(float)}
-    columns |= dict(zip(("Spread", "FWHM1", "FWHM2", "FWHM3"), spread.T, strict=True))
-    return Table.from_columns(GRAIN_QUALITY.names, columns)
+def solutions_of(
+    inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved, fit: CombinedFit
+) -> GrainSolutions:
+    """The grains; each lists all its fragments, a combined spot counts once for the strain."""
+    fragments = fit.fragments
+    combined, crystal = fragments.combined, fragments.crystal[fragments.combined]
+    order = np.lexsort((fragments.spot, crystal))
+    combined, crystal, rows = combined[order], crystal[order], fragments.spot[order]
+    first = np.zeros(len(rows), bool)
+    first[np.unique(combined, return_index=True)[1]] = True
+    n, of = len(fit.crystals), fragments.crystal
+    counts = np.maximum(np.bincount(of, minlength=n), 1)
+    means = {name: np.bincount(of, fit.matched[name], n) / counts for name in _DISTANCES}
+    return GrainSolutions(
+        ids=inputs.seeds[found.rows],
+        orientation=fit.crystals.u.reshape(-1, 9),
+        position=fit.crystals.position,
+        cell=fit.crystals.cell,
+        **means,
+        grain_radius=_radii(geometry, scene, fit),
+        completeness=inputs.refined.column("completeness")[found.rows],
+        offsets=np.append(0, np.cumsum(np.bincount(crystal, minlength=n))).astype(np.int64),
+        spots=rows + 1,
+        y_centred=fit.matched["y_centred"][combined],
+        z_centred=fit.matched["z_centred"][combined],
+        normals=fit.matched["g_observed"][combined],
+        counted=counted(crystal, n, fit.matched["diff_pos"][combined], first, geometry.get("px")),
+        key=key_of(inputs, found),
+    )
+
+
+def _radii(geometry: Parameters, scene: Scene, fit: CombinedFit) -> NDArray[np.float64]:
+    """Grain radii: the volumes of the fragments of a spot add up."""
+    fragments = fit.fragments
+    starts = fragments.offsets[:-1]
+    volumes = scene.spots["grain_radius"][fragments.spot] ** 3
+    radii = np.cbrt(np.add.reduceat(volumes, starts)) if len(starts) else np.empty(0)
+    rejected = np.isin(scene.rings[fit.combined.group], geometry["RingsToReject"]).astype(np.uint8)
+    offsets = np.searchsorted(fragments.crystal, np.arange(len(fit.crystals) + 1)).astype(np.int64)
+    return grain_radii(offsets, np.arange(len(radii)), radii, rejected, geometry["TakeGrainMax"] == 1)
+
+
+def quality_of(inputs: GrainInputs, scene: Scene, found: Resolved, model: MosaicModel, fit: CombinedFit) -> Table:
+    """``GrainQuality.csv`` with what the combined spots say: completeness and spread."""
+    quality, n = grain_quality(inputs, scene, found), len(fit.crystals)
+    complete = np.bincount(fit.fragments.crystal, minlength=n) / np.maximum(quality["nPredicted"], 1)
+    quality["SharpCompleteness"][:] = quality["UniqueCompleteness"][:] = complete
+    for name, values in zip(_SPREAD, spread(model.spots, fit.fragments, n).T, strict=True):
+        quality[name][:] = values
+    return quality

@@ -1,16 +1,18 @@
-"""Crystals of about one orientation.
-
-See docs/theory/resolving.md#families and docs/theory/resolving.md#mosaic-crystals.
-"""
+"""Crystals of about one orientation (docs/theory/resolving.md#families)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.experiment.orientation import misorientation, quaternion_product
+from midas.experiment.orientation import misorientation, quaternion_product, reduced
 
 Array = NDArray[np.float64]
+
+#: a mean is found when it moves by less, degrees
+_STILL = 1e-4
+_MOST_STEPS = 100
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def families_by_intensity(quaternions: Array, intensity: Array, operators: Array, angle: float) -> NDArray[np.int64]:
@@ -26,34 +28,34 @@ def families_by_intensity(quaternions: Array, intensity: Array, operators: Array
     return leader
 
 
-#: steps of the mean shift, and the length (degrees) at which it has arrived
-_STEPS, _ARRIVED = 100, 1e-4
-#: modes closer than this part of the bandwidth are one
-_SAME_MODE = 0.5
+def mean_orientations(orientations: Array, weights: Array, operators: Array, tolerance: float) -> Array:
+    """The weighted mean orientation to which each crystal climbs (mean shift).
 
+    To the mean of those within the tolerance of it, then of those within the tolerance of that mean, until it stays.
 
-def families_by_shift(quaternions: Array, intensity: Array, operators: Array, bandwidth: float) -> NDArray[np.int64]:
-    """(n,) the brightest crystal of the family of each; families gather around the densest orientations.
+    Parameters
+    ----------
+    orientations : (n, 4) unit quaternions
+    weights : (n,)
+    operators : (m, 4) symmetry of the lattice
+    tolerance : degrees
 
-    From every crystal the mean, weighted with the intensities, of the orientations within the bandwidth (degrees) is
-    taken again and again, until it stays. Crystals that arrive at one place are a family.
+    Returns
+    -------
+    (n, 4) unit quaternions
     """
-    modes = np.array([_climbed(q, quaternions, intensity, operators, bandwidth) for q in quaternions]).reshape(-1, 4)
-    return families_by_intensity(modes, intensity, operators, _SAME_MODE * bandwidth)
+    return np.array([_climb(q, orientations, weights, operators, tolerance) for q in orientations]).reshape(-1, 4)
 
 
-def _climbed(q: Array, quaternions: Array, intensity: Array, operators: Array, bandwidth: float) -> Array:
-    """Where the mean shift leads from an orientation."""
-    limit = np.cos(np.radians(bandwidth) / 2)
-    for _ in range(_STEPS):
-        turns = quaternion_product(quaternion_product(q * [1, -1, -1, -1], quaternions)[:, None], operators)
-        best = np.abs(turns[..., 0]).argmax(axis=1)
-        turns = turns[np.arange(len(turns)), best]
-        turns *= np.where(turns[:, :1] < 0, -1, 1)
-        near = turns[:, 0] > limit
-        # Half the rotation vector: the sine of small angles.
-        mean = (intensity[near, None] * turns[near, 1:]).sum(axis=0) / intensity[near].sum()
-        q = quaternion_product(q, np.array([np.sqrt(max(1 - mean @ mean, 0)), *mean]))
-        if np.degrees(2 * np.linalg.norm(mean)) < _ARRIVED:
+def _climb(start: Array, orientations: Array, weights: Array, operators: Array, tolerance: float) -> Array:
+    """Where the mean of the crystals near `start` comes to rest."""
+    mean = start
+    for _ in range(_MOST_STEPS):
+        near = misorientation(mean, orientations, operators) < tolerance
+        relative = reduced(quaternion_product(mean * _CONJUGATE, orientations[near]), operators)
+        step = weights[near] @ relative
+        step /= np.linalg.norm(step)
+        mean = quaternion_product(mean, step)
+        if np.degrees(2 * np.linalg.norm(step[1:])) < _STILL:
             break
-    return q
+    return mean

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
 
+#: a crystal with so many spots that it does not share, and such a part of those that it owns, is fitted to them alone
+LEAST_ALONE, LEAST_PART_ALONE = 12, 0.5
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -30,8 +33,8 @@ class Assignment:
     second_pair: NDArray[np.int64]
 
     def owned(self) -> NDArray[np.bool_]:
-        """(m,) bool: of each match whether its crystal owns the spot."""
-        owned: NDArray[np.bool_] = self.owner[self.matches.spot] == self.crystal
+        """(m,) bool: of each match whether its crystal owns the spot by it."""
+        owned: NDArray[np.bool_] = self.pair[self.matches.spot] == np.arange(len(self.crystal))
         return owned
 
     def count(self, which: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -40,26 +43,54 @@ class Assignment:
 
     def owned_spots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets (c + 1,), and the spots of each crystal in ascending order."""
-        own = self.owned()
-        crystal, spot = self.crystal[own], self.matches.spot[own]
+        return self._spots_of(self.owned())
+
+    def fitted_spots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Offsets (c + 1,), and the spots that each crystal is fitted to, in ascending order.
+
+        A shared spot is as a rule two spots that the peak search has not resolved, and wrong for both crystals: its
+        owner is fitted to it only if too few spots would be left.
+        """
+        fitted = self.owned()
+        alone = fitted & (self.second[self.matches.spot] < 0)
+        enough = self.count(alone) >= np.maximum(LEAST_ALONE, LEAST_PART_ALONE * self.count(fitted))
+        fitted &= alone | ~enough[self.crystal]
+        return self._spots_of(fitted)
+
+    def _spots_of(self, which: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Offsets, and the spots of these matches, crystal by crystal."""
+        crystal, spot = self.crystal[which], self.matches.spot[which]
         order = np.lexsort((spot, crystal))
         counts = np.bincount(crystal, minlength=len(self.matches.expected))
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), spot[order]
 
 
-def assign(matches: SharpMatches, spots: int) -> Assignment:
-    """Each spot to the crystal whose prediction is nearest, the lower one of equals."""
+def assign(matches: SharpMatches, place: NDArray[np.int64]) -> Assignment:
+    """Each spot to the crystal whose prediction is nearest, the lower one of equals.
+
+    Parameters
+    ----------
+    place : (s,), the first row of each spot's measurement; rows of the same one belong to the same crystal
+    """
     crystal = np.repeat(np.arange(len(matches.expected)), np.diff(matches.offsets))
-    order = np.lexsort((crystal, matches.distance, matches.spot))
-    spot = matches.spot[order]
-    first = np.flatnonzero(np.diff(spot, prepend=-1))
-    last = np.append(first[1:], len(spot))
-    twice = first[last - first > 1]
-    pair, second_pair = np.full(spots, -1, np.int64), np.full(spots, -1, np.int64)
-    pair[spot[first]] = order[first]
-    second_pair[spot[twice]] = order[twice + 1]
-    owner, second = (_crystals_of(pairs, crystal) for pairs in (pair, second_pair))
-    return Assignment(matches, crystal, owner, second, pair, second_pair)
+    of = place[matches.spot]
+    order = np.lexsort((crystal, matches.distance, of))
+    first, second = _nearest(order, of, crystal)
+    pair, second_pair = np.full(len(place), -1, np.int64), np.full(len(place), -1, np.int64)
+    pair[of[first]], second_pair[of[second]] = first, second
+    pair, second_pair = pair[place], second_pair[place]
+    owner, other = (_crystals_of(pairs, crystal) for pairs in (pair, second_pair))
+    return Assignment(matches, crystal, owner, other, pair, second_pair)
+
+
+def _nearest(
+    order: NDArray[np.int64], of: NDArray[np.int64], crystal: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nearest match of each place that has any, and the nearest one by another crystal where there is one."""
+    starts = np.diff(of[order], prepend=-1) != 0
+    first = order[starts]
+    others = order[crystal[order] != crystal[first[np.cumsum(starts) - 1]]]
+    return first, others[np.diff(of[others], prepend=-1) != 0]
 
 
 def _crystals_of(pairs: NDArray[np.int64], crystal: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -75,8 +75,8 @@ class _State:
 
     def matched_again(self, scene: Scene) -> _State:
         """The same with spots for the crystals as they are now, and fitted to these."""
-        assignment = assign(scene.match(self.fitted.crystals), len(scene.spots))
-        return _State(self.rows, refit(scene, self.fitted, *assignment.owned_spots()), assignment)
+        assignment = assign(scene.match(self.fitted.crystals), scene.place)
+        return _State(self.rows, refit(scene, self.fitted, *assignment.fitted_spots()), assignment)
 
     def without(self, scene: Scene, dropped: NDArray[np.bool_]) -> _State:
         """The others of these crystals, with spots for them."""
@@ -104,10 +104,23 @@ def tracked(seeds: Seeds, parameters: Parameters, scene: Scene, rows: NDArray[np
     return _described(seeds, parameters, scene, _state_of(scene, seeds, np.searchsorted(seeds.rows, rows)), set())
 
 
+def described(
+    seeds: Seeds,
+    parameters: Parameters,
+    scene: Scene,
+    rows: NDArray[np.int64],
+    fitted: Fitted,
+    assignment: Assignment,
+    undecidable: set[int],
+) -> Resolved:
+    """All that is known of crystals that have their spots from elsewhere."""
+    return _described(seeds, parameters, scene, _State(rows, fitted, assignment), undecidable)
+
+
 def _state_of(scene: Scene, seeds: Seeds, chosen: NDArray[np.int64]) -> _State:
     """Some candidates as crystals, as the refinement left them."""
     fitted = Fitted.unfitted(seeds.candidates.crystals.take(chosen))
-    return _State(seeds.rows[chosen], fitted, assign(scene.match(fitted.crystals), len(scene.spots)))
+    return _State(seeds.rows[chosen], fitted, assign(scene.match(fitted.crystals), scene.place))
 
 
 def seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> Seeds:

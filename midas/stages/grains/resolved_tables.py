@@ -16,7 +16,7 @@ from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.resolve import Resolved
 from midas.stages.grains.scene import Scene
 from midas.stages.grains.solutions import GrainSolutions
-from midas.stages.grains.strays import explained
+from midas.stages.grains.strays import counted
 from midas.stages.grains.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def as_grains(
         y_centred=np.ascontiguousarray(records["y_centred"]),
         z_centred=np.ascontiguousarray(records["z_centred"]),
         normals=np.ascontiguousarray(records["g_observed"]),
-        counted=_counted(geometry, crystal, records["diff_pos"], owned, len(crystals)),
-        key=_key(inputs, found),
+        counted=counted(crystal, len(crystals), records["diff_pos"], owned, geometry.get("px")),
+        key=key_of(inputs, found),
     )
 
 
@@ -93,16 +93,6 @@ def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: in
     return means
 
 
-def _counted(
-    geometry: Parameters, crystal: NDArray[np.int64], distance: NDArray[np.float64], owned: NDArray[np.bool_], n: int
-) -> NDArray[np.bool_]:
-    """The owned spots that the fit has not left aside."""
-    own = np.flatnonzero(owned)
-    counted = np.zeros(len(owned), bool)
-    counted[own] = explained(_offsets(crystal[own], n), distance[own], geometry.get("px"))
-    return counted
-
-
 def _radii(
     geometry: Parameters, scene: Scene, crystal: NDArray[np.int64], rows: NDArray[np.int64], crystals: int
 ) -> NDArray[np.float64]:
@@ -112,7 +102,7 @@ def _radii(
     return grain_radii(_offsets(crystal, crystals), rows, radii, rejected, geometry["TakeGrainMax"] == 1)
 
 
-def _key(inputs: GrainInputs, found: Resolved) -> GrainIdsKey:
+def key_of(inputs: GrainInputs, found: Resolved) -> GrainIdsKey:
     """Of each grain its row, then the rows that repeat it or a part of it."""
     verdicts = found.verdicts
     member = np.flatnonzero(np.isin(verdicts.verdict, (CRYSTAL, DUPLICATE, FRAGMENT)) & (verdicts.crystal >= 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains import legacy_selection, mosaic_tables
 from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.mosaic import MosaicModel
+from midas.stages.grains.near_symmetry import NearSymmetry
 from midas.stages.grains.resolve import Resolved, Seeds, resolve, seeds_of, tracked
 from midas.stages.grains.resolved_tables import (
     grain_quality,
@@ -34,12 +36,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResolvedTables:
-    """What is known of spots, grains and seeds, and how many seeds became what."""
+    """What is known of spots, grains and seeds, and how many seeds became what.
+
+    `unowned` are the ids of the accepted spots that no crystal explains sharply.
+    """
 
     spot_owners: Table
     grain_quality: Table
     seed_verdicts: Table
     counts: dict[str, int]
+    unowned: NDArray[np.int64]
 
     def contents(self, layer: Layer) -> dict[Path, bytes]:
         """The files and what they hold."""
@@ -72,8 +78,8 @@ def check(parameters: Parameters) -> None:
     if "OwnSigma" in parameters:
         parameters["OwnSigma"]
     tolerance, gap = parameters["MosaicTolerance"], parameters["MosaicGap"]
-    if gap > tolerance:
-        raise parameters.error("MosaicGap", f"must not be larger than MosaicTolerance, {tolerance:g}")
+    if gap > tolerance and "MosaicGap" in parameters:
+        raise parameters.error("MosaicGap", f"must not be above MosaicTolerance, which is {tolerance:g}")
 
 
 class Resolver:
@@ -110,17 +116,31 @@ class Resolver:
 
     def resolved(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """The grains of a run, and the tables about them."""
-        seeds = self.parameters["MinNrSpots"]
-        if seeds > 1:
-            log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", seeds)
+        least = self.parameters["MinNrSpots"]
+        if least > 1:
+            log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", least)
+        symmetry = NearSymmetry.of(self.parameters, self.geometry)
+        refined = symmetry.least_strained(self.inputs.refined, np.flatnonzero(solved))
+        self.inputs = replace(self.inputs, refined=refined)
+        mosaic = self.parameters["GrainMerging"] == "mosaic"
         scene, seeds = self._scene(solved)
+        model = mosaic_tables.model_of(self.layer, self.parameters, self.geometry, scene) if mosaic else None
         found = resolve(seeds, self.parameters, scene)
-        if self.parameters["GrainMerging"] != "mosaic":
-            grains = solutions_of(self.inputs, self.geometry, scene, found)
-            return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
-        mosaic = mosaic_tables.gathered(seeds, self.parameters, scene, found, self.geometry.get("px", 0.0))
-        grains = mosaic_tables.solutions_of(self.inputs, self.geometry, scene, mosaic)
-        return grains, self._tables(scene, mosaic.resolved, mosaic_tables.quality_of(self.inputs, scene, mosaic))
+        if model is not None and len(found.rows):
+            return self._mosaic(scene, seeds, found, model)
+        grains = solutions_of(self.inputs, self.geometry, scene, found)
+        return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
+
+    def _mosaic(
+        self, scene: Scene, seeds: Seeds, found: Resolved, model: MosaicModel
+    ) -> tuple[GrainSolutions, ResolvedTables]:
+        """The same with the crystals of a family as one grain."""
+        unowned = self._unowned(found)
+        found, fit = mosaic_tables.merged(seeds, self.parameters, scene, found, model)
+        quality = mosaic_tables.quality_of(self.inputs, scene, found, model, fit)
+        # What a grain gathers far from its prediction may be another grain's that is yet to be found.
+        about = replace(self._tables(scene, found, quality), unowned=unowned)
+        return mosaic_tables.solutions_of(self.inputs, self.geometry, scene, found, fit), about
 
     def tracked(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """Every solution as a grain, and the tables about them."""
@@ -142,4 +162,8 @@ class Resolver:
             quality,
             seed_verdicts(self.inputs, found),
             summary_of(scene, found),
+            self._unowned(found),
         )
+
+    def _unowned(self, found: Resolved) -> NDArray[np.int64]:
+        return np.flatnonzero((found.assignment.owner < 0) & (self.inputs.spots["ring"] > 0)) + 1

@@ -62,6 +62,7 @@ class Scene:
     rings : (r,) int32, the rings in use that have spots, ascending
     used : (s,) bool, which spots lie on these
     flags : which spots are saturated
+    place : (s,) int64, the first row with the same measured spot: one in the bands of two rings has two rows
     reflections : the reflections in use
     scales : of a sharp match
     operators : (k, 4), proper rotations of the lattice
@@ -74,6 +75,7 @@ class Scene:
     rings: NDArray[np.int32]
     used: NDArray[np.bool_]
     flags: SpotFlags
+    place: NDArray[np.int64]
     reflections: Reflections
     scales: Scales
     operators: Array
@@ -145,6 +147,7 @@ def scene_of(
         rings=rings.astype(np.int32),
         used=np.isin(ring, rings),
         flags=flags,
+        place=_places(spots),
         reflections=reflections,
         scales=scales,
         operators=operators,
@@ -158,6 +161,13 @@ def scene_of(
         fit=fit,
         threads=threads,
     )
+
+
+def _places(spots: Table) -> NDArray[np.int64]:
+    """(s,) the first row that was measured at the same pixel and angle."""
+    measured = np.stack([spots[name] for name in ("y_recorded", "z_recorded", "omega_recorded")])
+    _, first, which = np.unique(measured, axis=1, return_index=True, return_inverse=True)
+    return np.asarray(first[which.ravel()], np.int64)
 
 
 def _of_rings(

@@ -57,7 +57,7 @@ class Selection:
     Parameters
     ----------
     scene, candidates, matches, limits : what is chosen from, and by what
-    owner : (s,) int64, the candidate that owns each spot so far; -1
+    owner : (s,) int64, the candidate that owns each spot so far, at its place in the scene; -1
     undecidable : candidates whose spots another orientation explains just as well
     """
 
@@ -67,10 +67,11 @@ class Selection:
     limits: Limits
     owner: NDArray[np.int64] = field(init=False)
     undecidable: set[int] = field(default_factory=set)
-    _places: dict[bytes, SharpMatcher] = field(default_factory=dict)
+    _matchers: dict[bytes, SharpMatcher] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.owner = np.full(len(self.scene.spots), -1, np.int64)
+        self.place = self.scene.place[self.matches.spot]
         self.expected = self.matches.expected.sum(axis=1)
         self.weight = 1 - (self.matches.distance / self.scene.scales.window) ** 2 / 2
 
@@ -97,7 +98,7 @@ class Selection:
         return slice(int(self.matches.offsets[c]), int(self.matches.offsets[c + 1]))
 
     def _spots(self, c: int) -> NDArray[np.int64]:
-        return self.matches.spot[self._own(c)]
+        return self.place[self._own(c)]
 
     def _standing(self, c: int) -> tuple[float, int, NDArray[np.bool_]]:
         """Quality and number of the matched spots without owner, both negative, and which they are."""
@@ -122,11 +123,11 @@ class Selection:
 
     def _own_reflections(self, c: int, owners: NDArray[np.int64], free: NDArray[np.bool_]) -> tuple[int, int]:
         """Reflections of a candidate that coincide with nothing of the owners, and those of them with a free spot."""
-        matcher = self._places.get(owners.tobytes())
+        matcher = self._matchers.get(owners.tobytes())
         if matcher is None:
             other = self.scene.predicted(self.candidates.crystals.take(owners))
             matcher = self.scene.matcher_of(other.y_plane, other.z_plane, other.omega_recorded, other.ring)
-            self._places[owners.tobytes()] = matcher
+            self._matchers[owners.tobytes()] = matcher
         p = self.scene.predicted(self.candidates.crystals.take(np.array([c])))
         own = p.accepted & ~matcher.covers(p.y_plane, p.z_plane, p.omega_recorded, p.ring)
         matches = self._own(c)

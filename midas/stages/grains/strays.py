@@ -36,3 +36,22 @@ def explained(offsets: NDArray[np.int64], distance: NDArray[np.float64], px: flo
     limit = np.maximum(_MEDIANS * median, _PIXELS * px if px else _WITHOUT_PIXEL)
     inside: NDArray[np.bool_] = distance <= limit[grain]
     return inside
+
+
+def counted(
+    grain: NDArray[np.int64], grains: int, distance: NDArray[np.float64], own: NDArray[np.bool_], px: float | None
+) -> NDArray[np.bool_]:
+    """Which spots count for the strain: those that are a grain's own, and `explained`.
+
+    Parameters
+    ----------
+    grain : (total,) ascending, of each spot
+    distance : (total,) float64, µm from the prediction
+    own : (total,) bool, whether the spot is the grain's and no other's
+    px : pixel size, µm
+    """
+    rows = np.flatnonzero(own)
+    offsets = np.searchsorted(grain[rows], np.arange(grains + 1)).astype(np.int64)
+    result = np.zeros(len(own), bool)
+    result[rows] = explained(offsets, distance[rows], px)
+    return result

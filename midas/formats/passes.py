@@ -1,0 +1,142 @@
+"""Seeds of later indexing passes: ``SeedPasses.csv`` and the rows that it counts (docs/theory/indexing.md#passes).
+
+The seeds of a later pass stand behind those of the first one in ``SpotsToIndex.csv`` and in every binary. The binaries
+are extended first, which nobody sees, since a reader takes as many rows as there are seeds; then keys and seeds get
+their names together.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.formats.binary import INT32
+from midas.formats.index import BEST, FULL_BYTES
+from midas.formats.layer import Layer
+from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
+from midas.formats.slots import shorten
+from midas.formats.table import Layout, Table, integer
+from midas.runtime.errors import FormatError, OutputError
+from midas.runtime.files import atomic_outputs, read_bytes, remove, write_atomic
+
+#: the passes and how many seeds each has; no such file after the first pass alone
+SEED_PASSES = Layout(header="%Pass Seeds", columns=(integer("pass"), integer("seeds")))
+
+
+@dataclass(frozen=True)
+class SeedPass:
+    """One pass after the first.
+
+    Parameters
+    ----------
+    number : 2 ...
+    first : its first row, which is the number of seeds of the passes before
+    seeds : (n,) int64 spot ids
+    visible : (s,) int64 ids of the spots that the search sees
+    completeness : smallest accepted one
+    """
+
+    number: int
+    first: int
+    seeds: NDArray[np.int64]
+    visible: NDArray[np.int64]
+    completeness: float
+
+    @property
+    def total(self) -> int:
+        """Rows of all passes so far."""
+        return self.first + len(self.seeds)
+
+    def rows(self, own: range) -> range:
+        """The rows in the files of a part of these seeds."""
+        return range(self.first + own.start, self.first + own.stop)
+
+
+def partial_key(layer: Layer) -> Path:
+    """Where the keys of all rows stand until the seeds of a pass are among the others."""
+    return layer.key.with_name(f"{layer.key.name}.part")
+
+
+def begin_append(layer: Layer, first: int) -> None:
+    """Make room for rows from `first` on: what a run that was stopped left there goes, the rows before stay."""
+    abandon_append(layer, first)
+    try:
+        shutil.copyfile(layer.key, partial_key(layer))
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", file=partial_key(layer)) from None
+
+
+def abandon_append(layer: Layer, first: int) -> None:
+    """Leave the results of the refinement as they were with the `first` rows alone, to the byte."""
+    remove(partial_key(layer))
+    key = np.frombuffer(read_bytes(layer.key, advice="run ff-refine first"), INT32)
+    if key.nbytes != first * KEY_BYTES:
+        reason = f"has {key.nbytes} bytes where {first} seeds need {first * KEY_BYTES}"
+        raise FormatError(reason, file=layer.key)
+    ids, counts = key.reshape(first, 2).T
+    last = int(np.flatnonzero(ids)[-1]) if ids.any() else -1
+    spots = int(counts[last]) if ids.any() else 0
+    ends = {
+        layer.orient_pos_fit: (last + 1) * ORIENT_POS_FIT.itemsize,
+        layer.process_key: last * PROCESS_KEY_BYTES + spots * INT32.itemsize,
+        layer.fit_best: last * FIT_BEST_BYTES + spots * FIT_BEST.itemsize,
+    }
+    for path, end in ends.items():
+        if last < 0:
+            remove(path)
+        else:
+            shorten(path, end)
+
+
+def commit(layer: Layer, seed_pass: SeedPass) -> None:
+    """The refined seeds of a pass become seeds like the others; ``SpotsToIndex.csv`` gets its name last."""
+    known = read_bytes(layer.spots_to_index)
+    if known and not known.endswith(b"\n"):
+        known += b"\n"
+    sizes = [*_sizes(layer, seed_pass.first), len(seed_pass.seeds)]
+    table = Table.from_columns(SEED_PASSES.names, {"pass": np.arange(1, len(sizes) + 1), "seeds": sizes})
+    contents = {
+        layer.key: read_bytes(partial_key(layer)),
+        layer.seed_passes: SEED_PASSES.format(table),
+        layer.spots_to_index: known + "".join(f"{seed}\n" for seed in seed_pass.seeds.tolist()).encode(),
+    }
+    with atomic_outputs(*contents) as streams:
+        for stream, content in zip(streams, contents.values(), strict=True):
+            stream.write(content)
+
+
+def _sizes(layer: Layer, seeds: int) -> list[int]:
+    """Seeds of each pass so far; `seeds` of them in all."""
+    if not layer.seed_passes.exists():
+        return [seeds]
+    sizes = SEED_PASSES.read(layer.seed_passes).integers("seeds")
+    ends = np.cumsum(sizes)
+    if seeds not in ends:  # of a run that was stopped, or of other seeds
+        return [seeds]
+    known: list[int] = sizes[ends <= seeds].tolist()
+    return known
+
+
+def back_to_first(layer: Layer) -> None:
+    """Leave in ``SpotsToIndex.csv`` the seeds of the first pass alone, for who indexes them again.
+
+    Where ``SeedPasses.csv`` does not belong to the seeds, they stay as they are: the user has written them.
+    """
+    if not layer.seed_passes.exists():
+        return
+    content = read_bytes(layer.spots_to_index, advice="run ff-setup first")
+    lines = content.splitlines(keepends=True)
+    first = _sizes(layer, len(lines))[0]
+    if first < len(lines):
+        write_atomic(layer.spots_to_index, b"".join(lines[:first]))
+    remove(layer.seed_passes)
+
+
+def drop_indexed(layer: Layer, first: int) -> None:
+    """Leave nothing of the rows from `first` on: the indexing has found nothing."""
+    for path, size in ((layer.index_best, BEST.itemsize), (layer.index_best_full, FULL_BYTES)):
+        shorten(path, first * size)
