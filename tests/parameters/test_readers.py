@@ -268,7 +268,7 @@ MODULES = {
     "binning": "stages/binning.py",
     "indexing": "stages/indexing.py experiment/region.py",
     "refinement": "stages/refinement.py experiment/region.py",
-    "grains": "stages/grains.py",
+    "grains": "stages/grains/__init__.py stages/grains/tables.py stages/grains/strain.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",

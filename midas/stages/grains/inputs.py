@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.orientation import quaternions_from_matrices
 from midas.formats import hkls as hkls_format
 from midas.formats import spots as spot_formats
+from midas.formats.binary import numbers
 from midas.formats.layer import Layer
 from midas.formats.refined import RefinedSeeds, read_refined
 from midas.formats.table import Table
@@ -20,6 +22,9 @@ from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, NothingFoundError
 
 log = logging.getLogger(__name__)
+
+#: beyond these a number of the refinement is none: of anything in a result, and of a rotation matrix
+LARGEST, _LARGEST_COSINE = 1e12, 2.0
 
 _NO_SEEDS = "No ID was found in SpotsToIndex.csv file. Please check your parameters file."
 _NO_SOLUTIONS = (
@@ -112,3 +117,29 @@ def sample_distance(layer: Layer, parameters: Parameters) -> float:
         source = fitted if "Lsd" in fitted else parameters
     lsd: float = source["Lsd"]
     return lsd
+
+
+def solved_rows(inputs: GrainInputs) -> NDArray[np.bool_]:
+    """Rows with a usable solution."""
+    refined = inputs.refined
+    found = refined.key[:, 0] != 0
+    without_spots = found & (np.diff(refined.offsets) == 0)
+    matrices = refined.column("orientation")
+    # NaN fails both comparisons.
+    sound = (np.abs(numbers(refined.orient_pos_fit)) < LARGEST).all(axis=1)
+    sound &= (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
+    not_finite = found & ~sound
+    for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite or too large")):
+        if rows.any():
+            log.warning("%d solutions have %s and are left out (first: row %d)", rows.sum(), reason, np.argmax(rows))
+    solved: NDArray[np.bool_] = found & ~without_spots & ~not_finite
+    return solved
+
+
+def quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+    """Orientations of these rows, (n, 4)."""
+    matrices = refined.column("orientation")[rows].reshape(-1, 3, 3)
+    # Rows without a usable solution, which are zeros or anything: any rotation will do for them.
+    usable = (np.abs(matrices) < _LARGEST_COSINE).all(axis=(1, 2), keepdims=True)
+    usable &= matrices.any(axis=(1, 2), keepdims=True)
+    return quaternions_from_matrices(np.where(usable, matrices, np.eye(3)))

@@ -1,0 +1,34 @@
+"""Crystals as arrays, for whatever predicts their reflections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Crystals:
+    """Orientation, position and cell of n crystals.
+
+    Parameters
+    ----------
+    u : (n, 3, 3) float64, crystal to sample
+    position : (n, 3) float64, sample frame, µm
+    cell : (n, 6) float64, Å and degrees
+    """
+
+    u: Array
+    position: Array
+    cell: Array
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Crystals:
+        """The crystals of these rows."""
+        arrays = (self.u[rows], self.position[rows], self.cell[rows])
+        return Crystals(*map(np.ascontiguousarray, arrays))

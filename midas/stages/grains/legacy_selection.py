@@ -1,0 +1,130 @@
+"""The legacy selection: seeds that share spots and orientation are one grain (docs/theory/grains.md#clusters)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.grains.clusters import cluster, distinct
+from midas.experiment.orientation import reduced
+from midas.formats.binary import numbers
+from midas.formats.grains import GrainIdsKey
+from midas.formats.refined import LEAST_COMPLETENESS
+from midas.parameters import Parameters
+from midas.runtime.errors import FormatError
+from midas.stages.grains.inputs import LARGEST, GrainInputs, quaternions
+from midas.stages.grains.solutions import GrainSolutions
+
+#: solutions of one grain: a seed among the matched spots of the other, orientations closer than this (degrees)
+CLUSTER_ANGLE = 0.4
+#: grains closer than both of these are one
+DUPLICATE_ANGLE, DUPLICATE_DISTANCE = 0.1, 5.0
+#: internal angles that differ by less, relatively, are equal: converged solutions agree to rounding only
+TIE = 1e-6
+
+
+def select(
+    inputs: GrainInputs,
+    parameters: Parameters,
+    solved: NDArray[np.bool_],
+    operators: NDArray[np.float64],
+    track: bool,
+) -> GrainSolutions:
+    """The grains, and the groups of seeds that they come from, the best of each in front."""
+    if track:
+        members = np.flatnonzero(solved)
+        starts = np.arange(len(members) + 1, dtype=np.int64)
+    else:
+        starts, members = _clusters(inputs, parameters, solved, operators)
+    starts, members = _best_first(inputs, starts, members)
+    rows = members[starts[:-1]]
+    if not track:
+        rows = rows[_distinct(inputs, rows, operators)]
+    rows = rows[inputs.refined.column("completeness")[rows] >= LEAST_COMPLETENESS]
+    return _solutions(inputs, rows, GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64)))
+
+
+def _solutions(inputs: GrainInputs, rows: NDArray[np.int64], key: GrainIdsKey) -> GrainSolutions:
+    """The grains as the refinement left their seeds."""
+    refined = inputs.refined
+    counts = np.diff(refined.offsets)[rows]
+    fitted = refined.fit_rows(rows)
+    spots = _checked_spots(inputs, rows, fitted)
+    names = ("orientation", "position", "cell", "diff_pos", "diff_ome", "diff_angle", "grain_radius", "completeness")
+    return GrainSolutions(
+        ids=inputs.seeds[rows],
+        **{name: refined.column(name)[rows] for name in names},
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        spots=spots,
+        y_centred=np.ascontiguousarray(fitted["y_centred"]),
+        z_centred=np.ascontiguousarray(fitted["z_centred"]),
+        normals=np.ascontiguousarray(fitted["g_observed"]),
+        owned=np.ones(len(spots), bool),
+        key=key,
+    )
+
+
+def _clusters(
+    inputs: GrainInputs, parameters: Parameters, solved: NDArray[np.bool_], operators: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Groups of at least MinNrSpots solutions: ``members[starts[k] : starts[k + 1]]``, in order of visit."""
+    refined, twins = inputs.refined, bool(parameters["Twins"])
+    rotations = quaternions(refined, slice(None))
+    if twins:
+        rotations = reduced(rotations, operators)
+    starts, members = cluster(
+        inputs.seeds,
+        solved.astype(np.uint8),
+        refined.offsets,
+        refined.spot_ids,
+        np.ascontiguousarray(rotations),
+        operators,
+        CLUSTER_ANGLE,
+        twins,
+    )
+    sizes = np.diff(starts)
+    enough = sizes >= parameters["MinNrSpots"]
+    return np.concatenate([[0], np.cumsum(sizes[enough])]), members[np.repeat(enough, sizes)]
+
+
+def _best_first(
+    inputs: GrainInputs, starts: NDArray[np.int64], members: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The groups with the best member of each moved to its front.
+
+    Best is the smallest internal angle; of those within `TIE` of it the highest completeness, then the smaller seed id,
+    then the lower row.
+    """
+    if not len(members):
+        return starts, members
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    angle = inputs.refined.column("diff_angle")[members]
+    contenders = angle <= np.minimum.reduceat(angle, starts[:-1])[group] * (1 + TIE)
+    completeness = inputs.refined.column("completeness")[members]
+    order = np.lexsort((members, inputs.seeds[members], -completeness, ~contenders, group))
+    rank = np.ones(len(members), np.int64)
+    rank[order[starts[:-1]]] = 0
+    return starts, members[np.lexsort((rank, group))]
+
+
+def _distinct(inputs: GrainInputs, rows: NDArray[np.int64], operators: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which representatives are no near-duplicates of an earlier one."""
+    _, keys = np.unique(inputs.seeds[rows], return_inverse=True)
+    positions = np.ascontiguousarray(inputs.refined.column("position")[rows])
+    rotations = np.ascontiguousarray(quaternions(inputs.refined, rows))
+    return distinct(keys.astype(np.int64), positions, rotations, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE)
+
+
+def _checked_spots(inputs: GrainInputs, rows: NDArray[np.int64], fitted: NDArray[np.void]) -> NDArray[np.int64]:
+    """Spot ids of the grains, grain after grain; each has a ring, and FitBest lists the spots that ProcessKey lists."""
+    refined = inputs.refined
+    ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]
+    spots = np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
+    owners = np.repeat(rows, [len(r) for r in ranges])
+    if (bad := np.flatnonzero(fitted["spot_id"] != spots)).size:
+        row = owners[bad[0]]
+        raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
+    if (bad := np.flatnonzero(~(np.abs(numbers(fitted)) < LARGEST).all(axis=1))).size:
+        reason = f"row {owners[bad[0]]} holds numbers that are not finite or too large; rerun refine"
+        raise FormatError(reason, file=refined.fit_best_file)
+    return spots

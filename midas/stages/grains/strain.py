@@ -1,0 +1,58 @@
+"""Strain of grains: from their cells, and from the spacings of their spots (docs/theory/grains.md#strain)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
+
+from midas._ext.grains.strain import fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
+from midas.parameters import Parameters
+from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.solutions import GrainSolutions
+
+log = logging.getLogger(__name__)
+
+#: largest size of a strain component
+STRAIN_BOUND = 0.01
+
+
+@dataclass(frozen=True)
+class Strains:
+    """Strain of each grain, dimensionless, sample frame; residuals of all spots, grain after grain."""
+
+    fable: NDArray[np.float64]
+    kenesei: NDArray[np.float64]
+    rms: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+
+
+def strains(inputs: GrainInputs, parameters: Parameters, lsd: float, grains: GrainSolutions, threads: int) -> Strains:
+    """The strains of the grains from the spots that they own, and what is left of each spot that they list."""
+    fable = fable_strain(grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads)
+    unstrained = inputs.spacings[grains.spots]
+    spacings = lattice_spacings(grains.y_centred, grains.z_centred, lsd, parameters["Wavelength"])
+    relative = (spacings - unstrained) / unstrained
+    owned = np.flatnonzero(grains.owned)
+    offsets = np.searchsorted(owned, grains.offsets).astype(np.int64)
+    normals, changes = np.ascontiguousarray(grains.normals[owned]), np.ascontiguousarray(relative[owned])
+    kenesei, solved = kenesei_strain(offsets, normals, changes, STRAIN_BOUND, threads)
+    for i in np.flatnonzero(~solved):
+        own = slice(offsets[i], offsets[i + 1])
+        kenesei[i] = _smallest_strain(normals[own], changes[own])
+        log.warning("the spots of grain %d do not determine its strain", grains.ids[i])
+    residuals = kenesei_residuals(grains.offsets, grains.normals, relative, kenesei, threads)
+    squares = residuals[owned] ** 2
+    rms = np.sqrt(np.add.reduceat(squares, offsets[:-1]) / np.diff(offsets)) if len(grains) else np.empty(0)
+    return Strains(fable, kenesei, rms, residuals)
+
+
+def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of all strains that fit equally well the one of smallest norm."""
+    g = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    design = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
+    strain: NDArray[np.float64] = lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+    return strain

@@ -1,0 +1,87 @@
+"""The grain tables: ``Grains.csv``, ``SpotMatrix.csv`` (docs/theory/grains.md#grain-list)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midas.experiment.orientation import euler_angles
+from midas.formats.grains import (
+    CELL,
+    EULER_ANGLES,
+    FABLE,
+    GRAINS,
+    KENESEI,
+    ORIENTATION,
+    POSITION,
+    SPOT_MATRIX,
+    GrainsHeader,
+)
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.errors import StageError
+from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.solutions import GrainSolutions
+from midas.stages.grains.strain import strains
+
+MICROSTRAIN = 1e6
+
+#: place of each component of a tensor, row by row, among the six of `kenesei_strain`
+_SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
+#: columns of SpotMatrix.csv that are columns of the spot table
+_OF_SPOT = {
+    "Omega": "omega_ideal",
+    "DetectorHor": "y_recorded",
+    "DetectorVert": "z_recorded",
+    "OmeRaw": "omega_detector",
+    "Eta": "eta",
+    "RingNr": "ring",
+    "YLab": "y_ideal",
+    "ZLab": "z_ideal",
+}
+
+
+def tables(
+    inputs: GrainInputs, parameters: Parameters, lsd: float, found: GrainSolutions, threads: int
+) -> tuple[Table, Table]:
+    """``Grains.csv`` and ``SpotMatrix.csv`` of the grains, before rounding."""
+    _check_rings(inputs, found)
+    strain = strains(inputs, parameters, lsd, found, threads)
+    grains: dict[str, ArrayLike] = {"GrainID": found.ids, "RMSErrorStrain": MICROSTRAIN * strain.rms}
+    grains |= _named(ORIENTATION, found.orientation) | _named(POSITION, found.position) | _named(CELL, found.cell)
+    grains |= {"DiffPos": found.diff_pos, "DiffOme": found.diff_ome, "DiffAngle": found.diff_angle}
+    grains |= {"GrainRadius": found.grain_radius, "Confidence": found.completeness}
+    grains |= _named(FABLE, MICROSTRAIN * strain.fable) | _named(KENESEI, MICROSTRAIN * strain.kenesei[:, _SYMMETRIC])
+    grains |= _named(EULER_ANGLES, euler_angles(found.orientation.reshape(-1, 3, 3)))
+    grains["PhaseNr"] = np.full(len(found), parameters["PhaseNr"])
+    own = inputs.spots.take(found.spots - 1)
+    spot_matrix: dict[str, ArrayLike] = {column: own[name] for column, name in _OF_SPOT.items()}
+    spot_matrix |= {"GrainID": np.repeat(found.ids, np.diff(found.offsets)), "SpotID": found.spots}
+    spot_matrix |= {"Theta": own["two_theta"] / 2, "StrainError": strain.residuals}
+    return Table.from_columns(GRAINS.names, grains), Table.from_columns(SPOT_MATRIX.names, spot_matrix)
+
+
+def _named(names: tuple[str, ...], columns: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The columns of (n, k) numbers."""
+    return dict(zip(names, columns.T, strict=True))
+
+
+def _check_rings(inputs: GrainInputs, found: GrainSolutions) -> None:
+    """Every spot of a grain lies on a ring."""
+    if (bad := np.flatnonzero(inputs.spacings[found.spots] <= 0)).size:
+        grain = found.ids[np.searchsorted(found.offsets, bad[0], side="right") - 1]
+        raise StageError(f"spot {found.spots[bad[0]]} of grain {grain} lies on no ring of IDsHash.csv or hkls.csv")
+
+
+def header(grains: Table, parameters: Parameters) -> GrainsHeader:
+    volumes = grains["GrainRadius"] ** 3
+    total = volumes.sum()
+    return GrainsHeader(
+        count=len(grains),
+        beam_center=float((grains["Z"] * volumes).sum() / total) if total > 0 else 0.0,
+        beam_thickness=parameters["BeamThickness"],
+        global_position=parameters["GlobalPosition"],
+        phases=parameters["NumPhases"],
+        space_group=parameters["SpaceGroup"],
+        lattice_parameter=parameters["LatticeParameter"],
+    )
