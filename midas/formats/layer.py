@@ -157,6 +157,11 @@ class Layer:
     def spot_matrix(self) -> Path:
         return self.folder / "SpotMatrix.csv"
 
+    @property
+    def spots_measured(self) -> Path:
+        """The spots of the grains as measured on the frames; absent where nobody measured them."""
+        return self.folder / "SpotsMeasured.csv"
+
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property
     def spots_binary(self) -> Path:

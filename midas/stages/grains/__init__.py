@@ -67,7 +67,7 @@ def run(
         parameters["SpaceGroupSetting"],
         legacy=parameters["GrainMerging"] == "legacy",
     )
-    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
+    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key, layer.spots_measured)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))

@@ -1,0 +1,148 @@
+"""Spots measured on the frames, in boxes around the predictions of accepted grains: ``ff-pull``.
+
+See docs/theory/measured_spots.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from midas.archive import Archive
+from midas.experiment.angles import wrapped
+from midas.formats import hkls as hkls_format
+from midas.formats import spots as spot_formats
+from midas.formats.grains import CELL, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, read_grains
+from midas.formats.layer import Layer
+from midas.formats.measured import SPOTS_MEASURED
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.errors import StageError
+from midas.runtime.files import atomic_outputs, remove
+from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.result import StageResult
+from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.pull.instrument import PullSetting, setting
+from midas.stages.grains.pull.rounds import HIGHEST_CHANCE, RANDOM_ORIENTATIONS, Rounds, measure_and_refine
+from midas.stages.grains.pull.tables import connected_spots, grains_table, measured_table
+from midas.stages.grains.tables import header
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PullTables:
+    """What the measurement leaves: ``Grains.csv`` and ``SpotsMeasured.csv``."""
+
+    grains: Table
+    measured: Table
+
+
+def run(
+    layer: Layer,
+    parameters: Parameters,
+    *,
+    threads: int,
+    comm: Communicator = SERIAL,
+    grains: Table | None = None,
+    spot_matrix: Table | None = None,
+    extra_info: Table | None = None,
+    hkls: Table | None = None,
+) -> StageResult[PullTables]:
+    """Measure the spots of the grains of ``Grains.csv``, refine them on these, and write both.
+
+    Parameters
+    ----------
+    parameters : of the archive
+    grains, spot_matrix, extra_info, hkls : inputs in memory, else read from the layer's files
+
+    Returns
+    -------
+    StageResult whose data is `PullTables`
+    """
+    if comm.rank:  # the frames are read on one machine
+        return comm.broadcast(None)
+    begin = time.perf_counter()
+    grains = read_grains(layer.grains, through="Eul2") if grains is None else grains
+    spot_matrix = SPOT_MATRIX.read(layer.spot_matrix) if spot_matrix is None else spot_matrix
+    extra_info = spot_formats.read_spots(layer.extra_info, spot_formats.EXTRA_INFO) if extra_info is None else extra_info
+    hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    if layer.archive is None:
+        raise StageError("has no archive; spots are measured on its frames", file=layer.folder)
+    own = parameters.for_stage("pull")
+    of_setup = Parameters.read(layer.paramstest, "paramstest")
+    with Archive(layer.archive) as archive:
+        common = setting(layer, archive, own, of_setup.for_stage("pull"), hkls)
+        _check(layer, common, extra_info)
+        found = measure_and_refine(layer, common, of_setup, hkls, crystals_of(grains), threads)
+    _report(found)
+    ids = grains.integers("GrainID")
+    connected = connected_spots(found.measured, ids, spot_matrix, extra_info)
+    spots = measured_table(common, found.measured, ids, connected)
+    refined = grains_table(
+        grains, common, own.changed(Lsd=common.detector.lsd), found.measured, found.refit, threads
+    )
+    _write(layer, parameters, refined, spots)
+    log.info("Time elapsed: %f s.", time.perf_counter() - begin)
+    summary = {"grains": len(grains), "refined": int(found.refit.refined.sum()), "spots": len(spots)}
+    return comm.broadcast(
+        StageResult("pull", summary, PullTables(GRAINS.rounded(refined), SPOTS_MEASURED.rounded(spots)))
+    )
+
+
+def crystals_of(grains: Table) -> Crystals:
+    """The crystals of a grain list."""
+    columns = (np.stack([grains[name] for name in names], axis=1) for names in (ORIENTATION, POSITION, CELL))
+    u, position, cell = map(np.ascontiguousarray, columns)
+    return Crystals(u.reshape(-1, 3, 3), position, cell)
+
+
+def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
+    """The frames are those that the spots were found on."""
+    reader = common.reader
+    known = spots["ring"] > 0
+    side = len(reader.numbers)
+    if (outside := known & ~((abs(2 * spots["y_recorded"] - side) <= side) & (abs(2 * spots["z_recorded"] - side) <= side))).any():
+        spot = int(np.argmax(outside)) + 1
+        reason = f"has frames of {side} pixels, beside which spot {spot} of {layer.extra_info.name} lies"
+        raise StageError(f"{reason}; it is another scan", file=layer.archive)
+    turns = np.sort(np.concatenate([reader.omegas + turn for turn in (-360.0, 0.0, 360.0)]))
+    omega = wrapped(spots["omega_recorded"][known])
+    nearest = np.clip(np.searchsorted(turns, omega), 1, len(turns) - 1)
+    distance = np.minimum(abs(turns[nearest] - omega), abs(turns[nearest - 1] - omega))
+    if len(distance) and distance.max() > max(2 * reader.step, common.half[2]):
+        spot = int(np.flatnonzero(known)[np.argmax(distance)]) + 1
+        reason = f"has no frame near omega {omega[np.argmax(distance)]:.3f} of spot {spot} of {layer.extra_info.name}"
+        raise StageError(f"{reason}; it is another scan", file=layer.archive)
+
+
+def _report(found: Rounds) -> None:
+    """What was reached, and whether it means anything."""
+    log.info(
+        "Chance level: %.3f of the boxes of %d random orientations hold a spot", found.chance, RANDOM_ORIENTATIONS
+    )
+    if found.chance > HIGHEST_CHANCE:
+        log.warning(
+            "measured spots prove nothing here: %.0f %% of the boxes around random orientations hold a spot, too; "
+            "make PullBox smaller, or leave MeasureSpots 0",
+            100 * found.chance,
+        )
+    left = np.flatnonzero(~found.refit.refined)
+    if len(left):
+        log.warning("%d grains have too few measured spots and keep their solution (first: grain %d of the list)",
+                    len(left), left[0] + 1)
+
+
+def _write(layer: Layer, parameters: Parameters, grains: Table, measured: Table) -> None:
+    """Both files or none; ``Grains.csv`` gets its name last."""
+    contents = {
+        layer.spots_measured: SPOTS_MEASURED.format(measured),
+        layer.grains: GRAINS.format(grains, header=header(grains, parameters.for_stage("grains")).text()),
+    }
+    with atomic_outputs(*contents) as streams:
+        for stream, content in zip(streams, contents.values(), strict=True):
+            stream.write(content)
+    remove(layer.consolidated)

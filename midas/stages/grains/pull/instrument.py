@@ -1,0 +1,111 @@
+"""What the measurement needs besides the grains: frames, detector, reflections, and the widths of the boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.grains.reflections import ReflectionModel
+from midas._ext.refine.settings import Instrument
+from midas.archive import Archive
+from midas.experiment.crystal import within_detector
+from midas.experiment.detector import DetectorGeometry, has_exact_wedge
+from midas.experiment.panels import panels_of
+from midas.experiment.region import accepted_region
+from midas.formats.layer import Layer
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.errors import StageError
+from midas.stages.grains.pull.frames import FrameReader
+
+#: default half widths of a box: in pixels, and in steps of omega, to which half of MarginOme comes
+_PIXELS, _STEPS = 3.0, 1.5
+
+
+@dataclass(frozen=True)
+class PullSetting:
+    """What all boxes of a layer share.
+
+    Parameters
+    ----------
+    detector, panels, reader : where pixels look, and the frames
+    model : predicts the reflections of crystals
+    hkls : the reflections of the model, as of hkls.csv
+    half : half widths of a box: radial and along the ring (µm), omega (degrees)
+    saturation : a spot with a pixel above this is flagged, counts
+    """
+
+    detector: DetectorGeometry
+    panels: NDArray[np.float64]
+    reader: FrameReader
+    model: ReflectionModel
+    hkls: Table
+    half: tuple[float, float, float]
+    saturation: float
+
+
+def setting(
+    layer: Layer, archive: Archive, parameters: Parameters, of_setup: Parameters, hkls: Table
+) -> PullSetting:
+    """The setting of a layer.
+
+    Parameters
+    ----------
+    archive : of the layer, open
+    parameters : of the archive
+    of_setup : of paramstest.txt, whose geometry is the fitted one
+    hkls : all reflections of hkls.csv
+    """
+    fitted = _fitted(parameters, of_setup)
+    detector = DetectorGeometry.from_parameters(fitted)
+    reader = FrameReader(
+        archive,
+        parameters["ImTransOpt"],
+        skip=parameters["SkipFrame"],
+        current=parameters["ReferenceRingCurrent"],
+        blanks=tuple(parameters[key] for key in ("BadPxIntensity", "GapIntensity") if key in parameters),
+    )
+    inside = within_detector(hkls, of_setup)
+    rows = np.flatnonzero(np.isin(inside.integers("ring"), of_setup["RingNumbers"]))
+    if not len(rows):
+        raise StageError("has none of the RingNumbers of paramstest.txt; run ff-setup", file=layer.hkls)
+    listed = inside.take(rows)
+    instrument = Instrument(of_setup["Lsd"], of_setup["Wavelength"], of_setup["Wedge"], has_exact_wedge(of_setup))
+    region = accepted_region(of_setup, layer.detector_mask, layer.detector_pixels)
+    model = ReflectionModel(
+        np.array([listed[name] for name in "hkl"]), listed.integers("ring").astype(np.int32), instrument, region
+    )
+    folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else Path()
+    step = reader.step or abs(parameters.get("OmegaStep", 0.0))
+    half = half_widths(of_setup.changed(px=detector.px), step)
+    return PullSetting(
+        detector, panels_of(parameters, folder), reader, model, listed, half, parameters["UpperBoundThreshold"]
+    )
+
+
+def half_widths(parameters: Parameters, step: float) -> tuple[float, float, float]:
+    """`PullBox`, or what the pixel, the step and the margin of omega say: µm, µm, degrees."""
+    if "PullBox" in parameters:
+        radial, arc, omega = parameters["PullBox"]
+        return radial, arc, omega
+    radial = arc = _PIXELS * parameters["px"]
+    omega = _STEPS * step + parameters["MarginOme"] / 2
+    if parameters["GrainMerging"] == "mosaic":
+        arc = max(arc, np.radians(parameters["MosaicTolerance"] / 2) * min(parameters["RingRadii"]))
+    if omega <= 0:
+        raise parameters.error("MarginOme", "must be greater than 0 where there is a single frame; or give PullBox")
+    return radial, arc, omega
+
+
+def _fitted(parameters: Parameters, of_setup: Parameters) -> Parameters:
+    """The parameters of the archive with the geometry for which the spots were corrected."""
+    names = ("YBCFit", "ZBCFit", "tyFit", "tzFit")
+    fitted = {name: float(of_setup.unknown[name][0]) for name in names if name in of_setup.unknown}
+    if len(fitted) < len(names):
+        return parameters.changed(Lsd=of_setup["Lsd"])
+    return parameters.changed(
+        Lsd=of_setup["Lsd"], BC=(fitted["YBCFit"], fitted["ZBCFit"]), ty=fitted["tyFit"], tz=fitted["tzFit"]
+    )
