@@ -11,12 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.refine.record import grain_radii
 from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NOTHING_MATCHED, REFINED, Refiner
-from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, RecordedSpots, Reflections, Solver
-from midas.experiment import crystal
-from midas.experiment.crystal import within_detector
-from midas.experiment.detector import has_exact_wedge
+from midas._ext.refine.settings import Method, Solver
 from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
+from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
 from midas.formats import hkls as hkl_list
 from midas.formats import index
 from midas.formats.binary import filled, joined
@@ -27,7 +25,7 @@ from midas.formats.refined_writer import RefinedWriter, remove_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
 from midas.runtime import progress
-from midas.runtime.errors import FormatError, StageError, UsageError
+from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 
@@ -38,11 +36,6 @@ log = logging.getLogger(__name__)
 
 #: rows between two writes and two movements of the progress bar
 CHUNK = 512
-
-#: scales of the robust loss (docs/theory/refinement.md#robust-loss): of a pixel, and in degrees
-SPOT_SCALE_PIXELS = 0.15
-SPOT_SCALE_WITHOUT_PIXEL = 30.0
-OMEGA_SCALE = 0.1
 
 #: which variables are fitted in which order, and by what, for each RefineMethod
 _METHODS: dict[str, tuple[Method, Solver]] = {
@@ -133,57 +126,15 @@ def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> Inde
 
 # What all rows share
 def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
-    reflections, rings = _reflections(layer, parameters, hkls)
+    reflections, rings = reflections_in_use(layer, parameters, hkls)
+    method, solver = _METHODS[parameters["RefineMethod"]]
     return Refiner(
-        Instrument(parameters["Lsd"], parameters["Wavelength"], parameters["Wedge"], has_exact_wedge(parameters)),
+        instrument_of(parameters),
         accepted_region(parameters, layer.detector_mask, layer.detector_pixels),
         reflections,
-        _recorded(spots, rings),
-        Bounds(
-            cell=np.array(crystal.possible_cell(parameters)),
-            margin_lengths=parameters["MargABC"] / 100,
-            margin_angles=parameters["MargABG"] / 100,
-            r_sample=parameters["Rsample"],
-            h_beam=parameters["Hbeam"],
-        ),
-        _recipe(parameters, tracking),
-    )
-
-
-def _reflections(layer: Layer, parameters: Parameters, hkls: Table) -> tuple[Reflections, NDArray[np.int64]]:
-    """The reflections in use, ring by ring, and their rings."""
-    in_use = parameters["RingNumbers"]
-    if not in_use:
-        raise parameters.error("RingNumbers", "is missing; there are no rings to refine with")
-    inside = within_detector(hkls, parameters)
-    ring = inside.integers("ring")
-    selected = np.flatnonzero(np.isin(ring, in_use))
-    if not selected.size:
-        reason = f"has no reflection of the RingNumbers {', '.join(map(str, in_use))} within RhoD"
-        raise FormatError(reason, file=layer.hkls)
-    selected = selected[np.argsort(ring[selected], kind="stable")]
-    rings, first = np.unique(ring[selected], return_index=True)
-    hkl = np.array([inside[name][selected] for name in "hkl"])
-    return Reflections(hkl, np.append(first, len(selected)).astype(np.int32)), rings
-
-
-def _recorded(spots: Table, rings: NDArray[np.int64]) -> RecordedSpots:
-    """The spots as recorded, each with the place of its ring among the rings in use."""
-    ring = spots.integers("ring")
-    group = np.searchsorted(rings, ring)
-    group[(group == len(rings)) | (rings[np.minimum(group, len(rings) - 1)] != ring)] = -1
-    return RecordedSpots(spots["y_plane"], spots["z_plane"], spots["omega_recorded"], group.astype(np.int32))
-
-
-def _recipe(parameters: Parameters, tracking: bool) -> Recipe:
-    """How every seed is fitted."""
-    method, solver = _METHODS[parameters["RefineMethod"]]
-    px = parameters.get("px", 0.0)
-    return Recipe(
-        sigma_spot=SPOT_SCALE_PIXELS * px if px > 0 else SPOT_SCALE_WITHOUT_PIXEL,
-        sigma_omega=OMEGA_SCALE,
-        method="cell" if tracking else method,
-        solver=solver,
+        recorded_spots(spots, rings),
+        bounds_of(parameters),
+        recipe_of(parameters, "cell" if tracking else method, solver),
     )
 
 

@@ -29,6 +29,8 @@ class Refiner:
         offsets: NDArray[np.int64],
         spot_rows: NDArray[np.int64],
         threads: int = ...,
+        cells: NDArray[np.float64] | None = ...,
+        fit: bool = ...,
     ) -> tuple[NDArray[np.void], NDArray[np.void], NDArray[np.int32], NDArray[np.int32]]: ...
     def linearised(
         self,

@@ -47,15 +47,21 @@ cdef enum:
     _NOT_FINITE
 
 
-cdef int _fit(int n, int method, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
+cdef enum:
+    _AS_GIVEN = 100        # a method beside those of `seed`: nothing is fitted
+
+
+cdef int _fit(int n, int method, const double* cell, const RefineProblem* problem, RefineWorkspace* work, Grain* grain,
               double* x) noexcept nogil:
     """Fit the variables `x`, from the position there and the orientation ``grain.base``; returns the final matches."""
     cdef int i
     for i in range(6):
-        x[CELL + i] = problem.cell[i]
+        x[CELL + i] = cell[i]
     for i in range(ORIENTATION, CELL):
         x[i] = 0.0
     grain.parameterisation = ROTATION_VECTOR
+    if method == _AS_GIVEN:
+        return match_spots(work.indexed, n, x, grain, problem, work, work.matched)
     if method == JOINT:
         return fit_joint(n, problem, work, grain, x)
     if method == CELL_ONLY:
@@ -68,9 +74,9 @@ cdef int _fit(int n, int method, const RefineProblem* problem, RefineWorkspace* 
     return fit_staged(n, problem, work, grain, x)
 
 
-cdef int _refine_seed(const double* orientation, const double* position, const long long* spot_rows, Py_ssize_t n,
-                      int method, const RefineProblem* problem, RefineWorkspace* work, Solution* solution,
-                      MatchedSpot* spots, int* count) noexcept nogil:
+cdef int _refine_seed(const double* orientation, const double* position, const double* cell,
+                      const long long* spot_rows, Py_ssize_t n, int method, const RefineProblem* problem,
+                      RefineWorkspace* work, Solution* solution, MatchedSpot* spots, int* count) noexcept nogil:
     """One seed; returns its status and, when it was refined, fills the solution and its spots."""
     cdef Grain grain
     cdef double x[VARIABLES]
@@ -85,8 +91,8 @@ cdef int _refine_seed(const double* orientation, const double* position, const l
     orthonormalise(grain.base)
     for i in range(3):
         limit = problem.r_sample if i < 2 else 0.5 * problem.h_beam
-        x[i] = position[i] if method == CELL_ONLY else min(max(position[i], -limit), limit)
-    kept = _fit(valid, method, problem, work, &grain, x)
+        x[i] = position[i] if method == CELL_ONLY or method == _AS_GIVEN else min(max(position[i], -limit), limit)
+    kept = _fit(valid, method, cell, problem, work, &grain, x)
     if kept == 0:
         return _NOTHING_MATCHED
     write_grain(&grain, x, solution)
@@ -180,7 +186,7 @@ cdef class Refiner:
         self.problem.sigma_omega = recipe.sigma_omega
 
     def refine(self, const double[:, ::1] orientations, const double[:, ::1] positions, const long long[::1] offsets,
-               const long long[::1] spot_rows, int threads=1):
+               const long long[::1] spot_rows, int threads=1, const double[:, ::1] cells=None, bint fit=True):
         """Refine seeds in parallel; the result of each depends on that seed alone.
 
         Parameters
@@ -189,6 +195,8 @@ cdef class Refiner:
         positions : (n, 3) float64, µm
         offsets : (n + 1,) int64; seed i was assigned the entries ``offsets[i] : offsets[i + 1]`` of the next
         spot_rows : int64, row of each spot among the recorded ones; -1 when it has none
+        cells : (n, 6) float64, Å and degrees, where the fit starts; by default the nominal cell
+        fit : whether anything is fitted; else the spots are only compared with what is given
 
         Returns
         -------
@@ -197,9 +205,10 @@ cdef class Refiner:
         counts, status : (n,) int32, matched spots, and what became of the seed
         """
         cdef Py_ssize_t n = positions.shape[0], i, most
-        cdef int method = self.method
+        cdef int method = self.method if fit else _AS_GIVEN
         cdef const RefineProblem* problem = &self.problem
         cdef RefineWorkspace* work
+        cdef const double[:, ::1] start = self._start_cells(n, cells)
         most = self._most_spots(orientations, positions, offsets, spot_rows)
         solutions_array, spots_array = np.zeros(n, SOLUTION), np.empty(offsets[n], MATCHED_SPOT)
         counts_array, status_array = np.zeros(n, np.int32), np.full(n, NOT_INDEXED, np.int32)
@@ -214,9 +223,18 @@ cdef class Refiner:
             for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic"):
                 if offsets[i + 1] > offsets[i] and not stopped():
                     status[i] = _refine_seed(
-                        &orientations[i, 0], &positions[i, 0], &spot_rows[offsets[i]], offsets[i + 1] - offsets[i],
-                        method, problem, &work[threadid()], &solutions[i], &spots[offsets[i]], &counts[i])
+                        &orientations[i, 0], &positions[i, 0], &start[i, 0], &spot_rows[offsets[i]],
+                        offsets[i + 1] - offsets[i], method, problem, &work[threadid()], &solutions[i],
+                        &spots[offsets[i]], &counts[i])
         return solutions_array, spots_array, counts_array, status_array
+
+    cdef _start_cells(self, Py_ssize_t n, const double[:, ::1] cells):
+        """The cell at which the fit of each seed starts, (n, 6)."""
+        if cells is None:
+            return np.tile(np.asarray(<double[:6]>self.problem.cell), (n, 1))
+        if cells.shape[0] != n or cells.shape[1] != 6:
+            raise ValueError("cells must be (n, 6)")
+        return cells
 
     cdef Py_ssize_t _most_spots(self, const double[:, ::1] orientations, const double[:, ::1] positions,
                                 const long long[::1] offsets, const long long[::1] spot_rows) except -1:
