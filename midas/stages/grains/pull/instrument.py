@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.reflections import ReflectionModel
-from midas._ext.refine.settings import Instrument
 from midas.archive import Archive
 from midas.experiment.crystal import within_detector
-from midas.experiment.detector import DetectorGeometry, has_exact_wedge
+from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
 from midas.experiment.region import accepted_region
+from midas.experiment.seed_fit import instrument_of
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -69,15 +69,12 @@ def setting(
         blanks=tuple(parameters[key] for key in ("BadPxIntensity", "GapIntensity") if key in parameters),
     )
     inside = within_detector(hkls, of_setup)
-    rows = np.flatnonzero(np.isin(inside.integers("ring"), of_setup["RingNumbers"]))
-    if not len(rows):
+    listed = inside.take(np.flatnonzero(np.isin(inside.integers("ring"), of_setup["RingNumbers"])))
+    if not len(listed):
         raise StageError("has none of the RingNumbers of paramstest.txt; run ff-setup", file=layer.hkls)
-    listed = inside.take(rows)
-    instrument = Instrument(of_setup["Lsd"], of_setup["Wavelength"], of_setup["Wedge"], has_exact_wedge(of_setup))
     region = accepted_region(of_setup, layer.detector_mask, layer.detector_pixels)
-    model = ReflectionModel(
-        np.array([listed[name] for name in "hkl"]), listed.integers("ring").astype(np.int32), instrument, region
-    )
+    rings = listed.integers("ring").astype(np.int32)
+    model = ReflectionModel(np.array([listed[name] for name in "hkl"]), rings, instrument_of(of_setup), region)
     folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else Path()
     step = reader.step or abs(parameters.get("OmegaStep", 0.0))
     half = half_widths(of_setup.changed(px=detector.px), step)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.refine.refiner import REFINED, Refiner
+from midas.experiment.region import accepted_region
+from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages import refinement
 from midas.stages.grains.crystals import Crystals
 
 #: twelve numbers of a grain need four spots; with fewer than this nothing would be left to show an error
@@ -78,5 +79,14 @@ def refit(
 
 
 def _refiner(layer: Layer, of_setup: Parameters, hkls: Table, spots: Table) -> Refiner:
-    settings = of_setup.for_stage("refinement").changed(RefineMethod="joint")
-    return refinement._refiner(layer, settings, hkls, spots, False)
+    """The joint fit, whatever `RefineMethod` says."""
+    settings = of_setup.for_stage("refinement")
+    reflections, rings = reflections_in_use(layer, settings, hkls)
+    return Refiner(
+        instrument_of(settings),
+        accepted_region(settings, layer.detector_mask, layer.detector_pixels),
+        reflections,
+        recorded_spots(spots, rings),
+        bounds_of(settings),
+        recipe_of(settings),
+    )
