@@ -113,7 +113,7 @@ def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
     omega = wrapped(spots["omega_recorded"][known])
     nearest = np.clip(np.searchsorted(turns, omega), 1, len(turns) - 1)
     distance = np.minimum(abs(turns[nearest] - omega), abs(turns[nearest - 1] - omega))
-    if len(distance) and distance.max() > max(2 * reader.step, common.half[2]):
+    if len(distance) and distance.max() > max(2 * reader.step, common.widths.omega):
         spot = int(np.flatnonzero(known)[np.argmax(distance)]) + 1
         reason = f"has no frame near omega {omega[np.argmax(distance)]:.3f} of spot {spot} of {layer.extra_info.name}"
         raise StageError(f"{reason}; it is another scan", file=layer.archive)

@@ -22,6 +22,22 @@ REACH, REACH_WITH_SHELL = 2.0, 2.5
 
 
 @dataclass(frozen=True)
+class BoxWidths:
+    """Half widths of the boxes of a layer.
+
+    Parameters
+    ----------
+    radial, arc, omega : µm, along the ring µm, degrees
+    spread : of the orientations in a grain, degrees: along the ring no box is narrower than this
+    """
+
+    radial: float
+    arc: float
+    omega: float
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
 class Boxes:
     """Boxes around predictions, one per prediction.
 
@@ -55,19 +71,19 @@ class Boxes:
         )  # fmt: skip
 
 
-def boxes_of(predicted: PredictedReflections, half: tuple[float, float, float], rivals: NDArray[np.bool_]) -> Boxes:
+def boxes_of(predicted: PredictedReflections, widths: BoxWidths, rivals: NDArray[np.bool_]) -> Boxes:
     """The box of every prediction.
 
     Parameters
     ----------
-    half : half widths, µm, µm, degrees
-    rivals : (n,) bool, which predictions take pixels from each other
+    rivals : (n,) bool, which predictions take the pixels that are nearer to them from all others
     """
     radius = np.hypot(predicted.y_plane, predicted.z_plane)
     eta, omega = predicted.eta, predicted.omega_recorded
-    halves = np.stack([np.full(len(radius), width) for width in half], axis=1)
-    halves[:, 2] *= np.minimum(_LONGEST, 1 / np.maximum(np.abs(predicted.lorentz), 1e-9))
-    box, other = _pairs(predicted, half, rivals)
+    slowness = np.minimum(_LONGEST, 1 / np.maximum(np.abs(predicted.lorentz), 1e-9))
+    arc = np.maximum(widths.arc, np.radians(widths.spread) * radius)
+    halves = np.stack([np.full(len(radius), widths.radial), arc, widths.omega * slowness], axis=1)
+    box, other = _pairs(predicted, halves, rivals)
     relative = np.stack(
         [
             radius[other] - radius[box],
@@ -83,19 +99,18 @@ def boxes_of(predicted: PredictedReflections, half: tuple[float, float, float], 
 
 
 def _pairs(
-    predicted: PredictedReflections, half: tuple[float, float, float], rivals: NDArray[np.bool_]
+    predicted: PredictedReflections, half: Array, rivals: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Predictions that may be near each other, each pair both ways, in order."""
-    rows = np.flatnonzero(rivals)
-    if len(rows) < 2:
+    """Predictions with rivals that may be near them, in order."""
+    if not len(rivals):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    across, along = max(half[:2]), _LONGEST * half[2]
-    omega = predicted.omega_recorded[rows]
+    across, along = half[:, :2].max(), half[:, 2].max()
+    omega = predicted.omega_recorded
     # What is near -180 degrees is near +180, too.
     turned = np.concatenate([omega, omega + 360.0])
-    places = np.tile(np.stack([predicted.y_plane[rows], predicted.z_plane[rows]], axis=1) / across, (2, 1))
+    places = np.tile(np.stack([predicted.y_plane, predicted.z_plane], axis=1) / across, (2, 1))
     tree = cKDTree(np.column_stack([places, turned / along]))
-    pairs = rows[tree.query_pairs(_NEAR * np.sqrt(2.0), p=np.inf, output_type="ndarray") % len(rows)]
+    pairs = tree.query_pairs(_NEAR * np.sqrt(2.0), p=np.inf, output_type="ndarray") % len(omega)
     pairs = np.concatenate([pairs, pairs[:, ::-1]]).reshape(-1, 2)
-    pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).astype(np.int64)
+    pairs = np.unique(pairs[(pairs[:, 0] != pairs[:, 1]) & rivals[pairs[:, 1]]], axis=0).astype(np.int64)
     return pairs[:, 0], pairs[:, 1]

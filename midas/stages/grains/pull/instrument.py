@@ -19,9 +19,10 @@ from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
+from midas.stages.grains.pull.boxes import BoxWidths
 from midas.stages.grains.pull.frames import FrameReader
 
-#: default half widths of a box: in pixels, and in steps of omega, to which half of MarginOme comes
+#: default half widths of a box: in pixels, and in steps of omega, to which half of MarginOme, or of the spread, comes
 _PIXELS, _STEPS = 3.0, 1.5
 
 
@@ -34,7 +35,7 @@ class PullSetting:
     detector, panels, reader : where pixels look, and the frames
     model : predicts the reflections of crystals
     hkls : the reflections of the model, as of hkls.csv
-    half : half widths of a box: radial and along the ring (µm), omega (degrees)
+    widths : of the boxes
     saturation : a spot with a pixel above this is flagged, counts
     """
 
@@ -43,7 +44,7 @@ class PullSetting:
     reader: FrameReader
     model: ReflectionModel
     hkls: Table
-    half: tuple[float, float, float]
+    widths: BoxWidths
     saturation: float
 
 
@@ -77,24 +78,22 @@ def setting(
     model = ReflectionModel(np.array([listed[name] for name in "hkl"]), rings, instrument_of(of_setup), region)
     folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else Path()
     step = reader.step or abs(parameters.get("OmegaStep", 0.0))
-    half = half_widths(of_setup.changed(px=detector.px), step)
+    widths = box_widths(of_setup.changed(px=detector.px), step)
     return PullSetting(
-        detector, panels_of(parameters, folder), reader, model, listed, half, parameters["UpperBoundThreshold"]
+        detector, panels_of(parameters, folder), reader, model, listed, widths, parameters["UpperBoundThreshold"]
     )
 
 
-def half_widths(parameters: Parameters, step: float) -> tuple[float, float, float]:
-    """`PullBox`, or what the pixel, the step and the margin of omega say: µm, µm, degrees."""
+def box_widths(parameters: Parameters, step: float) -> BoxWidths:
+    """`PullBox`, or what the pixel, the step and the margin of omega say; mosaic grains need room for their spread."""
     if "PullBox" in parameters:
-        radial, arc, omega = parameters["PullBox"]
-        return radial, arc, omega
-    radial = arc = _PIXELS * parameters["px"]
-    omega = _STEPS * step + parameters["MarginOme"] / 2
-    if parameters["GrainMerging"] == "mosaic":
-        arc = max(arc, np.radians(parameters["MosaicTolerance"] / 2) * min(parameters["RingRadii"]))
+        return BoxWidths(*parameters["PullBox"])
+    across = _PIXELS * parameters["px"]
+    spread = float(parameters["MosaicTolerance"]) if parameters["GrainMerging"] == "mosaic" else 0.0
+    omega = _STEPS * step + max(parameters["MarginOme"], spread) / 2
     if omega <= 0:
         raise parameters.error("MarginOme", "must be greater than 0 where there is a single frame; or give PullBox")
-    return radial, arc, omega
+    return BoxWidths(across, across, omega, spread)
 
 
 def _fitted(parameters: Parameters, of_setup: Parameters) -> Parameters:

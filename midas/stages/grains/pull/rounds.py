@@ -108,7 +108,7 @@ def measure_and_refine(
 def measure(setting: PullSetting, crystals: Crystals, grains: int, threads: int) -> Measured:
     """The boxes of all accepted reflections of crystals, of which the first ones are the grains."""
     predicted = setting.model.predicted(crystals.u, crystals.position, crystals.cell, threads)
-    boxes = boxes_of(predicted, setting.half, predicted.crystal < grains)
+    boxes = boxes_of(predicted, setting.widths, predicted.crystal < grains)
     accepted = np.flatnonzero(predicted.accepted)
     own = boxes.take(accepted)
     work = SumOfBoxes(len(accepted), threads)
