@@ -19,6 +19,8 @@ _LONGEST = 2.0
 _NEAR = 4.0
 #: a box can move by its half width: what it may need of the frames, in half widths, without and with the background
 REACH, REACH_WITH_SHELL = 2.0, 2.5
+#: outer edge of the shell of background, half widths
+SHELL = 1.5
 
 
 @dataclass(frozen=True)

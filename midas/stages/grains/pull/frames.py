@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -164,7 +164,7 @@ class BoxFiller:
         self._detector, self._panels = detector, panels
         self._first_frame, self._frames, self._omegas = _frames_of(boxes, reader.omegas)
 
-    def run(self, measure: Measurer) -> None:
+    def run(self, work: Sequence[Measurer]) -> None:
         """Read all frames that a box needs, and hand every box on, with its pixels, when its last frame is read.
 
         Boxes without a frame are handed to nobody.
@@ -196,7 +196,8 @@ class BoxFiller:
                 list(pool.map(fill, needed))
                 for group in groups:
                     if len(which := group.ended(batch.stop)):
-                        measure(group.filled, which)
+                        for measure in work:
+                            measure(group.filled, which)
                 groups = [group for group in groups if not group.finished]
                 advance(len(batch))
 

@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.reflections import PredictedReflections
-from midas._ext.pull.sums import BOX_SUM, INCOMPLETE, MEASURED
+from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.layer import Layer
+from midas.formats.measured import BOX_SUM, DEBLENDED
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.pull.boxes import Boxes, boxes_of
-from midas.stages.grains.pull.frames import BoxFiller, SumOfBoxes
+from midas.stages.grains.pull.deblend import Deblender, SpotWidths, blends_of, usual_widths
+from midas.stages.grains.pull.frames import BoxFiller, Measurer, SumOfBoxes
 from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.refit import Refit, refit
 
@@ -30,6 +32,8 @@ ROUNDS = 2
 RANDOM_ORIENTATIONS, RANDOM_SEED = 30, 20120517
 #: more boxes than this that hold something by chance: the measured spots prove nothing
 HIGHEST_CHANCE = 0.1
+#: one spot of several grains, which none of them is refined on
+SHARED = -1
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Measured:
     predicted, boxes : the reflections, and the boxes around them
     sums : (n,) of `BOX_SUM`
     y, z, omega, eta : (n,) float64, centres: µm on the plane, degrees as recorded, degrees
+    source : (n,) int64, `BOX_SUM`, `DEBLENDED`, or `SHARED`: one spot of several grains that could not be told apart
     """
 
     predicted: PredictedReflections
@@ -50,17 +55,21 @@ class Measured:
     z: NDArray[np.float64]
     omega: NDArray[np.float64]
     eta: NDArray[np.float64]
+    source: NDArray[np.int64]
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(n,) bool, boxes that hold a spot."""
-        return self.sums["status"] == MEASURED
+        """(n,) bool, boxes that hold a spot of their grain."""
+        return (self.sums["status"] == MEASURED) & (self.source != SHARED)
 
     def take(self, rows: NDArray[Any]) -> Measured:
         """These boxes; their neighbours stay rows of the whole list."""
         boxes = self.boxes.take(np.arange(len(self.sums))[rows])
         predicted = PredictedReflections(*(np.ascontiguousarray(column[rows]) for column in self.predicted))
-        return Measured(predicted, boxes, self.sums[rows], self.y[rows], self.z[rows], self.omega[rows], self.eta[rows])
+        return Measured(
+            predicted, boxes, self.sums[rows], self.y[rows], self.z[rows], self.omega[rows], self.eta[rows],
+            self.source[rows],
+        )  # fmt: skip
 
     def spots(self) -> Table:
         """The places of all of them as the refinement takes them."""
@@ -87,38 +96,58 @@ class Rounds:
 def measure_and_refine(
     layer: Layer, setting: PullSetting, of_setup: Parameters, hkls: Table, crystals: Crystals, threads: int
 ) -> Rounds:
-    """Two rounds for grains; the random orientations are measured with the first."""
-    strangers = random_crystals(of_setup["LatticeParameter"])
-    measured, chance = None, np.nan
+    """Two rounds for grains; the random orientations are measured with the first, spots are told apart in the last."""
+    grains = len(crystals)
+    first = measure(setting, _joined(crystals, random_crystals(of_setup["LatticeParameter"])), grains, None, threads)
+    own = first.predicted.crystal < grains
+    chance, first = _chance(first.take(~own)), first.take(own)
+    widths = usual_widths(first.predicted, first.boxes, first.sums, grains, setting.reader.step)
     for turn in range(ROUNDS):
-        everybody = _joined(crystals, strangers) if turn == 0 else crystals
-        boxes = measure(setting, everybody, len(crystals), threads)
-        if turn == 0:
-            own = boxes.predicted.crystal < len(crystals)
-            chance = _chance(boxes.take(~own))
-            boxes = boxes.take(own)
+        boxes = measure(setting, crystals, grains, widths, threads) if turn else first
         measured = boxes.take(boxes.valid)
-        log.info("%d of %d boxes of %d grains hold a spot", len(measured.sums), len(boxes.sums), len(crystals))
+        log.info(
+            "%d of %d boxes of %d grains hold a spot, %d of them told apart from another; %d are shared",
+            len(measured.sums), len(boxes.sums), grains, (measured.source == DEBLENDED).sum(),
+            (boxes.source == SHARED).sum(),
+        )  # fmt: skip
         result = refit(layer, of_setup, hkls, crystals, measured.spots(), measured.predicted.crystal, threads)
         crystals = result.crystals
-    assert measured is not None
     return Rounds(measured, result, chance)
 
 
-def measure(setting: PullSetting, crystals: Crystals, grains: int, threads: int) -> Measured:
-    """The boxes of all accepted reflections of crystals, of which the first ones are the grains."""
+def measure(
+    setting: PullSetting, crystals: Crystals, grains: int, widths: SpotWidths | None, threads: int
+) -> Measured:
+    """The boxes of all accepted reflections of crystals, of which the first ones are the grains.
+
+    Parameters
+    ----------
+    widths : of the spots of the grains; with it spots that are one on the frames are told apart where they can be
+    """
     predicted = setting.model.predicted(crystals.u, crystals.position, crystals.cell, threads)
     boxes = boxes_of(predicted, setting.widths, predicted.crystal < grains)
-    accepted = np.flatnonzero(predicted.accepted)
-    own = boxes.take(accepted)
-    work = SumOfBoxes(len(accepted), threads)
+    rows = np.flatnonzero(predicted.accepted)
+    own = boxes.take(rows)
+    adder = SumOfBoxes(len(rows), threads)
+    work: list[Measurer] = [adder]
+    if widths is not None:
+        blends = blends_of(boxes, widths.of(predicted))
+        deblender = Deblender(boxes, blends, rows, setting.reader.step)
+        work.append(deblender)
     BoxFiller(setting.reader, own, setting.detector.packed(), setting.panels, threads).run(work)
-    sums = work.sums
+    sums, source = adder.sums, np.full(len(rows), BOX_SUM)
+    if widths is not None:
+        blended, resolved = blends.group[rows] >= 0, deblender.resolved[rows]
+        source[blended] = np.where(resolved[blended], DEBLENDED, SHARED)
+        for column, name in enumerate(("intensity", "radial", "arc", "omega")):
+            sums[name][resolved] = deblender.peaks[rows[resolved], column]
+        sums["status"][resolved] = MEASURED
     radius = own.radius + sums["radial"]
     eta = wrapped(own.eta + np.degrees(sums["arc"] / own.radius))
     y, z = -radius * np.sin(np.radians(eta)), radius * np.cos(np.radians(eta))
     omega = wrapped(own.omega + sums["omega"])
-    return Measured(PredictedReflections(*(column[accepted] for column in predicted)), own, sums, y, z, omega, eta)
+    listed = PredictedReflections(*(column[rows] for column in predicted))
+    return Measured(listed, own, sums, y, z, omega, eta, source)
 
 
 def random_crystals(cell: tuple[float, ...]) -> Crystals:

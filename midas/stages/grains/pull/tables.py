@@ -17,7 +17,7 @@ from midas.formats.grains import (
     POSITION,
     GrainIdsKey,
 )
-from midas.formats.measured import BOX_SUM, SPOTS_MEASURED
+from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains.pull.instrument import PullSetting
@@ -51,7 +51,7 @@ def measured_table(
     columns |= {"nPixels": sums["pixels"], "nFrames": sums["frames"], "SigmaR": np.sqrt(sums["radial_variance"])}
     columns |= {"SigmaEta": np.degrees(np.sqrt(sums["arc_variance"]) / measured.boxes.radius)}
     columns |= {"SigmaOme": np.sqrt(sums["omega_variance"]), "Saturated": sums["highest"] > setting.saturation}
-    columns |= {"SpotID": connected, "Source": np.full(len(sums), BOX_SUM)}
+    columns |= {"SpotID": connected, "Source": measured.source}
     return Table.from_columns(SPOTS_MEASURED.names, columns)
 
 
