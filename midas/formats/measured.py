@@ -1,4 +1,7 @@
-"""``SpotsMeasured.csv``: the spots of grains as measured on the frames (docs/theory/measured_spots.md#spotsmeasuredcsv)."""
+"""``SpotsMeasured.csv``: the spots of grains as measured on the frames.
+
+See docs/theory/measured_spots.md#table-of-measured-spots.
+"""
 
 from __future__ import annotations
 

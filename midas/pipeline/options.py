@@ -67,8 +67,11 @@ class Options:
         "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots"
     )
     measure_spots: int | None = option(
-        "-measureSpots", WHOLE, None, "1: also measure the spots of the grains on the frames (ff-pull), and refine the "
-        "grains on these; by default the key MeasureSpots says"
+        "-measureSpots",
+        WHOLE,
+        None,
+        "1: also measure the spots of the grains on the frames (ff-pull), and refine the "
+        "grains on these; by default the key MeasureSpots says",
     )
     report: bool = option("-report", FLAG, False, "1: also a web page about the grains")
     look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")

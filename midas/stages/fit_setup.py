@@ -29,7 +29,7 @@ from midas.experiment.region import (
     within_omegas,
 )
 from midas.experiment.rings import warn_of_absent
-from midas.experiment.scan import Scan, covered_ranges, omegas_of
+from midas.experiment.scan import Scan, covered_ranges, gap_step, omegas_of
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
 from midas.formats.layer import Layer
@@ -203,18 +203,6 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
     return listed & short
 
 
-def _gap_step(parameters: Parameters) -> float:
-    """Rotation during the read-out gap, degrees."""
-    gap: float = parameters["tGap"]
-    if gap == 0:
-        return 0.0
-    exposure: float = parameters["tInt"]
-    if gap + exposure == 0:
-        raise parameters.error("tGap", "must not be the negative of tInt")
-    step: float = parameters["OmegaStep"]
-    return (gap / (gap + exposure)) * step
-
-
 def _sorted_peaks(
     peaks: Table,
     usable: NDArray[np.bool_],
@@ -224,7 +212,7 @@ def _sorted_peaks(
     threads: int,
 ) -> Table:
     """The usable peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
-    omega = read_out_correction(peaks["omega_recorded"], peaks["z_recorded"], _gap_step(parameters), size, threads)
+    omega = read_out_correction(peaks["omega_recorded"], peaks["z_recorded"], gap_step(parameters), size, threads)
     numbers = np.where(usable, peaks["ring"], 0)
     order = []
     for ring in rings:

@@ -15,6 +15,7 @@ cdef enum:
     COMMON = 4             # factors of the three widths, mixing
     MOST_PEAKS = 3         # of three the widths are not fitted
     ITERATIONS = 60
+    COLUMNS = 8            # of a result
 
 #: how far the widths may be from those expected, as a factor
 cdef double WIDEST = 2.0
@@ -42,27 +43,42 @@ cdef inline double _part(double from_, double to, double sigma) noexcept nogil:
     return 0.5 * (erf(to / (SQRT2 * sigma)) - erf(from_ / (SQRT2 * sigma)))
 
 
+cdef void _profile(Blend* b, const double* x, int j) noexcept nogil:
+    """Profile of peak j, of height 1, at the pixels."""
+    cdef const double* common = x + PER_PEAK * b.peaks
+    cdef bint fitted = b.n > PER_PEAK * b.peaks
+    cdef double mixing = common[3] if fitted else START_MIXING
+    cdef Peak peak
+    cdef int i
+    peak.radius = x[PER_PEAK * j + 1]
+    peak.eta = x[PER_PEAK * j + 2]
+    peak.gauss_r = peak.lorentz_r = b.widths[3 * j] * (common[0] if fitted else 1.0)
+    peak.gauss_eta = peak.lorentz_eta = b.widths[3 * j + 1] * (common[1] if fitted else 1.0)
+    peak_profiles(&b.region, &peak)
+    for i in range(b.region.pixels):
+        b.across[i] = mixing * b.region.lorentz[i] + (1.0 - mixing) * b.region.gauss[i]
+
+
+cdef double _counts_of(Blend* b, const double* x, int j) noexcept nogil:
+    """Counts of peak j in all frames."""
+    cdef double total = 0.0
+    cdef int i
+    _profile(b, x, j)
+    for i in range(b.region.pixels):
+        total += b.across[i]
+    return total * x[PER_PEAK * j]
+
+
 cdef void _residuals(Blend* b, const double* x, double* out) noexcept nogil:
     """Model minus counts of every voxel; zero where there are none."""
-    cdef double[3] factor
-    cdef double mixing = START_MIXING, sigma
-    cdef Peak peak
+    cdef bint fitted = b.n > PER_PEAK * b.peaks
+    cdef double sigma
     cdef int i, j, f
-    for i in range(3):
-        factor[i] = x[PER_PEAK * b.peaks + i] if b.n > PER_PEAK * b.peaks else 1.0
-    if b.n > PER_PEAK * b.peaks:
-        mixing = x[PER_PEAK * b.peaks + 3]
     for i in range(b.rows):
         out[i] = 0.0
     for j in range(b.peaks):
-        peak.radius = x[PER_PEAK * j + 1]
-        peak.eta = x[PER_PEAK * j + 2]
-        peak.gauss_r = peak.lorentz_r = b.widths[3 * j] * factor[0]
-        peak.gauss_eta = peak.lorentz_eta = b.widths[3 * j + 1] * factor[1]
-        sigma = b.widths[3 * j + 2] * factor[2]
-        peak_profiles(&b.region, &peak)
-        for i in range(b.region.pixels):
-            b.across[i] = mixing * b.region.lorentz[i] + (1.0 - mixing) * b.region.gauss[i]
+        _profile(b, x, j)
+        sigma = b.widths[3 * j + 2] * (x[PER_PEAK * b.peaks + 2] if fitted else 1.0)
         for f in range(b.frames):
             b.along[f] = x[PER_PEAK * j] * _part(b.omegas[f] - b.half_step - x[PER_PEAK * j + 3],
                                                  b.omegas[f] + b.half_step - x[PER_PEAK * j + 3], sigma)
@@ -107,12 +123,12 @@ cdef double _minimise(Blend* b, double* x, const double* lower, const double* up
     cdef double* there = work + b.rows
     cdef double* jacobian = work + 2 * b.rows
     cdef double value, new, damping = 1e-2
-    cdef int turn, v, small = 0
+    cdef int _turn, v, small = 0
     _residuals(b, x, at)
     value = _sum_of_squares(at, b.rows)
     _differences(b, x, scale, at, jacobian)
     normal_equations(jacobian, at, b.rows, b.n, normal, gradient)
-    for turn in range(ITERATIONS):
+    for _turn in range(ITERATIONS):
         new = INFINITY
         if damped_step(normal, gradient, x, lower, upper, damping, b.n, step):
             for v in range(b.n):
@@ -173,7 +189,7 @@ def fit_blend(const double[:, ::1] counts, const double[::1] radial, const doubl
 
     Returns
     -------
-    peaks : (k, 4) float64, height (counts in one frame that holds it all), and places
+    peaks : (k, 8) float64, height (counts in one frame that holds it all), places, standard deviations, and counts
     sigma : (k, 4) float64, their standard deviations from the scatter of the residuals; infinite if undetermined
 
     Raises
@@ -209,7 +225,7 @@ def fit_blend(const double[:, ::1] counts, const double[::1] radial, const doubl
             if not isnan(counts[i, j]):
                 used += 1
                 highest = fmax(highest, counts[i, j])
-    peaks, sigma = np.zeros((k, PER_PEAK)), np.full((k, PER_PEAK), np.inf)
+    peaks, sigma = np.zeros((k, COLUMNS)), np.full((k, PER_PEAK), np.inf)
     if used <= b.n or not highest > 0.0:
         return peaks, sigma
     _bounds(&b, highest, &start[0, 0], &reach[0], x, lower, upper, scale)
@@ -221,6 +237,9 @@ def fit_blend(const double[:, ::1] counts, const double[::1] radial, const doubl
             peaks[i, j] = x[PER_PEAK * i + j]
             if known:
                 sigma[i, j] = sqrt(fmax(variance[PER_PEAK * i + j], 0.0) * value / (used - b.n))
+        for j in range(3):
+            peaks[i, PER_PEAK + j] = widths[i, j] * (x[PER_PEAK * k + j] if k == 2 else 1.0)
+        peaks[i, COLUMNS - 1] = _counts_of(&b, x, i)
     return peaks, sigma
 
 

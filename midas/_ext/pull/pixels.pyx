@@ -37,7 +37,7 @@ cdef struct PixelTable:
     # The pixels of the padded square detector, [y * side + z]
     int side
     double margin          # by which panels are displaced at most, px
-    const int32_t* numbers # place in the raw frame; -1 = none, or masked
+    const int32_t* numbers  # place in the raw frame; -1 = none, or masked
     const double* panels
     Py_ssize_t panel_count
 

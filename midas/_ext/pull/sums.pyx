@@ -117,9 +117,9 @@ cdef inline bint _in_another_box(const PullBox* box, double radial, double arc, 
     return False
 
 
-cdef bint _background(const PullBox* box, Py_ssize_t frame, const double* centre, float* shell, double* level,
-                      double* deviation) noexcept nogil:
-    """Median of the shell in one frame, and its standard deviation; False when too few pixels say it."""
+cdef Py_ssize_t _shell(const PullBox* box, Py_ssize_t frame, const double* centre, bint clean,
+                       float* shell) noexcept nogil:
+    """Counts of the pixels around the box, without those in the box of another prediction if `clean`; how many."""
     cdef const float* values = box.values + frame * box.pixels
     cdef double u, v
     cdef Py_ssize_t i, n = 0
@@ -127,9 +127,18 @@ cdef bint _background(const PullBox* box, Py_ssize_t frame, const double* centre
         u = fabs(box.radial[i] - centre[0]) / box.half[0]
         v = fabs(box.arc[i] - centre[1]) / box.half[1]
         if (u > 1.0 or v > 1.0) and u <= SHELL and v <= SHELL and not isnan(values[i]):
-            if not _in_another_box(box, box.radial[i], box.arc[i], box.omegas[frame]):
+            if not (clean and _in_another_box(box, box.radial[i], box.arc[i], box.omegas[frame])):
                 shell[n] = values[i]
                 n += 1
+    return n
+
+
+cdef bint _background(const PullBox* box, Py_ssize_t frame, const double* centre, float* shell, double* level,
+                      double* deviation) noexcept nogil:
+    """Median of the shell in one frame, and its standard deviation; False when too few pixels say it."""
+    cdef Py_ssize_t n = _shell(box, frame, centre, True, shell)
+    if n < FEWEST_IN_SHELL:  # where spots stand close, their counts are better than none
+        n = _shell(box, frame, centre, False, shell)
     if n < FEWEST_IN_SHELL:
         return False
     level[0] = kth_smallest(shell, n, n // 2)
@@ -195,10 +204,10 @@ cdef void _measure(const PullBox* box, float* shell, BoxSum* out) noexcept nogil
     """Measure a box, each time around the centre of what it held before."""
     cdef double centre[3]
     cdef Moments m
-    cdef int turn, i
+    cdef int _turn, i
     for i in range(3):
         centre[i] = 0.0
-    for turn in range(RECENTRED + 1):
+    for _turn in range(RECENTRED + 1):
         _add_up(box, centre, shell, &m)
         if not m.total > 0.0:
             break
@@ -251,8 +260,6 @@ def sum_boxes(const int64_t[::1] which, const int64_t[::1] offsets, const float[
     ValueError : arrays that do not fit together
     """
     cdef Py_ssize_t m = which.shape[0], n = offsets.shape[0] - 1, i, widest
-    cdef int64_t b
-    cdef PullBox box
     if half.shape[1] != 3 or others.shape[1] != 3 or not n == half.shape[0] == expected.shape[0]:
         raise ValueError("three half widths and a number of frames per box, three numbers per other prediction")
     if not n + 1 == starts.shape[0] == first_frame.shape[0] == first_other.shape[0]:

@@ -14,10 +14,10 @@ import numpy as np
 from midas.archive import Archive
 from midas.experiment.angles import wrapped
 from midas.formats import hkls as hkls_format
-from midas.formats import spots as spot_formats
 from midas.formats.grains import CELL, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
 from midas.formats.measured import SPOTS_MEASURED
+from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
@@ -68,7 +68,8 @@ def run(
     begin = time.perf_counter()
     grains = read_grains(layer.grains, through="Eul2") if grains is None else grains
     spot_matrix = SPOT_MATRIX.read(layer.spot_matrix) if spot_matrix is None else spot_matrix
-    extra_info = spot_formats.read_spots(layer.extra_info, spot_formats.EXTRA_INFO) if extra_info is None else extra_info
+    if extra_info is None:
+        extra_info = EXTRA_INFO.read(layer.extra_info)
     hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
     if layer.archive is None:
         raise StageError("has no archive; spots are measured on its frames", file=layer.folder)
@@ -82,9 +83,7 @@ def run(
     ids = grains.integers("GrainID")
     connected = connected_spots(found.measured, ids, spot_matrix, extra_info)
     spots = measured_table(common, found.measured, ids, connected)
-    refined = grains_table(
-        grains, common, own.changed(Lsd=common.detector.lsd), found.measured, found.refit, threads
-    )
+    refined = grains_table(grains, common, own.changed(Lsd=common.detector.lsd), found.measured, found.refit, threads)
     _write(layer, parameters, refined, spots)
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
     summary = {"grains": len(grains), "refined": int(found.refit.refined.sum()), "spots": len(spots)}
@@ -105,7 +104,10 @@ def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
     reader = common.reader
     known = spots["ring"] > 0
     side = len(reader.numbers)
-    if (outside := known & ~((abs(2 * spots["y_recorded"] - side) <= side) & (abs(2 * spots["z_recorded"] - side) <= side))).any():
+    inside = np.ones(len(spots), bool)
+    for name in ("y_recorded", "z_recorded"):
+        inside &= (spots[name] > -1) & (spots[name] < side)
+    if (outside := known & ~inside).any():
         spot = int(np.argmax(outside)) + 1
         reason = f"has frames of {side} pixels, beside which spot {spot} of {layer.extra_info.name} lies"
         raise StageError(f"{reason}; it is another scan", file=layer.archive)
@@ -121,9 +123,7 @@ def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
 
 def _report(found: Rounds) -> None:
     """What was reached, and whether it means anything."""
-    log.info(
-        "Chance level: %.3f of the boxes of %d random orientations hold a spot", found.chance, RANDOM_ORIENTATIONS
-    )
+    log.info("Chance level: %.3f of the boxes of %d random orientations hold a spot", found.chance, RANDOM_ORIENTATIONS)
     if found.chance > HIGHEST_CHANCE:
         log.warning(
             "measured spots prove nothing here: %.0f %% of the boxes around random orientations hold a spot, too; "
@@ -132,8 +132,11 @@ def _report(found: Rounds) -> None:
         )
     left = np.flatnonzero(~found.refit.refined)
     if len(left):
-        log.warning("%d grains have too few measured spots and keep their solution (first: grain %d of the list)",
-                    len(left), left[0] + 1)
+        log.warning(
+            "%d grains have too few measured spots and keep their solution (first: grain %d of the list)",
+            len(left),
+            left[0] + 1,
+        )
 
 
 def _write(layer: Layer, parameters: Parameters, grains: Table, measured: Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,14 +130,14 @@ class Deblender:
     Attributes
     ----------
     resolved : (n,) bool, which predictions have a peak of their own
-    peaks : (n, 4) float64, counts, and place relative to the prediction: µm, µm, degrees
+    peaks : (n, 7) float64, counts, place relative to the prediction (µm, µm, degrees), standard deviations
     """
 
     def __init__(self, boxes: Boxes, blends: Blends, rows: Rows, step: float):
         self._boxes, self._blends, self._rows, self._step = boxes, blends, rows, step
         self._fitted = np.zeros(len(blends.members), bool)
         self.resolved = np.zeros(len(boxes), bool)
-        self.peaks = np.zeros((len(boxes), 4))
+        self.peaks = np.zeros((len(boxes), 7))
 
     def __call__(self, filled: FilledBoxes, which: Rows) -> None:
         groups = self._blends.group[self._rows[filled.rows[which]]]
@@ -160,12 +161,13 @@ class Deblender:
             counts, radial, arc, omegas, self._step, places, np.ascontiguousarray(self._blends.widths[members]),
             _REACH * half,
         )  # fmt: skip
-        moved = np.abs(peaks[:, 1:] - places) / half
+        moved = np.abs(peaks[:, 1:4] - places) / half
         sound = (sigma[:, 1:] / half < _LARGEST_ERROR).all(axis=1) & (moved < 0.99 * _REACH).all(axis=1)
         sound &= peaks[:, 0] > _LEAST_SIGNIFICANCE * sigma[:, 0]
         if sound.all():
             self.resolved[members] = True
-            self.peaks[members] = np.column_stack([peaks[:, 0], peaks[:, 1:] - places])
+            peaks[:, 1:4] -= places
+            self.peaks[members] = peaks[:, [7, 1, 2, 3, 4, 5, 6]]
 
     def _places(self, own: int, members: Rows) -> Array | None:
         """Predictions of the members, seen from that of the box; None where one is too far away."""
@@ -186,7 +188,7 @@ class Deblender:
 def _voxels(
     filled: FilledBoxes, box: int, places: Array, half: Array, foreign: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Pixels and frames around the predictions `places`, and their counts without background; NaN for those of others."""
+    """Pixels and frames around some predictions, and their counts without background; NaN for those of others."""
     pixels = slice(*filled.offsets[box : box + 2])
     radial, arc = filled.radial[pixels].astype(np.float64), filled.arc[pixels].astype(np.float64)
     omegas = filled.omegas[slice(*filled.first_frame[box : box + 2])]
@@ -197,8 +199,9 @@ def _voxels(
     counts = counts[frames]
     if not counts.size or not inside.any() or not shell.any():
         return radial[:0], arc[:0], omegas[:0], np.empty((0, 0))
-    with np.errstate(all="ignore"):
-        level = np.nanmedian(np.where(np.isfinite(counts[:, shell]).any(axis=1)[:, None], counts[:, shell], 0.0), axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        level = np.nanmedian(counts[:, shell], axis=1)  # NaN: nothing of the frame counts
     radial, arc, omegas = radial[inside], arc[inside], omegas[frames]
     counts = counts[:, inside] - level[:, None]
     counts[_distance(radial, arc, omegas, foreign, half) < _distance(radial, arc, omegas, places, half)] = np.nan
@@ -206,7 +209,7 @@ def _voxels(
 
 
 def _distance(radial: Array, arc: Array, omegas: Array, places: Array, half: Array) -> Array:
-    """(frames, pixels): square of the distance from the nearest of some places, half widths; infinite without places."""
+    """(frames, pixels): square of the distance, in half widths, from the nearest of some places; infinite without."""
     nearest = np.full((len(omegas), len(radial)), np.inf)
     for place in places:
         across = ((radial - place[0]) / half[0]) ** 2 + ((arc - place[1]) / half[1]) ** 2

@@ -23,6 +23,8 @@ from midas.stages.grains.pull.boxes import REACH, REACH_WITH_SHELL, Boxes
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+#: bytes of a pixel that can be full; larger counters never are
+_COUNTER = 2
 #: frames per thread that are read together
 _BATCH = 8
 
@@ -96,6 +98,13 @@ class FrameReader:
         steps = np.diff(np.sort(self.omegas))
         steps = steps[steps > 1e-6]
         return float(np.median(steps)) if len(steps) else 0.0
+
+    def saturation(self, limit: float) -> float:
+        """The counts above which a pixel is saturated: a finite limit, or what the largest raw value may come to."""
+        type_ = self._frames.dtype
+        if np.isfinite(limit) or type_.kind not in "iu" or type_.itemsize > _COUNTER:
+            return limit
+        return float((np.iinfo(type_.name).max - self._dark.max()) * self._gain.min()) - 0.5
 
     def buffer(self) -> NDArray[Pixel]:
         """Room for a frame."""

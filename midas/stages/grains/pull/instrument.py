@@ -14,6 +14,7 @@ from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
 from midas.experiment.region import accepted_region
+from midas.experiment.scan import gap_step
 from midas.experiment.seed_fit import instrument_of
 from midas.formats.layer import Layer
 from midas.formats.table import Table
@@ -37,6 +38,7 @@ class PullSetting:
     hkls : the reflections of the model, as of hkls.csv
     widths : of the boxes
     saturation : a spot with a pixel above this is flagged, counts
+    gap : rotation while the detector is read out, degrees
     """
 
     detector: DetectorGeometry
@@ -46,11 +48,10 @@ class PullSetting:
     hkls: Table
     widths: BoxWidths
     saturation: float
+    gap: float
 
 
-def setting(
-    layer: Layer, archive: Archive, parameters: Parameters, of_setup: Parameters, hkls: Table
-) -> PullSetting:
+def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Parameters, hkls: Table) -> PullSetting:
     """The setting of a layer.
 
     Parameters
@@ -79,8 +80,16 @@ def setting(
     folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else Path()
     step = reader.step or abs(parameters.get("OmegaStep", 0.0))
     widths = box_widths(of_setup.changed(px=detector.px), step)
+    limit = reader.saturation(parameters["UpperBoundThreshold"])
     return PullSetting(
-        detector, panels_of(parameters, folder), reader, model, listed, widths, parameters["UpperBoundThreshold"]
+        detector,
+        panels_of(parameters, folder),
+        reader,
+        model,
+        listed,
+        widths,
+        limit,
+        gap_step(parameters),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED, Refiner
 from midas.experiment.region import accepted_region
 from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
@@ -39,7 +40,7 @@ class Refit:
 
 
 def refit(
-    layer: Layer, of_setup: Parameters, hkls: Table, crystals: Crystals, spots: Table, owner: NDArray[np.int64],
+    layer: Layer, of_setup: Parameters, hkls: Table, crystals: Crystals, spots: Table, owner: NDArray[np.int32],
     threads: int,
 ) -> Refit:  # fmt: skip
     """Refine every grain that has spots enough.
@@ -48,14 +49,16 @@ def refit(
     ----------
     of_setup : of paramstest.txt
     spots : y_plane, z_plane (µm), omega_recorded (degrees) and ring of the measured spots, grain after grain
-    owner : (m,) int64, which of the crystals each spot belongs to, rising
+    owner : (m,) int32, which of the crystals each spot belongs to, rising
     """
     n = len(crystals)
     counts = np.bincount(owner, minlength=n)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     rows = np.where(counts[owner] >= FEWEST_SPOTS, np.arange(len(owner)), -1).astype(np.int64)
     if not (rows >= 0).any():
-        return Refit(crystals, np.zeros(n, bool), np.full((n, 3), np.nan), np.zeros(n + 1, np.int64), np.empty(0))
+        return Refit(
+            crystals, np.zeros(n, bool), np.full((n, 3), np.nan), np.zeros(n + 1, np.int64), np.empty(0, MATCHED_SPOT)
+        )
     refiner = _refiner(layer, of_setup, hkls, spots)
     solutions, matched, kept, status = refiner.refine(
         np.ascontiguousarray(crystals.u.reshape(-1, 9)), np.ascontiguousarray(crystals.position), offsets, rows, threads

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from midas._ext.fit_setup import read_out_correction
 from midas._ext.grains.reflections import PredictedReflections
 from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
@@ -60,12 +61,13 @@ class Measured:
     @property
     def valid(self) -> NDArray[np.bool_]:
         """(n,) bool, boxes that hold a spot of their grain."""
-        return (self.sums["status"] == MEASURED) & (self.source != SHARED)
+        valid: NDArray[np.bool_] = (self.sums["status"] == MEASURED) & (self.source != SHARED)
+        return valid
 
     def take(self, rows: NDArray[Any]) -> Measured:
         """These boxes; their neighbours stay rows of the whole list."""
         boxes = self.boxes.take(np.arange(len(self.sums))[rows])
-        predicted = PredictedReflections(*(np.ascontiguousarray(column[rows]) for column in self.predicted))
+        predicted = _taken(self.predicted, rows)
         return Measured(
             predicted, boxes, self.sums[rows], self.y[rows], self.z[rows], self.omega[rows], self.eta[rows],
             self.source[rows],
@@ -73,7 +75,12 @@ class Measured:
 
     def spots(self) -> Table:
         """The places of all of them as the refinement takes them."""
-        columns = {"y_plane": self.y, "z_plane": self.z, "omega_recorded": self.omega, "ring": self.predicted.ring}
+        columns: dict[str, ArrayLike] = {
+            "y_plane": self.y,
+            "z_plane": self.z,
+            "omega_recorded": self.omega,
+            "ring": self.predicted.ring,
+        }
         return Table.from_columns(tuple(columns), columns)
 
 
@@ -115,9 +122,7 @@ def measure_and_refine(
     return Rounds(measured, result, chance)
 
 
-def measure(
-    setting: PullSetting, crystals: Crystals, grains: int, widths: SpotWidths | None, threads: int
-) -> Measured:
+def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotWidths | None, threads: int) -> Measured:
     """The boxes of all accepted reflections of crystals, of which the first ones are the grains.
 
     Parameters
@@ -134,20 +139,44 @@ def measure(
         blends = blends_of(boxes, widths.of(predicted))
         deblender = Deblender(boxes, blends, rows, setting.reader.step)
         work.append(deblender)
-    BoxFiller(setting.reader, own, setting.detector.packed(), setting.panels, threads).run(work)
+    BoxFiller(
+        setting.reader, _as_framed(setting, own, threads), setting.detector.packed(), setting.panels, threads
+    ).run(work)
     sums, source = adder.sums, np.full(len(rows), BOX_SUM)
     if widths is not None:
         blended, resolved = blends.group[rows] >= 0, deblender.resolved[rows]
         source[blended] = np.where(resolved[blended], DEBLENDED, SHARED)
-        for column, name in enumerate(("intensity", "radial", "arc", "omega")):
-            sums[name][resolved] = deblender.peaks[rows[resolved], column]
-        sums["status"][resolved] = MEASURED
+        _put(sums, resolved, deblender.peaks[rows[resolved]])
     radius = own.radius + sums["radial"]
     eta = wrapped(own.eta + np.degrees(sums["arc"] / own.radius))
     y, z = -radius * np.sin(np.radians(eta)), radius * np.cos(np.radians(eta))
     omega = wrapped(own.omega + sums["omega"])
-    listed = PredictedReflections(*(column[rows] for column in predicted))
-    return Measured(listed, own, sums, y, z, omega, eta, source)
+    return Measured(_taken(predicted, rows), own, sums, y, z, omega, eta, source)
+
+
+def _as_framed(setting: PullSetting, boxes: Boxes, threads: int) -> Boxes:
+    """The boxes at the omegas of frames, where recorded omegas are those of the read-out of a row."""
+    if setting.gap == 0:
+        return boxes
+    eta, nowhere = np.radians(boxes.eta), np.zeros(len(boxes))
+    _, z_px = setting.detector.pixel_of_plane(-boxes.radius * np.sin(eta), boxes.radius * np.cos(eta))
+    shift = read_out_correction(nowhere, z_px, setting.gap, len(setting.reader.numbers), threads)
+    return replace(boxes, omega=boxes.omega - shift)
+
+
+def _put(sums: NDArray[np.void], resolved: NDArray[np.bool_], peaks: NDArray[np.float64]) -> None:
+    """What the fit of blends says in place of the sums; a box that is incomplete stays so."""
+    for column, name in enumerate(("intensity", "radial", "arc", "omega")):
+        sums[name][resolved] = peaks[:, column]
+    for column, name in enumerate(("radial_variance", "arc_variance", "omega_variance"), 4):
+        sums[name][resolved] = peaks[:, column] ** 2
+    sums["status"][resolved & (sums["status"] != INCOMPLETE)] = MEASURED
+
+
+def _taken(predicted: PredictedReflections, rows: NDArray[Any]) -> PredictedReflections:
+    """These reflections."""
+    columns: Any = (np.ascontiguousarray(column[rows]) for column in predicted)
+    return PredictedReflections(*columns)
 
 
 def random_crystals(cell: tuple[float, ...]) -> Crystals:

@@ -21,8 +21,8 @@ from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains.pull.instrument import PullSetting
-from midas.stages.grains.pull.rounds import Measured
 from midas.stages.grains.pull.refit import Refit
+from midas.stages.grains.pull.rounds import Measured
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strain import strains_of
 from midas.stages.grains.tables import MICROSTRAIN, SYMMETRIC
@@ -58,7 +58,7 @@ def measured_table(
 def connected_spots(
     measured: Measured, ids: NDArray[np.int64], spot_matrix: Table, extra_info: Table
 ) -> NDArray[np.int64]:
-    """Id of the connected peak of each measured spot: the nearest one of the same grain and ring, if it lies in the box.
+    """Id of the connected peak of each measured spot: the nearest one of its grain and ring, if it lies in the box.
 
     Parameters
     ----------
@@ -82,9 +82,7 @@ def connected_spots(
         return np.column_stack(columns)
 
     tree = cKDTree(places(own["y_plane"], own["z_plane"], own["omega_recorded"], grain, own["ring"]))
-    wanted = places(
-        measured.y, measured.z, measured.omega, measured.predicted.crystal, measured.predicted.ring
-    )
+    wanted = places(measured.y, measured.z, measured.omega, measured.predicted.crystal, measured.predicted.ring)
     distance, nearest = tree.query(wanted, p=np.inf, distance_upper_bound=_SAME_SPOT)
     near = np.isfinite(distance)
     found[near] = spot_matrix.integers("SpotID")[nearest[near]]
@@ -122,9 +120,8 @@ def grains_table(
         owned=np.ones(len(spots), bool),
         key=GrainIdsKey(np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)),
     )
-    strain = strains_of(
-        solutions, _spacings(setting.hkls, measured.predicted.ring[spots["row"]]), parameters, parameters["Lsd"], threads
-    )
+    unstrained = _spacings(setting.hkls, measured.predicted.ring[spots["row"]])
+    strain = strains_of(solutions, unstrained, parameters, parameters["Lsd"], threads)
     new = _columns(solutions)
     new |= dict(zip(FABLE, MICROSTRAIN * strain.fable.T, strict=True))
     new |= dict(zip(KENESEI, MICROSTRAIN * strain.kenesei[:, SYMMETRIC].T, strict=True))
