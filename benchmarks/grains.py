@@ -1,4 +1,4 @@
-"""Timing of the grain stage: 18,000 seeds, 20 to a grain, 120 matched spots each.
+"""Timing of the grain stage with the legacy rule: 18,000 seeds, 20 to a grain, 120 matched spots each.
 
 The legacy program takes 25.6 s of one core for them.
 """
@@ -20,7 +20,8 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages import grains
 
-PARAMETERS = "SpaceGroup 225\nLatticeParameter 4.08 4.08 4.08 90 90 90\nWavelength 0.22291\nLsd 1000000\nMinNrSpots 3\n"
+PARAMETERS = "GrainMerging legacy\nMinNrSpots 3\nSpaceGroup 225\n"
+PARAMETERS += "LatticeParameter 4.08 4.08 4.08 90 90 90\nWavelength 0.22291\nLsd 1000000\n"
 SPACING, WAVELENGTH, LSD = 2.355589, 0.22291, 1e6
 
 

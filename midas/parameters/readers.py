@@ -124,7 +124,8 @@ READERS: dict[str, Reader] = {
     "grains": Reader(
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
-            "PhaseNr BeamThickness GlobalPosition",
+            "PhaseNr BeamThickness GlobalPosition OmegaStep OwnSigma OwnWindow UniqueCompleteness MinUniqueSpots",
+            "MinSignificance FamilyAngle",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -154,7 +155,7 @@ READERS: dict[str, Reader] = {
         "archive, paramstest.txt",
         defaults={"SpaceGroup": 225},
     ),
-    "results": Reader(_reads(_RINGS, "SkipFrame"), _ARCHIVE, of_archive=True),
+    "results": Reader(_reads(_RINGS, "SkipFrame GrainMerging"), _ARCHIVE, of_archive=True),
     "simulation": Reader(
         _reads(
             _DETECTOR, _PANELS, _REFLECTIONS, _WEDGE,

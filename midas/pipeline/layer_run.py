@@ -219,6 +219,7 @@ class LayerRun:
         if found is not None:
             self.tables.grains, self.tables.spot_matrix = found.grains, found.spot_matrix
             self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, seeds
+<<<<<<< HEAD
         if self._measures_spots():
             self.measure_spots(hkls)
 
@@ -242,6 +243,10 @@ class LayerRun:
         )  # fmt: skip
         if measured is not None:
             tables.grains = measured.grains
+=======
+            self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
+            self.tables.seed_verdicts = found.seed_verdicts
+>>>>>>> resolve
 
     def consolidate(self) -> None:
         """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""

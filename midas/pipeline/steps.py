@@ -46,7 +46,7 @@ _COUNTS = {
     "spot_table": ("spots", "seeds"),
     "indexing": ("indexed",),
     "refining": ("refined",),
-    "process_grains": ("grains",),
+    "process_grains": ("grains", "duplicates", "fragments", "ghosts"),
     "measure_spots": ("spots",),
 }
 #: steps that the ranks of an MPI run share, with a log of each

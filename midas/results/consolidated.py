@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.layer import Layer
+from midas.formats.resolved import VERDICTS
 from midas.formats.table import Table
 from midas.results.grain_groups import PEAK_COLUMNS, write_grains
 from midas.results.hdf5 import Group, atomic_hdf5
@@ -55,10 +56,11 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
     sources = Sources(layer, tables)
     links = SpotLinks.of(sources)
     with atomic_hdf5(path) as root:
-        _write_parameters(root.group("parameters"), layer)
+        _write_parameters(root.group("parameters"), layer, sources)
         _write_spots(root, sources)
         _write_peaks(root, sources, links)
         _write_grain_tables(root, sources)
+        _write_resolved(root, sources)
         write_grains(root, sources, links, per_spot_groups)
         root.group("raw_data_ref").put_text("zarr_path", str(layer.archive.absolute()) if layer.archive else "")
     others = sorted(p.name for p in layer.folder.glob("*_consolidated.h5") if p != path)
@@ -71,13 +73,14 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
 # Parameters
 
 
-def _write_parameters(group: Group, layer: Layer) -> None:
-    """Every line of ``paramstest.txt`` under its key."""
+def _write_parameters(group: Group, layer: Layer, sources: Sources) -> None:
+    """Every line of ``paramstest.txt`` under its key, and the rule of the grains, default or not."""
     if not layer.paramstest.exists():
         return
     lines = _parameter_lines(read_bytes(layer.paramstest).decode("utf-8", "replace"))
     if "Lsd" not in lines and "Distance" in lines:
         lines["Lsd"] = lines["Distance"]
+    lines.setdefault("GrainMerging", [sources.grain_merging])
     for key, values in lines.items():
         name = key.replace("/", "_")
         numbers = _numbers(" ".join(values).split())
@@ -162,3 +165,22 @@ def _write_grain_tables(root: Group, sources: Sources) -> None:
         group = root.group("grain_ids_key")
         group.put("data", sources.grain_ids_key.padded(), description=_KEY_TEXT)
         group.attach(description=_KEY_TEXT)
+
+
+def _write_resolved(root: Group, sources: Sources) -> None:
+    """Who owns which spot, how good the grains are, what became of the seeds; not with the legacy rule."""
+    tables = {
+        "spot_owners": sources.spot_owners,
+        "grain_quality": sources.grain_quality,
+        "seed_verdicts": sources.seed_verdicts,
+    }
+    if all(table is None for table in tables.values()):
+        return
+    group = root.group("resolve")
+    for name, table in tables.items():
+        if table is not None:
+            own = group.group(name)
+            own.put_columns("data", _rows(table), table.names)
+            if name == "seed_verdicts":
+                own.attach_names("verdicts", VERDICTS)
+                own.dataset("data").attach_names("verdicts", VERDICTS)

@@ -87,8 +87,12 @@ class Group:
     def put_columns(self, name: str, value: NDArray[np.float64] | NDArray[np.int64], columns: Sequence[str]) -> None:
         """A table: the names of its columns stand on the dataset and on this group."""
         self.put(name, value)
-        Group(h5d.open(self._id, name.encode())).attach_names("column_names", columns)
+        self.dataset(name).attach_names("column_names", columns)
         self.attach_names("column_names", columns)
+
+    def dataset(self, name: str) -> Group:
+        """A dataset of this group, to attach something to."""
+        return Group(h5d.open(self._id, name.encode()))
 
     def attach_names(self, key: str, names: Sequence[str]) -> None:
         """An attribute that is a list of texts."""

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 
 from midas.formats.grains import SPOT_MATRIX, read_crystal, read_grains
 from midas.formats.layer import Layer
+from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
 from midas.results.colours import pole_figure_colours
 from midas.runtime.files import readable, write_atomic
@@ -45,6 +46,7 @@ def write(layer: Layer) -> Path:
     grains = read_grains(layer.grains, through="Eul2")
     space_group, cell = read_crystal(layer.grains)
     spots = SPOT_MATRIX.read(layer.spot_matrix) if layer.spot_matrix.exists() else None
+    quality = GRAIN_QUALITY.read(layer.grain_quality) if layer.grain_quality.exists() else None
     path = layer.report
     figures = [_map(grains, space_group, cell), _histograms(grains), _strains(grains)] if len(grains) else []
     if spots is not None and len(spots):
@@ -60,12 +62,24 @@ def write(layer: Layer) -> Path:
         "Space group": space_group,
         "Reference cell (Å, °)": " ".join(f"{x:g}" for x in cell),
         "Median completeness": _median(grains, "Confidence"),
+        **_sharp(quality),
         "Median position error (µm)": _median(grains, "DiffPos"),
         "Median internal angle (°)": _median(grains, "DiffAngle"),
     }
     write_atomic(path, readable(_page(title, facts, parts)).encode())
     log.info("Report: %s", path)
     return path
+
+
+def _sharp(quality: Table | None) -> dict[str, str]:
+    """What ownership says of the grains, where spots have owners."""
+    if quality is None:
+        return {}
+    return {
+        "Median sharp completeness": _median(quality, "SharpCompleteness"),
+        "Median part of the reflections owned alone": _median(quality, "UniqueCompleteness"),
+        "Least significance": f"{quality['Significance'].min():.4g}" if len(quality) else "–",
+    }
 
 
 def _median(grains: Table, column: str) -> str:

@@ -16,6 +16,7 @@ from midas.experiment.scan import Scan
 from midas.formats import hkls, merged, peaks, radius, spots
 from midas.formats.grains import SPOT_MATRIX, GrainIdsKey, read_grain_ids_key, read_grains
 from midas.formats.layer import Layer
+from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, read_verdicts
 from midas.formats.table import Layout, Table, integer
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
@@ -51,6 +52,9 @@ class LayerTables:
     grains: Table | None = None
     spot_matrix: Table | None = None
     grain_ids_key: GrainIdsKey | None = None
+    spot_owners: Table | None = None
+    grain_quality: Table | None = None
+    seed_verdicts: Table | None = None
 
 
 class Sources:
@@ -83,6 +87,17 @@ class Sources:
             return self._given.parameters.for_stage("results")
         with Archive(self._archive) as archive:
             return archive.parameters.for_stage("results")
+
+    @property
+    def grain_merging(self) -> str:
+        """The rule by which seeds became grains."""
+        parameters = self.parameters if self.layer.archive is not None else self._written
+        merging: str = parameters["GrainMerging"]
+        return merging
+
+    @property
+    def _written(self) -> Parameters:
+        return Parameters.read(self.layer.paramstest, "paramstest").for_stage("results")
 
     @property
     def _archive(self) -> Path:
@@ -166,6 +181,20 @@ class Sources:
         if self._given.grain_ids_key is not None:
             return self._given.grain_ids_key
         return read_grain_ids_key(self.layer.grain_ids_key) if self.layer.grain_ids_key.exists() else None
+
+    @cached_property
+    def spot_owners(self) -> Table | None:
+        return self._table(self._given.spot_owners, SPOT_OWNERS, self.layer.spot_owners)
+
+    @cached_property
+    def grain_quality(self) -> Table | None:
+        return self._table(self._given.grain_quality, GRAIN_QUALITY, self.layer.grain_quality)
+
+    @cached_property
+    def seed_verdicts(self) -> Table | None:
+        if self._given.seed_verdicts is not None:
+            return self._given.seed_verdicts
+        return read_verdicts(self.layer.seed_verdicts) if self.layer.seed_verdicts.exists() else None
 
 
 def _peaks_in(path: Path) -> Table | None:

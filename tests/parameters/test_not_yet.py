@@ -11,10 +11,10 @@ from midas.runtime import logs
 
 
 def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    Parameters.parse("px 1\nMeasureSpots 1\nOwnSigma 60 0.2\n", "ps.txt")
+    Parameters.parse("px 1\nMeasureSpots 1\nMosaicGap 0.2\n", "ps.txt")
     assert caplog.messages == [
         "ps.txt, line 2: MeasureSpots 1 has no effect yet: this version uses the connected peaks only",
-        "ps.txt, line 3: OwnSigma 60.0 0.2 has no effect yet: this version merges seeds by the legacy rule",
+        "ps.txt, line 3: MosaicGap 0.2 has no effect yet: this version leaves the fragments of a crystal apart",
     ]
 
 
@@ -30,7 +30,7 @@ def test_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
-    text = "GrainMerging legacy\nIndexPasses 1\nLegacyDigits 0\nOwnWindow 3.5\nDetectorRegion 0\n"
+    text = "IndexPasses 1\nLegacyDigits 0\nMosaicGap 1\nDetectorRegion 0\n"
     Parameters.parse(text)
     assert not caplog.records
 
@@ -38,7 +38,7 @@ def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFix
 def test_every_key_of_the_list(caplog: pytest.LogCaptureFixture) -> None:
     """Each says what holds in its place, and the value that asks for it is allowed."""
     waiting = [key for key in KEYS.values() if key.not_yet]
-    assert {"GrainMerging", "IndexPasses", "CalibEngine", "RefineGeometry", "Dataset"} <= {key.name for key in waiting}
+    assert {"IndexPasses", "CalibEngine", "RefineGeometry", "Dataset"} <= {key.name for key in waiting}
     for key in waiting:
         acts_as = key.default if key.acts_as is None else key.acts_as
         assert not key.ignored(acts_as)

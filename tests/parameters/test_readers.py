@@ -37,7 +37,7 @@ from midas.parameters.table import KEYS
 from midas.results import consolidated
 from midas.runtime.errors import ParameterError
 from midas.simulation import samples
-from midas.stages import binning, fit_setup, hkls, indexing, merge, peaks, radius, refinement
+from midas.stages import binning, fit_setup, grains, hkls, indexing, merge, peaks, radius, refinement
 
 PACKAGE = Path(midas.__file__).parent
 #: compares the user's file with the archive, key by key; it reads for no stage
@@ -209,6 +209,7 @@ def run_again(layer: Layer) -> None:
     radius.run(layer, p.changed(Vsample=0.0), threads=1)
     fit_setup.run(layer, p.changed(BoxSize=()), threads=1)
     fit_setup.run(layer, p.changed(DoFit=1), threads=1)
+    grains.run(layer, p.changed(GrainMerging="legacy"), threads=1)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
     np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)

@@ -23,6 +23,8 @@ def test_rows() -> None:
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pipeline |" in rows["OmegaRange"]
     assert (
-        "| legacy, spots, mosaic | none: nothing reads it yet (later spots) | not read yet | " in rows["GrainMerging"]
+        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains results | "
+        in rows["GrainMerging"]
     )
+    assert "none: nothing reads it yet" in rows["MosaicGap"]
     assert "mean, none, each, or a number > 0" in rows["TrustLattice"]

@@ -255,19 +255,21 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     raw: bool, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nMeasureSpots 1\nOwnWindow 4\n")
+    parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nMeasureSpots 1\nMosaicGap 0.5\n")
     data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
     assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
-    assert [line.split(": ")[1].split()[0] for line in warnings] == ["GrainMerging", "MeasureSpots", "OwnWindow"]
-    assert "ps.txt, line " in warnings[0] and warnings[0].endswith("this version merges seeds by the legacy rule")
+    assert [line.split(": ")[1].split()[0] for line in warnings] == ["MeasureSpots", "MosaicGap"]
+    assert "ps.txt, line " in warnings[0] and warnings[1].endswith(
+        "this version leaves the fragments of a crystal apart"
+    )
     handed_on = (tmp_path / "LayerNr_1" / "paramstest.txt").read_text().splitlines()
     if raw:  # else the archive counts, and a warning says that it differs
-        assert handed_on[-3:] == ["WriteLegacyBins 0", "OwnWindow 4.000000", "MeasureSpots 1"]
+        assert handed_on[-3:] == ["WriteLegacyBins 0", "MosaicGap 0.500000", "MeasureSpots 1"]
         (archive,) = (tmp_path / "LayerNr_1").glob("*.MIDAS.zip")
         with Archive(archive) as opened:
             kept = opened.parameters
-        assert (kept["GrainMerging"], kept["MeasureSpots"], kept["OwnWindow"]) == ("spots", 1, 4.0)
+        assert (kept["GrainMerging"], kept["MeasureSpots"], kept["MosaicGap"]) == ("spots", 1, 0.5)
 
 
 def test_result_folder_key(scan: TinyScan, tmp_path: Path, in_process: Call, caplog: pytest.LogCaptureFixture) -> None:

@@ -36,7 +36,9 @@ RADIUS = f"Radius_StartNr_1_EndNr_{FRAMES}.csv"
 EXTRA = "InputAllExtraInfoFittingAll.csv"
 REFINED = ("Results/OrientPosFit.bin", "Results/ProcessKey.bin", "Output/FitBest.bin", "Results/Key.bin")
 INDEXED = ("Output/IndexBest.bin", "Output/IndexBestFull.bin")
-GRAIN_FILES = ("GrainIDsKey.csv", "SpotMatrix.csv", "Grains.csv")
+GRAIN_FILES = (
+    "GrainIDsKey.csv", "SpotMatrix.csv", "Grains.csv", "SpotOwners.csv", "GrainQuality.csv", "SeedVerdicts.csv",
+)  # fmt: skip
 SPOT_FILES = ("IDRings.csv", "IDsHash.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", EXTRA)
 SIMULATED = ("hkls.csv", "SpotMatrixGen.csv", "GrainsGen.csv", "sim.analysis.MIDAS.zip")
 
@@ -123,10 +125,15 @@ PROGRAMS = (
         ("paramstest.txt", "hkls.csv", "ExtraInfo.bin", "SpotsToIndex.csv", *INDEXED), ("Output", "Results"), REFINED,
     ),
     Program(
-        "ProcessGrainsZarr", (ARCHIVE,), (ARCHIVE, "paramstest.txt", *_GRAIN_INPUTS), (), GRAIN_FILES, ("Grains.csv",)
+        "ProcessGrainsZarr", (ARCHIVE,), (ARCHIVE, "paramstest.txt", "hkls.csv", *_GRAIN_INPUTS), (), GRAIN_FILES,
+        ("Grains.csv",),
     ),
     Program(
-        "ProcessGrains", ("paramstest.txt",), ("paramstest.txt", *_GRAIN_INPUTS), (), GRAIN_FILES, ("Grains.csv",)
+        "ff-resolve", (), (ARCHIVE, "paramstest.txt", "hkls.csv", *_GRAIN_INPUTS), (), GRAIN_FILES, ("Grains.csv",)
+    ),
+    Program(
+        "ProcessGrains", ("paramstest.txt",), ("paramstest.txt", "hkls.csv", *_GRAIN_INPUTS), (), GRAIN_FILES,
+        ("Grains.csv",),
     ),
     Program(
         "ForwardSimulationCompressed", (PARAMETERS, "2"), (PARAMETERS, "GrainsSim.csv"), (), SIMULATED,

@@ -21,7 +21,9 @@ NAMES = ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv")
 LSD, WAVELENGTH = 1e6, 0.22291
 CELL = (4.08, 4.08, 4.08, 90.0, 90.0, 90.0)
 SPACINGS = {1: 2.355589, 2: 2.04}
+#: the legacy rule, since the spots of these layers fit to no crystal
 GOLD = {
+    "GrainMerging": "legacy",
     "SpaceGroup": 225,
     "LatticeParameter": " ".join(map(str, CELL)),
     "Wavelength": WAVELENGTH,

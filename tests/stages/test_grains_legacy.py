@@ -23,6 +23,10 @@ from .solved_layer import NAMES
 REFINED = ("Results", "Output", "InputAllExtraInfoFittingAll.csv", "IDsHash.csv", "SpotsToIndex.csv", "paramstest.txt")
 
 
+def legacy_parameters(folder: Path) -> Parameters:
+    return Parameters.read(folder / "Parameters.txt").changed(LegacyDigits=1)
+
+
 def rows_of(path: Path, header: int) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text().splitlines()[header:]]
 
@@ -31,7 +35,7 @@ def rows_of(path: Path, header: int) -> list[list[str]]:
 @pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
 def test_golden_grains(golden: Callable[[str], Path], golden_copy: Callable[..., Path], name: str) -> None:
     legacy, folder = golden(name), golden_copy(name, *REFINED, "Parameters.txt")
-    result = grains.run(Layer(folder), Parameters.read(folder / "Parameters.txt"), threads=2)
+    result = grains.run(Layer(folder), legacy_parameters(folder), threads=2)
 
     ours, theirs = (rows_of(f / "Grains.csv", 0) for f in (folder, legacy))
     assert ours[:9] == theirs[:9]
@@ -59,7 +63,7 @@ class StrainProblems:
     """The linear equations of each grain's strain, from the files (docs/theory/grains.md#strain-from-the-spacings)."""
 
     def __init__(self, folder: Path):
-        self.parameters = Parameters.read(folder / "Parameters.txt")
+        self.parameters = legacy_parameters(folder)
         self.fit = np.memmap(folder / "Output/FitBest.bin", FIT_BEST, "r")
         self.seeds = np.loadtxt(folder / "SpotsToIndex.csv", int)
         self.counts = np.fromfile(folder / "Results/Key.bin", "<i4").reshape(-1, 2)[:, 1]
@@ -83,7 +87,7 @@ def tensor(table: Table, name: str, grain: int) -> np.ndarray:
 @pytest.mark.golden
 def test_strain_is_the_exact_least_squares_solution(golden_copy: Callable[..., Path]) -> None:
     folder = golden_copy("ds1", *REFINED, "Parameters.txt")
-    found = grains.run(Layer(folder), Parameters.read(folder / "Parameters.txt"), threads=1).data.grains
+    found = grains.run(Layer(folder), legacy_parameters(folder), threads=1).data.grains
     problems = StrainProblems(folder)
     for grain, seed in enumerate(found.integers("GrainID")):
         exact = 1e6 * np.linalg.lstsq(*problems.of_grain(seed))[0]
@@ -107,7 +111,7 @@ def test_the_legacy_minimiser_gives_the_legacy_strain(golden: Callable[[str], Pa
 @pytest.mark.golden
 def test_data_in_memory_equal_the_files_for_any_number_of_threads(golden_copy: Callable[..., Path]) -> None:
     folder = golden_copy("au3", *REFINED, "Parameters.txt")
-    p = Parameters.read(folder / "Parameters.txt")
+    p = legacy_parameters(folder)
     result = grains.run(Layer(folder), p, threads=1)
     first = {name: (folder / name).read_bytes() for name in NAMES}
     np.testing.assert_array_equal(result.data.grains.columns, read_grains(folder / "Grains.csv").columns)
@@ -121,7 +125,7 @@ def test_data_in_memory_equal_the_files_for_any_number_of_threads(golden_copy: C
 @pytest.mark.golden
 def test_without_ids_hash_the_rings_come_from_the_spot_table(golden_copy: Callable[..., Path]) -> None:
     folder = golden_copy("au3", *REFINED, "Parameters.txt", "hkls.csv")
-    p = Parameters.read(folder / "Parameters.txt")
+    p = legacy_parameters(folder)
     grains.run(Layer(folder), p, threads=1)
     with_hash = (folder / "Grains.csv").read_bytes()
     (folder / "IDsHash.csv").unlink()

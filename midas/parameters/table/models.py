@@ -4,7 +4,7 @@ from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUI
 
 TITLE = "Models and rules beyond the legacy programs"
 
-_LEGACY_GRAINS = "this version merges seeds by the legacy rule"
+_NO_MOSAIC = "this version leaves the fragments of a crystal apart"
 
 KEYS: tuple[Key, ...] = (
     flag("LegacyDigits", 0, "1: the methods of the legacy programs where no key of their own says otherwise, for their "
@@ -14,26 +14,32 @@ KEYS: tuple[Key, ...] = (
         choices=("exact", "legacy"), handed_on=True, legacy="legacy"),
     Key("GrainMerging", WORD, "spots", "legacy: seeds that share spots; spots: each spot has an owner; mosaic: spots, "
         "then fragments of one crystal become one grain",
-        choices=("legacy", "spots", "mosaic"), handed_on=True, not_yet=_LEGACY_GRAINS, acts_as="legacy"),
+        choices=("legacy", "spots", "mosaic"), handed_on=True, legacy="legacy"),
     Key("OwnSigma", FLOAT, REQUIRED,
         "scale of a sharp match, on the detector and in omega; from the data by default",
-        "µm, °", count=2, range=POSITIVE, handed_on=True, not_yet=_LEGACY_GRAINS),
+        "µm, °", count=2, range=POSITIVE, handed_on=True),
     Key("OwnWindow", FLOAT, 3.5, "half axis of the window of a sharp match", "sigma", range=Range(0, 20, open=True),
-        handed_on=True, not_yet=_LEGACY_GRAINS),
+        handed_on=True),
     Key("UniqueCompleteness", FLOAT, 0.25, "least part of its reflections that a grain must own alone",
-        range=Range(0, 1), handed_on=True, not_yet=_LEGACY_GRAINS),
+        range=Range(0, 1), handed_on=True),
     Key("MinUniqueSpots", INT, 6, "least number of spots that a grain must own alone", range=NOT_NEGATIVE,
-        handed_on=True, not_yet=_LEGACY_GRAINS),
+        handed_on=True),
     Key("MinSignificance", FLOAT, 3.0, "a grain below this significance is dropped; -1000 = never",
-        handed_on=True, not_yet=_LEGACY_GRAINS),
+        handed_on=True),
     Key("FamilyAngle", FLOAT, 2.0, "grains closer than this to one with more spots share its FamilyID", "°",
-        range=NOT_NEGATIVE, handed_on=True, not_yet=_LEGACY_GRAINS),
+        range=NOT_NEGATIVE, handed_on=True),
     Key("MosaicTolerance", FLOAT, 2.5, "half angle of the cone of fragments of one grain (mosaic)", "°",
-        range=Range(0, 10, open=True), handed_on=True, not_yet=_LEGACY_GRAINS),
+        range=Range(0, 10, open=True), handed_on=True, not_yet=_NO_MOSAIC),
     Key("MosaicGap", FLOAT, 1.0, "fragments link in steps smaller than this (mosaic)", "°", range=POSITIVE,
+<<<<<<< HEAD
         handed_on=True, not_yet=_LEGACY_GRAINS),
     flag("MeasureSpots", 0, "1: measure the spots of the accepted grains on the frames, and refine the grains on them",
         choices=(0, 1), handed_on=True),
+=======
+        handed_on=True, not_yet=_NO_MOSAIC),
+    flag("MeasureSpots", 0, "1: measure the spots of the accepted grains on the frames", choices=(0, 1),
+        handed_on=True, not_yet="this version uses the connected peaks only"),
+>>>>>>> resolve
     Key("PullBox", FLOAT, REQUIRED, "half widths of the box of a measured spot: radial, along the ring, omega; from "
         "pixel, step and MarginOme by default", "µm, µm, °", count=3, range=POSITIVE, handed_on=True),
     Key("IndexPasses", INT, 3, "most passes of indexing, each on the spots that the last one left", range=Range(1),

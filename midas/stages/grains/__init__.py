@@ -6,6 +6,9 @@ import logging
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from midas.experiment import crystal
 from midas.experiment.orientation import symmetry_operators
 from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
@@ -18,6 +21,8 @@ from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
+from midas.stages.grains.resolver import ResolvedTables, Resolver
+from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.tables import header, tables
 
 log = logging.getLogger(__name__)
@@ -25,11 +30,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GrainTables:
-    """What the stage writes: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv``."""
+    """What the stage writes: ``Grains.csv``, ``SpotMatrix.csv``, ``GrainIDsKey.csv``.
+
+    `spot_owners`, `grain_quality` and `seed_verdicts` are None where seeds are merged by the legacy rule.
+    """
 
     grains: Table
     spot_matrix: Table
     grain_ids_key: GrainIdsKey
+    spot_owners: Table | None = None
+    grain_quality: Table | None = None
+    seed_verdicts: Table | None = None
 
 
 def run(
@@ -59,33 +70,62 @@ def run(
     if comm.rank:  # a matter of seconds on one core
         return comm.broadcast(None)
     begin = time.perf_counter()
-    parameters = parameters.for_stage("grains")
-    cell = crystal.possible_cell(parameters)
-    operators = symmetry_operators(
-        parameters["SpaceGroup"],
-        cell,
-        parameters["SpaceGroupSetting"],
-        legacy=parameters["GrainMerging"] == "legacy",
-    )
-    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key, layer.spots_measured)
+    given, parameters = parameters, parameters.for_stage("grains")
+    operators = _operators(parameters)
+    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
+    remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts, layer.spots_measured)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))
-    found = legacy_selection.select(inputs, parameters, solved, operators, track)
+    found, about, counts = _chosen(Resolver(layer, given, inputs, operators, hkls, threads), parameters, solved, track)
     table, spot_matrix = tables(inputs, parameters, sample_distance(layer, parameters), found, threads)
-    _write(layer, header(table, parameters), table, spot_matrix, found.key)
+    _write(layer, header(table, parameters), table, spot_matrix, found.key, about)
     log.info("Number of grains: %d.", len(found))
     if not len(found):
-        log.warning("no grain is left: no cluster has %d seeds and enough spots", parameters["MinNrSpots"])
+        log.warning("no grain is left: %s", _why_none(parameters))
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
-    summary = {"seeds": len(solved), "solutions": int(solved.sum()), "clusters": len(found.key), "grains": len(found)}
-    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key)
+    more = {} if about is None else about.rounded()
+    data = GrainTables(GRAINS.rounded(table), SPOT_MATRIX.rounded(spot_matrix), found.key, **more)
+    summary = {"seeds": len(solved), "solutions": int(solved.sum()), **counts, "grains": len(found)}
     return comm.broadcast(StageResult("grains", summary, data))
 
 
-def _write(layer: Layer, header: GrainsHeader, grains: Table, spot_matrix: Table, key: GrainIdsKey) -> None:
-    """All three files or none; ``Grains.csv`` gets its name last."""
-    contents = {
+def _chosen(
+    resolver: Resolver, parameters: Parameters, solved: NDArray[np.bool_], track: bool
+) -> tuple[GrainSolutions, ResolvedTables | None, dict[str, int]]:
+    """The grains by the rule of the parameters, what is known of them, and what is counted on the way."""
+    if parameters["GrainMerging"] == "legacy":
+        found = legacy_selection.select(resolver.inputs, parameters, solved, resolver.operators, track)
+        return found, None, {"clusters": len(found.key)}
+    found, about = resolver.tracked(solved) if track else resolver.resolved(solved)
+    return found, about, about.counts
+
+
+def _operators(parameters: Parameters) -> NDArray[np.float64]:
+    """Proper rotations of the lattice, or those of the legacy rule."""
+    legacy = parameters["GrainMerging"] == "legacy"
+    cell = crystal.possible_cell(parameters)
+    return symmetry_operators(parameters["SpaceGroup"], cell, parameters["SpaceGroupSetting"], legacy=legacy)
+
+
+def _why_none(parameters: Parameters) -> str:
+    seeds = parameters["MinNrSpots"]
+    if parameters["GrainMerging"] == "legacy":
+        return f"no cluster has {seeds} seeds and enough spots"
+    return f"no solution owns enough spots alone (UniqueCompleteness, MinUniqueSpots) and has {seeds} seeds"
+
+
+def _write(
+    layer: Layer,
+    header: GrainsHeader,
+    grains: Table,
+    spot_matrix: Table,
+    key: GrainIdsKey,
+    about: ResolvedTables | None,
+) -> None:
+    """All files or none; ``Grains.csv`` gets its name last."""
+    contents = {} if about is None else about.contents(layer)
+    contents |= {
         layer.grain_ids_key: key.format(),
         layer.spot_matrix: SPOT_MATRIX.format(spot_matrix),
         layer.grains: GRAINS.format(grains, header=header.text()),

@@ -44,6 +44,11 @@ def select(
     return _solutions(inputs, rows, GrainIdsKey(starts, inputs.seeds[members], members.astype(np.int64)))
 
 
+def tracked_rows(inputs: GrainInputs, solved: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The rows that are grains where every solution is one."""
+    return np.flatnonzero(solved & (inputs.refined.column("completeness") >= LEAST_COMPLETENESS))
+
+
 def _solutions(inputs: GrainInputs, rows: NDArray[np.int64], key: GrainIdsKey) -> GrainSolutions:
     """The grains as the refinement left their seeds."""
     refined = inputs.refined

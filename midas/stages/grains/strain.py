@@ -1,4 +1,7 @@
-"""Strain of grains: from their cells, and from the spacings of their spots (docs/theory/grains.md#strain)."""
+"""Strain of grains: from their cells, and from the spacings of their spots.
+
+See docs/theory/grains.md#strain-from-the-cell and docs/theory/grains.md#strain-from-the-spacings.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""Crystals fitted to the spots that they own (docs/theory/resolving.md#assignment)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.refine.refiner import REFINED
+from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.scene import Scene
+
+#: fewer spots do not determine the twelve numbers of a crystal
+LEAST_SPOTS = 5
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Crystals, the spots that they were fitted to, and whether the fit of each succeeded.
+
+    Parameters
+    ----------
+    offsets, spots : crystal i was fitted to the rows ``spots[offsets[i] : offsets[i + 1]]``
+    good : (n,) bool
+    """
+
+    crystals: Crystals
+    offsets: NDArray[np.int64]
+    spots: NDArray[np.int64]
+    good: NDArray[np.bool_]
+
+    @classmethod
+    def unfitted(cls, crystals: Crystals) -> Fitted:
+        """Crystals as they are, fitted to nothing."""
+        n = len(crystals)
+        return cls(crystals, np.zeros(n + 1, np.int64), np.empty(0, np.int64), np.ones(n, bool))
+
+    def take(self, rows: NDArray[np.int64]) -> Fitted:
+        """Some of them."""
+        counts = np.diff(self.offsets)[rows]
+        parts = [self.spots[self.offsets[r] : self.offsets[r + 1]] for r in rows]
+        spots = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Fitted(self.crystals.take(rows), offsets, spots, self.good[rows])
+
+
+def refit(scene: Scene, before: Fitted, offsets: NDArray[np.int64], spots: NDArray[np.int64]) -> Fitted:
+    """Fit position, orientation and cell of crystals to the spots that they own now.
+
+    One whose spots have not changed stays as it is, and so does one whose fit fails.
+    """
+    counts = np.diff(offsets)
+    rows = np.array(
+        [i for i in range(len(counts)) if not _same(before, i, spots[offsets[i] : offsets[i + 1]])], np.int64
+    )
+    rows = rows[counts[rows] >= LEAST_SPOTS]
+    crystals = before.crystals
+    u, position, cell = crystals.u.copy(), crystals.position.copy(), crystals.cell.copy()
+    good = counts >= LEAST_SPOTS
+    unchanged = np.setdiff1d(np.arange(len(counts)), rows)
+    good[unchanged] &= before.good[unchanged]
+    if len(rows):
+        chosen = crystals.take(rows)
+        own = np.concatenate([spots[offsets[r] : offsets[r + 1]] for r in rows])
+        starts = np.concatenate([[0], np.cumsum(counts[rows])]).astype(np.int64)
+        solutions, _, _, status = scene.refiner.refine(
+            chosen.u.reshape(-1, 9), chosen.position, starts, own, scene.threads, chosen.cell
+        )
+        done = status == REFINED
+        u[rows[done]] = solutions["orientation"][done].reshape(-1, 3, 3)
+        position[rows[done]], cell[rows[done]] = solutions["position"][done], solutions["cell"][done]
+        good[rows] = done
+    return Fitted(Crystals(u, position, cell), offsets, spots, good)
+
+
+def _same(before: Fitted, i: int, spots: NDArray[np.int64]) -> bool:
+    return len(spots) > 0 and np.array_equal(before.spots[before.offsets[i] : before.offsets[i + 1]], spots)

@@ -1,0 +1,120 @@
+"""The resolution step: its inputs, its order, and the tables that it leaves (docs/theory/resolving.md)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.formats import hkls as hkl_list
+from midas.formats.layer import Layer
+from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, format_verdicts
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.stages.grains import legacy_selection
+from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.resolve import Resolved, resolve, tracked
+from midas.stages.grains.resolved_tables import (
+    grain_quality,
+    seed_verdicts,
+    solutions_of,
+    spot_owners,
+    summary_of,
+)
+from midas.stages.grains.scales import scales_of
+from midas.stages.grains.scene import Scene, scene_of
+from midas.stages.grains.solutions import GrainSolutions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ResolvedTables:
+    """What is known of spots, grains and seeds, and how many seeds became what."""
+
+    spot_owners: Table
+    grain_quality: Table
+    seed_verdicts: Table
+    counts: dict[str, int]
+
+    def contents(self, layer: Layer) -> dict[Path, bytes]:
+        """The files and what they hold."""
+        return {
+            layer.spot_owners: SPOT_OWNERS.format(self.spot_owners),
+            layer.grain_quality: GRAIN_QUALITY.format(self.grain_quality),
+            layer.seed_verdicts: format_verdicts(self.seed_verdicts),
+        }
+
+    def rounded(self) -> dict[str, Table]:
+        """The tables as their files hold them."""
+        return {
+            "spot_owners": SPOT_OWNERS.rounded(self.spot_owners),
+            "grain_quality": GRAIN_QUALITY.rounded(self.grain_quality),
+            "seed_verdicts": SEED_VERDICTS.rounded(self.seed_verdicts),
+        }
+
+
+class Resolver:
+    """Gives every spot an owner.
+
+    Parameters
+    ----------
+    layer : whose paramstest.txt says how the spots were corrected
+    parameters : of the stage, which also stand for paramstest.txt where there is none
+    inputs : of the stage
+    operators : (k, 4), proper rotations of the lattice
+    hkls : the table of hkls.csv, if it is in memory
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        parameters: Parameters,
+        inputs: GrainInputs,
+        operators: NDArray[np.float64],
+        hkls: Table | None,
+        threads: int,
+    ):
+        self.layer, self.inputs, self.operators, self.threads = layer, inputs, operators, threads
+        self.parameters, self._given, self._hkls = parameters.for_stage("grains"), parameters, hkls
+
+    @cached_property
+    def geometry(self) -> Parameters:
+        """What the spots were corrected for, and the bounds of a fit."""
+        path = self.layer.paramstest
+        written = Parameters.read(path, "paramstest") if path.exists() else self._given
+        return written.for_stage("refinement")
+
+    def resolved(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
+        """The grains of a run, and the tables about them."""
+        seeds = self.parameters["MinNrSpots"]
+        if seeds > 1:
+            log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", seeds)
+        scene = self._scene(solved)
+        found = resolve(self.inputs, self.parameters, scene, solved)
+        return solutions_of(self.inputs, self.geometry, scene, found), self._tables(scene, found)
+
+    def tracked(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
+        """Every solution as a grain, and the tables about them."""
+        grains = legacy_selection.select(self.inputs, self.parameters, solved, self.operators, True)
+        scene = self._scene(solved)
+        rows = legacy_selection.tracked_rows(self.inputs, solved)
+        return grains, self._tables(scene, tracked(self.inputs, self.parameters, scene, solved, rows))
+
+    def _scene(self, solved: NDArray[np.bool_]) -> Scene:
+        px, step = self.geometry.get("px", 0.0), self.parameters.get("OmegaStep", 0.0)
+        scales = scales_of(self.inputs, self.parameters, np.flatnonzero(solved), px, step)
+        hkls = hkl_list.LAYOUT.read(self.layer.hkls) if self._hkls is None else self._hkls
+        return scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
+
+    def _tables(self, scene: Scene, found: Resolved) -> ResolvedTables:
+        return ResolvedTables(
+            spot_owners(self.inputs, scene, found),
+            grain_quality(self.inputs, scene, found),
+            seed_verdicts(self.inputs, found),
+            summary_of(scene, found),
+        )

@@ -1,0 +1,139 @@
+"""What all crystals of a layer share when spots are given to them (docs/theory/resolving.md)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.grains.matches import SharpMatcher, SharpMatches
+from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+from midas._ext.physics.region import AcceptedRegion
+from midas._ext.refine.refiner import Refiner
+from midas._ext.refine.settings import Reflections
+from midas.experiment.region import ANY_BOX, ANY_OMEGA, accepted_region
+from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
+from midas.formats.layer import Layer
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.runtime.errors import StageError
+from midas.stages.grains.crystals import Crystals
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Scales of a sharp match: µm on the detector, degrees of omega, and the window in units of both."""
+
+    spot: float
+    omega: float
+    window: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The spots, the reflections that could be theirs, and the instrument.
+
+    Parameters
+    ----------
+    spots : the spot table
+    rings : (r,) int32, the rings in use that have spots, ascending
+    used : (s,) bool, which spots lie on these
+    reflections : the reflections in use
+    scales : of a sharp match
+    operators : (k, 4), proper rotations of the lattice
+    r_sample, h_beam : half width and height of the sample, µm
+    omega_range : degrees of rotation in which spots are accepted
+    open_azimuth : part of the azimuth in which spots are accepted
+    """
+
+    spots: Table
+    rings: NDArray[np.int32]
+    used: NDArray[np.bool_]
+    reflections: Reflections
+    scales: Scales
+    operators: Array
+    r_sample: float
+    h_beam: float
+    omega_range: float
+    open_azimuth: float
+    model: ReflectionModel
+    matcher: SharpMatcher
+    refiner: Refiner
+    threads: int
+
+    def match(self, crystals: Crystals) -> SharpMatches:
+        """Sharp matches of crystals with the whole spot table."""
+        return self.matcher.match(self.model, crystals.u, crystals.position, crystals.cell, self.threads)
+
+    def predicted(self, crystals: Crystals) -> PredictedReflections:
+        """The reflections of crystals."""
+        return self.model.predicted(crystals.u, crystals.position, crystals.cell, self.threads)
+
+    def matcher_of(self, y: Array, z: Array, omega: Array, ring: NDArray[np.int32]) -> SharpMatcher:
+        """A matcher with the same scales for other places."""
+        return SharpMatcher(y, z, omega, ring, self.rings, self.scales.spot, self.scales.omega, self.scales.window)
+
+
+def scene_of(
+    layer: Layer,
+    geometry: Parameters,
+    hkls: Table,
+    spots: Table,
+    scales: Scales,
+    operators: Array,
+    threads: int,
+) -> Scene:
+    """The scene of a layer.
+
+    Parameters
+    ----------
+    geometry : of the refinement, with its defaults
+    """
+    everything, numbers = reflections_in_use(layer, geometry, hkls)
+    ring = spots.integers("ring").astype(np.int32)
+    filled = np.isin(numbers, ring)
+    for number in numbers[~filled]:
+        log.warning("ring %d of RingNumbers has no spots and is left out", number)
+    if not filled.any():
+        raise StageError("holds no spot of the RingNumbers", file=layer.extra_info)
+    reflections, rings = _of_rings(everything, numbers, filled)
+    instrument = instrument_of(geometry)
+    region = accepted_region(geometry, layer.detector_mask, layer.detector_pixels)
+    # A spot that a crystal owns is its spot, wherever its prediction ends up in a fit.
+    everywhere = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
+    recorded = recorded_spots(spots, rings)
+    of_reflection = np.repeat(rings, np.diff(reflections.first)).astype(np.int32)
+    places = (recorded.y_plane, recorded.z_plane, recorded.omega_recorded)
+    ranges = geometry["OmegaRange"] or (ANY_OMEGA,)
+    return Scene(
+        spots=spots,
+        rings=rings.astype(np.int32),
+        used=np.isin(ring, rings),
+        reflections=reflections,
+        scales=scales,
+        operators=operators,
+        r_sample=geometry["Rsample"],
+        h_beam=geometry["Hbeam"],
+        omega_range=min(sum(high - low for low, high in ranges), 360.0),
+        open_azimuth=max(1.0 - geometry["MinEta"] / 90.0, 1e-3),
+        model=ReflectionModel(reflections.hkl, of_reflection, instrument, region),
+        matcher=SharpMatcher(*places, ring, rings.astype(np.int32), scales.spot, scales.omega, scales.window),
+        refiner=Refiner(instrument, everywhere, reflections, recorded, bounds_of(geometry), recipe_of(geometry)),
+        threads=threads,
+    )
+
+
+def _of_rings(
+    reflections: Reflections, rings: NDArray[np.int64], kept: NDArray[np.bool_]
+) -> tuple[Reflections, NDArray[np.int64]]:
+    """The reflections of some of the rings."""
+    counts = np.diff(reflections.first)
+    hkl = np.ascontiguousarray(reflections.hkl[:, np.repeat(kept, counts)])
+    first = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int32)
+    return Reflections(hkl, first), rings[kept]
