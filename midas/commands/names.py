@@ -36,11 +36,8 @@ MODULES = {
     "ff-grains": "grains",
     "ProcessGrainsZarr": "grains",
     "ProcessGrains": "grains",
-<<<<<<< HEAD
     "ff-pull": "pull",
-=======
     "ff-resolve": "resolve",
->>>>>>> resolve
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",

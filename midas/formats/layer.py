@@ -158,11 +158,11 @@ class Layer:
         return self.folder / "SpotMatrix.csv"
 
     @property
-<<<<<<< HEAD
     def spots_measured(self) -> Path:
         """The spots of the grains as measured on the frames; absent where nobody measured them."""
         return self.folder / "SpotsMeasured.csv"
-=======
+
+    @property
     def spot_owners(self) -> Path:
         return self.folder / "SpotOwners.csv"
 
@@ -173,7 +173,6 @@ class Layer:
     @property
     def seed_verdicts(self) -> Path:
         return self.folder / "SeedVerdicts.csv"
->>>>>>> resolve
 
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property

@@ -219,7 +219,8 @@ class LayerRun:
         if found is not None:
             self.tables.grains, self.tables.spot_matrix = found.grains, found.spot_matrix
             self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, seeds
-<<<<<<< HEAD
+            self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
+            self.tables.seed_verdicts = found.seed_verdicts
         if self._measures_spots():
             self.measure_spots(hkls)
 
@@ -238,15 +239,12 @@ class LayerRun:
             "measure_spots",
             lambda: pull.run(
                 self.layer, self.grain_parameters(), threads=self.threads, grains=tables.grains,
-                spot_matrix=tables.spot_matrix, extra_info=tables.extra_info, hkls=hkls,
+                spot_matrix=tables.spot_matrix, extra_info=tables.extra_info, quality=tables.grain_quality, hkls=hkls,
             ),
         )  # fmt: skip
         if measured is not None:
-            tables.grains = measured.grains
-=======
-            self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
-            self.tables.seed_verdicts = found.seed_verdicts
->>>>>>> resolve
+            tables.grains, tables.spots_measured = measured.grains, measured.spots
+            tables.grain_quality = measured.quality
 
     def consolidate(self) -> None:
         """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""

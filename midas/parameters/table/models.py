@@ -31,15 +31,9 @@ KEYS: tuple[Key, ...] = (
     Key("MosaicTolerance", FLOAT, 2.5, "half angle of the cone of fragments of one grain (mosaic)", "°",
         range=Range(0, 10, open=True), handed_on=True, not_yet=_NO_MOSAIC),
     Key("MosaicGap", FLOAT, 1.0, "fragments link in steps smaller than this (mosaic)", "°", range=POSITIVE,
-<<<<<<< HEAD
-        handed_on=True, not_yet=_LEGACY_GRAINS),
+        handed_on=True, not_yet=_NO_MOSAIC),
     flag("MeasureSpots", 0, "1: measure the spots of the accepted grains on the frames, and refine the grains on them",
         choices=(0, 1), handed_on=True),
-=======
-        handed_on=True, not_yet=_NO_MOSAIC),
-    flag("MeasureSpots", 0, "1: measure the spots of the accepted grains on the frames", choices=(0, 1),
-        handed_on=True, not_yet="this version uses the connected peaks only"),
->>>>>>> resolve
     Key("PullBox", FLOAT, REQUIRED, "half widths of the box of a measured spot: radial, along the ring, omega; from "
         "pixel, step and MarginOme by default", "µm, µm, °", count=3, range=POSITIVE, handed_on=True),
     Key("IndexPasses", INT, 3, "most passes of indexing, each on the spots that the last one left", range=Range(1),

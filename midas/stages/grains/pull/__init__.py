@@ -17,6 +17,7 @@ from midas.formats import hkls as hkls_format
 from midas.formats.grains import CELL, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
 from midas.formats.measured import SPOTS_MEASURED
+from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -27,7 +28,7 @@ from midas.runtime.result import StageResult
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.pull.instrument import PullSetting, setting
 from midas.stages.grains.pull.rounds import HIGHEST_CHANCE, RANDOM_ORIENTATIONS, Rounds, measure_and_refine
-from midas.stages.grains.pull.tables import connected_spots, grains_table, measured_table
+from midas.stages.grains.pull.tables import connected_spots, grains_table, measured_table, quality_table
 from midas.stages.grains.tables import header
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PullTables:
-    """What the measurement leaves: ``Grains.csv`` and ``SpotsMeasured.csv``."""
+    """What the measurement leaves: ``Grains.csv``, ``SpotsMeasured.csv`` and, if it was there, ``GrainQuality.csv``."""
 
     grains: Table
-    measured: Table
+    spots: Table
+    quality: Table | None
 
 
 def run(
@@ -50,6 +52,7 @@ def run(
     grains: Table | None = None,
     spot_matrix: Table | None = None,
     extra_info: Table | None = None,
+    quality: Table | None = None,
     hkls: Table | None = None,
 ) -> StageResult[PullTables]:
     """Measure the spots of the grains of ``Grains.csv``, refine them on these, and write both.
@@ -57,7 +60,7 @@ def run(
     Parameters
     ----------
     parameters : of the archive
-    grains, spot_matrix, extra_info, hkls : inputs in memory, else read from the layer's files
+    grains, spot_matrix, extra_info, quality, hkls : inputs in memory, else read from the layer's files
 
     Returns
     -------
@@ -70,6 +73,8 @@ def run(
     spot_matrix = SPOT_MATRIX.read(layer.spot_matrix) if spot_matrix is None else spot_matrix
     if extra_info is None:
         extra_info = EXTRA_INFO.read(layer.extra_info)
+    if quality is None and layer.grain_quality.exists():
+        quality = GRAIN_QUALITY.read(layer.grain_quality)
     hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
     if layer.archive is None:
         raise StageError("has no archive; spots are measured on its frames", file=layer.folder)
@@ -84,12 +89,14 @@ def run(
     connected = connected_spots(found.measured, ids, spot_matrix, extra_info)
     spots = measured_table(common, found.measured, ids, connected)
     refined = grains_table(grains, common, own.changed(Lsd=common.detector.lsd), found.measured, found.refit, threads)
-    _write(layer, parameters, refined, spots)
+    if quality is not None:
+        quality = quality_table(quality, common, found.measured, ids)
+    _write(layer, parameters, refined, spots, quality)
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
+    quality = None if quality is None else GRAIN_QUALITY.rounded(quality)
+    tables = PullTables(GRAINS.rounded(refined), SPOTS_MEASURED.rounded(spots), quality)
     summary = {"grains": len(grains), "refined": int(found.refit.refined.sum()), "spots": len(spots)}
-    return comm.broadcast(
-        StageResult("pull", summary, PullTables(GRAINS.rounded(refined), SPOTS_MEASURED.rounded(spots)))
-    )
+    return comm.broadcast(StageResult("pull", summary, tables))
 
 
 def crystals_of(grains: Table) -> Crystals:
@@ -139,10 +146,11 @@ def _report(found: Rounds) -> None:
         )
 
 
-def _write(layer: Layer, parameters: Parameters, grains: Table, measured: Table) -> None:
-    """Both files or none; ``Grains.csv`` gets its name last."""
-    contents = {
-        layer.spots_measured: SPOTS_MEASURED.format(measured),
+def _write(layer: Layer, parameters: Parameters, grains: Table, spots: Table, quality: Table | None) -> None:
+    """All files or none; ``Grains.csv`` gets its name last."""
+    contents = {} if quality is None else {layer.grain_quality: GRAIN_QUALITY.format(quality)}
+    contents |= {
+        layer.spots_measured: SPOTS_MEASURED.format(spots),
         layer.grains: GRAINS.format(grains, header=header(grains, parameters.for_stage("grains")).text()),
     }
     with atomic_outputs(*contents) as streams:

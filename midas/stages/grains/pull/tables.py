@@ -18,11 +18,13 @@ from midas.formats.grains import (
     GrainIdsKey,
 )
 from midas.formats.measured import SPOTS_MEASURED
+from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.refit import Refit
 from midas.stages.grains.pull.rounds import Measured
+from midas.stages.grains.pull.spread import spreads
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strain import strains_of
 from midas.stages.grains.tables import MICROSTRAIN, SYMMETRIC
@@ -53,6 +55,27 @@ def measured_table(
     columns |= {"SigmaOme": np.sqrt(sums["omega_variance"]), "Saturated": sums["highest"] > setting.saturation}
     columns |= {"SpotID": connected, "Source": measured.source}
     return Table.from_columns(SPOTS_MEASURED.names, columns)
+
+
+def quality_table(quality: Table, setting: PullSetting, measured: Measured, ids: NDArray[np.int64]) -> Table:
+    """``GrainQuality.csv`` with what the measured spots say of the grains.
+
+    Parameters
+    ----------
+    ids : of the grains that were measured
+    """
+    place = {grain: row for row, grain in enumerate(ids.tolist())}
+    rows = np.array([place.get(grain, -1) for grain in quality.integers("GrainID").tolist()], np.int64)
+    known = rows >= 0
+    crystal, saturated = measured.predicted.crystal, measured.sums["highest"] > setting.saturation
+    new = {
+        "nMeasured": np.bincount(crystal, minlength=len(ids)),
+        "nSaturated": np.bincount(crystal[saturated], minlength=len(ids)),
+    } | dict(zip(("Spread", "FWHM1", "FWHM2", "FWHM3"), spreads(setting, measured, len(ids)).T, strict=True))
+    columns = {name: quality[name].copy() for name in GRAIN_QUALITY.names}
+    for name, values in new.items():
+        columns[name][known] = values[rows[known]]
+    return Table.from_columns(GRAIN_QUALITY.names, columns)
 
 
 def connected_spots(
