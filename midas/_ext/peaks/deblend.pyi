@@ -3,6 +3,7 @@ from numpy.typing import NDArray
 
 def fit_blend(
     counts: NDArray[np.float64],
+    background: NDArray[np.float64],
     radial: NDArray[np.float64],
     arc: NDArray[np.float64],
     omegas: NDArray[np.float64],

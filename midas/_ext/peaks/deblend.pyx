@@ -21,6 +21,8 @@ cdef enum:
 cdef double WIDEST = 2.0
 cdef double START_MIXING = 0.3
 cdef double SMALL = 1e-7   # relative decrease that ends the fit
+#: of a pixel without counts
+cdef double LEAST_VARIANCE = 1.0
 cdef double SQRT2 = 1.4142135623730951
 
 
@@ -34,6 +36,7 @@ cdef struct Blend:
     double half_step
     const double* widths   # three per peak: radial, arc, omega
     const double* counts   # a row of the pixels per frame, NaN = does not count
+    double* weights        # of these, zero where they do not count
     double* across         # profile of a peak at the pixels, and in the frames
     double* along
 
@@ -70,7 +73,7 @@ cdef double _counts_of(Blend* b, const double* x, int j) noexcept nogil:
 
 
 cdef void _residuals(Blend* b, const double* x, double* out) noexcept nogil:
-    """Model minus counts of every voxel; zero where there are none."""
+    """Model minus counts of every voxel, weighted; zero where there are none."""
     cdef bint fitted = b.n > PER_PEAK * b.peaks
     cdef double sigma
     cdef int i, j, f
@@ -85,7 +88,7 @@ cdef void _residuals(Blend* b, const double* x, double* out) noexcept nogil:
             for i in range(b.region.pixels):
                 out[f * b.region.pixels + i] += b.along[f] * b.across[i]
     for i in range(b.frames * b.region.pixels):
-        out[i] = 0.0 if isnan(b.counts[i]) else out[i] - b.counts[i]
+        out[i] = b.weights[i] * (out[i] - b.counts[i]) if b.weights[i] > 0.0 else 0.0
 
 
 cdef double _sum_of_squares(const double* a, Py_ssize_t n) noexcept nogil:
@@ -173,13 +176,15 @@ cdef bint _variances(const double* normal, const double* scale, int n, double* o
     return True
 
 
-def fit_blend(const double[:, ::1] counts, const double[::1] radial, const double[::1] arc, const double[::1] omegas,
-              double step, const double[:, ::1] start, const double[:, ::1] widths, const double[::1] reach):
+def fit_blend(const double[:, ::1] counts, const double[::1] background, const double[::1] radial,
+              const double[::1] arc, const double[::1] omegas, double step, const double[:, ::1] start,
+              const double[:, ::1] widths, const double[::1] reach):
     """Fit the peaks of two or three grains to the voxels around them.
 
     Parameters
     ----------
     counts : (f, p) float64, a row per frame, background removed; NaN = does not count
+    background : (f,) float64, counts under each pixel, which scatter, too
     radial, arc : (p,) float64, places of the pixels, µm
     omegas : (f,) float64, of the frames, degrees; a frame reaches half a step to both sides
     step : degrees
@@ -209,20 +214,23 @@ def fit_blend(const double[:, ::1] counts, const double[::1] radial, const doubl
     cdef bint known
     if not 2 <= k <= MOST_PEAKS or widths.shape[0] != k or start.shape[1] != 3 or widths.shape[1] != 3:
         raise ValueError(f"two to {MOST_PEAKS} peaks, each with a start and three widths")
-    if not pixels == radial.shape[0] == arc.shape[0] or frames != omegas.shape[0] or not voxels or reach.shape[0] != 3:
+    if not pixels == radial.shape[0] == arc.shape[0] or not frames == omegas.shape[0] == background.shape[0] or not voxels or reach.shape[0] != 3:
         raise ValueError("a row per frame, a column per pixel, at least one of both")
     b.frames, b.peaks, b.half_step = frames, k, 0.5 * step
     b.n = PER_PEAK * k + (COMMON if k == 2 else 0)
     b.rows = (voxels + 3) // 4 * 4
     b.omegas, b.widths, b.counts = &omegas[0], &widths[0, 0], &counts[0, 0]
-    cdef double[::1] memory = np.zeros(3 * pixels + frames + (2 + b.n) * b.rows)
+    cdef double[::1] memory = np.zeros(3 * pixels + frames + (3 + b.n) * b.rows)
     b.region.pixels, b.region.peaks = pixels, k
     b.region.radius, b.region.eta = <double*>&radial[0], <double*>&arc[0]
     b.region.lorentz, b.region.gauss = &memory[0], &memory[pixels]
     b.across, b.along = &memory[2 * pixels], &memory[3 * pixels]
+    b.weights = &memory[3 * pixels + frames]
     for i in range(frames):
         for j in range(pixels):
             if not isnan(counts[i, j]):
+                b.weights[i * pixels + j] = 1.0 / sqrt(LEAST_VARIANCE + fmax(background[i], 0.0)
+                                                       + fmax(counts[i, j], 0.0))
                 used += 1
                 highest = fmax(highest, counts[i, j])
     peaks, sigma = np.zeros((k, COLUMNS)), np.full((k, PER_PEAK), np.inf)
@@ -230,7 +238,7 @@ def fit_blend(const double[:, ::1] counts, const double[::1] radial, const doubl
         return peaks, sigma
     _bounds(&b, highest, &start[0, 0], &reach[0], x, lower, upper, scale)
     with nogil:
-        value = _minimise(&b, x, lower, upper, scale, &memory[3 * pixels + frames], normal)
+        value = _minimise(&b, x, lower, upper, scale, b.weights + b.rows, normal)
         known = _variances(normal, scale, b.n, variance)
     for i in range(k):
         for j in range(PER_PEAK):

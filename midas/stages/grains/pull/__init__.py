@@ -133,8 +133,8 @@ def _report(found: Rounds) -> None:
     log.info("Chance level: %.3f of the boxes of %d random orientations hold a spot", found.chance, RANDOM_ORIENTATIONS)
     if found.chance > HIGHEST_CHANCE:
         log.warning(
-            "measured spots prove nothing here: %.0f %% of the boxes around random orientations hold a spot, too; "
-            "make PullBox smaller, or leave MeasureSpots 0",
+            "%.0f %% of the boxes around random orientations hold a spot, too: here measured spots are no evidence of a "
+            "grain; make PullBox smaller, or leave MeasureSpots 0",
             100 * found.chance,
         )
     left = np.flatnonzero(~found.refit.refined)

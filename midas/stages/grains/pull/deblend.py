@@ -154,11 +154,11 @@ class Deblender:
         if places is None:
             return
         half = self._boxes.half[own]
-        radial, arc, omegas, counts = _voxels(filled, box, places, half, self._foreign(own, members))
+        radial, arc, omegas, counts, level = _voxels(filled, box, places, half, self._foreign(own, members))
         if not counts.size:
             return
         peaks, sigma = fit_blend(
-            counts, radial, arc, omegas, self._step, places, np.ascontiguousarray(self._blends.widths[members]),
+            counts, level, radial, arc, omegas, self._step, places, np.ascontiguousarray(self._blends.widths[members]),
             _REACH * half,
         )  # fmt: skip
         moved = np.abs(peaks[:, 1:4] - places) / half
@@ -187,8 +187,8 @@ class Deblender:
 
 def _voxels(
     filled: FilledBoxes, box: int, places: Array, half: Array, foreign: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Pixels and frames around some predictions, and their counts without background; NaN for those of others."""
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Pixels and frames around predictions, their counts without background, and that; NaN for those of others."""
     pixels = slice(*filled.offsets[box : box + 2])
     radial, arc = filled.radial[pixels].astype(np.float64), filled.arc[pixels].astype(np.float64)
     omegas = filled.omegas[slice(*filled.first_frame[box : box + 2])]
@@ -198,14 +198,14 @@ def _voxels(
     frames = (np.abs(omegas[:, None] - places[:, 2]) <= half[2]).any(axis=1)
     counts = counts[frames]
     if not counts.size or not inside.any() or not shell.any():
-        return radial[:0], arc[:0], omegas[:0], np.empty((0, 0))
+        return radial[:0], arc[:0], omegas[:0], np.empty((0, 0)), omegas[:0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         level = np.nanmedian(counts[:, shell], axis=1)  # NaN: nothing of the frame counts
     radial, arc, omegas = radial[inside], arc[inside], omegas[frames]
     counts = counts[:, inside] - level[:, None]
     counts[_distance(radial, arc, omegas, foreign, half) < _distance(radial, arc, omegas, places, half)] = np.nan
-    return radial, arc, omegas, np.ascontiguousarray(counts)
+    return radial, arc, omegas, np.ascontiguousarray(counts), level
 
 
 def _distance(radial: Array, arc: Array, omegas: Array, places: Array, half: Array) -> Array:
