@@ -132,7 +132,7 @@ def test_chance(layer: Layer, caplog: pytest.LogCaptureFixture, monkeypatch: pyt
     measured(layer)
     assert any("random orientations hold a spot" in record.message for record in caplog.records)
     assert [
-        record for record in caplog.records if record.levelno == logging.WARNING and "no evidence" in record.message
+        record for record in caplog.records if record.levelno == logging.WARNING and "are no evidence" in record.message
     ]
 
 

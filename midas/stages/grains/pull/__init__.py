@@ -133,7 +133,7 @@ def _report(found: Rounds) -> None:
     log.info("Chance level: %.3f of the boxes of %d random orientations hold a spot", found.chance, RANDOM_ORIENTATIONS)
     if found.chance > HIGHEST_CHANCE:
         log.warning(
-            "%.0f %% of the boxes around random orientations hold a spot, too: here measured spots are no evidence of a "
+            "%.0f %% of the boxes around random orientations hold a spot, too: measured spots are no evidence of a "
             "grain; make PullBox smaller, or leave MeasureSpots 0",
             100 * found.chance,
         )
