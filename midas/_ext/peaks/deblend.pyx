@@ -201,24 +201,16 @@ def fit_blend(const double[:, ::1] counts, const double[::1] background, const d
     ------
     ValueError : arrays that do not fit together, or another number of peaks
     """
-    cdef int k = <int>start.shape[0], frames = <int>counts.shape[0], pixels = <int>counts.shape[1], i, j
-    cdef Py_ssize_t used = 0, voxels = <Py_ssize_t>frames * pixels
+    cdef int k = <int>start.shape[0], frames = <int>counts.shape[0], pixels = <int>counts.shape[1]
     cdef Blend b
-    cdef double[MAX_VARIABLES] x
-    cdef double[MAX_VARIABLES] lower
-    cdef double[MAX_VARIABLES] upper
-    cdef double[MAX_VARIABLES] scale
-    cdef double[MAX_VARIABLES] variance
-    cdef double[MAX_VARIABLES * MAX_VARIABLES] normal
-    cdef double value, highest = 0.0
-    cdef bint known
     if not 2 <= k <= MOST_PEAKS or widths.shape[0] != k or start.shape[1] != 3 or widths.shape[1] != 3:
         raise ValueError(f"two to {MOST_PEAKS} peaks, each with a start and three widths")
-    if not pixels == radial.shape[0] == arc.shape[0] or not frames == omegas.shape[0] == background.shape[0] or not voxels or reach.shape[0] != 3:
+    if (not pixels == radial.shape[0] == arc.shape[0] or not frames == omegas.shape[0] == background.shape[0]
+            or frames * pixels == 0 or reach.shape[0] != 3):
         raise ValueError("a row per frame, a column per pixel, at least one of both")
     b.frames, b.peaks, b.half_step = frames, k, 0.5 * step
     b.n = PER_PEAK * k + (COMMON if k == 2 else 0)
-    b.rows = (voxels + 3) // 4 * 4
+    b.rows = (<Py_ssize_t>frames * pixels + 3) // 4 * 4
     b.omegas, b.widths, b.counts = &omegas[0], &widths[0, 0], &counts[0, 0]
     cdef double[::1] memory = np.zeros(3 * pixels + frames + (3 + b.n) * b.rows)
     b.region.pixels, b.region.peaks = pixels, k
@@ -226,28 +218,52 @@ def fit_blend(const double[:, ::1] counts, const double[::1] background, const d
     b.region.lorentz, b.region.gauss = &memory[0], &memory[pixels]
     b.across, b.along = &memory[2 * pixels], &memory[3 * pixels]
     b.weights = &memory[3 * pixels + frames]
-    for i in range(frames):
-        for j in range(pixels):
-            if not isnan(counts[i, j]):
-                b.weights[i * pixels + j] = 1.0 / sqrt(LEAST_VARIANCE + fmax(background[i], 0.0)
-                                                       + fmax(counts[i, j], 0.0))
+    return _fitted(&b, _weigh(&b, &background[0]), &start[0, 0], &reach[0])
+
+
+cdef Py_ssize_t _weigh(Blend* b, const double* background) noexcept nogil:
+    """Weights by the statistics of counts; how many voxels count."""
+    cdef Py_ssize_t used = 0, at
+    cdef int i, j
+    for i in range(b.frames):
+        for j in range(b.region.pixels):
+            at = i * b.region.pixels + j
+            if not isnan(b.counts[at]):
+                b.weights[at] = 1.0 / sqrt(LEAST_VARIANCE + fmax(background[i], 0.0) + fmax(b.counts[at], 0.0))
                 used += 1
-                highest = fmax(highest, counts[i, j])
-    peaks, sigma = np.zeros((k, COLUMNS)), np.full((k, PER_PEAK), np.inf)
+    return used
+
+
+cdef _fitted(Blend* b, Py_ssize_t used, const double* start, const double* reach):
+    """Peaks and their standard deviations; nothing where there is nothing to fit."""
+    cdef double[MAX_VARIABLES] x
+    cdef double[MAX_VARIABLES] lower
+    cdef double[MAX_VARIABLES] upper
+    cdef double[MAX_VARIABLES] scale
+    cdef double[MAX_VARIABLES] variance
+    cdef double[MAX_VARIABLES * MAX_VARIABLES] normal
+    cdef double value, highest = 0.0
+    cdef Py_ssize_t at
+    cdef bint known
+    cdef int i, j
+    for at in range(b.frames * b.region.pixels):
+        if b.weights[at] > 0.0:
+            highest = fmax(highest, b.counts[at])
+    peaks, sigma = np.zeros((b.peaks, COLUMNS)), np.full((b.peaks, PER_PEAK), np.inf)
     if used <= b.n or not highest > 0.0:
         return peaks, sigma
-    _bounds(&b, highest, &start[0, 0], &reach[0], x, lower, upper, scale)
+    _bounds(b, highest, start, reach, x, lower, upper, scale)
     with nogil:
-        value = _minimise(&b, x, lower, upper, scale, b.weights + b.rows, normal)
+        value = _minimise(b, x, lower, upper, scale, b.weights + b.rows, normal)
         known = _variances(normal, scale, b.n, variance)
-    for i in range(k):
+    for i in range(b.peaks):
         for j in range(PER_PEAK):
             peaks[i, j] = x[PER_PEAK * i + j]
             if known:
                 sigma[i, j] = sqrt(fmax(variance[PER_PEAK * i + j], 0.0) * value / (used - b.n))
         for j in range(3):
-            peaks[i, PER_PEAK + j] = widths[i, j] * (x[PER_PEAK * k + j] if k == 2 else 1.0)
-        peaks[i, COLUMNS - 1] = _counts_of(&b, x, i)
+            peaks[i, PER_PEAK + j] = b.widths[3 * i + j] * (x[PER_PEAK * b.peaks + j] if b.peaks == 2 else 1.0)
+        peaks[i, COLUMNS - 1] = _counts_of(b, x, i)
     return peaks, sigma
 
 

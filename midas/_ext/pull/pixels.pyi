@@ -1,7 +1,10 @@
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: what the pixels of a frame may be
+_Pixel: TypeAlias = np.integer | np.floating
 
 def box_pixels(
     radius: NDArray[np.float64],
@@ -14,7 +17,7 @@ def box_pixels(
     threads: int = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]: ...
 def gather(
-    frame: NDArray[Any],
+    frame: NDArray[_Pixel],
     dark: NDArray[np.float32],
     gain: NDArray[np.float32],
     blanks: NDArray[np.float64],

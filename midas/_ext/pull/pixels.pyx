@@ -7,7 +7,7 @@ import numpy as np
 cimport numpy as cnp
 from cython.parallel cimport prange
 from libc.math cimport NAN, ceil, cos, fabs, floor, fmax, fmin, sin
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, realloc
 
 from midas._ext.physics.geometry cimport (
@@ -37,20 +37,20 @@ cdef struct PixelTable:
     # The pixels of the padded square detector, [y * side + z]
     int side
     double margin          # by which panels are displaced at most, px
-    const int32_t* numbers  # place in the raw frame; -1 = none, or masked
+    const int* numbers  # place in the raw frame; -1 = none, or masked
     const double* panels
     Py_ssize_t panel_count
 
 
 cdef struct BoxPixel:
-    int32_t number         # place in the raw frame; -1 = none, or masked
+    int number         # place in the raw frame; -1 = none, or masked
     float radial           # from the middle of the box, µm
     float arc
 
 
 cdef struct Found:
     BoxPixel* pixels
-    int64_t count
+    long long count
     bint done
 
 
@@ -85,7 +85,7 @@ cdef void _find(const PixelTable* table, const Detector* d, double radius, doubl
     cdef PlanePoint p
     cdef BoxPixel* pixels
     cdef int y, z
-    cdef int64_t n = 0
+    cdef long long n = 0
     found.pixels = NULL
     found.count = 0
     found.done = False
@@ -123,7 +123,7 @@ cdef void _find(const PixelTable* table, const Detector* d, double radius, doubl
 
 
 def box_pixels(const double[::1] radius, const double[::1] eta, const double[::1] reach_r, const double[::1] reach_arc,
-               const double[::1] detector, const double[:, ::1] panels, const int32_t[:, ::1] numbers, int threads=1):
+               const double[::1] detector, const double[:, ::1] panels, const int[:, ::1] numbers, int threads=1):
     """The pixels of boxes in radius and along the ring, on the plane without tilt and distortion.
 
     Parameters
@@ -148,7 +148,6 @@ def box_pixels(const double[::1] radius, const double[::1] eta, const double[::1
     cdef Py_ssize_t n = radius.shape[0], i
     cdef Detector d
     cdef PixelTable table
-    cdef int64_t at
     cdef Found* found
     if not n == eta.shape[0] == reach_r.shape[0] == reach_arc.shape[0] or detector.shape[0] != 12:
         raise ValueError("four numbers per box, and twelve of the detector")
@@ -165,15 +164,22 @@ def box_pixels(const double[::1] radius, const double[::1] eta, const double[::1
     found = <Found*>&raw[0]
     for i in prange(n, nogil=True, num_threads=threads, schedule="dynamic", chunksize=16):
         _find(&table, &d, radius[i], eta[i], reach_r[i], reach_arc[i], &found[i])
+    return _joined(found, n)
+
+
+cdef _joined(Found* found, Py_ssize_t n):
+    """The pixels of all boxes, one box after the other, whose own memory is given back."""
+    cdef Py_ssize_t i
+    cdef long long at
+    cdef bint failed = False
     offsets = np.zeros(n + 1, np.int64)
-    cdef int64_t[::1] first = offsets
-    failed = False
+    cdef long long[::1] first = offsets
     for i in range(n):
         failed = failed or not found[i].done
         first[i + 1] = first[i] + found[i].count
     total = 0 if failed else offsets[n]
     number, radial, arc = np.empty(total, np.int32), np.empty(total, np.float32), np.empty(total, np.float32)
-    cdef int32_t[::1] numbers_out = number
+    cdef int[::1] numbers_out = number
     cdef float[::1] radial_out = radial, arc_out = arc
     for i in range(n):
         if not failed:
@@ -181,7 +187,8 @@ def box_pixels(const double[::1] radius, const double[::1] eta, const double[::1
                 numbers_out[first[i] + at] = found[i].pixels[at].number
                 radial_out[first[i] + at] = found[i].pixels[at].radial
                 arc_out[first[i] + at] = found[i].pixels[at].arc
-        free(found[i].pixels)
+        if found[i].done:
+            free(found[i].pixels)
     if failed:
         raise MemoryError("no room for the pixels of a box; make PullBox smaller")
     return offsets, number, radial, arc
@@ -206,8 +213,8 @@ cdef inline float _counts(pixel_t raw, double dark, double gain, const double* b
 
 
 def gather(const pixel_t[::1] frame, const float[::1] dark, const float[::1] gain, const double[::1] blanks,
-           const int64_t[::1] boxes, const int64_t[::1] slots, const int64_t[::1] offsets, const int32_t[::1] numbers,
-           const int64_t[::1] starts, float[::1] values):
+           const long long[::1] boxes, const long long[::1] slots, const long long[::1] offsets, const int[::1] numbers,
+           const long long[::1] starts, float[::1] values):
     """Copy the pixels of boxes from a frame.
 
     Parameters
@@ -227,8 +234,8 @@ def gather(const pixel_t[::1] frame, const float[::1] dark, const float[::1] gai
     cdef const double* blank = &blanks[0] if blanks.shape[0] else NULL
     cdef Py_ssize_t m = boxes.shape[0], i, blank_count = blanks.shape[0]
     cdef bint has_dark = dark.shape[0] > 1, has_gain = gain.shape[0] > 1
-    cdef int64_t b, at, pixels, first, to
-    cdef int32_t number
+    cdef long long b, at, pixels, first, to
+    cdef int number
     if slots.shape[0] != m or starts.shape[0] != offsets.shape[0]:
         raise ValueError("a slot per box, and as many starts as offsets")
     if dark.shape[0] not in (1, frame.shape[0]) or gain.shape[0] not in (1, frame.shape[0]):

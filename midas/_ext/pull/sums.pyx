@@ -6,7 +6,6 @@ import numpy as np
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport fabs, floor, fmax, fmin, isnan, log, sqrt
-from libc.stdint cimport int64_t
 
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.pull.select cimport kth_smallest
@@ -234,10 +233,10 @@ cdef void _measure(const PullBox* box, float* shell, BoxSum* out) noexcept nogil
         out.status = _INCOMPLETE
 
 
-def sum_boxes(const int64_t[::1] which, const int64_t[::1] offsets, const float[::1] radial, const float[::1] arc,
-              const int64_t[::1] starts, const float[::1] values, const int64_t[::1] first_frame,
+def sum_boxes(const long long[::1] which, const long long[::1] offsets, const float[::1] radial, const float[::1] arc,
+              const long long[::1] starts, const float[::1] values, const long long[::1] first_frame,
               const double[::1] omegas, const double[:, ::1] half, const double[::1] expected,
-              const int64_t[::1] first_other, const double[:, ::1] others, int threads=1):
+              const long long[::1] first_other, const double[:, ::1] others, int threads=1):
     """Intensity, centre and widths of the spots in boxes.
 
     Parameters
@@ -282,10 +281,10 @@ def sum_boxes(const int64_t[::1] which, const int64_t[::1] offsets, const float[
     return result
 
 
-cdef inline void _measure_one(int64_t b, const int64_t* offsets, const float* radial, const float* arc,
-                              const int64_t* starts, const float* values, const int64_t* first_frame,
+cdef inline void _measure_one(long long b, const long long* offsets, const float* radial, const float* arc,
+                              const long long* starts, const float* values, const long long* first_frame,
                               const double* omegas, const double* half, const double* expected,
-                              const int64_t* first_other, const double* others, float* shell,
+                              const long long* first_other, const double* others, float* shell,
                               BoxSum* out) noexcept nogil:
     cdef PullBox box
     box.pixels = offsets[b + 1] - offsets[b]

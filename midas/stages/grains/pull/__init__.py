@@ -85,18 +85,35 @@ def run(
         _check(layer, common, extra_info)
         found = measure_and_refine(layer, common, of_setup, hkls, crystals_of(grains), threads)
     _report(found)
-    ids = grains.integers("GrainID")
-    connected = connected_spots(found.measured, ids, spot_matrix, extra_info)
-    spots = measured_table(common, found.measured, ids, connected)
-    refined = grains_table(grains, common, own.changed(Lsd=common.detector.lsd), found.measured, found.refit, threads)
-    if quality is not None:
-        quality = quality_table(quality, common, found.measured, ids)
-    _write(layer, parameters, refined, spots, quality)
+    data = _tables(own, common, found, _Before(grains, spot_matrix, extra_info, quality), threads)
+    _write(layer, parameters, data)
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
-    quality = None if quality is None else GRAIN_QUALITY.rounded(quality)
-    tables = PullTables(GRAINS.rounded(refined), SPOTS_MEASURED.rounded(spots), quality)
-    summary = {"grains": len(grains), "refined": int(found.refit.refined.sum()), "spots": len(spots)}
-    return comm.broadcast(StageResult("pull", summary, tables))
+    summary = {"grains": len(grains), "refined": int(found.refit.refined.sum()), "spots": len(data.spots)}
+    quality = None if data.quality is None else GRAIN_QUALITY.rounded(data.quality)
+    rounded = PullTables(GRAINS.rounded(data.grains), SPOTS_MEASURED.rounded(data.spots), quality)
+    return comm.broadcast(StageResult("pull", summary, rounded))
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The tables of a layer before its spots were measured."""
+
+    grains: Table
+    spot_matrix: Table
+    extra_info: Table
+    quality: Table | None
+
+
+def _tables(own: Parameters, common: PullSetting, found: Rounds, before: _Before, threads: int) -> PullTables:
+    """What is written, before rounding."""
+    ids, measured = before.grains.integers("GrainID"), found.measured
+    connected = connected_spots(measured, ids, before.spot_matrix, before.extra_info)
+    geometry = own.changed(Lsd=common.detector.lsd)
+    return PullTables(
+        grains_table(before.grains, common, geometry, measured, found.refit, threads),
+        measured_table(common, measured, ids, connected),
+        None if before.quality is None else quality_table(before.quality, common, measured, ids),
+    )
 
 
 def crystals_of(grains: Table) -> Crystals:
@@ -146,12 +163,13 @@ def _report(found: Rounds) -> None:
         )
 
 
-def _write(layer: Layer, parameters: Parameters, grains: Table, spots: Table, quality: Table | None) -> None:
+def _write(layer: Layer, parameters: Parameters, data: PullTables) -> None:
     """All files or none; ``Grains.csv`` gets its name last."""
-    contents = {} if quality is None else {layer.grain_quality: GRAIN_QUALITY.format(quality)}
+    contents = {} if data.quality is None else {layer.grain_quality: GRAIN_QUALITY.format(data.quality)}
+    first_lines = header(data.grains, parameters.for_stage("grains")).text()
     contents |= {
-        layer.spots_measured: SPOTS_MEASURED.format(spots),
-        layer.grains: GRAINS.format(grains, header=header(grains, parameters.for_stage("grains")).text()),
+        layer.spots_measured: SPOTS_MEASURED.format(data.spots),
+        layer.grains: GRAINS.format(data.grains, header=first_lines),
     }
     with atomic_outputs(*contents) as streams:
         for stream, content in zip(streams, contents.values(), strict=True):

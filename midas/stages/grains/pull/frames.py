@@ -1,4 +1,7 @@
-"""Boxes are filled from the frames, each of which is read once, and given up as soon as they are measured."""
+"""Boxes are filled from the frames, each of which is read once, and given up as soon as they are measured.
+
+See docs/theory/measured_spots.md#boxes.
+"""
 
 from __future__ import annotations
 
