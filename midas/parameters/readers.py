@@ -125,7 +125,7 @@ READERS: dict[str, Reader] = {
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
             "PhaseNr BeamThickness GlobalPosition OmegaStep OwnSigma OwnWindow UniqueCompleteness MinUniqueSpots",
-            "MinSignificance FamilyAngle",
+            "MinSignificance FamilyAngle MosaicTolerance MosaicGap",
         ),
         _ARCHIVE,
         of_archive=True,

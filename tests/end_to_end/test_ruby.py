@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from midas.archive import Archive
 from midas.experiment.orientation import (
     misorientation,
     nearest_rotations,
@@ -19,6 +20,11 @@ from midas.experiment.orientation import (
 )
 from midas.formats.grains import read_grains
 from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.pipeline import layers
+from midas.pipeline.options import Options
+from midas.stages import grains as stage
+from midas.stages import refinement
 
 SPACE_GROUP = 167
 
@@ -112,3 +118,21 @@ def test_messages_and_files(analysis: Analysis) -> None:
     assert analysis.result.stderr.rstrip().endswith("All layers processed successfully")
     with h5py.File(analysis.layer / "mruby_ff1_consolidated.h5") as file:
         assert len([name for name in file["grains"] if name.startswith("grain_")]) == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("detector", [1, 2])
+def test_three_grains_by_either_refinement(detector: int, shared: Path, tmp_path: Path) -> None:
+    """See docs/theory/resolving.md#selection. By orientation and distance they were four or five on detector 2."""
+    data = shared / "golden" / "ruby"
+    parameters = tmp_path / "ps.txt"
+    parameters.write_text((data / f"ruby_ff{detector}.txt").read_text() + "\nWedgeModel legacy\n")
+    raw = data / f"mruby_ff{detector}.npz"
+    layer = layers.run(Options(parameter_file=parameters, data_file=raw, result_folder=tmp_path)).data[0].layer
+    assert len(read_grains(layer.grains)) == 3
+    staged = Parameters.read(layer.paramstest, "paramstest").changed(RefineMethod="staged")
+    refinement.run(layer, staged, threads=2)
+    with Archive(layer.archive) as archive:
+        found = stage.run(layer, archive.parameters, threads=2).data
+    print(f"detector {detector}: {found.grain_quality['nOwned']} of {found.grain_quality['nPredicted']}")
+    assert len(found.grains) == 3

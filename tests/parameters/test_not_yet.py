@@ -11,10 +11,10 @@ from midas.runtime import logs
 
 
 def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    Parameters.parse("px 1\nMeasureSpots 1\nMosaicGap 0.2\n", "ps.txt")
+    Parameters.parse("px 1\nMeasureSpots 1\nPeakWeights poisson\n", "ps.txt")
     assert caplog.messages == [
         "ps.txt, line 2: MeasureSpots 1 has no effect yet: this version uses the connected peaks only",
-        "ps.txt, line 3: MosaicGap 0.2 has no effect yet: this version leaves the fragments of a crystal apart",
+        "ps.txt, line 3: PeakWeights poisson has no effect yet: this version weighs all pixels alike",
     ]
 
 
@@ -30,7 +30,7 @@ def test_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
-    text = "IndexPasses 1\nLegacyDigits 0\nMosaicGap 1\nDetectorRegion 0\n"
+    text = "IndexPasses 1\nLegacyDigits 0\nPeakWeights uniform\nDetectorRegion 0\n"
     Parameters.parse(text)
     assert not caplog.records
 

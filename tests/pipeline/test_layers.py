@@ -37,6 +37,7 @@ def test_folder_of_a_layer(finished: Finished) -> None:
     found = {path.name for path in layer.iterdir()}
     assert found == {
         *("hkls.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", "InputAllExtraInfoFittingAll.csv"),
+        *("SpotOwners.csv", "GrainQuality.csv", "SeedVerdicts.csv"),
         *("MergeMap.csv", f"Radius_StartNr_1_EndNr_{FRAMES}.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv"),
         *("IDRings.csv", "IDsHash.csv", "paramstest.txt", "Spots.bin", "ExtraInfo.bin"),
         *("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"),

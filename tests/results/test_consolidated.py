@@ -180,7 +180,8 @@ def test_lines_of_the_parameter_file(tmp_path: Path) -> None:
         assert p["OmegaRange"][:].tolist() == [-180, 0, 10, 180]
         assert p["Name"].asstr()[()] == "with blanks" and p["Flag"].asstr()[()] == ""
         assert p.attrs["Path"] == "['/a', '/b']" and "Path" not in p
-        assert set(p) == {"Wavelength", "Distance", "Lsd", "Name", "Flag", "OmegaRange", "Lone"}
+        assert set(p) == {"Wavelength", "Distance", "Lsd", "Name", "Flag", "OmegaRange", "Lone", "GrainMerging"}
+        assert p["GrainMerging"].asstr()[()] == "spots"
 
 
 def test_an_lsd_of_its_own_is_kept(tmp_path: Path) -> None:

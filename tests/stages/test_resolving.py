@@ -165,6 +165,22 @@ def test_a_shared_spot_stands_under_both_grains(tmp_path: Path) -> None:
     assert np.abs(matrix["StrainError"]).max() < 2e-3
 
 
+def test_a_stray_spot_is_owned_but_has_no_say_in_the_strain(tmp_path: Path) -> None:
+    """Two grains' spots in one peak, for instance: 2.6 sigma from the prediction."""
+    sample = small(1)
+    layer = OwnedLayer(tmp_path, sample, [sample.solution(0)])
+    before = layer.run().data.grains
+    radius = np.hypot(sample.spots["y_plane"][7], sample.spots["z_plane"][7])
+    for name in ("y_plane", "z_plane"):
+        sample.spots[name][7] *= 1 + 130 / radius
+    result = layer.run()
+    assert result.data.spot_owners["GrainID"][7] == before["GrainID"][0]
+    for i in (1, 2, 3):
+        assert abs(result.data.grains[f"eKen{i}{i}"][0] - before[f"eKen{i}{i}"][0]) < 5
+    error = result.data.spot_matrix["StrainError"]
+    assert np.abs(error).argmax() == 7 and np.abs(error[7]) > 1e-3 > 10 * before["RMSErrorStrain"][0] / 1e6
+
+
 def test_one_candidate_and_candidates_that_are_all_the_same(tmp_path: Path) -> None:
     sample = small(1)
     assert len(OwnedLayer(tmp_path, sample, [sample.solution(0)]).run().data.grains) == 1
@@ -272,14 +288,19 @@ def test_order_of_the_seeds_and_threads_change_nothing(
         ("OwnWindow", 20.1, "must be greater than 0 and at most 20"),
         ("UniqueCompleteness", 1.01, "must lie in 0 ... 1"),
         ("UniqueCompleteness", -0.1, "must lie in 0 ... 1"),
+        ("MosaicTolerance", 0, "must be greater than 0 and at most 10"),
+        ("MosaicGap", 2.6, "must not be larger than MosaicTolerance, 2.5"),
     ],
 )
 def test_values_that_cannot_be(key: str, value: object, message: str, tmp_path: Path) -> None:
     sample = small(1)
+    layer = OwnedLayer(tmp_path, sample, [sample.solution(0)])
+    layer.run()
+    files = layer.files()
     with pytest.raises(ParameterError) as caught:
-        OwnedLayer(tmp_path, sample, [sample.solution(0)]).run(**{key: value})
+        layer.run(**{key: value})
     assert key in str(caught.value) and message in str(caught.value)
-    assert not (tmp_path / "Grains.csv").exists()
+    assert layer.files() == files
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, POSITIVE, REQUI
 
 TITLE = "Models and rules beyond the legacy programs"
 
-_NO_MOSAIC = "this version leaves the fragments of a crystal apart"
-
 KEYS: tuple[Key, ...] = (
     flag("LegacyDigits", 0, "1: the methods of the legacy programs where no key of their own says otherwise, for their "
         "digits: reflections, ring test, refinement, simulation",
@@ -29,9 +27,9 @@ KEYS: tuple[Key, ...] = (
     Key("FamilyAngle", FLOAT, 2.0, "grains closer than this to one with more spots share its FamilyID", "°",
         range=NOT_NEGATIVE, handed_on=True),
     Key("MosaicTolerance", FLOAT, 2.5, "half angle of the cone of fragments of one grain (mosaic)", "°",
-        range=Range(0, 10, open=True), handed_on=True, not_yet=_NO_MOSAIC),
+        range=Range(0, 10, open=True), handed_on=True),
     Key("MosaicGap", FLOAT, 1.0, "fragments link in steps smaller than this (mosaic)", "°", range=POSITIVE,
-        handed_on=True, not_yet=_NO_MOSAIC),
+        handed_on=True),
     flag("MeasureSpots", 0, "1: measure the spots of the accepted grains on the frames, and refine the grains on them",
         choices=(0, 1), handed_on=True),
     Key("PullBox", FLOAT, REQUIRED, "half widths of the box of a measured spot: radial, along the ring, omega; from "

@@ -21,7 +21,7 @@ from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
-from midas.stages.grains.resolver import ResolvedTables, Resolver
+from midas.stages.grains.resolver import ResolvedTables, Resolver, check
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.tables import header, tables
 
@@ -72,6 +72,7 @@ def run(
     begin = time.perf_counter()
     given, parameters = parameters, parameters.for_stage("grains")
     operators = _operators(parameters)
+    check(parameters)
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
     remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts, layer.spots_measured)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)

@@ -64,7 +64,7 @@ def _solutions(inputs: GrainInputs, rows: NDArray[np.int64], key: GrainIdsKey) -
         y_centred=np.ascontiguousarray(fitted["y_centred"]),
         z_centred=np.ascontiguousarray(fitted["z_centred"]),
         normals=np.ascontiguousarray(fitted["g_observed"]),
-        owned=np.ones(len(spots), bool),
+        counted=np.ones(len(spots), bool),
         key=key,
     )
 

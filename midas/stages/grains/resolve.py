@@ -14,12 +14,13 @@ from midas.parameters import Parameters
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.inputs import GrainInputs, quaternions
 from midas.stages.grains.legacy_selection import TIE
+from midas.stages.grains.orientation_families import families_by_intensity
 from midas.stages.grains.ownership import Assignment, assign
 from midas.stages.grains.refit import Fitted, refit
 from midas.stages.grains.scene import Scene
 from midas.stages.grains.selection import Candidates, Limits, Selection, ranks
 from midas.stages.grains.significance import ring_counts, significances
-from midas.stages.grains.verdicts import DUPLICATE, FRAGMENT, Verdicts, families, verdicts_of
+from midas.stages.grains.verdicts import DUPLICATE, FRAGMENT, Verdicts, verdicts_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Resolved:
 
 
 @dataclass(frozen=True)
-class _Seeds:
+class Seeds:
     """The solved rows, and their sharp matches as the refinement left them."""
 
     inputs: GrainInputs
@@ -83,14 +84,8 @@ class _State:
         return _State(self.rows[kept], self.fitted.take(kept), self.assignment).matched_again(scene)
 
 
-def resolve(inputs: GrainInputs, parameters: Parameters, scene: Scene, solved: NDArray[np.bool_]) -> Resolved:
-    """The crystals among the solved rows.
-
-    Parameters
-    ----------
-    solved : (n,) bool, rows with a usable solution
-    """
-    seeds = _seeds_of(inputs, scene, solved)
+def resolve(seeds: Seeds, parameters: Parameters, scene: Scene) -> Resolved:
+    """The crystals among the solved rows."""
     limits = Limits(parameters["MinUniqueSpots"], parameters["UniqueCompleteness"])
     selection = Selection(scene, seeds.candidates, seeds.matches, limits)
     chosen = selection.run()
@@ -104,21 +99,19 @@ def resolve(inputs: GrainInputs, parameters: Parameters, scene: Scene, solved: N
     return _settled(seeds, parameters, scene, state, undecidable)
 
 
-def tracked(
-    inputs: GrainInputs, parameters: Parameters, scene: Scene, solved: NDArray[np.bool_], rows: NDArray[np.int64]
-) -> Resolved:
+def tracked(seeds: Seeds, parameters: Parameters, scene: Scene, rows: NDArray[np.int64]) -> Resolved:
     """What the given rows own as they stand: nothing is selected and nothing fitted."""
-    seeds = _seeds_of(inputs, scene, solved)
     return _described(seeds, parameters, scene, _state_of(scene, seeds, np.searchsorted(seeds.rows, rows)), set())
 
 
-def _state_of(scene: Scene, seeds: _Seeds, chosen: NDArray[np.int64]) -> _State:
+def _state_of(scene: Scene, seeds: Seeds, chosen: NDArray[np.int64]) -> _State:
     """Some candidates as crystals, as the refinement left them."""
     fitted = Fitted.unfitted(seeds.candidates.crystals.take(chosen))
     return _State(seeds.rows[chosen], fitted, assign(scene.match(fitted.crystals), len(scene.spots)))
 
 
-def _seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> _Seeds:
+def seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> Seeds:
+    """The rows with a usable solution."""
     rows = np.flatnonzero(solved)
     refined = inputs.refined
     crystals = Crystals(
@@ -129,10 +122,10 @@ def _seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> _
     angle, completeness = refined.column("diff_angle")[rows], refined.column("completeness")[rows]
     rank = ranks(angle, completeness, inputs.seeds[rows], TIE)
     candidates = Candidates(crystals, quaternions(refined, rows), rank)
-    return _Seeds(inputs, solved, rows, candidates, scene.match(crystals))
+    return Seeds(inputs, solved, rows, candidates, scene.match(crystals))
 
 
-def _settled(seeds: _Seeds, parameters: Parameters, scene: Scene, state: _State, undecidable: set[int]) -> Resolved:
+def _settled(seeds: Seeds, parameters: Parameters, scene: Scene, state: _State, undecidable: set[int]) -> Resolved:
     """The crystals that are significant and have been found from enough seeds, and all that is known of them."""
     while True:
         found = _described(seeds, parameters, scene, state, undecidable)
@@ -143,7 +136,7 @@ def _settled(seeds: _Seeds, parameters: Parameters, scene: Scene, state: _State,
         state = state.without(scene, poor)
 
 
-def _described(seeds: _Seeds, parameters: Parameters, scene: Scene, state: _State, undecidable: set[int]) -> Resolved:
+def _described(seeds: Seeds, parameters: Parameters, scene: Scene, state: _State, undecidable: set[int]) -> Resolved:
     """All that is known of crystals."""
     inputs, assignment, crystals = seeds.inputs, state.assignment, state.fitted.crystals
     spot, expected = assignment.matches.spot, assignment.matches.expected
@@ -154,14 +147,14 @@ def _described(seeds: _Seeds, parameters: Parameters, scene: Scene, state: _Stat
     rotations = (quaternions(inputs.refined, slice(None)), _turned(crystals), scene.operators)
     angles = (window_angle(scene), parameters["FamilyAngle"])
     verdicts = verdicts_of(inputs, seeds.solved, state.rows, assignment.owner, rotations, angles)
-    table = _of_seeds(scene, seeds, free)
+    table = table_of_seeds(scene, seeds, free)
     unique = assignment.count(owned & (assignment.second[spot] < 0))
     table[state.rows] = np.column_stack(
         [expected.sum(axis=1), np.diff(assignment.matches.offsets), unique, significance]
     )
     brightness = np.zeros(len(crystals))
     np.add.at(brightness, assignment.crystal[owned], scene.spots["intensity"][spot[owned]])
-    leader = families(rotations[1], brightness, scene.operators, parameters["FamilyAngle"])
+    leader = families_by_intensity(rotations[1], brightness, scene.operators, parameters["FamilyAngle"])
     marked = np.isin(state.rows, list(undecidable))
     return Resolved(state.rows, state.fitted, assignment, significance, leader, verdicts, table, marked)
 
@@ -180,7 +173,7 @@ def window_angle(scene: Scene) -> float:
     return float(np.degrees(scene.scales.window * scene.scales.spot / radius))
 
 
-def _of_seeds(scene: Scene, seeds: _Seeds, free: NDArray[np.bool_]) -> NDArray[np.float64]:
+def table_of_seeds(scene: Scene, seeds: Seeds, free: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(n, 4): reflections, sharp matches, those with spots that no grain owns, significance of these."""
     matches = seeds.matches
     of_free = np.repeat(np.arange(len(seeds.rows)), np.diff(matches.offsets))[free[matches.spot]]

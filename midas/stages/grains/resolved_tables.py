@@ -22,8 +22,14 @@ log = logging.getLogger(__name__)
 
 #: flags of GrainQuality.csv
 AT_BOUND, UNDECIDABLE, INSIGNIFICANT, NOT_FITTED = 1, 2, 8, 16
+#: spots farther from their predictions than so many medians, and than so much of the scale of the robust loss
+STRAY_MEDIANS, STRAY_SIGMAS = 5.0, 1 / 3
 #: below this a grain has the flag `INSIGNIFICANT`
 _LOW_SIGNIFICANCE = 6.0
+
+
+#: of the spots of grains, grain after grain: crystal, row, record of the fit, whether it counts for strain and means
+Listed = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void], NDArray[np.bool_]]
 
 
 def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved) -> GrainSolutions:
@@ -39,8 +45,16 @@ def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found:
     names = crystal * len(scene.spots) + rows
     known = np.isin(names, np.repeat(np.arange(len(crystals)), counts) * len(scene.spots) + kept["row"])
     crystal, rows, owned = crystal[known], rows[known], owned[known]
-    refined = inputs.refined
-    means = {name: _means(kept[name][owned], crystal[owned], len(crystals)) for name in _DISTANCES}
+    return as_grains(inputs, geometry, scene, found, (crystal, rows, kept, owned))
+
+
+def as_grains(
+    inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved, listed: Listed
+) -> GrainSolutions:
+    """The crystals as grains with the spots that are listed: crystal, row, record of the fit, whether it counts."""
+    crystal, rows, records, owned = listed
+    crystals = found.fitted.crystals
+    means = {name: _means(records[name][owned], crystal[owned], len(crystals)) for name in _DISTANCES}
     return GrainSolutions(
         ids=inputs.seeds[found.rows],
         orientation=crystals.u.reshape(-1, 9),
@@ -48,13 +62,13 @@ def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found:
         cell=crystals.cell,
         **means,
         grain_radius=_radii(geometry, scene, crystal[owned], rows[owned], len(crystals)),
-        completeness=refined.column("completeness")[found.rows],
+        completeness=inputs.refined.column("completeness")[found.rows],
         offsets=_offsets(crystal, len(crystals)),
         spots=rows + 1,
-        y_centred=np.ascontiguousarray(kept["y_centred"]),
-        z_centred=np.ascontiguousarray(kept["z_centred"]),
-        normals=np.ascontiguousarray(kept["g_observed"]),
-        owned=owned,
+        y_centred=np.ascontiguousarray(records["y_centred"]),
+        z_centred=np.ascontiguousarray(records["z_centred"]),
+        normals=np.ascontiguousarray(records["g_observed"]),
+        counted=owned & ~strays(scene.fit.recipe.sigma_spot, crystal, records["diff_pos"], owned, len(crystals)),
         key=_key(inputs, found),
     )
 
@@ -78,6 +92,23 @@ def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: in
     counts = np.bincount(crystal, minlength=crystals)
     means: NDArray[np.float64] = np.bincount(crystal, values, crystals) / np.maximum(counts, 1)
     return means
+
+
+def strays(
+    sigma_spot: float,
+    crystal: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    owned: NDArray[np.bool_],
+    crystals: int,
+) -> NDArray[np.bool_]:
+    """Spots far from their predictions against the others of their crystal: the robust fit has left them aside."""
+    limits = np.full(crystals, np.inf)
+    order = np.lexsort((distance, crystal, ~owned))[: np.count_nonzero(owned)]
+    counts = np.bincount(crystal[order], minlength=crystals)
+    middle = (np.cumsum(counts) - counts + counts // 2)[counts > 0]
+    limits[counts > 0] = np.maximum(STRAY_MEDIANS * distance[order][middle], STRAY_SIGMAS * sigma_spot)
+    far: NDArray[np.bool_] = distance > limits[crystal]
+    return far
 
 
 def _radii(

@@ -15,9 +15,9 @@ from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, format_verdicts
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains import legacy_selection
+from midas.stages.grains import legacy_selection, mosaic_tables
 from midas.stages.grains.inputs import GrainInputs
-from midas.stages.grains.resolve import Resolved, resolve, tracked
+from midas.stages.grains.resolve import Resolved, Seeds, resolve, seeds_of, tracked
 from midas.stages.grains.resolved_tables import (
     grain_quality,
     seed_verdicts,
@@ -58,6 +58,24 @@ class ResolvedTables:
         }
 
 
+def check(parameters: Parameters) -> None:
+    """A `ParameterError` for a value that cannot be, before anything is written.
+
+    Parameters
+    ----------
+    parameters : of the stage
+    """
+    if parameters["GrainMerging"] == "legacy":
+        return
+    for key in ("OwnWindow", "UniqueCompleteness", "MinUniqueSpots", "MinSignificance", "FamilyAngle", "MinNrSpots"):
+        parameters[key]  # which looks at it
+    if "OwnSigma" in parameters:
+        parameters["OwnSigma"]
+    tolerance, gap = parameters["MosaicTolerance"], parameters["MosaicGap"]
+    if gap > tolerance:
+        raise parameters.error("MosaicGap", f"must not be larger than MosaicTolerance, {tolerance:g}")
+
+
 class Resolver:
     """Gives every spot an owner.
 
@@ -94,27 +112,33 @@ class Resolver:
         seeds = self.parameters["MinNrSpots"]
         if seeds > 1:
             log.warning("MinNrSpots %d may drop grains: with their own spots they are safe from one seed on", seeds)
-        scene = self._scene(solved)
-        found = resolve(self.inputs, self.parameters, scene, solved)
-        return solutions_of(self.inputs, self.geometry, scene, found), self._tables(scene, found)
+        scene, seeds = self._scene(solved)
+        found = resolve(seeds, self.parameters, scene)
+        if self.parameters["GrainMerging"] != "mosaic":
+            grains = solutions_of(self.inputs, self.geometry, scene, found)
+            return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
+        mosaic = mosaic_tables.gathered(seeds, self.parameters, scene, found, self.geometry.get("px", 0.0))
+        grains = mosaic_tables.solutions_of(self.inputs, self.geometry, scene, mosaic)
+        return grains, self._tables(scene, mosaic.resolved, mosaic_tables.quality_of(self.inputs, scene, mosaic))
 
     def tracked(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """Every solution as a grain, and the tables about them."""
         grains = legacy_selection.select(self.inputs, self.parameters, solved, self.operators, True)
-        scene = self._scene(solved)
-        rows = legacy_selection.tracked_rows(self.inputs, solved)
-        return grains, self._tables(scene, tracked(self.inputs, self.parameters, scene, solved, rows))
+        scene, seeds = self._scene(solved)
+        found = tracked(seeds, self.parameters, scene, legacy_selection.tracked_rows(self.inputs, solved))
+        return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
 
-    def _scene(self, solved: NDArray[np.bool_]) -> Scene:
+    def _scene(self, solved: NDArray[np.bool_]) -> tuple[Scene, Seeds]:
         px, step = self.geometry.get("px", 0.0), self.parameters.get("OmegaStep", 0.0)
         scales = scales_of(self.inputs, self.parameters, np.flatnonzero(solved), px, step)
         hkls = hkl_list.LAYOUT.read(self.layer.hkls) if self._hkls is None else self._hkls
-        return scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
+        scene = scene_of(self.layer, self.geometry, hkls, self.inputs.spots, scales, self.operators, self.threads)
+        return scene, seeds_of(self.inputs, scene, solved)
 
-    def _tables(self, scene: Scene, found: Resolved) -> ResolvedTables:
+    def _tables(self, scene: Scene, found: Resolved, quality: Table) -> ResolvedTables:
         return ResolvedTables(
             spot_owners(self.inputs, scene, found),
-            grain_quality(self.inputs, scene, found),
+            quality,
             seed_verdicts(self.inputs, found),
             summary_of(scene, found),
         )

@@ -27,7 +27,7 @@ class GrainSolutions:
     spots : int64, spot ids
     y_centred, z_centred : float64, µm, each spot as if its grain were at the origin
     normals : (total, 3) float64, scattering vectors in the sample frame, of any length
-    owned : (total,) bool, which spots count for the strain
+    counted : (total,) bool, which spots count for the strain
     key : which seeds were found to be one grain
     """
 
@@ -45,7 +45,7 @@ class GrainSolutions:
     y_centred: NDArray[np.float64]
     z_centred: NDArray[np.float64]
     normals: NDArray[np.float64]
-    owned: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
     key: GrainIdsKey
 
     def __len__(self) -> int:

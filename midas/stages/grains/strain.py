@@ -34,7 +34,7 @@ class Strains:
 
 
 def strains(inputs: GrainInputs, parameters: Parameters, lsd: float, grains: GrainSolutions, threads: int) -> Strains:
-    """The strains of the grains from the spots that they own, and what is left of each spot that they list."""
+    """The strains of the grains from the spots that count, and what is left of each spot that they list."""
     return strains_of(grains, inputs.spacings[grains.spots], parameters, lsd, threads)
 
 
@@ -45,16 +45,16 @@ def strains_of(
     fable = fable_strain(grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads)
     spacings = lattice_spacings(grains.y_centred, grains.z_centred, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
-    owned = np.flatnonzero(grains.owned)
-    offsets = np.searchsorted(owned, grains.offsets).astype(np.int64)
-    normals, changes = np.ascontiguousarray(grains.normals[owned]), np.ascontiguousarray(relative[owned])
+    counted = np.flatnonzero(grains.counted)
+    offsets = np.searchsorted(counted, grains.offsets).astype(np.int64)
+    normals, changes = np.ascontiguousarray(grains.normals[counted]), np.ascontiguousarray(relative[counted])
     kenesei, solved = kenesei_strain(offsets, normals, changes, STRAIN_BOUND, threads)
     for i in np.flatnonzero(~solved):
         own = slice(offsets[i], offsets[i + 1])
         kenesei[i] = _smallest_strain(normals[own], changes[own])
         log.warning("the spots of grain %d do not determine its strain", grains.ids[i])
     residuals = kenesei_residuals(grains.offsets, grains.normals, relative, kenesei, threads)
-    squares = residuals[owned] ** 2
+    squares = residuals[counted] ** 2
     rms = np.sqrt(np.add.reduceat(squares, offsets[:-1]) / np.diff(offsets)) if len(grains) else np.empty(0)
     return Strains(fable, kenesei, rms, residuals)
 

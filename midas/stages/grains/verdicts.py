@@ -105,18 +105,3 @@ def _of_unsolved(
     of_seed = np.where(inside, owner[np.where(inside, seeds, 1) - 1], -1)
     verdict[without[of_seed >= 0]] = EXPLAINED
     crystal[without] = of_seed
-
-
-def families(
-    quaternions: NDArray[np.float64], intensity: NDArray[np.float64], operators: NDArray[np.float64], angle: float
-) -> NDArray[np.int64]:
-    """(n,) the crystal that leads the family of each: brighter, and closer than `angle` (degrees)."""
-    leaders: list[int] = []
-    leader = np.empty(len(intensity), np.int64)
-    for c in np.lexsort((np.arange(len(intensity)), -intensity)).tolist():
-        apart = misorientation(quaternions[c], quaternions[leaders], operators) if leaders else np.empty(0)
-        near = np.flatnonzero(apart < angle)
-        leader[c] = leaders[near[0]] if near.size else c
-        if not near.size:
-            leaders.append(c)
-    return leader

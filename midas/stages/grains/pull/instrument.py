@@ -15,7 +15,7 @@ from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
 from midas.experiment.region import accepted_region
 from midas.experiment.scan import gap_step
-from midas.experiment.seed_fit import instrument_of
+from midas.experiment.seed_fit import instrument_of, recipe_of
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -38,6 +38,7 @@ class PullSetting:
     hkls : the reflections of the model, as of hkls.csv
     widths : of the boxes
     saturation : a spot with a pixel above this is flagged, counts
+    sigma_spot : scale of the robust loss of a fit, µm
     gap : rotation while the detector is read out, degrees
     """
 
@@ -48,6 +49,7 @@ class PullSetting:
     hkls: Table
     widths: BoxWidths
     saturation: float
+    sigma_spot: float
     gap: float
 
 
@@ -89,6 +91,7 @@ def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Pa
         listed,
         widths,
         limit,
+        recipe_of(parameters).sigma_spot,
         gap_step(parameters),
     )
 

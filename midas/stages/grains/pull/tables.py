@@ -25,6 +25,7 @@ from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.refit import Refit
 from midas.stages.grains.pull.rounds import Measured
 from midas.stages.grains.pull.spread import spreads
+from midas.stages.grains.resolved_tables import strays
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strain import strains_of
 from midas.stages.grains.tables import MICROSTRAIN, SYMMETRIC
@@ -125,6 +126,7 @@ def grains_table(
     counts = np.diff(result.offsets)[rows]
     crystals = result.crystals.take(rows)
     spots = result.spots
+    grain, everyone = np.repeat(np.arange(len(rows)), counts), np.ones(len(spots), bool)
     solutions = GrainSolutions(
         ids=grains.integers("GrainID")[rows],
         orientation=crystals.u.reshape(-1, 9),
@@ -140,7 +142,8 @@ def grains_table(
         y_centred=np.ascontiguousarray(spots["y_centred"]),
         z_centred=np.ascontiguousarray(spots["z_centred"]),
         normals=np.ascontiguousarray(spots["g_observed"]),
-        owned=np.ones(len(spots), bool),
+        owned=everyone,
+        counted=~strays(setting.sigma_spot, grain, np.ascontiguousarray(spots["diff_pos"]), everyone, len(rows)),
         key=GrainIdsKey(np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)),
     )
     unstrained = _spacings(setting.hkls, measured.predicted.ring[spots["row"]])
