@@ -142,7 +142,6 @@ def grains_table(
         y_centred=np.ascontiguousarray(spots["y_centred"]),
         z_centred=np.ascontiguousarray(spots["z_centred"]),
         normals=np.ascontiguousarray(spots["g_observed"]),
-        owned=everyone,
         counted=~strays(setting.sigma_spot, grain, np.ascontiguousarray(spots["diff_pos"]), everyone, len(rows)),
         key=GrainIdsKey(np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)),
     )
