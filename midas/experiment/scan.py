@@ -59,18 +59,6 @@ def omegas_of(layer: Layer, parameters: Parameters) -> NDArray[np.float64]:
         return archive.omegas[parameters["SkipFrame"] :]
 
 
-def gap_step(parameters: Parameters) -> float:
-    """Rotation during the read-out gap, degrees (docs/theory/fit_setup.md#read-out-gap)."""
-    gap: float = parameters["tGap"]
-    if gap == 0:
-        return 0.0
-    exposure: float = parameters["tInt"]
-    if gap + exposure == 0:
-        raise parameters.error("tGap", "must not be the negative of tInt")
-    step: float = parameters["OmegaStep"]
-    return (gap / (gap + exposure)) * step
-
-
 def _archive_of(layer: Layer) -> str:
     if layer.archive is None:
         raise StageError("has no archive, which says how many frames the scan has", file=layer.folder)

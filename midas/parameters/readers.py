@@ -134,13 +134,12 @@ READERS: dict[str, Reader] = {
     "pull": Reader(
         _reads(
             _DETECTOR, _PANELS, _REGION, _WEDGE,
-            "MeasureSpots PullBox GrainMerging MosaicTolerance MarginOme RingNumbers RingRadii BigDetSize Wavelength",
-            "LatticeParameter SpaceGroup SkipFrame ImTransOpt ReferenceRingCurrent BadPxIntensity GapIntensity",
+            "MeasureSpots PullBox GrainMerging MosaicTolerance MarginOme RingNumbers BigDetSize Wavelength",
+            "LatticeParameter SkipFrame ImTransOpt ReferenceRingCurrent BadPxIntensity GapIntensity",
             "UpperBoundThreshold OmegaStep tInt tGap",
         ),
         "archive, paramstest.txt",
         of_archive=True,
-        defaults={"SpaceGroup": 225},
     ),
     "diagnosis": Reader(
         _reads(

@@ -18,6 +18,7 @@ from midas._ext.physics.region import VERDICTS
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
+from midas.experiment.read_out import gap_step
 from midas.experiment.region import (
     ANY_BOX,
     ANY_OMEGA,
@@ -29,7 +30,7 @@ from midas.experiment.region import (
     within_omegas,
 )
 from midas.experiment.rings import warn_of_absent
-from midas.experiment.scan import Scan, covered_ranges, gap_step, omegas_of
+from midas.experiment.scan import Scan, covered_ranges, omegas_of
 from midas.formats import hkls as hkls_format
 from midas.formats import radius as radius_format
 from midas.formats.layer import Layer

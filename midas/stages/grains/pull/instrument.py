@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from midas.archive import Archive
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import panels_of
+from midas.experiment.read_out import gap_step
 from midas.experiment.region import accepted_region
-from midas.experiment.scan import gap_step
 from midas.experiment.seed_fit import instrument_of, recipe_of
 from midas.formats.layer import Layer
 from midas.formats.table import Table
@@ -63,8 +63,7 @@ def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Pa
     of_setup : of paramstest.txt, whose geometry is the fitted one
     hkls : all reflections of hkls.csv
     """
-    fitted = _fitted(parameters, of_setup)
-    detector = DetectorGeometry.from_parameters(fitted)
+    detector = _fitted(DetectorGeometry.from_parameters(parameters), of_setup)
     reader = FrameReader(
         archive,
         parameters["ImTransOpt"],
@@ -108,12 +107,8 @@ def box_widths(parameters: Parameters, step: float) -> BoxWidths:
     return BoxWidths(across, across, omega, spread)
 
 
-def _fitted(parameters: Parameters, of_setup: Parameters) -> Parameters:
-    """The parameters of the archive with the geometry for which the spots were corrected."""
-    names = ("YBCFit", "ZBCFit", "tyFit", "tzFit")
-    fitted = {name: float(of_setup.unknown[name][0]) for name in names if name in of_setup.unknown}
-    if len(fitted) < len(names):
-        return parameters.changed(Lsd=of_setup["Lsd"])
-    return parameters.changed(
-        Lsd=of_setup["Lsd"], BC=(fitted["YBCFit"], fitted["ZBCFit"]), ty=fitted["tyFit"], tz=fitted["tzFit"]
-    )
+def _fitted(detector: DetectorGeometry, of_setup: Parameters) -> DetectorGeometry:
+    """The detector with the geometry for which the spots were corrected."""
+    names = {"YBCFit": "y_bc", "ZBCFit": "z_bc", "tyFit": "ty", "tzFit": "tz"}
+    known = {own: float(of_setup.unknown[name][0]) for name, own in names.items() if name in of_setup.unknown}
+    return replace(detector, lsd=float(of_setup["Lsd"]), **known)

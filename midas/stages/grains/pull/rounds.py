@@ -105,7 +105,13 @@ def measure_and_refine(
 ) -> Rounds:
     """Two rounds for grains; the random orientations are measured with the first, spots are told apart in the last."""
     grains = len(crystals)
-    first = measure(setting, _joined(crystals, random_crystals(of_setup["LatticeParameter"])), grains, None, threads)
+    first = measure(
+        setting,
+        _joined(crystals, random_crystals(of_setup.for_stage("pull")["LatticeParameter"])),
+        grains,
+        None,
+        threads,
+    )
     own = first.predicted.crystal < grains
     chance, first = _chance(first.take(~own)), first.take(own)
     widths = usual_widths(first.predicted, first.boxes, first.sums, grains, setting.reader.step)
