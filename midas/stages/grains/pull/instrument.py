@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,5 +111,7 @@ def box_widths(parameters: Parameters, step: float) -> BoxWidths:
 def _fitted(detector: DetectorGeometry, of_setup: Parameters) -> DetectorGeometry:
     """The detector with the geometry for which the spots were corrected."""
     names = {"YBCFit": "y_bc", "ZBCFit": "z_bc", "tyFit": "ty", "tzFit": "tz"}
-    known = {own: float(of_setup.unknown[name][0]) for name, own in names.items() if name in of_setup.unknown}
+    known: dict[str, Any] = {
+        own: float(of_setup.unknown[name][0]) for name, own in names.items() if name in of_setup.unknown
+    }
     return replace(detector, lsd=float(of_setup["Lsd"]), **known)
