@@ -17,6 +17,7 @@ SMALL = {
     "fit_setup": ["--spots", "3000"],
     "grains": ["--seeds", "200"],
     "merge": ["--frames", "4", "--peaks", "200"],
+    "ownership": ["--crystals", "5"],
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],
     "refinement": ["--seeds", "2"],

@@ -143,3 +143,19 @@ def quaternions(refined: RefinedSeeds, rows: NDArray[np.int64] | slice) -> NDArr
     usable = (np.abs(matrices) < _LARGEST_COSINE).all(axis=(1, 2), keepdims=True)
     usable &= matrices.any(axis=(1, 2), keepdims=True)
     return quaternions_from_matrices(np.where(usable, matrices, np.eye(3)))
+
+
+def checked_fits(inputs: GrainInputs, rows: NDArray[np.int64]) -> NDArray[np.void]:
+    """FitBest records of these rows, one after the other: sound numbers of the spots that ProcessKey lists."""
+    refined = inputs.refined
+    fitted = refined.fit_rows(rows)
+    ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]
+    spots = np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
+    owners = np.repeat(rows, [len(r) for r in ranges])
+    if (bad := np.flatnonzero(fitted["spot_id"] != spots)).size:
+        row = owners[bad[0]]
+        raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
+    if (bad := np.flatnonzero(~(np.abs(numbers(fitted)) < LARGEST).all(axis=1))).size:
+        reason = f"row {owners[bad[0]]} holds numbers that are not finite or too large; rerun refine"
+        raise FormatError(reason, file=refined.fit_best_file)
+    return fitted

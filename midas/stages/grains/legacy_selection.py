@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.clusters import cluster, distinct
 from midas.experiment.orientation import reduced
-from midas.formats.binary import numbers
 from midas.formats.grains import GrainIdsKey
 from midas.formats.refined import LEAST_COMPLETENESS
 from midas.parameters import Parameters
-from midas.runtime.errors import FormatError
-from midas.stages.grains.inputs import LARGEST, GrainInputs, quaternions
+from midas.stages.grains.inputs import GrainInputs, checked_fits, quaternions
 from midas.stages.grains.solutions import GrainSolutions
 
 #: solutions of one grain: a seed among the matched spots of the other, orientations closer than this (degrees)
@@ -53,18 +51,17 @@ def _solutions(inputs: GrainInputs, rows: NDArray[np.int64], key: GrainIdsKey) -
     """The grains as the refinement left their seeds."""
     refined = inputs.refined
     counts = np.diff(refined.offsets)[rows]
-    fitted = refined.fit_rows(rows)
-    spots = _checked_spots(inputs, rows, fitted)
+    fitted = checked_fits(inputs, rows)
     names = ("orientation", "position", "cell", "diff_pos", "diff_ome", "diff_angle", "grain_radius", "completeness")
     return GrainSolutions(
         ids=inputs.seeds[rows],
         **{name: refined.column(name)[rows] for name in names},
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        spots=spots,
+        spots=fitted["spot_id"].astype(np.int64),
         y_centred=np.ascontiguousarray(fitted["y_centred"]),
         z_centred=np.ascontiguousarray(fitted["z_centred"]),
         normals=np.ascontiguousarray(fitted["g_observed"]),
-        counted=np.ones(len(spots), bool),
+        counted=np.ones(len(fitted), bool),
         key=key,
     )
 
@@ -118,18 +115,3 @@ def _distinct(inputs: GrainInputs, rows: NDArray[np.int64], operators: NDArray[n
     positions = np.ascontiguousarray(inputs.refined.column("position")[rows])
     rotations = np.ascontiguousarray(quaternions(inputs.refined, rows))
     return distinct(keys.astype(np.int64), positions, rotations, operators, DUPLICATE_ANGLE, DUPLICATE_DISTANCE)
-
-
-def _checked_spots(inputs: GrainInputs, rows: NDArray[np.int64], fitted: NDArray[np.void]) -> NDArray[np.int64]:
-    """Spot ids of the grains, grain after grain; each has a ring, and FitBest lists the spots that ProcessKey lists."""
-    refined = inputs.refined
-    ranges = [refined.spot_ids[refined.offsets[r] : refined.offsets[r + 1]] for r in rows]
-    spots = np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
-    owners = np.repeat(rows, [len(r) for r in ranges])
-    if (bad := np.flatnonzero(fitted["spot_id"] != spots)).size:
-        row = owners[bad[0]]
-        raise FormatError(f"row {row} lists other spots than ProcessKey.bin; rerun refine", file=refined.fit_best_file)
-    if (bad := np.flatnonzero(~(np.abs(numbers(fitted)) < LARGEST).all(axis=1))).size:
-        reason = f"row {owners[bad[0]]} holds numbers that are not finite or too large; rerun refine"
-        raise FormatError(reason, file=refined.fit_best_file)
-    return spots

@@ -82,7 +82,7 @@ class Resolver:
     Parameters
     ----------
     layer : whose paramstest.txt says how the spots were corrected
-    parameters : of the stage, which also stand for paramstest.txt where there is none
+    parameters : of the stage, which also stand for paramstest.txt where there is neither that nor an archive
     inputs : of the stage
     operators : (k, 4), proper rotations of the lattice
     hkls : the table of hkls.csv, if it is in memory
@@ -103,8 +103,9 @@ class Resolver:
     @cached_property
     def geometry(self) -> Parameters:
         """What the spots were corrected for, and the bounds of a fit."""
-        path = self.layer.paramstest
-        written = Parameters.read(path, "paramstest") if path.exists() else self._given
+        path, written = self.layer.paramstest, self._given
+        if self.layer.archive is not None or path.exists():
+            written = Parameters.read(path, "paramstest")
         return written.for_stage("refinement")
 
     def resolved(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:

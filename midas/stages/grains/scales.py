@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.parameters import Parameters
-from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.inputs import GrainInputs, checked_fits
 from midas.stages.grains.scene import Scales
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def _medians(inputs: GrainInputs, rows: NDArray[np.int64]) -> NDArray[np.float64
 
 
 def _medians_of(inputs: GrainInputs, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    fitted = inputs.refined.fit_rows(rows)
+    fitted = checked_fits(inputs, rows)
     counts = np.diff(inputs.refined.offsets)[rows]
     row = np.repeat(np.arange(len(rows)), counts)
     starts = np.cumsum(counts) - counts

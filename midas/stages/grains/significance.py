@@ -37,7 +37,7 @@ def significances(
     chance = (expected * _chances(scene, spots)).sum(axis=1) / np.maximum(total, 1)
     chance = np.clip(chance, _LEAST_CHANCE, 1 - 1e-12)
     tail = _log_binomial_tail(np.maximum(total - ABSORBED, 0), matched - ABSORBED, chance)
-    found: Array = -(np.log10(_trials(scene)) + tail / np.log(10))
+    found: Array = -(_log_trials(scene) + tail / np.log(10))
     return found
 
 
@@ -65,13 +65,14 @@ def _ring_shapes(scene: Scene) -> tuple[Array, Array]:
     return np.array([r.mean() for r in own]), np.array(width)
 
 
-def _trials(scene: Scene) -> float:
-    """Different crystals that could be told apart: orientations times positions."""
+def _log_trials(scene: Scene) -> float:
+    """Decimal logarithm of the number of crystals that could be told apart: orientations times positions."""
     radius, _ = _ring_shapes(scene)
-    reach = 2 * scene.scales.window * scene.scales.spot
-    orientations = 8 * np.pi**2 / len(scene.operators) / (reach / radius.mean()) ** 3
-    positions = (2 * scene.r_sample) ** 2 * scene.h_beam / reach**3
-    return float(orientations * max(positions, 1.0))
+    reach = np.log10(2 * scene.scales.window * scene.scales.spot)
+    orientations = np.log10(8 * np.pi**2 / len(scene.operators)) + 3 * (np.log10(radius.mean()) - reach)
+    sample = (2 * scene.r_sample) ** 2 * scene.h_beam
+    positions = np.log10(sample) - 3 * reach if sample > 0 else 0.0
+    return float(orientations + max(positions, 0.0))
 
 
 def _log_binomial_tail(n: NDArray[np.int64], k: NDArray[np.int64], p: Array) -> Array:
