@@ -13,6 +13,7 @@ import numpy as np
 
 from midas.archive import Archive
 from midas.experiment.angles import wrapped
+from midas.experiment.crystal import why_impossible
 from midas.formats import hkls as hkls_format
 from midas.formats.grains import CELL, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
@@ -21,7 +22,7 @@ from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.runtime.errors import StageError
+from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import atomic_outputs, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
@@ -32,6 +33,9 @@ from midas.stages.grains.pull.tables import connected_spots, grains_table, measu
 from midas.stages.grains.tables import header
 
 log = logging.getLogger(__name__)
+
+#: rounding of a rotation matrix in a text
+_ROTATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,16 @@ def run(
         return comm.broadcast(None)
     begin = time.perf_counter()
     grains = read_grains(layer.grains, through="Eul2") if grains is None else grains
-    spot_matrix = SPOT_MATRIX.read(layer.spot_matrix) if spot_matrix is None else spot_matrix
+    if spot_matrix is None:
+        spot_matrix = SPOT_MATRIX.read(layer.spot_matrix)
+        if len(grains) and not len(spot_matrix):
+            raise FormatError("lists no spot of any grain; run ff-grains again", file=layer.spot_matrix)
     if extra_info is None:
         extra_info = EXTRA_INFO.read(layer.extra_info)
     if quality is None and layer.grain_quality.exists():
         quality = GRAIN_QUALITY.read(layer.grain_quality)
     hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    _check_grains(layer, grains, spot_matrix, extra_info)
     if layer.archive is None:
         raise StageError("has no archive; spots are measured on its frames", file=layer.folder)
     own = parameters.for_stage("pull")
@@ -121,6 +129,22 @@ def crystals_of(grains: Table) -> Crystals:
     columns = (np.stack([grains[name] for name in names], axis=1) for names in (ORIENTATION, POSITION, CELL))
     u, position, cell = map(np.ascontiguousarray, columns)
     return Crystals(u.reshape(-1, 3, 3), position, cell)
+
+
+def _check_grains(layer: Layer, grains: Table, spot_matrix: Table, spots: Table) -> None:
+    """The grains are crystals that there can be, and their peaks are in the spot table."""
+    crystals = crystals_of(grains)
+    for row, (u, cell) in enumerate(zip(crystals.u, crystals.cell, strict=True)):
+        line = row + GRAINS.header_lines + 1
+        if not np.allclose(u @ u.T, np.eye(3), atol=_ROTATION) or np.linalg.det(u) < 0:
+            raise FormatError("O11 ... O33 are no rotation; run ff-grains again", file=layer.grains, line=line)
+        if reason := why_impossible(cell.tolist()):
+            raise FormatError(f"a ... gamma {reason}; run ff-grains again", file=layer.grains, line=line)
+    ids = spot_matrix.integers("SpotID")
+    if (bad := np.flatnonzero((ids < 1) | (ids > len(spots)))).size:
+        reason = f"is no spot of {layer.extra_info.name} (1 ... {len(spots)}); run ff-grains again"
+        line = int(bad[0]) + 2
+        raise FormatError(reason, file=layer.spot_matrix, line=line, key="SpotID", value=f"{ids[bad[0]]}")
 
 
 def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
