@@ -73,30 +73,21 @@ def run(
     if comm.rank:  # the frames are read on one machine
         return comm.broadcast(None)
     begin = time.perf_counter()
-    grains = read_grains(layer.grains, through="Eul2") if grains is None else grains
-    if spot_matrix is None:
-        spot_matrix = SPOT_MATRIX.read(layer.spot_matrix)
-        if len(grains) and not len(spot_matrix):
-            raise FormatError("lists no spot of any grain; run ff-grains again", file=layer.spot_matrix)
-    if extra_info is None:
-        extra_info = EXTRA_INFO.read(layer.extra_info)
-    if quality is None and layer.grain_quality.exists():
-        quality = GRAIN_QUALITY.read(layer.grain_quality)
+    before = _before(layer, grains, spot_matrix, extra_info, quality)
     hkls = hkls_format.LAYOUT.read(layer.hkls) if hkls is None else hkls
-    _check_grains(layer, grains, spot_matrix, extra_info)
     if layer.archive is None:
         raise StageError("has no archive; spots are measured on its frames", file=layer.folder)
     own = parameters.for_stage("pull")
     of_setup = Parameters.read(layer.paramstest, "paramstest")
     with Archive(layer.archive) as archive:
         common = setting(layer, archive, own, of_setup.for_stage("pull"), hkls)
-        _check(layer, common, extra_info)
-        found = measure_and_refine(layer, common, of_setup, hkls, crystals_of(grains), threads)
+        _check(layer, common, before.extra_info)
+        found = measure_and_refine(layer, common, of_setup, hkls, crystals_of(before.grains), threads)
     _report(found)
-    data = _tables(own, common, found, _Before(grains, spot_matrix, extra_info, quality), threads)
+    data = _tables(own, common, found, before, threads)
     _write(layer, parameters, data)
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
-    summary = {"grains": len(grains), "refined": int(found.refit.refined.sum()), "spots": len(data.spots)}
+    summary = {"grains": len(before.grains), "refined": int(found.refit.refined.sum()), "spots": len(data.spots)}
     quality = None if data.quality is None else GRAIN_QUALITY.rounded(data.quality)
     rounded = PullTables(GRAINS.rounded(data.grains), SPOTS_MEASURED.rounded(data.spots), quality)
     return comm.broadcast(StageResult("pull", summary, rounded))
@@ -110,6 +101,22 @@ class _Before:
     spot_matrix: Table
     extra_info: Table
     quality: Table | None
+
+
+def _before(
+    layer: Layer, grains: Table | None, spot_matrix: Table | None, extra_info: Table | None, quality: Table | None
+) -> _Before:
+    """The tables that are given, and the others from their files, checked."""
+    grains = read_grains(layer.grains, through="Eul2") if grains is None else grains
+    if spot_matrix is None:
+        spot_matrix = SPOT_MATRIX.read(layer.spot_matrix)
+        if len(grains) and not len(spot_matrix):
+            raise FormatError("lists no spot of any grain; run ff-grains again", file=layer.spot_matrix)
+    extra_info = EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
+    if quality is None and layer.grain_quality.exists():
+        quality = GRAIN_QUALITY.read(layer.grain_quality)
+    _check_grains(layer, grains, spot_matrix, extra_info)
+    return _Before(grains, spot_matrix, extra_info, quality)
 
 
 def _tables(own: Parameters, common: PullSetting, found: Rounds, before: _Before, threads: int) -> PullTables:
