@@ -46,6 +46,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         f"{_OPTIONS}peak_search_alone_and_the_rest_later",
         "with `-doPeakSearch 0` an error, because nothing would be done",
     ),
+    ("ff-midas", "-measureSpots"): (f"{_STAGES}test_pull.py::test_option_of_the_driver", "new"),
     ("ff-midas", "-numFrameChunks"): (f"{_OPTIONS}conversion_options_arrive", "memory never grows with the scan"),
     ("ff-midas", "-preProcThresh"): (f"{_OPTIONS}conversion_options_arrive", "the dark is subtracted once"),
     ("ff-midas", "-rawDir"): (f"{_OPTIONS}raw_folder_of_the_command_line", "in the copy of the parameter file only"),

@@ -22,6 +22,7 @@ SMALL = {
     "ownership": ["--crystals", "5"],
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],
+    "pull": ["--boxes", "20", "--blends", "2"],
     "refinement": ["--seeds", "2"],
     "resolving": ["twins4"],
     "truth": ["demo"],

@@ -110,7 +110,7 @@ PROGRAMS = (
             Option("-nNodes", "nodes of the cluster of -machineName; -1 = 1", int, -1),
             Option("-reprocess", "1: merge and consolidate finished layers again", int, 0),
         ),
-        newer=("-force", "-perSpotGroups", "-report", "-look", "-darkFN", "-dataLoc", "-darkLoc"),
+        newer=("-force", "-perSpotGroups", "-measureSpots", "-report", "-look", "-darkFN", "-dataLoc", "-darkLoc"),
         run=run,
         shared=True,
         ignored=_IGNORED,

@@ -29,7 +29,12 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
     threads = threads_of(values)
     with explained(layer, parameters, threads):
-        return grains.run(layer, parameters, threads=threads, track=values.TrackGrains == 1)
+        result = grains.run(layer, parameters, threads=threads, track=values.TrackGrains == 1)
+    if parameters.for_stage("pull")["MeasureSpots"]:
+        from midas.stages.grains import pull
+
+        pull.run(layer, parameters, threads=threads)
+    return result
 
 
 def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTables]:

@@ -36,6 +36,7 @@ MODULES = {
     "ff-grains": "grains",
     "ProcessGrainsZarr": "grains",
     "ProcessGrains": "grains",
+    "ff-pull": "pull",
     "ff-resolve": "resolve",
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",

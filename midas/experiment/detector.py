@@ -279,7 +279,7 @@ class DetectorGeometry:
          [-0.4464  0.0223  0.    ]]
         """
         (y, z, omega), positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
-        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self._surface())
+        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self.surface)
         g = scattering_vectors(y, z, omega, positions, *beam)
         return g.reshape(*shape, 3)
 
@@ -348,7 +348,7 @@ class DetectorGeometry:
         self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, position: ArrayLike, back: bool
     ) -> tuple[Array, Array]:
         (y, z, omega), positions, shape = _with_positions(position, y, z, omega)
-        moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back, self._surface())
+        moved = moved_spots(y, z, omega, positions, self.lsd, self.wedge, back, self.surface)
         return moved[0].reshape(shape), moved[1].reshape(shape)
 
     def _turned(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, back: bool) -> tuple[Array, Array, Array]:
@@ -360,11 +360,12 @@ class DetectorGeometry:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
         vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
-        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self._surface())
+        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self.surface)
         columns = predicted_spots(vectors, positions, *beam)
         return columns.reshape(len(columns), *g.shape[:-1], 2)
 
-    def _surface(self) -> tuple[float, float, float]:
+    @property
+    def surface(self) -> tuple[float, float, float]:
         """Tilts of the surface that stops beams from beside the origin."""
         return (self.tx, self.ty, self.tz) if self.exact_tilts else (0.0, 0.0, 0.0)
 

@@ -73,12 +73,14 @@ def reflections_in_use(layer: Layer, parameters: Parameters, hkls: Table) -> tup
     return Reflections(hkl, np.append(first, len(selected)).astype(np.int32)), rings
 
 
-def recorded_spots(spots: Table, rings: NDArray[np.int64], certainty: NDArray[np.float64]) -> RecordedSpots:
+def recorded_spots(
+    spots: Table, rings: NDArray[np.int64], certainty: NDArray[np.float64] | None = None
+) -> RecordedSpots:
     """The spots as recorded, each with the place of its ring among the rings in use.
 
     Parameters
     ----------
-    certainty : (s,), factor on the distances of each spot on the detector
+    certainty : (s,), factor on the distances of each spot on the detector; 1 by default
     """
     ring = spots.integers("ring")
     group = np.searchsorted(rings, ring)

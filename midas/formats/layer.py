@@ -173,6 +173,11 @@ class Layer:
         return self.folder / "SpotMatrix.csv"
 
     @property
+    def spots_measured(self) -> Path:
+        """The spots of the grains as measured on the frames; absent where nobody measured them."""
+        return self.folder / "SpotsMeasured.csv"
+
+    @property
     def spot_owners(self) -> Path:
         return self.folder / "SpotOwners.csv"
 

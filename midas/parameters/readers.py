@@ -133,6 +133,16 @@ READERS: dict[str, Reader] = {
         of_archive=True,
         defaults={"SpaceGroup": 225},
     ),
+    "pull": Reader(
+        _reads(
+            _DETECTOR, _PANELS, _REGION, _WEDGE,
+            "MeasureSpots PullBox GrainMerging MosaicTolerance MarginOme RingNumbers BigDetSize Wavelength",
+            "LatticeParameter SkipFrame ImTransOpt ReferenceRingCurrent BadPxIntensity GapIntensity",
+            "UpperBoundThreshold OmegaStep tInt tGap",
+        ),
+        "archive, paramstest.txt",
+        of_archive=True,
+    ),
     "diagnosis": Reader(
         _reads(
             _DETECTOR, _WEDGE, _SURFACE,

@@ -130,7 +130,8 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
             link.symlink_to(layer.logs.name)
         except OSError as error:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
-    remove(layer.grains, layer.spot_matrix, layer.grain_ids_key, *layer.folder.glob("*_consolidated.h5"))
+    stale = (layer.grains, layer.spot_matrix, layer.grain_ids_key, layer.spots_measured)
+    remove(*stale, *layer.folder.glob("*_consolidated.h5"))
     user_file = options.user_file
     if user_file is None:
         return

@@ -199,6 +199,30 @@ class LayerRun:
             self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, search.seeds
             self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
             self.tables.seed_verdicts = found.seed_verdicts
+        if self._measures_spots():
+            self.measure_spots(hkls)
+
+    def _measures_spots(self) -> bool:
+        """What the option says, or else the key."""
+        if self.options.measure_spots is not None:
+            return self.options.measure_spots == 1
+        return bool(self.grain_parameters().for_stage("pull")["MeasureSpots"])
+
+    def measure_spots(self, hkls: Table | None) -> None:
+        """The spots of the grains on the frames, and the grains refined on these."""
+        from midas.stages.grains import pull
+
+        tables = self.tables
+        measured = self.steps.serial(
+            "measure_spots",
+            lambda: pull.run(
+                self.layer, self.grain_parameters(), threads=self.threads, grains=tables.grains,
+                spot_matrix=tables.spot_matrix, extra_info=tables.extra_info, quality=tables.grain_quality, hkls=hkls,
+            ),
+        )  # fmt: skip
+        if measured is not None:
+            tables.grains, tables.spots_measured = measured.grains, measured.spots
+            tables.grain_quality = measured.quality
 
     def consolidate(self) -> None:
         """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""

@@ -66,6 +66,13 @@ class Options:
     per_spot_groups: int = option(
         "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots"
     )
+    measure_spots: int | None = option(
+        "-measureSpots",
+        WHOLE,
+        None,
+        "1: also measure the spots of the grains on the frames (ff-pull), and refine the "
+        "grains on these; by default the key MeasureSpots says",
+    )
     report: bool = option("-report", FLAG, False, "1: also a web page about the grains")
     look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")
 
@@ -102,6 +109,8 @@ class Options:
             raise UsageError(reason, key="-endLayerNr", value=self.last_layer)
         if self.spot_table and self.peak_search_only:
             raise UsageError("does not go with -provideInputAll, which has no frames", key="-peakSearchOnly", value=1)
+        if self.spot_table and self.measure_spots:
+            raise UsageError("does not go with -provideInputAll, which has no frames", key="-measureSpots", value=1)
 
     def check_numbers(self) -> None:
         """Those that can be wrong by themselves."""
@@ -111,6 +120,8 @@ class Options:
             reason = f"must not be below -startLayerNr {self.first_layer}"
             raise UsageError(reason, key="-endLayerNr", value=1 if self.last_layer is None else self.last_layer)
         thread_count(self.threads)
+        if self.measure_spots not in (None, 0, 1):
+            raise UsageError("must be 0 or 1", key="-measureSpots", value=self.measure_spots)
         if self.frame_chunks < 1 and self.frame_chunks != -1:
             reason = "must be at least 1, or -1 for as many as is good"
             raise UsageError(reason, key="-numFrameChunks", value=self.frame_chunks)

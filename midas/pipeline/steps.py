@@ -33,6 +33,7 @@ _FAILURES = {
     "indexing": "Indexing failed",
     "refining": "Refinement failed",
     "process_grains": "Grain processing failed",
+    "measure_spots": "Measuring spots failed",
     "consolidation": "Consolidation failed",
 }
 #: what a step found, as the console and the closing table show it: name of its logs -> rows of its summary
@@ -46,6 +47,7 @@ _COUNTS = {
     "indexing": ("indexed",),
     "refining": ("refined",),
     "process_grains": ("grains", "duplicates", "fragments", "ghosts"),
+    "measure_spots": ("spots",),
 }
 #: steps that the ranks of an MPI run share, with a log of each
 _SHARED = ("peaksearch", "indexing", "refining")

@@ -173,6 +173,7 @@ def _write_resolved(root: Group, sources: Sources) -> None:
         "spot_owners": sources.spot_owners,
         "grain_quality": sources.grain_quality,
         "seed_verdicts": sources.seed_verdicts,
+        "measured": sources.spots_measured,
     }
     if all(table is None for table in tables.values()):
         return

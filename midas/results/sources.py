@@ -16,6 +16,7 @@ from midas.experiment.scan import Scan
 from midas.formats import hkls, merged, peaks, radius, spots
 from midas.formats.grains import SPOT_MATRIX, GrainIdsKey, read_grain_ids_key, read_grains
 from midas.formats.layer import Layer
+from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, read_verdicts
 from midas.formats.table import Layout, Table, integer
 from midas.parameters import Parameters
@@ -53,6 +54,7 @@ class LayerTables:
     spot_matrix: Table | None = None
     grain_ids_key: GrainIdsKey | None = None
     spot_owners: Table | None = None
+    spots_measured: Table | None = None
     grain_quality: Table | None = None
     seed_verdicts: Table | None = None
 
@@ -185,6 +187,10 @@ class Sources:
     @cached_property
     def spot_owners(self) -> Table | None:
         return self._table(self._given.spot_owners, SPOT_OWNERS, self.layer.spot_owners)
+
+    @cached_property
+    def spots_measured(self) -> Table | None:
+        return self._table(self._given.spots_measured, SPOTS_MEASURED, self.layer.spots_measured)
 
     @cached_property
     def grain_quality(self) -> Table | None:

@@ -18,6 +18,7 @@ from midas._ext.physics.region import VERDICTS
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
+from midas.experiment.read_out import gap_step
 from midas.experiment.region import (
     ANY_BOX,
     ANY_OMEGA,
@@ -207,18 +208,6 @@ def _usable_peaks(radius: Table, rings: list[_Ring], parameters: Parameters, sou
     return listed & short
 
 
-def _gap_step(parameters: Parameters) -> float:
-    """Rotation during the read-out gap, degrees."""
-    gap: float = parameters["tGap"]
-    if gap == 0:
-        return 0.0
-    exposure: float = parameters["tInt"]
-    if gap + exposure == 0:
-        raise parameters.error("tGap", "must not be the negative of tInt")
-    step: float = parameters["OmegaStep"]
-    return (gap / (gap + exposure)) * step
-
-
 def _sorted_peaks(
     peaks: Table,
     usable: NDArray[np.bool_],
@@ -228,7 +217,7 @@ def _sorted_peaks(
     threads: int,
 ) -> Table:
     """The usable peaks at the omega of their read-out, by ring and then omega: row r is spot r + 1."""
-    omega = read_out_correction(peaks["omega_recorded"], peaks["z_recorded"], _gap_step(parameters), size, threads)
+    omega = read_out_correction(peaks["omega_recorded"], peaks["z_recorded"], gap_step(parameters), size, threads)
     numbers = np.where(usable, peaks["ring"], 0)
     order = []
     for ring in rings:

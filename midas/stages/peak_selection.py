@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.correction import flood_plane, masked_pixels, mean_dark
 from midas.experiment.image import raw_numbers
-from midas.runtime.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from midas.archive import Archive, FrameStack, Pixel
+    from midas.archive import Archive, Pixel
 
 #: pixel types that the kernel scans
 PIXEL_TYPES = tuple(np.dtype(name) for name in "u1 u2 u4 i1 i2 i4 f4 f8".split())
@@ -76,8 +76,8 @@ def select(
     raw = numbers[y, z]
     order = np.argsort(raw)
     raw, y, z = raw[order], y[order], z[order]
-    plane = _flood(archive)
-    masked = _masked(archive, plane)
+    plane = flood_plane(archive)
+    masked = masked_pixels(archive, plane)
     beside = np.zeros(len(raw), bool)
     if masked.any():
         # What stands there decides nothing: such pixels are no part of a region, and one that touches them is dropped.
@@ -85,7 +85,8 @@ def select(
         raw, y, z = raw[measures], y[measures], z[measures]
         beside = _beside(masked).ravel()[raw]
     flood = np.ones(len(raw)) if plane is None else plane.ravel()[raw]
-    threshold, dark = thresholds[y, z], _dark(archive, raw, skip)
+    threshold, dark = thresholds[y, z], mean_dark(archive, raw, skip)
+    dark = np.zeros(len(raw)) if dark is None else dark
     limits = _limits(archive.frames.dtype, threshold, dark, flood, current, bool(len(blanks)))
     positions = (y * size + z).astype(np.int32)
     return Selection(size, *_runs(raw), positions, limits, threshold, dark, flood, beside)
@@ -95,44 +96,6 @@ def _runs(raw: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     """First number and length of each run of consecutive numbers."""
     starts = np.flatnonzero(np.diff(raw, prepend=-2) != 1)
     return raw[starts].astype(np.int64), np.diff(starts, append=len(raw)).astype(np.int64)
-
-
-def _dark(archive: Archive, raw: NDArray[np.int32], skip: int) -> NDArray[np.float64]:
-    """Mean of the dark frames at the selected pixels."""
-    total = np.zeros(len(raw))
-    count = 0
-    if archive.dark is not None:
-        for frame in range(skip, len(archive.dark)):
-            total += np.nan_to_num(archive.dark[frame].ravel()[raw].astype(np.float64), nan=0.0)
-            count += 1
-    return total / count if count else total
-
-
-def _masked(archive: Archive, flood: NDArray[np.float64] | None) -> NDArray[np.bool_]:
-    """(rows, columns) True where the mask is not 0, or the flood is 0 or no number."""
-    masked: NDArray[np.bool_] = np.zeros(archive.frames.shape[1:], bool)
-    if flood is not None:
-        masked |= ~np.isfinite(flood) | (flood == 0)
-    if archive.mask is not None and len(archive.mask):
-        masked |= _plane(archive, archive.mask, "exchange/mask") != 0
-    return masked
-
-
-def _flood(archive: Archive) -> NDArray[np.float64] | None:
-    """(rows, columns) divisor of the counts; None if there is none."""
-    if archive.flood is None or not len(archive.flood):
-        return None
-    return _plane(archive, archive.flood, "exchange/flood").astype(np.float64)
-
-
-def _plane(archive: Archive, stack: FrameStack, name: str) -> NDArray[np.generic]:
-    """The first image of a stack, which may be padded to the square."""
-    rows, columns = archive.frames.shape[1:]
-    plane = stack[0]
-    if plane.shape not in ((rows, columns), (max(rows, columns),) * 2):
-        reason = f"has frames of {plane.shape} pixels, the data have {(rows, columns)}"
-        raise ArchiveError(reason, file=archive.path, key=name)
-    return plane[:rows, :columns]
 
 
 def _beside(masked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,9 +11,9 @@ from midas.runtime import logs
 
 
 def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    Parameters.parse("px 1\nMeasureSpots 1\nPeakWeights poisson\n", "ps.txt")
+    Parameters.parse("px 1\nSkipExplainedSeeds 1\nPeakWeights poisson\n", "ps.txt")
     assert caplog.messages == [
-        "ps.txt, line 2: MeasureSpots 1 has no effect yet: this version uses the connected peaks only",
+        "ps.txt, line 2: SkipExplainedSeeds 1 has no effect yet: this version searches every seed",
         "ps.txt, line 3: PeakWeights poisson has no effect yet: this version weighs all pixels alike",
     ]
 
@@ -21,12 +21,12 @@ def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture)
 def test_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
     """The same value stands in the user's file, in the archive and in paramstest.txt."""
     with logs.one_run():
-        Parameters.parse("MeasureSpots 1\n", "ps.txt")
-        Parameters.from_archive_values({ANALYSIS + "MeasureSpots": np.array([1])}, "scan.zip")
-        Parameters.parse("MeasureSpots 1\n", "paramstest.txt", "paramstest")
-    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("ps.txt, line 1: MeasureSpots 1 ")
-    Parameters.from_archive_values({ANALYSIS + "MeasureSpots": np.array([1])}, "scan.zip")
-    assert len(caplog.messages) == 2 and caplog.messages[1].startswith("scan.zip: MeasureSpots 1 ")
+        Parameters.parse("SkipExplainedSeeds 1\n", "ps.txt")
+        Parameters.from_archive_values({ANALYSIS + "SkipExplainedSeeds": np.array([1])}, "scan.zip")
+        Parameters.parse("SkipExplainedSeeds 1\n", "paramstest.txt", "paramstest")
+    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("ps.txt, line 1: SkipExplainedSeeds 1 ")
+    Parameters.from_archive_values({ANALYSIS + "SkipExplainedSeeds": np.array([1])}, "scan.zip")
+    assert len(caplog.messages) == 2 and caplog.messages[1].startswith("scan.zip: SkipExplainedSeeds 1 ")
 
 
 def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:

@@ -40,6 +40,8 @@ from midas.results import consolidated
 from midas.runtime.errors import ParameterError
 from midas.simulation import samples
 from midas.stages import binning, fit_setup, grains, hkls, indexing, merge, peaks, radius, refinement
+from midas.stages.grains import pull
+from midas.stages.grains.pull.instrument import box_widths
 
 PACKAGE = Path(midas.__file__).parent
 #: compares the user's file with the archive, key by key; it reads for no stage
@@ -215,6 +217,8 @@ def run_again(layer: Layer) -> None:
     fit_setup.run(layer, p, threads=1)
     fit_setup.run(layer, p.changed(WidthTthPx=1500.0), threads=1)
     grains.run(layer, p.changed(GrainMerging="legacy"), threads=1)
+    pull.run(layer, p.changed(**panels), threads=1)
+    box_widths(p.for_stage("pull").changed(GrainMerging="mosaic"), 1.0)
     p = Parameters.read(layer.paramstest, "paramstest")
     binning.run(layer, p, threads=1)
     np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)
@@ -270,11 +274,12 @@ MODULES = {
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",
     "radius": "stages/radius.py experiment/rings.py experiment/scan.py",
-    "fit_setup": "stages/fit_setup.py experiment/scan.py",
+    "fit_setup": "stages/fit_setup.py experiment/scan.py experiment/read_out.py",
     "binning": "stages/binning.py",
     "indexing": "stages/indexing.py experiment/region.py",
     "refinement": "stages/refinement.py experiment/region.py",
     "grains": "stages/grains/__init__.py stages/grains/tables.py stages/grains/strain.py",
+    "pull": "stages/grains/pull/__init__.py stages/grains/pull/instrument.py experiment/read_out.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",

@@ -21,9 +21,9 @@ def test_rows() -> None:
         "| `Width` | float | µm | ≥ 0 | –; 1000.0 in look, peaks | look peaks radius fit_setup diagnosis results "
         "| half width of a ring band |"
     )
-    assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pipeline |" in rows["OmegaRange"]
+    assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pull pipeline |" in rows["OmegaRange"]
     assert (
-        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains results pipeline | "
+        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains pull results pipeline | "
         in rows["GrainMerging"]
     )
     assert "none: nothing reads it yet" in rows["PeakWeights"]

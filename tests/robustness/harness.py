@@ -132,6 +132,10 @@ PROGRAMS = (
         "ff-resolve", (), (ARCHIVE, "paramstest.txt", "hkls.csv", *_GRAIN_INPUTS), (), GRAIN_FILES, ("Grains.csv",)
     ),
     Program(
+        "ff-pull", (ARCHIVE, "1"), (ARCHIVE, "paramstest.txt", "hkls.csv", EXTRA, "Grains.csv", "SpotMatrix.csv"), (),
+        ("SpotsMeasured.csv",),
+    ),
+    Program(
         "ProcessGrains", ("paramstest.txt",), ("paramstest.txt", "hkls.csv", *_GRAIN_INPUTS), (), GRAIN_FILES,
         ("Grains.csv",),
     ),

@@ -77,7 +77,7 @@ def run(
     operators = _operators(parameters)
     check(parameters)
     remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
-    remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts)
+    remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts, layer.spots_measured)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))

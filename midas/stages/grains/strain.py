@@ -35,8 +35,14 @@ class Strains:
 
 def strains(inputs: GrainInputs, parameters: Parameters, lsd: float, grains: GrainSolutions, threads: int) -> Strains:
     """The strains of the grains from the spots that count, and what is left of each spot that they list."""
+    return strains_of(grains, inputs.spacings[grains.spots], parameters, lsd, threads)
+
+
+def strains_of(
+    grains: GrainSolutions, unstrained: NDArray[np.float64], parameters: Parameters, lsd: float, threads: int
+) -> Strains:
+    """The same with the lattice spacing (Å) of the ring of every spot."""
     fable = fable_strain(grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads)
-    unstrained = inputs.spacings[grains.spots]
     spacings = lattice_spacings(grains.y_centred, grains.z_centred, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
     counted = np.flatnonzero(grains.counted)

@@ -27,7 +27,7 @@ from midas.stages.grains.strain import strains
 MICROSTRAIN = 1e6
 
 #: place of each component of a tensor, row by row, among the six of `kenesei_strain`
-_SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
+SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
 #: columns of SpotMatrix.csv that are columns of the spot table
 _OF_SPOT = {
     "Omega": "omega_ideal",
@@ -51,7 +51,7 @@ def tables(
     grains |= _named(ORIENTATION, found.orientation) | _named(POSITION, found.position) | _named(CELL, found.cell)
     grains |= {"DiffPos": found.diff_pos, "DiffOme": found.diff_ome, "DiffAngle": found.diff_angle}
     grains |= {"GrainRadius": found.grain_radius, "Confidence": found.completeness}
-    grains |= _named(FABLE, MICROSTRAIN * strain.fable) | _named(KENESEI, MICROSTRAIN * strain.kenesei[:, _SYMMETRIC])
+    grains |= _named(FABLE, MICROSTRAIN * strain.fable) | _named(KENESEI, MICROSTRAIN * strain.kenesei[:, SYMMETRIC])
     grains |= _named(EULER_ANGLES, euler_angles(found.orientation.reshape(-1, 3, 3)))
     grains["PhaseNr"] = np.full(len(found), parameters["PhaseNr"])
     own = inputs.spots.take(found.spots - 1)

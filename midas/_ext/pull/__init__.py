@@ -1,0 +1,1 @@
+"""Spots measured on the frames, in boxes around predicted reflections."""

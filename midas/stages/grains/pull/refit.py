@@ -1,0 +1,95 @@
+"""Grains refined on their measured spots: the joint fit of the refinement, whatever made the grains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas._ext.refine.record import MATCHED_SPOT
+from midas._ext.refine.refiner import REFINED, Refiner
+from midas.experiment.region import accepted_region
+from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
+from midas.formats.layer import Layer
+from midas.formats.table import Table
+from midas.parameters import Parameters
+from midas.stages.grains.crystals import Crystals
+
+#: twelve numbers of a grain need four spots; with fewer than this nothing would be left to show an error
+FEWEST_SPOTS = 6
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Grains after a fit.
+
+    Parameters
+    ----------
+    crystals : those that were refined are new, the others as before
+    refined : (n,) bool
+    errors : (n, 3) float64, means over the spots of a grain: µm, degrees, degrees; NaN where it was not refined
+    offsets, spots : (n + 1,) int64, and the records of `midas._ext.refine.record.MATCHED_SPOT`, grain after grain
+    """
+
+    crystals: Crystals
+    refined: NDArray[np.bool_]
+    errors: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    spots: NDArray[np.void]
+
+
+def refit(
+    layer: Layer, of_setup: Parameters, hkls: Table, crystals: Crystals, spots: Table, owner: NDArray[np.int32],
+    threads: int,
+) -> Refit:  # fmt: skip
+    """Refine every grain that has spots enough.
+
+    Parameters
+    ----------
+    of_setup : of paramstest.txt
+    spots : y_plane, z_plane (µm), omega_recorded (degrees) and ring of the measured spots, grain after grain
+    owner : (m,) int32, which of the crystals each spot belongs to, rising
+    """
+    n = len(crystals)
+    counts = np.bincount(owner, minlength=n)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rows = np.where(counts[owner] >= FEWEST_SPOTS, np.arange(len(owner)), -1).astype(np.int64)
+    if not (rows >= 0).any():
+        return Refit(
+            crystals, np.zeros(n, bool), np.full((n, 3), np.nan), np.zeros(n + 1, np.int64), np.empty(0, MATCHED_SPOT)
+        )
+    refiner = _refiner(layer, of_setup, hkls, spots)
+    solutions, matched, kept, status = refiner.refine(
+        np.ascontiguousarray(crystals.u.reshape(-1, 9)), np.ascontiguousarray(crystals.position), offsets, rows, threads
+    )
+    refined = (status == REFINED) & (kept >= FEWEST_SPOTS)
+    kept = np.where(refined, kept, 0)
+    new = Crystals(
+        np.where(refined[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
+        np.where(refined[:, None], solutions["position"], crystals.position),
+        np.where(refined[:, None], solutions["cell"], crystals.cell),
+    )
+    errors = np.stack([solutions[name] for name in ("diff_pos", "diff_ome", "diff_angle")], axis=1)
+    entries = np.concatenate([np.arange(o, o + k) for o, k in zip(offsets[:-1], kept, strict=True)])
+    return Refit(
+        new,
+        refined,
+        np.where(refined[:, None], errors, np.nan),
+        np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
+        matched[entries.astype(np.int64)],
+    )
+
+
+def _refiner(layer: Layer, of_setup: Parameters, hkls: Table, spots: Table) -> Refiner:
+    """The joint fit, whatever `RefineMethod` says."""
+    settings = of_setup.for_stage("refinement")
+    reflections, rings = reflections_in_use(layer, settings, hkls)
+    return Refiner(
+        instrument_of(settings),
+        accepted_region(settings, layer.detector_mask, layer.detector_pixels),
+        reflections,
+        recorded_spots(spots, rings),
+        bounds_of(settings),
+        recipe_of(settings),
+    )
