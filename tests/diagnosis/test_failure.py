@@ -42,7 +42,7 @@ def _rings(threshold: int, *rings: int) -> str:
 TURNED = "ImTransOpt or the sign of OmegaStep is wrong: with "
 
 MISTAKES = {
-    "Lsd 1 % too large": Mistake("Lsd 505000", "nothing was indexed: all rings lie -97"),
+    "Lsd 1 % too large": Mistake("Lsd 505000", "nothing was indexed: all rings lie -96"),
     "BC five pixels beside": Mistake("BC 133 128", "BC is about 127.97 128.00 instead of 133.00 128.00"),
     "columns reversed": Mistake(
         "ImTransOpt 1", f"{TURNED}ImTransOpt 0 the strongest seeds reach a completeness of 1.00"
