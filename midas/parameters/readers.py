@@ -135,7 +135,7 @@ READERS: dict[str, Reader] = {
     ),
     "pull": Reader(
         _reads(
-            _DETECTOR, _PANELS, _REGION, _WEDGE,
+            _DETECTOR, _PANELS, _REGION, _WEDGE, _SURFACE,
             "MeasureSpots PullBox GrainMerging MosaicTolerance MarginOme RingNumbers BigDetSize Wavelength",
             "LatticeParameter SkipFrame ImTransOpt ReferenceRingCurrent BadPxIntensity GapIntensity",
             "UpperBoundThreshold OmegaStep tInt tGap",
