@@ -220,7 +220,7 @@ _SUB, _SAME = _pairs(207, 40, 0.3, (60, 150)), _pairs(209, 30, 0.05, (200, 200))
 
 SETS: dict[str, CrystalSet] = {
     "low": CrystalSet("300 grains", _low, "frames", {"spots": Required(294)}),
-    "high": CrystalSet("1000 grains", _high, "frames", {"spots": Required(951)}),
+    "high": CrystalSet("1000 grains", _high, "frames", {"spots": Required(933)}),
     "low-spots": CrystalSet("300 grains, a table of spots", _low, required={"spots": Required(299)}),
     "high-spots": CrystalSet("1000 grains, a table of spots", _high, required={"spots": Required(997)}),
     "ghost": CrystalSet(
