@@ -121,6 +121,11 @@ def _sizes(layer: Layer, seeds: int) -> list[int]:
     return known
 
 
+def first_pass(layer: Layer, seeds: int) -> int:
+    """How many of the seeds of a layer, `seeds` in all, are those of the first pass."""
+    return _sizes(layer, seeds)[0]
+
+
 def back_to_first(layer: Layer) -> None:
     """Leave in ``SpotsToIndex.csv`` the seeds of the first pass alone, for who indexes them again.
 
@@ -130,7 +135,7 @@ def back_to_first(layer: Layer) -> None:
         return
     content = read_bytes(layer.spots_to_index, advice="run ff-setup first")
     lines = content.splitlines(keepends=True)
-    first = _sizes(layer, len(lines))[0]
+    first = first_pass(layer, len(lines))
     if first < len(lines):
         write_atomic(layer.spots_to_index, b"".join(lines[:first]))
     remove(layer.seed_passes)

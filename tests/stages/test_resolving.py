@@ -227,6 +227,33 @@ def test_limits_of_the_own_spots(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert "MinNrSpots 2 may drop grains" in caplog.text
 
 
+def test_what_a_later_pass_makes_of_broad_spots_is_no_grain(tmp_path: Path) -> None:
+    """Beside a crystal of nearly its orientation it must own half of its reflections; in the first pass it need not."""
+    u = scattered(1)[0]
+    turned = np.stack([u[0], Rotation.from_rotvec(np.radians([0.0, 0.0, 0.6])).as_matrix() @ u[0]])
+
+    def grains(apart: float, kept: float, passes: str | None, **values: object) -> int:
+        sample = Sample(turned, np.array([[0.0, 0.0, 0.0], [apart, 0.0, 0.0]]))
+        spots = sample.spots_of(1)
+        lost = np.random.default_rng(3).permutation(spots)[int(kept * len(spots)) :]
+        sample.spots["ring"][lost - 1] = 0
+        rest = sample.solution(1, int(min(set(spots) - set(lost))), spots=sorted(set(spots) - set(lost)))
+        layer = OwnedLayer(tmp_path, sample, [sample.solution(0), rest])
+        (tmp_path / "SeedPasses.csv").unlink(missing_ok=True)
+        if passes:
+            (tmp_path / "SeedPasses.csv").write_text(f"%Pass Seeds\n{passes}")
+        return len(layer.run(**values).data.grains)
+
+    later = "1 1\n2 1\n"
+    assert grains(50, 0.4, later) == 1
+    assert grains(50, 0.6, later) == 2
+    assert grains(150, 0.4, later) == 2
+    assert grains(50, 0.4, later, FamilyAngle=0.5) == 2
+    assert grains(50, 0.4, None) == 2
+    assert grains(50, 0.4, "1 2\n") == 2
+    assert grains(50, 0.4, "1 1\n2 4\n") == 2  # the file belongs to other seeds
+
+
 def test_tracking_selects_nothing(tmp_path: Path) -> None:
     sample = small(2)
     rows = [sample.solution(0), sample.solution(0), sample.solution(1), None]

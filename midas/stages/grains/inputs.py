@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from midas.experiment.orientation import quaternions_from_matrices
 from midas.formats import hkls as hkls_format
+from midas.formats import passes
 from midas.formats import spots as spot_formats
 from midas.formats.binary import numbers
 from midas.formats.layer import Layer
@@ -41,6 +42,7 @@ class GrainInputs:
     refined: RefinedSeeds
     spots: Table
     spacings: NDArray[np.float64]  # of the ring of spot id i, at [i]; 0 where there is none
+    first_pass: int  # so many rows of the seeds; those behind them are of later passes
 
 
 def read_inputs(
@@ -62,7 +64,8 @@ def read_inputs(
     if not refined.key[:, 0].any():
         raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
     spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
-    inputs = GrainInputs(seeds, refined, spots, _ring_spacings(layer, spots, ids_hash, hkls))
+    spacings = _ring_spacings(layer, spots, ids_hash, hkls)
+    inputs = GrainInputs(seeds, refined, spots, spacings, passes.first_pass(layer, len(seeds)))
     _check(layer, inputs)
     log.info("Read all grain files.")
     return inputs

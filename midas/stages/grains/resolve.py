@@ -86,15 +86,18 @@ class _State:
 
 def resolve(seeds: Seeds, parameters: Parameters, scene: Scene) -> Resolved:
     """The crystals among the solved rows."""
-    limits = Limits(parameters["MinUniqueSpots"], parameters["UniqueCompleteness"])
+    # Pieces that are to be one grain may be as small as they are.
+    family = 0.0 if parameters["GrainMerging"] == "mosaic" else parameters["FamilyAngle"]
+    limits = Limits(parameters["MinUniqueSpots"], parameters["UniqueCompleteness"], family)
     selection = Selection(scene, seeds.candidates, seeds.matches, limits)
     chosen = selection.run()
     undecidable = set(seeds.rows[sorted(selection.undecidable)].tolist())
     state = _state_of(scene, seeds, chosen)
     for _ in range(ROUNDS):
         state = state.matched_again(scene)
-    again = Candidates(state.fitted.crystals, _turned(state.fitted.crystals), seeds.candidates.rank[chosen])
-    kept = Selection(scene, again, scene.match(again.crystals), limits).run()
+    before, crystals = seeds.candidates, state.fitted.crystals
+    again = Candidates(crystals, _turned(crystals), before.rank[chosen], before.late[chosen])
+    kept = Selection(scene, again, scene.match(crystals), limits).run()
     state = state.without(scene, ~np.isin(np.arange(len(chosen)), kept))
     return _settled(seeds, parameters, scene, state, undecidable)
 
@@ -134,7 +137,7 @@ def seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> Se
     )
     angle, completeness = refined.column("diff_angle")[rows], refined.column("completeness")[rows]
     rank = ranks(angle, completeness, inputs.seeds[rows], TIE)
-    candidates = Candidates(crystals, quaternions(refined, rows), rank)
+    candidates = Candidates(crystals, quaternions(refined, rows), rank, rows >= inputs.first_pass)
     return Seeds(inputs, solved, rows, candidates, scene.match(crystals))
 
 

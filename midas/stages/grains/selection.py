@@ -20,6 +20,9 @@ from midas.stages.grains.scene import Scene
 #: least misorientation (degrees) to the owners, least part and number of the own reflections that have a free spot
 COINCIDENT_COMPLETENESS, COINCIDENT_ANGLE = 0.75, 2.0
 COINCIDENT_PART, COINCIDENT_SPOTS = 0.6, 2
+#: the rest of broad spots (docs/theory/indexing.md#what-broad-spots-leave): a candidate of a later pass so near (µm) to
+#: a crystal of its orientation family must own this part of its reflections alone
+BROAD_DISTANCE, BROAD_PART = 100.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -31,23 +34,27 @@ class Candidates:
     crystals : the solutions
     quaternions : (n, 4), their orientations
     rank : (n,) int64, all different; the lower one comes first where two explain spots equally well
+    late : (n,) bool, those that a later pass of indexing has found
     """
 
     crystals: Crystals
     quaternions: NDArray[np.float64]
     rank: NDArray[np.int64]
-
-    def take(self, rows: NDArray[np.int64]) -> Candidates:
-        """Some of them."""
-        return Candidates(self.crystals.take(rows), self.quaternions[rows], self.rank[rows])
+    late: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a crystal must own alone: a number of spots, and a part of its reflections."""
+    """What a crystal must own alone: a number of spots, and a part of its reflections.
+
+    Parameters
+    ----------
+    family : nearer ones (degrees) may be pieces of one crystal
+    """
 
     spots: int
     part: float
+    family: float
 
 
 @dataclass
@@ -80,11 +87,12 @@ class Selection:
         rank = self.candidates.rank.tolist()
         heap = [(*self._standing(c)[:2], rank[c], c) for c in range(len(rank)) if self.expected[c]]
         heapq.heapify(heap)
-        chosen = []
+        chosen: list[int] = []
         while heap:
             *_, c = heapq.heappop(heap)
             quality, number, free = self._standing(c)
             enough = -number >= max(self.limits.spots, self.limits.part * self.expected[c])
+            enough = enough and not self._is_of_broad_spots(c, -number, chosen)
             if not enough and not self._is_coincident(c, free):
                 continue
             if heap and (quality, number, rank[c], c) > heap[0]:
@@ -104,6 +112,16 @@ class Selection:
         """Quality and number of the matched spots without owner, both negative, and which they are."""
         free = self.owner[self._spots(c)] < 0
         return -float(self.weight[self._own(c)][free].sum()), -int(np.count_nonzero(free)), free
+
+    def _is_of_broad_spots(self, c: int, number: int, chosen: list[int]) -> bool:
+        """Whether a candidate with so many spots of its own is likely what crystals leave of their broad spots."""
+        if not self.candidates.late[c] or number >= BROAD_PART * self.expected[c] or not chosen:
+            return False
+        others, position = np.array(chosen), self.candidates.crystals.position
+        near = others[np.linalg.norm(position[others] - position[c], axis=1) < BROAD_DISTANCE]
+        quaternions = self.candidates.quaternions
+        apart = misorientation(quaternions[c], quaternions[near], self.scene.operators) if len(near) else np.empty(0)
+        return bool((apart < self.limits.family).any())
 
     def _is_coincident(self, c: int, free: NDArray[np.bool_]) -> bool:
         """Whether a candidate with few spots of its own is a crystal whose other reflections coincide with others'."""
