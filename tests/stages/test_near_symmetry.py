@@ -9,7 +9,7 @@ from simulated_grains import reciprocal_basis
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.refined import ORIENT_POS_FIT, RefinedSeeds
 from midas.parameters import Parameters
-from midas.stages.grains.near_symmetry import NearSymmetry, cells, metrics
+from midas.stages.grains.resolve.near_symmetry import NearSymmetry, cells, metrics
 
 ORTHORHOMBIC = (4.0, 4.02, 5.2, 90.0, 90.0, 90.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from midas._ext.grains.matches import SharpMatches
-from midas.stages.grains.ownership import assign
+from midas.stages.grains.resolve.ownership import assign
 
 
 def matches(*crystals: list[tuple[int, float]]) -> SharpMatches:

@@ -15,8 +15,8 @@ from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
 from midas.experiment.region import ANY_BOX, ANY_OMEGA
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
-from midas.stages.grains.orientation_families import families_by_intensity, mean_orientations
+from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
+from midas.stages.grains.resolve.families import families_by_intensity, mean_orientations
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]

@@ -15,17 +15,17 @@ from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recor
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains.fragments import BrokenSpots, Cone, spread
 from midas.stages.grains.inputs import GrainInputs
-from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
-from midas.stages.grains.ownership import Assignment, assign
-from midas.stages.grains.refit import Fitted
-from midas.stages.grains.resolve import Resolved, Seeds, described
-from midas.stages.grains.resolved_tables import grain_quality, key_of
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, spread
+from midas.stages.grains.mosaic.rounds import CombinedFit, MosaicModel, resolve_mosaic
+from midas.stages.grains.resolve.ownership import Assignment, assign
+from midas.stages.grains.resolve.refit import Fitted
+from midas.stages.grains.resolve.rounds import Resolved, Seeds, described
+from midas.stages.grains.resolve.scene import Scene
+from midas.stages.grains.resolve.tables import grain_quality, key_of
+from midas.stages.grains.resolve.verdicts import CRYSTAL, FRAGMENT, Verdicts
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strays import counted
-from midas.stages.grains.verdicts import CRYSTAL, FRAGMENT, Verdicts
 
 log = logging.getLogger(__name__)
 

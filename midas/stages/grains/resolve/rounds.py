@@ -14,13 +14,13 @@ from midas.parameters import Parameters
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.inputs import GrainInputs, quaternions
 from midas.stages.grains.legacy_selection import TIE
-from midas.stages.grains.orientation_families import families_by_intensity
-from midas.stages.grains.ownership import Assignment, assign
-from midas.stages.grains.refit import Fitted, refit
-from midas.stages.grains.scene import Scene
-from midas.stages.grains.selection import Candidates, Limits, Selection, ranks
-from midas.stages.grains.significance import ring_counts, significances
-from midas.stages.grains.verdicts import DUPLICATE, FRAGMENT, Verdicts, verdicts_of
+from midas.stages.grains.resolve.families import families_by_intensity
+from midas.stages.grains.resolve.ownership import Assignment, assign
+from midas.stages.grains.resolve.refit import Fitted, refit
+from midas.stages.grains.resolve.scene import Scene
+from midas.stages.grains.resolve.selection import Candidates, Limits, Selection, ranks
+from midas.stages.grains.resolve.significance import ring_counts, significances
+from midas.stages.grains.resolve.verdicts import DUPLICATE, FRAGMENT, Verdicts, verdicts_of
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from midas._ext.refine.refiner import REFINED
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.resolve.scene import Scene
 
 #: fewer spots do not determine the twelve numbers of a crystal
 LEAST_SPOTS = 5

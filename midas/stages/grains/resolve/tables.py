@@ -13,11 +13,11 @@ from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, no
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains.inputs import GrainInputs
-from midas.stages.grains.resolve import Resolved
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.resolve.rounds import Resolved
+from midas.stages.grains.resolve.scene import Scene
+from midas.stages.grains.resolve.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strays import counted
-from midas.stages.grains.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
 
 log = logging.getLogger(__name__)
 
