@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from midas._ext.grains.reflections import PredictedReflections
 from midas._ext.physics.spots import scattering_vectors
 from midas._ext.refine.settings import Instrument
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.crystals import Crystals
 
 Array = NDArray[np.float64]
@@ -100,7 +101,7 @@ class Fragments:
         kept = np.isin(self.combined, combined)
         return Fragments(
             spot=self.spot[kept],
-            offsets=np.append(0, np.cumsum(counts)).astype(np.int64),
+            offsets=offsets_of(counts),
             crystal=self.crystal[combined],
             hkl=self.hkl[combined],
             branch=self.branch[combined],
@@ -205,7 +206,7 @@ def _linked(reflection: Places, n: Array, gap: float) -> NDArray[np.bool_]:
     first, size = np.unique(reflection, return_index=True, return_counts=True)[1:]
     many = np.repeat(size, size)
     i = np.repeat(np.arange(len(reflection)), many)
-    j = np.repeat(np.repeat(first, size), many) + np.arange(len(i)) - np.repeat(np.cumsum(many) - many, many)
+    j = entries_of(np.repeat(first, size), many)
     near = (i < j) & (_angle(n[i], n[j]) < gap)
     graph = coo_matrix((np.ones(near.sum(), bool), (i[near], j[near])), (len(reflection),) * 2)
     _, component = connected_components(graph, directed=False)

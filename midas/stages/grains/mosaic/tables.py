@@ -15,6 +15,7 @@ from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recor
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, spread
 from midas.stages.grains.mosaic.rounds import CombinedFit, MosaicModel, resolve_mosaic
@@ -90,7 +91,7 @@ def _assignment(scene: Scene, fit: CombinedFit) -> Assignment:
     order = np.lexsort((rows, distance, crystal))
     counts = np.bincount(crystal, minlength=len(fit.crystals))
     matches = SharpMatches(
-        np.append(0, np.cumsum(counts)).astype(np.int64),
+        offsets_of(counts),
         rows[order],
         fragments.hkl[fragments.combined][order].astype(np.int32),
         fragments.branch[fragments.combined][order].astype(np.int8),
@@ -129,7 +130,7 @@ def solutions_of(
         **means,
         grain_radius=_radii(geometry, scene, fit),
         completeness=inputs.refined.column("completeness")[found.rows],
-        offsets=np.append(0, np.cumsum(np.bincount(crystal, minlength=n))).astype(np.int64),
+        offsets=offsets_of(np.bincount(crystal, minlength=n)),
         spots=rows + 1,
         y_centred=fit.matched["y_centred"][combined],
         z_centred=fit.matched["z_centred"][combined],

@@ -21,6 +21,7 @@ from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.refit import Refit
 from midas.stages.grains.pull.rounds import Measured
@@ -126,7 +127,7 @@ def grains_table(
     counts = np.diff(result.offsets)[rows]
     crystals = result.crystals.take(rows)
     spots = result.spots
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    offsets = offsets_of(counts)
     solutions = GrainSolutions(
         ids=grains.integers("GrainID")[rows],
         orientation=crystals.u.reshape(-1, 9),

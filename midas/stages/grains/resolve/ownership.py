@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
+from midas.runtime.ragged import offsets_of
 
 #: a crystal with so many spots that it does not share, and such a part of those that it owns, is fitted to them alone
 LEAST_ALONE, LEAST_PART_ALONE = 12, 0.5
@@ -62,7 +63,7 @@ class Assignment:
         crystal, spot = self.crystal[which], self.matches.spot[which]
         order = np.lexsort((spot, crystal))
         counts = np.bincount(crystal, minlength=len(self.matches.expected))
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), spot[order]
+        return offsets_of(counts), spot[order]
 
 
 def assign(matches: SharpMatches, place: NDArray[np.int64]) -> Assignment:

@@ -20,6 +20,7 @@ from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.crystals import Crystals
 
 log = logging.getLogger(__name__)
@@ -176,5 +177,5 @@ def _of_rings(
     """The reflections of some of the rings."""
     counts = np.diff(reflections.first)
     hkl = np.ascontiguousarray(reflections.hkl[:, np.repeat(kept, counts)])
-    first = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int32)
+    first = offsets_of(counts[kept]).astype(np.int32)
     return Reflections(hkl, first), rings[kept]

@@ -12,6 +12,7 @@ from midas.formats.grains import GrainIdsKey
 from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, no_number
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.resolve.rounds import Resolved
 from midas.stages.grains.resolve.scene import Scene
@@ -84,7 +85,7 @@ def _listed(found: Resolved) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
 
 
 def _offsets(crystal: NDArray[np.int64], crystals: int) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(np.bincount(crystal, minlength=crystals))]).astype(np.int64)
+    return offsets_of(np.bincount(crystal, minlength=crystals))
 
 
 def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: int) -> NDArray[np.float64]:
