@@ -31,3 +31,18 @@ def entries_of(starts: ArrayLike, counts: ArrayLike) -> NDArray[np.int64]:
     counts = np.asarray(counts, np.int64)
     offsets = offsets_of(counts)
     return np.arange(offsets[-1]) + np.repeat(np.asarray(starts, np.int64) - offsets[:-1], counts)
+
+
+def sums_by(row: NDArray[np.integer], values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """(rows,) float64 sum of the values of each row, in their order; 0 where there is none.
+
+    Parameters
+    ----------
+    row : (n,) whole numbers from 0 to rows - 1, of each value
+
+    Examples
+    --------
+    >>> sums_by(np.array([2, 0, 2]), np.array([1.0, 2.0, 3.0]), 4)
+    array([2., 0., 4., 0.])
+    """
+    return np.asarray(np.bincount(row, values, rows), np.float64)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from midas.runtime.ragged import entries_of, offsets_of
+from midas.runtime.ragged import entries_of, offsets_of, sums_by
 
 
 @pytest.mark.parametrize("counts", [[], [0], [2, 0, 3]])
@@ -25,3 +25,9 @@ def test_entries_are_those_of_the_rows_in_order() -> None:
     entries = entries_of(offsets[:-1][chosen], np.diff(offsets)[chosen])
     assert (np.arange(10)[entries] ** 2).tolist() == np.concatenate([rows[i] for i in chosen]).tolist()
     assert len(entries_of([], [])) == 0
+
+
+def test_sums_are_those_of_the_rows() -> None:
+    sums = sums_by(np.array([2, 0, 2]), np.array([1.0, 2.0, 3.0]), 4)
+    assert sums.tolist() == [2.0, 0.0, 4.0, 0.0]
+    assert sums_by(np.empty(0, np.int64), np.empty(0), 2).tolist() == [0.0, 0.0]

@@ -32,3 +32,17 @@ class Crystals:
         """The crystals of these rows."""
         arrays = (self.u[rows], self.position[rows], self.cell[rows])
         return Crystals(*map(np.ascontiguousarray, arrays))
+
+    def where(self, solved: NDArray[np.bool_], solutions: NDArray[np.void]) -> Crystals:
+        """These crystals, with the solutions of a refiner in place of those that are solved.
+
+        Parameters
+        ----------
+        solved : (n,) bool
+        solutions : (n,), with the fields orientation (9), position (3) and cell (6)
+        """
+        return Crystals(
+            np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), self.u),
+            np.where(solved[:, None], solutions["position"], self.position),
+            np.where(solved[:, None], solutions["cell"], self.cell),
+        )

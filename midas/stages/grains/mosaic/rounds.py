@@ -14,6 +14,7 @@ from midas._ext.refine.refiner import REFINED, Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
 from midas.experiment.region import ANY_BOX, ANY_OMEGA
+from midas.runtime.ragged import sums_by
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
 from midas.stages.grains.resolve.families import families_by_intensity, mean_orientations
@@ -72,7 +73,7 @@ class CombinedFit:
     @property
     def intensity(self) -> Array:
         """(n,) of all fragments of each crystal."""
-        return _sums(self.fragments.crystal, self.combined.intensity, len(self.crystals))
+        return sums_by(self.fragments.crystal, self.combined.intensity, len(self.crystals))
 
 
 def resolve_mosaic(
@@ -92,7 +93,7 @@ def resolve_mosaic(
     fit : of the n families; combined spots that the crystals do not explain are left out
     """
     owned = np.flatnonzero(owner >= 0)
-    weights = _sums(owner[owned], model.spots.intensity[owned], len(crystals))
+    weights = sums_by(owner[owned], model.spots.intensity[owned], len(crystals))
     tolerance, operators = model.cone.tolerance, model.operators
     means = mean_orientations(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
     leader, family = np.unique(families_by_intensity(means, weights, operators, tolerance / 2), return_inverse=True)
@@ -156,20 +157,9 @@ def _refined(
     start = np.ascontiguousarray(crystals.u.reshape(-1, 9))
     solutions, _, _, status = refiner.refine(start, crystals.position, offsets, rows, threads)
     solved = status == REFINED
-    refined = Crystals(
-        np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
-        np.where(solved[:, None], solutions["position"], crystals.position),
-        np.where(solved[:, None], solutions["cell"], crystals.cell),
-    )
+    refined = crystals.where(solved, solutions)
     u = np.ascontiguousarray(refined.u.reshape(-1, 9))
     _, spots, counts, _ = refiner.refine(u, refined.position, offsets, rows, threads, refined.cell, fit=False)
     matched = spots[rows - offsets[found.crystal] < counts[found.crystal]]
     kept = matched["row"]
     return CombinedFit(refined, found.take(kept), combined.take(kept), solved, matched)
-
-
-def _sums(place: Places, values: Array, count: int) -> Array:
-    """(count,) sum of the values at each place."""
-    sums = np.zeros(count)
-    np.add.at(sums, place, values)
-    return sums

@@ -66,14 +66,9 @@ def refit(
     )
     refined = (status == REFINED) & (kept >= FEWEST_SPOTS)
     kept = np.where(refined, kept, 0)
-    new = Crystals(
-        np.where(refined[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
-        np.where(refined[:, None], solutions["position"], crystals.position),
-        np.where(refined[:, None], solutions["cell"], crystals.cell),
-    )
     errors = np.stack([solutions[name] for name in ("diff_pos", "diff_ome", "diff_angle")], axis=1)
     return Refit(
-        new,
+        crystals.where(refined, solutions),
         refined,
         np.where(refined[:, None], errors, np.nan),
         offsets_of(kept),
