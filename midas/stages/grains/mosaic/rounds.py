@@ -13,7 +13,7 @@ from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED, Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
-from midas.experiment.region import ANY_BOX, ANY_OMEGA
+from midas.experiment.region import UNLIMITED
 from midas.runtime.ragged import sums_by
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
@@ -150,8 +150,7 @@ def _refined(
         combined.y, combined.z, combined.omega, combined.group.astype(np.int32), combined.certainty
     )
     # A spot that a crystal owns is its spot, wherever its prediction ends up in a fit.
-    everywhere = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
-    refiner = Refiner(model.instrument, everywhere, model.reflections, recorded, model.bounds, model.recipe)
+    refiner = Refiner(model.instrument, UNLIMITED, model.reflections, recorded, model.bounds, model.recipe)
     offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
     rows = np.arange(len(combined.y))
     start = np.ascontiguousarray(crystals.u.reshape(-1, 9))
