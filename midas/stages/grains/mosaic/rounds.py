@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+from midas._ext.grains.reflections import ReflectionModel
 from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED, Refiner
@@ -15,7 +15,7 @@ from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
 from midas.experiment.region import UNLIMITED
 from midas.runtime.ragged import sums_by
-from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.crystals import Crystals, chosen
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
 from midas.stages.grains.resolve.families import families_by_intensity, mean_orientations
 
@@ -116,8 +116,8 @@ def _fitted(model: MosaicModel, crystals: Crystals, owner: Places, threads: int)
     rings = np.repeat(np.arange(len(model.reflections.first) - 1), np.diff(model.reflections.first)).astype(np.int32)
     reflections = ReflectionModel(model.reflections.hkl, rings, model.instrument, model.region)
     for _ in range(_ROUNDS):
-        every = reflections.predicted(crystals.u, crystals.position, crystals.cell, threads)
-        predicted = PredictedReflections._make(column[every.accepted] for column in every)
+        every = crystals.predicted(reflections, threads)
+        predicted = chosen(every, every.accepted)
         found = fragments(model.spots, model.instrument, crystals, predicted, predicted.ring, owner, model.cone)
         combined = combined_spots(model.spots, found)
         fit = _refined(model, _turned(model.spots, crystals, found), found, combined, threads)

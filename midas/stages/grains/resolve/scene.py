@@ -82,7 +82,7 @@ class Scene:
 
     def predicted(self, crystals: Crystals) -> PredictedReflections:
         """The reflections of crystals."""
-        return self.model.predicted(crystals.u, crystals.position, crystals.cell, self.threads)
+        return crystals.predicted(self.model, self.threads)
 
     def matcher_of(self, y: Array, z: Array, omega: Array, ring: NDArray[np.int32]) -> SharpMatcher:
         """A matcher with the same scales for other places."""
