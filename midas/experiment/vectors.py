@@ -10,7 +10,7 @@ Array = NDArray[np.float64]
 #: components of a symmetric matrix in their order: xx, yy, zz, xy, xz, yz
 _COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 #: where each element of the matrix, row by row, stands among them
-_PLACES = [0, 3, 4, 3, 1, 5, 4, 5, 2]
+SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
 
 
 def unit(vectors: Array) -> Array:
@@ -44,5 +44,5 @@ def products(a: Array, b: Array) -> Array:
 
 def matrix_of(components: Array) -> Array:
     """(3, 3) symmetric matrix of its components xx, yy, zz, xy, xz, yz."""
-    matrix: Array = components[_PLACES].reshape(3, 3)
+    matrix: Array = components[SYMMETRIC].reshape(3, 3)
     return matrix

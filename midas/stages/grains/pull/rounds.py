@@ -15,7 +15,7 @@ from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.layer import Layer
-from midas.formats.measured import BOX_SUM, DEBLENDED
+from midas.formats.measured import DEBLENDED, SUMMED
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.stages.grains.crystals import Crystals, chosen
@@ -44,9 +44,9 @@ class Measured:
     Parameters
     ----------
     predicted, boxes : the reflections, and the boxes around them
-    sums : (n,) of `BOX_SUM`
+    sums : (n,) of `midas._ext.pull.sums.BOX_SUM`
     y, z, omega, eta : (n,) float64, centres: µm on the plane, degrees as recorded, degrees
-    source : (n,) int64, `BOX_SUM`, `DEBLENDED`, or `SHARED`: one spot of several grains that could not be told apart
+    source : (n,) int64, `SUMMED`, `DEBLENDED`, or `SHARED`: one spot of several grains that could not be told apart
     """
 
     predicted: PredictedReflections
@@ -148,7 +148,7 @@ def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotW
     BoxFiller(
         setting.reader, _as_framed(setting, own, threads), setting.detector.packed(), setting.panels, threads
     ).run(work)
-    sums, source = adder.sums, np.full(len(rows), BOX_SUM)
+    sums, source = adder.sums, np.full(len(rows), SUMMED)
     if widths is not None:
         blended, resolved = blends.group[rows] >= 0, deblender.resolved[rows]
         source[blended] = np.where(resolved[blended], DEBLENDED, SHARED)

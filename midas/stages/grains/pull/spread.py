@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from midas._ext.physics.spots import scattering_vectors
 from midas.experiment.vectors import products, unit
-from midas.formats.measured import BOX_SUM
+from midas.formats.measured import SUMMED
 from midas.stages.grains.orientation_spread import spread_of
 from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.rounds import Measured
@@ -29,7 +29,7 @@ def spreads(setting: PullSetting, measured: Measured, grains: int) -> Array:
     Degrees; NaN for a grain with too few spots.
     """
     out = np.full((grains, 4), np.nan)
-    alone = measured.take(measured.source == BOX_SUM)
+    alone = measured.take(measured.source == SUMMED)
     if not len(alone.sums):
         return out
     design, values = _equations(setting, alone)
