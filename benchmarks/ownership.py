@@ -18,7 +18,8 @@ from calibration import calibrate, report
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from stages.owned_layer import OwnedLayer, Row, Sample, scattered
 
-from midas.stages.grains import resolve, resolver
+from midas.stages.grains import resolver
+from midas.stages.grains.resolve import rounds
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         layer = OwnedLayer(Path(folder) / "layer", sample, rows)
-        with timed(resolve, "refit"), timed(resolver, "resolve"), timed(resolver, "seeds_of"):
+        with timed(rounds, "refit"), timed(resolver, "resolve"), timed(resolver, "seeds_of"):
             found = layer.run()
     whole = seconds["resolve"] + seconds["seeds_of"]
     each = 1000 * (whole - seconds["refit"]) / len(rows)

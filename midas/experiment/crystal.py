@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
 from midas.experiment.setting import Setting, setting_of
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "asymmetry",
+    "cell_of",
     "checked_cell",
     "chosen_setting",
+    "metric_of",
     "possible_cell",
     "reciprocal_basis",
     "reflections",
@@ -48,6 +50,9 @@ RING_TOLERANCE = 1e-4
 _HALF_LISTED = frozenset({143, 144, 145, 146, 147, 148, 149, 151, 153, 157, 159, 162, 163})
 
 _IDENTITY = np.eye(3, dtype=np.int32)
+
+#: The axes that make alpha, beta and gamma.
+_FACES = ((1, 2), (0, 2), (0, 1))
 
 #: Signed directions that a symmetry axis can have.
 _AXES = np.array(
@@ -172,7 +177,7 @@ def why_impossible(cell: Sequence[float]) -> str:
         return f"lengths must lie between {_SHORTEST:g} and {_LONGEST:g} Å"
     if not all(angle < 180 for angle in cell[3:]):
         return "angles must lie between 0 and 180 degrees"
-    if np.linalg.det(_metric(cell) / np.outer(cell[:3], cell[:3])) <= 1e-12:
+    if np.linalg.det(metric_of(cell) / np.outer(cell[:3], cell[:3])) <= 1e-12:
         return "no cell has these angles"
     return ""
 
@@ -201,19 +206,28 @@ def asymmetry(cell: Sequence[float], group: SpaceGroup) -> float:
     The largest change of an element of the metric tensor under an operation, as a part of its largest element: about
     twice the relative difference of edges that should be equal, or the difference of an angle in radians.
     """
-    metric = _metric(cell)
+    metric = metric_of(cell)
     transformed = np.einsum("nki,kl,nlj->nij", group.rotations, metric, group.rotations)
     return float(np.abs(transformed - metric).max() / metric.diagonal().max())
 
 
-def _metric(cell: Sequence[float]) -> NDArray[np.float64]:
-    """Scalar products of the cell's axes, Å²."""
-    cosines = np.cos(np.radians(cell[3:]))
-    metric = np.outer(cell[:3], cell[:3])
-    for (i, j), cosine in zip([(1, 2), (0, 2), (0, 1)], cosines, strict=True):
-        metric[i, j] *= cosine
-        metric[j, i] *= cosine
+def metric_of(cell: ArrayLike) -> NDArray[np.float64]:
+    """(..., 3, 3) scalar products of the axes, Å², of (..., 6) cells, Å and degrees."""
+    cell = np.asarray(cell, np.float64)
+    cosines = np.cos(np.radians(cell[..., 3:]))
+    metric: NDArray[np.float64] = cell[..., :3, None] * cell[..., None, :3]
+    for k, (i, j) in enumerate(_FACES):
+        metric[..., i, j] *= cosines[..., k]
+        metric[..., j, i] *= cosines[..., k]
     return metric
+
+
+def cell_of(metric: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 6) cells, Å and degrees, of (..., 3, 3) metrics: the inverse of `metric_of`."""
+    lengths = np.sqrt(np.diagonal(metric, axis1=-2, axis2=-1))
+    cosines = metric / (lengths[..., :, None] * lengths[..., None, :])
+    of_faces = np.stack([cosines[..., i, j] for i, j in _FACES], axis=-1)
+    return np.concatenate([lengths, np.degrees(np.arccos(np.clip(of_faces, -1, 1)))], axis=-1)
 
 
 def reflections(parameters: Parameters) -> Table:
@@ -272,7 +286,7 @@ def _first_indices(setting: Setting, limit: int, half: bool) -> tuple[int, int]:
 
 def _check_length(parameters: Parameters, cell: tuple[float, ...], d_min: float) -> None:
     """Raise when the sphere of radius 1 / d_min holds more reflections than any experiment has."""
-    volume = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(_metric(cell))))
+    volume = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(metric_of(cell))))
     if volume > _MOST_REFLECTIONS * d_min * d_min * d_min:
         reason = f"too many reflections down to {d_min:.3g} Å: check the cell (Å), Lsd and RhoD (µm)"
         raise parameters.error("LatticeParameter", reason)

@@ -24,6 +24,8 @@ Limits: TypeAlias = tuple[tuple[float, ...], ...]
 #: what stands for a limit that is not given
 ANY_OMEGA = (-180.0, 180.0)
 ANY_BOX = (-1e9, 1e9, -1e9, 1e9)
+#: accepts every spot
+UNLIMITED = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
 
 #: points along each side of a detector
 _BORDER = 65

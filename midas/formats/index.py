@@ -19,6 +19,7 @@ from midas.formats.binary import FLOAT64, numbers, read_records
 from midas.formats.slots import SlotFile
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove, replace
+from midas.runtime.ragged import offsets_of
 
 if TYPE_CHECKING:
     from midas.runtime.parallel import Communicator
@@ -87,7 +88,7 @@ def join(rows: range, parts: list[IndexedSeeds]) -> IndexedSeeds:
         numbers(best)[done : done + len(part)] = numbers(part.best)
         lengths[done : done + len(part)] = np.diff(part.offsets)
         done += len(part)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_of(lengths)
     ids = np.concatenate([part.ids for part in parts]) if parts else np.empty(0, np.int64)
     radii = np.concatenate([part.radii for part in parts]) if parts else np.empty(0)
     return IndexedSeeds(rows, best, offsets, ids, radii)
@@ -116,7 +117,7 @@ def read(
     if (bad := np.flatnonzero(~((matched >= 0) & (matched == np.trunc(matched))))).size:
         raise FormatError(f"slot {rows[bad[0]]} holds {matched[bad[0]]:g} matched spots", file=best_path)
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    offsets = offsets_of(counts)
     pairs = np.empty((offsets[-1], 2))
     slots = read_records(full_path, FLOAT64, (SLOT, 2), written_by="ff-index", mapped=True)
     for i in np.flatnonzero(counts):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from midas.formats.table import Layout, fixed, integer
 
 #: values of the column Source
-BOX_SUM, DEBLENDED = 0, 1
+SUMMED, DEBLENDED = 0, 1
 
 #: `YLab` and `ZLab` on the plane without tilt and distortion (µm), `Omega` as recorded (degrees)
 SPOTS_MEASURED = Layout(

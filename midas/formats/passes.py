@@ -21,7 +21,7 @@ from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, KEY_BYTES, ORIENT_PO
 from midas.formats.slots import shorten
 from midas.formats.table import Layout, Table, integer
 from midas.runtime.errors import FormatError, OutputError
-from midas.runtime.files import atomic_outputs, read_bytes, remove, write_atomic
+from midas.runtime.files import read_bytes, remove, write_atomic, write_together
 
 #: the passes and how many seeds each has; no such file after the first pass alone
 SEED_PASSES = Layout(header="%Pass Seeds", columns=(integer("pass"), integer("seeds")))
@@ -104,9 +104,7 @@ def commit(layer: Layer, seed_pass: SeedPass) -> None:
         layer.seed_passes: SEED_PASSES.format(table),
         layer.spots_to_index: known + "".join(f"{seed}\n" for seed in seed_pass.seeds.tolist()).encode(),
     }
-    with atomic_outputs(*contents) as streams:
-        for stream, content in zip(streams, contents.values(), strict=True):
-            stream.write(content)
+    write_together(contents)
 
 
 def _sizes(layer: Layer, seeds: int) -> list[int]:

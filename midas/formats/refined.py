@@ -14,6 +14,7 @@ from midas.formats.binary import INT32, Scalar, joined, read_records
 from midas.formats.index import SLOT
 from midas.formats.layer import Layer
 from midas.runtime.errors import FormatError
+from midas.runtime.ragged import offsets_of
 
 #: ``Key.bin``: int32 (seed id, spots) per seed; (0, 0) is a seed without result
 KEY_BYTES = 8
@@ -115,7 +116,7 @@ def joined_seeds(parts: Sequence[RefinedSeeds]) -> RefinedSeeds:
     return RefinedSeeds(
         np.concatenate([part.key for part in parts]),
         joined([part.orient_pos_fit for part in parts]),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets_of(counts),
         np.concatenate([part.spot_ids for part in parts]),
         joined([part.fit_best for part in parts if part.fit_best is not None]),
     )
@@ -170,7 +171,7 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
             have, need = records.nbytes, (int(solved[-1]) + 1) * ORIENT_POS_FIT.itemsize
             raise FormatError(f"has {have} bytes where its solutions need {need}", file=layer.orient_pos_fit)
         orient_pos_fit[solved] = records[solved]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    offsets = offsets_of(counts)
     used = np.flatnonzero(counts)
     spots = np.empty(0, np.int32)
     if used.size:

@@ -16,6 +16,7 @@ from midas.results.hdf5 import Group
 from midas.results.joins import SpotLinks
 from midas.results.sources import Sources
 from midas.runtime.errors import FormatError
+from midas.runtime.ragged import offsets_of
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _spot_ranges(sources: Sources, grains: Table, spots: Table) -> NDArray[np.in
         lengths = [of_id.get(i, 0) for i in ids.tolist()]
     else:
         lengths = _lengths_of_rows(sources, ids)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_of(lengths)
     if offsets[-1] != len(spots) or (np.repeat(ids, lengths) != owners).any():
         raise FormatError("does not list the spots of the grains of Grains.csv", file=sources.layer.spot_matrix)
     return offsets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -82,6 +82,13 @@ def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Ite
         if isinstance(error, OSError):
             raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
         raise
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together and are in memory, as `atomic_outputs`."""
+    with atomic_outputs(*contents) as streams:
+        for stream, content in zip(streams, contents.values(), strict=True):
+            stream.write(content)
 
 
 def _closes(stream: IO[bytes]) -> bool:

@@ -20,6 +20,7 @@ from midas.archive import DARK, DATA, ArchiveWriter
 from midas.formats.table import Table
 from midas.runtime.parallel import ordered_map
 from midas.runtime.progress import bar
+from midas.runtime.ragged import entries_of
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -143,7 +144,7 @@ def _spread(
     last = np.clip(np.floor(centre + reach), 0, frames - 1).astype(np.int64)
     count = last - first + 1
     index = np.repeat(np.arange(len(spot)), count)
-    frame = first[index] + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    frame = entries_of(first, count)
     # In units of the step, so that both signs of it mean the same.
     width = sigma / abs(exposure.omega_step)
     share = ndtr((frame + 1 - centre[index]) / width) - ndtr((frame - centre[index]) / width)

@@ -30,6 +30,7 @@ from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
 from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.stages.crowding import Crowding, first_looks
 from midas.stages.peak_centres import straighten_profiles
@@ -288,9 +289,8 @@ class _Search:
         if (repeats == 1).all():
             return PixelLists(self.size, regions.offsets, regions.y, regions.z)
         region_of_peak = np.repeat(np.arange(len(lengths)), repeats)
-        parts = [np.arange(regions.offsets[r], regions.offsets[r + 1]) for r in region_of_peak]
-        pixels = np.concatenate(parts)
-        offsets = np.concatenate([[0], np.cumsum(lengths[region_of_peak])])
+        lengths = lengths[region_of_peak]
+        offsets, pixels = offsets_of(lengths), entries_of(regions.offsets[:-1][region_of_peak], lengths)
         return PixelLists(self.size, offsets, regions.y[pixels], regions.z[pixels])
 
 

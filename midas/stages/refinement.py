@@ -29,6 +29,7 @@ from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -209,8 +210,8 @@ def _spot_rows(ids: NDArray[np.int64], spots: Table) -> NDArray[np.int64]:
 def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> RefinedSeeds:
     """Adjacent rows; sets their status."""
     ids, found = work.ids[chunk], work.found
-    offsets = _offsets(work.lengths[chunk])
-    entries = _ranges(found.offsets[:-1][chunk], work.lengths[chunk])
+    offsets = offsets_of(work.lengths[chunk])
+    entries = entries_of(found.offsets[:-1][chunk], work.lengths[chunk])
     spot_rows = work.spot_rows[entries]
     orientations, positions = (np.ascontiguousarray(found.column(name)[chunk]) for name in ("orientation", "position"))
     solutions, spots, counts, status = refiner.refine(orientations, positions, offsets, spot_rows, threads)
@@ -227,21 +228,11 @@ def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> 
     records[~solved] = np.zeros((), ORIENT_POS_FIT)
     key = np.where(solved[:, None], np.stack([ids, counts], axis=1), 0).astype(np.int32)
     # A row's matched spots stand at the front of its part of `spots`.
-    spots = spots[_ranges(offsets[:-1], key[:, 1])]
+    spots = spots[entries_of(offsets[:-1], key[:, 1])]
     rows = spots["row"]
     of_table = {name: work.spots[name][rows] for name in _OF_SPOT}
     fits = filled(FIT_BEST, spots, spot_id=rows + 1, **of_table)
-    return RefinedSeeds(key, records, _offsets(key[:, 1]), (rows + 1).astype(np.int32), fits)
-
-
-def _offsets(lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.signedinteger]) -> NDArray[np.int64]:
-    """The indices start … start + length - 1 of each pair, one after the other."""
-    ends = np.cumsum(lengths, dtype=np.int64)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    return RefinedSeeds(key, records, offsets_of(key[:, 1]), (rows + 1).astype(np.int32), fits)
 
 
 # Messages

@@ -73,9 +73,11 @@ MISTAKES = {
     "MinNrSpots too large": Mistake(
         "MinNrSpots 80", "0 grains explain 0 % of the 58 strong spots: MinNrSpots 80 is", True
     ),
-    "no Friedel mates": Mistake("OmegaRange 10 60", "strong spots: UseFriedelPairs 1 finds hardly any Friedel", True),
+    "no Friedel mates": Mistake(
+        "OmegaRange 10 60\nIndexPasses 1", "strong spots: UseFriedelPairs 1 finds hardly any Friedel", True
+    ),
     "seeds of one grain": Mistake(
-        "MaxOmeSpotIDsToIndex -85", "could be indexed, but are no seeds: only 2 of the 24", True
+        "MaxOmeSpotIDsToIndex -85\nIndexPasses 1", "could be indexed, but are no seeds: only 2 of the 24", True
     ),
 }
 

@@ -21,7 +21,7 @@ from midas.formats.passes import SEED_PASSES
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, read_verdicts
 from midas.formats.spots import read_seed_ids
 from midas.runtime.errors import MidasError
-from midas.stages.grains.verdicts import FRAGMENT
+from midas.stages.grains.resolve.verdicts import FRAGMENT
 
 _SCAN = {"OmegaStart": -30, "OmegaEnd": 30, "OmegaRange": [(-30, 30)], "MinOmeSpotIDsToIndex": -30}
 #: seeds in a tenth of the scan only: the first pass cannot find every grain

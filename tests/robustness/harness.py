@@ -59,6 +59,7 @@ class Program:
     checks : whether it lists all mistakes of its parameters, each in a line
     variant : what is special about this use of the command
     change : makes the folder fit for it
+    rewritten : inputs in whose place a run puts better ones
     """
 
     name: str
@@ -71,6 +72,7 @@ class Program:
     checks: bool = False
     variant: str = ""
     change: Callable[[Path], object] | None = None
+    rewritten: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} {self.variant}".strip()
@@ -133,7 +135,7 @@ PROGRAMS = (
     ),
     Program(
         "ff-pull", (ARCHIVE, "1"), (ARCHIVE, "paramstest.txt", "hkls.csv", EXTRA, "Grains.csv", "SpotMatrix.csv"), (),
-        ("SpotsMeasured.csv",),
+        ("SpotsMeasured.csv",), rewritten=("Grains.csv",),
     ),
     Program(
         "ProcessGrains", ("paramstest.txt",), ("paramstest.txt", "hkls.csv", *_GRAIN_INPUTS), (), GRAIN_FILES,

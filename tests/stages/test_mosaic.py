@@ -19,9 +19,9 @@ from midas.experiment.orientation import (
 )
 from midas.experiment.region import ANY_BOX, ANY_OMEGA
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, spread
-from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
-from midas.stages.grains.orientation_families import mean_orientations
+from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, spread
+from midas.stages.grains.mosaic.rounds import CombinedFit, MosaicModel, resolve_mosaic
+from midas.stages.grains.resolve.families import mean_orientations
 
 Array = NDArray[np.float64]
 CELL = np.array([4.08, 4.08, 4.08, 90.0, 90.0, 90.0])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from simulated_grains import reciprocal_basis
 
+from midas.experiment.crystal import cell_of, metric_of
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.refined import ORIENT_POS_FIT, RefinedSeeds
 from midas.parameters import Parameters
-from midas.stages.grains.near_symmetry import NearSymmetry, cells, metrics
+from midas.stages.grains.resolve.near_symmetry import NearSymmetry
 
 ORTHORHOMBIC = (4.0, 4.02, 5.2, 90.0, 90.0, 90.0)
 
@@ -82,4 +83,4 @@ def test_the_least_strained_setting_is_chosen() -> None:
 
 def test_cells_and_metrics_are_inverse() -> None:
     cell = np.array([[3.6, 4.4, 5.1, 82.0, 97.0, 104.0]])
-    assert np.abs(cells(metrics(cell)) - cell).max() < 1e-12
+    assert np.abs(cell_of(metric_of(cell)) - cell).max() < 1e-12

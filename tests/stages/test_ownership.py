@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from midas._ext.grains.matches import SharpMatches
-from midas.stages.grains.ownership import assign
+from midas.stages.grains.resolve.ownership import assign
 
 
 def matches(*crystals: list[tuple[int, float]]) -> SharpMatches:
@@ -40,7 +40,7 @@ def test_rows_of_one_measured_spot_have_one_owner() -> None:
     assert found.owner.tolist() == [1, 1, 1]
     assert found.second.tolist() == [0, -1, 0]
     assert found.owned().tolist() == [False, True, True]
-    assert [part.tolist() for part in found.owned_spots()] == [[0, 0, 2], [1, 2]]
+    assert [part.tolist() for part in found.fitted_spots()] == [[0, 0, 2], [1, 2]]
 
 
 def test_a_crystal_owns_a_measured_spot_once() -> None:

@@ -16,7 +16,7 @@ from midas.formats.layer import Layer
 from midas.formats.refined import RefinedSeeds
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.runtime.files import atomic_outputs, remove
+from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains import legacy_selection
@@ -144,6 +144,4 @@ def _write(
         layer.spot_matrix: SPOT_MATRIX.format(spot_matrix),
         layer.grains: GRAINS.format(grains, header=header.text()),
     }
-    with atomic_outputs(*contents) as streams:
-        for stream, content in zip(streams, contents.values(), strict=True):
-            stream.write(content)
+    write_together(contents)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+
 Array = NDArray[np.float64]
 
 
@@ -32,3 +34,26 @@ class Crystals:
         """The crystals of these rows."""
         arrays = (self.u[rows], self.position[rows], self.cell[rows])
         return Crystals(*map(np.ascontiguousarray, arrays))
+
+    def predicted(self, model: ReflectionModel, threads: int) -> PredictedReflections:
+        """Their reflections, crystal by crystal."""
+        return model.predicted(self.u, self.position, self.cell, threads)
+
+    def where(self, solved: NDArray[np.bool_], solutions: NDArray[np.void]) -> Crystals:
+        """These crystals, with the solutions of a refiner in place of those that are solved.
+
+        Parameters
+        ----------
+        solved : (n,) bool
+        solutions : (n,), with the fields orientation (9), position (3) and cell (6)
+        """
+        return Crystals(
+            np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), self.u),
+            np.where(solved[:, None], solutions["position"], self.position),
+            np.where(solved[:, None], solutions["cell"], self.cell),
+        )
+
+
+def chosen(predicted: PredictedReflections, rows: NDArray[np.int64] | NDArray[np.bool_]) -> PredictedReflections:
+    """Some of the reflections of crystals."""
+    return PredictedReflections._make(np.ascontiguousarray(column[rows]) for column in predicted)

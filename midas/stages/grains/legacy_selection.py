@@ -10,6 +10,7 @@ from midas.experiment.orientation import reduced
 from midas.formats.grains import GrainIdsKey
 from midas.formats.refined import LEAST_COMPLETENESS
 from midas.parameters import Parameters
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.inputs import GrainInputs, checked_fits, quaternions
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strays import explained
@@ -55,7 +56,7 @@ def _solutions(
     refined = inputs.refined
     counts = np.diff(refined.offsets)[rows]
     fitted = checked_fits(inputs, rows)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    offsets = offsets_of(counts)
     # The methods that repeat the legacy sequence use every spot, as it did.
     joint = parameters["RefineMethod"] == "joint"
     counted = explained(offsets, fitted["diff_pos"], parameters.get("px")) if joint else np.ones(len(fitted), bool)
@@ -93,7 +94,7 @@ def _clusters(
     )
     sizes = np.diff(starts)
     enough = sizes >= parameters["MinNrSpots"]
-    return np.concatenate([[0], np.cumsum(sizes[enough])]), members[np.repeat(enough, sizes)]
+    return offsets_of(sizes[enough]), members[np.repeat(enough, sizes)]
 
 
 def _best_first(

@@ -15,20 +15,21 @@ from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, format_verdicts
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains import legacy_selection, mosaic_tables
+from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import GrainInputs
-from midas.stages.grains.mosaic import MosaicModel
-from midas.stages.grains.near_symmetry import NearSymmetry
-from midas.stages.grains.resolve import Resolved, Seeds, resolve, seeds_of, tracked
-from midas.stages.grains.resolved_tables import (
+from midas.stages.grains.mosaic import tables as mosaic
+from midas.stages.grains.mosaic.rounds import MosaicModel
+from midas.stages.grains.resolve.near_symmetry import NearSymmetry
+from midas.stages.grains.resolve.rounds import Resolved, Seeds, resolve, seeds_of, tracked
+from midas.stages.grains.resolve.scales import scales_of
+from midas.stages.grains.resolve.scene import Scene, scene_of
+from midas.stages.grains.resolve.tables import (
     grain_quality,
     seed_verdicts,
     solutions_of,
     spot_owners,
     summary_of,
 )
-from midas.stages.grains.scales import scales_of
-from midas.stages.grains.scene import Scene, scene_of
 from midas.stages.grains.solutions import GrainSolutions
 
 log = logging.getLogger(__name__)
@@ -122,9 +123,9 @@ class Resolver:
         symmetry = NearSymmetry.of(self.parameters, self.geometry)
         refined = symmetry.least_strained(self.inputs.refined, np.flatnonzero(solved))
         self.inputs = replace(self.inputs, refined=refined)
-        mosaic = self.parameters["GrainMerging"] == "mosaic"
+        broken = self.parameters["GrainMerging"] == "mosaic"
         scene, seeds = self._scene(solved)
-        model = mosaic_tables.model_of(self.layer, self.parameters, self.geometry, scene) if mosaic else None
+        model = mosaic.model_of(self.layer, self.parameters, self.geometry, scene) if broken else None
         found = resolve(seeds, self.parameters, scene)
         if model is not None and len(found.rows):
             return self._mosaic(scene, seeds, found, model)
@@ -136,11 +137,11 @@ class Resolver:
     ) -> tuple[GrainSolutions, ResolvedTables]:
         """The same with the crystals of a family as one grain."""
         unowned = self._unowned(found)
-        found, fit = mosaic_tables.merged(seeds, self.parameters, scene, found, model)
-        quality = mosaic_tables.quality_of(self.inputs, scene, found, model, fit)
+        found, fit = mosaic.merged(seeds, self.parameters, scene, found, model)
+        quality = mosaic.quality_of(self.inputs, scene, found, model, fit)
         # What a grain gathers far from its prediction may be another grain's that is yet to be found.
         about = replace(self._tables(scene, found, quality), unowned=unowned)
-        return mosaic_tables.solutions_of(self.inputs, self.geometry, scene, found, fit), about
+        return mosaic.solutions_of(self.inputs, self.geometry, scene, found, fit), about
 
     def tracked(self, solved: NDArray[np.bool_]) -> tuple[GrainSolutions, ResolvedTables]:
         """Every solution as a grain, and the tables about them."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from midas._ext.grains.strain import fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
+from midas.experiment.vectors import products, unit
 from midas.parameters import Parameters
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.solutions import GrainSolutions
@@ -61,7 +62,6 @@ def strains_of(
 
 def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of all strains that fit equally well the one of smallest norm."""
-    g = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    design = np.stack([*(g**2).T, 2 * g[:, 0] * g[:, 1], 2 * g[:, 0] * g[:, 2], 2 * g[:, 1] * g[:, 2]], axis=1)
-    strain: NDArray[np.float64] = lsq_linear(design, relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
+    g = unit(normals)
+    strain: NDArray[np.float64] = lsq_linear(products(g, g), relative, (-STRAIN_BOUND, STRAIN_BOUND), method="bvls").x
     return strain

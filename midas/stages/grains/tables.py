@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas.experiment.orientation import euler_angles
+from midas.experiment.vectors import SYMMETRIC
 from midas.formats.grains import (
     CELL,
     EULER_ANGLES,
@@ -22,12 +23,10 @@ from midas.parameters import Parameters
 from midas.runtime.errors import StageError
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.solutions import GrainSolutions
-from midas.stages.grains.strain import strains
+from midas.stages.grains.strain import Strains, strains
 
-MICROSTRAIN = 1e6
+_MICROSTRAIN = 1e6
 
-#: place of each component of a tensor, row by row, among the six of `kenesei_strain`
-SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
 #: columns of SpotMatrix.csv that are columns of the spot table
 _OF_SPOT = {
     "Omega": "omega_ideal",
@@ -47,18 +46,23 @@ def tables(
     """``Grains.csv`` and ``SpotMatrix.csv`` of the grains, before rounding."""
     _check_rings(inputs, found)
     strain = strains(inputs, parameters, lsd, found, threads)
-    grains: dict[str, ArrayLike] = {"GrainID": found.ids, "RMSErrorStrain": MICROSTRAIN * strain.rms}
-    grains |= _named(ORIENTATION, found.orientation) | _named(POSITION, found.position) | _named(CELL, found.cell)
-    grains |= {"DiffPos": found.diff_pos, "DiffOme": found.diff_ome, "DiffAngle": found.diff_angle}
+    grains: dict[str, ArrayLike] = {"GrainID": found.ids, **fitted_columns(found, strain)}
     grains |= {"GrainRadius": found.grain_radius, "Confidence": found.completeness}
-    grains |= _named(FABLE, MICROSTRAIN * strain.fable) | _named(KENESEI, MICROSTRAIN * strain.kenesei[:, SYMMETRIC])
-    grains |= _named(EULER_ANGLES, euler_angles(found.orientation.reshape(-1, 3, 3)))
     grains["PhaseNr"] = np.full(len(found), parameters["PhaseNr"])
     own = inputs.spots.take(found.spots - 1)
     spot_matrix: dict[str, ArrayLike] = {column: own[name] for column, name in _OF_SPOT.items()}
     spot_matrix |= {"GrainID": np.repeat(found.ids, np.diff(found.offsets)), "SpotID": found.spots}
     spot_matrix |= {"Theta": own["two_theta"] / 2, "StrainError": strain.residuals}
     return Table.from_columns(GRAINS.names, grains), Table.from_columns(SPOT_MATRIX.names, spot_matrix)
+
+
+def fitted_columns(found: GrainSolutions, strain: Strains) -> dict[str, NDArray[np.float64]]:
+    """The columns of ``Grains.csv`` that a fit gives, before rounding."""
+    columns = _named(ORIENTATION, found.orientation) | _named(POSITION, found.position) | _named(CELL, found.cell)
+    columns |= {"DiffPos": found.diff_pos, "DiffOme": found.diff_ome, "DiffAngle": found.diff_angle}
+    columns |= _named(FABLE, _MICROSTRAIN * strain.fable) | _named(KENESEI, _MICROSTRAIN * strain.kenesei[:, SYMMETRIC])
+    columns |= _named(EULER_ANGLES, euler_angles(found.orientation.reshape(-1, 3, 3)))
+    return columns | {"RMSErrorStrain": _MICROSTRAIN * strain.rms}
 
 
 def _named(names: tuple[str, ...], columns: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -23,7 +23,7 @@ from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
-from midas.runtime.files import atomic_outputs, remove
+from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains.crystals import Crystals
@@ -202,7 +202,5 @@ def _write(layer: Layer, parameters: Parameters, data: PullTables) -> None:
         layer.spots_measured: SPOTS_MEASURED.format(data.spots),
         layer.grains: GRAINS.format(data.grains, header=first_lines),
     }
-    with atomic_outputs(*contents) as streams:
-        for stream, content in zip(streams, contents.values(), strict=True):
-            stream.write(content)
+    write_together(contents)
     remove(layer.consolidated)

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from midas._ext.grains.reflections import PredictedReflections
 from midas.experiment.angles import wrapped
+from midas.runtime.ragged import entries_of, offsets_of
 
 Array = NDArray[np.float64]
 
@@ -65,8 +66,7 @@ class Boxes:
     def take(self, rows: NDArray[np.int64]) -> Boxes:
         """These boxes; their neighbours stay rows of the whole list."""
         counts = np.diff(self.first_other)[rows]
-        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        entries = np.arange(first[-1]) + np.repeat(self.first_other[:-1][rows] - first[:-1], counts)
+        first, entries = offsets_of(counts), entries_of(self.first_other[:-1][rows], counts)
         return Boxes(
             self.radius[rows], self.eta[rows], self.omega[rows], self.half[rows], first, self.others[entries],
             self.neighbour[entries],
@@ -96,7 +96,7 @@ def boxes_of(predicted: PredictedReflections, widths: BoxWidths, rivals: NDArray
     )
     near = (np.abs(relative) <= _NEAR * halves[box]).all(axis=1)
     box, other, relative = box[near], other[near], relative[near]
-    first = np.concatenate([[0], np.cumsum(np.bincount(box, minlength=len(radius)))]).astype(np.int64)
+    first = offsets_of(np.bincount(box, minlength=len(radius)))
     return Boxes(radius, eta, omega, halves, first, relative, other)
 
 

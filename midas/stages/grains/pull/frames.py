@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.pull.pixels import box_pixels, gather
-from midas._ext.pull.sums import BOX_SUM, sum_boxes
+from midas._ext.pull.sums import BOX_SUM, INCOMPLETE, sum_boxes
 from midas.archive import Archive, Pixel
 from midas.experiment.angles import wrapped
 from midas.experiment.correction import flood_plane, masked_pixels, mean_dark
 from midas.experiment.image import raw_numbers
 from midas.runtime import progress
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.pull.boxes import REACH, REACH_WITH_SHELL, Boxes
 
 Array = NDArray[np.float64]
@@ -226,9 +227,9 @@ class BoxFiller:
             self._detector, self._panels, self._reader.numbers, self._threads,
         )  # fmt: skip
         counts = np.diff(self._first_frame)[rows]
-        first_frame = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        entries = ranges(self._first_frame[:-1][rows], counts)
-        starts = np.concatenate([[0], np.cumsum(counts * np.diff(offsets))]).astype(np.int64)
+        first_frame = offsets_of(counts)
+        entries = entries_of(self._first_frame[:-1][rows], counts)
+        starts = offsets_of(counts * np.diff(offsets))
         step = self._reader.step
         filled = FilledBoxes(
             rows,
@@ -246,12 +247,6 @@ class BoxFiller:
         return _Group(filled, self._frames[entries])
 
 
-def ranges(starts: NDArray[np.signedinteger], lengths: NDArray[np.signedinteger]) -> Rows:
-    """The numbers start ... start + length - 1 of each pair, one after the other."""
-    ends = np.cumsum(lengths, dtype=np.int64)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-
-
 def _frames_of(boxes: Boxes, omegas: Array) -> tuple[Rows, Rows, Array]:
     """The frames that each box may need: (n + 1,) offsets, their numbers, and how far they are from its omega."""
     turns = np.concatenate([omegas - 360.0, omegas, omegas + 360.0])
@@ -261,8 +256,8 @@ def _frames_of(boxes: Boxes, omegas: Array) -> tuple[Rows, Rows, Array]:
     middle, reach = wrapped(boxes.omega), REACH * boxes.half[:, 2]
     low = np.searchsorted(turns, middle - reach, side="left")
     high = np.searchsorted(turns, middle + reach, side="right")
-    first = np.concatenate([[0], np.cumsum(high - low)]).astype(np.int64)
-    entries = ranges(low, high - low)
+    first = offsets_of(high - low)
+    entries = entries_of(low, high - low)
     return first, numbers[entries].astype(np.int64), turns[entries] - np.repeat(middle, high - low)
 
 
@@ -275,8 +270,6 @@ class SumOfBoxes:
     """
 
     def __init__(self, count: int, threads: int):
-        from midas._ext.pull.sums import INCOMPLETE
-
         self.sums = np.zeros(count, BOX_SUM)
         self.sums["status"], self.sums["missing"] = INCOMPLETE, 1.0
         self._threads = threads

@@ -14,6 +14,7 @@ from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recor
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.crystals import Crystals
 
 #: twelve numbers of a grain need four spots; with fewer than this nothing would be left to show an error
@@ -53,7 +54,7 @@ def refit(
     """
     n = len(crystals)
     counts = np.bincount(owner, minlength=n)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    offsets = offsets_of(counts)
     rows = np.where(counts[owner] >= FEWEST_SPOTS, np.arange(len(owner)), -1).astype(np.int64)
     if not (rows >= 0).any():
         return Refit(
@@ -65,19 +66,13 @@ def refit(
     )
     refined = (status == REFINED) & (kept >= FEWEST_SPOTS)
     kept = np.where(refined, kept, 0)
-    new = Crystals(
-        np.where(refined[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
-        np.where(refined[:, None], solutions["position"], crystals.position),
-        np.where(refined[:, None], solutions["cell"], crystals.cell),
-    )
     errors = np.stack([solutions[name] for name in ("diff_pos", "diff_ome", "diff_angle")], axis=1)
-    entries = np.concatenate([np.arange(o, o + k) for o, k in zip(offsets[:-1], kept, strict=True)])
     return Refit(
-        new,
+        crystals.where(refined, solutions),
         refined,
         np.where(refined[:, None], errors, np.nan),
-        np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
-        matched[entries.astype(np.int64)],
+        offsets_of(kept),
+        matched[entries_of(offsets[:-1], kept)],
     )
 
 

@@ -15,10 +15,10 @@ from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.layer import Layer
-from midas.formats.measured import BOX_SUM, DEBLENDED
+from midas.formats.measured import DEBLENDED, SUMMED
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.crystals import Crystals, chosen
 from midas.stages.grains.pull.boxes import Boxes, boxes_of
 from midas.stages.grains.pull.deblend import Deblender, SpotWidths, blends_of, usual_widths
 from midas.stages.grains.pull.frames import BoxFiller, Measurer, SumOfBoxes
@@ -44,9 +44,9 @@ class Measured:
     Parameters
     ----------
     predicted, boxes : the reflections, and the boxes around them
-    sums : (n,) of `BOX_SUM`
+    sums : (n,) of `midas._ext.pull.sums.BOX_SUM`
     y, z, omega, eta : (n,) float64, centres: µm on the plane, degrees as recorded, degrees
-    source : (n,) int64, `BOX_SUM`, `DEBLENDED`, or `SHARED`: one spot of several grains that could not be told apart
+    source : (n,) int64, `SUMMED`, `DEBLENDED`, or `SHARED`: one spot of several grains that could not be told apart
     """
 
     predicted: PredictedReflections
@@ -67,7 +67,7 @@ class Measured:
     def take(self, rows: NDArray[Any]) -> Measured:
         """These boxes; their neighbours stay rows of the whole list."""
         boxes = self.boxes.take(np.arange(len(self.sums))[rows])
-        predicted = _taken(self.predicted, rows)
+        predicted = chosen(self.predicted, rows)
         return Measured(
             predicted, boxes, self.sums[rows], self.y[rows], self.z[rows], self.omega[rows], self.eta[rows],
             self.source[rows],
@@ -135,7 +135,7 @@ def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotW
     ----------
     widths : of the spots of the grains; with it spots that are one on the frames are told apart where they can be
     """
-    predicted = setting.model.predicted(crystals.u, crystals.position, crystals.cell, threads)
+    predicted = crystals.predicted(setting.model, threads)
     boxes = boxes_of(predicted, setting.widths, predicted.crystal < grains)
     rows = np.flatnonzero(predicted.accepted)
     own = boxes.take(rows)
@@ -148,7 +148,7 @@ def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotW
     BoxFiller(
         setting.reader, _as_framed(setting, own, threads), setting.detector.packed(), setting.panels, threads
     ).run(work)
-    sums, source = adder.sums, np.full(len(rows), BOX_SUM)
+    sums, source = adder.sums, np.full(len(rows), SUMMED)
     if widths is not None:
         blended, resolved = blends.group[rows] >= 0, deblender.resolved[rows]
         source[blended] = np.where(resolved[blended], DEBLENDED, SHARED)
@@ -157,7 +157,7 @@ def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotW
     eta = wrapped(own.eta + np.degrees(sums["arc"] / own.radius))
     y, z = -radius * np.sin(np.radians(eta)), radius * np.cos(np.radians(eta))
     omega = wrapped(own.omega + sums["omega"])
-    return Measured(_taken(predicted, rows), own, sums, y, z, omega, eta, source)
+    return Measured(chosen(predicted, rows), own, sums, y, z, omega, eta, source)
 
 
 def _as_framed(setting: PullSetting, boxes: Boxes, threads: int) -> Boxes:
@@ -177,12 +177,6 @@ def _put(sums: NDArray[np.void], resolved: NDArray[np.bool_], peaks: NDArray[np.
     for column, name in enumerate(("radial_variance", "arc_variance", "omega_variance"), 4):
         sums[name][resolved] = peaks[:, column] ** 2
     sums["status"][resolved & (sums["status"] != INCOMPLETE)] = MEASURED
-
-
-def _taken(predicted: PredictedReflections, rows: NDArray[Any]) -> PredictedReflections:
-    """These reflections."""
-    columns: Any = (np.ascontiguousarray(column[rows]) for column in predicted)
-    return PredictedReflections(*columns)
 
 
 def random_crystals(cell: tuple[float, ...]) -> Crystals:

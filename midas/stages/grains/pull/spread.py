@@ -9,20 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.physics.spots import scattering_vectors
-from midas.formats.measured import BOX_SUM
+from midas.experiment.vectors import products, unit
+from midas.formats.measured import SUMMED
+from midas.stages.grains.orientation_spread import spread_of
 from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.rounds import Measured
 
 Array = NDArray[np.float64]
 
-#: full width at half height of a normal distribution, standard deviations
-_WIDTH = 2 * np.sqrt(2 * np.log(2))
 #: steps of eta and omega for derivatives, degrees
 _STEP = 0.01
 #: six numbers need two spots; with fewer than this nothing would average
 _FEWEST = 6
-#: components of a symmetric matrix
-_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 def spreads(setting: PullSetting, measured: Measured, grains: int) -> Array:
@@ -31,7 +29,7 @@ def spreads(setting: PullSetting, measured: Measured, grains: int) -> Array:
     Degrees; NaN for a grain with too few spots.
     """
     out = np.full((grains, 4), np.nan)
-    alone = measured.take(measured.source == BOX_SUM)
+    alone = measured.take(measured.source == SUMMED)
     if not len(alone.sums):
         return out
     design, values = _equations(setting, alone)
@@ -39,12 +37,7 @@ def spreads(setting: PullSetting, measured: Measured, grains: int) -> Array:
         own = np.flatnonzero(alone.predicted.crystal == grain)
         if len(own) < _FEWEST:
             continue
-        numbers, *_ = np.linalg.lstsq(design[own].reshape(-1, 6), values[own].ravel(), rcond=None)
-        covariance = np.zeros((3, 3))
-        for (i, j), number in zip(_PAIRS, numbers, strict=True):
-            covariance[i, j] = covariance[j, i] = number
-        principal = np.maximum(np.linalg.eigvalsh(covariance)[::-1], 0.0)
-        out[grain] = np.degrees([np.sqrt(principal.sum()), *(_WIDTH * np.sqrt(principal))])
+        out[grain] = np.degrees(spread_of(design[own], values[own]))
     return out
 
 
@@ -55,7 +48,7 @@ def _equations(setting: PullSetting, spots: Measured) -> tuple[Array, Array]:
     the covariance of the directions of its scattering vectors; a rotation by r turns a direction g by r x g.
     """
     g, along_eta, along_omega = _directions(setting, spots)
-    across = np.stack([_unit(along_eta), np.cross(g, _unit(along_eta))], axis=1)
+    across = np.stack([unit(along_eta), np.cross(g, unit(along_eta))], axis=1)
     jacobian = np.einsum("nki,nij->nkj", across, np.stack([along_eta, along_omega], axis=2))
     sums, radius = spots.sums, np.hypot(spots.y, spots.z)
     observed = np.zeros((len(sums), 2, 2))
@@ -66,17 +59,8 @@ def _equations(setting: PullSetting, spots: Measured) -> tuple[Array, Array]:
     turned = np.stack([np.cross(np.eye(3)[i], g) for i in range(3)], axis=1)  # (m, rotation, direction)
     slopes = np.einsum("nki,nri->nkr", across, turned)
     places = ((0, 0), (1, 1), (0, 1))
-    design = np.stack(
-        [np.stack([_product(slopes[:, a], slopes[:, b], i, j) for i, j in _PAIRS], axis=1) for a, b in places],
-        axis=1,
-    )
+    design = np.stack([products(slopes[:, a], slopes[:, b]) for a, b in places], axis=1)
     return design, np.stack([directions[:, a, b] for a, b in places], axis=1)
-
-
-def _product(left: Array, right: Array, i: int, j: int) -> Array:
-    """Factor of component i, j of a symmetric matrix between two vectors."""
-    product: Array = left[:, i] * right[:, j]
-    return product if i == j else product + left[:, j] * right[:, i]
 
 
 def _directions(setting: PullSetting, spots: Measured) -> tuple[Array, Array, Array]:
@@ -90,14 +74,9 @@ def _directions(setting: PullSetting, spots: Measured) -> tuple[Array, Array, Ar
             -radius * np.sin(turn), radius * np.cos(turn), omega, np.zeros((len(radius), 3)), detector.lsd, 1.0,
             detector.wedge, detector.exact_wedge, detector.surface,
         )  # fmt: skip
-        return _unit(g)
+        return unit(g)
 
     width = 2 * np.radians(_STEP)
     along_eta = (direction(spots.eta + _STEP, spots.omega) - direction(spots.eta - _STEP, spots.omega)) / width
     along_omega = (direction(spots.eta, spots.omega + _STEP) - direction(spots.eta, spots.omega - _STEP)) / width
     return direction(spots.eta, spots.omega), along_eta, along_omega
-
-
-def _unit(vectors: Array) -> Array:
-    unit: Array = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return unit

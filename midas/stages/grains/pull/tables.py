@@ -6,21 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from midas.experiment.orientation import euler_angles
-from midas.formats.grains import (
-    CELL,
-    EULER_ANGLES,
-    FABLE,
-    GRAINS,
-    KENESEI,
-    ORIENTATION,
-    POSITION,
-    GrainIdsKey,
-)
+from midas.formats.grains import GRAINS, GrainIdsKey
 from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.pull.instrument import PullSetting
 from midas.stages.grains.pull.refit import Refit
 from midas.stages.grains.pull.rounds import Measured
@@ -28,7 +19,7 @@ from midas.stages.grains.pull.spread import spreads
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strain import strains_of
 from midas.stages.grains.strays import explained
-from midas.stages.grains.tables import MICROSTRAIN, SYMMETRIC
+from midas.stages.grains.tables import fitted_columns
 
 #: a connected peak farther from the measured spot than this is another one; half widths of a box
 _SAME_SPOT = 1.0
@@ -126,7 +117,7 @@ def grains_table(
     counts = np.diff(result.offsets)[rows]
     crystals = result.crystals.take(rows)
     spots = result.spots
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    offsets = offsets_of(counts)
     solutions = GrainSolutions(
         ids=grains.integers("GrainID")[rows],
         orientation=crystals.u.reshape(-1, 9),
@@ -147,24 +138,10 @@ def grains_table(
     )
     unstrained = _spacings(setting.hkls, measured.predicted.ring[spots["row"]])
     strain = strains_of(solutions, unstrained, parameters, parameters["Lsd"], threads)
-    new = _columns(solutions)
-    new |= dict(zip(FABLE, MICROSTRAIN * strain.fable.T, strict=True))
-    new |= dict(zip(KENESEI, MICROSTRAIN * strain.kenesei[:, SYMMETRIC].T, strict=True))
-    new["RMSErrorStrain"] = MICROSTRAIN * strain.rms
     columns = {name: grains[name].copy() for name in GRAINS.names}
-    for name, values in new.items():
+    for name, values in fitted_columns(solutions, strain).items():
         columns[name][rows] = values
     return Table.from_columns(GRAINS.names, columns)
-
-
-def _columns(found: GrainSolutions) -> dict[str, NDArray[np.float64]]:
-    """Columns of ``Grains.csv`` that a fit gives."""
-    angles = euler_angles(found.orientation.reshape(-1, 3, 3))
-    groups = (
-        (ORIENTATION, found.orientation), (POSITION, found.position), (CELL, found.cell), (EULER_ANGLES, angles)
-    )  # fmt: skip
-    columns = {name: column for names, values in groups for name, column in zip(names, values.T, strict=True)}
-    return columns | {"DiffPos": found.diff_pos, "DiffOme": found.diff_ome, "DiffAngle": found.diff_angle}
 
 
 def _spacings(hkls: Table, rings: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from midas.parameters import Parameters
 from midas.stages.grains.inputs import GrainInputs, checked_fits
-from midas.stages.grains.scene import Scales
+from midas.stages.grains.resolve.scene import Scales
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,11 @@ from scipy.spatial import cKDTree
 from midas._ext.grains.reflections import PredictedReflections
 from midas._ext.physics.spots import scattering_vectors
 from midas._ext.refine.settings import Instrument
+from midas.experiment.angles import wrapped
+from midas.experiment.vectors import angle_between, products, unit
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.orientation_spread import spread_of
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -100,7 +104,7 @@ class Fragments:
         kept = np.isin(self.combined, combined)
         return Fragments(
             spot=self.spot[kept],
-            offsets=np.append(0, np.cumsum(counts)).astype(np.int64),
+            offsets=offsets_of(counts),
             crystal=self.crystal[combined],
             hkl=self.hkl[combined],
             branch=self.branch[combined],
@@ -146,8 +150,8 @@ def fragments(
     g_of_reflection = _vectors(instrument, predicted.y_plane, predicted.z_plane, predicted.omega_recorded, at)
     g = spots.vectors(instrument, spot, at[reflection])
     expected = g_of_reflection[reflection]
-    n, n_expected = _unit(g), _unit(expected)
-    angle = _angle(n, n_expected)
+    n, n_expected = unit(g), unit(expected)
+    angle = angle_between(n, n_expected)
     off = _radius(g, instrument) - _radius(expected, instrument)
     kept = np.flatnonzero((angle < cone.tolerance) & (np.abs(off) < cone.radial))
     kept = kept[np.lexsort((reflection[kept], angle[kept], spot[kept]))]
@@ -163,7 +167,7 @@ def fragments(
         branch=predicted.branch[used].astype(np.int64),
         place=np.stack([predicted.y_plane, predicted.z_plane, predicted.omega_recorded], axis=1)[used],
         vectors=n[kept],
-        predicted=_unit(g_of_reflection[used]),
+        predicted=unit(g_of_reflection[used]),
     )
 
 
@@ -178,10 +182,10 @@ def _candidates(
     """Pairs of reflections and spots of one ring and branch that may be near enough, wherever the crystal is."""
     origin = np.zeros((1, 3))
     usable = np.flatnonzero((spots.group >= 0) & (owner > -2))
-    n_spot = _unit(spots.vectors(instrument, usable, np.repeat(origin, len(usable), axis=0)))
+    n_spot = unit(spots.vectors(instrument, usable, np.repeat(origin, len(usable), axis=0)))
     group_of, side = spots.group[usable], np.sign(spots.y[usable])
     at = np.repeat(origin, len(predicted.hkl), axis=0)
-    n_reflection = _unit(_vectors(instrument, predicted.y_plane, predicted.z_plane, predicted.omega_recorded, at))
+    n_reflection = unit(_vectors(instrument, predicted.y_plane, predicted.z_plane, predicted.omega_recorded, at))
     # Both are turned by less than this when they are seen from the crystal.
     reach = 2 * np.sin(np.radians(cone.tolerance) / 2 + cone.reach / instrument.lsd)
     pairs = []
@@ -205,8 +209,8 @@ def _linked(reflection: Places, n: Array, gap: float) -> NDArray[np.bool_]:
     first, size = np.unique(reflection, return_index=True, return_counts=True)[1:]
     many = np.repeat(size, size)
     i = np.repeat(np.arange(len(reflection)), many)
-    j = np.repeat(np.repeat(first, size), many) + np.arange(len(i)) - np.repeat(np.cumsum(many) - many, many)
-    near = (i < j) & (_angle(n[i], n[j]) < gap)
+    j = entries_of(np.repeat(first, size), many)
+    near = (i < j) & (angle_between(n[i], n[j]) < gap)
     graph = coo_matrix((np.ones(near.sum(), bool), (i[near], j[near])), (len(reflection),) * 2)
     _, component = connected_components(graph, directed=False)
     linked: NDArray[np.bool_] = component == component[np.repeat(first, size)]
@@ -231,8 +235,8 @@ def combined_spots(spots: BrokenSpots, found: Fragments) -> BrokenSpots:
     azimuth = np.arctan2(spots.z, spots.y)
     azimuth_off = (azimuth[rows] - azimuth[first][combined] + np.pi) % (2 * np.pi) - np.pi
     turn = azimuth[first] + mean(azimuth_off)
-    omega_off = (spots.omega[rows] - spots.omega[first][combined] + 180) % 360 - 180
-    omega = (spots.omega[first] + mean(omega_off) + 180) % 360 - 180
+    omega_off = wrapped(spots.omega[rows] - spots.omega[first][combined])
+    omega = wrapped(spots.omega[first] + mean(omega_off))
     y, z = radius * np.cos(turn), radius * np.sin(turn)
     intensity = np.where(total > np.finfo(float).tiny, total, 0.0)
     return BrokenSpots(y, z, omega, spots.group[first], intensity, mean(spots.certainty[rows]))
@@ -254,48 +258,23 @@ def spread(spots: BrokenSpots, found: Fragments, count: int) -> Array:
     mean = np.add.reduceat(weight[:, None] * found.vectors, starts) / total[:, None]
     across = _across(mean)  # (m, 2, 3)
     off = np.degrees(np.einsum("fij,fj->fi", across[combined], found.vectors - mean[combined]))
-    products = np.stack([off[:, 0] ** 2, off[:, 0] * off[:, 1], off[:, 1] ** 2], axis=1)
-    seen = np.add.reduceat(weight[:, None] * products, starts) / total[:, None]
+    squares = np.stack([off[:, 0] ** 2, off[:, 0] * off[:, 1], off[:, 1] ** 2], axis=1)
+    seen = np.add.reduceat(weight[:, None] * squares, starts) / total[:, None]
     # A small rotation w moves g by w x g = -[g]x w; seen along two directions across g that is a (2, 3) matrix.
-    lever = np.cross(_unit(mean)[:, None, :], across)
-    design = np.stack([_quadratic(lever[:, a], lever[:, b]) for a, b in ((0, 0), (0, 1), (1, 1))], axis=1)
+    lever = np.cross(unit(mean)[:, None, :], across)
+    design = np.stack([products(lever[:, a], lever[:, b]) for a, b in ((0, 0), (0, 1), (1, 1))], axis=1)
     for crystal in np.unique(found.crystal).tolist():
         own = found.crystal == crystal
-        c, *_ = np.linalg.lstsq(design[own].reshape(-1, 6), seen[own].ravel(), rcond=None)
-        variances = np.linalg.eigvalsh(c[_SYMMETRIC].reshape(3, 3))[::-1].clip(0)
-        result[crystal] = [np.sqrt(variances.sum()), *(_FULL_WIDTH * np.sqrt(variances))]
+        result[crystal] = spread_of(design[own], seen[own])
     return result
-
-
-#: full width at half maximum of a normal distribution of unit variance
-_FULL_WIDTH = np.sqrt(8 * np.log(2))
-#: place of each component of a symmetric matrix, row by row, among xx, yy, zz, xy, xz, yz
-_SYMMETRIC = [0, 3, 4, 3, 1, 5, 4, 5, 2]
-
-
-def _quadratic(a: Array, b: Array) -> Array:
-    """(m, 6): the six numbers of C in a·C·b."""
-    x, y, z = (a[:, i] * b[:, i] for i in range(3))
-    return np.stack([x, y, z, *(a[:, i] * b[:, j] + a[:, j] * b[:, i] for i, j in ((0, 1), (0, 2), (1, 2)))], axis=1)
 
 
 def _across(vectors: Array) -> Array:
     """(m, 2, 3) two directions across each vector and each other."""
-    n = _unit(vectors)
+    n = unit(vectors)
     axis = np.eye(3)[np.argmin(np.abs(n), axis=1)]
-    first = _unit(np.cross(n, axis))
+    first = unit(np.cross(n, axis))
     return np.stack([first, np.cross(n, first)], axis=1)
-
-
-def _unit(vectors: Array) -> Array:
-    length: Array = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / length
-
-
-def _angle(a: Array, b: Array) -> Array:
-    """Degrees between unit vectors, by their chord."""
-    angle: Array = np.degrees(2 * np.arcsin(np.minimum(0.5 * np.linalg.norm(a - b, axis=-1), 1.0)))
-    return angle
 
 
 def _radius(vectors: Array, instrument: Instrument) -> Array:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+from midas._ext.grains.reflections import ReflectionModel
 from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED, Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
-from midas.experiment.region import ANY_BOX, ANY_OMEGA
-from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
-from midas.stages.grains.orientation_families import families_by_intensity, mean_orientations
+from midas.experiment.region import UNLIMITED
+from midas.runtime.ragged import sums_by
+from midas.stages.grains.crystals import Crystals, chosen
+from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
+from midas.stages.grains.resolve.families import families_by_intensity, mean_orientations
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -72,7 +73,7 @@ class CombinedFit:
     @property
     def intensity(self) -> Array:
         """(n,) of all fragments of each crystal."""
-        return _sums(self.fragments.crystal, self.combined.intensity, len(self.crystals))
+        return sums_by(self.fragments.crystal, self.combined.intensity, len(self.crystals))
 
 
 def resolve_mosaic(
@@ -92,7 +93,7 @@ def resolve_mosaic(
     fit : of the n families; combined spots that the crystals do not explain are left out
     """
     owned = np.flatnonzero(owner >= 0)
-    weights = _sums(owner[owned], model.spots.intensity[owned], len(crystals))
+    weights = sums_by(owner[owned], model.spots.intensity[owned], len(crystals))
     tolerance, operators = model.cone.tolerance, model.operators
     means = mean_orientations(quaternions_from_matrices(crystals.u), weights, operators, tolerance)
     leader, family = np.unique(families_by_intensity(means, weights, operators, tolerance / 2), return_inverse=True)
@@ -115,8 +116,8 @@ def _fitted(model: MosaicModel, crystals: Crystals, owner: Places, threads: int)
     rings = np.repeat(np.arange(len(model.reflections.first) - 1), np.diff(model.reflections.first)).astype(np.int32)
     reflections = ReflectionModel(model.reflections.hkl, rings, model.instrument, model.region)
     for _ in range(_ROUNDS):
-        every = reflections.predicted(crystals.u, crystals.position, crystals.cell, threads)
-        predicted = PredictedReflections._make(column[every.accepted] for column in every)
+        every = crystals.predicted(reflections, threads)
+        predicted = chosen(every, every.accepted)
         found = fragments(model.spots, model.instrument, crystals, predicted, predicted.ring, owner, model.cone)
         combined = combined_spots(model.spots, found)
         fit = _refined(model, _turned(model.spots, crystals, found), found, combined, threads)
@@ -149,27 +150,15 @@ def _refined(
         combined.y, combined.z, combined.omega, combined.group.astype(np.int32), combined.certainty
     )
     # A spot that a crystal owns is its spot, wherever its prediction ends up in a fit.
-    everywhere = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
-    refiner = Refiner(model.instrument, everywhere, model.reflections, recorded, model.bounds, model.recipe)
+    refiner = Refiner(model.instrument, UNLIMITED, model.reflections, recorded, model.bounds, model.recipe)
     offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
     rows = np.arange(len(combined.y))
     start = np.ascontiguousarray(crystals.u.reshape(-1, 9))
     solutions, _, _, status = refiner.refine(start, crystals.position, offsets, rows, threads)
     solved = status == REFINED
-    refined = Crystals(
-        np.where(solved[:, None, None], solutions["orientation"].reshape(-1, 3, 3), crystals.u),
-        np.where(solved[:, None], solutions["position"], crystals.position),
-        np.where(solved[:, None], solutions["cell"], crystals.cell),
-    )
+    refined = crystals.where(solved, solutions)
     u = np.ascontiguousarray(refined.u.reshape(-1, 9))
     _, spots, counts, _ = refiner.refine(u, refined.position, offsets, rows, threads, refined.cell, fit=False)
     matched = spots[rows - offsets[found.crystal] < counts[found.crystal]]
     kept = matched["row"]
     return CombinedFit(refined, found.take(kept), combined.take(kept), solved, matched)
-
-
-def _sums(place: Places, values: Array, count: int) -> Array:
-    """(count,) sum of the values at each place."""
-    sums = np.zeros(count)
-    np.add.at(sums, place, values)
-    return sums

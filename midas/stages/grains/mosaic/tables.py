@@ -10,29 +10,30 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
 from midas._ext.refine.record import grain_radii
+from midas.experiment.angles import wrapped
 from midas.experiment.region import accepted_region
 from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains.fragments import BrokenSpots, Cone, spread
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.inputs import GrainInputs
-from midas.stages.grains.mosaic import CombinedFit, MosaicModel, resolve_mosaic
-from midas.stages.grains.ownership import Assignment, assign
-from midas.stages.grains.refit import Fitted
-from midas.stages.grains.resolve import Resolved, Seeds, described
-from midas.stages.grains.resolved_tables import grain_quality, key_of
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, spread
+from midas.stages.grains.mosaic.rounds import CombinedFit, MosaicModel, resolve_mosaic
+from midas.stages.grains.resolve.ownership import Assignment, assign
+from midas.stages.grains.resolve.refit import Fitted
+from midas.stages.grains.resolve.rounds import Resolved, Seeds, described
+from midas.stages.grains.resolve.scene import Scene
+from midas.stages.grains.resolve.tables import grain_quality, key_of, mean_distances
+from midas.stages.grains.resolve.verdicts import CRYSTAL, FRAGMENT, Verdicts
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strays import counted
-from midas.stages.grains.verdicts import CRYSTAL, FRAGMENT, Verdicts
 
 log = logging.getLogger(__name__)
 
 #: least half width of the band across a ring in which fragments lie, pixels
 _RADIAL_PIXELS = 2.0
 _SPREAD = ("Spread", "FWHM1", "FWHM2", "FWHM3")
-_DISTANCES = ("diff_pos", "diff_ome", "diff_angle")
 
 
 def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: Scene) -> MosaicModel:
@@ -83,14 +84,14 @@ def _assignment(scene: Scene, fit: CombinedFit) -> Assignment:
     fragments, scales = fit.fragments, scene.scales
     y, z, omega = fragments.place[fragments.combined].T
     rows = fragments.spot
-    turn = (scene.spots["omega_recorded"][rows] - omega + 180) % 360 - 180
+    turn = wrapped(scene.spots["omega_recorded"][rows] - omega)
     apart = np.hypot(scene.spots["y_plane"][rows] - y, scene.spots["z_plane"][rows] - z)
     distance = np.hypot(apart / scales.spot, turn / scales.omega)
     crystal = fragments.crystal[fragments.combined]
     order = np.lexsort((rows, distance, crystal))
     counts = np.bincount(crystal, minlength=len(fit.crystals))
     matches = SharpMatches(
-        np.append(0, np.cumsum(counts)).astype(np.int64),
+        offsets_of(counts),
         rows[order],
         fragments.hkl[fragments.combined][order].astype(np.int32),
         fragments.branch[fragments.combined][order].astype(np.int8),
@@ -118,18 +119,16 @@ def solutions_of(
     combined, crystal, rows = combined[order], crystal[order], fragments.spot[order]
     first = np.zeros(len(rows), bool)
     first[np.unique(combined, return_index=True)[1]] = True
-    n, of = len(fit.crystals), fragments.crystal
-    counts = np.maximum(np.bincount(of, minlength=n), 1)
-    means = {name: np.bincount(of, fit.matched[name], n) / counts for name in _DISTANCES}
+    n = len(fit.crystals)
     return GrainSolutions(
         ids=inputs.seeds[found.rows],
         orientation=fit.crystals.u.reshape(-1, 9),
         position=fit.crystals.position,
         cell=fit.crystals.cell,
-        **means,
+        **mean_distances(fit.matched, fragments.crystal, n),
         grain_radius=_radii(geometry, scene, fit),
         completeness=inputs.refined.column("completeness")[found.rows],
-        offsets=np.append(0, np.cumsum(np.bincount(crystal, minlength=n))).astype(np.int64),
+        offsets=offsets_of(np.bincount(crystal, minlength=n)),
         spots=rows + 1,
         y_centred=fit.matched["y_centred"][combined],
         z_centred=fit.matched["z_centred"][combined],

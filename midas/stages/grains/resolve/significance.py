@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, gammaln
 
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.resolve.scene import Scene
 
 Array = NDArray[np.float64]
 

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatcher, SharpMatches
 from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
-from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.refiner import Refiner
-from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
-from midas.experiment.region import ANY_BOX, ANY_OMEGA, accepted_region
+from midas._ext.refine.settings import Reflections
+from midas.experiment.region import ANY_OMEGA, UNLIMITED, accepted_region
 from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
 from midas.experiment.spot_flags import SpotFlags, read_spot_flags
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
+from midas.runtime.ragged import offsets_of
 from midas.stages.grains.crystals import Crystals
 
 log = logging.getLogger(__name__)
@@ -34,22 +34,6 @@ class Scales:
     spot: float
     omega: float
     window: float
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """How crystals are fitted.
-
-    A spot that a crystal owns is its spot, wherever its prediction ends up in a fit: the region has no limits.
-    """
-
-    instrument: Instrument
-    bounds: Bounds
-    recipe: Recipe
-
-    def refiner(self, reflections: Reflections, recorded: RecordedSpots) -> Refiner:
-        everywhere = AcceptedRegion(min_eta=0.0, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
-        return Refiner(self.instrument, everywhere, reflections, recorded, self.bounds, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -69,6 +53,10 @@ class Scene:
     r_sample, h_beam : half width and height of the sample, µm
     omega_range : degrees of rotation in which spots are accepted
     open_azimuth : part of the azimuth in which spots are accepted
+    model : predicts the reflections that can be observed
+    matcher : finds the sharp matches of crystals
+    refiner : fits crystals to their spots; a spot that a crystal owns is its spot, wherever its prediction ends up in a
+        fit, so that the region of the fit has no limits
     """
 
     spots: Table
@@ -86,7 +74,6 @@ class Scene:
     model: ReflectionModel
     matcher: SharpMatcher
     refiner: Refiner
-    fit: _Fit
     threads: int
 
     def match(self, crystals: Crystals) -> SharpMatches:
@@ -95,16 +82,7 @@ class Scene:
 
     def predicted(self, crystals: Crystals) -> PredictedReflections:
         """The reflections of crystals."""
-        return self.model.predicted(crystals.u, crystals.position, crystals.cell, self.threads)
-
-    @property
-    def instrument(self) -> Instrument:
-        """Distance, wavelength and wedge."""
-        return self.fit.instrument
-
-    def refiner_of(self, recorded: RecordedSpots) -> Refiner:
-        """A refiner of other spots."""
-        return self.fit.refiner(self.reflections, recorded)
+        return crystals.predicted(self.model, self.threads)
 
     def matcher_of(self, y: Array, z: Array, omega: Array, ring: NDArray[np.int32]) -> SharpMatcher:
         """A matcher with the same scales for other places."""
@@ -136,7 +114,6 @@ def scene_of(
     reflections, rings = _of_rings(everything, numbers, filled)
     instrument = instrument_of(geometry)
     region = accepted_region(geometry, layer.detector_mask, layer.detector_pixels)
-    fit = _Fit(instrument, bounds_of(geometry), recipe_of(geometry))
     flags = read_spot_flags(layer, len(spots))
     recorded = recorded_spots(spots, rings, flags.certainty)
     of_reflection = np.repeat(rings, np.diff(reflections.first)).astype(np.int32)
@@ -157,8 +134,7 @@ def scene_of(
         open_azimuth=max(1.0 - geometry["MinEta"] / 90.0, 1e-3),
         model=ReflectionModel(reflections.hkl, of_reflection, instrument, region),
         matcher=SharpMatcher(*places, ring, rings.astype(np.int32), scales.spot, scales.omega, scales.window),
-        refiner=fit.refiner(reflections, recorded),
-        fit=fit,
+        refiner=Refiner(instrument, UNLIMITED, reflections, recorded, bounds_of(geometry), recipe_of(geometry)),
         threads=threads,
     )
 
@@ -176,5 +152,5 @@ def _of_rings(
     """The reflections of some of the rings."""
     counts = np.diff(reflections.first)
     hkl = np.ascontiguousarray(reflections.hkl[:, np.repeat(kept, counts)])
-    first = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int32)
+    first = offsets_of(counts[kept]).astype(np.int32)
     return Reflections(hkl, first), rings[kept]

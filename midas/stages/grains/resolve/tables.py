@@ -12,12 +12,13 @@ from midas.formats.grains import GrainIdsKey
 from midas.formats.resolved import GRAIN_QUALITY, SEED_VERDICTS, SPOT_OWNERS, no_number
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.ragged import offsets_of, sums_by
 from midas.stages.grains.inputs import GrainInputs
-from midas.stages.grains.resolve import Resolved
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.resolve.rounds import Resolved
+from midas.stages.grains.resolve.scene import Scene
+from midas.stages.grains.resolve.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strays import counted
-from midas.stages.grains.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,6 @@ log = logging.getLogger(__name__)
 AT_BOUND, UNDECIDABLE, INSIGNIFICANT, NOT_FITTED = 1, 2, 8, 16
 #: below this a grain has the flag `INSIGNIFICANT`
 _LOW_SIGNIFICANCE = 6.0
-
-
-#: of the spots of grains, grain after grain: crystal, row, record of the fit, whether it counts for strain and means
-Listed = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void], NDArray[np.bool_]]
 
 
 def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved) -> GrainSolutions:
@@ -44,30 +41,20 @@ def solutions_of(inputs: GrainInputs, geometry: Parameters, scene: Scene, found:
     names = crystal * len(scene.spots) + rows
     known = np.isin(names, np.repeat(np.arange(len(crystals)), counts) * len(scene.spots) + kept["row"])
     crystal, rows, owned = crystal[known], rows[known], owned[known]
-    return as_grains(inputs, geometry, scene, found, (crystal, rows, kept, owned))
-
-
-def as_grains(
-    inputs: GrainInputs, geometry: Parameters, scene: Scene, found: Resolved, listed: Listed
-) -> GrainSolutions:
-    """The crystals as grains with the spots that are listed: crystal, row, record of the fit, whether it counts."""
-    crystal, rows, records, owned = listed
-    crystals = found.fitted.crystals
-    means = {name: _means(records[name][owned], crystal[owned], len(crystals)) for name in _DISTANCES}
     return GrainSolutions(
         ids=inputs.seeds[found.rows],
         orientation=crystals.u.reshape(-1, 9),
         position=crystals.position,
         cell=crystals.cell,
-        **means,
+        **mean_distances(kept[owned], crystal[owned], len(crystals)),
         grain_radius=_radii(geometry, scene, crystal[owned], rows[owned], len(crystals)),
         completeness=inputs.refined.column("completeness")[found.rows],
         offsets=_offsets(crystal, len(crystals)),
         spots=rows + 1,
-        y_centred=np.ascontiguousarray(records["y_centred"]),
-        z_centred=np.ascontiguousarray(records["z_centred"]),
-        normals=np.ascontiguousarray(records["g_observed"]),
-        counted=counted(crystal, len(crystals), records["diff_pos"], owned, geometry.get("px")),
+        y_centred=np.ascontiguousarray(kept["y_centred"]),
+        z_centred=np.ascontiguousarray(kept["z_centred"]),
+        normals=np.ascontiguousarray(kept["g_observed"]),
+        counted=counted(crystal, len(crystals), kept["diff_pos"], owned, geometry.get("px")),
         key=key_of(inputs, found),
     )
 
@@ -84,13 +71,21 @@ def _listed(found: Resolved) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
 
 
 def _offsets(crystal: NDArray[np.int64], crystals: int) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(np.bincount(crystal, minlength=crystals))]).astype(np.int64)
+    return offsets_of(np.bincount(crystal, minlength=crystals))
 
 
-def _means(values: NDArray[np.float64], crystal: NDArray[np.int64], crystals: int) -> NDArray[np.float64]:
-    counts = np.bincount(crystal, minlength=crystals)
-    means: NDArray[np.float64] = np.bincount(crystal, values, crystals) / np.maximum(counts, 1)
-    return means
+def mean_distances(
+    records: NDArray[np.void], crystal: NDArray[np.int64], crystals: int
+) -> dict[str, NDArray[np.float64]]:
+    """Of each crystal the mean distances of its spots from their predictions, by name; 0 without spots.
+
+    Parameters
+    ----------
+    records : (m,) of `midas._ext.refine.record.MATCHED_SPOT`
+    crystal : (m,) int64, of each record
+    """
+    counts = np.maximum(np.bincount(crystal, minlength=crystals), 1)
+    return {name: sums_by(crystal, records[name], crystals) / counts for name in _DISTANCES}
 
 
 def _radii(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from midas._ext.grains.matches import SharpMatcher, SharpMatches
 from midas.experiment.orientation import misorientation
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.resolve.scene import Scene
 
 #: exception for coincident reflections (docs/theory/resolving.md#coincident-reflections): least sharp completeness,
 #: least misorientation (degrees) to the owners, least part and number of the own reflections that have a free spot

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.experiment.crystal import chosen_setting, operations_of, possible_cell, reciprocal_basis
+from midas.experiment.crystal import cell_of, chosen_setting, metric_of, operations_of, possible_cell, reciprocal_basis
 from midas.formats.refined import RefinedSeeds
 from midas.parameters import Parameters
 
@@ -44,11 +44,11 @@ class NearSymmetry:
     def of(cls, parameters: Parameters, fit: Parameters) -> NearSymmetry:
         """That of the crystal of the parameters; those of the fit say how far a cell may be from the unstrained one."""
         cell = np.array(possible_cell(parameters))
-        metric = metrics(cell[None])[0]
+        metric = metric_of(cell)
         centrings = operations_of(chosen_setting(parameters, cell.tolist())).centrings / _DENOMINATOR
         every = _matrices()
         turned = every.transpose(0, 2, 1) @ metric @ every
-        change = np.abs(cells(turned) / cell - 1)
+        change = np.abs(cell_of(turned) / cell - 1)
         near = (change[:, :3] <= fit["MargABC"] / 100).all(axis=1)
         near &= (change[:, 3:] <= fit["MargABG"] / 100).all(axis=1)
         near &= _keep_centrings(every, centrings)
@@ -59,7 +59,7 @@ class NearSymmetry:
         """The solutions with the axes of these rows chosen anew where another choice is less strained."""
         if len(self.settings) == 1 or not len(rows):
             return refined
-        metric = metrics(refined.column("cell")[rows])
+        metric = metric_of(refined.column("cell")[rows])
         turned = self.settings.transpose(0, 2, 1) @ metric[:, None] @ self.settings
         basis = np.linalg.inv(np.linalg.cholesky(self.metric))
         strain = np.linalg.norm(basis @ (turned - self.metric) @ basis.T, axis=(2, 3))
@@ -69,7 +69,7 @@ class NearSymmetry:
         for i in np.flatnonzero(best):
             record = records[rows[i]]
             axes = record["orientation"].reshape(3, 3) @ _axes(record["cell"]) @ self.settings[best[i]]
-            cell = cells(turned[i, best[i]][None])[0]
+            cell = cell_of(turned[i, best[i]])
             record["orientation"], record["cell"] = (axes @ np.linalg.inv(_axes(cell))).ravel(), cell
         return replace(refined, orient_pos_fit=records)
 
@@ -80,22 +80,6 @@ def _matrices() -> Array:
     every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
     unimodular: Array = every[np.abs(np.linalg.det(every) - 1) < 0.5]
     return unimodular
-
-
-def metrics(cell: Array) -> Array:
-    """(n, 3, 3) scalar products of the axes of (n, 6) cells, Å²."""
-    cosine = np.ones((len(cell), 3, 3))
-    for (i, j), angle in zip(((1, 2), (0, 2), (0, 1)), cell[:, 3:].T, strict=True):
-        cosine[:, i, j] = cosine[:, j, i] = np.cos(np.radians(angle))
-    return cosine * cell[:, :3, None] * cell[:, None, :3]
-
-
-def cells(metric: Array) -> Array:
-    """(n, 6) cells, Å and degrees, of (n, 3, 3) metrics."""
-    lengths = np.sqrt(np.diagonal(metric, axis1=1, axis2=2))
-    cosine = metric / (lengths[:, :, None] * lengths[:, None, :])
-    angles = np.degrees(np.arccos(np.clip(cosine[:, (1, 0, 0), (2, 2, 1)], -1, 1)))
-    return np.hstack([lengths, angles])
 
 
 def _axes(cell: Sequence[float] | Array) -> Array:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.refine.refiner import REFINED
+from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.crystals import Crystals
-from midas.stages.grains.scene import Scene
+from midas.stages.grains.resolve.scene import Scene
 
 #: fewer spots do not determine the twelve numbers of a crystal
 LEAST_SPOTS = 5
@@ -39,10 +40,8 @@ class Fitted:
     def take(self, rows: NDArray[np.int64]) -> Fitted:
         """Some of them."""
         counts = np.diff(self.offsets)[rows]
-        parts = [self.spots[self.offsets[r] : self.offsets[r + 1]] for r in rows]
-        spots = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Fitted(self.crystals.take(rows), offsets, spots, self.good[rows])
+        spots = self.spots[entries_of(self.offsets[:-1][rows], counts)]
+        return Fitted(self.crystals.take(rows), offsets_of(counts), spots, self.good[rows])
 
 
 def refit(scene: Scene, before: Fitted, offsets: NDArray[np.int64], spots: NDArray[np.int64]) -> Fitted:
@@ -62,8 +61,8 @@ def refit(scene: Scene, before: Fitted, offsets: NDArray[np.int64], spots: NDArr
     good[unchanged] &= before.good[unchanged]
     if len(rows):
         chosen = crystals.take(rows)
-        own = np.concatenate([spots[offsets[r] : offsets[r + 1]] for r in rows])
-        starts = np.concatenate([[0], np.cumsum(counts[rows])]).astype(np.int64)
+        own = spots[entries_of(offsets[:-1][rows], counts[rows])]
+        starts = offsets_of(counts[rows])
         solutions, _, _, status = scene.refiner.refine(
             chosen.u.reshape(-1, 9), chosen.position, starts, own, scene.threads, chosen.cell
         )

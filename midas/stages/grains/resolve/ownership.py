@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
+from midas.runtime.ragged import offsets_of
 
 #: a crystal with so many spots that it does not share, and such a part of those that it owns, is fitted to them alone
 LEAST_ALONE, LEAST_PART_ALONE = 12, 0.5
@@ -41,10 +42,6 @@ class Assignment:
         """(c,) how many of the matches of each crystal are among these."""
         return np.bincount(self.crystal[which], minlength=len(self.matches.expected))
 
-    def owned_spots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Offsets (c + 1,), and the spots of each crystal in ascending order."""
-        return self._spots_of(self.owned())
-
     def fitted_spots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets (c + 1,), and the spots that each crystal is fitted to, in ascending order.
 
@@ -55,14 +52,9 @@ class Assignment:
         alone = fitted & (self.second[self.matches.spot] < 0)
         enough = self.count(alone) >= np.maximum(LEAST_ALONE, LEAST_PART_ALONE * self.count(fitted))
         fitted &= alone | ~enough[self.crystal]
-        return self._spots_of(fitted)
-
-    def _spots_of(self, which: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Offsets, and the spots of these matches, crystal by crystal."""
-        crystal, spot = self.crystal[which], self.matches.spot[which]
+        crystal, spot = self.crystal[fitted], self.matches.spot[fitted]
         order = np.lexsort((spot, crystal))
-        counts = np.bincount(crystal, minlength=len(self.matches.expected))
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), spot[order]
+        return offsets_of(self.count(fitted)), spot[order]
 
 
 def assign(matches: SharpMatches, place: NDArray[np.int64]) -> Assignment:

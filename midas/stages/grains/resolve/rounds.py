@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from midas._ext.grains.matches import SharpMatches
 from midas.experiment.orientation import quaternions_from_matrices
 from midas.parameters import Parameters
+from midas.runtime.ragged import sums_by
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.inputs import GrainInputs, quaternions
 from midas.stages.grains.legacy_selection import TIE
-from midas.stages.grains.orientation_families import families_by_intensity
-from midas.stages.grains.ownership import Assignment, assign
-from midas.stages.grains.refit import Fitted, refit
-from midas.stages.grains.scene import Scene
-from midas.stages.grains.selection import Candidates, Limits, Selection, ranks
-from midas.stages.grains.significance import ring_counts, significances
-from midas.stages.grains.verdicts import DUPLICATE, FRAGMENT, Verdicts, verdicts_of
+from midas.stages.grains.resolve.families import families_by_intensity
+from midas.stages.grains.resolve.ownership import Assignment, assign
+from midas.stages.grains.resolve.refit import Fitted, refit
+from midas.stages.grains.resolve.scene import Scene
+from midas.stages.grains.resolve.selection import Candidates, Limits, Selection, ranks
+from midas.stages.grains.resolve.significance import ring_counts, significances
+from midas.stages.grains.resolve.verdicts import DUPLICATE, FRAGMENT, Verdicts, verdicts_of
 
 log = logging.getLogger(__name__)
 
@@ -168,8 +169,7 @@ def _described(seeds: Seeds, parameters: Parameters, scene: Scene, state: _State
     table[state.rows] = np.column_stack(
         [expected.sum(axis=1), np.diff(assignment.matches.offsets), unique, significance]
     )
-    brightness = np.zeros(len(crystals))
-    np.add.at(brightness, assignment.crystal[owned], scene.spots["intensity"][spot[owned]])
+    brightness = sums_by(assignment.crystal[owned], scene.spots["intensity"][spot[owned]], len(crystals))
     leader = families_by_intensity(rotations[1], brightness, scene.operators, parameters["FamilyAngle"])
     marked = np.isin(state.rows, list(undecidable))
     return Resolved(state.rows, state.fitted, assignment, significance, leader, verdicts, table, marked)
