@@ -55,3 +55,21 @@ def test_spots_that_the_solution_does_not_explain_have_no_part_in_the_strain(tmp
     legacy = made.run(parameters(RefineMethod="staged")).data.grains
     assert np.abs(legacy.numbers(KENESEI)[0] - 1e6 * strain.ravel()).max() > 100
     assert legacy["RMSErrorStrain"][0] > 100
+
+
+class Overlapping(Strayed):
+    """All but five spots are strays by their distance, although none is moved."""
+
+    def fit_of(self, solution: Solution) -> np.ndarray:
+        fit = super().fit_of(solution)
+        fit["y_centred"][::10] -= 200.0
+        fit["diff_pos"] = 1.0
+        fit["diff_pos"][5:] = 200.0
+        return fit
+
+
+def test_spots_that_are_left_must_determine_the_strain(tmp_path: Path) -> None:
+    """With nine spots of which five are no strays there are fewer than the six components: all nine count."""
+    strain = np.diag([5e-4, -3e-4, 1e-4])
+    found = Overlapping(tmp_path, Solution(1, range(1, 10)), strain=strain).run().data.grains
+    np.testing.assert_allclose(found.numbers(KENESEI)[0], 1e6 * strain.ravel(), atol=1e-3)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: largest size of a strain component
 STRAIN_BOUND = 0.01
+#: smallest part of the largest singular value that directions must have to determine a strain without the strays
+DETERMINED = 1e-2
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def strains_of(
     fable = fable_strain(grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads)
     spacings = lattice_spacings(grains.y_centred, grains.z_centred, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
-    counted = np.flatnonzero(grains.counted)
+    counted = np.flatnonzero(_counted(grains))
     offsets = np.searchsorted(counted, grains.offsets).astype(np.int64)
     normals, changes = np.ascontiguousarray(grains.normals[counted]), np.ascontiguousarray(relative[counted])
     kenesei, solved = kenesei_strain(offsets, normals, changes, STRAIN_BOUND, threads)
@@ -58,6 +61,19 @@ def strains_of(
     squares = residuals[counted] ** 2
     rms = np.sqrt(np.add.reduceat(squares, offsets[:-1]) / np.diff(offsets)) if len(grains) else np.empty(0)
     return Strains(fable, kenesei, rms, residuals)
+
+
+def _counted(grains: GrainSolutions) -> NDArray[np.bool_]:
+    """The spots that count: all of a grain of which too few would be left to determine its strain."""
+    counted, g = grains.counted.copy(), unit(grains.normals)
+    design = products(g, g)
+    for first, end in pairwise(grains.offsets.tolist()):
+        if counted[first:end].all():
+            continue
+        singular = np.linalg.svd(design[first:end][counted[first:end]], compute_uv=False)
+        if len(singular) < design.shape[1] or singular[-1] < DETERMINED * singular[0]:
+            counted[first:end] = True
+    return counted
 
 
 def _smallest_strain(normals: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
