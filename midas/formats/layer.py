@@ -189,6 +189,12 @@ class Layer:
     def seed_verdicts(self) -> Path:
         return self.folder / "SeedVerdicts.csv"
 
+    @property
+    def grain_results(self) -> tuple[Path, ...]:
+        """All that the grain stage and what follows it write as tables: where one of them goes, all go."""
+        of_spots = (self.grain_ids_key, self.spot_matrix, self.spot_owners, self.spots_measured)
+        return (self.grains, self.grain_quality, self.seed_verdicts, *of_spots)
+
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property
     def spots_binary(self) -> Path:

@@ -130,8 +130,8 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
             link.symlink_to(layer.logs.name)
         except OSError as error:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
-    stale = (layer.grains, layer.spot_matrix, layer.grain_ids_key, layer.spots_measured)
-    remove(*stale, *layer.folder.glob("*_consolidated.h5"))
+    pages = (path for ending in ("consolidated.h5", "report.html") for path in layer.folder.glob(f"*_{ending}"))
+    remove(*layer.grain_results, *pages)
     user_file = options.user_file
     if user_file is None:
         return

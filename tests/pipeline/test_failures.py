@@ -13,6 +13,7 @@ from tiny_scan import LOG_LINE, Call, Finished, TinyScan, digests, prepare
 import midas
 from midas.convert.options import ConversionOptions
 from midas.convert.scan import RawScan
+from midas.formats.layer import Layer
 from midas.runtime.errors import IncompleteError, ParameterError
 
 
@@ -142,8 +143,11 @@ def test_failures_leave_no_results(
     line, reason, log = FAILURES[stage]
     layer = tmp_path / "LayerNr_1"
     layer.mkdir()
-    for name in ("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"):
+    tables = {path.name for path in Layer(layer).grain_results}
+    for name in (*tables - {"SpotsMeasured.csv"}, "sim.analysis.MIDAS_consolidated.h5"):
         shutil.copy(finished[0] / name, layer)
+    for name in ("SpotsMeasured.csv", "sim.analysis.MIDAS_report.html"):
+        (layer / name).touch()
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + line)
     (tmp_path / "shifts.txt").write_text("no number\n")
@@ -162,8 +166,9 @@ def test_failures_leave_no_results(
     if log is not None:
         assert (layer / "midas_log" / log).read_text().count("\n") == 1
     left = {path.name for path in layer.iterdir()}
-    assert not left & {"Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv"}
-    assert not list(layer.glob("*.h5"))
+    assert {"Grains.csv", "GrainQuality.csv", "SpotOwners.csv", "SeedVerdicts.csv", "SpotsMeasured.csv"} < tables
+    assert not left & tables
+    assert not list(layer.glob("*.h5")) and not list(layer.glob("*.html"))
     assert not list(layer.rglob("*.part"))
 
 
