@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     values.steps,
     values.times,
     values.panels,
+    values.grain_selection,
     missing.missing_keys,
     crystal.cell,
     scan.frames,

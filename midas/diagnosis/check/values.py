@@ -95,3 +95,20 @@ def panels(subject: Subject) -> Iterator[Finding]:
             if len(subject.get(gaps)) < subject.get(count) - 1:
                 reason = f"{count} {subject.get(count)} needs {subject.get(count) - 1} numbers in one line"
                 yield subject.finding(gaps, reason)
+
+
+def grain_selection(subject: Subject) -> Iterator[Finding]:
+    """Limits of the grain stage that contradict each other, or select nothing."""
+    by_default = "legacy" if subject.get("LegacyDigits") == 1 else "spots"
+    if subject.values.get("GrainMerging", by_default) == "legacy":
+        return
+    tolerance = subject.get("MosaicTolerance")
+    known = subject.given("MosaicGap") and "MosaicTolerance" not in subject.faulty
+    if known and subject.values["MosaicGap"] > tolerance:
+        yield subject.finding("MosaicGap", f"must not be above MosaicTolerance, which is {tolerance:g}")
+    limits = ("MinUniqueSpots", "UniqueCompleteness")
+    if not subject.faulty & set(limits) and all(subject.get(name) == 0 for name in limits):
+        # One of them is given, since neither is 0 by default.
+        first, other = limits if limits[0] in subject.values else limits[::-1]
+        reason = f"with {other} 0 too every seed is a grain, also those that explain no spot of their own"
+        yield subject.finding(first, reason, warning=True)
