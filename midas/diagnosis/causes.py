@@ -15,6 +15,8 @@ from midas.diagnosis.frames import FrameSample
 from midas.diagnosis.ring_offsets import RingOffsets
 from midas.diagnosis.trial import AS_GIVEN
 from midas.experiment.region import limited_omega
+from midas.formats.resolved import read_verdicts
+from midas.stages.grains.none_left import limit_at_fault
 
 #: a change must raise the completeness by so much to be named as the cause
 _HELPS = 0.1
@@ -140,7 +142,17 @@ def _limits(case: Case) -> Iterator[str]:
             f"reaches {given.best:.3f}; try {_SAFE * given.leading:.2f}"
         )
     elif refined := case.counts.get("refined"):
-        own, ring = evidence.own, evidence.seed_ring
+        yield from _dropped(case, refined)
+
+
+def _dropped(case: Case, refined: int) -> Iterator[str]:
+    """The limit of the grain stage that refined seeds do not reach."""
+    evidence = case.evidence
+    of_stage, own, ring = evidence.parameters.for_stage("grains"), evidence.own, evidence.seed_ring
+    if of_stage["GrainMerging"] != "legacy" and evidence.layer.seed_verdicts.exists():
+        if sentence := limit_at_fault(read_verdicts(evidence.layer.seed_verdicts), of_stage):
+            yield sentence
+    elif own["MinNrSpots"] > 1:
         most = 2 * int(np.count_nonzero(evidence.hkls.integers("ring") == ring))
         yield (
             f"MinNrSpots {own['MinNrSpots']} is too much: a grain needs as many refined seeds, there are {refined} "

@@ -73,6 +73,8 @@ MISTAKES = {
     "MinNrSpots too large": Mistake(
         "MinNrSpots 80", "0 grains explain 0 % of the 58 strong spots: MinNrSpots 80 is", True
     ),
+    "MinSignificance too large": Mistake("MinSignificance 1000", "spots: MinSignificance 1000 is too much: ", True),
+    "MinUniqueSpots too large": Mistake("MinUniqueSpots 1000", "spots: MinUniqueSpots 1000 is too much: ", True),
     "no Friedel mates": Mistake(
         "OmegaRange 10 60\nIndexPasses 1", "strong spots: UseFriedelPairs 1 finds hardly any Friedel", True
     ),

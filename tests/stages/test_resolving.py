@@ -218,13 +218,20 @@ def test_limits_of_the_own_spots(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     layer = OwnedLayer(tmp_path, sample, [sample.solution(0), sample.solution(1)])
     assert len(layer.run(UniqueCompleteness=0).data.grains) == 2
     assert len(layer.run(MinUniqueSpots=1000).data.grains) == 0
-    assert "no grain is left: no solution owns enough spots alone (UniqueCompleteness, MinUniqueSpots)" in caplog.text
+    assert "no grain is left: MinUniqueSpots 1000 is too much: the best of 2 solutions without a grain" in caplog.text
     assert layer.files()["SpotOwners"].count(b"\n") == len(sample.spots) + 1
     lines = layer.files()["Grains"].split(b"\n")
     assert lines[0] == b"%NumGrains 0" and len(lines) == 10
     assert len(layer.run(MinSignificance=1e6).data.grains) == 0
     assert len(layer.run(MinNrSpots=2).data.grains) == 0
     assert "MinNrSpots 2 may drop grains" in caplog.text
+    assert "no grain is left: MinNrSpots 2 is too much: 2 of 2 solutions without a grain own enough" in caplog.text
+    assert "no grain is left: MinSignificance 1e+06 is too much: 2 of 2 solutions" in caplog.text
+    layer.run(OwnWindow=0.01)
+    assert "no grain is left: OwnWindow 0.01 may be too small: the best of 2 solutions" in caplog.text
+    sample.spots["ring"][sample.spots_of(0)[0] - 1] = sample.spots["ring"][sample.spots_of(1)[0] - 1] = 0
+    layer.run(UniqueCompleteness=1)
+    assert "no grain is left: UniqueCompleteness 1 is too much: the best of 2 solutions" in caplog.text
 
 
 def test_what_a_later_pass_makes_of_broad_spots_is_no_grain(tmp_path: Path) -> None:

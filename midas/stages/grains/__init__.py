@@ -21,6 +21,7 @@ from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
+from midas.stages.grains.none_left import limit_at_fault
 from midas.stages.grains.resolver import ResolvedTables, Resolver, check
 from midas.stages.grains.saturated import warn_of_saturated
 from midas.stages.grains.solutions import GrainSolutions
@@ -86,7 +87,7 @@ def run(
     warn_of_saturated(layer, spot_matrix)
     log.info("Number of grains: %d.", len(found))
     if not len(found):
-        log.warning("no grain is left: %s", _why_none(parameters))
+        log.warning("no grain is left: %s", _why_none(parameters, about))
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
     data = _rounded(table, spot_matrix, found.key, about)
     summary = {"seeds": len(solved), "solutions": int(solved.sum()), **counts, "grains": len(found)}
@@ -121,11 +122,11 @@ def _rounded(grains: Table, spot_matrix: Table, key: GrainIdsKey, about: Resolve
     return replace(data, spot_owners=owners, grain_quality=quality, seed_verdicts=verdicts, unowned=about.unowned)
 
 
-def _why_none(parameters: Parameters) -> str:
-    seeds = parameters["MinNrSpots"]
-    if parameters["GrainMerging"] == "legacy":
-        return f"no cluster has {seeds} seeds and enough spots"
-    return f"no solution owns enough spots alone (UniqueCompleteness, MinUniqueSpots) and has {seeds} seeds"
+def _why_none(parameters: Parameters, about: ResolvedTables | None) -> str:
+    if about is None:
+        return f"no cluster has {parameters['MinNrSpots']} seeds and enough spots"
+    by_itself = "no crystal owns enough spots alone once it is fitted (UniqueCompleteness, MinUniqueSpots)"
+    return limit_at_fault(about.seed_verdicts, parameters) or by_itself
 
 
 def _write(
