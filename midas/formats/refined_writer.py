@@ -19,7 +19,7 @@ from midas.runtime.files import make_folder, remove
 
 def remove_refined(layer: Layer) -> None:
     """Remove the results of an earlier run; the keys first, since without them the rest means nothing."""
-    remove(layer.key, layer.orient_pos_fit, layer.process_key, layer.fit_best)
+    remove(layer.key, partial_key(layer), layer.orient_pos_fit, layer.process_key, layer.fit_best)
 
 
 class RefinedWriter:

@@ -20,6 +20,7 @@ from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
 from midas.formats.table import Table
 from midas.parameters import Parameters
+from midas.runtime.files import remove
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ class GrainSearch:
         run, last = self._run, 1 if self._tracking else self._passes()
         self._solve(None)
         found = self._resolve("process_grains")
+        try:
+            return self._again(found, last)
+        except BaseException:
+            if run.comm.rank == 0:  # stopped before the keys of a pass are among the others
+                remove(passes.partial_key(run.layer))
+            raise
+
+    def _again(self, found: GrainTables | None, last: int) -> GrainTables | None:
+        """The passes behind the first one; `found` are its grains."""
+        run = self._run
         for number in range(2, last + 1):
             seed_pass = run.comm.broadcast(None if found is None else self._next(number, found))
             if seed_pass is None or not self._solve(seed_pass):

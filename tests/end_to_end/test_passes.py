@@ -17,7 +17,7 @@ from crystal_sets.sets import CrystalSet, Made
 from midas.commands import run as cli
 from midas.formats.grains import SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
-from midas.formats.passes import SEED_PASSES
+from midas.formats.passes import SEED_PASSES, partial_key
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, read_verdicts
 from midas.formats.spots import read_seed_ids
 from midas.runtime.errors import MidasError
@@ -49,6 +49,18 @@ def files(layer: Layer) -> dict[str, bytes]:
     paths = (layer.spots_to_index, layer.index_best, layer.index_best_full, layer.key, layer.orient_pos_fit,
              layer.process_key, layer.fit_best, layer.grains, layer.spot_owners)  # fmt: skip
     return {path.name: path.read_bytes() for path in paths}
+
+
+def test_a_pass_that_is_stopped_leaves_no_part(few: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(layer: Layer, _: object) -> None:
+        assert partial_key(layer).exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("midas.formats.passes.commit", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            few.run(IndexPasses=3, GrainMerging="spots")
+    assert not list(few.folder.rglob("*.part"))
 
 
 def test_a_second_pass_finds_what_the_seeds_of_the_first_do_not(few: Made) -> None:
