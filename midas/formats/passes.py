@@ -26,6 +26,8 @@ from midas.runtime.files import read_bytes, remove, write_atomic, write_together
 #: the passes and how many seeds each has; no such file after the first pass alone
 SEED_PASSES = Layout(header="%Pass Seeds", columns=(integer("pass"), integer("seeds")))
 
+_ADVICE = "run ff-setup again"
+
 
 @dataclass(frozen=True)
 class SeedPass:
@@ -108,13 +110,30 @@ def commit(layer: Layer, seed_pass: SeedPass) -> None:
 
 
 def _sizes(layer: Layer, seeds: int) -> list[int]:
-    """Seeds of each pass so far; `seeds` of them in all."""
-    if not layer.seed_passes.exists():
+    """Seeds of each pass so far; `seeds` of them in all.
+
+    A run that was stopped may have left one more pass than there are seeds of.
+
+    Raises
+    ------
+    FormatError : for a list that cannot be that of these seeds
+    """
+    path = layer.seed_passes
+    if not path.exists():
         return [seeds]
-    sizes = SEED_PASSES.read(layer.seed_passes).integers("seeds")
+    table = SEED_PASSES.read(path)
+    numbers, sizes = table.integers("pass"), table.integers("seeds")
+    if (bad := np.flatnonzero(numbers != np.arange(1, len(table) + 1))).size:
+        reason = f"must be {bad[0] + 1}: the passes count from 1; {_ADVICE}"
+        raise FormatError(reason, file=path, line=int(bad[0]) + 2, key="Pass", value=int(numbers[bad[0]]))
+    if (bad := np.flatnonzero(sizes < 1)).size:
+        reason = f"must be greater than 0; {_ADVICE}"
+        raise FormatError(reason, file=path, line=int(bad[0]) + 2, key="Seeds", value=int(sizes[bad[0]]))
     ends = np.cumsum(sizes)
-    if seeds not in ends:  # of a run that was stopped, or of other seeds
-        return [seeds]
+    if seeds not in ends:
+        total = int(ends[-1]) if len(ends) else 0
+        reason = f"counts {total} seeds, {layer.spots_to_index.name} has {seeds}; {_ADVICE}"
+        raise FormatError(f"{reason}, or remove this file if the seeds are your own", file=path)
     known: list[int] = sizes[ends <= seeds].tolist()
     return known
 
@@ -127,7 +146,9 @@ def first_pass(layer: Layer, seeds: int) -> int:
 def back_to_first(layer: Layer) -> None:
     """Leave in ``SpotsToIndex.csv`` the seeds of the first pass alone, for who indexes them again.
 
-    Where ``SeedPasses.csv`` does not belong to the seeds, they stay as they are: the user has written them.
+    Raises
+    ------
+    FormatError : where ``SeedPasses.csv`` does not belong to the seeds; they stay as they are
     """
     if not layer.seed_passes.exists():
         return

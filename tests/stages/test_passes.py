@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +108,13 @@ def _of_rows(whole: list[bytes | None], rows: int) -> list[bytes]:
             zip(whole[2:], (20000, 880000), (4, 176), strict=True)]  # fmt: skip
 
 
+def test_who_refines_again_removes_what_a_stopped_pass_left(made: Made) -> None:
+    made.run()
+    passes.begin_append(made.layer, 4)
+    made.run()
+    assert not passes.partial_key(made.layer).exists()
+
+
 def test_a_pass_needs_the_results_of_the_one_before(made: Made) -> None:
     made.run(seed_count=3)
     with pytest.raises(FormatError, match=r"Key\.bin.*24 bytes where 2 seeds need 16"):
@@ -165,8 +172,8 @@ def test_who_indexes_again_begins_with_the_first_pass(golden_copy: Callable[...,
 
 @pytest.mark.parametrize(
     ("sizes", "seeds", "left"),
-    [("1 2\n2 2\n", 4, 2), ("1 2\n2 2\n", 2, 2), ("1 2\n2 1\n3 5\n", 3, 2), ("1 2\n2 2\n", 5, 5), ("1 3\n2 2\n", 2, 2)],
-    ids=["passes", "stopped in the second", "stopped in the third", "seeds of the user", "fewer seeds of the user"],
+    [("1 2\n2 2\n", 4, 2), ("1 2\n2 2\n", 2, 2), ("1 2\n2 1\n3 5\n", 3, 2)],
+    ids=["passes", "stopped in the second", "stopped in the third"],
 )
 def test_seeds_of_the_first_pass(tmp_path: Path, sizes: str, seeds: int, left: int) -> None:
     layer = Layer(tmp_path)
@@ -180,10 +187,23 @@ def test_seeds_of_the_first_pass(tmp_path: Path, sizes: str, seeds: int, left: i
     assert not layer.seed_passes.exists()
 
 
-def test_a_damaged_list_of_passes_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ("1 x\n", ", line 2"),
+        ("1 100\n2 1500\n", ": counts 1600 seeds, SpotsToIndex.csv has 4; run ff-setup again, or remove this file"),
+        ("1 3\n2 2\n", ": counts 5 seeds"),
+        ("", ": counts 0 seeds"),
+        ("1 5\n2 -1\n", ", line 3: Seeds: -1: must be greater than 0; run ff-setup again"),
+        ("1 0\n2 4\n", ", line 2: Seeds: 0: must be"),
+        ("2 2\n1 2\n", ", line 2: Pass: 2: must be 1: the passes count from 1; run ff-setup again"),
+        ("1 2\n3 2\n", ", line 3: Pass: 3: must be 2"),
+    ],
+)
+def test_a_damaged_list_of_passes_is_named_and_cuts_nothing(sizes: str, message: str, tmp_path: Path) -> None:
     layer = Layer(tmp_path)
-    layer.spots_to_index.write_text("1\n")
-    layer.seed_passes.write_text("%Pass Seeds\n1 x\n")
-    with pytest.raises(FormatError, match=r"SeedPasses\.csv, line 2"):
+    layer.spots_to_index.write_text("1\n2\n3\n4\n")
+    layer.seed_passes.write_text(f"%Pass Seeds\n{sizes}")
+    with pytest.raises(FormatError, match=re.escape(f"SeedPasses.csv{message}")):
         passes.back_to_first(layer)
-    shutil.rmtree(tmp_path)
+    assert layer.spots_to_index.read_text() == "1\n2\n3\n4\n" and layer.seed_passes.exists()

@@ -258,7 +258,8 @@ def test_what_a_later_pass_makes_of_broad_spots_is_no_grain(tmp_path: Path) -> N
     assert grains(50, 0.4, later, FamilyAngle=0.5) == 2
     assert grains(50, 0.4, None) == 2
     assert grains(50, 0.4, "1 2\n") == 2
-    assert grains(50, 0.4, "1 1\n2 4\n") == 2  # the file belongs to other seeds
+    with pytest.raises(FormatError, match=r"SeedPasses\.csv: counts 5 seeds, SpotsToIndex\.csv has 2"):
+        grains(50, 0.4, "1 3\n2 2\n")
 
 
 def test_tracking_selects_nothing(tmp_path: Path) -> None:
