@@ -14,7 +14,7 @@ from midas.diagnosis.flips import CONVINCING, Setting, settings_of
 from midas.diagnosis.frames import FrameSample
 from midas.diagnosis.ring_offsets import RingOffsets
 from midas.diagnosis.trial import AS_GIVEN
-from midas.experiment.region import limited_omega
+from midas.experiment.region import limited_omega, within_omegas
 from midas.formats.resolved import read_verdicts
 from midas.stages.grains.none_left import limit_at_fault
 
@@ -183,6 +183,11 @@ def _no_seeds(case: Case) -> str:
     low, high = evidence.own["MinOmeSpotIDsToIndex"], evidence.own["MaxOmeSpotIDsToIndex"]
     rings = evidence.spots.integers("ring")
     omega = evidence.spots[limited_omega(evidence.own)][rings == ring]
+    if possible := int(within_omegas(omega, low, high).sum()):
+        return (
+            f"SpotsToIndex.csv holds no seeds, though {possible} accepted spots of ring {ring} have their omega within "
+            f"MinOmeSpotIDsToIndex {low:g} and MaxOmeSpotIDsToIndex {high:g}: run ff-setup again"
+        )
     if len(omega):
         return (
             f"none of the {len(omega)} accepted spots of ring {ring} has its omega within MinOmeSpotIDsToIndex {low:g} "

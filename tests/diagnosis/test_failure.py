@@ -130,6 +130,20 @@ def test_an_earlier_diagnosis_goes(
     assert not stale.exists()
 
 
+def test_seeds_that_somebody_took_away(
+    finished: Finished, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = tmp_path / "layer"
+    shutil.copytree(finished[0], layer, symlinks=True)
+    (layer / "SpotsToIndex.csv").write_text("")
+    assert in_process("ff-resolve", ".", cwd=layer) == 1
+    assert "no seeds: SpotsToIndex.csv holds no seeds, though 24 accepted spots of ring" in capsys.readouterr().err
+    shutil.copy(finished[0] / "SpotsToIndex.csv", layer)
+    (layer / "Results" / "Key.bin").unlink()
+    assert in_process("ff-resolve", ".", cwd=layer) == 1
+    assert "Key.bin: is missing: there are no refined seeds; run ff-refine first" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def failed(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layer of a run whose image is transposed."""

@@ -59,7 +59,7 @@ SURVIVED = {
 #: what an error names instead of the damaged file: its neighbour that does not fit, the sentence of the manual, or what
 #: the diagnosis says
 NAMED = {
-    "Key.bin": ("Key file was not found", "nothing was indexed"),
+    "Key.bin": ("nothing was indexed",),
     "SpotsToIndex.csv": ("Key.bin", "no seeds"),
     "IDsHash.csv": ("hkls.csv",),
     "paramstest.txt": ("hkls.csv",),

@@ -288,7 +288,7 @@ def patched(path: Path, offset: int, value: int) -> None:
         (lambda f: f.spots_to_index.write_text("1\n9\n61\n"), "line 3: 61: is no spot"),
         (lambda f: f.spots_to_index.write_text("1\n9\n4\n"), "row 2 is seed 3"),
         (lambda f: f.spots_to_index.write_text("1\n9\n"), "24 bytes where 2 seeds need 16"),
-        (lambda f: f.key.unlink(), "Key file was not found. This means nothing was indexed in the previous step."),
+        (lambda f: f.key.unlink(), r"Key\.bin: is missing: there are no refined seeds; run ff-refine first"),
         (lambda f: f.key.write_bytes(bytes(24)), "This means nothing was indexed in the previous step."),
         (lambda f: patched(f.key, 4, 5001), "5001 spots"),
         (lambda f: cut(f.orient_pos_fit, 27 * 8), "OrientPosFit.bin: has 216 bytes where its solutions need 648"),

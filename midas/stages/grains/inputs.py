@@ -29,7 +29,7 @@ LARGEST, _LARGEST_COSINE = 1e12, 2.0
 
 _NO_SEEDS = "No ID was found in SpotsToIndex.csv file. Please check your parameters file."
 _NO_SOLUTIONS = (
-    "Key file was not found. This means nothing was indexed in the previous step. "
+    "No seed has a solution. This means nothing was indexed in the previous step. "
     "Check the ring thresholds, the detector geometry and MinMatchesToAcceptFrac"
 )
 
@@ -59,7 +59,7 @@ def read_inputs(
     log.info("Total of %d IDs will be sorted into grains now.", len(seeds))
     if refined is None:
         if not layer.key.exists():
-            raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
+            raise FormatError("is missing: there are no refined seeds; run ff-refine first", file=layer.key)
         refined = read_refined(layer, len(seeds))
     if not refined.key[:, 0].any():
         raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
