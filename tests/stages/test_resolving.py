@@ -167,6 +167,31 @@ def test_a_shared_spot_stands_under_both_grains(tmp_path: Path) -> None:
     assert np.abs(matrix["StrainError"]).max() < 2e-3
 
 
+def test_a_spot_of_three_grains_stands_under_all_of_them(tmp_path: Path) -> None:
+    """Two twins of a crystal, and all three have some reflections in common."""
+    u = Rotation.random(random_state=8).as_matrix()
+    sample = Sample(np.array([u, u @ TWINS[0], u @ TWINS[1]]), np.zeros((3, 3)))
+    result = OwnedLayer(tmp_path, sample, [sample.solution(grain) for grain in range(3)]).run()
+    quality, matrix = result.data.grain_quality, result.data.spot_matrix
+    assert len(quality) == 3
+    assert np.unique(matrix["SpotID"], return_counts=True)[1].max() == 3
+    listed = [np.count_nonzero(matrix["GrainID"] == grain) for grain in quality["GrainID"]]
+    assert (quality["nOwned"] + quality["nShared"]).tolist() == listed
+
+
+def test_a_spot_that_only_a_wide_window_reaches_counts_nowhere(tmp_path: Path) -> None:
+    """The fit has no prediction within a degree of it: it does not stand in SpotMatrix.csv."""
+    sample = small(1)
+    spot = len(sample.spots) // 2
+    for name in ("omega_recorded", "omega_ideal", "omega_detector"):
+        sample.spots[name][spot] += 7
+    layer = OwnedLayer(tmp_path, sample, [sample.solution(0)])
+    result = layer.run(OwnSigma="50 0.5", OwnWindow=20, MinSignificance=-1000)
+    quality, matrix = result.data.grain_quality, result.data.spot_matrix
+    assert len(matrix) == len(sample.spots) - 1 and spot + 1 not in matrix["SpotID"]
+    assert (quality["nOwned"] + quality["nShared"]).tolist() == [len(matrix)]
+
+
 def test_a_stray_spot_is_owned_but_has_no_say_in_the_strain(tmp_path: Path) -> None:
     """Two grains' spots in one peak, for instance: 2.6 sigma from the prediction."""
     sample = small(1)

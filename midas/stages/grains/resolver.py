@@ -130,7 +130,7 @@ class Resolver:
         if model is not None and len(found.rows):
             return self._mosaic(scene, seeds, found, model)
         grains = solutions_of(self.inputs, self.geometry, scene, found)
-        return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found))
+        return grains, self._tables(scene, found, grain_quality(self.inputs, scene, found, grains))
 
     def _mosaic(
         self, scene: Scene, seeds: Seeds, found: Resolved, model: MosaicModel

@@ -14,6 +14,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.ragged import offsets_of, sums_by
 from midas.stages.grains.inputs import GrainInputs
+from midas.stages.grains.resolve.ownership import Assignment
 from midas.stages.grains.resolve.rounds import Resolved
 from midas.stages.grains.resolve.scene import Scene
 from midas.stages.grains.resolve.verdicts import CRYSTAL, DUPLICATE, FRAGMENT, GHOST, UNSUPPORTED
@@ -133,13 +134,20 @@ def spot_owners(inputs: GrainInputs, scene: Scene, found: Resolved) -> Table:
     return Table.from_columns(SPOT_OWNERS.names, {**columns, **numbers})
 
 
-def grain_quality(inputs: GrainInputs, scene: Scene, found: Resolved) -> Table:
-    """``GrainQuality.csv`` before rounding."""
+def grain_quality(inputs: GrainInputs, scene: Scene, found: Resolved, grains: GrainSolutions | None = None) -> Table:
+    """``GrainQuality.csv`` before rounding.
+
+    Parameters
+    ----------
+    grains : whose lists of spots count; by default all matches do. They lack those that a wide window takes from beyond
+        the reach of the fit
+    """
     assignment = found.assignment
     n, expected = len(found.rows), assignment.matches.expected.sum(axis=1)
-    owned = assignment.owned()
+    listed = np.ones(len(assignment.crystal), bool) if grains is None else _among(assignment, grains, len(scene.spots))
+    owned = assignment.owned() & listed
     unique = assignment.count(owned & (assignment.second[assignment.matches.spot] < 0))
-    own, matched = assignment.count(owned), np.diff(assignment.matches.offsets)
+    own, matched = assignment.count(owned), assignment.count(listed)
     ids = inputs.seeds[found.rows]
     members = [found.verdicts.of_crystals(n, verdict) for verdict in (DUPLICATE, FRAGMENT)]
     columns: dict[str, ArrayLike] = dict.fromkeys(GRAIN_QUALITY.names, no_number(n))
@@ -160,6 +168,13 @@ def grain_quality(inputs: GrainInputs, scene: Scene, found: Resolved) -> Table:
         "Flags": _flags(scene, found),
     }
     return Table.from_columns(GRAIN_QUALITY.names, columns)
+
+
+def _among(assignment: Assignment, grains: GrainSolutions, spots: int) -> NDArray[np.bool_]:
+    """(m,) bool: which matches are in the lists of the grains."""
+    crystal = np.repeat(np.arange(len(grains)), np.diff(grains.offsets))
+    listed = crystal * spots + grains.spots - 1
+    return np.isin(assignment.crystal * spots + assignment.matches.spot, listed)
 
 
 def _flags(scene: Scene, found: Resolved) -> NDArray[np.int64]:
