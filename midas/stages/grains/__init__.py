@@ -24,7 +24,7 @@ from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
 from midas.stages.grains.resolver import ResolvedTables, Resolver, check
 from midas.stages.grains.saturated import warn_of_saturated
 from midas.stages.grains.solutions import GrainSolutions
-from midas.stages.grains.tables import header, tables
+from midas.stages.grains.tables import header, remove_consolidated, tables
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,8 @@ def run(
     given, parameters = parameters, parameters.for_stage("grains")
     operators = _operators(parameters)
     check(parameters)
-    remove(layer.consolidated, layer.grains, layer.spot_matrix, layer.grain_ids_key)
+    remove_consolidated(layer)
+    remove(layer.grains, layer.spot_matrix, layer.grain_ids_key)
     remove(layer.spot_owners, layer.grain_quality, layer.seed_verdicts, layer.spots_measured)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
