@@ -11,10 +11,11 @@ from midas.formats.table import Table
 from midas.runtime.errors import StageError
 from midas.stages.grains.pull.frames import FrameReader
 
-#: spots whose places are looked at: enough to tell a half from nearly all, few enough to cost nothing
+#: spots whose places are looked at: enough to tell most from nearly all, few enough to cost nothing
 _SAMPLE = 100
-#: of frames that are those of the spots, more of the places than this hold a peak
-_LEAST = 0.5
+#: of frames that are those of the spots, at least this part of the places holds a peak: all in sharp, saturated and
+#: mosaic scans; of another scan, with crowded rings of the same radii, up to 0.57
+_LEAST = 0.7
 #: a place holds a peak when it is brighter than this part of the equally large blocks around it
 _BRIGHTER = 0.85
 #: sides of a block, px: of sharp spots, and of those that are larger than the surroundings of a small block
