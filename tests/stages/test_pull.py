@@ -199,6 +199,21 @@ def test_frames_without_the_peaks_are_refused(layer: Layer, tmp_path: Path) -> N
     assert not layer.spots_measured.exists()
 
 
+def test_lost_peaks_are_refused(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the sample of places does not tell, the boxes do."""
+    before = {path: path.read_bytes() for path in (layer.grains, layer.grain_quality)}
+    monkeypatch.setattr(pull, "check_places", lambda *arguments: None)
+    with Archive(str(layer.archive)) as archive:
+        parameters, shape, dtype = archive.parameters, archive.frames.shape, archive.frames.dtype
+    path = layer.folder.parent / "empty.MIDAS.zip"
+    with ArchiveWriter(path, shape, dtype) as writer:
+        writer.add_frames(DATA, shape, (np.zeros(shape[1:], dtype) for _ in range(shape[0])))
+        writer.add_parameters(parameters)
+    with pytest.raises(StageError, match="boxes in which the grains have a peak; it is another scan"):
+        measured(Layer(layer.folder, path))
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_another_number_of_frames_is_refused(layer: Layer) -> None:
     for path in [*layer.folder.glob("R*_StartNr_1_EndNr_*.csv")]:
         path.rename(path.with_name(path.name.split("EndNr")[0] + "EndNr_7.csv"))

@@ -86,6 +86,7 @@ def run(
         rows = np.unique(before.spot_matrix.integers("SpotID")) - 1
         check_places(layer, common.reader, before.extra_info.take(rows), common.saturation)
         found = measure_and_refine(layer, common, of_setup, hkls, crystals_of(before.grains), threads)
+    _check_kept(layer, found, before)
     _report(found)
     data = _tables(own, common, found, before, threads)
     _write(layer, parameters, data)
@@ -177,6 +178,16 @@ def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
         spot = int(np.flatnonzero(known)[np.argmax(distance)]) + 1
         reason = f"has no frame near omega {omega[np.argmax(distance)]:.3f} of spot {spot} of {layer.extra_info.name}"
         raise StageError(f"{reason}; it is another scan", file=layer.archive)
+
+
+def _check_kept(layer: Layer, found: Rounds, before: _Before) -> None:
+    """The boxes in which the grains have a peak hold it."""
+    ids = before.grains.integers("GrainID")
+    peaks = connected_spots(found.first, ids, before.spot_matrix, before.extra_info) > 0
+    lost = int((peaks & ~found.first.valid).sum())
+    if lost > peaks.sum() / 2:
+        reason = f"holds nothing in {lost} of {peaks.sum()} boxes in which the grains have a peak"
+        raise StageError(f"{reason}; it is another scan, or PullBox is wrong", file=layer.archive)
 
 
 def _report(found: Rounds) -> None:
