@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 _NO_PARAMETERS = {"datatype", "omegaCenter", "startOmeOverride", "Pressure", "Temperature", "I", "I0"}
 
 
+def _is_chunk(name: str) -> bool:
+    """Whether a member holds frames; of an array that is not empty at least one does."""
+    return name.startswith(f"{DATA}/") and not name.startswith(f"{DATA}/.z")
+
+
 class FrameStack:
     """Frames of equal size that stay in the file until they are asked for.
 
@@ -35,6 +40,7 @@ class FrameStack:
     ----------
     shape : (frames, rows along Z, columns along Y)
     dtype : type of the pixels, in the byte order of this machine
+    fill : pixels of frames that are not stored
     """
 
     def __init__(self, array: StoredArray):
@@ -48,6 +54,7 @@ class FrameStack:
         if not is_pixel(array.dtype):
             raise ArchiveError(f"has pixels of type {array.dtype}", file=array.file, key=array.path)
         self.dtype: np.dtype[Pixel] = array.dtype
+        self.fill: float = array.metadata.fill()
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -116,6 +123,8 @@ class Archive:
         stack = self._stack(DATA)
         if stack is None:
             raise ArchiveError("is missing; this archive has no frames", file=self.path, key=DATA)
+        if len(stack) and not stack.fill and not any(_is_chunk(name) for name in self._container.members):
+            raise ArchiveError("has none of its chunks: the frames are missing", file=self.path, key=DATA)
         return stack
 
     @cached_property

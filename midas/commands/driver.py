@@ -32,6 +32,9 @@ def run(values: argparse.Namespace) -> StageResult[object]:
     if values.reprocess == 1:
         from midas.pipeline import reprocess
 
+        if options.measure_spots:
+            reason = "does not go with -reprocess, which leaves the grains as they are; use ff-pull in the layer folder"
+            raise UsageError(reason, key="-measureSpots", value=1)
         return reprocess.run(
             absolute(values.resultFolder or "."),
             threads=options.thread_count,

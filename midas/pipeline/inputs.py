@@ -29,6 +29,7 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
     if options.spot_table:
         read_bytes(options.result_folder / Layer(Path()).extra_info.name, advice="-provideInputAll starts from it")
         parameter_check.check(options, plans[0])
+        _check_measures_nothing(options)
         return
     errors = []
     for plan in plans:
@@ -46,6 +47,14 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
         _check_names(options, plans)
         return
     raise errors[0]
+
+
+def _check_measures_nothing(options: Options) -> None:
+    """A spot table has no frames, on which spots could be measured."""
+    assert options.user_file is not None  # `Options.checked` sees to it
+    own = options.user_file.parameters.for_stage("pull")
+    if options.measure_spots is None and own["MeasureSpots"]:
+        raise own.error("MeasureSpots", "does not go with -provideInputAll, which has no frames; leave it 0")
 
 
 def _check_names(options: Options, plans: list[LayerPlan]) -> None:

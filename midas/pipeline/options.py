@@ -84,6 +84,8 @@ class Options:
         if self.peak_search_only and not self.peak_search:
             reason = "leaves nothing to do: with -doPeakSearch 0 the peaks are there, and nothing else was asked for"
             raise UsageError(reason, key="-peakSearchOnly", value=1)
+        if self.peak_search_only and self.measure_spots:
+            raise UsageError("does not go with -peakSearchOnly, which leaves no grains", key="-measureSpots", value=1)
         self._check_starts()
         if self.convert and self.parameter_file is None:
             if self.data_file is None or self.data_file.suffix != ".zip":

@@ -56,9 +56,13 @@ def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Ite
 
 @contextmanager
 def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Iterator[tuple[IO[bytes], ...]]:
-    """Files that belong together, as `atomic_output`: all of them get their names, in this order, or none does."""
+    """Files that belong together, as `atomic_output`: all of them get their names, in this order, or none does.
+
+    An error leaves the earlier files of all names as they were.
+    """
     targets = [Path(path) for path in paths]
     partials = [path.with_name(path.name + ".part") for path in targets]
+    earlier: dict[Path, Path] = {}
     streams: list[IO[bytes]] = []
     named = 0
     try:
@@ -71,6 +75,9 @@ def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Ite
                 os.fsync(stream.fileno())
             stream.close()  # a full disk may show only here
         for partial, path in zip(partials, targets, strict=True):
+            if path != targets[-1] and path.is_file():  # after the last name nothing can fail
+                earlier[path] = path.with_name(path.name + ".earlier")
+                os.replace(path, earlier[path])
             os.replace(partial, path)
             named += 1
     except BaseException as error:
@@ -79,9 +86,15 @@ def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Ite
         for path in (*partials, *targets[:named]):
             with suppress(OSError):
                 path.unlink()
+        for path, kept in earlier.items():
+            with suppress(OSError):
+                os.replace(kept, path)
         if isinstance(error, OSError):
             raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
         raise
+    for kept in earlier.values():
+        with suppress(OSError):
+            kept.unlink()
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:

@@ -230,3 +230,18 @@ def test_golden_archives(golden, name: str, frames: int, side: int, caplog: pyte
     assert len(shared) > 40
     assert {key: found[key] for key in shared} == {key: expected[key] for key in shared}
     assert not caplog.records
+
+
+def test_no_frame_at_all(written, tmp_path: Path) -> None:
+    """Of an array of which some chunks are stored the others are zeros; without any the frames were lost."""
+    full, some, none = written(np.ones((3, 4, 4), np.uint16)), tmp_path / "some.zip", tmp_path / "none.zip"
+    with zipfile.ZipFile(full) as source:
+        for path, kept in ((some, {"exchange/data/0.0.0"}), (none, set())):
+            with zipfile.ZipFile(path, "w") as target:
+                for name in source.namelist():
+                    if not name.startswith("exchange/data/") or "/." in name or name in kept:
+                        target.writestr(name, source.read(name))
+    with Archive(some) as archive:
+        assert [frame.max() for frame in archive.frames] == [1, 0, 0]
+    with Archive(none) as archive, pytest.raises(ArchiveError, match="exchange/data: has none of its chunks"):
+        archive.frames  # noqa: B018 - raises

@@ -37,8 +37,11 @@ def test_a_layer_folder(layer: Path, in_process: Call, capsys: pytest.CaptureFix
         for name in FILES:
             (layer / name).unlink()
         assert in_process(*command, cwd=cwd) == 0
+        assert not list(layer.glob("*_consolidated.h5"))
         assert {name: (layer / name).read_bytes() for name in FILES} == before
-    assert "4 crystals" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "4 crystals" in said.out
+    assert (said.out + said.err).count(f"ff-midas -resultFolder {layer.resolve()} -reprocess 1") == 1
 
 
 def test_what_is_in_the_tables_is_in_the_hdf5_file(finished: tuple[Path, object]) -> None:

@@ -238,6 +238,34 @@ def test_a_table_of_spots_that_leads_nowhere(
     assert not list(tmp_path.rglob("Grains.csv"))
 
 
+@pytest.mark.parametrize(
+    ("options", "lines", "code", "reason"),
+    [
+        (("-provideInputAll", 1), "MeasureSpots 1\n", 1, "MeasureSpots: 1: does not go with -provideInputAll"),
+        (("-provideInputAll", 1, "-measureSpots", 1), "", 2, "-measureSpots: 1: does not go with -provideInputAll"),
+        (("-peakSearchOnly", 1, "-measureSpots", 1), "", 2, "-measureSpots: 1: does not go with -peakSearchOnly"),
+        (("-reprocess", 1, "-measureSpots", 1), "", 2, "-measureSpots: 1: does not go with -reprocess"),
+    ],
+)
+def test_spots_that_cannot_be_measured(
+    options: tuple[object, ...],
+    lines: str,
+    code: int,
+    reason: str,
+    finished: Finished,
+    scan: TinyScan,
+    tmp_path: Path,
+    in_process: Call,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is said before anything is done."""
+    shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
+    (tmp_path / "ps.txt").write_text(scan.parameters.read_text() + lines)
+    assert in_process("ff-midas", "-paramFN", "ps.txt", *options, cwd=tmp_path) == code
+    assert reason in said(capsys)
+    assert not list(tmp_path.glob("LayerNr_*"))
+
+
 # ---------------------------------------------------------------- datasets of a file
 
 

@@ -18,7 +18,7 @@ from midas.formats.layer import Layer
 from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
-from midas.runtime.errors import ArchiveError, StageError
+from midas.runtime.errors import ArchiveError, OutputError, StageError
 from midas.stages.grains import pull
 from midas.stages.grains.pull import rounds
 from midas.stages.grains.pull.instrument import box_widths
@@ -71,7 +71,7 @@ def test_the_grains_are_where_they_were(layer: Layer, scan: TinyScan) -> None:
     assert (own > 0.9 * own.max()).all()
 
 
-def test_files(layer: Layer) -> None:
+def test_files(layer: Layer, caplog: pytest.LogCaptureFixture) -> None:
     """What is returned is what the files hold; the connected peak of nearly every spot is known."""
     layer.consolidated.touch()
     tables = measured(layer)
@@ -81,6 +81,7 @@ def test_files(layer: Layer) -> None:
     quality = GRAIN_QUALITY.read(layer.grain_quality)
     np.testing.assert_array_equal(quality.columns, tables.quality.columns)
     assert not layer.consolidated.exists()
+    assert f"ff-midas -resultFolder {layer.folder.resolve()} -reprocess 1" in caplog.text
     spots = tables.spots
     np.testing.assert_array_equal(
         quality["nMeasured"], np.bincount(spots.integers("GrainID"))[quality.integers("GrainID")]
@@ -178,6 +179,72 @@ def test_another_scan_is_refused(layer: Layer, tmp_path: Path) -> None:
         measured(Layer(layer.folder, tmp_path / "none.MIDAS.zip"))
     assert layer.grains.read_bytes() == before
     assert not layer.spots_measured.exists()
+
+
+def test_frames_without_the_peaks_are_refused(layer: Layer, tmp_path: Path) -> None:
+    """The same turn and pixels, but the frames of another sample, or none at all: nothing is written."""
+    before = {path: path.read_bytes() for path in (layer.grains, layer.grain_quality)}
+    with Archive(str(layer.archive)) as archive:
+        parameters, frames = archive.parameters, np.stack(list(archive.frames))
+    others = (np.roll(frames, 60, axis=0), frames[:, ::-1].copy(), np.zeros_like(frames))
+    for number, other in enumerate(others):
+        path = tmp_path / f"other{number}.MIDAS.zip"
+        with ArchiveWriter(path, other.shape, other.dtype) as writer:
+            writer.add_frames(DATA, other.shape, other)
+            writer.add_parameters(parameters)
+        with pytest.raises(StageError, match="places of spots of the grains; it is another scan") as error:
+            measured(Layer(layer.folder, path))
+        assert path.name in str(error.value)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not layer.spots_measured.exists()
+
+
+def test_lost_peaks_are_refused(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the sample of places does not tell, the boxes do."""
+    before = {path: path.read_bytes() for path in (layer.grains, layer.grain_quality)}
+    monkeypatch.setattr(pull, "check_places", lambda *arguments: None)
+    with Archive(str(layer.archive)) as archive:
+        parameters, shape, dtype = archive.parameters, archive.frames.shape, archive.frames.dtype
+    path = layer.folder.parent / "empty.MIDAS.zip"
+    with ArchiveWriter(path, shape, dtype) as writer:
+        writer.add_frames(DATA, shape, (np.zeros(shape[1:], dtype) for _ in range(shape[0])))
+        writer.add_parameters(parameters)
+    with pytest.raises(StageError, match="boxes in which the grains have a peak; it is another scan"):
+        measured(Layer(layer.folder, path))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_another_number_of_frames_is_refused(layer: Layer) -> None:
+    for path in [*layer.folder.glob("R*_StartNr_1_EndNr_*.csv")]:
+        path.rename(path.with_name(path.name.split("EndNr")[0] + "EndNr_7.csv"))
+    with pytest.raises(StageError, match="frames, which R.*_EndNr_7.csv is not of; it is another scan"):
+        measured(layer)
+
+
+def test_keys_of_the_archive_count(layer: Layer, in_process: Call) -> None:
+    """What is measured and how is said in one place, the archive, as for ff-grains."""
+    number = len(measured(layer).spots)
+    update = ("-keyToUpdate", "PullBox", "-updatedValue", "1e-6", "1e-6", "1e-6")
+    assert in_process("ff-update", "-fn", layer.archive, *update, cwd=layer.folder) == 0
+    assert len(measured(layer).spots) < number / 2
+
+
+def test_earlier_files_stay_where_one_cannot_be_written(layer: Layer) -> None:
+    before = {path: path.read_bytes() for path in (layer.grains, layer.grain_quality)}
+    layer.spots_measured.mkdir()
+    with pytest.raises(OutputError, match="SpotsMeasured"):
+        measured(layer)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_chance_without_boxes_is_said_in_words(
+    layer: Layer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "midas")
+    monkeypatch.setattr(rounds, "_chance", lambda strangers: float("nan"))
+    measured(layer)
+    chance = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Chance level")]
+    assert len(chance) == 1 and "unknown" in chance[0] and "nan" not in chance[0]
 
 
 def test_widths_of_the_boxes(layer: Layer) -> None:

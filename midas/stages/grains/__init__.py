@@ -25,7 +25,7 @@ from midas.stages.grains.none_left import limit_at_fault
 from midas.stages.grains.resolver import ResolvedTables, Resolver, check
 from midas.stages.grains.saturated import warn_of_saturated
 from midas.stages.grains.solutions import GrainSolutions
-from midas.stages.grains.tables import header, tables
+from midas.stages.grains.tables import header, remove_consolidated, tables
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ def run(
     given, parameters = parameters, parameters.for_stage("grains")
     operators = _operators(parameters)
     check(parameters)
-    remove(layer.consolidated, layer.report, *layer.grain_results)
+    remove_consolidated(layer)
+    remove(layer.report, *layer.grain_results)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -18,12 +20,16 @@ from midas.formats.grains import (
     SPOT_MATRIX,
     GrainsHeader,
 )
+from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
+from midas.runtime.files import remove
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.solutions import GrainSolutions
 from midas.stages.grains.strain import Strains, strains
+
+log = logging.getLogger(__name__)
 
 _MICROSTRAIN = 1e6
 
@@ -89,3 +95,12 @@ def header(grains: Table, parameters: Parameters) -> GrainsHeader:
         space_group=parameters["SpaceGroup"],
         lattice_parameter=parameters["LatticeParameter"],
     )
+
+
+def remove_consolidated(layer: Layer) -> None:
+    """Remove the file that would hold other grains than the tables, and say how to get it back."""
+    if layer.consolidated.exists():
+        remove(layer.consolidated)
+        folder = layer.folder.resolve()
+        message = "%s is out of date and was removed; write it again with: ff-midas -resultFolder %s -reprocess 1"
+        log.warning(message, layer.consolidated.name, folder)

@@ -23,14 +23,15 @@ from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
-from midas.runtime.files import remove, write_together
+from midas.runtime.files import write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.pull.instrument import PullSetting, setting
 from midas.stages.grains.pull.rounds import HIGHEST_CHANCE, RANDOM_ORIENTATIONS, Rounds, measure_and_refine
+from midas.stages.grains.pull.same_scan import check_places
 from midas.stages.grains.pull.tables import connected_spots, grains_table, measured_table, quality_table
-from midas.stages.grains.tables import header
+from midas.stages.grains.tables import header, remove_consolidated
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,10 @@ def run(
     with Archive(layer.archive) as archive:
         common = setting(layer, archive, own, of_setup.for_stage("pull"), hkls)
         _check(layer, common, before.extra_info)
+        rows = np.unique(before.spot_matrix.integers("SpotID")) - 1
+        check_places(layer, common.reader, before.extra_info.take(rows), common.saturation)
         found = measure_and_refine(layer, common, of_setup, hkls, crystals_of(before.grains), threads)
+    _check_kept(layer, found, before)
     _report(found)
     data = _tables(own, common, found, before, threads)
     _write(layer, parameters, data)
@@ -176,9 +180,23 @@ def _check(layer: Layer, common: PullSetting, spots: Table) -> None:
         raise StageError(f"{reason}; it is another scan", file=layer.archive)
 
 
+def _check_kept(layer: Layer, found: Rounds, before: _Before) -> None:
+    """The boxes in which the grains have a peak hold it."""
+    ids = before.grains.integers("GrainID")
+    peaks = connected_spots(found.first, ids, before.spot_matrix, before.extra_info) > 0
+    lost = int((peaks & ~found.first.valid).sum())
+    if lost > peaks.sum() / 2:
+        reason = f"holds nothing in {lost} of {peaks.sum()} boxes in which the grains have a peak"
+        raise StageError(f"{reason}; it is another scan, or PullBox is wrong", file=layer.archive)
+
+
 def _report(found: Rounds) -> None:
     """What was reached, and whether it means anything."""
-    log.info("Chance level: %.3f of the boxes of %d random orientations hold a spot", found.chance, RANDOM_ORIENTATIONS)
+    if np.isnan(found.chance):
+        log.info("Chance level: unknown, no box of %d random orientations lies in the frames", RANDOM_ORIENTATIONS)
+    else:
+        message = "Chance level: %.3f of the boxes of %d random orientations hold a spot"
+        log.info(message, found.chance, RANDOM_ORIENTATIONS)
     if found.chance > HIGHEST_CHANCE:
         log.warning(
             "%.0f %% of the boxes around random orientations hold a spot, too: measured spots are no evidence of a "
@@ -203,4 +221,4 @@ def _write(layer: Layer, parameters: Parameters, data: PullTables) -> None:
         layer.grains: GRAINS.format(data.grains, header=first_lines),
     }
     write_together(contents)
-    remove(layer.consolidated)
+    remove_consolidated(layer)

@@ -114,6 +114,14 @@ class FrameReader:
         """Room for a frame."""
         return np.empty(self._frames.shape[1:], self._frames.dtype)
 
+    def counts(self, raw: NDArray[Pixel], numbers: NDArray[np.int32]) -> Array:
+        """The corrected counts of these pixels of a raw frame; NaN for those that have none."""
+        values = raw.reshape(-1)[numbers].astype(np.float64)
+        nothing = (numbers < 0) | np.isin(values, self._blanks)
+        dark, gain = (plane.reshape(-1) for plane in (self._dark, self._gain))
+        dark, gain = (plane if len(plane) == 1 else plane[numbers] for plane in (dark, gain))
+        return np.where(nothing, np.nan, (values - dark) * gain)
+
     def fill(self, frame: int, buffer: NDArray[Pixel], groups: list[_Group]) -> None:
         """Read a frame, and copy what boxes need of it."""
         self._frames.read_into(frame + self._skip, buffer)

@@ -58,7 +58,7 @@ def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Pa
     Parameters
     ----------
     archive : of the layer, open
-    parameters : of the archive
+    parameters : of the archive, which say how spots are measured
     of_setup : of paramstest.txt, whose geometry is the fitted one
     hkls : all reflections of hkls.csv
     """
@@ -79,7 +79,7 @@ def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Pa
     model = ReflectionModel(np.array([listed[name] for name in "hkl"]), rings, instrument_of(of_setup), region)
     folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else Path()
     step = reader.step or abs(parameters.get("OmegaStep", 0.0))
-    widths = box_widths(of_setup.changed(px=detector.px), step)
+    widths = box_widths(parameters.changed(px=detector.px, MarginOme=of_setup["MarginOme"]), step)
     limit = reader.saturation(parameters["UpperBoundThreshold"])
     return PullSetting(
         detector,

@@ -90,11 +90,13 @@ class Rounds:
 
     Parameters
     ----------
+    first : all boxes of the first round, also those that hold no spot
     measured : the spots of the last round
     refit : the grains after it
     chance : part of the boxes around random orientations that hold a spot
     """
 
+    first: Measured
     measured: Measured
     refit: Refit
     chance: float
@@ -125,7 +127,7 @@ def measure_and_refine(
         )  # fmt: skip
         result = refit(layer, of_setup, hkls, crystals, measured.spots(), measured.predicted.crystal, threads)
         crystals = result.crystals
-    return Rounds(measured, result, chance)
+    return Rounds(first, measured, result, chance)
 
 
 def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotWidths | None, threads: int) -> Measured:
