@@ -61,7 +61,8 @@ def laboratory_spots(const double[::1] y_px, const double[::1] z_px, const doubl
     """
     cdef Py_ssize_t i, n = omega.shape[0]
     cdef Detector geometry = unpack_detector(detector)
-    cdef Instrument instrument = instrument_of(geometry.lsd, wavelength, wedge, exact)
+    # The wedge of a spot is undone as if its grain were at the origin, where no tilt matters.
+    cdef Instrument instrument = instrument_of(geometry.lsd, wavelength, wedge, exact, 0.0, 0.0, 0.0)
     out = np.empty((8, n))
     cdef double[:, ::1] spots = out
     if y_px.shape[0] != n or z_px.shape[0] != n or detector.shape[0] != 12:

@@ -7,10 +7,10 @@ from libc.math cimport atan2
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of
 from midas._ext.physics.lattice cimport reciprocal_basis
 from midas._ext.physics.predict cimport (
-    BothOmegas, Firing, OriginSpot, both_omegas, displace, fires_recorded, first_branch, spot_of_branch)
+    BothOmegas, Firing, OriginSpot, fires_recorded, first_branch, record_branch)
 from midas._ext.physics.region cimport ACCEPTED, AcceptedRegion, beside_poles, place_verdict
 from midas._ext.physics.rotation cimport matrix_product, matrix_vector
-from midas._ext.physics.wedge cimport instrument_of, tilt_surface
+from midas._ext.physics.wedge cimport instrument_of
 
 from typing import NamedTuple
 
@@ -39,20 +39,14 @@ cdef inline void _record(const ReflectionList* reflections, const Firing* f, dou
                          CrystalReflection* out) noexcept nogil:
     cdef OriginSpot spot
     cdef BothOmegas omegas
-    cdef double[3] k
     cdef double omega
-    spot_of_branch(f, branch, &spot)
-    k[0] = -f.v
-    k[1] = branch * f.e
-    k[2] = f.k3
-    both_omegas(&reflections.instrument, k, &spot, &omegas)
-    displace(&reflections.instrument, omegas.cos_recorded, omegas.sin_recorded, position, &spot.y, &spot.z)
+    record_branch(&reflections.instrument, f, branch, position, &spot, &omegas)
     out.branch = 1 if branch > 0.0 else -1
     out.omega_recorded = RAD2DEG * atan2(omegas.sin_recorded, omegas.cos_recorded)
     out.y_plane = spot.y
     out.z_plane = spot.z
     out.eta = eta_of(spot.y, spot.z)
-    out.lorentz = k[1] * f.d_spacing
+    out.lorentz = branch * f.e * f.d_spacing
     # The region knows recorded spots where the wedge is exact, and omegas of an upright axis in the legacy model.
     omega = out.omega_recorded
     if not reflections.instrument.exact:
@@ -113,9 +107,9 @@ cdef class ReflectionModel:
         self.view.h = &hkl[0, 0]
         self.view.k = &hkl[1, 0]
         self.view.l = &hkl[2, 0]
+        tx, ty, tz = instrument.tilts
         self.view.instrument = instrument_of(
-            instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge)
-        tilt_surface(&self.view.instrument, instrument.tilts[0], instrument.tilts[1], instrument.tilts[2])
+            instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge, tx, ty, tz)
         self.view.region = &region.view
         self.ring = np.asarray(ring)
         self.arrays = (hkl, ring, region)

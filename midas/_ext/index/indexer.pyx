@@ -19,7 +19,7 @@ from midas._ext.index.score cimport Score, predict, score
 from midas._ext.index.search cimport BestCandidate, IndexWorkspace, allocate_workspace, free_workspace, search_seed
 from midas._ext.index.table cimport SpotTable
 from midas._ext.physics.region cimport AcceptedRegion
-from midas._ext.physics.wedge cimport instrument_of, tilt_surface
+from midas._ext.physics.wedge cimport instrument_of
 
 from midas._ext.index.record import INDEXED_SEED
 
@@ -87,8 +87,7 @@ cdef class Indexer:
         p.margin_radial, p.min_completeness, p.guard = margin_radial, min_completeness, guard
         p.friedel = friedel
         p.region = region.view
-        p.instrument = instrument_of(lsd, NAN, wedge, exact_wedge)
-        tilt_surface(&p.instrument, tilts[0], tilts[1], tilts[2])
+        p.instrument = instrument_of(lsd, NAN, wedge, exact_wedge, tilts[0], tilts[1], tilts[2])
         p.boxes_matter = bool(np.min(np.abs(region.arrays[1])) <= max(radii) + 1.0)
         p.spots = table.view
         self.arrays = (table, region, g)

@@ -3,8 +3,8 @@
 Simulation, matching, refinement and the door for Python call the same functions: `fires` (whether G ever meets the
 diffraction condition, and how far from the beam its spots are) for the ideal spots of an upright axis,
 `fires_recorded` for those that the leaning axis records, `spot_of_branch` (one branch, for a grain at the origin),
-`both_omegas` (its omega on either side) and `displace` (the grain at its place). `centre` and `straighten` undo the
-last two for an observed spot and give its scattering vector.
+`both_omegas` (its omega on either side) and `displace` (the grain at its place), or `record_branch` for these three.
+`centre` and `straighten` undo the last two for an observed spot and give its scattering vector.
 
 The ideal plane is the detector without tilt and distortion; laboratory frame, µm, 1/Å without 2π. The formulas:
 docs/theory/geometry.md#predicted-spot and docs/theory/wedge.md#prediction-of-the-recorded-spot.
@@ -176,6 +176,18 @@ cdef inline double displace(const Instrument* instrument, double cos_omega, doub
     if instrument.tilted:
         stop_on_surface(instrument.lsd, instrument.slope_y, instrument.slope_z, leaned, y, z)
     return shrink
+
+
+cdef inline void record_branch(const Instrument* instrument, const Firing* f, double branch, const double* position,
+                               OriginSpot* spot, BothOmegas* omegas) noexcept nogil:
+    """Spot and omegas of one branch of `fires_recorded`, +1 or -1, for a grain at `position` (sample frame, µm)."""
+    cdef double[3] k
+    spot_of_branch(f, branch, spot)
+    k[0] = -f.v
+    k[1] = branch * f.e
+    k[2] = f.k3
+    both_omegas(instrument, k, spot, omegas)
+    displace(instrument, omegas.cos_recorded, omegas.sin_recorded, position, &spot.y, &spot.z)
 
 
 cdef inline void centre(const Instrument* instrument, double cos_omega, double sin_omega, const double* position,

@@ -6,9 +6,9 @@ from libc.math cimport NAN, atan2, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, scattering_of_spot
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (
-    BothOmegas, Firing, OriginSpot, both_omegas, centre, displace, fires_recorded, first_branch, lean_omega,
-    spot_of_branch, straighten, straighten_omega)
-from midas._ext.physics.wedge cimport Instrument, instrument_of, lean_spot, straighten_spot, tilt_surface
+    BothOmegas, Firing, OriginSpot, centre, displace, fires_recorded, first_branch, lean_omega, record_branch,
+    straighten, straighten_omega)
+from midas._ext.physics.wedge cimport Instrument, instrument_of, lean_spot, straighten_spot
 
 cdef enum:
     COLUMNS = 6            # of a predicted spot
@@ -17,28 +17,20 @@ cdef tuple NO_TILTS = (0.0, 0.0, 0.0)
 
 
 cdef Instrument _instrument(double lsd, double wavelength, double wedge, bint exact, tilts):
-    cdef Instrument instrument = instrument_of(lsd, wavelength, wedge, exact)
-    tilt_surface(&instrument, tilts[0], tilts[1], tilts[2])
-    return instrument
+    return instrument_of(lsd, wavelength, wedge, exact, tilts[0], tilts[1], tilts[2])
 
 
 cdef inline void _predict(const Instrument* instrument, const Firing* f, double branch, const double* position,
                           double[:, :, ::1] out, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
     cdef OriginSpot spot
     cdef BothOmegas omegas
-    cdef double[3] k
-    spot_of_branch(f, branch, &spot)
-    k[0] = -f.v
-    k[1] = branch * f.e
-    k[2] = f.k3
-    both_omegas(instrument, k, &spot, &omegas)
+    record_branch(instrument, f, branch, position, &spot, &omegas)
     out[0, i, j] = RAD2DEG * atan2(omegas.sin_recorded, omegas.cos_recorded)
     out[1, i, j] = RAD2DEG * atan2(omegas.sin_ideal, omegas.cos_ideal)
-    displace(instrument, omegas.cos_recorded, omegas.sin_recorded, position, &spot.y, &spot.z)
     out[2, i, j] = spot.y
     out[3, i, j] = spot.z
     out[4, i, j] = 2.0 * theta_of(f.sin_theta)
-    out[5, i, j] = eta_of(k[1], k[2])
+    out[5, i, j] = eta_of(branch * f.e, f.k3)
 
 
 def predicted_spots(const double[:, ::1] g, const double[:, ::1] positions, double lsd, double wavelength,
@@ -197,7 +189,7 @@ def turned_spots(const double[::1] y, const double[::1] z, const double[::1] ome
     ValueError : when the shapes do not fit
     """
     cdef Py_ssize_t i, n = y.shape[0]
-    cdef Instrument instrument = instrument_of(lsd, NAN, wedge, exact)
+    cdef Instrument instrument = instrument_of(lsd, NAN, wedge, exact, 0.0, 0.0, 0.0)
     cdef double c, s
     if not n == z.shape[0] == omega.shape[0]:
         raise ValueError("one z and omega per y")

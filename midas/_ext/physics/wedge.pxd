@@ -40,26 +40,24 @@ cdef struct UprightSpot:
     double two_theta
 
 
-cdef inline Instrument instrument_of(double lsd, double wavelength, double wedge, bint exact) noexcept nogil:
-    """Lsd (µm), wavelength (Å), wedge (degrees), and which model of it counts; the detector without tilts."""
+cdef inline Instrument instrument_of(double lsd, double wavelength, double wedge, bint exact, double tx, double ty,
+                                     double tz) noexcept nogil:
+    """Lsd (µm), wavelength (Å), wedge (degrees), and which model of it counts.
+
+    Beams from beside the origin know of the detector's tilts (degrees), each of less than 90 degrees.
+    """
     cdef Instrument instrument
+    cdef double t[9]
     instrument.lsd = lsd
     instrument.wavelength = wavelength
     instrument.cos_wedge = cos(DEG2RAD * wedge)
     instrument.sin_wedge = sin(DEG2RAD * wedge)
     instrument.exact = exact and wedge != 0.0
-    instrument.tilted = False
-    instrument.slope_y = instrument.slope_z = 0.0
-    return instrument
-
-
-cdef inline void tilt_surface(Instrument* instrument, double tx, double ty, double tz) noexcept nogil:
-    """Tilts of the detector (degrees), which beams from beside the origin know of; of less than 90 degrees."""
-    cdef double t[9]
     tilt_matrix(tx, ty, tz, t)
     instrument.slope_y = t[3] / t[0]
     instrument.slope_z = t[6] / t[0]
     instrument.tilted = instrument.slope_y != 0.0 or instrument.slope_z != 0.0
+    return instrument
 
 
 cdef inline void leaned_position(const Instrument* instrument, double cos_omega, double sin_omega,

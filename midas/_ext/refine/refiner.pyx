@@ -6,7 +6,7 @@ from midas._ext.legacy.euler cimport start_angles
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.region cimport AcceptedRegion
 from midas._ext.physics.rotation cimport matrix_euler, orthonormalise
-from midas._ext.physics.wedge cimport instrument_of, tilt_surface
+from midas._ext.physics.wedge cimport instrument_of
 from midas._ext.refine.grain cimport CELL, EULER, ORIENTATION, ROTATION_VECTOR, VARIABLES, Grain
 from midas._ext.refine.jacobian cimport jacobian
 from midas._ext.refine.model cimport DIRECTION, SPOT, SPOT_AND_OMEGA, residuals
@@ -135,9 +135,9 @@ cdef class Refiner:
         self._set_recipe(recipe)
 
     cdef _set_instrument(self, instrument):
+        tx, ty, tz = instrument.tilts
         self.problem.instrument = instrument_of(
-            instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge)
-        tilt_surface(&self.problem.instrument, instrument.tilts[0], instrument.tilts[1], instrument.tilts[2])
+            instrument.lsd, instrument.wavelength, instrument.wedge, instrument.exact_wedge, tx, ty, tz)
 
     cdef _set_reflections(self, reflections):
         cdef const double[:, ::1] hkl = reflections.hkl

@@ -14,7 +14,7 @@ from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_unshift
 from midas._ext.physics.predict cimport (
     BothOmegas, Firing, OriginSpot, both_omegas, displace, fires_recorded, first_branch, plane_scale, spot_of_branch)
 from midas._ext.physics.rotation cimport matrix_product, matrix_vector
-from midas._ext.physics.wedge cimport Instrument, instrument_of, tilt_surface
+from midas._ext.physics.wedge cimport Instrument, instrument_of
 
 #: rows of the table that `simulate_spots` returns, in order; midas.formats.simulated says what the file calls them
 SPOT_COLUMNS = (
@@ -272,15 +272,16 @@ cdef class SpotSimulator:
                  const double[::1] samples not None, omega, Py_ssize_t frames, double wedge,
                  bint exact_wedge, double beam_size, bint exact_tilts=True):
         cdef Experiment* e = &self.experiment
+        cdef double tx = 0.0, ty = 0.0, tz = 0.0
         if hkls.shape[1] != 4 or detector.shape[0] != 12 or panels.shape[1] != PANEL_NUMBERS:
             raise ValueError("reflections, detector, panels need 4, 12 and 8 numbers")
         e.pixels_z, e.pixels_y = shape
         e.omega_start, omega_end, e.omega_step = omega
         e.omega_low, e.omega_high = min(e.omega_start, omega_end), max(e.omega_start, omega_end)
         e.detector = unpack_detector(detector)
-        e.instrument = instrument_of(e.detector.lsd, wavelength, wedge, exact_wedge)
         if exact_tilts:
-            tilt_surface(&e.instrument, detector[9], detector[10], detector[11])
+            tx, ty, tz = detector[9], detector[10], detector[11]
+        e.instrument = instrument_of(e.detector.lsd, wavelength, wedge, exact_wedge, tx, ty, tz)
         e.panels = &panels[0, 0] if panels.shape[0] else NULL
         e.n_panels = panels.shape[0]
         e.map = NULL
