@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.physics.region import AcceptedRegion
+from midas._ext.refine.refiner import Refiner
 from midas._ext.refine.settings import Bounds, Instrument, Method, Recipe, RecordedSpots, Reflections, Solver
 from midas.experiment.crystal import possible_cell, within_detector
 from midas.experiment.detector import has_exact_wedge, surface_tilts
@@ -21,6 +24,40 @@ if TYPE_CHECKING:
 SPOT_SCALE_PIXELS = 0.15
 SPOT_SCALE_WITHOUT_PIXEL = 30.0
 OMEGA_SCALE = 0.1
+
+
+@dataclass(frozen=True)
+class GrainFit:
+    """All that the fit of grains needs besides their spots."""
+
+    instrument: Instrument
+    region: AcceptedRegion
+    reflections: Reflections
+    bounds: Bounds
+    recipe: Recipe
+
+    @classmethod
+    def of(
+        cls,
+        parameters: Parameters,
+        region: AcceptedRegion,
+        reflections: Reflections,
+        method: Method = "joint",
+        solver: Solver = "robust",
+    ) -> GrainFit:
+        """What the parameters say of it.
+
+        Parameters
+        ----------
+        parameters : of the refinement
+        region : where a prediction may end up in the fit
+        """
+        recipe = recipe_of(parameters, method, solver)
+        return cls(instrument_of(parameters), region, reflections, bounds_of(parameters), recipe)
+
+    def refiner(self, recorded: RecordedSpots) -> Refiner:
+        """The fit to some of these spots."""
+        return Refiner(self.instrument, self.region, self.reflections, recorded, self.bounds, self.recipe)
 
 
 def instrument_of(parameters: Parameters) -> Instrument:
@@ -45,7 +82,7 @@ def bounds_of(parameters: Parameters) -> Bounds:
     )
 
 
-def recipe_of(parameters: Parameters, method: Method = "joint", solver: Solver = "robust") -> Recipe:
+def recipe_of(parameters: Parameters, method: Method, solver: Solver) -> Recipe:
     """How a grain is fitted."""
     px = parameters.get("px", 0.0)
     return Recipe(

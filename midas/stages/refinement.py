@@ -14,7 +14,7 @@ from midas._ext.refine.refiner import NO_VALID_SPOT, NOT_FINITE, NOT_INDEXED, NO
 from midas._ext.refine.settings import Method, Solver
 from midas.experiment.orientation import euler_angles
 from midas.experiment.region import accepted_region
-from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
+from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
 from midas.experiment.spot_flags import read_spot_flags
 from midas.formats import hkls as hkl_list
 from midas.formats import index
@@ -143,14 +143,9 @@ def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> Inde
 def _refiner(layer: Layer, parameters: Parameters, hkls: Table, spots: Table, tracking: bool) -> Refiner:
     reflections, rings = reflections_in_use(layer, parameters, hkls)
     method, solver = _METHODS[parameters["RefineMethod"]]
-    return Refiner(
-        instrument_of(parameters),
-        accepted_region(parameters, layer.detector_mask, layer.detector_pixels),
-        reflections,
-        recorded_spots(spots, rings, read_spot_flags(layer, len(spots)).certainty),
-        bounds_of(parameters),
-        recipe_of(parameters, "cell" if tracking else method, solver),
-    )
+    region = accepted_region(parameters, layer.detector_mask, layer.detector_pixels)
+    fit = GrainFit.of(parameters, region, reflections, "cell" if tracking else method, solver)
+    return fit.refiner(recorded_spots(spots, rings, read_spot_flags(layer, len(spots)).certainty))
 
 
 # The rows

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from simulated_grains import Experiment, Spots, simulate, small_rotation
 
+from midas._ext.grains.reflections import ReflectionModel
 from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, Reflections
 from midas.experiment.orientation import (
@@ -17,7 +18,8 @@ from midas.experiment.orientation import (
     quaternions_from_matrices,
     symmetry_operators,
 )
-from midas.experiment.region import ANY_BOX, ANY_OMEGA
+from midas.experiment.region import ANY_BOX, ANY_OMEGA, UNLIMITED
+from midas.experiment.seed_fit import GrainFit
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, spread
 from midas.stages.grains.mosaic.rounds import CombinedFit, MosaicModel, resolve_mosaic
@@ -56,12 +58,15 @@ class Broken:
         e, s = self.experiment, self.spots
         hkl, first = e.reflections()
         places = (s.y_plane, s.z_plane, s.omega_recorded)
+        rings = np.arange(len(first) - 1, dtype=np.int32)
+        instrument = Instrument(e.lsd, e.wavelength, e.wedge, e.exact_wedge)
+        region = AcceptedRegion(min_eta=e.min_eta, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX]))
+        bounds = Bounds(cell=CELL, margin_lengths=0.02, margin_angles=0.02, r_sample=1000, h_beam=1000)
+        recipe = Recipe(sigma_spot=30.0, sigma_omega=0.1)
         return MosaicModel(
-            instrument=Instrument(e.lsd, e.wavelength, e.wedge, e.exact_wedge),
-            reflections=Reflections(hkl, first),
-            region=AcceptedRegion(min_eta=e.min_eta, ranges=np.array([ANY_OMEGA]), boxes=np.array([ANY_BOX])),
-            bounds=Bounds(cell=CELL, margin_lengths=0.02, margin_angles=0.02, r_sample=1000, h_beam=1000),
-            recipe=Recipe(sigma_spot=30.0, sigma_omega=0.1),
+            fit=GrainFit(instrument, UNLIMITED, Reflections(hkl, first), bounds, recipe),
+            reflections=ReflectionModel(hkl, np.repeat(rings, np.diff(first)), instrument, region),
+            rings=rings,
             spots=BrokenSpots(*places, s.group.astype(np.int64), self.intensity, np.ones(len(self.intensity))),
             operators=CUBIC,
             cone=cone,

@@ -125,7 +125,7 @@ class Resolver:
         self.inputs = replace(self.inputs, refined=refined)
         broken = self.parameters["GrainMerging"] == "mosaic"
         scene, seeds = self._scene(solved)
-        model = mosaic.model_of(self.layer, self.parameters, self.geometry, scene) if broken else None
+        model = mosaic.model_of(self.parameters, self.geometry, scene) if broken else None
         found = resolve(seeds, self.parameters, scene)
         if model is not None and len(found.rows):
             return self._mosaic(scene, seeds, found, model)

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.reflections import ReflectionModel
-from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.record import MATCHED_SPOT
-from midas._ext.refine.refiner import REFINED, Refiner
-from midas._ext.refine.settings import Bounds, Instrument, Recipe, RecordedSpots, Reflections
+from midas._ext.refine.refiner import REFINED
+from midas._ext.refine.settings import RecordedSpots
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
-from midas.experiment.region import UNLIMITED
+from midas.experiment.seed_fit import GrainFit
 from midas.runtime.ragged import sums_by
 from midas.stages.grains.crystals import Crystals, chosen
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
@@ -34,18 +33,17 @@ class MosaicModel:
 
     Parameters
     ----------
-    reflections : in use, ring by ring
-    region : where spots can be observed
+    fit : of crystals to spots that are theirs
+    reflections : predicts those that can be observed
+    rings : (r,) int32, ascending, their ring numbers
     spots : of the layer
     operators : (m, 4) symmetry of the lattice
     cone : how far a fragment may be from its reflection
     """
 
-    instrument: Instrument
-    reflections: Reflections
-    region: AcceptedRegion
-    bounds: Bounds
-    recipe: Recipe
+    fit: GrainFit
+    reflections: ReflectionModel
+    rings: NDArray[np.int32]
     spots: BrokenSpots
     operators: Array
     cone: Cone
@@ -113,12 +111,11 @@ def resolve_mosaic(
 
 def _fitted(model: MosaicModel, crystals: Crystals, owner: Places, threads: int) -> CombinedFit:
     """Seek fragments and refine on what they make, round after round."""
-    rings = np.repeat(np.arange(len(model.reflections.first) - 1), np.diff(model.reflections.first)).astype(np.int32)
-    reflections = ReflectionModel(model.reflections.hkl, rings, model.instrument, model.region)
     for _ in range(_ROUNDS):
-        every = crystals.predicted(reflections, threads)
+        every = crystals.predicted(model.reflections, threads)
         predicted = chosen(every, every.accepted)
-        found = fragments(model.spots, model.instrument, crystals, predicted, predicted.ring, owner, model.cone)
+        group = np.searchsorted(model.rings, predicted.ring).astype(np.int32)
+        found = fragments(model.spots, model.fit.instrument, crystals, predicted, group, owner, model.cone)
         combined = combined_spots(model.spots, found)
         fit = _refined(model, _turned(model.spots, crystals, found), found, combined, threads)
         crystals = fit.crystals
@@ -149,8 +146,7 @@ def _refined(
     recorded = RecordedSpots(
         combined.y, combined.z, combined.omega, combined.group.astype(np.int32), combined.certainty
     )
-    # A spot that a crystal owns is its spot, wherever its prediction ends up in a fit.
-    refiner = Refiner(model.instrument, UNLIMITED, model.reflections, recorded, model.bounds, model.recipe)
+    refiner = model.fit.refiner(recorded)
     offsets = np.searchsorted(found.crystal, np.arange(len(crystals) + 1)).astype(np.int64)
     rows = np.arange(len(combined.y))
     start = np.ascontiguousarray(crystals.u.reshape(-1, 9))

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from midas._ext.grains.matches import SharpMatches
 from midas._ext.refine.record import grain_radii
 from midas.experiment.angles import wrapped
-from midas.experiment.region import accepted_region
-from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots
-from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.ragged import offsets_of
@@ -36,7 +33,7 @@ _RADIAL_PIXELS = 2.0
 _SPREAD = ("Spread", "FWHM1", "FWHM2", "FWHM3")
 
 
-def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: Scene) -> MosaicModel:
+def model_of(parameters: Parameters, geometry: Parameters, scene: Scene) -> MosaicModel:
     """What the fit of broken spots needs.
 
     Parameters
@@ -46,15 +43,13 @@ def model_of(layer: Layer, parameters: Parameters, geometry: Parameters, scene: 
     """
     tolerance = parameters["MosaicTolerance"]
     gap = min(parameters["MosaicGap"], tolerance)
-    recorded = recorded_spots(scene.spots, scene.rings.astype(np.int64), scene.flags.certainty)
+    recorded = scene.recorded
     spots = (recorded.y_plane, recorded.z_plane, recorded.omega_recorded)
     radial = max(scene.scales.window * scene.scales.spot, _RADIAL_PIXELS * geometry.get("px", 0.0))
     return MosaicModel(
-        instrument=instrument_of(geometry),
-        reflections=scene.reflections,
-        region=accepted_region(geometry, layer.detector_mask, layer.detector_pixels),
-        bounds=bounds_of(geometry),
-        recipe=recipe_of(geometry),
+        fit=scene.fit,
+        reflections=scene.model,
+        rings=scene.rings,
         spots=BrokenSpots(*spots, recorded.group.astype(np.int64), scene.spots["intensity"], scene.flags.certainty),
         operators=scene.operators,
         cone=Cone(tolerance, gap, radial, float(np.hypot(2 * scene.r_sample, scene.h_beam / 2))),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.reflections import ReflectionModel
+from midas._ext.physics.region import AcceptedRegion
 from midas.archive import Archive
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
@@ -35,6 +36,7 @@ class PullSetting:
     Parameters
     ----------
     detector, panels, reader : where pixels look, and the frames
+    region : where spots can be observed
     model : predicts the reflections of crystals
     hkls : the reflections of the model, as of hkls.csv
     widths : of the boxes
@@ -45,6 +47,7 @@ class PullSetting:
     detector: DetectorGeometry
     panels: NDArray[np.float64]
     reader: FrameReader
+    region: AcceptedRegion
     model: ReflectionModel
     hkls: Table
     widths: BoxWidths
@@ -85,6 +88,7 @@ def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Pa
         detector,
         panels_of(parameters, folder),
         reader,
+        region,
         model,
         listed,
         widths,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.record import MATCHED_SPOT
-from midas._ext.refine.refiner import REFINED, Refiner
-from midas.experiment.region import accepted_region
-from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
+from midas._ext.refine.refiner import REFINED
+from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
@@ -41,14 +41,15 @@ class Refit:
 
 
 def refit(
-    layer: Layer, of_setup: Parameters, hkls: Table, crystals: Crystals, spots: Table, owner: NDArray[np.int32],
-    threads: int,
+    layer: Layer, of_setup: Parameters, region: AcceptedRegion, hkls: Table, crystals: Crystals, spots: Table,
+    owner: NDArray[np.int32], threads: int,
 ) -> Refit:  # fmt: skip
-    """Refine every grain that has spots enough.
+    """Refine every grain that has spots enough, by the joint fit, whatever `RefineMethod` says.
 
     Parameters
     ----------
     of_setup : of paramstest.txt
+    region : where spots can be observed
     spots : y_plane, z_plane (µm), omega_recorded (degrees) and ring of the measured spots, grain after grain
     owner : (m,) int32, which of the crystals each spot belongs to, rising
     """
@@ -60,7 +61,9 @@ def refit(
         return Refit(
             crystals, np.zeros(n, bool), np.full((n, 3), np.nan), np.zeros(n + 1, np.int64), np.empty(0, MATCHED_SPOT)
         )
-    refiner = _refiner(layer, of_setup, hkls, spots)
+    settings = of_setup.for_stage("refinement")
+    reflections, rings = reflections_in_use(layer, settings, hkls)
+    refiner = GrainFit.of(settings, region, reflections).refiner(recorded_spots(spots, rings))
     solutions, matched, kept, status = refiner.refine(
         np.ascontiguousarray(crystals.u.reshape(-1, 9)), np.ascontiguousarray(crystals.position), offsets, rows, threads
     )
@@ -73,18 +76,4 @@ def refit(
         np.where(refined[:, None], errors, np.nan),
         offsets_of(kept),
         matched[entries_of(offsets[:-1], kept)],
-    )
-
-
-def _refiner(layer: Layer, of_setup: Parameters, hkls: Table, spots: Table) -> Refiner:
-    """The joint fit, whatever `RefineMethod` says."""
-    settings = of_setup.for_stage("refinement")
-    reflections, rings = reflections_in_use(layer, settings, hkls)
-    return Refiner(
-        instrument_of(settings),
-        accepted_region(settings, layer.detector_mask, layer.detector_pixels),
-        reflections,
-        recorded_spots(spots, rings),
-        bounds_of(settings),
-        recipe_of(settings),
     )

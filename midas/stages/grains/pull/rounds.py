@@ -125,7 +125,9 @@ def measure_and_refine(
             len(measured.sums), len(boxes.sums), grains, (measured.source == DEBLENDED).sum(),
             (boxes.source == SHARED).sum(),
         )  # fmt: skip
-        result = refit(layer, of_setup, hkls, crystals, measured.spots(), measured.predicted.crystal, threads)
+        result = refit(
+            layer, of_setup, setting.region, hkls, crystals, measured.spots(), measured.predicted.crystal, threads
+        )
         crystals = result.crystals
     return Rounds(first, measured, result, chance)
 

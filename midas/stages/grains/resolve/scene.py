@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from midas._ext.grains.matches import SharpMatcher, SharpMatches
 from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
 from midas._ext.refine.refiner import Refiner
-from midas._ext.refine.settings import Reflections
+from midas._ext.refine.settings import RecordedSpots, Reflections
 from midas.experiment.region import ANY_OMEGA, UNLIMITED, accepted_region
-from midas.experiment.seed_fit import bounds_of, instrument_of, recipe_of, recorded_spots, reflections_in_use
+from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
 from midas.experiment.spot_flags import SpotFlags, read_spot_flags
 from midas.formats.layer import Layer
 from midas.formats.table import Table
@@ -55,8 +55,10 @@ class Scene:
     open_azimuth : part of the azimuth in which spots are accepted
     model : predicts the reflections that can be observed
     matcher : finds the sharp matches of crystals
-    refiner : fits crystals to their spots; a spot that a crystal owns is its spot, wherever its prediction ends up in a
-        fit, so that the region of the fit has no limits
+    fit : of crystals to their spots; a spot that a crystal owns is its spot, wherever its prediction ends up in a fit,
+        so that the region of the fit has no limits
+    recorded : the spots as a fit takes them
+    refiner : the fit to these
     """
 
     spots: Table
@@ -73,6 +75,8 @@ class Scene:
     open_azimuth: float
     model: ReflectionModel
     matcher: SharpMatcher
+    fit: GrainFit
+    recorded: RecordedSpots
     refiner: Refiner
     threads: int
 
@@ -112,7 +116,7 @@ def scene_of(
     if not filled.any():
         raise StageError("holds no spot of the RingNumbers", file=layer.extra_info)
     reflections, rings = _of_rings(everything, numbers, filled)
-    instrument = instrument_of(geometry)
+    fit = GrainFit.of(geometry, UNLIMITED, reflections)
     region = accepted_region(geometry, layer.detector_mask, layer.detector_pixels)
     flags = read_spot_flags(layer, len(spots))
     recorded = recorded_spots(spots, rings, flags.certainty)
@@ -132,9 +136,11 @@ def scene_of(
         h_beam=geometry["Hbeam"],
         omega_range=min(sum(high - low for low, high in ranges), 360.0),
         open_azimuth=max(1.0 - geometry["MinEta"] / 90.0, 1e-3),
-        model=ReflectionModel(reflections.hkl, of_reflection, instrument, region),
+        model=ReflectionModel(reflections.hkl, of_reflection, fit.instrument, region),
         matcher=SharpMatcher(*places, ring, rings.astype(np.int32), scales.spot, scales.omega, scales.window),
-        refiner=Refiner(instrument, UNLIMITED, reflections, recorded, bounds_of(geometry), recipe_of(geometry)),
+        fit=fit,
+        recorded=recorded,
+        refiner=fit.refiner(recorded),
         threads=threads,
     )
 
