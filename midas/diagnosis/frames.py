@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from midas._ext.peaks.mask import ring_thresholds
 from midas.archive import Archive, FrameStack
 from midas.diagnosis.maxima import ABOVE_NOISE, LEAST_NOISE, strongest, summits
+from midas.experiment.correction import mean_dark
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import raw_numbers
 from midas.experiment.noise import robust_spread
@@ -82,7 +83,8 @@ def sample_frames(
     shape = stack.shape[1:]
     count = int(np.clip(_MOST_PIXELS // (shape[0] * shape[1]), _FEWEST_FRAMES, _MOST_FRAMES))
     chosen = np.unique(np.linspace(skip, len(stack) - 1, count).round().astype(int))
-    dark = _mean(archive.dark, skip, shape)
+    mean = mean_dark(archive, slice(None), skip)
+    dark = np.zeros(shape) if mean is None else mean.reshape(shape)
     brightest, one = _largest(stack, chosen, parameters), stack[int(chosen[0])].astype(np.float64) - dark
     level = float(np.median(one))
     noise = robust_spread(one, level)
@@ -108,11 +110,6 @@ def _largest(stack: FrameStack, chosen: NDArray[np.int64], parameters: Parameter
         largest = frame if largest is None else np.maximum(largest, frame)
     assert largest is not None
     return largest.astype(np.float64)
-
-
-def _mean(stack: FrameStack | None, skip: int, shape: tuple[int, int]) -> Floats:
-    frames = [] if stack is None else [stack[i].astype(np.float64) for i in range(skip, len(stack))]
-    return np.nan_to_num(np.mean(frames, axis=0)) if frames else np.zeros(shape)
 
 
 def _on_rings(

@@ -33,6 +33,23 @@ def entries_of(starts: ArrayLike, counts: ArrayLike) -> NDArray[np.int64]:
     return np.arange(offsets[-1]) + np.repeat(np.asarray(starts, np.int64) - offsets[:-1], counts)
 
 
+def middles_of(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(2, n) float64 lower and upper median of each row; NaN for an empty one.
+
+    Examples
+    --------
+    >>> middles_of(np.array([3.0, 1.0, 2.0, 9.0, 7.0]), np.array([0, 2, 5]))
+    array([[1., 7.],
+           [3., 7.]])
+    """
+    counts, starts = np.diff(offsets), offsets[:-1]
+    ascending = values[np.lexsort((values, np.repeat(np.arange(len(counts)), counts)))]
+    middles, some = np.full((2, len(counts)), np.nan), counts > 0
+    middles[0, some] = ascending[(starts + (counts - 1) // 2)[some]]
+    middles[1, some] = ascending[(starts + counts // 2)[some]]
+    return middles
+
+
 def sums_by(row: NDArray[np.integer], values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
     """(rows,) float64 sum of the values of each row, in their order; 0 where there is none.
 

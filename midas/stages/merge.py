@@ -16,6 +16,7 @@ from midas._ext.merge.distance import link_by_distance
 from midas._ext.merge.order import order_peaks
 from midas._ext.merge.pixels import link_by_pixels
 from midas._ext.merge.sums import fold_chains
+from midas._ext.peaks.result import SATURATED
 from midas.experiment.scan import Scan
 from midas.formats import peaks as peak_format
 from midas.formats.layer import Layer
@@ -27,7 +28,7 @@ from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
-from midas.stages.saturated_chains import SATURATED, ChainedPeaks, without_tails
+from midas.stages.saturated_chains import ChainedPeaks, without_tails
 
 log = logging.getLogger(__name__)
 

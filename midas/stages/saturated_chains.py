@@ -7,9 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: return code of a peak with a pixel at the end of the detector's scale
-SATURATED = 8
-
 Rows = NDArray[np.int64]
 
 

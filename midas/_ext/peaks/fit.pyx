@@ -14,7 +14,7 @@ from midas._ext.peaks.clipped cimport count_measured, is_clipped, is_determined,
 from midas._ext.peaks.least_squares cimport CONVERGED, least_squares, least_squares_workspace
 from midas._ext.peaks.model cimport PEAK_SIZE, misfit, region_parameters
 from midas._ext.peaks.problem cimport PeakFit, PeakProblem, has_full
-from midas._ext.peaks.result cimport SATURATED, FittedPeak, describe_centroid, describe_fit
+from midas._ext.peaks.result cimport _SATURATED, FittedPeak, describe_centroid, describe_fit
 from midas._ext.peaks.start cimport set_pixels, set_start
 from midas._ext.physics.panels cimport PANEL_NUMBERS
 
@@ -46,7 +46,7 @@ cdef bint _fit(const PeakProblem* p, Py_ssize_t r, PeakFit* fit, FittedPeak* row
     if fit.region.full != NULL:
         count_measured(fit, rows)
     for j in range(fit.region.peaks):
-        rows[j].return_code = SATURATED if is_clipped(p, r, &fit.region, j) else code
+        rows[j].return_code = _SATURATED if is_clipped(p, r, &fit.region, j) else code
         rows[j].residual = sqrt(minimum)
     return True
 

@@ -5,25 +5,15 @@ cautious limit get the exact test in float64, and everything after that works on
 """
 import numpy as np
 
-cimport numpy as cnp
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
+from midas._ext.numerics.pixel cimport pixel_t
 from midas._ext.peaks.full_scale cimport FullScale, mark_full
 from midas._ext.peaks.hits cimport Hit, HitMap, neighbour_of
 from midas._ext.peaks.maxima cimport Component, Maximum, every_top, plateau_tops, strongest
 
 from midas._ext.peaks.frame_regions import Regions
-
-ctypedef fused pixel_t:
-    cnp.uint8_t
-    cnp.uint16_t
-    cnp.uint32_t
-    cnp.int8_t
-    cnp.int16_t
-    cnp.int32_t
-    cnp.float32_t
-    cnp.float64_t
 
 cdef extern from *:
     """

@@ -3,7 +3,7 @@ from midas._ext.peaks.problem cimport PeakFit, PeakProblem, PeakRegion
 
 
 cdef enum:
-    SATURATED = 8          # return code of a peak with a pixel at the end of the scale
+    _SATURATED = 8          # return code of a peak with a pixel at the end of the scale
 
 
 cdef struct FittedPeak:

@@ -9,6 +9,8 @@ from midas._ext.physics.geometry cimport DEG2RAD, wrap_eta
 
 cdef FittedPeak _a_peak
 
+#: return code of a peak with a pixel at the end of the detector's scale
+SATURATED = _SATURATED
 #: a peak as a numpy type, whose names are those of the columns of a peak table
 FITTED_PEAK = np.asarray(<FittedPeak[:1]>&_a_peak).dtype
 
@@ -91,4 +93,4 @@ cdef void describe_centroid(const PeakProblem* p, Py_ssize_t r, const PeakRegion
     row.i_max = row.raw_i_max
     row.pixels = region.pixels
     row.region_peaks = 1
-    row.return_code = SATURATED if region.full != NULL else 0
+    row.return_code = _SATURATED if region.full != NULL else 0

@@ -4,25 +4,15 @@ See docs/theory/measured_spots.md#boxes.
 """
 import numpy as np
 
-cimport numpy as cnp
 from cython.parallel cimport prange
 from libc.math cimport NAN, ceil, cos, fabs, floor, fmax, fmin, sin
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, realloc
 
+from midas._ext.numerics.pixel cimport pixel_t
 from midas._ext.physics.geometry cimport (
     DEG2RAD, Detector, PlanePoint, detector_to_ideal, ideal_to_detector, unpack_detector, wrap180)
 from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_shift
-
-ctypedef fused pixel_t:
-    cnp.uint8_t
-    cnp.uint16_t
-    cnp.uint32_t
-    cnp.int8_t
-    cnp.int16_t
-    cnp.int32_t
-    cnp.float32_t
-    cnp.float64_t
 
 cdef enum:
     ALONG_ARC = 8          # points along each half of the arc that say which pixels may belong to a box

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.runtime.ragged import middles_of
+
 #: a spot is a stray when it is farther from its prediction than so many medians of its grain
 _MEDIANS = 5.0
 #: and than this part of a pixel
@@ -27,14 +29,9 @@ def explained(offsets: NDArray[np.int64], distance: NDArray[np.float64], px: flo
     -------
     (total,) bool; at least half of the spots of every grain
     """
-    counts = np.diff(offsets)
-    grain = np.repeat(np.arange(len(counts)), counts)
-    ascending = distance[np.lexsort((distance, grain))]
-    occupied = counts > 0
-    median = np.zeros(len(counts))
-    median[occupied] = ascending[(offsets[:-1] + counts // 2)[occupied]]
+    median = middles_of(distance, offsets)[1]
     limit = np.maximum(_MEDIANS * median, _PIXELS * px if px else _WITHOUT_PIXEL)
-    inside: NDArray[np.bool_] = distance <= limit[grain]
+    inside: NDArray[np.bool_] = distance <= np.repeat(limit, np.diff(offsets))
     return inside
 
 

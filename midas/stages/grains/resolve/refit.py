@@ -67,8 +67,8 @@ def refit(scene: Scene, before: Fitted, offsets: NDArray[np.int64], spots: NDArr
             chosen.u.reshape(-1, 9), chosen.position, starts, own, scene.threads, chosen.cell
         )
         done = status == REFINED
-        u[rows[done]] = solutions["orientation"][done].reshape(-1, 3, 3)
-        position[rows[done]], cell[rows[done]] = solutions["position"][done], solutions["cell"][done]
+        found = chosen.where(done, solutions)
+        u[rows], position[rows], cell[rows] = found.u, found.position, found.cell
         good[rows] = done
     return Fitted(Crystals(u, position, cell), offsets, spots, good)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.parameters import Parameters
+from midas.runtime.ragged import middles_of, offsets_of
 from midas.stages.grains.inputs import GrainInputs, checked_fits
 from midas.stages.grains.resolve.scene import Scales
 
@@ -53,14 +54,8 @@ def _medians(inputs: GrainInputs, rows: NDArray[np.int64]) -> NDArray[np.float64
 
 def _medians_of(inputs: GrainInputs, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     fitted = checked_fits(inputs, rows)
-    counts = np.diff(inputs.refined.offsets)[rows]
-    row = np.repeat(np.arange(len(rows)), counts)
-    starts = np.cumsum(counts) - counts
-    out = np.empty((2, len(rows)))
-    for k, name in enumerate(("diff_pos", "diff_ome")):
-        ordered = fitted[name][np.lexsort((fitted[name], row))]
-        out[k] = (ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2
-    return out
+    offsets = offsets_of(np.diff(inputs.refined.offsets)[rows])
+    return np.array([middles_of(fitted[name], offsets).sum(axis=0) / 2 for name in ("diff_pos", "diff_ome")])
 
 
 def _low(medians: NDArray[np.float64]) -> float:
