@@ -306,7 +306,7 @@ def _in_use(
 def _extra_info(peaks: Table, spots: NDArray[np.float64], rejected: NDArray[np.bool_]) -> Table:
     """All columns of the ExtraInfo file, as the file holds them; rejected rows are zeros but for their id."""
     names = ("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta", "y_plane", "z_plane")
-    columns = dict(zip(names, spots, strict=False))
+    columns = dict(zip(names, spots[:7], strict=True))
     columns |= {name: peaks[name] for name in ("grain_radius", "ring", "intensity", "raw_sum")}
     columns |= {
         "y_recorded": peaks["y_recorded"],

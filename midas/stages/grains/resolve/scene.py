@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,15 @@ class Scene:
     recorded: RecordedSpots
     refiner: Refiner
     threads: int
+
+    @cached_property
+    def ring_shapes(self) -> tuple[Array, Array]:
+        """Radius of each ring, and the width of the band of its spots, µm."""
+        ring = self.spots.integers("ring")
+        radius = np.hypot(self.spots["y_plane"], self.spots["z_plane"])
+        own = [radius[ring == number] for number in self.rings]
+        width = [max(4 * r.std(), self.scales.spot) for r in own]
+        return np.array([r.mean() for r in own]), np.array(width)
 
     def match(self, crystals: Crystals) -> SharpMatches:
         """Sharp matches of crystals with the whole spot table."""

@@ -49,25 +49,16 @@ def ring_counts(scene: Scene, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _chances(scene: Scene, spots: NDArray[np.int64]) -> Array:
     """Chance that a reflection of each ring has a spot in its window by accident."""
-    radius, width = _ring_shapes(scene)
+    radius, width = scene.ring_shapes
     scales = scene.scales
     area = 2 * np.pi * radius * scene.open_azimuth * width * scene.omega_range
     window = 4 / 3 * np.pi * scales.window**3 * scales.spot**2 * scales.omega
     return -np.expm1(-spots / area * window)
 
 
-def _ring_shapes(scene: Scene) -> tuple[Array, Array]:
-    """Radius of each ring, and the width of the band of its spots, µm."""
-    ring = scene.spots.integers("ring")
-    radius = np.hypot(scene.spots["y_plane"], scene.spots["z_plane"])
-    own = [radius[ring == number] for number in scene.rings]
-    width = [max(4 * r.std(), scene.scales.spot) for r in own]
-    return np.array([r.mean() for r in own]), np.array(width)
-
-
 def _log_trials(scene: Scene) -> float:
     """Decimal logarithm of the number of crystals that could be told apart: orientations times positions."""
-    radius, _ = _ring_shapes(scene)
+    radius, _ = scene.ring_shapes
     reach = np.log10(2 * scene.scales.window * scene.scales.spot)
     orientations = np.log10(8 * np.pi**2 / len(scene.operators)) + 3 * (np.log10(radius.mean()) - reach)
     sample = (2 * scene.r_sample) ** 2 * scene.h_beam
