@@ -188,8 +188,8 @@ def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], 
 
 def _order(first: NDArray[np.int64], peaks: Table, threads: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where each frame begins without the peaks that are left out, and the order of the others."""
-    sorted_by = (peaks[name] for name in ("eta", "intensity", "y_recorded", "z_recorded"))
-    kept_first, order, invalid = order_peaks(first, *sorted_by, threads)
+    eta, intensity, y, z = (peaks[name] for name in ("eta", "intensity", "y_recorded", "z_recorded"))
+    kept_first, order, invalid = order_peaks(first, eta, intensity, y, z, threads)
     if invalid:
         log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
     return kept_first, order
