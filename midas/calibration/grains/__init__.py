@@ -1,0 +1,1 @@
+"""From the spots of grains to the geometry, and to the uncertainty of every grain."""

@@ -1,0 +1,1 @@
+"""From the image of a powder to the geometry (docs/theory/calibration.md)."""
