@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from geometry_model import rotation
 from numpy.typing import NDArray
-from powder_images.lines import Lines
 
 from midas.calibration.powder.image import PowderImage
 from midas.experiment.detector import DetectorGeometry
+from powder_images.lines import Lines
 
 Array = NDArray[np.float64]
 

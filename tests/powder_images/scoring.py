@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from powder_images.recipe import Panels, PowderSet, blocks, corrected, panel_shift
 
 from midas.experiment.detector import DetectorGeometry
+from powder_images.recipe import Panels, PowderSet, blocks, corrected, panel_shift
 
 #: radius (µm) inside which no ring is
 INNER = 20000.0

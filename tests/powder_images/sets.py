@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from powder_images.lines import Lines, face_centred, lines, primitive
-from powder_images.recipe import Panels, PowderSet
 
 from midas.experiment.detector import DetectorGeometry
+from powder_images.lines import Lines, face_centred, lines, primitive
+from powder_images.recipe import Panels, PowderSet
 
 #: of all images, Å; cells of the powders, Å
 WAVELENGTH, CEO2, LAB6 = 0.172973, 5.4116, 4.156826
