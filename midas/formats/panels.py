@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from midas.formats.table import LARGEST
 from midas.runtime.errors import FormatError
@@ -26,3 +27,9 @@ def read_shifts(path: str | os.PathLike[str]) -> dict[int, tuple[float, float, f
     if not shifts:
         raise FormatError("names no panel", file=path)
     return shifts
+
+
+def shifts_text(shifts: Sequence[Sequence[float]]) -> str:
+    """The file of the shifts of all panels, in order; the last two columns are 0, since nothing applies them."""
+    rows = (f"{number} " + " ".join(f"{x:.10f}" for x in (*shift, 0.0, 0.0)) for number, shift in enumerate(shifts))
+    return "\n".join(["# ID dY dZ dTheta dLsd dP2", *rows, ""])

@@ -16,7 +16,7 @@ from midas.runtime.errors import ParameterError
 
 log = logging.getLogger(__name__)
 
-DIALECTS = ("user", "paramstest", "simulation")
+DIALECTS = ("user", "paramstest", "simulation", "calibration")
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
@@ -133,6 +133,8 @@ class _Line:
             return self.checked(tuple(self.numbers(words, len(words))))
         if self.dialect == "simulation" and self.key.name == "RingThresh":
             words = [*words[:1], "0"]  # the simulator needs no threshold
+        if self.key.name == "RingsToExclude" and len(words) == 1:
+            words = [*words, "0"]  # of a calibration, a ring a line
         values = tuple(self.numbers(words, self.key.count))
         value = self.checked(values if self.key.count > 1 else values[0])
         return (value,) if self.key.lines else value

@@ -65,6 +65,20 @@ READERS: dict[str, Reader] = {
         "parameter file or archive",
         defaults={"Width": 1000.0},
     ),
+    "calibrate": Reader(
+        _reads(
+            _DETECTOR, _PANELS,
+            "Wavelength LatticeParameter SpaceGroup SpaceGroupSetting LegacyHKLList Calibrant CalibEngine CalibFit",
+            "CalibFloor CalibReport CalibRingsToExclude Folder FileStem Padding Ext StartNr EndNr DataType HeadSize",
+            "RawPixelType PixelValue Dark dataLoc darkLoc ScanNumber ThresholdChannel SkipFrame ImTransOpt NrPixels",
+            "NrPixelsY NrPixelsZ Width EtaBinSize MaskFN GapFile BadPxFile FloodFN GapIntensity BadPxIntensity",
+            "UpperBoundThreshold tolLsd tolBC tolTilts tolP tolP0 tolP1 tolP2 tolShifts tolRotation MultFactor",
+            "OutlierIterations NormalizeRingWeights WeightByRadius WeightByFitSNR L2Objective FixPanelID",
+            "MinIndicesForFit p4",
+        ),
+        "parameter file of a calibration",
+        defaults={"EtaBinSize": 2.0},
+    ),
     "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
     "peaks": Reader(
         _reads(

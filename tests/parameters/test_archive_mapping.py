@@ -50,13 +50,13 @@ def test_start_of_the_scan_allows_for_skipped_frames() -> None:
 
 
 def test_forced_dtypes() -> None:
-    p = Parameters.parse("Lsd 5\nSpaceGroup 225\nRMin 3\nDistortionOrder 2\nwhatever 3\nother 3.5\nMaskFile 12\n")
+    p = Parameters.parse("Lsd 5\nSpaceGroup 225\nRMin 3\nDistortionOrder 2\nwhatever 3\nother 3.5\nGapFile 12\n")
     stored = {path.rpartition("/")[2]: array for path, array in p.archive_datasets()}
     kinds = {
         name: stored[name].dtype.str for name in ("Lsd", "SpaceGroup", "RMin", "DistortionOrder", "whatever", "other")
     }
     assert list(kinds.values()) == ["<f8", "<i4", "<f8", "<i4", "<i8", "<f8"]
-    assert stored["MaskFile"].dtype.kind == "S"
+    assert stored["GapFile"].dtype.kind == "S"
     assert stored["RingThresh"].shape == (1, 2)
 
 

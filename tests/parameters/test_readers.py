@@ -270,6 +270,7 @@ MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
     "check": "diagnosis/check/scan.py",
     "look": "diagnosis/look/run.py",
+    "calibrate": "pipeline/powder_images.py pipeline/calibrating.py experiment/crystal.py experiment/panels.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",

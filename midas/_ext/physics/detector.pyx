@@ -2,11 +2,13 @@
 import numpy as np
 
 from libc.math cimport NAN, cos, fabs, sin
+from libc.stdint cimport int64_t
 
 from midas._ext.physics.geometry cimport (
     Detector, PlanePoint, detector_to_ideal, ideal_to_detector, ring_radius_of, two_theta_of, unpack_detector)
 from midas._ext.physics.geometry cimport DEG2RAD as _DEG2RAD, RAD2DEG as _RAD2DEG
 from midas._ext.physics.lattice cimport bragg_angle
+from midas._ext.physics.panels cimport PANEL_NUMBERS, panel_of, shift_on_panel
 
 #: the fifteen digits that every kernel turns degrees and radians into each other with
 DEG2RAD = _DEG2RAD
@@ -128,3 +130,38 @@ def bragg_angles(const double[::1] d_spacing, double wavelength):
         for i in range(n):
             out[i] = 2.0 * bragg_angle(wavelength, d_spacing[i])
     return result
+
+
+def shifted_pixels(const double[::1] y_px, const double[::1] z_px, const double[:, ::1] panels):
+    """Nominal pixels to where they sit, and the panel of each (docs/theory/geometry.md#panels).
+
+    Parameters
+    ----------
+    y_px, z_px : (n,) float64, px, after the image transformation
+    panels : (p, 8) float64, `midas.experiment.panels.panels_of`
+
+    Returns
+    -------
+    (2, n) float64: y_px, z_px, in gaps as they were; (n,) int64: number of the panel, -1 in gaps
+
+    Raises
+    ------
+    ValueError : when the lengths differ, or a panel has not eight numbers
+    """
+    cdef Py_ssize_t i, p, n = y_px.shape[0], count = panels.shape[0]
+    if z_px.shape[0] != n or panels.shape[1] != PANEL_NUMBERS:
+        raise ValueError("one z_px per y_px, and eight numbers of every panel")
+    moved = np.empty((2, n))
+    numbers = np.full(n, -1, np.int64)
+    cdef double[:, ::1] out = moved
+    cdef int64_t[::1] panel = numbers
+    cdef const double* first = &panels[0, 0] if count else NULL
+    with nogil:
+        for i in range(n):
+            out[0, i] = y_px[i]
+            out[1, i] = z_px[i]
+            p = panel_of(first, count, y_px[i], z_px[i])
+            if p >= 0:
+                panel[i] = p
+                shift_on_panel(first + PANEL_NUMBERS * p, &out[0, i], &out[1, i])
+    return moved, numbers

@@ -10,7 +10,7 @@ from midas.parameters.readers import READERS, readers_of
 from midas.parameters.table import GROUPS, REQUIRED, Key, Value
 
 #: parts that a run of the driver does not have
-_ELSEWHERE = {"simulation", "commands"}
+_ELSEWHERE = {"simulation", "calibrate", "commands"}
 
 
 class Row(NamedTuple):

@@ -35,19 +35,14 @@ KEYS: dict[str, Key] = {key.name: key for _, keys in GROUPS for key in keys}
 #: Keys of other programs of the legacy suite, which an archive still records under a fixed dtype.
 FOREIGN_FLOATS = frozenset(
     "RMin RMax OverArea IntensityThresh MinS_N YPixelSize ZPixelSize BeamStopY BeamStopZ DetDist MaxDev step "
-    "FitWeightMean PixelSplittingRBin tolPanelFit tolP tolP0 tolP1 tolP2 tolP3 tolP4 tolShifts tolRotation tolLsdPanel "
-    "tolP2Panel DoubletSeparation MultFactor RBinSize EtaMin EtaMax X Y Z U V W SHpL Polariz".split()
+    "FitWeightMean PixelSplittingRBin tolPanelFit RBinSize EtaMin EtaMax X Y Z U V W SHpL Polariz".split()
 )
-FOREIGN_INTS = frozenset(
-    "SumImages Normalize SaveIndividualFrames OmegaSumFrames nIterations NormalizeRingWeights OutlierIterations "
-    "WeightByRadius WeightByFitSNR L2Objective DistortionOrder PerPanelLsd PerPanelDistortion FixPanelID "
-    "MinIndicesForFit".split()
-)
-FOREIGN_WORDS = frozenset("GapFile BadPxFile MaskFile".split())
+FOREIGN_INTS = frozenset("SumImages Normalize SaveIndividualFrames OmegaSumFrames".split())
+FOREIGN_WORDS: frozenset[str] = frozenset()
 #: Those that an archive records as they look, which the check of a parameter file says nothing about.
 FOREIGN_OTHERS = frozenset(
     # calibration
-    "Folder DataType dataDataset darkDataset p4 RBinDivisions FitOrWeightedMean BorderToExclude NPanels "
+    "BorderToExclude NPanels "
     # point focus and near field
     "nStepsToMerge ScanStep nDistances nLayers DataDirectory OutputDirectory OrigFileName ReducedFileName extOrig "
     "extReduced RawStartNr NrFilesPerDistance WFImages SeedOrientations NrOrientations GridSize EdgeLength GridMask "

@@ -18,7 +18,7 @@ KEYS: tuple[Key, ...] = (
     Key("Dark", PATH, (), "dark frames: a file of any format, or a pattern (`dark_*.tif`); several lines are averaged",
         lines=True, aliases=("darkFN",)),
     Key("MaskFN", PATH, "", "image (TIFF, EDF, CBF), 0 = valid, anything else = masked; a region that touches a masked "
-        "pixel is dropped"),
+        "pixel is dropped", aliases=("MaskFile",)),
     Key("FloodFN", PATH, "", "flood image of any format: the counts above the dark are divided by it; where it is 0, "
         "pixels are masked"),
     Key("HeadSize", INT, 8192, "header of a file of raw pixels (GE)", "byte", dtype="<i8", range=NOT_NEGATIVE),
@@ -34,17 +34,18 @@ KEYS: tuple[Key, ...] = (
         archive="measurement/process/scan_parameters/step"),
     Key("OmegaEnd", FLOAT, REQUIRED, "omega at the end of the scan", "°"),
     Key("dataFN", PATH, "", "raw data file"),
-    Key("dataLoc", PATH, "exchange/data", "HDF5 dataset of the frames"),
+    Key("dataLoc", PATH, "exchange/data", "HDF5 dataset of the frames", aliases=("dataDataset",)),
     Key("omegaLoc", PATH, "", "HDF5 dataset of the angles at which the frames begin; a name that ends in _center has "
         "their centres"),
     Key("ScanNumber", WORD, "", "scan of an HDF5 file of several, as BLISS numbers them: 3 means 3.1"),
     Key("ThresholdChannel", WORD, "", "threshold of an HDF5 file of several, by name or number from 1"),
-    Key("darkLoc", PATH, "exchange/dark", "HDF5 dataset of the dark frames"),
+    Key("darkLoc", PATH, "exchange/dark", "HDF5 dataset of the dark frames", aliases=("darkDataset",)),
     Key("numFrameChunks", INT, -1, "frames read at a time; -1 = as many as is good", dtype="<i8"),
     Key("preProcThresh", INT, -1, "threshold above the dark applied at conversion; -1 = off, 0 = only subtract",
         "counts", dtype="<i8"),
     Key("numFilesPerScan", INT, 1, "raw files of one scan", dtype="<i8"),
-    Key("StartNr", INT, REQUIRED, "accepted, not used: the frames decide", dtype="<i8"),
-    Key("EndNr", INT, REQUIRED, "frames of the scan; every run warns if there are more or fewer, and uses all",
+    Key("StartNr", INT, REQUIRED, "number of the first image of a powder; a scan does not use it: its frames decide",
         dtype="<i8"),
+    Key("EndNr", INT, REQUIRED, "frames of the scan; every run warns if there are more or fewer, and uses all; of a "
+        "powder the number of the last image", dtype="<i8"),
 )  # fmt: skip

@@ -1,0 +1,195 @@
+"""A calibration as one page that opens in any browser, without a network (docs/calibrating.md#the-page)."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from midas.calibration.powder.cake import Cake, brightness
+from midas.calibration.powder.curves import Curves, arrows, curves
+from midas.calibration.powder.result import Calibration
+from midas.calibration.powder.summary import panel_rows, statistics
+
+Array = NDArray[np.float64]
+
+_STYLE = (
+    "body{font-family:sans-serif;margin:2em;max-width:1300px}th,td{text-align:right;padding:0 1em}"
+    "th:first-child,td:first-child{text-align:left}"
+)
+
+
+def page(calibration: Calibration, caked: Cake, panels: Array, name: str) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    panels : (p, 8), see `midas.experiment.panels.panels_of`
+    name : of the image
+    """
+    shown = curves(calibration)
+    figures = [_cake(calibration, caked, shown), _residuals(shown), _by_angle(shown), _rings(shown)]
+    if len(panels):
+        figures.append(_panels(panels))
+    parts = [
+        figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=f"{figure.layout.height}px")
+        for i, figure in enumerate(figures)
+    ]
+    title = html.escape(f"Geometry from powder rings: {name}")
+    warnings = "".join(f"<li>{html.escape(text)}</li>" for text in calibration.warnings)
+    found = statistics(calibration)
+    facts = (
+        f"{found.points} points; strain (10<sup>-6</sup>): mean {found.mean:.2f}, median {found.median:.2f}, mean of "
+        f"all points {found.untrimmed:.2f}, robust rms {found.robust_rms:.2f}; uncertainties scaled by "
+        f"{calibration.scale:.3g}; condition {calibration.condition:.3g}"
+    )
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"</head><body><h1>{title}</h1><ul>{warnings}</ul><p>{facts}</p>{_numbers(calibration)}\n"
+        + "\n".join(parts)
+        + (_panel_table(calibration) if len(panels) else "")
+        + "</body></html>\n"
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _numbers(calibration: Calibration) -> str:
+    """Value, uncertainty, change and verdict of every number of the instrument."""
+    rows = []
+    for name in calibration.names:
+        if not name.startswith(("dY", "dZ", "dTheta")):
+            value, start = calibration.value[name], calibration.start.get(name, np.nan)
+            sigma = calibration.sigma.get(name, np.nan)
+            rows.append((name, f"{value:.10g}", _text(sigma), _text(value - start), calibration.verdict[name]))
+    return _table(("number", "value", "sigma", "change from the start", "verdict"), rows)
+
+
+def _panel_table(calibration: Calibration) -> str:
+    rows = []
+    for row in panel_rows(calibration):
+        both = zip(row.shift, row.shift_sigma, strict=True)
+        cells = (f"{value:.4f} ± {_text(sigma)}" for value, sigma in both)
+        rows.append((str(row.number), str(row.points), *cells, f"{_text(row.mean)} ± {_text(row.sigma)}"))
+    heads = ("panel", "points", "dY (px)", "dZ (px)", "dTheta (degrees)", "mean strain (10⁻⁶)")
+    return f"<h2>Panels</h2>{_table(heads, rows)}"
+
+
+def _text(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "–"
+
+
+def _cake(calibration: Calibration, caked: Cake, shown: Curves) -> go.Figure:
+    """The image over radius and azimuth, with rings and points."""
+    detector = calibration.detector
+    step = float(caked.radius[1] - caked.radius[0]) / 1000 if len(caked.radius) > 1 else 1.0
+    figure = go.Figure(
+        go.Heatmap(
+            z=brightness(caked.counts), x0=float(caked.radius[0]) / 1000, dx=step, y0=float(caked.eta[0]),
+            dy=float(caked.eta[1] - caked.eta[0]), colorscale="Greys_r", showscale=False, hoverinfo="x+y",
+        )
+    )  # fmt: skip
+    for row in shown.rows:
+        radius = detector.lsd * np.tan(np.radians(row.two_theta)) / 1000
+        figure.add_vline(x=radius, line_color="orange", line_width=1, annotation_text=str(row.number))
+    assert detector.wavelength is not None
+    ring = calibration.rings.two_theta(detector.wavelength)[calibration.points.ring]
+    radius = detector.lsd * np.tan(np.radians(ring)) * (1 + calibration.strain) / 1000
+    figure.add_trace(
+        go.Scattergl(
+            x=radius.round(5).tolist(), y=calibration.points.eta.round(3).tolist(), mode="markers", name="points",
+            marker={"size": 3, "color": "#20c060"},
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        title="The image over radius and azimuth: rings of a right geometry are straight lines",
+        height=700, xaxis_title="radius (mm)", yaxis_title="eta (degrees)",
+    )  # fmt: skip
+    return figure
+
+
+def _residuals(shown: Curves) -> go.Figure:
+    """Strain against the azimuth."""
+    figure = go.Figure(
+        go.Scattergl(
+            x=shown.eta.round(3).tolist(), y=shown.strain.round(3).tolist(), mode="markers", name="points",
+            marker={"size": 4, "color": shown.ring.tolist(), "colorscale": "Turbo", "colorbar": {"title": "ring"}},
+        )
+    )  # fmt: skip
+    median = [round(y, 4) if np.isfinite(y) else None for y in shown.median.tolist()]
+    figure.add_trace(go.Scatter(x=shown.median_eta.tolist(), y=median, name="running median", line={"color": "red"}))
+    figure.update_layout(
+        title="Strain of the points against eta: a wave would be the beam centre or a tilt",
+        height=450, xaxis_title="eta (degrees)", yaxis={"title": "strain (10⁻⁶)", "range": [-shown.limit, shown.limit]},
+        legend={"orientation": "h"},
+    )  # fmt: skip
+    return figure
+
+
+def _by_angle(shown: Curves) -> go.Figure:
+    """Strain against two_theta, with the median of each ring."""
+    by_number = {row.number: row.two_theta for row in shown.rows}
+    two_theta = np.array([by_number[ring] for ring in shown.ring.tolist()])
+    figure = go.Figure(
+        go.Scattergl(
+            x=two_theta.round(5).tolist(), y=shown.strain.round(3).tolist(), mode="markers", name="points",
+            marker={"size": 3, "color": "steelblue"},
+        )
+    )  # fmt: skip
+    order = [row for row in shown.rows if row.points]
+    middle = [float(np.median(shown.strain[shown.ring == row.number])) for row in order]
+    smooth = [float(np.median(middle[max(0, i - 1) : i + 2])) for i in range(len(middle))]
+    figure.add_trace(
+        go.Scatter(x=[row.two_theta for row in order], y=smooth, name="running median", line={"color": "red"})
+    )
+    figure.update_layout(
+        title="Strain of the points against 2theta: a slope would be the distortion or a wrong ring",
+        height=450, xaxis_title="2theta (degrees)",
+        yaxis={"title": "strain (10⁻⁶)", "range": [-shown.limit, shown.limit]}, legend={"orientation": "h"},
+    )  # fmt: skip
+    return figure
+
+
+def _rings(shown: Curves) -> go.Figure:
+    """Mean and uncertainty of each ring."""
+    rows = [row for row in shown.rows if row.points]
+    figure = go.Figure(
+        go.Scatter(
+            x=[row.two_theta for row in rows], y=[row.mean for row in rows], mode="markers",
+            error_y={"array": [row.sigma if np.isfinite(row.sigma) else 0.0 for row in rows]},
+            text=[f"ring {row.number}, {row.points} points, rms {row.rms:.2f}" for row in rows],
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        title="Mean strain of each ring and its sigma",
+        height=400, xaxis_title="2theta (degrees)", yaxis_title="strain (10⁻⁶)",
+    )  # fmt: skip
+    return figure
+
+
+def _panels(panels: Array) -> go.Figure:
+    """Shifts as arrows."""
+    shown = arrows(panels)
+    figure = go.Figure()
+    for y0, y1, z0, z1 in shown.boxes.tolist():
+        figure.add_shape(type="rect", x0=y0 - 0.5, x1=y1 + 0.5, y0=z0 - 0.5, y1=z1 + 0.5, line={"color": "lightgrey"})
+    for (y, z), (dy, dz) in zip(shown.middle.tolist(), shown.shift.tolist(), strict=True):
+        figure.add_annotation(
+            ax=y, ay=z, x=y + shown.scale * dy, y=z + shown.scale * dz, xref="x", yref="y", axref="x", ayref="y",
+            arrowhead=2, arrowcolor="red",
+        )  # fmt: skip
+    text = [f"panel {i}: {dy:+.4f}, {dz:+.4f} px" for i, (dy, dz) in enumerate(shown.shift.tolist())]
+    y, z = shown.middle.T.tolist()
+    figure.add_trace(go.Scatter(x=y, y=z, mode="markers", text=text, hoverinfo="text", marker={"size": 5}))
+    figure.update_layout(
+        title=f"Shifts of the panels, {shown.scale:.0f} times as long, looking downstream",
+        height=800, xaxis_title="column (px)", yaxis={"title": "row (px)", "scaleanchor": "x"},
+    )  # fmt: skip
+    return figure
