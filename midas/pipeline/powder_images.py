@@ -206,7 +206,8 @@ def _masks(p: Parameters, sources: Sequence[FrameSource], shape: tuple[int, int]
 def _flood(p: Parameters, first: FrameSource, reading: Reading, folder: Path) -> NDArray[np.float64] | None:
     """(rows, columns) divisor of the counts; None if there is none."""
     if name := p["FloodFN"]:
-        return read_flood(located(name, folder), (first.shape[1], first.shape[2]), reading)[0]
+        read = read_flood(located(name, folder), (first.shape[1], first.shape[2]), reading)
+        return np.asarray(read[0], np.float64)
     if isinstance(first, ArchivedFrames) and (kept := first.extra(FLOOD)) is not None:
         plane: NDArray[np.float64] = np.asarray(kept, np.float64)[0, : first.shape[1], : first.shape[2]]
         return plane
