@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from geometry_model import ideal_plane, rotation
 from numpy.typing import NDArray
 
 from midas.experiment.detector import DetectorGeometry
@@ -31,15 +32,6 @@ FLAT = DetectorGeometry(
 FLAT_START = DetectorGeometry(1001500, 1021, 1029, 200, 200000, wavelength=WAVELENGTH)
 
 
-def tilts(detector: DetectorGeometry) -> Array:
-    """Rx(tx) Ry(ty) Rz(tz)."""
-    (cx, cy, cz), (sx, sy, sz) = (f(np.radians([detector.tx, detector.ty, detector.tz])) for f in (np.cos, np.sin))
-    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return rx @ ry @ rz
-
-
 def distortion(detector: DetectorGeometry, radius: Array, eta: Array) -> Array:
     """Factor on the radius; eta in radians."""
     rho, turned = radius / detector.rho_d, np.pi / 2 - eta
@@ -49,10 +41,7 @@ def distortion(detector: DetectorGeometry, radius: Array, eta: Array) -> Array:
 
 def corrected_radius(detector: DetectorGeometry, y_px: Array, z_px: Array) -> Array:
     """Radius on the plane, µm."""
-    inside = np.array([0 * y_px, -(y_px - detector.y_bc) * detector.px, (z_px - detector.z_bc) * detector.px])
-    x, y, z = tilts(detector) @ inside
-    radius = detector.lsd / (detector.lsd + x) * np.hypot(y, z)
-    return np.asarray(radius * distortion(detector, radius, -np.arctan2(y, z)))
+    return np.asarray(np.hypot(*ideal_plane(detector, y_px, z_px)))
 
 
 def pixels(detector: DetectorGeometry, two_theta: Array, eta: Array) -> tuple[Array, Array]:
@@ -62,7 +51,7 @@ def pixels(detector: DetectorGeometry, two_theta: Array, eta: Array) -> tuple[Ar
     for _ in range(60):
         radius = wanted / distortion(detector, radius, eta)
     ray = np.array([detector.lsd + 0 * radius, -radius * np.sin(eta), radius * np.cos(eta)])
-    t = tilts(detector)
+    t = rotation(0, detector.tx) @ rotation(1, detector.ty) @ rotation(2, detector.tz)
     length = detector.lsd * t[0, 0] / (t[:, 0] @ ray)
     _, y, z = t.T @ (length * ray - np.array([[detector.lsd], [0], [0]]))
     return detector.y_bc - y / detector.px, detector.z_bc + z / detector.px

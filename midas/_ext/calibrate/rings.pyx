@@ -37,7 +37,7 @@ def ring_strains(const double[::1] y_px, const double[::1] z_px, const double[::
     ------
     ValueError : when lengths differ or a point names an image or a panel that is not there
     """
-    cdef Py_ssize_t n = y_px.shape[0], i, k
+    cdef Py_ssize_t n = y_px.shape[0], i, k, last = -1
     _check(y_px, z_px, tangents, image, panel, detectors, panels)
     strain, slopes = np.empty(n), np.zeros((n, DETECTOR_SLOPES + OF_PANEL))
     cdef double[::1] strains = strain
@@ -45,7 +45,6 @@ def ring_strains(const double[::1] y_px, const double[::1] z_px, const double[::
     cdef SlopedDetector s
     cdef Detector d
     cdef PlaneSlopes p
-    cdef Py_ssize_t last = -1
     cdef double y, z, factor
     with nogil:
         for i in range(n):

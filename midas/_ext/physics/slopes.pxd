@@ -68,32 +68,43 @@ cdef inline SlopedDetector sloped_detector(const double[::1] packed, const Detec
     return s
 
 
-cdef inline void slope_by(double by_radius, double by_azimuth, double radius, double d_radius, double d_azimuth,
-                          double* radial, double* tangential) noexcept nogil:
-    """Of a number that moves the still distorted radius and the azimuth 90 - eta (radians)."""
-    radial[0] = by_radius * d_radius + by_azimuth * d_azimuth
-    tangential[0] = radius * d_azimuth
+cdef struct PixelVector:
+    # A pixel beside the beam centre, in the laboratory, and where its beam crosses the plane, still distorted
+    double along           # the beam centre's in-plane vector to the pixel, µm
+    double up
+    double x               # turned by the tilts
+    double y
+    double z
+    double q2              # y² + z²
+    double depth           # Lsd + x
+    double radius
+    double by_radius       # slopes of the undistorted radius by the distorted one and by the azimuth 90 - eta (radians)
+    double by_azimuth
 
 
-cdef inline void plane_slopes(const SlopedDetector* s, double y_px, double z_px, PlaneSlopes* p) noexcept nogil:
-    """Place of a pixel on the plane and its slopes; all slopes are 0 at the beam centre."""
-    cdef double yc = -(y_px - s.d.y_bc) * s.d.px, zc = (z_px - s.d.z_bc) * s.d.px
-    cdef double vx = s.d.tilt[1] * yc + s.d.tilt[2] * zc
-    cdef double vy = s.d.tilt[4] * yc + s.d.tilt[5] * zc
-    cdef double vz = s.d.tilt[7] * yc + s.d.tilt[8] * zc
-    cdef double q2 = vy * vy + vz * vz, depth = s.d.lsd + vx
-    cdef double q = sqrt(q2)
-    cdef double radius, rho2, cos2, sin2, cos4, sin4, factor, two, four, by_radius, by_azimuth, dx, dy, dz, moved
-    cdef int i
-    if q2 == 0.0:
-        p.radius = p.unit_y = p.unit_z = 0.0
-        for i in range(ALL_SLOPES):
-            p.radial[i] = p.tangential[i] = 0.0
-        return
-    p.unit_y = vy / q
-    p.unit_z = vz / q
-    radius = s.d.lsd * q / depth
-    rho2 = (radius / s.d.rho_d) * (radius / s.d.rho_d)
+cdef inline PixelVector pixel_vector(const SlopedDetector* s, double y_px, double z_px) noexcept nogil:
+    """All that is known without the distortion."""
+    cdef PixelVector v
+    v.along = -(y_px - s.d.y_bc) * s.d.px
+    v.up = (z_px - s.d.z_bc) * s.d.px
+    v.x = s.d.tilt[1] * v.along + s.d.tilt[2] * v.up
+    v.y = s.d.tilt[4] * v.along + s.d.tilt[5] * v.up
+    v.z = s.d.tilt[7] * v.along + s.d.tilt[8] * v.up
+    v.q2 = v.y * v.y + v.z * v.z
+    v.depth = s.d.lsd + v.x
+    v.radius = s.d.lsd * sqrt(v.q2) / v.depth
+    v.by_radius = 1.0
+    v.by_azimuth = 0.0
+    return v
+
+
+cdef inline void distortion_slopes(const SlopedDetector* s, PixelVector* v, PlaneSlopes* p) noexcept nogil:
+    """The distortion: place of the pixel, slopes by the coefficients, and what the others need."""
+    cdef double q = sqrt(v.q2)
+    cdef double rho2 = (v.radius / s.d.rho_d) * (v.radius / s.d.rho_d)
+    cdef double cos2, sin2, cos4, sin4, two, four, factor
+    p.unit_y = v.y / q
+    p.unit_z = v.z / q
     cos2 = p.unit_y * p.unit_y - p.unit_z * p.unit_z
     sin2 = -2.0 * p.unit_y * p.unit_z
     cos4 = cos2 * cos2 - sin2 * sin2
@@ -101,33 +112,47 @@ cdef inline void plane_slopes(const SlopedDetector* s, double y_px, double z_px,
     two = rho2 * (s.d.p0 * cos2 + s.d.p2)
     four = rho2 * rho2 * (s.p1c * cos4 - s.p1s * sin4)
     factor = 1.0 + two + four
-    by_radius = factor + 2.0 * two + 4.0 * four
-    by_azimuth = -radius * rho2 * (2.0 * s.d.p0 * sin2 + 4.0 * rho2 * (s.p1c * sin4 + s.p1s * cos4))
-    p.radius = radius * factor
-    slope_by(by_radius, by_azimuth, p.radius, radius * vx / (s.d.lsd * depth), 0.0,
-             &p.radial[<int>BY_LSD], &p.tangential[<int>BY_LSD])
-    for i in range(5):
-        # beam centre in y and z, then tx, ty, tz: the pixel's vector moves
-        if i < 2:
-            moved = s.d.px if i == 0 else -s.d.px
-            dx = s.d.tilt[1 + i] * moved
-            dy = s.d.tilt[4 + i] * moved
-            dz = s.d.tilt[7 + i] * moved
-        else:
-            dx = s.by_angle[i - 2][0] * yc + s.by_angle[i - 2][1] * zc
-            dy = s.by_angle[i - 2][2] * yc + s.by_angle[i - 2][3] * zc
-            dz = s.by_angle[i - 2][4] * yc + s.by_angle[i - 2][5] * zc
-        slope_by(by_radius, by_azimuth, p.radius, radius * ((vy * dy + vz * dz) / q2 - dx / depth),
-                 (vz * dy - vy * dz) / q2, &p.radial[BY_Y_BC + i], &p.tangential[BY_Y_BC + i])
-    p.radial[<int>BY_P0] = radius * rho2 * cos2
-    p.radial[<int>BY_P1C] = radius * rho2 * rho2 * cos4
-    p.radial[<int>BY_P1S] = -radius * rho2 * rho2 * sin4
-    p.radial[<int>BY_P2] = radius * rho2
-    for i in range(BY_P0, DETECTOR_SLOPES):
-        p.tangential[i] = 0.0
+    v.by_radius = factor + 2.0 * two + 4.0 * four
+    v.by_azimuth = -v.radius * rho2 * (2.0 * s.d.p0 * sin2 + 4.0 * rho2 * (s.p1c * sin4 + s.p1s * cos4))
+    p.radius = v.radius * factor
+    p.radial[<int>BY_P0] = v.radius * rho2 * cos2
+    p.radial[<int>BY_P1C] = v.radius * rho2 * rho2 * cos4
+    p.radial[<int>BY_P1S] = -v.radius * rho2 * rho2 * sin4
+    p.radial[<int>BY_P2] = v.radius * rho2
+    p.tangential[<int>BY_P0] = p.tangential[<int>BY_P1C] = p.tangential[<int>BY_P1S] = p.tangential[<int>BY_P2] = 0.0
+
+
+cdef inline void slope_by_move(const PixelVector* v, double x, double y, double z, int number,
+                               PlaneSlopes* p) noexcept nogil:
+    """Of a number that moves the pixel by (x, y, z)."""
+    cdef double azimuth = (v.z * y - v.y * z) / v.q2
+    p.radial[number] = v.by_radius * v.radius * ((v.y * y + v.z * z) / v.q2 - x / v.depth) + v.by_azimuth * azimuth
+    p.tangential[number] = p.radius * azimuth
+
+
+cdef inline void plane_slopes(const SlopedDetector* s, double y_px, double z_px, PlaneSlopes* p) noexcept nogil:
+    """Place of a pixel on the plane and its slopes; all slopes are 0 at the beam centre."""
+    cdef PixelVector v = pixel_vector(s, y_px, z_px)
+    cdef const double* turn
+    cdef double px
+    cdef int i
+    if v.q2 == 0.0:
+        p.radius = p.unit_y = p.unit_z = 0.0
+        for i in range(ALL_SLOPES):
+            p.radial[i] = p.tangential[i] = 0.0
+        return
+    distortion_slopes(s, &v, p)
+    p.radial[<int>BY_LSD] = v.by_radius * v.radius * v.x / (s.d.lsd * v.depth)
+    p.tangential[<int>BY_LSD] = 0.0
     for i in range(2):
+        px = s.d.px if i == 0 else -s.d.px
+        slope_by_move(&v, px * s.d.tilt[1 + i], px * s.d.tilt[4 + i], px * s.d.tilt[7 + i], BY_Y_BC + i, p)
         p.radial[BY_Y_PX + i] = -p.radial[BY_Y_BC + i]
         p.tangential[BY_Y_PX + i] = -p.tangential[BY_Y_BC + i]
+    for i in range(3):
+        turn = &s.by_angle[i][0]
+        slope_by_move(&v, turn[0] * v.along + turn[1] * v.up, turn[2] * v.along + turn[3] * v.up,
+                      turn[4] * v.along + turn[5] * v.up, BY_TX + i, p)
 
 
 cdef inline double slope_of_y(const PlaneSlopes* p, int number) noexcept nogil:
