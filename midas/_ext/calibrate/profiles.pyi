@@ -8,6 +8,7 @@ def fit_groups(
     pixel: NDArray[np.int32],
     x: NDArray[np.float32],
     values: NDArray[np.float64],
+    tails: NDArray[np.float32],
     columns: int,
     detector: NDArray[np.float64],
     panels: NDArray[np.float64],
@@ -20,10 +21,14 @@ def fit_groups(
     shift: NDArray[np.float64],
     threads: int = ...,
 ) -> NDArray[np.void]: ...
+def tails_of_neighbours(
+    starts: NDArray[np.int64], x: NDArray[np.float32], neighbours: NDArray[np.float64], threads: int = ...
+) -> NDArray[np.float32]: ...
 def pooled_profiles(
     starts: NDArray[np.int64],
     x: NDArray[np.float32],
     values: NDArray[np.float64],
+    tails: NDArray[np.float32],
     window_of: NDArray[np.int64],
     peaks: NDArray[np.float64],
     found: NDArray[np.void],

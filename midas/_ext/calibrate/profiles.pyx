@@ -64,6 +64,7 @@ cdef struct RingProblem:
     const int* pixel
     const float* x
     const double* counts
+    const float* tails
     Py_ssize_t columns
     Detector detector
     const double* panels
@@ -79,6 +80,7 @@ cdef struct RingProblem:
 cdef struct RingGroup:
     const float* x         # px from the middle of the window
     const double* counts
+    const float* tails     # counts of the rings beside
     const int* pixel
     Py_ssize_t n
     int peaks
@@ -137,10 +139,11 @@ cdef inline void _profile_at(const Profile* p, double x, double* value, double* 
         slope[0] = -slope[0]
 
 
-cdef inline double _model(const RingGroup* group, const Profile* profile, const double* q, double x,
+cdef inline double _model(const RingGroup* group, const Profile* profile, const double* q, Py_ssize_t i,
                           double* row) noexcept nogil:
     """Counts of a pixel, and their derivatives by background, slope, and height and place of each peak."""
-    cdef double counts = q[0] + q[1] * x, value = 0.0, slope = 0.0
+    cdef double x = group.x[i], value = 0.0, slope = 0.0
+    cdef double counts = group.tails[i] + q[0] + q[1] * x
     cdef int j
     row[0] = 1.0
     row[1] = x
@@ -164,7 +167,7 @@ cdef double _normal_equations(const RingGroup* group, const Profile* profile, co
         for b in range(m):
             normal[a * m + b] = 0.0
     for i in range(group.n):
-        counts = _model(group, profile, q, group.x[i], row)
+        counts = _model(group, profile, q, i, row)
         weight = 1.0 if alike else 1.0 / (fmax(counts, 0.0) + LEAST_VARIANCE)
         rest = group.counts[i] - counts
         chi2 += weight * rest * rest
@@ -247,7 +250,7 @@ cdef void _information(const RingGroup* group, const Profile* profile, const dou
     cdef double total = 0.0, inner = 0.0, y = 0.0, z = 0.0, counts, part
     cdef Py_ssize_t i
     for i in range(group.n):
-        counts = _model(group, profile, q, group.x[i], row)
+        counts = _model(group, profile, q, i, row)
         part = row[3 + 2 * peak] * row[3 + 2 * peak] / (fmax(counts, 0.0) + LEAST_VARIANCE)
         total += part
         if group.x[i] < group.expected[peak] + q[3 + 2 * peak]:
@@ -304,6 +307,7 @@ cdef void _one_group(const RingProblem* problem, Py_ssize_t g, RingPeak* out) no
     cdef RingGroup group
     cdef int j
     group.x, group.counts, group.pixel = problem.x + first, problem.counts + first, problem.pixel + first
+    group.tails = problem.tails + first
     group.n, group.columns, group.peaks = problem.starts[g + 1] - first, problem.columns, 1
     for i in range(group.n):
         highest = fmax(highest, group.counts[i])
@@ -347,7 +351,7 @@ cdef void _report(const RingGroup* group, const Profile* profile, const double* 
 
 
 def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::1] x, const double[::1] values,
-               Py_ssize_t columns, const double[::1] detector, const double[:, ::1] panels,
+               const float[::1] tails, Py_ssize_t columns, const double[::1] detector, const double[:, ::1] panels,
                const long long[::1] window_of, const long long[::1] panel_of, const double[::1] middle,
                const double[:, ::1] peaks, const double[:, ::1] fwhm, const double[:, ::1] mixing,
                const double[::1] shift, int threads=1):
@@ -356,6 +360,7 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
     Parameters
     ----------
     starts, pixel, x, values : of `midas._ext.calibrate.groups.group_pixels`
+    tails : (m,) float32, of `tails_of_neighbours`
     columns : of the image
     detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     panels : (p, 8) float64, `midas.experiment.panels.panels_of`
@@ -378,7 +383,7 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
     cdef RingProblem p
     if (starts.shape[0] != groups + 1 or panel_of.shape[0] != groups or shift.shape[0] != groups
             or detector.shape[0] != 12 or panels.shape[1] != PANEL_NUMBERS
-            or not len(pixel) == len(x) == len(values) == starts[groups]
+            or not len(pixel) == len(x) == len(values) == len(tails) == starts[groups]
             or not peaks.shape[0] == fwhm.shape[0] == mixing.shape[0] == w
             or not peaks.shape[1] == fwhm.shape[1] == mixing.shape[1] == MOST_PEAKS):
         raise ValueError("one of everything per group or window, and a detector of twelve numbers")
@@ -387,6 +392,7 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
         raise ValueError("no group has a pixel")
     cdef RingPeak[:, ::1] out = result
     p.starts, p.pixel, p.x, p.counts, p.columns = &starts[0], &pixel[0], &x[0], &values[0], columns
+    p.tails = &tails[0]
     p.detector = unpack_detector(detector)
     p.panels = &panels[0, 0] if panels.shape[0] else NULL
     p.window_of, p.panel_of, p.middle = &window_of[0], &panel_of[0], &middle[0]
@@ -397,7 +403,42 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
     return result
 
 
-def pooled_profiles(const long long[::1] starts, const float[::1] x, const double[::1] values,
+def tails_of_neighbours(const long long[::1] starts, const float[::1] x, const double[:, :, ::1] neighbours,
+                        int threads=1):
+    """Counts that the rings beside each group leave in its pixels.
+
+    Parameters
+    ----------
+    starts, x : of `midas._ext.calibrate.groups.group_pixels`
+    neighbours : (g, k, 4) float64, of each: height (counts), place (px from the middle of the window), width (px) and
+        mixing
+    threads : the result does not depend on it
+
+    Returns
+    -------
+    (m,) float32
+    """
+    cdef Py_ssize_t groups = neighbours.shape[0], g
+    result = np.zeros(len(x), np.float32)
+    cdef float[::1] out = result
+    with nogil:
+        for g in prange(groups, schedule="static", num_threads=threads):
+            _tails(neighbours[g], x[starts[g]:starts[g + 1]], out[starts[g]:starts[g + 1]])
+    return result
+
+
+cdef void _tails(const double[:, ::1] neighbours, const float[::1] x, float[::1] out) noexcept nogil:
+    cdef double value = 0.0, slope = 0.0
+    cdef Py_ssize_t i, k
+    for k in range(neighbours.shape[0]):
+        if not neighbours[k, 0] > 0.0:
+            continue
+        for i in range(x.shape[0]):
+            _pseudo_voigt(x[i] - neighbours[k, 1], neighbours[k, 2], neighbours[k, 3], &value, &slope)
+            out[i] = out[i] + <float>(neighbours[k, 0] * value)
+
+
+def pooled_profiles(const long long[::1] starts, const float[::1] x, const double[::1] values, const float[::1] tails,
                     const long long[::1] window_of, const double[:, ::1] peaks, RingPeak[:, ::1] found,
                     const unsigned char[::1] used, Py_ssize_t windows, double bin_px, Py_ssize_t half):
     """Profile of the single rings of all windows: the pixels of its groups about their own centres.
@@ -405,6 +446,7 @@ def pooled_profiles(const long long[::1] starts, const float[::1] x, const doubl
     Parameters
     ----------
     starts, x, values : of `midas._ext.calibrate.groups.group_pixels`
+    tails : (m,) float32, of `tails_of_neighbours`
     window_of : (g,) int64
     peaks : (w, 2) float64, as for `fit_groups`
     found : (g, 2) `RING_PEAK`
@@ -428,7 +470,7 @@ def pooled_profiles(const long long[::1] starts, const float[::1] x, const doubl
                 from_centre = x[i] - peaks[k, 0] - found[g, 0].place
                 bin = <Py_ssize_t>floor(from_centre / bin_px + 0.5) + half
                 if 0 <= bin <= 2 * half:
-                    out[k, 0, bin] += values[i] - found[g, 0].background - found[g, 0].slope * x[i]
+                    out[k, 0, bin] += values[i] - tails[i] - found[g, 0].background - found[g, 0].slope * x[i]
                     out[k, 1, bin] += found[g, 0].height
                     out[k, 2, bin] += fmax(values[i], 0.0) + LEAST_VARIANCE
     return result

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from midas._ext.calibrate.groups import group_pixels, highest_places
-from midas._ext.calibrate.profiles import fit_groups, pooled_profiles
+from midas._ext.calibrate.profiles import fit_groups, pooled_profiles, tails_of_neighbours
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.profile import BIN, EXTENT, RingShape, shape_of
@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 SIGNIFICANT, KNOWN, FLANK = 5.0, 0.5, 0.2
 #: neighbouring bins that agree on where a ring starts to be looked for
 NEIGHBOURS = 11
+#: windows on either side whose rings reach into a window, and points that such a ring must have
+BESIDE, FEWEST_OF_NEIGHBOUR = 2, 5
 #: times that widths and points are found from each other, and the change of the width (parts) that ends it
 ROUNDS, SETTLED = 4, 0.03
 
@@ -117,13 +119,16 @@ def extract_all(
     groups = _grouped(image, detector, windows, panels, settings.threads)
     if not len(groups.window):
         return _nothing(len(rings), shape)
-    for _ in range(ROUNDS):
-        found = _fitted(groups, image.counts.shape[1], detector, panels, shape, settings.threads)
-        before, shape = shape, _shape(groups, found, shape)
+    tails = np.zeros(len(groups.x), np.float32)
+    for number in range(ROUNDS):
+        found = _fitted(groups, tails, image.counts.shape[1], detector, panels, shape, settings.threads)
+        accepted = _accepted(groups, found)
+        before, shape = shape, _shape(groups, tails, found, accepted, shape)
         radius = windows.middle
-        if (np.abs(shape.fwhm_at(radius) / before.fwhm_at(radius) - 1) < SETTLED).all():
+        if number and (np.abs(shape.fwhm_at(radius) / before.fwhm_at(radius) - 1) < SETTLED).all():
             break
-    return _chosen(groups, found, shape, image.full_scale, len(rings))
+        tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), settings.threads)
+    return _chosen(groups, found, accepted, shape, image.full_scale, len(rings))
 
 
 def _grouped(
@@ -173,7 +178,7 @@ def _agreed(shift: Array, window: NDArray[np.int64]) -> Array:
 
 
 def _fitted(
-    groups: _Groups, columns: int, detector: DetectorGeometry, panels: Array, shape: RingShape, threads: int
+    groups: _Groups, tails: NDArray[np.float32], columns: int, detector: DetectorGeometry, panels: Array, shape: RingShape, threads: int
 ) -> NDArray[np.void]:
     windows = groups.windows
     radius = windows.middle[:, None] + np.nan_to_num(windows.peaks)
@@ -182,6 +187,7 @@ def _fitted(
         groups.pixel,
         groups.x,
         groups.values,
+        tails,
         columns,
         detector.packed(),
         panels,
@@ -207,25 +213,58 @@ def _accepted(groups: _Groups, found: NDArray[np.void]) -> NDArray[np.bool_]:
     )
 
 
-def _shape(groups: _Groups, found: NDArray[np.void], before: RingShape) -> RingShape:
+def _shape(
+    groups: _Groups,
+    tails: NDArray[np.float32],
+    found: NDArray[np.void],
+    accepted: NDArray[np.bool_],
+    before: RingShape,
+) -> RingShape:
     windows = groups.windows
     single = np.isnan(windows.peaks[:, 1])
-    used = _accepted(groups, found)[:, 0] & single[groups.window]
+    used = accepted[:, 0] & single[groups.window]
     half = int(EXTENT / BIN)
     pooled = pooled_profiles(
-        groups.starts, groups.x, groups.values, groups.window, windows.peaks, found,
+        groups.starts, groups.x, groups.values, tails, groups.window, windows.peaks, found,
         used.view(np.uint8), len(windows), BIN, half,
     )  # fmt: skip
     half_widths = np.minimum(windows.middle - windows.lowest, windows.highest - windows.middle)
     return shape_of(pooled, windows.middle, half_widths, before)
 
 
+def _neighbours(
+    groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape
+) -> Array:
+    """(g, n, 4) of the rings beside those of each group, as `tails_of_neighbours` takes them."""
+    windows = groups.windows
+    result = np.zeros((len(groups.window), 2 * BESIDE * found.shape[1], 4))
+    places = [(step, peak) for step in range(-BESIDE, BESIDE + 1) if step for peak in range(found.shape[1])]
+    for window in range(len(windows)):
+        own = groups.window == window
+        for at, (step, peak) in enumerate(places):
+            other = (groups.window == window + step) & accepted[:, peak]
+            if other.sum() < FEWEST_OF_NEIGHBOUR:
+                continue
+            radius = windows.middle[window + step] + windows.peaks[window + step, peak]
+            for column, name in enumerate(("height", "place")):
+                result[own, at, column] = np.interp(
+                    groups.eta[own], groups.eta[other], found[name][other, peak], period=360.0
+                )
+            result[own, at, 1] += radius - windows.middle[window]
+            result[own, at, 2:] = shape.fwhm_at(radius), shape.mixing_at(radius)
+    return result
+
+
 def _chosen(
-    groups: _Groups, found: NDArray[np.void], shape: RingShape, full_scale: float, rings: int
+    groups: _Groups,
+    found: NDArray[np.void],
+    accepted: NDArray[np.bool_],
+    shape: RingShape,
+    full_scale: float,
+    rings: int,
 ) -> Extraction:
     ring = groups.windows.ring[groups.window]
     saturated = found["highest"] >= full_scale
-    accepted = _accepted(groups, found)
     rows, peaks = np.nonzero(accepted & ~saturated)
     # by ring, bin and panel, as groups are within one window
     order = np.lexsort((rows, ring[rows, peaks]))
