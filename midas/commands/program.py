@@ -51,6 +51,7 @@ class Program:
     run : does it; heavy imports belong into it, so that the help answers at once
     has_short_name : whether the first of the names is the short one
     exact : surplus arguments are an error
+    tolerant : options that there are not are ignored with a warning, as the legacy program ignored them
     shared : the processes of an MPI run share its work; of another program the first one does all, the others nothing
     newer : options that the legacy program did not have; an abbreviation that was plain there stays so
     ignored : options of other versions, each with a value, that old scripts give; they have no effect
@@ -69,6 +70,7 @@ class Program:
     options: tuple[Option, ...] = ()
     has_short_name: bool = True
     exact: bool = False
+    tolerant: bool = False
     shared: bool = False
     newer: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -194,7 +196,7 @@ def parse(program: Program, name: str, argv: Sequence[str]) -> argparse.Namespac
     values.words = surplus if surplus[:1] and surplus[0] in program.words else []
     values.name, values.argv, values.surplus = name, list(argv), ignored
     for word in surplus:
-        if _OPTION.match(word):
+        if _OPTION.match(word) and not program.tolerant:
             raise UsageError(_unknown(program, name, word))
     if values.words:
         surplus = []

@@ -127,13 +127,13 @@ def extract_all(
         radius = windows.middle
         if number and (np.abs(shape.fwhm_at(radius) / before.fwhm_at(radius) - 1) < SETTLED).all():
             break
-        tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), settings.threads)
+        tails = tails_of_neighbours(
+            groups.starts, groups.x, _neighbours(groups, found, accepted, shape), settings.threads
+        )
     return _chosen(groups, found, accepted, shape, image.full_scale, len(rings))
 
 
-def _grouped(
-    image: PowderImage, detector: DetectorGeometry, windows: Windows, panels: Array, threads: int
-) -> _Groups:
+def _grouped(image: PowderImage, detector: DetectorGeometry, windows: Windows, panels: Array, threads: int) -> _Groups:
     starts, pixel, x, values = group_pixels(
         image.counts,
         image.masked.view(np.uint8),
@@ -178,7 +178,13 @@ def _agreed(shift: Array, window: NDArray[np.int64]) -> Array:
 
 
 def _fitted(
-    groups: _Groups, tails: NDArray[np.float32], columns: int, detector: DetectorGeometry, panels: Array, shape: RingShape, threads: int
+    groups: _Groups,
+    tails: NDArray[np.float32],
+    columns: int,
+    detector: DetectorGeometry,
+    panels: Array,
+    shape: RingShape,
+    threads: int,
 ) -> NDArray[np.void]:
     windows = groups.windows
     radius = windows.middle[:, None] + np.nan_to_num(windows.peaks)
@@ -232,9 +238,7 @@ def _shape(
     return shape_of(pooled, windows.middle, half_widths, before)
 
 
-def _neighbours(
-    groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape
-) -> Array:
+def _neighbours(groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape) -> Array:
     """(g, n, 4) of the rings beside those of each group, as `tails_of_neighbours` takes them."""
     windows = groups.windows
     result = np.zeros((len(groups.window), 2 * BESIDE * found.shape[1], 4))
@@ -291,6 +295,4 @@ def _chosen(
 def _nothing(rings: int, shape: RingShape) -> Extraction:
     none, counts = np.empty(0), np.zeros(rings, np.int64)
     whole = np.empty(0, np.int64)
-    return Extraction(
-        Points(none, none, none, whole, none, whole, none, none, none), shape, counts, counts, counts
-    )
+    return Extraction(Points(none, none, none, whole, none, whole, none, none, none), shape, counts, counts, counts)
