@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from midas.calibration.powder import tables
 from midas.calibration.powder.calibrants import Calibrant, calibrants_of, rings_of
-from midas.calibration.powder.calibrate import CalibrationSettings, calibrate
-from midas.calibration.powder.checks import check_usable, remarks
+from midas.calibration.powder.calibrate import Series, calibrate
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.rings import Rings
-from midas.calibration.powder.start import find_start
-from midas.calibration.powder.summary import outliers, ring_rows, statistics
+from midas.calibration.powder.settings import CalibrationSettings
+from midas.calibration.powder.summary import MICRO, ring_rows, statistics
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
 from midas.experiment.panels import panels_of, with_shifts
+from midas.experiment.ring_fit import FEWEST_POINTS_OF_PANEL
 from midas.formats.hkls import LAYOUT
 from midas.parameters import Parameters
 from midas.pipeline.calibration_files import HKLS_SCREEN, LOG, SCREEN, Calibrated, raw_centre, write
-from midas.pipeline.calibration_request import CalibrationRequest
+from midas.pipeline.calibration_request import CalibrationRequest, RingRejection
 from midas.pipeline.powder_images import read_image
 from midas.runtime import logs
 from midas.runtime.errors import FormatError
@@ -39,6 +39,14 @@ from midas.runtime.result import StageResult
 log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
+
+#: what each key bounds, about its start
+_BOUNDS = {
+    "tolLsd": ("Lsd",), "tolBC": ("BCy", "BCz"), "tolTilts": ("ty", "tz"), "tolP": ("p0", "p1c", "p1s", "p2"),
+    "tolP0": ("p0",), "tolP1": ("p1c", "p1s"), "tolP2": ("p2",), "tolShifts": ("dY", "dZ"), "tolRotation": ("dTheta",),
+}  # fmt: skip
+#: part of the way to the farthest corner within which rings may lie when the start is rough
+_ROOM = 1.1
 
 
 def run(request: CalibrationRequest, *, threads: int) -> StageResult[list[Calibrated]]:
@@ -57,18 +65,18 @@ def run(request: CalibrationRequest, *, threads: int) -> StageResult[list[Calibr
 
 def _run(request: CalibrationRequest, threads: int) -> StageResult[list[Calibrated]]:
     powders = _powders(request.parameters)
-    rings = _rings(request, powders)
-    said = [tables.planes_line(len(rings))]
-    log.info("%s", said[0])
-    done = [_calibrated(path, request, powders, rings, threads) for path in _present(request.images)]
+    paths = _present(request.images)
+    together = [paths] if request.travel else [[path] for path in paths]
+    done = [_calibrated(group, request, powders, threads) for group in together]
     for one in done:
         for warning in one.result.warnings:
             log.warning("%s", warning)
-    _write_hkls(done[0], request, powders[0])
+    said = [tables.planes_line(len(list(ring_rows(done[0].result))))]
+    said.append(tables.mean_values([one.result.detector for one in done], [statistics(one.result) for one in done]))
+    said += [line for one in done for line in _closing(one, request)]
     files = [path for i, one in enumerate(done) for path in write(one, request, _name(i, len(done)))]
-    block = tables.mean_values([one.result.detector for one in done], [statistics(one.result) for one in done])
-    said += [block, *(line for one in done for line in _closing(one, request))]
-    log.info("%s", "\n".join(said[1:]))
+    _write_hkls(done[0], request, powders[0])
+    log.info("%s", "\n".join(said))
     if request.legacy == "auto":
         write_atomic(request.output / SCREEN, ("\n".join(said) + "\n").encode())
     return StageResult("calibrate", {"Files": ", ".join(str(path) for path in files)}, done)
@@ -97,15 +105,14 @@ def _powders(p: Parameters) -> list[Calibrant]:
     return [Calibrant("", p["SpaceGroup"], crystal.possible_cell(p), p["SpaceGroupSetting"])]
 
 
-def _rings(request: CalibrationRequest, powders: Sequence[Calibrant]) -> Rings:
-    """The rings that may be used."""
+def _rings(request: CalibrationRequest, powders: Sequence[Calibrant], image: PowderImage) -> Rings:
+    """The rings that may be used, as far as the parameters tell before a fit."""
     p = request.parameters
     rings = rings_of(powders, p["Wavelength"])
-    if "Lsd" in p and "RhoD" in p:
-        farthest = np.degrees(np.arctan(p["RhoD"] / p["Lsd"]))
-        rings = _taken(rings, rings.two_theta(p["Wavelength"]) <= farthest)
-    wanted = (rings.number >= request.first_ring) & ~np.isin(rings.number, p["CalibRingsToExclude"])
-    return _taken(rings, wanted)
+    if "Lsd" in p and ("RhoD" in p or "BC" in p):
+        reach = p["RhoD"] if "RhoD" in p else _ROOM * _farthest(image, p["ImTransOpt"], *p["BC"]) * p["px"]
+        rings = _taken(rings, rings.two_theta(p["Wavelength"]) <= np.degrees(np.arctan(reach / p["Lsd"])))
+    return _taken(rings, (rings.number >= request.first_ring) & ~np.isin(rings.number, p["CalibRingsToExclude"]))
 
 
 def _taken(rings: Rings, wanted: NDArray[np.bool_]) -> Rings:
@@ -113,38 +120,61 @@ def _taken(rings: Rings, wanted: NDArray[np.bool_]) -> Rings:
 
 
 def _calibrated(
-    path: Path, request: CalibrationRequest, powders: Sequence[Calibrant], rings: Rings, threads: int
+    paths: Sequence[Path], request: CalibrationRequest, powders: Sequence[Calibrant], threads: int
 ) -> Calibrated:
-    """One image, round after round until no ring is left out any more."""
+    """One image, or several at different distances, round after round until no ring is left out any more."""
     p = request.parameters
-    image = read_image(path, p, request.folder)
-    start_panels = _start_panels(p, request.folder)
-    start = _start(image, rings, p, threads)
-    settings = _settings(request, start_panels, threads)
-    passes = [_one_pass(image, rings, start, settings, p)]
+    images = [read_image(path, p, request.folder) for path in paths]
+    series = Series(images, request.travel) if request.travel else Series(images)
+    rings = _rings(request, powders, images[0])
+    panels = _start_panels(p, request.folder)
+    settings, start = _settings(request, panels, threads), _start(images[0], p)
+    passes = [calibrate(series, rings, start, settings)]
     if request.rejection is not None:
-        for _ in range(request.rejection.most_passes - 1):
-            kept = _without_bad_rings(passes[-1], request.rejection.factor)
-            if len(kept) == len(passes[-1].rings):
-                break
-            left = sorted(set(passes[-1].rings.number.tolist()) - set(kept.number.tolist()))
-            log.info("left out, since their strain is large: rings %s", " ".join(map(str, left)))
-            passes.append(_one_pass(image, kept, passes[-1].detector, settings, p))
-        if statistics(passes[-1]).mean > 1e6 * request.rejection.stopping:
-            passes[-1].warnings.append(
-                f"the mean strain, {statistics(passes[-1]).mean:.1f} x 10^-6, stays above -StoppingStrain"
-            )
-    check_usable(passes[-1])
-    passes[-1].warnings.extend(text for text in remarks(passes[-1]) if text not in passes[-1].warnings)
-    panels = with_shifts(start_panels, passes[-1].panels) if len(start_panels) else start_panels
-    return Calibrated(path, image, passes, panels, start_panels, ", ".join(powder.name for powder in powders))
+        _leave_out_rings(passes, series, settings, request.rejection)
+    if request.parameters["p4"]:
+        passes[-1].warnings.append(f"p4 {p['p4']:g} is not applied: no program of the analysis has a sixth order")
+    moved = with_shifts(panels, passes[-1].panels) if len(panels) else panels
+    return Calibrated(paths[0], images[0], passes, moved, panels, ", ".join(powder.name for powder in powders))
 
 
-def _one_pass(
-    image: PowderImage, rings: Rings, start: DetectorGeometry, settings: CalibrationSettings, p: Parameters
-) -> Calibration:
-    found = calibrate(image, rings, start, settings)
-    return replace(found, outlier=outliers(found.strain, p["MultFactor"], p["OutlierIterations"]))
+def _leave_out_rings(
+    passes: list[Calibration], series: Series, settings: CalibrationSettings, rejection: RingRejection
+) -> None:
+    """Further passes without the rings whose strains are large."""
+    for _ in range(rejection.most_passes - 1):
+        last = passes[-1]
+        kept = _without_bad_rings(last, rejection.factor)
+        if len(kept) == len(last.rings):
+            break
+        left = sorted(set(last.rings.number.tolist()) - set(kept.number.tolist()))
+        log.info("left out, since their strain is large: rings %s", " ".join(map(str, left)))
+        passes.append(calibrate(series, kept, last.detector, replace(settings, search=False)))
+    mean = statistics(passes[-1]).mean
+    if mean > MICRO * rejection.stopping:
+        passes[-1].warnings.append(f"the mean strain, {mean:.1f} x 10^-6, stays above -StoppingStrain")
+
+
+def _settings(request: CalibrationRequest, panels: Array, threads: int) -> CalibrationSettings:
+    """How the engine is to work; absent keys leave what it does by itself."""
+    p = request.parameters
+    bounds = {name: p[key] for key, names in _BOUNDS.items() if key in p for name in names}
+    settings = CalibrationSettings(
+        free=request.free,
+        demanded=tuple(request.demanded),
+        search=not ("Lsd" in p and "BC" in p),
+        tolerances=bounds,
+        panels=panels,
+        fit_panels=p["tolShifts"] > 0,
+        fewest_points=max(p["MinIndicesForFit"], FEWEST_POINTS_OF_PANEL),
+        anchor=p["FixPanelID"] if "FixPanelID" in p and len(panels) else None,
+        eta_bin=p["EtaBinSize"],
+        floor=p["CalibFloor"],
+        outlier_factor=p["MultFactor"],
+        outlier_rounds=p["OutlierIterations"],
+        threads=threads,
+    )
+    return replace(settings, half_width=p["Width"] / p["px"]) if "Width" in p else settings
 
 
 def _without_bad_rings(found: Calibration, factor: float) -> Rings:
@@ -163,20 +193,13 @@ def _start_panels(p: Parameters, folder: Path) -> Array:
     return panels_of(p, located(named, folder).parent if named and not (folder / named).is_file() else folder)
 
 
-def _start(image: PowderImage, rings: Rings, p: Parameters, threads: int) -> DetectorGeometry:
-    """The geometry that the parameters give, or the one that the image tells."""
-    wavelength: float = p["Wavelength"]
-    if "Lsd" in p and "BC" in p:
-        lsd, (y_bc, z_bc) = p["Lsd"], p["BC"]
-    else:
-        found = find_start(image, rings, p["px"], wavelength)
-        lsd, y_bc, z_bc = found.lsd, found.y_bc, found.z_bc
-        log.info("start from the image: Lsd %.0f, BC %.2f %.2f", lsd, y_bc, z_bc)
+def _start(image: PowderImage, p: Parameters) -> DetectorGeometry:
+    """The geometry that the parameters give; where they do not tell distance and centre, these stand for nothing."""
+    known = "Lsd" in p and "BC" in p
+    lsd, (y_bc, z_bc) = (p["Lsd"], p["BC"]) if known else (np.nan, (np.nan, np.nan))
     rho_d = p["RhoD"] if "RhoD" in p else _farthest(image, p["ImTransOpt"], y_bc, z_bc) * p["px"]
     rest = {name: p[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")}
-    if p["p4"]:
-        log.warning("%s: p4 %g is not applied: no program of the analysis has a sixth order", p.source, p["p4"])
-    return DetectorGeometry(lsd, y_bc, z_bc, p["px"], rho_d, **rest, wavelength=wavelength)
+    return DetectorGeometry(lsd, y_bc, z_bc, p["px"], rho_d, **rest, wavelength=p["Wavelength"])
 
 
 def _farthest(image: PowderImage, operations: Sequence[int], y_bc: float, z_bc: float) -> float:

@@ -98,19 +98,6 @@ def statistics(calibration: Calibration) -> StrainStatistics:
     )
 
 
-def outliers(strain: Array, factor: float, passes: int) -> NDArray[np.bool_]:
-    """Points beyond `factor` times the mean absolute strain of those that the passes before left; none for 0."""
-    size = np.abs(strain)
-    found = np.zeros(len(size), bool)
-    if factor <= 0:
-        return found
-    for _ in range(max(passes, 1)):
-        if found.all():
-            break
-        found = size > factor * size[~found].mean()
-    return found
-
-
 def ring_rows(calibration: Calibration) -> Iterator[RingRow]:
     """Every ring that lies within RhoD or has points."""
     detector, rings = calibration.detector, calibration.rings

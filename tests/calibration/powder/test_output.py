@@ -20,7 +20,7 @@ from midas.calibration.powder.page import page
 from midas.calibration.powder.panel_images import panel_images
 from midas.calibration.powder.picture import png
 from midas.calibration.powder.records import as_hdf5, as_json
-from midas.calibration.powder.summary import outliers, ring_rows, sigma_lines, statistics
+from midas.calibration.powder.summary import ring_rows, sigma_lines, statistics
 from midas.formats.panels import read_shifts, shifts_text
 from midas.parameters import Parameters
 
@@ -121,13 +121,6 @@ def test_uncertainty_of_amplitude_and_phase() -> None:
     assert found["p1"][0] == pytest.approx(1e-4)
     assert found["p3"][0] == pytest.approx(np.degrees(1e-4 / 1.5e-4))
     assert np.isnan(found["p2"][0]) and found["BC"] == (1e-4, 1e-4)
-
-
-def test_outliers_are_repeated_with_the_mean_of_the_rest() -> None:
-    strain = np.array([1.0, 1.0, 1.0, -1.0, 6.0, 30.0])
-    assert outliers(strain, 0.0, 3).sum() == 0
-    assert outliers(strain, 2.0, 1).tolist() == [False] * 5 + [True]  # mean 6.67
-    assert outliers(strain, 2.0, 2).tolist() == [False] * 4 + [True] * 2  # mean of five: 2
 
 
 def test_rings_have_mean_and_uncertainty() -> None:
