@@ -26,8 +26,9 @@ SIGNIFICANT, KNOWN, FLANK = 5.0, 0.5, 0.2
 NEIGHBOURS = 11
 #: windows on either side whose rings reach into a window, and points that such a ring must have
 BESIDE, FEWEST_OF_NEIGHBOUR = 2, 5
-#: times that widths and points are found from each other, and the change of the width (parts) that ends it
-ROUNDS, SETTLED = 4, 0.03
+#: times at most that peaks, widths and tails are found from each other, and the change of a ring's mean place, in
+#: sigmas, that ends it
+ROUNDS, SETTLED = 10, 0.2
 
 
 @dataclass(frozen=True)
@@ -119,16 +120,40 @@ def extract_all(
     groups = _grouped(image, detector, windows, panels, settings.threads)
     if not len(groups.window):
         return _nothing(len(rings), shape)
-    tails = np.zeros(len(groups.x), np.float32)
-    for number in range(ROUNDS):
-        found = _fitted(groups, tails, image.counts.shape[1], detector, panels, shape, settings.threads)
-        accepted = _accepted(groups, found)
-        before, shape = shape, _shape(groups, tails, found, accepted, shape)
-        radius = windows.middle
-        if number and (np.abs(shape.fwhm_at(radius) / before.fwhm_at(radius) - 1) < SETTLED).all():
-            break
-        tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), settings.threads)
+    found, accepted, shape = _rounds(groups, image, detector, panels, shape, settings.threads)
     return _chosen(groups, found, accepted, shape, image.full_scale, len(rings))
+
+
+def _rounds(
+    groups: _Groups, image: PowderImage, detector: DetectorGeometry, panels: Array, shape: RingShape, threads: int
+) -> tuple[NDArray[np.void], NDArray[np.bool_], RingShape]:
+    """Peaks, the shape of rings, and what rings leave in the windows of their neighbours, each from the others."""
+    tails = np.zeros(len(groups.x), np.float32)
+    found, shift = None, groups.shift
+    for _ in range(ROUNDS):
+        before = found
+        found = _fitted(groups, tails, shift, image.counts.shape[1], detector, panels, shape, threads)
+        accepted = _accepted(groups, found)
+        if before is not None and _settled(groups, before, found, accepted):
+            break
+        whole = accepted & (found["highest"] < image.full_scale)
+        shape = _shape(groups, tails, found, whole, shape)
+        tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), threads)
+        shift = np.where(accepted[:, 0], found["place"][:, 0], groups.shift)
+    return found, accepted, shape
+
+
+def _settled(
+    groups: _Groups, before: NDArray[np.void], found: NDArray[np.void], accepted: NDArray[np.bool_]
+) -> bool:
+    """Whether no ring has moved as a whole by a noticeable part of what is known of it."""
+    change = found["place"] - before["place"]
+    used = accepted & np.isfinite(change)
+    peak = (groups.window[:, None] * found.shape[1] + np.arange(found.shape[1]))[used]
+    weight = found["sigma"][used] ** -2.0
+    certainty = np.bincount(peak, weight)
+    moved = np.bincount(peak, weight * change[used]) / np.sqrt(np.maximum(certainty, 1e-300))
+    return bool((np.abs(moved) < SETTLED).all())
 
 
 def _grouped(
@@ -178,7 +203,14 @@ def _agreed(shift: Array, window: NDArray[np.int64]) -> Array:
 
 
 def _fitted(
-    groups: _Groups, tails: NDArray[np.float32], columns: int, detector: DetectorGeometry, panels: Array, shape: RingShape, threads: int
+    groups: _Groups,
+    tails: NDArray[np.float32],
+    shift: Array,
+    columns: int,
+    detector: DetectorGeometry,
+    panels: Array,
+    shape: RingShape,
+    threads: int,
 ) -> NDArray[np.void]:
     windows = groups.windows
     radius = windows.middle[:, None] + np.nan_to_num(windows.peaks)
@@ -197,7 +229,7 @@ def _fitted(
         windows.peaks,
         shape.fwhm_at(radius),
         shape.mixing_at(radius),
-        groups.shift,
+        shift,
         threads,
     )
 
