@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 #: a peak counts when it is this much higher than its sigma, its centre is known to this (px), and each of its flanks
 #: has at least this part of the information
 SIGNIFICANT, KNOWN, FLANK = 5.0, 0.5, 0.2
+#: pixels that a group must have
+FEWEST_PIXELS = 12
 #: neighbouring bins that agree on where a ring starts to be looked for
 NEIGHBOURS = 11
 #: windows on either side whose rings reach into a window, and points that such a ring must have
@@ -40,6 +42,7 @@ class ExtractSettings:
     half_width : of a window, px
     eta_bin : degrees; more on rings where that is less than `least_arc` px
     shape : of the rings as an earlier pass found it; without it, it is found from nothing
+    rounds : times at most that peaks, widths and tails are found from each other
     threads : the result does not depend on it
     """
 
@@ -47,6 +50,7 @@ class ExtractSettings:
     eta_bin: float = 2.0
     least_arc: float = 10.0
     shape: RingShape | None = None
+    rounds: int = ROUNDS
     threads: int = 1
 
 
@@ -61,6 +65,7 @@ class Extraction:
     looked_for : (r,) int64, groups of each ring with enough pixels
     significant : (r,) int64, those of them with a peak
     saturated : (r,) int64, those of them with a saturated pixel
+    eta_looked_for : (k,) float64, degrees, middle of the bin of each of the groups looked for
     """
 
     points: Points
@@ -68,6 +73,7 @@ class Extraction:
     looked_for: NDArray[np.int64]
     significant: NDArray[np.int64]
     saturated: NDArray[np.int64]
+    eta_looked_for: Array
 
 
 @dataclass(frozen=True)
@@ -120,17 +126,22 @@ def extract_all(
     groups = _grouped(image, detector, windows, panels, settings.threads)
     if not len(groups.window):
         return _nothing(len(rings), shape)
-    found, accepted, shape = _rounds(groups, image, detector, panels, shape, settings.threads)
+    found, accepted, shape = _rounds(groups, image, detector, panels, shape, settings)
     return _chosen(groups, found, accepted, shape, image.full_scale, len(rings))
 
 
 def _rounds(
-    groups: _Groups, image: PowderImage, detector: DetectorGeometry, panels: Array, shape: RingShape, threads: int
+    groups: _Groups,
+    image: PowderImage,
+    detector: DetectorGeometry,
+    panels: Array,
+    shape: RingShape,
+    settings: ExtractSettings,
 ) -> tuple[NDArray[np.void], NDArray[np.bool_], RingShape]:
     """Peaks, the shape of rings, and what rings leave in the windows of their neighbours, each from the others."""
     tails = np.zeros(len(groups.x), np.float32)
-    found, shift = None, groups.shift
-    for _ in range(ROUNDS):
+    found, shift, threads = None, groups.shift, settings.threads
+    for _ in range(settings.rounds):
         before = found
         found = _fitted(groups, tails, shift, image.counts.shape[1], detector, panels, shape, threads)
         accepted = _accepted(groups, found)
@@ -313,16 +324,14 @@ def _chosen(
         height=best["height"],
         background=best["background"],
     )
-    return Extraction(
-        points,
-        shape,
-        *(np.bincount(ring[of & (ring >= 0)], minlength=rings) for of in (found["pixels"] >= 12, accepted, saturated)),
-    )
+    enough = (found["pixels"] >= FEWEST_PIXELS) & (ring >= 0)
+    counts = [np.bincount(ring[of & enough], minlength=rings) for of in (enough, accepted, saturated)]
+    return Extraction(points, shape, *counts, groups.eta[enough[:, 0]])
 
 
 def _nothing(rings: int, shape: RingShape) -> Extraction:
     none, counts = np.empty(0), np.zeros(rings, np.int64)
     whole = np.empty(0, np.int64)
     return Extraction(
-        Points(none, none, none, whole, none, whole, none, none, none), shape, counts, counts, counts
+        Points(none, none, none, whole, none, whole, none, none, none), shape, counts, counts, counts, none
     )
