@@ -15,6 +15,8 @@ WAVELENGTH = 0.172973
 CERIA = 5.4116
 #: sums of squares of the indices of ceria's rings
 CERIA_RINGS = (3, 4, 8, 11, 12, 16, 19, 20, 24, 27, 32, 35, 36)
+#: and those farther out
+MORE_RINGS = (*CERIA_RINGS, 40, 43, 44, 48, 51, 52, 56, 59, 64, 67, 68, 72, 75, 76, 80, 83, 84, 88, 91, 96, 99, 100)
 FLAT = DetectorGeometry(
     1000350,
     1022.37,
@@ -74,3 +76,33 @@ def ring_points(
         off = noise.normal(0.0, sigma, len(y))
         y, z = y + off * np.sin(np.radians(eta)), z + off * np.cos(np.radians(eta))
     return RingPoints.of(y, z, spacing, sigma)
+
+
+MODULES = DetectorGeometry(
+    657436.9, 685.485, 921.034, 172, 219964.4, 0, 0.2006, 0.4469, 2.6e-4, 5.6e-5, -4.1e-4, 26.15, WAVELENGTH
+)
+
+
+def modules(shifts: Array | None = None) -> Array:
+    """Six by eight panels of 243 x 195 pixels; shifts (48, 3) in px, px, degrees."""
+    y, z = (
+        [i * size + sum(gaps[:i]) for i in range(len(gaps) + 1)]
+        for size, gaps in ((243, (1, 7, 1, 7, 1)), (195, [17] * 7))
+    )
+    shifts = np.zeros((48, 3)) if shifts is None else shifts
+    corners = [[a, a + 242, b, b + 194] for a in y for b in z]
+    turns = np.radians(shifts[:, 2])
+    return np.column_stack([corners, np.cos(turns), np.sin(turns), shifts[:, :2]]).astype(float)
+
+
+def points_on(panels: Array, points: RingPoints) -> RingPoints:
+    """Those that a panel sees, where it sees them."""
+    y, z, panel = points.y_px.copy(), points.z_px.copy(), points.panel.copy()
+    for number, (y0, y1, z0, z1, c, s, dy, dz) in enumerate(panels):
+        middle_y, middle_z = (y0 + y1) / 2, (z0 + z1) / 2
+        u, v = points.y_px - middle_y - dy, points.z_px - middle_z - dz
+        u, v = c * u + s * v + middle_y, c * v - s * u + middle_z
+        seen = (np.abs(u - middle_y) < (y1 - y0) / 2) & (np.abs(v - middle_z) < (z1 - z0) / 2)
+        y[seen], z[seen], panel[seen] = u[seen], v[seen], number
+    seen = panel >= 0
+    return RingPoints.of(y[seen], z[seen], points.d_spacing[seen], points.sigma[seen], panel[seen])

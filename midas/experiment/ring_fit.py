@@ -25,20 +25,6 @@ FLOOR = 0.005
 #: widths of the priors on a panel's dY, dZ (px) and dTheta (degrees)
 PANEL_PRIOR = {"dY": 0.5, "dZ": 0.5, "dTheta": 0.05}
 FEWEST_POINTS_OF_PANEL = 10
-#: a number is undetermined when its uncertainty exceeds this; Lsd: relative
-WORST_SIGMA = {
-    "Lsd": 1e-4, "BCy": 0.1, "BCz": 0.1, "ty": 0.05, "tz": 0.05, "p0": 2e-4, "p1c": 2e-4, "p1s": 2e-4, "p2": 2e-4,
-}  # fmt: skip
-WORST_CONDITION = 1e6
-#: numbers that give way to the others, the least important first; those in one bracket together
-GIVE_WAY = (("Wavelength",), ("p1c", "p1s"), ("p0",), ("p2",), ("tz",), ("ty",))
-#: numbers hang together when their correlation, or their part of the weakest direction, exceeds this
-_CORRELATED, _TAKES_PART = 0.9, 0.1
-FEWEST_RINGS_FOR_WAVELENGTH = 5
-
-
-class UndeterminedError(StageError):
-    """The points cannot tell a number that was demanded."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +34,22 @@ class RingFitSettings:
     Parameters
     ----------
     free : numbers of the instrument, as in `midas.experiment.ring_model.INSTRUMENT`
-    demanded : those of them that may not give way when the points cannot tell them
     tolerances : half widths of the bounds about the start by name, of a panel's numbers by dY, dZ, dTheta; without one
         there is no bound, and 0 holds a number
     panels : whether shifts of the panels are fitted
     turns : also their turns
-    anchor : panel that stays where it is; by default the mean of all stays
     fewest_points : of a panel that is fitted; others get no shift
     floor : px, systematic error of a point
+    sigma_travel : µm, how well the distances between several images are known; 0: exactly
     """
 
     free: tuple[str, ...] = GEOMETRY
-    demanded: frozenset[str] = frozenset()
     tolerances: Mapping[str, float] = field(default_factory=dict)
     panels: bool = False
     turns: bool = True
-    anchor: int | None = None
     fewest_points: int = FEWEST_POINTS_OF_PANEL
     floor: float = FLOOR
+    sigma_travel: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,7 @@ class RingSolution:
     weight : (n,), between 0 and 1: how much of a point counts
     scale : robust width of strain / sigma_strain
     condition : of the normal matrix with columns of unit length
-    weakest : (f,), part of each number in the direction that is known least
+    inflation : (f,), how much larger the variance of each number is for the others being free
     steps, converged : of the fit
     undetermined : numbers that were to be fitted and stayed as they were: why
     """
@@ -99,7 +83,7 @@ class RingSolution:
     weight: Array
     scale: float
     condition: float
-    weakest: Array
+    inflation: Array
     steps: int
     converged: bool
     undetermined: dict[str, str] = field(default_factory=dict)
@@ -126,13 +110,17 @@ def solve(points: RingPoints, setting: Setting, settings: RingFitSettings | None
     ------
     StageError : when there are fewer points than numbers
     """
-    settings = settings or RingFitSettings()
+    model, limits = problem(points, setting, settings or RingFitSettings())
+    return solution(model, robust_fit(model, model.start(), limits))
+
+
+def problem(points: RingPoints, setting: Setting, settings: RingFitSettings) -> tuple[RingModel, Limits]:
+    """What `solve` minimises, and where it looks."""
     setting = _start(points, setting, settings)
     model = RingModel(points, setting, _names(points, setting, settings), settings.floor)
     if len(points) <= len(model.names):
         raise StageError(f"{len(points)} points on rings are too few for {len(model.names)} numbers; free fewer")
-    start = model.start()
-    return _solution(model, robust_fit(model, start, _limits(model, start, settings)))
+    return model, _limits(model, settings)
 
 
 def used_panels(points: RingPoints, setting: Setting, settings: RingFitSettings) -> list[int]:
@@ -156,6 +144,8 @@ def _names(points: RingPoints, setting: Setting, settings: RingFitSettings) -> l
     names = [name for name in settings.free if settings.tolerances.get(name) != 0.0]
     several = [f"{name}{image}" for image in range(1, len(setting.travel)) for name in ("BCy", "BCz") if name in names]
     names += several
+    if settings.sigma_travel > 0.0:
+        names += [f"Travel{image}" for image in range(1, len(setting.travel))]
     if settings.panels:
         kinds = [
             kind for kind in OF_PANEL if (settings.turns or kind != "dTheta") and settings.tolerances.get(kind) != 0
@@ -164,16 +154,20 @@ def _names(points: RingPoints, setting: Setting, settings: RingFitSettings) -> l
     return names
 
 
-def _limits(model: RingModel, start: Array, settings: RingFitSettings) -> Limits:
-    """Bounds about the start, priors of the panels, and the mean of their shifts held."""
+def _limits(model: RingModel, settings: RingFitSettings) -> Limits:
+    """Bounds about the start, priors of panels and travel, and the mean of the panels' shifts held."""
+    start = model.start()
     kinds = [taken_apart(name)[0] for name in model.names]
     reach = np.array([settings.tolerances.get(kind, np.inf) for kind in kinds])
-    prior = np.array([PANEL_PRIOR.get(kind, np.inf) for kind in kinds])
+    width = PANEL_PRIOR | {"Travel": settings.sigma_travel}
+    prior = np.where([kind == "Travel" for kind in kinds], start, 0.0)
+    sigma = np.array([width.get(kind, np.inf) for kind in kinds])
     rows = [[float(kind == of) for kind in kinds] for of in OF_PANEL if of in kinds]
-    return Limits(start - reach, start + reach, np.zeros(len(start)), prior, np.reshape(rows, (-1, len(start))))
+    return Limits(start - reach, start + reach, prior, sigma, np.reshape(rows, (-1, len(start))))
 
 
-def _solution(model: RingModel, fit: RobustFit) -> RingSolution:
+def solution(model: RingModel, fit: RobustFit) -> RingSolution:
+    """In words of the instrument."""
     sigma = np.sqrt(np.diag(fit.covariance))
     return RingSolution(
         setting=model.at(fit.value),
@@ -187,7 +181,7 @@ def _solution(model: RingModel, fit: RobustFit) -> RingSolution:
         weight=fit.weights,
         scale=fit.scale,
         condition=fit.condition,
-        weakest=fit.weakest,
+        inflation=fit.inflation,
         steps=fit.steps,
         converged=fit.converged,
     )

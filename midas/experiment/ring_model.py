@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 INSTRUMENT = ("Lsd", "BCy", "BCz", "tx", "ty", "tz", "p0", "p1c", "p1s", "p2", "Wavelength")
 #: numbers of a panel: shift (px) in y and z, turn (degrees)
 OF_PANEL = ("dY", "dZ", "dTheta")
+#: numbers that every image has its own of: beam centre, and how much farther than in the first the detector stood (µm)
+OF_IMAGE = ("BCy", "BCz", "Travel")
 #: attributes of the detector
 _ATTRIBUTES = {
     "Lsd": "lsd",
@@ -111,6 +113,8 @@ class Setting:
         detector, (kind, index) = self.detector, taken_apart(name)
         if kind in OF_PANEL:
             return float(shifts_of(self.panels)[index, OF_PANEL.index(kind)])
+        if kind == "Travel":
+            return float(self.travel[index])
         if kind in ("BCy", "BCz"):
             return float(self.centres[index, int(kind == "BCz")])
         if kind == "p1c":
@@ -122,11 +126,13 @@ class Setting:
 
     def moved(self, values: dict[str, float]) -> Setting:
         """With other numbers; p1 is never negative, p3 in (-180, 180]."""
-        shifts, centres, found = shifts_of(self.panels), self.centres.copy(), {}
+        shifts, centres, travel, found = shifts_of(self.panels), self.centres.copy(), self.travel.copy(), {}
         for name, value in values.items():
             kind, index = taken_apart(name)
             if kind in OF_PANEL:
                 shifts[index, OF_PANEL.index(kind)] = value
+            elif kind == "Travel":
+                travel[index] = value
             elif kind in ("BCy", "BCz"):
                 centres[index, int(kind == "BCz")] = value
             elif kind in _ATTRIBUTES:
@@ -136,12 +142,13 @@ class Setting:
             found |= {"p1": float(np.hypot(c, s)), "p3": -float(wrapped(-RAD2DEG * np.arctan2(s, c)))}
         found |= {"y_bc": float(centres[0, 0]), "z_bc": float(centres[0, 1])}
         detector = replace(self.detector, **found)  # type: ignore[arg-type]  # the bools are not among them
-        return replace(self, detector=detector, panels=with_shifts(self.panels, shifts), centres=centres)
+        panels = with_shifts(self.panels, shifts)
+        return replace(self, detector=detector, panels=panels, travel=travel, centres=centres)
 
 
 def taken_apart(name: str) -> tuple[str, int]:
     """Kind of a number, and which panel or image it belongs to: ``dY12`` is ("dY", 12), ``BCy`` ("BCy", 0)."""
-    for kind in (*OF_PANEL, "BCy", "BCz"):
+    for kind in (*OF_PANEL, *OF_IMAGE):
         if name.startswith(kind) and name[len(kind) :].isdigit():
             return kind, int(name[len(kind) :])
     return name, 0
@@ -195,8 +202,8 @@ class RingModel:
                 rows = points.panel == index
                 jacobian[rows, column] = slopes[rows, len(INSTRUMENT) - 1 + OF_PANEL.index(kind)]
             else:
-                rows = points.image == index if kind in ("BCy", "BCz") else slice(None)
-                jacobian[rows, column] = slopes[rows, INSTRUMENT.index(kind)]
+                rows = points.image == index if kind in OF_IMAGE else slice(None)
+                jacobian[rows, column] = slopes[rows, INSTRUMENT.index("Lsd" if kind == "Travel" else kind)]
         return strain, jacobian
 
     def _tangents(self, setting: Setting) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.cholesky import solve_positive
 from midas._ext.numerics.normal_matrix import normal_matrix
 from midas.experiment.noise import robust_spread
 
@@ -28,7 +29,7 @@ MOST_STEPS = 100
 LEAST_SCALE = 1e-3
 #: eigenvalues below this part of the largest are this part of it: their direction is not known at all
 _LEAST_EIGENVALUE = 1e-15
-_FIRST_DAMPING, _MOST_DAMPING, _LEAST_DAMPING = 1e-4, 1e8, 1e-12
+_FIRST_DAMPING, _MOST_DAMPING, _LEAST_DAMPING = 1e-4, 1e8, 1e-10
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class RobustFit:
     residuals, weights : (n,), weights between 0 and 1
     scale : robust width of the residuals; 1 when they are as large as expected
     condition : of the normal matrix with columns of unit length, within the constraints
-    weakest : (f,), its eigenvector of the smallest eigenvalue, absolute values
+    inflation : (f,), how much larger each variance is for the others being free
     steps : how many
     converged : False when the steps ran out
     """
@@ -80,7 +81,7 @@ class RobustFit:
     weights: Array
     scale: float
     condition: float
-    weakest: Array
+    inflation: Array
     steps: int
     converged: bool
 
@@ -130,6 +131,12 @@ def cauchy_weights(residuals: Array, scale: float) -> Array:
     return 1.0 / (1.0 + (residuals / (CUT * scale)) ** 2)
 
 
+def downhill(residuals: Array, jacobian: Array) -> Array:
+    """How much the likelihood of the residuals grows with each variable: 0 where a fit without priors ends."""
+    scale = scale_of(residuals)
+    return -normal_matrix(jacobian, cauchy_weights(residuals, scale) / scale**2, residuals)[1]
+
+
 def information(residuals: Array, jacobian: Array, limits: Limits) -> Array:
     """Inverse covariance of the variables, constraints aside.
 
@@ -145,6 +152,12 @@ def information(residuals: Array, jacobian: Array, limits: Limits) -> Array:
     spread = correction * np.sqrt(np.sum((weights * residuals) ** 2) / max(n - f, 1)) / mean
     normal, _ = normal_matrix(jacobian, np.ones(n), residuals)
     return np.asarray(normal / max(spread, LEAST_SCALE) ** 2 + np.diag(limits.prior_sigma**-2.0))
+
+
+def conditioning(residuals: Array, jacobian: Array, limits: Limits) -> tuple[float, Array]:
+    """Condition of the normal matrix and inflation of the variances, as in `RobustFit`."""
+    values, vectors, _ = scaled_eigensystem(information(residuals, jacobian, limits), limits.constraints)
+    return float(values[-1] / values[0]), np.sum(vectors**2 / values, axis=1)
 
 
 def scaled_eigensystem(normal: Array, constraints: Array) -> tuple[Array, Array, Array]:
@@ -214,11 +227,11 @@ def _bounded_step(normal: Array, downhill: Array, damping: float, x: Array, limi
 
 def _constrained(h: Array, g: Array, rows: Array, values: Array) -> Array:
     """The x with rows x = values that minimises x h x / 2 - g x."""
+    x, _ = solve_positive(h, g)
     if not len(rows):
-        return np.asarray(np.linalg.solve(h, g))
-    particular = np.linalg.lstsq(rows, values, rcond=None)[0]
-    within = null_space(rows)
-    return np.asarray(particular + within @ np.linalg.solve(within.T @ h @ within, within.T @ (g - h @ particular)))
+        return x
+    inverse = np.column_stack([solve_positive(h, row)[0] for row in np.ascontiguousarray(rows)])
+    return np.asarray(x - inverse @ np.linalg.lstsq(rows @ inverse, rows @ x - values, rcond=None)[0])
 
 
 def _result(x: Array, residuals: Array, jacobian: Array, limits: Limits, steps: int, converged: bool) -> RobustFit:
@@ -233,7 +246,7 @@ def _result(x: Array, residuals: Array, jacobian: Array, limits: Limits, steps: 
         weights=cauchy_weights(residuals, scale),
         scale=scale,
         condition=float(values[-1] / values[0]),
-        weakest=np.abs(vectors[:, 0]),
+        inflation=np.sum(vectors**2 / values, axis=1),
         steps=steps,
         converged=converged,
     )

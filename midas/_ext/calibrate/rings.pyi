@@ -10,6 +10,3 @@ def ring_strains(
     detectors: NDArray[np.float64],
     panels: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-def places(
-    y_px: NDArray[np.float64], z_px: NDArray[np.float64], detector: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...

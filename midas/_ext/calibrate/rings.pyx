@@ -4,14 +4,27 @@ See docs/theory/calibration.md#least-squares.
 """
 import numpy as np
 
+from libc.math cimport cos, sin, sqrt
+
 from midas._ext.physics.geometry cimport DEG2RAD, Detector, unpack_detector
 from midas._ext.physics.panels cimport PANEL_NUMBERS, shift_on_panel
-from midas._ext.physics.slopes cimport (
-    BY_LSD, BY_Y_PX, BY_Z_PX, DETECTOR_SLOPES, PlaneSlopes, SlopedDetector, plane_slopes, slope_of_y, slope_of_z,
-    sloped_detector)
+from midas._ext.physics.slopes cimport PlaneSlopes, distortion_slopes, moved_on_plane, plane_slopes, tilt_slopes
 
 cdef enum:
-    OF_PANEL = 3           # dY, dZ, dTheta
+    # Slopes of a strain: by the instrument, then by its panel
+    BY_LSD = 0
+    BY_BC = 1              # y_bc and z_bc, px
+    BY_TILT = 3            # tx, ty and tz, degrees
+    BY_DISTORTION = 6      # p0, p1 cos p3, p1 sin p3 and p2
+    BY_PANEL = 10          # dY and dZ, px, dTheta, degrees
+    SLOPES = 13
+
+
+cdef struct SlopedDetector:
+    Detector d
+    double p1c
+    double p1s
+    double by_tilt[27]     # of the tilt matrix, per degree
 
 
 def ring_strains(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents, const long long[::1] image,
@@ -37,76 +50,73 @@ def ring_strains(const double[::1] y_px, const double[::1] z_px, const double[::
     ------
     ValueError : when lengths differ or a point names an image or a panel that is not there
     """
-    cdef Py_ssize_t n = y_px.shape[0], i, k, last = -1
+    cdef Py_ssize_t n = y_px.shape[0], i, last = -1
     _check(y_px, z_px, tangents, image, panel, detectors, panels)
-    strain, slopes = np.empty(n), np.zeros((n, DETECTOR_SLOPES + OF_PANEL))
+    strain, slopes = np.empty(n), np.zeros((n, SLOPES))
     cdef double[::1] strains = strain
     cdef double[:, ::1] out = slopes
     cdef SlopedDetector s
-    cdef Detector d
-    cdef PlaneSlopes p
-    cdef double y, z, factor
+    cdef double y, z
     with nogil:
         for i in range(n):
             if image[i] != last:
                 last = image[i]
-                d = unpack_detector(detectors[last])
-                s = sloped_detector(detectors[last], &d)
+                s = _sloped(detectors[last])
             y, z = y_px[i], z_px[i]
             if panel[i] >= 0:
                 shift_on_panel(&panels[panel[i], 0], &y, &z)
-            plane_slopes(&s, y, z, &p)
-            factor = 1.0 / (s.d.lsd * tangents[i])
-            strains[i] = p.radius * factor - 1.0
-            for k in range(DETECTOR_SLOPES):
-                out[i, k] = p.radial[k] * factor
-            out[i, <int>BY_LSD] = out[i, <int>BY_LSD] - p.radius * factor / s.d.lsd
+            strains[i] = _strain(&s, y, z, tangents[i], &out[i, 0])
             if panel[i] >= 0:
-                _panel_slopes(&panels[panel[i], 0], y_px[i], z_px[i], &p, factor, &out[i, <int>DETECTOR_SLOPES])
+                _panel_slopes(&panels[panel[i], 0], y_px[i], z_px[i], &out[i, 0])
     return strain, slopes
 
 
-def places(const double[::1] y_px, const double[::1] z_px, const double[::1] detector):
-    """Pixels on the plane, with the slopes of their place.
+cdef SlopedDetector _sloped(const double[::1] packed) noexcept nogil:
+    """Everything that points of an image share."""
+    cdef SlopedDetector s
+    s.d = unpack_detector(packed)
+    s.p1c = s.d.p1 * cos(DEG2RAD * s.d.p3)
+    s.p1s = s.d.p1 * sin(DEG2RAD * s.d.p3)
+    tilt_slopes(cos(DEG2RAD * packed[9]), sin(DEG2RAD * packed[9]), s.d.tilt, s.by_tilt)
+    return s
 
-    Parameters
-    ----------
-    y_px, z_px : (n,) float64, px
-    detector : (12,) float64, `DetectorGeometry.packed`
 
-    Returns
-    -------
-    place : (n, 2) float64, y_plane and z_plane, µm
-    slopes : (n, 2, 12) float64, of both by lsd, y_bc, z_bc, tx, ty, tz, p0, p1c, p1s, p2, y_px, z_px
-    """
-    cdef Py_ssize_t n = y_px.shape[0], i
-    cdef int k
-    if z_px.shape[0] != n or detector.shape[0] != 12:
-        raise ValueError("one z_px per y_px, and twelve numbers of the detector")
-    place, slopes = np.empty((n, 2)), np.empty((n, 2, DETECTOR_SLOPES + 2))
-    cdef double[:, ::1] at = place
-    cdef double[:, :, ::1] out = slopes
-    cdef Detector d = unpack_detector(detector)
-    cdef SlopedDetector s = sloped_detector(detector, &d)
+cdef double _strain(const SlopedDetector* s, double y_px, double z_px, double tangent, double* slopes) noexcept nogil:
+    """Strain of a point, its slopes by the instrument; none at the beam centre, which has no radius."""
     cdef PlaneSlopes p
-    with nogil:
-        for i in range(n):
-            plane_slopes(&s, y_px[i], z_px[i], &p)
-            at[i, 0] = p.radius * p.unit_y
-            at[i, 1] = p.radius * p.unit_z
-            for k in range(DETECTOR_SLOPES + 2):
-                out[i, 0, k] = slope_of_y(&p, k)
-                out[i, 1, k] = slope_of_z(&p, k)
-    return place, slopes
+    cdef double factor = 1.0 / (s.d.lsd * tangent), radius, unit_y, unit_z, dy = 0.0, dz = 0.0, px
+    cdef const double* by
+    cdef int i
+    plane_slopes(&s.d, s.p1c, s.p1s, y_px, z_px, &p)
+    radius = sqrt(p.y * p.y + p.z * p.z)
+    if radius == 0.0:
+        return -1.0
+    unit_y = factor * p.y / radius
+    unit_z = factor * p.z / radius
+    moved_on_plane(&p, 1.0, 0.0, 0.0, 0.0, &dy, &dz)
+    slopes[<int>BY_LSD] = dy * unit_y + dz * unit_z - radius * p.f * factor / s.d.lsd
+    for i in range(2):
+        px = s.d.px if i == 0 else -s.d.px
+        moved_on_plane(&p, 0.0, px * s.d.tilt[1 + i], px * s.d.tilt[4 + i], px * s.d.tilt[7 + i], &dy, &dz)
+        slopes[BY_BC + i] = dy * unit_y + dz * unit_z
+    for i in range(3):
+        by = s.by_tilt + 9 * i
+        moved_on_plane(&p, 0.0, by[1] * p.yc + by[2] * p.zc, by[4] * p.yc + by[5] * p.zc, by[7] * p.yc + by[8] * p.zc,
+                       &dy, &dz)
+        slopes[BY_TILT + i] = dy * unit_y + dz * unit_z
+    distortion_slopes(s.d.rho_d, p.y, p.z, &slopes[<int>BY_DISTORTION])
+    for i in range(4):
+        slopes[BY_DISTORTION + i] *= radius * factor
+    return radius * p.f * factor - 1.0
 
 
-cdef inline void _panel_slopes(const double* panel, double y, double z, const PlaneSlopes* p, double factor,
-                               double* out) noexcept nogil:
-    """By the shift of the point's panel in y and z and by its turn."""
+cdef inline void _panel_slopes(const double* panel, double y, double z, double* slopes) noexcept nogil:
+    """By the shift of the point's panel in y and z and by its turn: a pixel moves against the beam centre."""
     cdef double u = y - 0.5 * (panel[0] + panel[1]), v = z - 0.5 * (panel[2] + panel[3])
-    out[0] = p.radial[<int>BY_Y_PX] * factor
-    out[1] = p.radial[<int>BY_Z_PX] * factor
-    out[2] = DEG2RAD * (out[1] * (u * panel[4] - v * panel[5]) - out[0] * (u * panel[5] + v * panel[4]))
+    cdef double by_y = -slopes[<int>BY_BC], by_z = -slopes[BY_BC + 1]
+    slopes[<int>BY_PANEL] = by_y
+    slopes[BY_PANEL + 1] = by_z
+    slopes[BY_PANEL + 2] = DEG2RAD * (by_z * (u * panel[4] - v * panel[5]) - by_y * (u * panel[5] + v * panel[4]))
 
 
 def _check(y_px, z_px, tangents, image, panel, detectors, panels):

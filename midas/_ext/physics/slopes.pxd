@@ -1,165 +1,130 @@
-"""How the place of a pixel on the plane moves with the numbers of the detector.
+"""Derivatives of what the predictor and the detector transform compute; radians where an angle is differentiated.
 
-See docs/theory/calibration.md#derivatives. Per µm of lsd, px of the beam centre and of the pixel, degree of a tilt, one
-of a distortion. The four-fold distortion counts as p1c = p1 cos p3 and p1s = p1 sin p3, in which the place is linear.
+The formulas: docs/theory/geometry_from_grains.md#derivatives.
 """
-from libc.math cimport cos, sin, sqrt
-
 from midas._ext.physics.geometry cimport DEG2RAD, Detector
-
-cdef enum:
-    BY_LSD
-    BY_Y_BC
-    BY_Z_BC
-    BY_TX
-    BY_TY
-    BY_TZ
-    BY_P0
-    BY_P1C
-    BY_P1S
-    BY_P2
-    DETECTOR_SLOPES        # numbers of the instrument
-    BY_Y_PX = DETECTOR_SLOPES
-    BY_Z_PX
-    ALL_SLOPES
+from midas._ext.physics.wedge cimport Instrument, Turned, straightening
 
 
-cdef struct SlopedDetector:
-    Detector d
-    double p1c
-    double p1s
-    double by_angle[3][6]  # columns 1 and 2 of the tilt matrix by tx, ty, tz (degrees), row after row
+cdef inline void reflection_slopes(double wavelength, double sin_axis, double cos_axis, double inverse_cos, double gx,
+                                   double gy, double gz, double v_axis, double e, double cos_omega, double sin_omega,
+                                   double dx, double dy, double dz, double* gdg, double* domega, double* de,
+                                   double* dk3) noexcept nogil:
+    """What a change (dx, dy, dz) of G does to omega and to the laboratory vector (-v, e, k3) of the turned G.
+
+    Also G·dG, of which everything that depends on the length of G is a multiple.
+    """
+    cdef double dv
+    gdg[0] = gx * dx + gy * dy + gz * dz
+    dv = (wavelength * gdg[0] - dz * sin_axis) * inverse_cos
+    dk3[0] = dz * cos_axis - dv * sin_axis
+    domega[0] = (dv + dx * cos_omega - dy * sin_omega) / e
+    de[0] = dx * sin_omega + dy * cos_omega - v_axis * domega[0]
+
+
+cdef inline void stopped_slopes(double slope_y, double slope_z, double f, double shrink, double y, double z,
+                                double across_y, double across_z, double dx_grain, double dy_grain, double dz_grain,
+                                double* dy, double* dz) noexcept nogil:
+    """Derivatives of a crossing of the plane, in place, to those of where a tilted detector stops the beam.
+
+    `f` and `shrink` as in `StoppedBeam`, the crossing (y, z) over Lsd, `across` over the reach.
+    See docs/theory/geometry.md#beams-on-a-tilted-detector.
+    """
+    cdef double df = (shrink * (slope_y * dy[0] + slope_z * dz[0])
+                      + f * ((1.0 - slope_y * y - slope_z * z) * dx_grain + slope_y * dy_grain + slope_z * dz_grain))
+    dy[0] = shrink * dy[0] + f * (dy_grain - y * dx_grain) + across_y * df
+    dz[0] = shrink * dz[0] + f * (dz_grain - z * dx_grain) + across_z * df
+
+
+cdef inline double straightening_slope(const Instrument* instrument, const double* k, double dk1, double dk2,
+                                       double dk3, double dwedge) noexcept nogil:
+    """Derivative of omega_ideal - omega_recorded of an ideal laboratory vector `k`; 0 where that has no ideal spot."""
+    cdef Turned t
+    cdef double a, da, h, dk2_ideal
+    if not straightening(instrument, k, &t):
+        return 0.0
+    a = k[0] * instrument.cos_wedge + k[2] * instrument.sin_wedge
+    h = a * a + k[1] * k[1]
+    da = (dk1 * instrument.cos_wedge + dk3 * instrument.sin_wedge
+          + (k[2] * instrument.cos_wedge - k[0] * instrument.sin_wedge) * dwedge)
+    dk2_ideal = (a * da + k[1] * dk2 - k[0] * dk1) / t.k2
+    return (k[0] * dk2_ideal - t.k2 * dk1 - a * dk2 + k[1] * da) / h
+
+
+cdef inline void tilt_slopes(double cos_tx, double sin_tx, const double* t, double* by_tilt) noexcept nogil:
+    """Derivatives per degree of the tilt matrix `t` by tx, ty and tz: three matrices, one after the other.
+
+    dT/dtx = [x]× T, dT/dty = [Rx y]× T, dT/dtz = T [z]×.
+    """
+    cdef int j
+    for j in range(3):
+        by_tilt[j] = 0.0
+        by_tilt[3 + j] = -DEG2RAD * t[6 + j]
+        by_tilt[6 + j] = DEG2RAD * t[3 + j]
+        by_tilt[9 + j] = DEG2RAD * (cos_tx * t[6 + j] - sin_tx * t[3 + j])
+        by_tilt[12 + j] = DEG2RAD * sin_tx * t[j]
+        by_tilt[15 + j] = -DEG2RAD * cos_tx * t[j]
+        by_tilt[18 + 3 * j] = DEG2RAD * t[3 * j + 1]
+        by_tilt[19 + 3 * j] = -DEG2RAD * t[3 * j]
+        by_tilt[20 + 3 * j] = 0.0
 
 
 cdef struct PlaneSlopes:
-    double radius          # of the ideal plane, µm
-    double unit_y          # (y_plane, z_plane) / radius
-    double unit_z
-    double radial[ALL_SLOPES]       # of the radius, µm
-    double tangential[ALL_SLOPES]   # along the ring, towards smaller eta, µm
-
-
-cdef inline SlopedDetector sloped_detector(const double[::1] packed, const Detector* d) noexcept nogil:
-    """What `plane_slopes` needs of the twelve numbers, which `d` was unpacked from."""
-    cdef SlopedDetector s
-    cdef double cx = cos(DEG2RAD * packed[9]), sx = sin(DEG2RAD * packed[9])
-    cdef double cy = cos(DEG2RAD * packed[10]), sy = sin(DEG2RAD * packed[10])
-    cdef double cz = cos(DEG2RAD * packed[11]), sz = sin(DEG2RAD * packed[11])
-    cdef double row0, row1, row2
-    cdef int j
-    s.d = d[0]
-    s.p1c = d.p1 * cos(DEG2RAD * d.p3)
-    s.p1s = d.p1 * sin(DEG2RAD * d.p3)
-    for j in range(2):
-        s.by_angle[0][j] = 0.0
-        s.by_angle[0][2 + j] = -DEG2RAD * d.tilt[7 + j]
-        s.by_angle[0][4 + j] = DEG2RAD * d.tilt[4 + j]
-        row0 = sy * sz if j == 0 else cy                   # Ry Rz by ty
-        row2 = cy * sz if j == 0 else -sy
-        s.by_angle[1][j] = DEG2RAD * row0
-        s.by_angle[1][2 + j] = -DEG2RAD * sx * row2
-        s.by_angle[1][4 + j] = DEG2RAD * cx * row2
-        row0 = -cy * cz if j == 0 else 0.0                 # and by tz
-        row1 = -sz if j == 0 else 0.0
-        row2 = sy * cz if j == 0 else 0.0
-        s.by_angle[2][j] = DEG2RAD * row0
-        s.by_angle[2][2 + j] = DEG2RAD * (cx * row1 - sx * row2)
-        s.by_angle[2][4 + j] = DEG2RAD * (sx * row1 + cx * row2)
-    return s
-
-
-cdef struct PixelVector:
-    # A pixel beside the beam centre, in the laboratory, and where its beam crosses the plane, still distorted
-    double along           # the beam centre's in-plane vector to the pixel, µm
-    double up
-    double x               # turned by the tilts
-    double y
+    # Of one pixel: what moves its point of the plane
+    double yc              # from the beam centre on the detector, µm
+    double zc
+    double[3] v            # the same, tilted
+    double q               # Lsd / (Lsd + v_x)
+    double reach           # Lsd + v_x
+    double y               # of the plane before distortion
     double z
-    double q2              # y² + z²
-    double depth           # Lsd + x
-    double radius
-    double by_radius       # slopes of the undistorted radius by the distorted one and by the azimuth 90 - eta (radians)
-    double by_azimuth
+    double f               # factor of the distortion, and its derivatives by y and z
+    double f_y
+    double f_z
 
 
-cdef inline PixelVector pixel_vector(const SlopedDetector* s, double y_px, double z_px) noexcept nogil:
-    """All that is known without the distortion."""
-    cdef PixelVector v
-    v.along = -(y_px - s.d.y_bc) * s.d.px
-    v.up = (z_px - s.d.z_bc) * s.d.px
-    v.x = s.d.tilt[1] * v.along + s.d.tilt[2] * v.up
-    v.y = s.d.tilt[4] * v.along + s.d.tilt[5] * v.up
-    v.z = s.d.tilt[7] * v.along + s.d.tilt[8] * v.up
-    v.q2 = v.y * v.y + v.z * v.z
-    v.depth = s.d.lsd + v.x
-    v.radius = s.d.lsd * sqrt(v.q2) / v.depth
-    v.by_radius = 1.0
-    v.by_azimuth = 0.0
-    return v
+cdef inline void plane_slopes(const Detector* d, double p1c, double p1s, double y_px, double z_px,
+                              PlaneSlopes* s) noexcept nogil:
+    """Everything that `moved_on_plane` needs of one pixel.
 
-
-cdef inline void distortion_slopes(const SlopedDetector* s, PixelVector* v, PlaneSlopes* p) noexcept nogil:
-    """The distortion: place of the pixel, slopes by the coefficients, and what the others need."""
-    cdef double q = sqrt(v.q2)
-    cdef double rho2 = (v.radius / s.d.rho_d) * (v.radius / s.d.rho_d)
-    cdef double cos2, sin2, cos4, sin4, two, four, factor
-    p.unit_y = v.y / q
-    p.unit_z = v.z / q
-    cos2 = p.unit_y * p.unit_y - p.unit_z * p.unit_z
-    sin2 = -2.0 * p.unit_y * p.unit_z
-    cos4 = cos2 * cos2 - sin2 * sin2
-    sin4 = 2.0 * sin2 * cos2
-    two = rho2 * (s.d.p0 * cos2 + s.d.p2)
-    four = rho2 * rho2 * (s.p1c * cos4 - s.p1s * sin4)
-    factor = 1.0 + two + four
-    v.by_radius = factor + 2.0 * two + 4.0 * four
-    v.by_azimuth = -v.radius * rho2 * (2.0 * s.d.p0 * sin2 + 4.0 * rho2 * (s.p1c * sin4 + s.p1s * cos4))
-    p.radius = v.radius * factor
-    p.radial[<int>BY_P0] = v.radius * rho2 * cos2
-    p.radial[<int>BY_P1C] = v.radius * rho2 * rho2 * cos4
-    p.radial[<int>BY_P1S] = -v.radius * rho2 * rho2 * sin4
-    p.radial[<int>BY_P2] = v.radius * rho2
-    p.tangential[<int>BY_P0] = p.tangential[<int>BY_P1C] = p.tangential[<int>BY_P1S] = p.tangential[<int>BY_P2] = 0.0
-
-
-cdef inline void slope_by_move(const PixelVector* v, double x, double y, double z, int number,
-                               PlaneSlopes* p) noexcept nogil:
-    """Of a number that moves the pixel by (x, y, z)."""
-    cdef double azimuth = (v.z * y - v.y * z) / v.q2
-    p.radial[number] = v.by_radius * v.radius * ((v.y * y + v.z * z) / v.q2 - x / v.depth) + v.by_azimuth * azimuth
-    p.tangential[number] = p.radius * azimuth
-
-
-cdef inline void plane_slopes(const SlopedDetector* s, double y_px, double z_px, PlaneSlopes* p) noexcept nogil:
-    """Place of a pixel on the plane and its slopes; all slopes are 0 at the beam centre."""
-    cdef PixelVector v = pixel_vector(s, y_px, z_px)
-    cdef const double* turn
-    cdef double px
+    The distortion as a polynomial: ρ²cos 2η_T = (y² - z²)/RhoD², ρ⁴cos 4η_T = (y⁴ - 6y²z² + z⁴)/RhoD⁴ and
+    -ρ⁴sin 4η_T = 4yz(y² - z²)/RhoD⁴; `p1c` and `p1s` are p1 cos p3 and p1 sin p3.
+    """
+    cdef double y, z, square = 1.0 / (d.rho_d * d.rho_d)
+    cdef double fourth = square * square
     cdef int i
-    if v.q2 == 0.0:
-        p.radius = p.unit_y = p.unit_z = 0.0
-        for i in range(ALL_SLOPES):
-            p.radial[i] = p.tangential[i] = 0.0
-        return
-    distortion_slopes(s, &v, p)
-    p.radial[<int>BY_LSD] = v.by_radius * v.radius * v.x / (s.d.lsd * v.depth)
-    p.tangential[<int>BY_LSD] = 0.0
-    for i in range(2):
-        px = s.d.px if i == 0 else -s.d.px
-        slope_by_move(&v, px * s.d.tilt[1 + i], px * s.d.tilt[4 + i], px * s.d.tilt[7 + i], BY_Y_BC + i, p)
-        p.radial[BY_Y_PX + i] = -p.radial[BY_Y_BC + i]
-        p.tangential[BY_Y_PX + i] = -p.tangential[BY_Y_BC + i]
+    s.yc = -(y_px - d.y_bc) * d.px
+    s.zc = (z_px - d.z_bc) * d.px
     for i in range(3):
-        turn = &s.by_angle[i][0]
-        slope_by_move(&v, turn[0] * v.along + turn[1] * v.up, turn[2] * v.along + turn[3] * v.up,
-                      turn[4] * v.along + turn[5] * v.up, BY_TX + i, p)
+        s.v[i] = d.tilt[3 * i + 1] * s.yc + d.tilt[3 * i + 2] * s.zc
+    s.reach = d.lsd + s.v[0]
+    s.q = d.lsd / s.reach
+    y = s.y = s.q * s.v[1]
+    z = s.z = s.q * s.v[2]
+    s.f = (1.0 + square * (d.p0 * (y * y - z * z) + d.p2 * (y * y + z * z))
+           + fourth * (p1c * (y * y * y * y - 6.0 * y * y * z * z + z * z * z * z)
+                       + p1s * 4.0 * y * z * (y * y - z * z)))
+    s.f_y = (square * 2.0 * y * (d.p2 + d.p0)
+             + fourth * (p1c * 4.0 * y * (y * y - 3.0 * z * z) + p1s * 4.0 * z * (3.0 * y * y - z * z)))
+    s.f_z = (square * 2.0 * z * (d.p2 - d.p0)
+             + fourth * (p1c * 4.0 * z * (z * z - 3.0 * y * y) + p1s * 4.0 * y * (y * y - 3.0 * z * z)))
 
 
-cdef inline double slope_of_y(const PlaneSlopes* p, int number) noexcept nogil:
-    """Of y_plane, µm."""
-    return p.unit_y * p.radial[number] + p.unit_z * p.tangential[number]
+cdef inline void moved_on_plane(const PlaneSlopes* s, double dlsd, double dv1, double dv2, double dv3, double* dy,
+                                double* dz) noexcept nogil:
+    """Derivative of the point of the plane when Lsd and the tilted vector change."""
+    cdef double dq = ((1.0 - s.q) * dlsd - s.q * dv1) / s.reach
+    cdef double dy_bare = s.q * dv2 + s.v[1] * dq
+    cdef double dz_bare = s.q * dv3 + s.v[2] * dq
+    cdef double df = s.f_y * dy_bare + s.f_z * dz_bare
+    dy[0] = s.f * dy_bare + s.y * df
+    dz[0] = s.f * dz_bare + s.z * df
 
 
-cdef inline double slope_of_z(const PlaneSlopes* p, int number) noexcept nogil:
-    """Of z_plane, µm."""
-    return p.unit_z * p.radial[number] - p.unit_y * p.tangential[number]
+cdef inline void distortion_slopes(double rho_d, double y, double z, double* df) noexcept nogil:
+    """Derivatives of the distortion's factor by p0, p1 cos p3, p1 sin p3 and p2, at a point before distortion."""
+    cdef double square = 1.0 / (rho_d * rho_d)
+    df[0] = square * (y * y - z * z)
+    df[1] = square * square * (y * y * y * y - 6.0 * y * y * z * z + z * z * z * z)
+    df[2] = square * square * 4.0 * y * z * (y * y - z * z)
+    df[3] = square * (y * y + z * z)

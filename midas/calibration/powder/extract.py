@@ -22,12 +22,15 @@ Array = NDArray[np.float64]
 #: a peak counts when it is this much higher than its sigma, its centre is known to this (px), and each of its flanks
 #: has at least this part of the information
 SIGNIFICANT, KNOWN, FLANK = 5.0, 0.5, 0.2
+#: pixels that a group must have
+FEWEST_PIXELS = 12
 #: neighbouring bins that agree on where a ring starts to be looked for
 NEIGHBOURS = 11
 #: windows on either side whose rings reach into a window, and points that such a ring must have
 BESIDE, FEWEST_OF_NEIGHBOUR = 2, 5
-#: times that widths and points are found from each other, and the change of the width (parts) that ends it
-ROUNDS, SETTLED = 4, 0.03
+#: times at most that peaks, widths and tails are found from each other, and the change of a ring's mean place, in
+#: sigmas, that ends it
+ROUNDS, SETTLED = 10, 0.2
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class ExtractSettings:
     half_width : of a window, px
     eta_bin : degrees; more on rings where that is less than `least_arc` px
     shape : of the rings as an earlier pass found it; without it, it is found from nothing
+    rounds : times at most that peaks, widths and tails are found from each other
     threads : the result does not depend on it
     """
 
@@ -46,6 +50,7 @@ class ExtractSettings:
     eta_bin: float = 2.0
     least_arc: float = 10.0
     shape: RingShape | None = None
+    rounds: int = ROUNDS
     threads: int = 1
 
 
@@ -60,6 +65,7 @@ class Extraction:
     looked_for : (r,) int64, groups of each ring with enough pixels
     significant : (r,) int64, those of them with a peak
     saturated : (r,) int64, those of them with a saturated pixel
+    eta_looked_for : (k,) float64, degrees, middle of the bin of each of the groups looked for
     """
 
     points: Points
@@ -67,6 +73,7 @@ class Extraction:
     looked_for: NDArray[np.int64]
     significant: NDArray[np.int64]
     saturated: NDArray[np.int64]
+    eta_looked_for: Array
 
 
 @dataclass(frozen=True)
@@ -119,21 +126,50 @@ def extract_all(
     groups = _grouped(image, detector, windows, panels, settings.threads)
     if not len(groups.window):
         return _nothing(len(rings), shape)
-    tails = np.zeros(len(groups.x), np.float32)
-    for number in range(ROUNDS):
-        found = _fitted(groups, tails, image.counts.shape[1], detector, panels, shape, settings.threads)
-        accepted = _accepted(groups, found)
-        before, shape = shape, _shape(groups, tails, found, accepted, shape)
-        radius = windows.middle
-        if number and (np.abs(shape.fwhm_at(radius) / before.fwhm_at(radius) - 1) < SETTLED).all():
-            break
-        tails = tails_of_neighbours(
-            groups.starts, groups.x, _neighbours(groups, found, accepted, shape), settings.threads
-        )
+    found, accepted, shape = _rounds(groups, image, detector, panels, shape, settings)
     return _chosen(groups, found, accepted, shape, image.full_scale, len(rings))
 
 
-def _grouped(image: PowderImage, detector: DetectorGeometry, windows: Windows, panels: Array, threads: int) -> _Groups:
+def _rounds(
+    groups: _Groups,
+    image: PowderImage,
+    detector: DetectorGeometry,
+    panels: Array,
+    shape: RingShape,
+    settings: ExtractSettings,
+) -> tuple[NDArray[np.void], NDArray[np.bool_], RingShape]:
+    """Peaks, the shape of rings, and what rings leave in the windows of their neighbours, each from the others."""
+    tails = np.zeros(len(groups.x), np.float32)
+    found, shift, threads = None, groups.shift, settings.threads
+    for _ in range(settings.rounds):
+        before = found
+        found = _fitted(groups, tails, shift, image.counts.shape[1], detector, panels, shape, threads)
+        accepted = _accepted(groups, found)
+        if before is not None and _settled(groups, before, found, accepted):
+            break
+        whole = accepted & (found["highest"] < image.full_scale)
+        shape = _shape(groups, tails, found, whole, shape)
+        tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), threads)
+        shift = np.where(accepted[:, 0], found["place"][:, 0], groups.shift)
+    return found, accepted, shape
+
+
+def _settled(
+    groups: _Groups, before: NDArray[np.void], found: NDArray[np.void], accepted: NDArray[np.bool_]
+) -> bool:
+    """Whether no ring has moved as a whole by a noticeable part of what is known of it."""
+    change = found["place"] - before["place"]
+    used = accepted & np.isfinite(change)
+    peak = (groups.window[:, None] * found.shape[1] + np.arange(found.shape[1]))[used]
+    weight = found["sigma"][used] ** -2.0
+    certainty = np.bincount(peak, weight)
+    moved = np.bincount(peak, weight * change[used]) / np.sqrt(np.maximum(certainty, 1e-300))
+    return bool((np.abs(moved) < SETTLED).all())
+
+
+def _grouped(
+    image: PowderImage, detector: DetectorGeometry, windows: Windows, panels: Array, threads: int
+) -> _Groups:
     starts, pixel, x, values = group_pixels(
         image.counts,
         image.masked.view(np.uint8),
@@ -180,6 +216,7 @@ def _agreed(shift: Array, window: NDArray[np.int64]) -> Array:
 def _fitted(
     groups: _Groups,
     tails: NDArray[np.float32],
+    shift: Array,
     columns: int,
     detector: DetectorGeometry,
     panels: Array,
@@ -203,7 +240,7 @@ def _fitted(
         windows.peaks,
         shape.fwhm_at(radius),
         shape.mixing_at(radius),
-        groups.shift,
+        shift,
         threads,
     )
 
@@ -238,7 +275,9 @@ def _shape(
     return shape_of(pooled, windows.middle, half_widths, before)
 
 
-def _neighbours(groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape) -> Array:
+def _neighbours(
+    groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape
+) -> Array:
     """(g, n, 4) of the rings beside those of each group, as `tails_of_neighbours` takes them."""
     windows = groups.windows
     result = np.zeros((len(groups.window), 2 * BESIDE * found.shape[1], 4))
@@ -285,14 +324,14 @@ def _chosen(
         height=best["height"],
         background=best["background"],
     )
-    return Extraction(
-        points,
-        shape,
-        *(np.bincount(ring[of & (ring >= 0)], minlength=rings) for of in (found["pixels"] >= 12, accepted, saturated)),
-    )
+    enough = (found["pixels"] >= FEWEST_PIXELS) & (ring >= 0)
+    counts = [np.bincount(ring[of & enough], minlength=rings) for of in (enough, accepted, saturated)]
+    return Extraction(points, shape, *counts, groups.eta[enough[:, 0]])
 
 
 def _nothing(rings: int, shape: RingShape) -> Extraction:
     none, counts = np.empty(0), np.zeros(rings, np.int64)
     whole = np.empty(0, np.int64)
-    return Extraction(Points(none, none, none, whole, none, whole, none, none, none), shape, counts, counts, counts)
+    return Extraction(
+        Points(none, none, none, whole, none, whole, none, none, none), shape, counts, counts, counts, none
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -37,6 +38,11 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.y_px)
+
+    @classmethod
+    def joined(cls, several: Sequence[Points]) -> Points:
+        """One after the other."""
+        return cls(*(np.concatenate([getattr(one, field.name) for one in several]) for field in fields(cls)))
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Points:
         """Some of them."""

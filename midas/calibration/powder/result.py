@@ -40,6 +40,7 @@ class Calibration:
     scale : robust width of strain / sigma_strain: 1 when the image is as the model says
     condition : of the normal matrix with columns of unit length
     warnings : sentences for the user
+    image : (n,) int64, which of several images each point is on; empty with one
     """
 
     detector: DetectorGeometry
@@ -59,3 +60,4 @@ class Calibration:
     scale: float
     condition: float
     warnings: list[str] = field(default_factory=list)
+    image: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
