@@ -45,7 +45,7 @@ def _request(values: argparse.Namespace, options: CalibrateOptions) -> Calibrati
     free, demanded = fitted_names(tuple(options.fit.split()) or given["CalibFit"], tuple(options.fix.split()),
                                   options.wavelength_fit)  # fmt: skip
     return CalibrationRequest(
-        given, folder, images, free, demanded, options.travel or (), Path(options.out), figure=options.figure,
+        given, folder, images, free, demanded, options.travel or (), options.out or Path(), figure=options.figure,
         json=options.json,
     )  # fmt: skip
 

@@ -197,7 +197,8 @@ def _start(image: PowderImage, p: Parameters) -> DetectorGeometry:
     """The geometry that the parameters give; where they do not tell distance and centre, these stand for nothing."""
     known = "Lsd" in p and "BC" in p
     lsd, (y_bc, z_bc) = (p["Lsd"], p["BC"]) if known else (np.nan, (np.nan, np.nan))
-    rho_d = p["RhoD"] if "RhoD" in p else _farthest(image, p["ImTransOpt"], y_bc, z_bc) * p["px"]
+    # of the farthest corner, in whole mm
+    rho_d = p["RhoD"] if "RhoD" in p else 1000 * np.ceil(_farthest(image, p["ImTransOpt"], y_bc, z_bc) * p["px"] / 1000)
     rest = {name: p[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")}
     return DetectorGeometry(lsd, y_bc, z_bc, p["px"], rho_d, **rest, wavelength=p["Wavelength"])
 

@@ -46,7 +46,7 @@ class CalibrateOptions:
     panels: str = option(
         "-panels", TEXT, "auto", 'auto: those of the parameter file; off; or "NY NZ sizeY sizeZ gapsY... gapsZ..."'
     )
-    out: Path = option("-out", PATH, Path("."), "folder of the results")
+    out: Path | None = option("-out", PATH, None, "folder of the results; by default the current one")
     figure: Path | None = option("-figure", PATH, None, "the picture; by default calibration.png in the folder")
     json: Path | None = option("-json", PATH, None, "the record; by default calibration.json in the folder")
     engine: str = option(
