@@ -17,6 +17,7 @@ from midas.calibration.powder import tables
 from midas.calibration.powder.calibrants import Calibrant, calibrants_of, rings_of
 from midas.calibration.powder.calibrate import Series, calibrate
 from midas.calibration.powder.image import PowderImage
+from midas.calibration.powder.legacy_objective import LegacyWeights, refitted
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.settings import CalibrationSettings
@@ -32,7 +33,7 @@ from midas.pipeline.calibration_files import HKLS_SCREEN, LOG, SCREEN, Calibrate
 from midas.pipeline.calibration_request import CalibrationRequest, RingRejection
 from midas.pipeline.powder_images import read_image
 from midas.runtime import logs
-from midas.runtime.errors import FormatError
+from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.files import located, make_folder, write_atomic
 from midas.runtime.result import StageResult
 
@@ -102,7 +103,8 @@ def _powders(p: Parameters) -> list[Calibrant]:
     """What the sample is, by name or by its cell."""
     if p["Calibrant"]:
         return calibrants_of(p["Calibrant"])
-    return [Calibrant("", p["SpaceGroup"], crystal.possible_cell(p), p["SpaceGroupSetting"])]
+    a, b, c, alpha, beta, gamma = crystal.possible_cell(p)
+    return [Calibrant("", p["SpaceGroup"], (a, b, c, alpha, beta, gamma), p["SpaceGroupSetting"])]
 
 
 def _rings(request: CalibrationRequest, powders: Sequence[Calibrant], image: PowderImage) -> Rings:
@@ -135,6 +137,11 @@ def _calibrated(
     if request.parameters["p4"]:
         passes[-1].warnings.append(f"p4 {p['p4']:g} is not applied: no program of the analysis has a sixth order")
     moved = with_shifts(panels, passes[-1].panels) if len(panels) else panels
+    if p["CalibEngine"] == "legacy":
+        if request.travel:
+            raise UsageError("works with one image, not with -travel", key="CalibEngine", value="legacy")
+        keys = ("NormalizeRingWeights", "WeightByRadius", "WeightByFitSNR", "L2Objective")
+        passes.append(refitted(passes[-1], moved, LegacyWeights(*(p[key] == 1 for key in keys)), settings.tolerances))
     return Calibrated(paths[0], images[0], passes, moved, panels, ", ".join(powder.name for powder in powders))
 
 

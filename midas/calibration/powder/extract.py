@@ -154,9 +154,7 @@ def _rounds(
     return found, accepted, shape
 
 
-def _settled(
-    groups: _Groups, before: NDArray[np.void], found: NDArray[np.void], accepted: NDArray[np.bool_]
-) -> bool:
+def _settled(groups: _Groups, before: NDArray[np.void], found: NDArray[np.void], accepted: NDArray[np.bool_]) -> bool:
     """Whether no ring has moved as a whole by a noticeable part of what is known of it."""
     change = found["place"] - before["place"]
     used = accepted & np.isfinite(change)
@@ -167,9 +165,7 @@ def _settled(
     return bool((np.abs(moved) < SETTLED).all())
 
 
-def _grouped(
-    image: PowderImage, detector: DetectorGeometry, windows: Windows, panels: Array, threads: int
-) -> _Groups:
+def _grouped(image: PowderImage, detector: DetectorGeometry, windows: Windows, panels: Array, threads: int) -> _Groups:
     starts, pixel, x, values = group_pixels(
         image.counts,
         image.masked.view(np.uint8),
@@ -275,9 +271,7 @@ def _shape(
     return shape_of(pooled, windows.middle, half_widths, before)
 
 
-def _neighbours(
-    groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape
-) -> Array:
+def _neighbours(groups: _Groups, found: NDArray[np.void], accepted: NDArray[np.bool_], shape: RingShape) -> Array:
     """(g, n, 4) of the rings beside those of each group, as `tails_of_neighbours` takes them."""
     windows = groups.windows
     result = np.zeros((len(groups.window), 2 * BESIDE * found.shape[1], 4))

@@ -96,9 +96,24 @@ def _cake(calibration: Calibration, caked: Cake, shown: Curves) -> go.Figure:
             dy=float(caked.eta[1] - caked.eta[0]), colorscale="Greys_r", showscale=False, hoverinfo="x+y",
         )
     )  # fmt: skip
-    for row in shown.rows:
-        radius = detector.lsd * np.tan(np.radians(row.two_theta)) / 1000
-        figure.add_vline(x=radius, line_color="orange", line_width=1, annotation_text=str(row.number))
+    # All rings are one trace: a line of the layout each would take seconds.
+    radii = [float(detector.lsd * np.tan(np.radians(row.two_theta)) / 1000) for row in shown.rows]
+    across = [x for radius in radii for x in (radius, radius, None)]
+    figure.add_trace(
+        go.Scatter(
+            x=across,
+            y=[-180.0, 180.0, None] * len(radii),
+            mode="lines",
+            name="rings",
+            line={"color": "orange", "width": 1},
+        )
+    )
+    numbers = [f"{row.number}" for row in shown.rows]
+    figure.add_trace(
+        go.Scatter(
+            x=radii, y=[180.0] * len(radii), text=numbers, mode="text", textposition="top center", name="numbers"
+        )
+    )
     assert detector.wavelength is not None
     ring = calibration.rings.two_theta(detector.wavelength)[calibration.points.ring]
     radius = detector.lsd * np.tan(np.radians(ring)) * (1 + calibration.strain) / 1000
@@ -177,18 +192,23 @@ def _rings(shown: Curves) -> go.Figure:
 def _panels(panels: Array) -> go.Figure:
     """Shifts as arrows."""
     shown = arrows(panels)
-    figure = go.Figure()
-    for y0, y1, z0, z1 in shown.boxes.tolist():
-        figure.add_shape(type="rect", x0=y0 - 0.5, x1=y1 + 0.5, y0=z0 - 0.5, y1=z1 + 0.5, line={"color": "lightgrey"})
-    for (y, z), (dy, dz) in zip(shown.middle.tolist(), shown.shift.tolist(), strict=True):
-        figure.add_annotation(
-            ax=y, ay=z, x=y + shown.scale * dy, y=z + shown.scale * dz, xref="x", yref="y", axref="x", ayref="y",
-            arrowhead=2, arrowcolor="red",
-        )  # fmt: skip
+    boxes = [
+        {"type": "rect", "x0": y0 - 0.5, "x1": y1 + 0.5, "y0": z0 - 0.5, "y1": z1 + 0.5, "line": {"color": "lightgrey"}}
+        for y0, y1, z0, z1 in shown.boxes.tolist()
+    ]
+    drawn = [
+        {
+            "ax": y, "ay": z, "x": y + shown.scale * dy, "y": z + shown.scale * dz, "xref": "x", "yref": "y",
+            "axref": "x", "ayref": "y", "arrowhead": 2, "arrowcolor": "red",
+        }
+        for (y, z), (dy, dz) in zip(shown.middle.tolist(), shown.shift.tolist(), strict=True)
+    ]  # fmt: skip
     text = [f"panel {i}: {dy:+.4f}, {dz:+.4f} px" for i, (dy, dz) in enumerate(shown.shift.tolist())]
     y, z = shown.middle.T.tolist()
-    figure.add_trace(go.Scatter(x=y, y=z, mode="markers", text=text, hoverinfo="text", marker={"size": 5}))
+    figure = go.Figure(go.Scatter(x=y, y=z, mode="markers", text=text, hoverinfo="text", marker={"size": 5}))
     figure.update_layout(
+        shapes=boxes,
+        annotations=drawn,
         title=f"Shifts of the panels, {shown.scale:.0f} times as long, looking downstream",
         height=800, xaxis_title="column (px)", yaxis={"title": "row (px)", "scaleanchor": "x"},
     )  # fmt: skip

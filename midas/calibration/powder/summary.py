@@ -137,7 +137,8 @@ def instrument_at(detector: DetectorGeometry, values: Mapping[str, float]) -> De
 
 def as_lines(detector: DetectorGeometry) -> dict[str, tuple[float, ...]]:
     """The numbers of an instrument by the keys of a parameter file, in their order there."""
-    single = {name: (float(getattr(detector, name.lower())),) for name in LINES if name != "BC"}
+    # 0.0 makes -0.0 plain
+    single = {name: (float(getattr(detector, name.lower())) + 0.0,) for name in LINES if name != "BC"}
     return {name: (float(detector.y_bc), float(detector.z_bc)) if name == "BC" else single[name] for name in LINES}
 
 

@@ -74,9 +74,7 @@ def robust_rms(result: Calibration) -> float:
     return robust_spread(result.strain, 0.0) * 1e6
 
 
-def warnings_of(
-    result: Calibration, evidence: Evidence, searched: bool, undetermined: Mapping[str, str]
-) -> list[str]:
+def warnings_of(result: Calibration, evidence: Evidence, searched: bool, undetermined: Mapping[str, str]) -> list[str]:
     """What the user should know, a sentence each."""
     words = [f"{name} ended on the bound of its tolerance" for name in result.free if result.verdict[name] == ON_BOUND]
     words += [f"{name} stays at {result.value[name]:g}: {reason}" for name, reason in undetermined.items()]
