@@ -33,7 +33,7 @@ from midas.pipeline.calibration_files import HKLS_SCREEN, LOG, SCREEN, Calibrate
 from midas.pipeline.calibration_request import CalibrationRequest, RingRejection
 from midas.pipeline.powder_images import read_image
 from midas.runtime import logs
-from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.errors import FormatError, ParameterError, UsageError
 from midas.runtime.files import located, make_folder, write_atomic
 from midas.runtime.result import StageResult
 
@@ -103,6 +103,9 @@ def _powders(p: Parameters) -> list[Calibrant]:
     """What the sample is, by name or by its cell."""
     if p["Calibrant"]:
         return calibrants_of(p["Calibrant"])
+    if "LatticeParameter" not in p:
+        reason = "name the calibrant (-calibrant CeO2, or the key Calibrant), or give LatticeParameter and SpaceGroup"
+        raise ParameterError(reason, file=p.source or None)
     a, b, c, alpha, beta, gamma = crystal.possible_cell(p)
     return [Calibrant("", p["SpaceGroup"], (a, b, c, alpha, beta, gamma), p["SpaceGroupSetting"])]
 

@@ -93,10 +93,10 @@ def read_image(path: Path, parameters: Parameters, folder: Path) -> PowderImage:
     marks = [parameters[key] for key in ("GapIntensity", "BadPxIntensity") if key in parameters]
     total = _summed(sources, parameters["SkipFrame"], marks)
     masked = total.marked | _masks(parameters, sources, shape, folder)
-    for value in marks:
-        masked |= dark == value
+    if dark is not None:
+        masked |= np.isin(dark, marks)
     full = _full_scale(parameters, total, masked, first.dtype)
-    counts = total.counts - total.frames * dark
+    counts = total.counts - (0 if dark is None else total.frames * dark)
     if (flood := _flood(parameters, first, reading, folder)) is not None:
         masked |= ~np.isfinite(flood) | (flood == 0)
         counts = counts / np.where(masked, 1.0, flood)
@@ -142,12 +142,13 @@ def _check_size(source: FrameSource, p: Parameters) -> None:
     raise FormatError(f"{reason}{': swapped?' if said == (columns, rows) else ''}", file=source.path)
 
 
-def _dark(p: Parameters, reading: Reading, first: FrameSource, folder: Path) -> NDArray[np.float64]:
-    """(rows, columns) mean dark; zeros where there is none."""
+def _dark(p: Parameters, reading: Reading, first: FrameSource, folder: Path) -> NDArray[np.float64] | None:
+    """(rows, columns) mean dark; None where there is none."""
     files = [located(name, folder) for name in p["Dark"]]
     found = find_dark(files, replace(reading, location=p["darkLoc"]), first)
     if not found:
         log.info("%s: no dark: zeros are subtracted", first.path)
+        return None
     return Dark(found, first, p["SkipFrame"]).mean()
 
 
