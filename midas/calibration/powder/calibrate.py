@@ -20,9 +20,9 @@ from midas.calibration.powder.start import find_start
 from midas.calibration.powder.verdict import Evidence, check_points, check_result, warnings_of
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.noise import robust_spread
-from midas.experiment.ring_fit import RingFitSettings, RingSolution, solve
+from midas.experiment.ring_fit import GEOMETRY, RingFitSettings, RingSolution, solve
 from midas.experiment.ring_gauge import solve_anchored
-from midas.experiment.ring_identify import UndeterminedError, identify
+from midas.experiment.ring_identify import identify
 from midas.experiment.ring_model import INSTRUMENT, RingPoints, Setting
 from midas.runtime.errors import StageError
 
@@ -37,6 +37,13 @@ ROUGH, FINE = 2, 10
 PASSES, UNCHANGED = 6, 0.1
 #: what the first passes fit; before the distortion the number that is most like a distance
 PLACEMENT = ("Lsd", "BCy", "BCz", "ty", "tz")
+#: numbers, and whether panels are fitted with them, one after the other
+STEPS = (
+    (PLACEMENT, False),
+    ((*PLACEMENT, "p2"), False),
+    (GEOMETRY, False),
+    (GEOMETRY, True),
+)
 #: a geometry is wrong when its rings are this far from the points (robust, px) and by this part of their radius, or
 #: when it finds fewer than this part of the peaks it looks for
 ASTRAY_PX, ASTRAY_STRAIN, ASTRAY_FOUND = 0.7, 400e-6, 0.3
@@ -163,30 +170,33 @@ class _Work:
 
     def refined(self, setting: Setting) -> tuple[RingSolution, _Pass]:
         """All numbers that are free, from a rough geometry."""
-        wanted = set(self.settings.free)
+        begin = setting
         seen = self.look(setting, self.settings.half_width, ROUGH)
         check_points(self._evidence(seen))
-        for names in (PLACEMENT, (*PLACEMENT, "p2"), tuple(n for n in INSTRUMENT if n != "Wavelength")):
-            if wanted & set(names):
-                setting = self._careful(seen, setting, self.fit_settings(names, False)).setting
-        setting = self._careful(seen, setting, self.fit_settings(INSTRUMENT, True)).setting
+        for names, panels in STEPS:
+            fit = self.fit_settings(names, panels)
+            if fit.free and len(seen.points) > 2 * len(fit.free):
+                setting = solve(seen.seen, setting, fit).setting
+        told: dict[str, str] = {}
         for number in range(PASSES):
             seen = self.look(setting, self.settings.half_width, FINE if number else ROUGH)
             check_points(self._evidence(seen))
-            last, setting = setting, setting
-            found = identify(seen.seen, setting, self.fit_settings(INSTRUMENT, True), self.settings.demanded)
-            setting = found.setting
+            found = self._identified(seen, setting, begin, told)
+            moved, setting = _change(found, setting), found.setting
             logger.info("all numbers %s", _line(found, seen.points))
-            if number and _change(found, last) < UNCHANGED:
+            if number and moved < UNCHANGED:
                 break
-        return found, seen
+        return replace(found, undetermined=told), seen
 
-    def _careful(self, seen: _Pass, setting: Setting, fit: RingFitSettings) -> RingSolution:
-        """As `identify` with whatever it leaves free, on the way to the whole."""
-        try:
-            return identify(seen.seen, setting, fit)
-        except UndeterminedError:
-            return identify(seen.seen, setting, fit, self.settings.demanded)
+    def _identified(self, seen: _Pass, setting: Setting, begin: Setting, told: dict[str, str]) -> RingSolution:
+        """What the points tell; what they do not is what it was at the beginning, and is added to `told`."""
+        while True:
+            setting = setting.moved({name: begin.value(name) for name in told})
+            fit = self.fit_settings([name for name in INSTRUMENT if name not in told], True)
+            found = identify(seen.seen, setting, fit, self.settings.demanded)
+            if not found.undetermined:
+                return found
+            told |= found.undetermined
 
     def _evidence(self, seen: _Pass) -> Evidence:
         return Evidence(seen.points, seen.extractions, self.rings, self.settings.panels)
