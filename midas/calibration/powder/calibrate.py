@@ -122,6 +122,11 @@ class _Work:
             self.shape = found[0].shape
         points = Points.joined([one.points for one in found])
         image_of = np.repeat(np.arange(len(found)), [len(one.points) for one in found])
+        if self.settings.fit_panels and len(setting.panels):
+            # where a panel is that has hardly a point, nobody knows, and its points would say something wrong of the rest
+            counts = np.bincount(points.panel, minlength=len(setting.panels))
+            told = counts[points.panel] >= self.settings.fewest_points
+            points, image_of = points.take(told), image_of[told]
         spacing = self.rings.d_spacing[points.ring]
         seen = RingPoints.of(points.y_px, points.z_px, spacing, points.sigma, points.panel, image_of)
         return _Pass(points, image_of, found, seen)
