@@ -133,31 +133,28 @@ class _Work:
 
     def placed(self, start: DetectorGeometry) -> Setting:
         """Lsd, beam centre and tilts from the start, or from the image alone where that leads nowhere."""
-        setting, problem = None, ""
+        said = ""
         if not self.settings.search:
-            setting, problem = self._placed(_with_rho_d(start, self.series.images[0]))
-            if setting is not None and not problem:
+            setting, wrong = self._placed(start)
+            if setting is not None and not wrong:
                 return setting
-            logger.info("start       does not fit the image (%s); looking for one", problem)
+            said = f"with the start as given, {wrong}; without it, "
+            logger.info("start       %s; looking for another", wrong)
         assert start.wavelength is not None
         try:
             own = find_start(self.series.images[0], self.rings, start.px, start.wavelength)
-        except StageError:
-            if setting is None:
-                raise
-            return setting
-        there = replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc)
-        other, worse = self._placed(_with_rho_d(there, self.series.images[0]))
-        if other is None or (worse and setting is not None):
-            if setting is None:
-                raise StageError(problem or worse)
-            return setting
-        return other
+        except StageError as error:
+            raise type(error)(said + error.reason) from error
+        setting, wrong = self._placed(replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc))
+        if setting is None or wrong:
+            raise StageError(said + wrong)
+        return setting
 
     def _placed(self, start: DetectorGeometry) -> tuple[Setting | None, str]:
         """The rough geometry from one start, and what is wrong with it."""
         self.shape = None
-        setting = Setting.of(start, self.settings.panels, self.series.travel)
+        image = self.series.images[0]
+        setting = Setting.of(_with_rho_d(start, image), self.settings.panels, self.series.travel)
         fit = self.fit_settings(PLACEMENT, False)
         problem = ""
         for number in range(WIDE_PASSES):
@@ -171,7 +168,7 @@ class _Work:
             logger.info("wide        %s", _line(found, seen.points))
             if moved < 3.0 and not problem:
                 break
-        return setting, problem
+        return replace(setting, detector=_with_rho_d(replace(setting.detector, rho_d=start.rho_d), image)), problem
 
     def refined(self, setting: Setting) -> tuple[RingSolution, _Pass]:
         """All numbers that are free, from a rough geometry."""
