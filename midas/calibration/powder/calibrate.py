@@ -20,9 +20,9 @@ from midas.calibration.powder.start import find_start
 from midas.calibration.powder.verdict import Evidence, check_points, check_result, warnings_of
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.noise import robust_spread
-from midas.experiment.ring_fit import RingFitSettings, RingSolution, solve
+from midas.experiment.ring_fit import GEOMETRY, RingFitSettings, RingSolution, solve
 from midas.experiment.ring_gauge import solve_anchored
-from midas.experiment.ring_identify import UndeterminedError, identify
+from midas.experiment.ring_identify import identify
 from midas.experiment.ring_model import INSTRUMENT, RingPoints, Setting
 from midas.runtime.errors import StageError
 
@@ -37,6 +37,13 @@ ROUGH, FINE = 2, 10
 PASSES, UNCHANGED = 6, 0.1
 #: what the first passes fit; before the distortion the number that is most like a distance
 PLACEMENT = ("Lsd", "BCy", "BCz", "ty", "tz")
+#: numbers, and whether panels are fitted with them, one after the other
+STEPS = (
+    (PLACEMENT, False),
+    ((*PLACEMENT, "p2"), False),
+    (GEOMETRY, False),
+    (GEOMETRY, True),
+)
 #: a geometry is wrong when its rings are this far from the points (robust, px) and by this part of their radius, or
 #: when it finds fewer than this part of the peaks it looks for
 ASTRAY_PX, ASTRAY_STRAIN, ASTRAY_FOUND = 0.7, 400e-6, 0.3
@@ -115,37 +122,39 @@ class _Work:
             self.shape = found[0].shape
         points = Points.joined([one.points for one in found])
         image_of = np.repeat(np.arange(len(found)), [len(one.points) for one in found])
+        if self.settings.fit_panels and len(setting.panels):
+            # where a panel is that has hardly a point, nobody knows, and its points would say something wrong of the rest
+            counts = np.bincount(points.panel, minlength=len(setting.panels))
+            told = counts[points.panel] >= self.settings.fewest_points
+            points, image_of = points.take(told), image_of[told]
         spacing = self.rings.d_spacing[points.ring]
         seen = RingPoints.of(points.y_px, points.z_px, spacing, points.sigma, points.panel, image_of)
         return _Pass(points, image_of, found, seen)
 
     def placed(self, start: DetectorGeometry) -> Setting:
         """Lsd, beam centre and tilts from the start, or from the image alone where that leads nowhere."""
-        setting, problem = None, ""
+        said = ""
         if not self.settings.search:
-            setting, problem = self._placed(_with_rho_d(start, self.series.images[0]))
-            if setting is not None and not problem:
+            setting, wrong = self._placed(start)
+            if setting is not None and not wrong:
                 return setting
-            logger.info("start       does not fit the image (%s); looking for one", problem)
+            said = f"with the start as given, {wrong}; without it, "
+            logger.info("start       %s; looking for another", wrong)
         assert start.wavelength is not None
         try:
             own = find_start(self.series.images[0], self.rings, start.px, start.wavelength)
-        except StageError:
-            if setting is None:
-                raise
-            return setting
-        there = replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc)
-        other, worse = self._placed(_with_rho_d(there, self.series.images[0]))
-        if other is None or (worse and setting is not None):
-            if setting is None:
-                raise StageError(problem or worse)
-            return setting
-        return other
+        except StageError as error:
+            raise type(error)(said + error.reason) from error
+        setting, wrong = self._placed(replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc))
+        if setting is None or wrong:
+            raise StageError(said + wrong)
+        return setting
 
     def _placed(self, start: DetectorGeometry) -> tuple[Setting | None, str]:
         """The rough geometry from one start, and what is wrong with it."""
         self.shape = None
-        setting = Setting.of(start, self.settings.panels, self.series.travel)
+        image = self.series.images[0]
+        setting = Setting.of(_with_rho_d(start, image), self.settings.panels, self.series.travel)
         fit = self.fit_settings(PLACEMENT, False)
         problem = ""
         for number in range(WIDE_PASSES):
@@ -159,34 +168,37 @@ class _Work:
             logger.info("wide        %s", _line(found, seen.points))
             if moved < 3.0 and not problem:
                 break
-        return setting, problem
+        return replace(setting, detector=_with_rho_d(replace(setting.detector, rho_d=start.rho_d), image)), problem
 
     def refined(self, setting: Setting) -> tuple[RingSolution, _Pass]:
         """All numbers that are free, from a rough geometry."""
-        wanted = set(self.settings.free)
+        begin = setting
         seen = self.look(setting, self.settings.half_width, ROUGH)
         check_points(self._evidence(seen))
-        for names in (PLACEMENT, (*PLACEMENT, "p2"), tuple(n for n in INSTRUMENT if n != "Wavelength")):
-            if wanted & set(names):
-                setting = self._careful(seen, setting, self.fit_settings(names, False)).setting
-        setting = self._careful(seen, setting, self.fit_settings(INSTRUMENT, True)).setting
+        for names, panels in STEPS:
+            fit = self.fit_settings(names, panels)
+            if fit.free and len(seen.points) > 2 * len(fit.free):
+                setting = solve(seen.seen, setting, fit).setting
+        told: dict[str, str] = {}
         for number in range(PASSES):
             seen = self.look(setting, self.settings.half_width, FINE if number else ROUGH)
             check_points(self._evidence(seen))
-            last, setting = setting, setting
-            found = identify(seen.seen, setting, self.fit_settings(INSTRUMENT, True), self.settings.demanded)
-            setting = found.setting
+            found = self._identified(seen, setting, begin, told)
+            moved, setting = _change(found, setting), found.setting
             logger.info("all numbers %s", _line(found, seen.points))
-            if number and _change(found, last) < UNCHANGED:
+            if number and moved < UNCHANGED:
                 break
-        return found, seen
+        return replace(found, undetermined=told), seen
 
-    def _careful(self, seen: _Pass, setting: Setting, fit: RingFitSettings) -> RingSolution:
-        """As `identify` with whatever it leaves free, on the way to the whole."""
-        try:
-            return identify(seen.seen, setting, fit)
-        except UndeterminedError:
-            return identify(seen.seen, setting, fit, self.settings.demanded)
+    def _identified(self, seen: _Pass, setting: Setting, begin: Setting, told: dict[str, str]) -> RingSolution:
+        """What the points tell; what they do not is what it was at the beginning, and is added to `told`."""
+        while True:
+            setting = setting.moved({name: begin.value(name) for name in told})
+            fit = self.fit_settings([name for name in INSTRUMENT if name not in told], True)
+            found = identify(seen.seen, setting, fit, self.settings.demanded)
+            if not found.undetermined:
+                return found
+            told |= found.undetermined
 
     def _evidence(self, seen: _Pass) -> Evidence:
         return Evidence(seen.points, seen.extractions, self.rings, self.settings.panels)

@@ -150,4 +150,5 @@ def _of_panels(evidence: Evidence) -> list[str]:
     empty = np.flatnonzero(counts == 0)
     if not len(empty):
         return []
-    return [f"panel {' '.join(map(str, empty))} without a point on a ring: no shift"]
+    few = f"panel {' '.join(map(str, empty))} has" if len(empty) == 1 else f"panels {' '.join(map(str, empty))} have"
+    return [f"{few} too few points on rings: no shift, and no part in the fit"]
