@@ -167,7 +167,8 @@ def _limits(model: RingModel, settings: RingFitSettings) -> Limits:
     prior = np.where([kind == "Travel" for kind in kinds], start, 0.0)
     sigma = np.array([width.get(kind, np.inf) for kind in kinds])
     rows = [[float(kind == of) for kind in kinds] for of in OF_PANEL if of in kinds]
-    return Limits(start - reach, start + reach, prior, sigma, np.reshape(rows, (-1, len(start))))
+    nuisance = np.array([kind in OF_PANEL for kind in kinds], bool)
+    return Limits(start - reach, start + reach, prior, sigma, np.reshape(rows, (-1, len(start))), nuisance)
 
 
 def solution(model: RingModel, fit: RobustFit) -> RingSolution:

@@ -48,6 +48,7 @@ def solve_anchored(points: RingPoints, found: RingSolution, settings: RingFitSet
         prior=priors,
         prior_sigma=width,
         constraints=np.empty((0, len(names))),
+        nuisance=None if limits.nuisance is None else limits.nuisance[kept],
     )
     model = RingModel(points, moved, names, settings.floor)
     return replace(solution(model, robust_fit(model, after, limits)), undetermined=found.undetermined)

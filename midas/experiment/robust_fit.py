@@ -42,6 +42,8 @@ class Limits:
     prior : (f,), middle of a normal prior
     prior_sigma : (f,), its width; inf for none
     constraints : (c, f), combinations of the variables that keep the value they start with
+    nuisance : (f,) bool, variables that do not count in the condition: what the others are known to is judged with
+        these eliminated
     """
 
     lower: Array
@@ -49,6 +51,7 @@ class Limits:
     prior: Array
     prior_sigma: Array
     constraints: Array
+    nuisance: NDArray[np.bool_] | None = None
 
     @classmethod
     def none(cls, variables: int) -> Limits:
@@ -68,8 +71,8 @@ class RobustFit:
     on_bound : (f,) bool
     residuals, weights : (n,), weights between 0 and 1
     scale : robust width of the residuals; 1 when they are as large as expected
-    condition : of the normal matrix with columns of unit length, within the constraints
-    inflation : (f,), how much larger each variance is for the others being free
+    condition : of the normal matrix with columns of unit length, within the constraints, without nuisance variables
+    inflation : (f,), how much larger each variance is for the others being free; 1 for nuisance variables
     steps : how many
     converged : False when the steps ran out
     """
@@ -157,7 +160,17 @@ def information(residuals: Array, jacobian: Array, limits: Limits) -> Array:
 def conditioning(residuals: Array, jacobian: Array, limits: Limits) -> tuple[float, Array]:
     """Condition of the normal matrix and inflation of the variances, as in `RobustFit`."""
     values, vectors, _ = scaled_eigensystem(information(residuals, jacobian, limits), limits.constraints)
-    return float(values[-1] / values[0]), np.sum(vectors**2 / values, axis=1)
+    return _conditioning(values, vectors, limits.nuisance)
+
+
+def _conditioning(values: Array, vectors: Array, nuisance: NDArray[np.bool_] | None) -> tuple[float, Array]:
+    if nuisance is None or not nuisance.any() or nuisance.all():
+        return float(values[-1] / values[0]), np.sum(vectors**2 / values, axis=1)
+    half = vectors[~nuisance] / np.sqrt(values)
+    kept, directions, _ = scaled_eigensystem(np.linalg.inv(half @ half.T), np.empty((0, len(half))))
+    inflation = np.ones(len(vectors))
+    inflation[~nuisance] = np.sum(directions**2 / kept, axis=1)
+    return float(kept[-1] / kept[0]), inflation
 
 
 def scaled_eigensystem(normal: Array, constraints: Array) -> tuple[Array, Array, Array]:
@@ -243,6 +256,7 @@ def _result(x: Array, residuals: Array, jacobian: Array, limits: Limits, steps: 
     values, vectors, length = scaled_eigensystem(information(residuals, jacobian, limits), limits.constraints)
     half = vectors / np.sqrt(values) / length[:, None]
     scale = scale_of(residuals)
+    condition, inflation = _conditioning(values, vectors, limits.nuisance)
     return RobustFit(
         value=x,
         covariance=half @ half.T,
@@ -250,8 +264,8 @@ def _result(x: Array, residuals: Array, jacobian: Array, limits: Limits, steps: 
         residuals=residuals,
         weights=cauchy_weights(residuals, scale),
         scale=scale,
-        condition=float(values[-1] / values[0]),
-        inflation=np.sum(vectors**2 / values, axis=1),
+        condition=condition,
+        inflation=inflation,
         steps=steps,
         converged=converged,
     )
