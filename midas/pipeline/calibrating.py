@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 #: what each key bounds, about its start
-_BOUNDS = {
+BOUNDS = {
     "tolLsd": ("Lsd",), "tolBC": ("BCy", "BCz"), "tolTilts": ("ty", "tz"), "tolP": ("p0", "p1c", "p1s", "p2"),
     "tolP0": ("p0",), "tolP1": ("p1c", "p1s"), "tolP2": ("p2",), "tolShifts": ("dY", "dZ"), "tolRotation": ("dTheta",),
 }  # fmt: skip
@@ -145,7 +145,8 @@ def _calibrated(
             raise UsageError("works with one image, not with -travel", key="CalibEngine", value="legacy")
         keys = ("NormalizeRingWeights", "WeightByRadius", "WeightByFitSNR", "L2Objective")
         passes.append(refitted(passes[-1], moved, LegacyWeights(*(p[key] == 1 for key in keys)), settings.tolerances))
-    return Calibrated(paths[0], images[0], passes, moved, panels, ", ".join(powder.name for powder in powders))
+    named = ", ".join(powder.name for powder in powders)
+    return Calibrated(paths, images, request.travel or (0.0,), passes, moved, panels, named)
 
 
 def _leave_out_rings(
@@ -168,7 +169,7 @@ def _leave_out_rings(
 def _settings(request: CalibrationRequest, panels: Array, threads: int) -> CalibrationSettings:
     """How the engine is to work; absent keys leave what it does by itself."""
     p = request.parameters
-    bounds = {name: p[key] for key, names in _BOUNDS.items() if key in p for name in names}
+    bounds = {name: p[key] for key, names in BOUNDS.items() if key in p for name in names}
     settings = CalibrationSettings(
         free=request.free,
         demanded=tuple(request.demanded),

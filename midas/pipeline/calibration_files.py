@@ -19,6 +19,7 @@ from midas.calibration.powder.panel_images import panel_images
 from midas.calibration.powder.picture import png
 from midas.calibration.powder.records import as_hdf5, as_json
 from midas.calibration.powder.result import Calibration
+from midas.calibration.powder.summary import of_image
 from midas.experiment.image import PaddedImage
 from midas.formats.panels import shifts_text
 from midas.parameters import Parameters
@@ -35,22 +36,32 @@ _SHIFTS = "panel_shifts.txt"
 
 @dataclass(frozen=True)
 class Calibrated:
-    """One image with its result.
+    """One image with its result, or several at different distances with one.
 
     Parameters
     ----------
-    path : of the image
+    paths, images : of the first image, and of the others
+    travel : µm, how much farther the detector stood in each
     passes : results of the rounds in which rings were left out; the last one counts
     panels, start_panels : (p, 8), see `midas.experiment.panels.panels_of`
     calibrant : what the powder is called
     """
 
-    path: Path
-    image: PowderImage
+    paths: Sequence[Path]
+    images: Sequence[PowderImage]
+    travel: Sequence[float]
     passes: Sequence[Calibration]
     panels: Array
     start_panels: Array
     calibrant: str
+
+    @property
+    def path(self) -> Path:
+        return self.paths[0]
+
+    @property
+    def image(self) -> PowderImage:
+        return self.images[0]
 
     @property
     def result(self) -> Calibration:
@@ -77,10 +88,11 @@ def write(done: Calibrated, request: CalibrationRequest, name: str = "calibratio
     """
     p, folder = request.parameters, make_folder(request.output)
     caked = cake(done.image, done.result.detector, done.panels)
-    beside = done.path.parent if request.legacy else folder
-    contents: dict[Path, bytes] = {
-        beside / f"{done.path.name}.corr.csv": tables.corr_csv(done.result, done.panels, done.start_panels)
-    }
+    contents: dict[Path, bytes] = {}
+    for number, (path, travel) in enumerate(zip(done.paths, done.travel, strict=True)):
+        own = of_image(done.result, number, travel)
+        beside = path.parent if request.legacy else folder
+        contents[beside / f"{path.name}.corr.csv"] = tables.corr_csv(own, done.panels, done.start_panels)
     contents |= _panel_files(done, p, folder)
     contents |= _reports(done, request, caked, folder, name)
     others = _other_lines(done, p, contents, folder)
@@ -112,9 +124,10 @@ def _reports(done: Calibrated, request: CalibrationRequest, caked: Cake, folder:
         folder / f"{name}.h5": as_hdf5(done.result, caked, facts),
     }
     if request.picture or request.figure is not None:
-        contents[request.figure or folder / f"{name}.png"] = png(done.result, caked, done.panels)
+        first = of_image(done.result, 0, 0.0)
+        contents[request.figure or folder / f"{name}.png"] = png(first, caked, done.panels)
     if request.picture and p["CalibReport"]:
-        text = page(done.result, caked, done.panels, done.path.name)
+        text = page(of_image(done.result, 0, 0.0), caked, done.panels, done.path.name)
         contents[folder / f"{name}.html"] = readable(text).encode()
     return contents
 

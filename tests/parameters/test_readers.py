@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import made_calibration
 import numpy as np
 import pytest
 import tifffile
@@ -36,6 +37,9 @@ from midas.formats.table import Table
 from midas.parameters import Parameters, values
 from midas.parameters.readers import READERS, read_from_archive, readers_of
 from midas.parameters.table import KEYS
+from midas.pipeline import calibrating
+from midas.pipeline.calibration_request import CalibrationRequest, fitted_names, with_keys
+from midas.pipeline.powder_images import numbered_files, read_image
 from midas.results import consolidated
 from midas.runtime.errors import ParameterError
 from midas.simulation import samples
@@ -126,6 +130,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         look(folder, RawScan.archived(layer.archive, threads=1))
         run_again(layer)
         examine(layer, folder / "nothing")
+        calibrate(folder / "powder")
         yield noted
 
 
@@ -247,6 +252,36 @@ def examine(layer: Layer, empty: Path) -> None:
         diagnose(Layer(empty, layer.archive), p.changed(**changed), 1)
 
 
+def calibrate(folder: Path) -> None:
+    """What is read of images without rings, and what a crystal, the engine and the files want of the parameters."""
+    folder.mkdir()
+    tifffile.imwrite(folder / "a_000001.tif", np.zeros((8, 8), np.uint16))
+    (folder / "b_000001.ge3").write_bytes(np.zeros((8, 8), "<u2").tobytes())
+    files = {"Dark": "a", "MaskFN": "a", "GapFile": "a", "BadPxFile": "a", "FloodFN": "a"}
+    lines = [f"{key} {name}_000001.tif" for key, name in files.items()]
+    lines += ["FileStem a", "Ext .tif", "StartNr 1", "EndNr 1", "Folder .", "NPanelsY 2", "NPanelsZ 1", "PanelSizeY 3"]
+    lines += ["PanelSizeZ 8", "PanelGapsY 2", "FixPanelID 1", "PanelShiftsFile s.txt", "Wavelength 0.17", "px 200"]
+    lines += ["NrPixels 8", "Width 1000", "HeadSize 0", "GapIntensity 9", "BadPxIntensity 9"]
+    (folder / "ps.txt").write_text("\n".join(lines))
+    given, _ = with_keys(folder / "ps.txt", {})
+    assert len(numbered_files(given, folder)) == 1
+    for path in (folder / "a_000001.tif", folder / "b_000001.ge3"):
+        read_image(path, given, folder)
+    result = made_calibration.calibration(panels=True)
+    half = made_calibration.panel_boxes()[:2]
+    result = replace(result, panels=np.zeros((len(half), 3)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrating, "calibrate", lambda *_: result)
+        patch.setattr(calibrating, "refitted", lambda *_: result)
+        cell = {"LatticeParameter": (5.41, 5.41, 5.41, 90.0, 90.0, 90.0), "SpaceGroup": 225, "CalibEngine": "legacy"}
+        start = {"Lsd": 1e6, "BC": (4.0, 4.0), "RhoD": 1e5} | dict.fromkeys(calibrating.BOUNDS, 1.0)
+        for keys in ({"Calibrant": "CeO2"}, cell, cell | start):
+            own = Parameters(given.as_given() | keys).for_stage("calibrate")
+            fitted_names(own["CalibFit"], (), False)
+            image = folder / "a_000001.tif"
+            calibrating.run(CalibrationRequest(own, folder, (image,), legacy="auto", output=folder), threads=1)
+
+
 def _parameters(layer: Layer) -> Parameters:
     with Archive(layer.archive) as archive:
         return archive.parameters
@@ -270,7 +305,7 @@ MODULES = {
     "convert": "convert/conversion.py convert/sweep.py",
     "check": "diagnosis/check/scan.py",
     "look": "diagnosis/look/run.py",
-    "calibrate": "pipeline/powder_images.py pipeline/calibrating.py experiment/crystal.py experiment/panels.py",
+    "calibrate": "pipeline/powder_images.py pipeline/calibrating.py pipeline/calibration_files.py experiment/panels.py",
     "hkls": "stages/hkls.py experiment/crystal.py",
     "peaks": "stages/peaks.py experiment/panels.py",
     "merge": "stages/merge.py experiment/scan.py",

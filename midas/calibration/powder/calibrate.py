@@ -250,9 +250,7 @@ def _with_rho_d(detector: DetectorGeometry, image: PowderImage) -> DetectorGeome
     if np.isfinite(detector.rho_d):
         return detector
     rows, columns = image.shape
-    reach = np.hypot(
-        max(detector.y_bc, columns - 1 - detector.y_bc), max(detector.z_bc, rows - 1 - detector.z_bc)
-    )
+    reach = np.hypot(max(detector.y_bc, columns - 1 - detector.y_bc), max(detector.z_bc, rows - 1 - detector.z_bc))
     return replace(detector, rho_d=float(np.ceil(reach * detector.px / 1000.0) * 1000.0))
 
 
@@ -295,5 +293,3 @@ def _line(found: RingSolution, points: Points) -> str:
         f"{len(np.unique(points.ring))} rings, {len(points)} points, {rms:.1f} microstrain robust, "
         f"Lsd {found.setting.detector.lsd:.1f}"
     )
-
-

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from midas._ext.physics.detector import shifted_pixels
 from midas.calibration.powder.result import Calibration
+from midas.calibration.powder.verdict import mean_of_rings, robust_rms
 from midas.experiment.detector import DetectorGeometry
 
 Array = NDArray[np.float64]
 
 #: the unit of strains in every table
 MICRO = 1e6
-#: from the median of absolute values to the standard deviation of normal ones
-_NORMAL = 1.4826
 _ATTRIBUTES = {
     "Lsd": "lsd", "BCy": "y_bc", "BCz": "z_bc", "tx": "tx", "ty": "ty", "tz": "tz", "p0": "p0", "p2": "p2",
     "Wavelength": "wavelength",
@@ -94,12 +93,13 @@ def statistics(calibration: Calibration) -> StrainStatistics:
         largest=float(kept.max()),
         points=len(kept),
         untrimmed=float(size.mean()),
-        robust_rms=float(_NORMAL * np.median(size)),
+        robust_rms=robust_rms(calibration),
     )
 
 
 def ring_rows(calibration: Calibration) -> Iterator[RingRow]:
-    """Every ring that lies within RhoD or has points."""
+    """Every ring that lies within RhoD or has points; points far off count less in its mean, as in the fit."""
+    means = mean_of_rings(calibration)
     detector, rings = calibration.detector, calibration.rings
     assert detector.wavelength is not None
     two_theta = rings.two_theta(detector.wavelength)
@@ -107,7 +107,9 @@ def ring_rows(calibration: Calibration) -> Iterator[RingRow]:
     for row, number in enumerate(rings.number.tolist()):
         own = calibration.strain[calibration.points.ring == row]
         if len(own) or two_theta[row] <= farthest:
-            yield RingRow(number, float(rings.d_spacing[row]), float(two_theta[row]), len(own), *_scatter(own))
+            mean, sigma, _ = means.get(row, (np.nan, np.nan, 0))
+            numbers = (mean * MICRO, sigma * MICRO, _scatter(own)[2])
+            yield RingRow(number, float(rings.d_spacing[row]), float(two_theta[row]), len(own), *numbers)
 
 
 def panel_rows(calibration: Calibration) -> Iterator[PanelRow]:
@@ -127,7 +129,8 @@ def _scatter(strain: Array) -> tuple[float, float, float]:
 
 
 def instrument_at(detector: DetectorGeometry, values: Mapping[str, float]) -> DetectorGeometry:
-    """The detector with other numbers, which have the names of `Calibration.names`."""
+    """The detector with other numbers, which have the names of `Calibration.names`; NaN leaves one as it is."""
+    values = {name: value for name, value in values.items() if np.isfinite(value)}
     changes: dict[str, Any] = {attribute: values[name] for name, attribute in _ATTRIBUTES.items() if name in values}
     if "p1c" in values and "p1s" in values:
         changes["p1"] = float(np.hypot(values["p1c"], values["p1s"]))
@@ -169,6 +172,30 @@ def _polar_sigma(calibration: Calibration) -> tuple[float, float]:
     sigma = float(np.sqrt(along @ covariance @ along))
     turn = np.degrees(np.sqrt(across @ covariance @ across) / amplitude) if amplitude > 0 else np.inf
     return sigma, float(min(turn, 180.0))
+
+
+def of_image(calibration: Calibration, number: int, travel: float) -> Calibration:
+    """The part of a calibration of several images that one of them is about.
+
+    Parameters
+    ----------
+    travel : µm, how much farther the detector stood than in the first image
+    """
+    if not len(calibration.image):
+        return calibration
+    value, own = calibration.value, calibration.image == number
+    centre = {axis: value.get(f"BC{axis}{number}", value[f"BC{axis}"]) for axis in "yz"}
+    lsd = float(calibration.detector.lsd) + value.get(f"Travel{number}", travel)
+    detector = replace(calibration.detector, lsd=lsd, y_bc=centre["y"], z_bc=centre["z"])
+    start = {**calibration.start, "Lsd": calibration.start["Lsd"] + travel}
+    return replace(
+        calibration,
+        detector=detector,
+        start=start,
+        points=calibration.points.take(own),
+        image=calibration.image[own],
+        **{name: getattr(calibration, name)[own] for name in ("strain", "sigma_strain", "outlier")},
+    )
 
 
 @dataclass(frozen=True)

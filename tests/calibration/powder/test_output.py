@@ -128,7 +128,7 @@ def test_rings_have_mean_and_uncertainty() -> None:
     rows = list(ring_rows(result))
     assert [row.points for row in rows] == [90] * 7
     assert rows[0].mean == pytest.approx(0, abs=1e-6) and rows[0].rms == pytest.approx(20)
-    assert rows[0].sigma == pytest.approx(20 / np.sqrt(89))
+    assert rows[0].sigma == pytest.approx(20 / np.sqrt(90))
 
 
 def test_json_is_json_without_nan() -> None:
