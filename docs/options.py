@@ -109,6 +109,8 @@ EVERYWHERE: dict[str, tuple[str, str]] = {
 #: short name of a program -> a test of its whole command line, for options without a row of their own
 PROGRAMS: dict[str, tuple[str, str]] = {
     "ff-check": ("tests/diagnosis/check/test_check.py::test_options_of_the_command", "new"),
+    "ff-calibrate": ("tests/pipeline/test_calibrating.py::test_options_win_over_the_parameter_file", "new"),
+    "AutoCalibrateZarr.py": ("tests/pipeline/test_calibrating.py::test_the_legacy_driver", "see differences.md"),
     "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
     "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),

@@ -18,8 +18,8 @@ def test_reference_lists_every_key() -> None:
 def test_rows() -> None:
     rows = {line.split("`")[1]: line for line in reference().splitlines() if line.startswith("| `")}
     assert rows["Width"] == (
-        "| `Width` | float | µm | ≥ 0 | –; 1000.0 in look, peaks | look peaks radius fit_setup diagnosis results "
-        "| half width of a ring band |"
+        "| `Width` | float | µm | ≥ 0 | –; 1000.0 in look, peaks | look calibrate peaks radius fit_setup diagnosis "
+        "results | half width of a ring band |"
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pull pipeline |" in rows["OmegaRange"]
     assert (
