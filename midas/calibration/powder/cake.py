@@ -1,4 +1,7 @@
-"""The image of a powder over azimuth and radius, where every ring of a right geometry is a straight line."""
+"""The image of a powder over azimuth and radius, where every ring of a right geometry is a straight line.
+
+See docs/theory/calibration.md#statistics.
+"""
 
 from __future__ import annotations
 
