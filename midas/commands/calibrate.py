@@ -28,10 +28,14 @@ def run(values: argparse.Namespace) -> StageResult[list[Calibrated]]:
 
 def _request(values: argparse.Namespace, options: CalibrateOptions) -> CalibrationRequest:
     """Options win over the parameter file."""
+    from midas.commands.arguments import is_archive
     from midas.pipeline.calibration_request import CalibrationRequest, fitted_names, keys_of_calibrate, with_keys
     from midas.pipeline.powder_images import numbered_files
 
-    given, folder = with_keys(options.params, keys_of_calibrate(options))
+    source = options.params
+    if source is None and values.image and is_archive(values.image):
+        source = absolute(values.image)
+    given, folder = with_keys(source, keys_of_calibrate(options))
     if options.images and values.image:
         raise UsageError("give one image, or -images, not both", key="IMAGE", value=values.image)
     if options.travel is not None and len(options.travel) != len(options.images):

@@ -33,7 +33,7 @@ from midas.pipeline.calibration_files import HKLS_SCREEN, LOG, SCREEN, Calibrate
 from midas.pipeline.calibration_request import CalibrationRequest, RingRejection
 from midas.pipeline.powder_images import read_image
 from midas.runtime import logs
-from midas.runtime.errors import FormatError, ParameterError, UsageError
+from midas.runtime.errors import FormatError, ParameterError, StageError, UsageError
 from midas.runtime.files import located, make_folder, write_atomic
 from midas.runtime.result import StageResult
 
@@ -48,6 +48,8 @@ BOUNDS = {
 }  # fmt: skip
 #: part of the way to the farthest corner within which rings may lie when the start is rough
 _ROOM = 1.1
+#: part of the pixels; with more saturated ones rings may be missing for this reason
+_MANY = 1e-3
 
 
 def run(request: CalibrationRequest, *, threads: int) -> StageResult[list[Calibrated]]:
@@ -134,7 +136,10 @@ def _calibrated(
     rings = _rings(request, powders, images[0])
     panels = _start_panels(p, request.folder)
     settings, start = _settings(request, panels, threads), _start(images[0], p)
-    passes = [calibrate(series, rings, start, settings)]
+    try:
+        passes = [calibrate(series, rings, start, settings)]
+    except StageError as error:
+        raise _named(error, paths[0], images[0]) from None
     if request.rejection is not None:
         _leave_out_rings(passes, series, settings, request.rejection)
     if request.parameters["p4"]:
@@ -147,6 +152,14 @@ def _calibrated(
         passes.append(refitted(passes[-1], moved, LegacyWeights(*(p[key] == 1 for key in keys)), settings.tolerances))
     named = ", ".join(powder.name for powder in powders)
     return Calibrated(paths, images, request.travel or (0.0,), passes, moved, panels, named)
+
+
+def _named(error: StageError, path: Path, image: PowderImage) -> StageError:
+    """The error with the image, and with the number of saturated pixels where that may be the cause."""
+    saturated = np.count_nonzero((image.counts > image.full_scale) & ~image.masked)
+    if saturated > _MANY * np.count_nonzero(~image.masked):
+        error = StageError(f"{error.reason}; {saturated} pixels are saturated: expose for a shorter time or attenuate")
+    return StageError(error.reason, file=path)
 
 
 def _leave_out_rings(

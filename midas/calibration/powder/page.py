@@ -34,10 +34,12 @@ def page(calibration: Calibration, caked: Cake, panels: Array, name: str) -> str
     figures = [_cake(calibration, caked, shown), _residuals(shown), _by_angle(shown), _rings(shown)]
     if len(panels):
         figures.append(_panels(panels))
-    parts = [
-        figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=f"{figure.layout.height}px")
-        for i, figure in enumerate(figures)
-    ]
+    parts = []
+    for i, figure in enumerate(figures):  # names of its own, so that the same result is the same page
+        height = f"{figure.layout.height}px"
+        parts.append(
+            figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=height, div_id=f"figure{i + 1}")
+        )
     title = html.escape(f"Geometry from powder rings: {name}")
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in calibration.warnings)
     found = statistics(calibration)
