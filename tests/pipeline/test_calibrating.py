@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -256,6 +257,39 @@ def test_images_that_are_missing(
     assert "CeO2_000000.tif: is missing; the means are those of the other images" in capfd.readouterr().out
     (tmp_path / "ps.txt").write_text(text.replace("EndNr 1", "EndNr 0").replace("CeO2", "Si"))
     assert in_process("CalibrantPanelShiftsOMP", "ps.txt", cwd=tmp_path) == 1
+
+
+def test_a_result_on_a_bound_is_called_so(
+    image: Path, tmp_path: Path, in_process: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The bound is about the start that was given, whatever the passes began with."""
+    (tmp_path / "ps.txt").write_text("tolLsd 100\nCalibReport 0\nnoSuchKey 3\n")
+    assert in_process("ff-calibrate", image, *BEAM, *ROUGH, "-params", "ps.txt", cwd=tmp_path) == 0
+    out = capfd.readouterr().out
+    assert "warning: Lsd ended on the bound of its tolerance" in out and "ps.txt: nothing reads noSuchKey" in out
+    record = json.loads((tmp_path / "calibration.json").read_text())
+    assert record["numbers"]["Lsd"]["verdict"] == "on bound" and record["parameters"]["Lsd"] == [400700.0]
+
+
+@pytest.mark.parametrize("start", [ROUGH, ("-nCPUs", "1")])
+def test_an_image_without_rings(
+    tmp_path: Path, in_process: Run, capfd: pytest.CaptureFixture[str], start: tuple[str, ...]
+) -> None:
+    noise = np.random.default_rng(1).poisson(60, (256, 256)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", noise)
+    assert in_process("ff-calibrate", "a.tif", *BEAM, *start, "-out", "out", cwd=tmp_path) == 1
+    err = capfd.readouterr().err
+    assert err.startswith(f"ff-calibrate: {tmp_path}/a.tif: ") and "ring" in err and err.count("\n") == 1
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_saturated_rings_are_the_reason(
+    image: Path, tmp_path: Path, in_process: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    counts = np.minimum(tifffile.imread(image), 100).astype(np.uint8) + np.uint8(155)
+    tifffile.imwrite(tmp_path / "a.tif", counts)
+    assert in_process("ff-calibrate", "a.tif", *BEAM, *ROUGH, cwd=tmp_path) == 1
+    assert re.search(r"\d+ pixels are saturated: expose for a shorter time", capfd.readouterr().err)
 
 
 @pytest.mark.long

@@ -108,10 +108,13 @@ class _Work:
     def __init__(self, series: Series, rings: Rings, settings: CalibrationSettings) -> None:
         self.series, self.rings, self.settings = series, rings, settings
         self.shape: RingShape | None = None
+        #: the start that the tolerances are about, whatever later passes begin from
+        self.about: dict[str, float] = {}
 
     def fit_settings(self, names: Sequence[str], panels: bool) -> RingFitSettings:
         """For a fit of those of the names that are free."""
-        return replace(self.settings.fit(tuple(names), panels), sigma_travel=self.series.sigma_travel)
+        fit = self.settings.fit(tuple(names), panels)
+        return replace(fit, sigma_travel=self.series.sigma_travel, about=self.about)
 
     def look(self, setting: Setting, half_width: float, rounds: int) -> _Pass:
         """Points on all images, with the geometry as it is."""
@@ -144,7 +147,9 @@ class _Work:
         try:
             own = find_start(self.series.images[0], self.rings, start.px, start.wavelength)
         except StageError as error:
-            raise type(error)(said + error.reason) from error
+            if not said:
+                raise
+            raise StageError(said + error.reason) from error
         setting, wrong = self._placed(replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc))
         if setting is None or wrong:
             raise StageError(said + wrong)
@@ -155,6 +160,8 @@ class _Work:
         self.shape = None
         image = self.series.images[0]
         setting = Setting.of(_with_rho_d(start, image), self.settings.panels, self.series.travel)
+        bounded = (name for name in INSTRUMENT if name in self.settings.tolerances)
+        self.about = {name: setting.value(name) for name in bounded}
         fit = self.fit_settings(PLACEMENT, False)
         problem = ""
         for number in range(WIDE_PASSES):
