@@ -97,7 +97,7 @@ def legacy_chain(
         archive = folder / f"{name}.MIDAS.zip"
         shutil.copyfile(golden(name) / archive.name, archive)
         set_datasets(archive, {f"{ANALYSIS}LegacyDigits": np.array([1])})
-        return midas.run(data_file=archive, result_folder=folder, convert=False, threads=2).data[0]
+        return midas.run(data_file=archive, result_folder=folder, convert=False, threads=2, per_spot_groups=0).data[0]
 
     return run
 

@@ -69,7 +69,8 @@ def analysed(folder: Path, raw: Path, **values: object) -> Path:
         f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in values.items()
     ]
     (folder / "ps.txt").write_text("\n".join([*kept, *added, ""]))
-    layers.run(Options(parameter_file=folder / "ps.txt", data_file=raw, result_folder=folder, threads=2))
+    files = {"parameter_file": folder / "ps.txt", "data_file": raw, "result_folder": folder}
+    layers.run(Options(**files, threads=2, per_spot_groups=0))
     return folder / "LayerNr_1" / "Grains.csv"
 
 
