@@ -165,7 +165,12 @@ def test_layers_from_numbered_files_through_paths_with_blanks(
     content = parameters.read_bytes()
     (tmp_path / "elsewhere").mkdir()
     arguments = ["-paramFN", "../my data/ps file.txt", "-resultFolder", "../my data/the results"]
-    assert in_process("ff-midas", *arguments, "-endLayerNr", 2, "-nCPUs", 2, "-perSpotGroups", 0, cwd=tmp_path / "elsewhere") == 0
+    assert (
+        in_process(
+            "ff-midas", *arguments, "-endLayerNr", 2, "-nCPUs", 2, "-perSpotGroups", 0, cwd=tmp_path / "elsewhere"
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert out.count(f"First line of Grains.csv: %NumGrains {GRAINS}\n") == 2
     assert "Layer processing: 1/2 (50%)" in err and "Layer processing: 2/2 (100%)" in err

@@ -21,7 +21,6 @@ from midas.simulation import samples
 from .contents import Contents
 from .harness import ARCHIVE, BY_NAME, FRAMES, INDEXED, PARAMETERS, REFINED, prepare
 
-
 #: folder, name, arguments
 Command = tuple[str | Path, ...]
 
@@ -306,16 +305,16 @@ def test_any_name_in_any_locale(
     assert len(first) > 10
     copied = layer / archive.name
     block = ("paramstest.txt", "0", "1", "3", "1")
-    said(
+    raw = folder / f"raw {folder.name[:40]}.h5"
+    shutil.copy(pristine / "raw.h5", raw)
+    printed = said(
         (folder, "GetHKLListZarr", copied), (folder, "MergeOverlappingPeaksAllZarr", copied),
         (folder, "CalcRadiusAllZarr", copied), (folder, "FitSetupZarr", copied), (layer, "SaveBinData"),
         (layer, "IndexerOMP", *block), (layer, "FitPosOrStrainsOMP", *block),
         (layer, "ProcessGrainsZarr", f"./{archive.name}"),
+        (folder, "ff-convert", "-resultFolder", folder, "-paramFN", parameters, "-dataFN", f"./{raw.name}"),
     )  # fmt: skip
     assert {name: (layer / name).read_bytes() for name in first} == first
-    shutil.copy(pristine / "raw.h5", folder / f"raw {folder.name[:40]}.h5")
-    raw = ("-dataFN", f"./raw {folder.name[:40]}.h5")
-    printed = said((folder, "ff-convert", "-resultFolder", folder, "-paramFN", parameters, *raw))
     converted = folder / f"raw {folder.name[:40]}_000001.MIDAS.zip"
     assert converted.is_file()
     if language != "Latin":  # which has no letters for this name

@@ -48,7 +48,9 @@ def test_every_file_of_the_legacy_runs(
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize(("name", "part"), [("au3", Communicator(1, 4)), pytest.param("ds1", Communicator(), marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("name", "part"), [("au3", Communicator(1, 4)), pytest.param("ds1", Communicator(), marks=pytest.mark.long)]
+)
 def test_least_squares_is_at_least_as_good_as_legacy(
     golden: Callable[[str], Path], tmp_path: Path, name: str, part: Communicator
 ):
