@@ -50,23 +50,6 @@ def test_repeated_solutions_are_one_grain_and_the_truth(tmp_path: Path) -> None:
     assert quality["Significance"].min() > 50 and not quality["Flags"].any()
 
 
-def test_of_solutions_with_the_same_spots_the_most_complete_one_stands_for_the_grain(tmp_path: Path) -> None:
-    """Not the one that explains them by a fraction of a spot better, of which the start of its search decides."""
-    sample = small()
-    turns, completeness = (0.001, 0.02, 0.02), (0.9, 0.95, 1.0)
-    rows = [
-        sample.solution(g, s, turn=turn, completeness=part)
-        for g in range(3)
-        for s, turn, part in zip(sample.spots_of(g)[:3], turns, completeness, strict=True)
-    ]
-    rows[0] = sample.solution(0, rows[0].seed, turn=0.001, completeness=1.0, angle=0.019)
-    result = OwnedLayer(tmp_path, sample, rows).run()
-    assert result.data.grains["Confidence"].tolist() == [1, 1, 1]
-    # where both are complete the internal angle decides
-    assert result.data.grains["GrainID"].tolist() == [rows[0].seed, rows[5].seed, rows[8].seed]
-    assert words(result).count("crystal") == 3 and words(result).count("duplicate") == 6
-
-
 def test_every_spot_has_the_owner_that_made_it(tmp_path: Path) -> None:
     sample = small(spurious=20)
     rows = [sample.solution(g) for g in range(3)]
