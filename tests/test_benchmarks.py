@@ -25,7 +25,7 @@ SMALL = {
     "pull": ["--boxes", "20", "--blends", "2"],
     "refinement": ["--seeds", "2"],
     "resolving": ["twins4"],
-    "truth": ["demo"],
+    "truth": ["demo", "--draws", "1"],
 }
 
 
