@@ -29,7 +29,7 @@ SMALL = {
     "pull": ["--boxes", "20", "--blends", "2"],
     "refinement": ["--seeds", "2"],
     "resolving": ["twins4"],
-    "truth": ["demo", "--key", "OmegaStep", "1", "--key", "OmegaSpread", "0.3"],
+    "truth": ["demo", "--draws", "1", "--key", "OmegaStep", "1", "--key", "OmegaSpread", "0.3"],
 }
 
 

@@ -78,7 +78,9 @@ READERS: dict[str, Reader] = {
         defaults={"Lsd": 1e6, "BC": (1024.0, 1024.0), "px": 200.0, "RhoD": 409600.0, "Width": 1000.0},
     ),
     "merge": Reader(
-        _reads("SkipFrame OverlapLength UseMaximaPositions UsePixelOverlap"), _ARCHIVE, of_archive=True
+        _reads("SkipFrame OverlapLength ChainValley UseMaximaPositions UsePixelOverlap"),
+        _ARCHIVE,
+        of_archive=True,
     ),
     "radius": Reader(
         _reads(_RINGS, "SkipFrame OmegaStep Wavelength Rsample Hbeam Vsample DiscModel DiscArea"),

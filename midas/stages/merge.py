@@ -16,6 +16,7 @@ from midas._ext.merge.distance import link_by_distance
 from midas._ext.merge.order import order_peaks
 from midas._ext.merge.pixels import link_by_pixels
 from midas._ext.merge.sums import fold_chains
+from midas._ext.merge.valleys import split_chains
 from midas._ext.peaks.result import SATURATED
 from midas.experiment.scan import Scan
 from midas.formats import peaks as peak_format
@@ -60,6 +61,8 @@ _OF_PEAKS = tuple(dict.fromkeys(name for _, name in _FOLDED.values()))
 _FOLDS = [(rule, _OF_PEAKS.index(name)) for rule, name in _FOLDED.values()]
 _EMPTY_FRAME = len(peak_format.LAYOUT.header) + 1
 _NO_PEAKS = Table(peak_format.LAYOUT.names, np.empty((len(peak_format.LAYOUT.columns), 0)))
+#: by how many standard deviations of a count the tops of a chain stand above the valley between them
+VALLEY_DEVIATIONS = 5.0
 #: Parsing fewer bytes than this is faster without threads.
 _WORTH_THREADS = 1 << 20
 
@@ -90,30 +93,44 @@ def run(
         raise ValueError(f"peaks of {len(peaks)} frames for a scan of {scan.frames}")
     tables = _read_peaks(layer, scan.frames, threads) if peaks is None else [table for table, _ in peaks]
     first, everything = _stacked(tables, parameters["UseMaximaPositions"] == 1)
-    kept_first, order, invalid = order_peaks(
-        first, everything["eta"], everything["intensity"], everything["y_recorded"], everything["z_recorded"], threads
-    )
-    if invalid:
-        log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
+    kept_first, order = _order(first, everything, threads)
     everything = everything.take(order)  # nobody needs the unsorted ones; their memory serves what follows
-    y, z = everything["y_recorded"], everything["z_recorded"]
     if parameters["UsePixelOverlap"]:
         pixels = _PixelSource(layer, peaks, [len(table) for table in tables], scan.size)
         links = _link_by_pixels(kept_first, order - np.repeat(first[:-1], np.diff(kept_first)), pixels, scan.size)
     else:
-        links = link_by_distance(kept_first, y, z, parameters["OverlapLength"], threads)
+        places = (everything["y_recorded"], everything["z_recorded"])
+        links = link_by_distance(kept_first, *places, parameters["OverlapLength"], threads)
     saturated = _ordered(tables, "return_code", order) == SATURATED
     if saturated.any():
         links = without_tails(*links, _chained(tables, order, kept_first, saturated, everything))
     chain_first, members = merge_map(*links)
     members = members[: chain_first[-1]]  # without those of dropped chains
+    linked = len(chain_first)
+    chain_first = _parted(chain_first, members, everything, saturated, parameters["ChainValley"])
     spots = _spot_table(chain_first, members, everything, threads)
     constituents = _map_table(chain_first, members, kept_first, _ordered(tables, "peak_id", order))
     _write(layer, scan, spots, constituents)
     summary = {"frames": scan.frames, "peaks": len(constituents), "merged spots": len(spots)}
+    if parted := len(chain_first) - linked:
+        summary["parted at valleys"] = parted
     if saturated.any():
         summary["saturated"] = _write_flags(layer, chain_first, members, saturated, everything["sigma_r"])
     return StageResult("merge", summary, (RESULT.rounded(spots), constituents))
+
+
+def _parted(
+    chain_first: NDArray[np.int64],
+    members: NDArray[np.int64],
+    peaks: Table,
+    saturated: NDArray[np.bool_],
+    valley: float,
+) -> NDArray[np.int64]:
+    """Where the chains begin, those that are two spots parted."""
+    if not valley > 0:
+        return chain_first
+    columns = (peaks["intensity"], peaks["y_recorded"], peaks["z_recorded"], saturated.astype(np.uint8))
+    return split_chains(chain_first, members, *columns, valley, VALLEY_DEVIATIONS)
 
 
 def _write(layer: Layer, scan: Scan, spots: Table, constituents: Table) -> None:
@@ -167,6 +184,15 @@ def _stacked(tables: list[Table], use_maxima: bool) -> tuple[NDArray[np.int64], 
     for name in _OF_PEAKS:
         np.concatenate([table[replaced.get(name, name)] for table in tables], out=peaks[name])
     return first, peaks
+
+
+def _order(first: NDArray[np.int64], peaks: Table, threads: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each frame begins without the peaks that are left out, and the order of the others."""
+    eta, intensity, y, z = (peaks[name] for name in ("eta", "intensity", "y_recorded", "z_recorded"))
+    kept_first, order, invalid = order_peaks(first, eta, intensity, y, z, threads)
+    if invalid:
+        log.warning("%d peaks left out: their intensity, position or eta is not a finite number", invalid)
+    return kept_first, order
 
 
 def _chained(

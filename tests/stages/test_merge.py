@@ -303,7 +303,7 @@ def crowded(seed: int, frames: int, count: int, size: int = 64) -> list[Frame]:
 def test_crowded_frames_by_distance(seed: int, limit: float, tmp_path: Path) -> None:
     frames = crowded(seed, 6, 60)
     layer = Layer(tmp_path, make_archive(tmp_path, 6))
-    result = merge.run(layer, parameters(OverlapLength=limit), threads=2, peaks=in_memory(frames))
+    result = merge.run(layer, parameters(OverlapLength=limit, ChainValley=0), threads=2, peaks=in_memory(frames))
     expected = reference_links(frames, lambda chains, new: reference_distance_match(chains, new, limit))
     assert links(result) == expected
     assert any(len(spot) > 1 for spot in expected)
@@ -313,7 +313,7 @@ def test_crowded_frames_by_distance(seed: int, limit: float, tmp_path: Path) -> 
 def test_crowded_frames_by_pixels(seed: int, tmp_path: Path) -> None:
     frames = crowded(seed, 6, 120)
     layer = Layer(tmp_path, make_archive(tmp_path, 6))
-    result = merge.run(layer, parameters(UsePixelOverlap=1), threads=2, peaks=in_memory(frames))
+    result = merge.run(layer, parameters(UsePixelOverlap=1, ChainValley=0), threads=2, peaks=in_memory(frames))
     expected = reference_links(frames, reference_pixel_match)
     assert links(result) == expected
     assert any(len(spot) > 1 for spot in expected)
