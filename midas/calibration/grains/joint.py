@@ -109,7 +109,7 @@ class Reduced:
     def solution(self) -> Array:
         """(m + q,)."""
         left, values, right = np.linalg.svd(self.matrix)
-        kept = values > _RCOND * values[0]
+        kept = values > _RCOND * values.max(initial=0.0)
         inverse = np.where(kept, 1 / np.where(kept, values, 1.0), 0.0)
         return np.asarray(self.scale * (right.T @ (inverse * (left.T @ self.right))), np.float64)
 
