@@ -158,7 +158,8 @@ def choose(case: Case, start: State, sets: Sequence[tuple[str, ...]], refused: S
         loss = losses(asked, current, current, folds)
         rise = losses(asked, without, current, folds) - loss
         mean, error = float(rise.mean()), float(rise.std(ddof=1) / np.sqrt(FOLDS))
-        needed = mean > _ERRORS * error and mean > _PART * loss.mean()
+        # Without the distance and the beam centre the others stand for them.
+        needed = each == SETS[0] or (mean > _ERRORS * error and mean > _PART * loss.mean())
         verdicts.append(SetVerdict(each, bool(needed), mean, error, float(loss.mean())))
         if not needed:
             kept, current = smaller, without

@@ -142,6 +142,7 @@ def reduced(sums: Sums, constraints: Constraints) -> tuple[Reduced, Array, Array
         matrix -= products[:, :-1]
         right += products[:, -1]
         size[m:] += np.diag(products)[m:]
+    size[m:] += constraints.variance
     scale = 1 / np.sqrt(np.where(size > 0, size, 1.0))
     return Reduced(scale[:, None] * matrix * scale, scale * right, scale), response, own
 
@@ -187,7 +188,7 @@ def fit(problem: Problem, state: State, free: Free, iterations: int = 40) -> Fit
     for iteration in range(iterations):
         if iteration < _EARLY or iteration % _EVERY == 0:
             scales = problem.classes.scales(residuals, excess)
-        cost = float(loss_of(residuals / scales).sum())
+        cost = _cost(problem, free, state, residuals / scales)
         weights = weights_of(residuals / scales) / scales**2
         sums, constraints = problem.sums(state, free, weights), constraints_of(problem.convention, free, state)
         taken, gain = None, 0.0
@@ -216,8 +217,18 @@ def _tried(
     except np.linalg.LinAlgError:
         return None
     residuals = problem.residuals(trial)
-    lowered = float(loss_of(residuals / scales).sum())
+    lowered = _cost(problem, free, trial, residuals / scales)
     return (trial, residuals, lowered) if lowered < cost else None
+
+
+def _cost(problem: Problem, free: Free, state: State, u: Array) -> float:
+    """The loss of all spots, and of a mean strain that is known to so much."""
+    cost = float(loss_of(u).sum())
+    if isinstance(problem.convention.trust, str):
+        return cost
+    constraints = constraints_of(problem.convention, free, state)
+    soft = constraints.variance > 0
+    return cost + float(0.5 * np.sum(constraints.value[soft] ** 2 / constraints.variance[soft]))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from midas.calibration.grains.state import (
     pixel_size,
     strains_of,
 )
+from midas.calibration.grains.wobble import wobble_of, wobble_sentence
 from midas.experiment.crystal import cell_of
 
 if TYPE_CHECKING:
@@ -64,12 +65,13 @@ def result_of(run: Run, choice: Choice, found: Fit, information: Information, he
     state = found.state
     detectors = tuple(detector_of(n, like) for n, like in zip(state.numbers, m.detectors, strict=True))
     exact = m.detectors[0].exact_wedge
+    wobble = wobble_of(case, found, information)
     return GeometryResult(
         detectors=detectors,
         starts=m.detectors,
         panels=state.shifts,
         panels_per_detector=m.panels,
-        wobble=state.numbers[0, [AT[name] for name in WOBBLE]].copy(),
+        wobble=wobble,
         omega_zero=state.numbers[:, AT["Omega0"]].copy(),
         numbers=_numbers(run, found, information, covariance, modes, units),
         free=found.free.names,
@@ -86,7 +88,7 @@ def result_of(run: Run, choice: Choice, found: Fit, information: Information, he
         converged=found.converged,
         log=found.log,
         classes=_classes(case, found),
-        sentences=tuple(_sentences(run, found, information)),
+        sentences=(*_sentences(run, found, information), *wobble_sentence(wobble)),
         rounds=run.rounds,
     )
 

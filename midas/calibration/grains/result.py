@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.calibration.grains.observed import Spots
+from midas.calibration.grains.wobble import WobbleTerm
 from midas.experiment.detector import DetectorGeometry
 
 Array = NDArray[np.float64]
@@ -184,7 +185,7 @@ class GeometryResult:
     detectors, starts : one per layer
     panels : (p, 2) further shifts of all panels in y and z, px, detector by detector; no rows without panels
     panels_per_detector : (d,) number of panels of each detector
-    wobble : (10,) terms of the stage's wobble, µm, zeros where it was not fitted
+    wobble : terms of the stage's wobble, fitted or as the residuals want them
     omega_zero : (d,) degrees, added to the predicted omega
     numbers : every number of the instruments, fitted or held
     free : names of the fitted ones, in the order of `covariance`
@@ -206,7 +207,7 @@ class GeometryResult:
     starts: tuple[DetectorGeometry, ...]
     panels: Array
     panels_per_detector: tuple[int, ...]
-    wobble: Array
+    wobble: tuple[WobbleTerm, ...]
     omega_zero: Array
     numbers: tuple[Number, ...]
     free: tuple[str, ...]
