@@ -77,6 +77,16 @@ def losses(case: Case, prediction: Prediction, scales: Prediction, folds: NDArra
     return out
 
 
+def _error(rise: Array) -> float:
+    """Standard error of the mean over the folds."""
+    return float(rise.std(ddof=1) / np.sqrt(len(rise)))
+
+
+def rises(rise: Array, loss: Array) -> bool:
+    """Whether the loss of the folds rises by more than chance, and by enough to matter."""
+    return bool(rise.mean() > _ERRORS * _error(rise) and rise.mean() > _PART * loss.mean())
+
+
 def sample_of(case: Case) -> Mask:
     """Grains that are asked: all, or every so many where there are very many spots."""
     every = -(-len(case.spots) // LARGE)
@@ -157,10 +167,9 @@ def choose(case: Case, start: State, sets: Sequence[tuple[str, ...]], refused: S
         without = predicted(asked, names, folds, starts)
         loss = losses(asked, current, current, folds)
         rise = losses(asked, without, current, folds) - loss
-        mean, error = float(rise.mean()), float(rise.std(ddof=1) / np.sqrt(FOLDS))
         # Without the distance and the beam centre the others stand for them.
-        needed = each == SETS[0] or (mean > _ERRORS * error and mean > _PART * loss.mean())
-        verdicts.append(SetVerdict(each, bool(needed), mean, error, float(loss.mean())))
+        needed = each == SETS[0] or rises(rise, loss)
+        verdicts.append(SetVerdict(each, needed, float(rise.mean()), _error(rise), float(loss.mean())))
         if not needed:
             kept, current = smaller, without
     before = predicted(asked, (), folds, [small] * FOLDS)
@@ -202,11 +211,11 @@ def held_out_of(case: Case, choice: Choice, detectors: int) -> HeldOut:
                     np.median(np.hypot(r, t)),
                 )
     part = case.of_grains(choice.asked, _flat(case))
-    loss = [
-        float(losses(part, prediction, choice.prediction, choice.folds).mean())
-        for prediction in (choice.before, choice.prediction)
-    ]
-    return HeldOut(figures[0], figures[1], figures[2], (loss[0], loss[1]), FOLDS)
+    before, after = (
+        losses(part, prediction, choice.prediction, choice.folds) for prediction in (choice.before, choice.prediction)
+    )
+    worse = rises(after - before, before)
+    return HeldOut(figures[0], figures[1], figures[2], (float(before.mean()), float(after.mean())), worse, FOLDS)
 
 
 def _flat(case: Case) -> State:

@@ -139,7 +139,7 @@ def refined(measurement: Measurement, settings: Settings) -> GeometryResult:
     if not found.converged and not settings.force:
         raise StageError(f"no convergence in {settings.iterations} iterations; the last cost is {found.log[-1, 0]:.6g}")
     before, after = held_out.loss
-    if after > before and not settings.force:
+    if held_out.worse and not settings.force:
         raise StageError(f"the refined geometry predicts unseen spots worse ({after:.4g} against {before:.4g})")
     return result_of(run, choice, found, information, held_out)
 
@@ -280,9 +280,8 @@ class _Run:
         ids = " ".join(str(self.measurement.ids[self.kept[g], 0]) for g in np.flatnonzero(poor))
         self.sentences.append(f"left out since their spots do not fit: {ids}")
         self.poor += self.kept[poor].tolist()
-        start = self.start.take(~poor)
-        self.case = self.case.of_grains(~poor, start)
-        self.start, self.kept = start, self.kept[~poor]
+        self.case = self.case.of_grains(~poor, self.start)
+        self.start, self.kept = self.start.take(~poor), self.kept[~poor]
         return self._again(found.state.take(~poor), wanted)
 
     def _kept_at_start(self, wanted: Sequence[str], found: Fit) -> Fit:

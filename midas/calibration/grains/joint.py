@@ -25,6 +25,8 @@ _NOTHING = 1e-12
 _EARLY, _EVERY = 6, 4
 #: of the reduced system, once its diagonal is 1: directions below it do not move
 _RCOND = 1e-13
+#: smallest eigenvalue of a grain's matrix with a unit diagonal that is not rounding
+_OPEN = 1e-13
 #: grains whose sums are reduced at a time
 _PART = 1024
 
@@ -136,7 +138,7 @@ def reduced(sums: Sums, constraints: Constraints) -> tuple[Reduced, Array, Array
     response, own = np.empty_like(coupled), np.empty_like(sums.gradient)
     for part in _parts(len(coupled)):
         both = np.concatenate([coupled[part], sums.gradient[part, :, None]], axis=2)
-        solved = np.linalg.solve(sums.a[part], both)
+        solved = _solved(sums.a[part], both)
         response[part], own[part] = solved[:, :, :-1], solved[:, :, -1]
         products = np.matmul(coupled[part].swapaxes(1, 2), solved).sum(axis=0)
         matrix -= products[:, :-1]
@@ -145,6 +147,22 @@ def reduced(sums: Sums, constraints: Constraints) -> tuple[Reduced, Array, Array
     size[m:] += constraints.variance
     scale = 1 / np.sqrt(np.where(size > 0, size, 1.0))
     return Reduced(scale[:, None] * matrix * scale, scale * right, scale), response, own
+
+
+def singular(a: Array) -> NDArray[np.bool_]:
+    """(g,) grains whose spots leave one of their unknowns open."""
+    size = np.sqrt(np.maximum(np.einsum("gii->gi", a), 1e-300))
+    return np.asarray(np.linalg.eigvalsh(a / size[:, :, None] / size[:, None, :])[:, 0] < _OPEN, np.bool_)
+
+
+def _solved(a: Array, right: Array) -> Array:
+    """A⁻¹ of each grain times `right`; zeros, so that they neither move nor tell anything, for singular ones."""
+    try:
+        return np.asarray(np.linalg.solve(a, right), np.float64)
+    except np.linalg.LinAlgError:
+        out, sound = np.zeros_like(right), ~singular(a)
+        out[sound] = np.linalg.solve(a[sound], right[sound])
+        return out
 
 
 def step_of(sums: Sums, constraints: Constraints) -> tuple[Array, Array]:
@@ -241,7 +259,7 @@ class Information:
     variance : (3, n)
     inlier : (3, n) bool
     covariance : (m, m) of the free numbers, under the conventions
-    own : (g, k, k) of each grain with the geometry as it is
+    own : (g, k, k) of each grain with the geometry as it is; NaN where its spots leave something open
     response : (g, k, m + q) A⁻¹ [B, Cᵀ]
     system : the reduced system with the conventions
     open : (m, m) the reduced matrix without them
@@ -277,5 +295,6 @@ def information_of(problem: Problem, found: Fit) -> Information:
     none = Constraints(np.empty((0, len(sums.a), k)), np.empty(0), np.empty(0))
     bare, open_response, _ = reduced(sums, none)
     matrix = bare.matrix / bare.scale[:, None] / bare.scale
-    own = np.asarray(np.linalg.inv(sums.a), np.float64)
+    sound, own = ~singular(sums.a), np.full_like(sums.a, np.nan)
+    own[sound] = np.linalg.inv(sums.a[sound])
     return Information(sums, variance, inlier, covariance, own, response, system, matrix, open_response)

@@ -229,8 +229,11 @@ def _sentences(run: Run, found: Fit, information: Information) -> list[str]:
         out.append(
             f"{run.measurement.range:.0f} degrees of rotation: BCy ({sigma[k]:.3f} px) goes with mean Y of the grains"
         )
-    out += _wedge_sentences(run, found, information)
+    of_wedge = _wedge_sentences(run, found, information)
+    out += of_wedge
     for d in range(case.detectors):
+        if len(of_wedge) > 1:
+            break  # the model of the wedge leaves as much
         on = case.spots.detector == d
         r, t = (MAD * float(np.median(np.abs(found.residuals[i, on]))) for i in (0, 1))
         if t > _MOSAIC * r:

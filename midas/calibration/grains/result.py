@@ -166,6 +166,7 @@ class HeldOut:
     radial, tangential : (d, 2) robust standard deviations before and after, µm
     distance : (d, 2) medians of the distance from the prediction, µm
     loss : mean loss of a spot before and after
+    worse : whether it has risen by more than chance
     folds : parts of the spots of which one is held out
     """
 
@@ -173,6 +174,7 @@ class HeldOut:
     tangential: Array
     distance: Array
     loss: tuple[float, float]
+    worse: bool
     folds: int
 
 

@@ -54,7 +54,7 @@ def wobble_of(case: Case, found: Fit, information: Information) -> tuple[WobbleT
     out = []
     for name in WOBBLE:
         k = free.names.index(name)
-        axis, order, phase = name.removeprefix("Wobble")
+        axis, order, phase = name[-3], name[-2], name[-1]
         value = float(found.state.numbers[0, AT[name]] + step[k])
         out.append(WobbleTerm(axis, int(order), phase, value, float(sigma[k]), name in names))
     return tuple(out)
