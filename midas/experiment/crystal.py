@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from midas.parameters import Parameters
 
 __all__ = [
+    "all_reflections",
     "asymmetry",
     "cell_of",
     "checked_cell",
@@ -245,24 +246,49 @@ def reflections(parameters: Parameters) -> Table:
     d_min = smallest_spacing(wavelength, lsd, r_max)
     _check_length(parameters, cell, d_min)
 
-    def listed(group: SpaceGroup, limit: int, half: bool) -> Table:
-        first_k, first_l = _first_indices(group.setting, limit, half)
-        hkl = enumerate_reflections(
-            group.operations, group.rotations, group.translations, group.centrings, limit, first_k, first_l
-        )
-        return Table.from_columns(LAYOUT.names, reflection_table(hkl, cell, wavelength, lsd, d_min))
+    def legacy(group: SpaceGroup) -> Table:
+        return _listed(cell, group, LEGACY_LIMIT, True, (wavelength, lsd, d_min))
 
-    limit = max(LEGACY_LIMIT, math.floor(max(cell[:3]) / d_min) + 1)
-    half_listed = setting.number in _HALF_LISTED
-    legacy_is_complete = limit == LEGACY_LIMIT and not half_listed and setting.standard
+    limit = _largest_index(cell, d_min)
+    legacy_is_complete = limit == LEGACY_LIMIT and setting.number not in _HALF_LISTED and setting.standard
     if legacy_is_complete or parameters["LegacyHKLList"]:
-        table = listed(group, LEGACY_LIMIT, True)
+        table = legacy(group)
     else:
-        table = listed(group, limit, not half_listed)
-        _warn_of_moved_rings(table, listed(space_group(setting.number), LEGACY_LIMIT, True))
+        table = all_reflections(cell, group, wavelength, lsd, r_max)
+        _warn_of_moved_rings(table, legacy(space_group(setting.number)))
     if not len(table):
         log.warning("no reflection within RhoD = %g µm of the beam", r_max)
     return table
+
+
+def all_reflections(cell: tuple[float, ...], group: SpaceGroup, wavelength: float, lsd: float, r_max: float) -> Table:
+    """The complete list of a crystal, in the layout of ``hkls.csv``.
+
+    Parameters
+    ----------
+    cell : Å and degrees
+    wavelength : Å
+    lsd, r_max : sample to detector, and the radius (µm) there of the last ring
+    """
+    d_min = smallest_spacing(wavelength, lsd, r_max)
+    half = group.setting.number not in _HALF_LISTED
+    return _listed(cell, group, _largest_index(cell, d_min), half, (wavelength, lsd, d_min))
+
+
+def _largest_index(cell: tuple[float, ...], d_min: float) -> int:
+    """Of the first members of the families down to a spacing (Å)."""
+    return max(LEGACY_LIMIT, math.floor(max(cell[:3]) / d_min) + 1)
+
+
+def _listed(
+    cell: tuple[float, ...], group: SpaceGroup, limit: int, half: bool, angles: tuple[float, float, float]
+) -> Table:
+    """Reflections whose families have a first member within limits; `angles`: wavelength, lsd, smallest spacing."""
+    first_k, first_l = _first_indices(group.setting, limit, half)
+    hkl = enumerate_reflections(
+        group.operations, group.rotations, group.translations, group.centrings, limit, first_k, first_l
+    )
+    return Table.from_columns(LAYOUT.names, reflection_table(hkl, cell, *angles))
 
 
 def chosen_setting(parameters: Parameters, cell: Sequence[float] | None) -> Setting:

@@ -56,7 +56,7 @@ def lines(edges: tuple[float, float, float], rule: Callable[[int, int, int], boo
     for h, k, l in product(range(-most, most + 1), repeat=3):  # noqa: E741
         if rule(h, k, l) and (h or k or l):
             d = 1 / np.sqrt((h / edges[0]) ** 2 + (k / edges[1]) ** 2 + (l / edges[2]) ** 2)
-            families[h * h + k * k + l * l][round(float(d), 7)] += 1
+            families[h * h + k * k + l * l][round(float(d), 10)] += 1
     rows = []
     for square, spacings in families.items():
         family = STRONG if square in (3, 8, 11) else WEAK if _even_square(square) else OTHER
