@@ -12,6 +12,7 @@ from midas.calibration.powder.extract import Extraction
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.result import ON_BOUND, Calibration
 from midas.calibration.powder.rings import Rings
+from midas.calibration.powder.start import rings_disagree
 from midas.experiment.noise import robust_spread
 from midas.runtime.errors import StageError
 
@@ -67,6 +68,13 @@ def check_result(result: Calibration) -> None:
             f"the rings are {rms:.0f} microstrain (robust) from the points, more than {UNUSABLE:.0f}: wrong rings, "
             "wrong wavelength or a wrong calibrant"
         )
+    wavelength = result.detector.wavelength
+    assert wavelength is not None
+    if rings_disagree(result.strain, result.points.ring, result.rings.two_theta(wavelength)):
+        raise StageError(
+            "the strains of the rings drift with two_theta: they are other rings than they were taken for, or the "
+            "wavelength or the calibrant is wrong"
+        )
 
 
 def robust_rms(result: Calibration) -> float:
@@ -74,9 +82,7 @@ def robust_rms(result: Calibration) -> float:
     return robust_spread(result.strain, 0.0) * 1e6
 
 
-def warnings_of(
-    result: Calibration, evidence: Evidence, searched: bool, undetermined: Mapping[str, str]
-) -> list[str]:
+def warnings_of(result: Calibration, evidence: Evidence, searched: bool, undetermined: Mapping[str, str]) -> list[str]:
     """What the user should know, a sentence each."""
     words = [f"{name} ended on the bound of its tolerance" for name in result.free if result.verdict[name] == ON_BOUND]
     words += [f"{name} stays at {result.value[name]:g}: {reason}" for name, reason in undetermined.items()]
