@@ -167,15 +167,13 @@ def _conditioning(values: Array, vectors: Array, nuisance: NDArray[np.bool_] | N
     if nuisance is None or not nuisance.any() or nuisance.all():
         return float(values[-1] / values[0]), np.sum(vectors**2 / values, axis=1)
     half = vectors[~nuisance] / np.sqrt(values)
-    kept, directions, _ = scaled_eigensystem(
-        np.asarray(np.linalg.inv(half @ half.T), np.float64), np.empty((0, len(half)))
-    )
+    kept, directions, _ = scaled_eigensystem(np.linalg.inv(half @ half.T), np.empty((0, len(half))))
     inflation = np.ones(len(vectors))
     inflation[~nuisance] = np.sum(directions**2 / kept, axis=1)
     return float(kept[-1] / kept[0]), inflation
 
 
-def scaled_eigensystem(normal: Array, constraints: Array) -> tuple[Array, Array, Array]:
+def scaled_eigensystem(normal: NDArray[np.floating], constraints: Array) -> tuple[Array, Array, Array]:
     """Of a normal matrix with columns of unit length, within the constraints.
 
     Returns
