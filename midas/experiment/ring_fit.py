@@ -130,14 +130,18 @@ def used_panels(points: RingPoints, setting: Setting, settings: RingFitSettings)
 
 
 def _start(points: RingPoints, setting: Setting, settings: RingFitSettings) -> Setting:
-    """Without the shifts of panels that cannot be fitted, and with the mean of the others at zero."""
+    """Without the shifts of panels that cannot be fitted, and with the mean of the others in the beam centre."""
     if not settings.panels:
         return setting
     shifts, used = np.zeros((len(setting.panels), 3)), used_panels(points, setting, settings)
-    if used:
-        shifts[used] = shifts_of(setting.panels)[used]
-        shifts[used] -= shifts[used].mean(axis=0)
-    return replace(setting, panels=with_shifts(setting.panels, shifts))
+    shifts[used] = shifts_of(setting.panels)[used]
+    centres = setting.centres
+    if used and {"BCy", "BCz"} <= set(settings.free):
+        mean = shifts[used].mean(axis=0)
+        shifts[used] -= mean
+        centres = centres - mean[:2]
+    detector = replace(setting.detector, y_bc=float(centres[0, 0]), z_bc=float(centres[0, 1]))
+    return replace(setting, detector=detector, centres=centres, panels=with_shifts(setting.panels, shifts))
 
 
 def _names(points: RingPoints, setting: Setting, settings: RingFitSettings) -> list[str]:

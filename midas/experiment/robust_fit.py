@@ -99,7 +99,7 @@ def robust_fit(model: Model, start: Array, limits: Limits | None = None) -> Robu
     """
     limits = limits or Limits.none(len(start))
     x = np.clip(np.asarray(start, np.float64), limits.lower, limits.upper)
-    residuals, jacobian = model(x)
+    residuals, jacobian = _evaluated(model, x)
     damping, steps, converged = _FIRST_DAMPING, 0, False
     while steps < MOST_STEPS and not converged:
         steps += 1
@@ -113,7 +113,7 @@ def robust_fit(model: Model, start: Array, limits: Limits | None = None) -> Robu
                 converged = damping <= 1.0
                 break
             tried = np.clip(x + step, limits.lower, limits.upper)
-            new = model(tried)
+            new = _evaluated(model, tried)
             if _loss(new[0], scale, tried, limits) <= loss:
                 x, (residuals, jacobian) = tried, new
                 damping = max(0.1 * damping, _LEAST_DAMPING)
@@ -173,7 +173,7 @@ def _conditioning(values: Array, vectors: Array, nuisance: NDArray[np.bool_] | N
     return float(kept[-1] / kept[0]), inflation
 
 
-def scaled_eigensystem(normal: Array, constraints: Array) -> tuple[Array, Array, Array]:
+def scaled_eigensystem(normal: NDArray[np.floating], constraints: Array) -> tuple[Array, Array, Array]:
     """Of a normal matrix with columns of unit length, within the constraints.
 
     Returns
@@ -196,6 +196,11 @@ def null_space(constraints: Array) -> Array:
     _, sizes, rows = np.linalg.svd(constraints)
     rank = int(np.sum(sizes > 1e-12 * sizes[0]))
     return np.asarray(rows[rank:].T)
+
+
+def _evaluated(model: Model, x: Array) -> tuple[Array, Array]:
+    residuals, jacobian = model(x)
+    return np.ascontiguousarray(residuals, np.float64), np.ascontiguousarray(jacobian, np.float64)
 
 
 def _equations(residuals: Array, jacobian: Array, scale: float, x: Array, limits: Limits) -> tuple[Array, Array]:

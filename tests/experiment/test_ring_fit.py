@@ -149,3 +149,15 @@ def test_a_panel_without_points_has_no_shift(shifted: tuple[RingPoints, Setting]
     assert fit.shifts[12].tolist() == [0, 0, 0] and not {"dY12", "dZ12", "dTheta12"} & set(fit.names)
     with pytest.raises(StageError, match="FixPanelID: panel 12 has too few points"):
         solve_anchored(points, fit, PANELS, 12)
+
+
+def test_an_earlier_shift_file_is_a_start(shifted: tuple[RingPoints, Setting], panel_fit: RingSolution) -> None:
+    """Also one in which another panel stays: its mean goes into the beam centre."""
+    held = solve_anchored(shifted[0], panel_fit, PANELS, 12)
+    again = solve(shifted[0], held.setting, PANELS)
+    assert again.steps <= panel_fit.steps
+    assert np.abs(difference_of_maps(again.setting, panel_fit.setting)).max() < 0.05e-6
+    few = replace(PANELS, free=("Lsd", "ty", "tz"))
+    kept = solve(shifted[0], held.setting, few)
+    assert kept.setting.detector.y_bc == held.setting.detector.y_bc
+    np.testing.assert_allclose(np.delete(kept.shifts, 20, 0).mean(0), np.delete(held.shifts, 20, 0).mean(0), atol=1e-9)
