@@ -52,7 +52,7 @@ class LayerSpots:
     positions : (g, 3) µm
     volume : (g,) of each grain, relative
     spots : those that tell of the geometry; `Spots.grain` counts the usable grains
-    table : every spot of the layer, without a grain: `grain` is -1, h k l 0
+    table : every spot of the rings in use that has a place, without a grain: `grain` is -1, h k l 0
     hkl : (r, 3) reflections of the rings in use, `hkl_ring` their rings
     hkl_ring : (r,)
     panels : (p, 8) of the detector, see `midas.experiment.panels`; no rows without
@@ -130,8 +130,9 @@ def read_layer(
     positions = grains.numbers(POSITION)
     hkl = reflections.numbers(("h", "k", "l"))
     spots = replace(table.take(known - 1), grain=owner)
-    spots = spots.take(_telling(layer, len(table), spots, kept))
-    spots = _named(spots, detector, ub, positions, hkl, reflections.integers("ring"))
+    placed = _placed(layer, len(table))
+    spots = spots.take(_telling(placed, spots, kept))
+    spots = named(spots, detector, ub, positions, hkl, reflections.integers("ring"))
     enough = np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
     spots = spots.take(enough[spots.grain])
     kept &= enough
@@ -151,7 +152,7 @@ def read_layer(
         positions[kept],
         (size if size[kept].sum() > 0 else np.ones(len(grains)))[kept],
         spots.of_grains(kept).sorted(),
-        table.take(np.isin(table.ring, rings)),
+        table.take(np.isin(table.ring, rings) & placed[1:]),
         hkl[in_use],
         reflections.integers("ring")[in_use],
         panels,
@@ -236,24 +237,29 @@ def _usable(grains: Table, owner: Whole, spots: Whole, min_confidence: float) ->
     return kept, np.array(copies, np.int64)
 
 
-def _telling(layer: Layer, total: int, spots: Spots, kept: Mask) -> Mask:
-    """Spots of one usable grain only, whose places are known.
-
-    A saturated spot whose flanks have been fitted has a place; one that is the centroid of its region has not.
-    """
+def _telling(placed: Mask, spots: Spots, kept: Mask) -> Mask:
+    """Spots of one usable grain only, whose places are known (`placed`, by spot id)."""
     telling = kept[spots.grain].copy()
-    claims = np.bincount(spots.spot_id[telling], minlength=total + 1)
-    telling &= claims[spots.spot_id] == 1
-    telling &= ~read_spot_flags(layer, total).unfitted[spots.spot_id - 1]
+    claims = np.bincount(spots.spot_id[telling], minlength=len(placed))
+    return np.asarray(telling & (claims[spots.spot_id] == 1) & placed[spots.spot_id], np.bool_)
+
+
+def _placed(layer: Layer, total: int) -> Mask:
+    """Whether each spot, by its id, has a place that is its own.
+
+    A saturated spot whose flanks have been fitted has a place; one that is the centroid of its region has not. A spot
+    that two grains share has none of its own.
+    """
+    placed = np.ones(total + 1, bool)
+    placed[1:] = ~read_spot_flags(layer, total).unfitted
     if layer.spot_owners.exists():
         owners = SPOT_OWNERS.read(layer.spot_owners)
-        shared = np.zeros(total + 1, bool)
-        shared[np.clip(owners.integers("SpotID"), 0, total)] = owners.integers("Shared") == 1
-        telling &= ~shared[spots.spot_id]
-    return telling
+        ids = np.clip(owners.integers("SpotID"), 0, total)
+        placed[ids[owners.integers("Shared") == 1]] = False
+    return placed
 
 
-def _named(spots: Spots, detector: DetectorGeometry, ub: Array, positions: Array, hkl: Array, rings: Whole) -> Spots:
+def named(spots: Spots, detector: DetectorGeometry, ub: Array, positions: Array, hkl: Array, rings: Whole) -> Spots:
     """The spots with their reflections; without those that are near none, or one of several pieces of a spot."""
     place = positions[spots.grain]
     seen = unit(detector.g_vectors(spots.y_px, spots.z_px, spots.omega, place))
