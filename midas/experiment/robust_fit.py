@@ -173,7 +173,7 @@ def _conditioning(values: Array, vectors: Array, nuisance: NDArray[np.bool_] | N
     return float(kept[-1] / kept[0]), inflation
 
 
-def scaled_eigensystem(normal: Array, constraints: Array) -> tuple[Array, Array, Array]:
+def scaled_eigensystem(normal: NDArray[np.floating], constraints: Array) -> tuple[Array, Array, Array]:
     """Of a normal matrix with columns of unit length, within the constraints.
 
     Returns

@@ -5,12 +5,13 @@ Figures of docs/theory/calibration.md#what-the-image-cannot-tell.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from ring_points import CERIA_RINGS, FLAT, ring_points
+from ring_points import CERIA_RINGS, FLAT, WAVELENGTH, ring_points
 
+from midas.experiment.detector import DetectorGeometry
 from midas.experiment.ring_fit import GEOMETRY, RingFitSettings, solve
 from midas.experiment.ring_identify import UndeterminedError, identify
 from midas.experiment.ring_model import RingPoints, Setting
@@ -121,20 +122,50 @@ def test_sigmas_are_honest_with_outliers_and_a_wrong_scale() -> None:
     assert np.all((size > 0.8) & (size < 1.2)), size
 
 
-def test_wavelength_from_known_travel() -> None:
-    """Two distances 300 mm apart, each with its own beam centre."""
-    near, far = FLAT, replace(FLAT, lsd=FLAT.lsd + 300_000, y_bc=FLAT.y_bc + 3, z_bc=FLAT.z_bc - 2)
-    both = [
-        ring_points(detector, CERIA_RINGS[:9], sigma=SIGMA, noise=np.random.default_rng(8)) for detector in (near, far)
+TRAVEL = (0.0, 150_000.0, 300_000.0)
+ALL = RingFitSettings(free=(*GEOMETRY, "Wavelength"), floor=0.0)
+
+
+@pytest.fixture(scope="module")
+def several() -> tuple[RingPoints, list[DetectorGeometry]]:
+    """Three distances, each with its own beam centre."""
+    random = np.random.default_rng(8)
+    detectors = [
+        replace(FLAT, lsd=FLAT.lsd + travel, y_bc=FLAT.y_bc + y, z_bc=FLAT.z_bc + z)
+        for travel, (y, z) in zip(TRAVEL, ((0, 0), (2, -1), (3, -2)), strict=True)
     ]
-    y, z, d = (np.concatenate([getattr(points, name) for points in both]) for name in ("y_px", "z_px", "d_spacing"))
-    points = RingPoints.of(y, z, d, SIGMA, image=np.repeat([0, 1], [len(one) for one in both]))
-    start = replace(FLAT, wavelength=FLAT.wavelength * 1.002, lsd=FLAT.lsd * 1.001, ty=0, tz=0, p0=0, p1=0, p2=0)
-    settings = RingFitSettings(free=(*GEOMETRY, "Wavelength"), floor=0.0)
-    fit = identify(points, Setting.of(start, travel=(0.0, 300_000.0)), settings, demanded=["Wavelength"])
+    images = [ring_points(detector, CERIA_RINGS[:9], sigma=SIGMA, noise=random) for detector in detectors]
+    y, z, d = (np.concatenate([getattr(one, name) for one in images]) for name in ("y_px", "z_px", "d_spacing"))
+    return RingPoints.of(y, z, d, SIGMA, image=np.repeat([0, 1, 2], [len(one) for one in images])), detectors
+
+
+#: the wavelength is off by 2e-3, and the rest with it
+FAR = replace(FLAT, wavelength=WAVELENGTH * 1.002, lsd=FLAT.lsd * 1.001, ty=0, tz=0, p0=0, p1=0, p2=0)
+
+
+def test_known_travel_tells_the_wavelength(several: tuple[RingPoints, list[DetectorGeometry]]) -> None:
+    points, detectors = several
+    fit = identify(points, Setting.of(FAR, travel=TRAVEL), ALL, demanded=["Wavelength"])
     sigma = fit.sigma_of("Wavelength")
-    assert sigma / FLAT.wavelength < 1e-5
-    assert fit.setting.detector.wavelength == pytest.approx(FLAT.wavelength, abs=4 * sigma)
-    assert fit.setting.centres == pytest.approx(np.array([[near.y_bc, near.z_bc], [far.y_bc, far.z_bc]]), abs=0.003)
-    vague = identify(points, Setting.of(start, travel=(0.0, 300_000.0)), replace(settings, sigma_travel=15.0))
-    assert vague.sigma_of("Wavelength") / FLAT.wavelength == pytest.approx(5e-5, rel=0.1), "sigma of travel over travel"
+    assert sigma / WAVELENGTH < 5e-6
+    assert fit.setting.detector.wavelength == pytest.approx(WAVELENGTH, abs=4 * sigma)
+    assert fit.setting.detector.lsd == pytest.approx(FLAT.lsd, abs=4 * fit.sigma_of("Lsd"))
+    assert fit.setting.centres == pytest.approx(np.array([[d.y_bc, d.z_bc] for d in detectors]), abs=0.003)
+    assert [d.lsd for d in fit.setting.detectors()] == [fit.setting.detector.lsd + travel for travel in TRAVEL]
+
+
+def test_a_vague_travel_is_in_the_sigma(several: tuple[RingPoints, list[DetectorGeometry]]) -> None:
+    fit = identify(several[0], Setting.of(FAR, travel=TRAVEL), replace(ALL, sigma_travel=15.0))
+    # The first distance is exact: the slope of a line through two others that are known to 15 µm.
+    assert fit.sigma_of("Wavelength") / WAVELENGTH == pytest.approx(15.0 / np.hypot(150_000, 300_000), rel=0.15)
+    assert {"Travel1", "Travel2"} <= set(fit.names)
+
+
+def test_the_same_distance_three_times_tells_no_wavelength(
+    several: tuple[RingPoints, list[DetectorGeometry]],
+) -> None:
+    points, _ = several
+    first = replace(points, **{f.name: np.tile(getattr(points, f.name)[points.image == 0], 3) for f in fields(points)})
+    again = replace(first, image=np.repeat([0, 1, 2], len(first) // 3))
+    with pytest.raises(UndeterminedError, match="the rings cannot tell .*Wavelength"):
+        identify(again, Setting.of(FLAT, travel=(0.0, 0.0, 0.0)), ALL, demanded=["Wavelength"])

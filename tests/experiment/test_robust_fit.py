@@ -86,3 +86,17 @@ def test_a_prior_holds_what_nothing_else_does() -> None:
     prior = replace(Limits.none(4), prior=np.full(4, 7.0), prior_sigma=np.array([np.inf, 2.0, np.inf, np.inf]))
     fit = robust_fit(line(design), np.zeros(4), prior)
     assert fit.value[1] == pytest.approx(7.0) and fit.covariance[1, 1] == pytest.approx(4.0)
+
+
+def test_nuisance_is_eliminated_before_the_condition_is_judged() -> None:
+    design = DESIGN.copy()
+    design[:, 3] = DESIGN[:, 0] + 1e-4 * DESIGN[:, 3]
+    limits = replace(Limits.none(4), nuisance=np.array([False, False, False, True]))
+    seen, hidden = (robust_fit(line(design), np.zeros(4), given) for given in (None, limits))
+    assert np.array_equal(seen.covariance, hidden.covariance)
+    assert seen.condition > 1e7
+    # Of two that look alike one is nuisance: the other is known badly, which its variance says, and no more.
+    eliminated = np.linalg.inv(hidden.covariance[:3, :3])
+    length = np.sqrt(np.diag(eliminated))
+    assert hidden.condition == pytest.approx(np.linalg.cond(eliminated / np.outer(length, length)), rel=1e-6)
+    assert hidden.condition < 2 and hidden.inflation[3] == 1

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 def group_pixels(
     counts: NDArray[np.float64],
     masked: NDArray[np.uint8],
-    panel_of: NDArray[np.int16],
+    panel_of: NDArray[np.int32],
     detector: NDArray[np.float64],
     panels: NDArray[np.float64],
     lowest: NDArray[np.float64],

@@ -69,7 +69,7 @@ cdef inline int _group_of(const RingWindows* w, const Detector* d, const double[
     return <int>(w.first[k] + bin * w.per_bin + (panel if panel >= 0 else 0))
 
 
-cdef void _row(const RingWindows* w, const Detector* d, const double[:, ::1] panels, const short[:, ::1] panel_of,
+cdef void _row(const RingWindows* w, const Detector* d, const double[:, ::1] panels, const int[:, ::1] panel_of,
                const unsigned char[:, ::1] masked, Py_ssize_t z, int* group, float* x) noexcept nogil:
     cdef Py_ssize_t columns = masked.shape[1], stretch, begin, end, y
     cdef bint has_panels = panels.shape[0] > 0
@@ -85,7 +85,7 @@ cdef void _row(const RingWindows* w, const Detector* d, const double[:, ::1] pan
                 group[y] = _group_of(w, d, panels, panel_of[z, y] if has_panels else -1, y, z, x + y)
 
 
-def group_pixels(const double[:, ::1] counts, const unsigned char[:, ::1] masked, const short[:, ::1] panel_of,
+def group_pixels(const double[:, ::1] counts, const unsigned char[:, ::1] masked, const int[:, ::1] panel_of,
                  const double[::1] detector, const double[:, ::1] panels, const double[::1] lowest,
                  const double[::1] highest, const double[::1] middle, const long long[::1] bins, int threads=1):
     """Pixels of every group of (window, bin of eta, panel), and how far they are from the middle of the window.
@@ -94,7 +94,7 @@ def group_pixels(const double[:, ::1] counts, const unsigned char[:, ::1] masked
     ----------
     counts : (rows, columns) float64
     masked : (rows, columns) uint8, pixels that count for nothing
-    panel_of : (rows, columns) int16, row of `panels`; -1 in gaps
+    panel_of : (rows, columns) int32, row of `panels`; -1 in gaps
     detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     panels : (p, 8) float64, `midas.experiment.panels.panels_of`; no rows without panels. Pixels in gaps are left out
     lowest, highest : (w,) float64, px of radius on the plane: the windows, rising, without overlap

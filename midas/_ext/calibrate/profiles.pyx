@@ -5,8 +5,9 @@ See docs/theory/calibration.md#points-on-rings.
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN, exp, fabs, floor, fmax, fmin, sqrt
+from libc.math cimport INFINITY, NAN, fabs, fmax, fmin, sqrt
 
+from midas._ext.calibrate.ring_profile cimport RingProfile, profile_at, tabulate
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
 from midas._ext.physics.geometry cimport Detector, detector_to_ideal, unpack_detector
 from midas._ext.physics.panels cimport PANEL_NUMBERS, shift_on_panel
@@ -14,21 +15,13 @@ from midas._ext.physics.panels cimport PANEL_NUMBERS, shift_on_panel
 cdef enum:
     MOST_PEAKS = 2
     UNKNOWNS = 2 + 2 * MOST_PEAKS
-    POINTS = 4             # Gauss points across a pixel, each way
     MOST_STEPS = 15
     FEWEST_PIXELS = 12
-    NODES = 80             # of the table of a profile
 
-#: nodes per full width at half maximum, or per half a pixel where the ring is narrower
-cdef double NODES_PER_WIDTH = 12.0
 #: a step that moves the centre by less than this part of its sigma is the last one
 cdef double SMALL_STEP = 1e-3
 #: counts², of a pixel without counts
 cdef double LEAST_VARIANCE = 1.0
-cdef double FOUR_LOG_2 = 2.772588722239781
-
-cdef double[POINTS] OFFSETS = [-0.43056815579702629, -0.16999052179242813, 0.16999052179242813, 0.43056815579702629]
-cdef double[POINTS] WEIGHTS = [0.17392742256872693, 0.32607257743127307, 0.32607257743127307, 0.17392742256872693]
 
 
 cdef struct RingPeak:
@@ -49,14 +42,6 @@ cdef RingPeak _a_peak
 
 #: a peak as a numpy type
 RING_PEAK = np.asarray(<RingPeak[:1]>&_a_peak).dtype
-
-
-cdef struct Profile:
-    double fwhm            # px
-    double mixing          # part of the Lorentzian
-    double spacing         # of the table, px
-    double[NODES] value    # mean over a pixel, and its slope
-    double[NODES] slope
 
 
 cdef struct RingProblem:
@@ -88,58 +73,7 @@ cdef struct RingGroup:
     Py_ssize_t columns
 
 
-cdef inline void _pseudo_voigt(double x, double fwhm, double mixing, double* value, double* slope) noexcept nogil:
-    """Of height 1."""
-    cdef double u = x / fwhm
-    cdef double u2 = u * u
-    cdef double lorentz = mixing / (1.0 + 4.0 * u2), gauss = (1.0 - mixing) * exp(-FOUR_LOG_2 * u2)
-    value[0] = lorentz + gauss
-    slope[0] = -2.0 * u / fwhm * (4.0 * lorentz / (1.0 + 4.0 * u2) + FOUR_LOG_2 * gauss)
-
-
-cdef inline void _pixel_mean(double x, double fwhm, double mixing, double g_y, double g_z, double* value,
-                             double* slope) noexcept nogil:
-    """Mean of the profile over the area of a pixel, in which x grows by g_y and g_z per px."""
-    cdef double v = 0.0, s = 0.0, weight
-    cdef int i, j
-    value[0] = slope[0] = 0.0
-    for i in range(POINTS):
-        for j in range(POINTS):
-            _pseudo_voigt(x + g_y * OFFSETS[i] + g_z * OFFSETS[j], fwhm, mixing, &v, &s)
-            weight = WEIGHTS[i] * WEIGHTS[j]
-            value[0] += weight * v
-            slope[0] += weight * s
-
-
-cdef void _tabulate(Profile* p, double fwhm, double mixing, double g_y, double g_z) noexcept nogil:
-    cdef int i
-    p.fwhm = fwhm
-    p.mixing = mixing
-    p.spacing = fmax(fwhm, 0.5) / NODES_PER_WIDTH
-    for i in range(NODES):
-        _pixel_mean(i * p.spacing, fwhm, mixing, g_y, g_z, &p.value[i], &p.slope[i])
-
-
-cdef inline void _profile_at(const Profile* p, double x, double* value, double* slope) noexcept nogil:
-    """Cubic between the nodes of the table; beyond it a pixel is narrow against the profile."""
-    cdef double t = fabs(x) / p.spacing, h = p.spacing, a, b, c, d
-    cdef int i
-    if not t < NODES - 1:
-        _pseudo_voigt(x, p.fwhm, p.mixing, value, slope)
-        return
-    i = <int>t
-    t -= i
-    a = p.value[i]
-    b = p.slope[i] * h
-    c = 3.0 * (p.value[i + 1] - a) - 2.0 * b - p.slope[i + 1] * h
-    d = 2.0 * (a - p.value[i + 1]) + b + p.slope[i + 1] * h
-    value[0] = a + t * (b + t * (c + t * d))
-    slope[0] = (b + t * (2.0 * c + 3.0 * t * d)) / h
-    if x < 0.0:
-        slope[0] = -slope[0]
-
-
-cdef inline double _model(const RingGroup* group, const Profile* profile, const double* q, Py_ssize_t i,
+cdef inline double _model(const RingGroup* group, const RingProfile* profile, const double* q, Py_ssize_t i,
                           double* row) noexcept nogil:
     """Counts of a pixel, and their derivatives by background, slope, and height and place of each peak."""
     cdef double x = group.x[i], value = 0.0, slope = 0.0
@@ -148,14 +82,14 @@ cdef inline double _model(const RingGroup* group, const Profile* profile, const 
     row[0] = 1.0
     row[1] = x
     for j in range(group.peaks):
-        _profile_at(profile + j, x - group.expected[j] - q[3 + 2 * j], &value, &slope)
+        profile_at(profile + j, x - group.expected[j] - q[3 + 2 * j], &value, &slope)
         row[2 + 2 * j] = value
         row[3 + 2 * j] = -q[2 + 2 * j] * slope
         counts += q[2 + 2 * j] * value
     return counts
 
 
-cdef double _normal_equations(const RingGroup* group, const Profile* profile, const double* q, bint alike,
+cdef double _normal_equations(const RingGroup* group, const RingProfile* profile, const double* q, bint alike,
                               double* normal, double* right) noexcept nogil:
     """JᵀWJ and JᵀWr at `q`, weights of the counting statistics of the model, or all alike; the sum of W r²."""
     cdef int m = 2 + 2 * group.peaks, a, b
@@ -178,7 +112,7 @@ cdef double _normal_equations(const RingGroup* group, const Profile* profile, co
     return chi2
 
 
-cdef bint _linear_start(const RingGroup* group, const Profile* profile, double* q) noexcept nogil:
+cdef bint _linear_start(const RingGroup* group, const RingProfile* profile, double* q) noexcept nogil:
     """Background, slope and heights where the places are given."""
     cdef int m = 2 + 2 * group.peaks, free = 2 + group.peaks, a, b
     cdef double[UNKNOWNS * UNKNOWNS] normal
@@ -203,14 +137,15 @@ cdef bint _linear_start(const RingGroup* group, const Profile* profile, double* 
     return True
 
 
-cdef bint _fit(const RingGroup* group, const Profile* profile, double* q, double* factor, double* chi2) noexcept nogil:
+cdef bint _fit(const RingGroup* group, const RingProfile* profile, double* q, double* factor,
+               double* chi2) noexcept nogil:
     """Gauss-Newton steps until the places stand; `factor` of the last normal matrix."""
-    cdef int m = 2 + 2 * group.peaks, j, step, a
+    cdef int m = 2 + 2 * group.peaks, j, _step, a
     cdef double[UNKNOWNS] right
     cdef double largest, move, limit
     if not _linear_start(group, profile, q):
         return False
-    for step in range(MOST_STEPS):
+    for _step in range(MOST_STEPS):
         _normal_equations(group, profile, q, False, factor, right)
         for j in range(group.peaks):
             if not q[2 + 2 * j] > 0.0:
@@ -243,7 +178,7 @@ cdef double _sigma(const double* factor, int m, int which) noexcept nogil:
     return sqrt(column[which])
 
 
-cdef void _information(const RingGroup* group, const Profile* profile, const double* q, int peak,
+cdef void _information(const RingGroup* group, const RingProfile* profile, const double* q, int peak,
                        RingPeak* out) noexcept nogil:
     """How much of what the pixels say about the place comes from the inner flank; their mean place, so weighted."""
     cdef double[UNKNOWNS] row
@@ -279,8 +214,8 @@ cdef inline void _gradient(const Detector* d, const double* panel, double y, dou
 cdef void _move_onto(const Detector* d, const double* panel, double radius, double* y, double* z) noexcept nogil:
     """Along the gradient to where the radius (px) is the one given."""
     cdef double g_y = 0.0, g_z = 0.0, step
-    cdef int i
-    for i in range(4):
+    cdef int _i
+    for _i in range(4):
         _gradient(d, panel, y[0], z[0], &g_y, &g_z)
         step = (radius - _radius(d, panel, y[0], z[0])) / (g_y * g_y + g_z * g_z)
         y[0] += step * g_y
@@ -300,7 +235,7 @@ cdef void _one_group(const RingProblem* problem, Py_ssize_t g, RingPeak* out) no
     cdef Py_ssize_t first = problem.starts[g], window = problem.window_of[g], i
     cdef const Detector* d = &problem.detector
     cdef const double* panel = NULL
-    cdef Profile[MOST_PEAKS] profile
+    cdef RingProfile[MOST_PEAKS] profile
     cdef double[UNKNOWNS] q
     cdef double[UNKNOWNS * UNKNOWNS] factor
     cdef double y = 0.0, z = 0.0, g_y = 0.0, g_z = 0.0, chi2 = 0.0, highest = -INFINITY
@@ -326,7 +261,7 @@ cdef void _one_group(const RingProblem* problem, Py_ssize_t g, RingPeak* out) no
     for j in range(group.peaks):
         i = MOST_PEAKS * window + j
         group.expected[j] = problem.peaks[i]
-        _tabulate(profile + j, problem.fwhm[i], problem.mixing[i], g_y, g_z)
+        tabulate(profile + j, problem.fwhm[i], problem.mixing[i], g_y, g_z)
         q[2 + 2 * j] = 1.0
         q[3 + 2 * j] = problem.shift[g]
     if _fit(&group, profile, q, factor, &chi2):
@@ -336,8 +271,8 @@ cdef void _one_group(const RingProblem* problem, Py_ssize_t g, RingPeak* out) no
                        &out[j].z_px)
 
 
-cdef void _report(const RingGroup* group, const Profile* profile, const double* q, const double* factor, double chi2,
-                  int peak, RingPeak* out) noexcept nogil:
+cdef void _report(const RingGroup* group, const RingProfile* profile, const double* q, const double* factor,
+                  double chi2, int peak, RingPeak* out) noexcept nogil:
     """What the fit says of one peak; its place on the image is still the mean of the pixels."""
     cdef int m = 2 + 2 * group.peaks
     _information(group, profile, q, peak, out)
@@ -360,7 +295,7 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
     Parameters
     ----------
     starts, pixel, x, values : of `midas._ext.calibrate.groups.group_pixels`
-    tails : (m,) float32, of `tails_of_neighbours`
+    tails : (m,) float32, of `midas._ext.calibrate.pooled.tails_of_neighbours`
     columns : of the image
     detector : (12,) float64, `midas.experiment.detector.DetectorGeometry.packed`
     panels : (p, 8) float64, `midas.experiment.panels.panels_of`
@@ -377,19 +312,17 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
 
     Raises
     ------
-    ValueError : when shapes do not fit
+    ValueError : when shapes do not fit, or no group has a pixel
     """
     cdef Py_ssize_t groups = window_of.shape[0], g, w = middle.shape[0]
     cdef RingProblem p
     if (starts.shape[0] != groups + 1 or panel_of.shape[0] != groups or shift.shape[0] != groups
             or detector.shape[0] != 12 or panels.shape[1] != PANEL_NUMBERS
-            or not len(pixel) == len(x) == len(values) == len(tails) == starts[groups]
+            or not len(pixel) == len(x) == len(values) == len(tails) == starts[groups] > 0
             or not peaks.shape[0] == fwhm.shape[0] == mixing.shape[0] == w
             or not peaks.shape[1] == fwhm.shape[1] == mixing.shape[1] == MOST_PEAKS):
         raise ValueError("one of everything per group or window, and a detector of twelve numbers")
     result = np.empty((groups, MOST_PEAKS), RING_PEAK)
-    if not starts[groups]:
-        raise ValueError("no group has a pixel")
     cdef RingPeak[:, ::1] out = result
     p.starts, p.pixel, p.x, p.counts, p.columns = &starts[0], &pixel[0], &x[0], &values[0], columns
     p.tails = &tails[0]
@@ -400,100 +333,4 @@ def fit_groups(const long long[::1] starts, const int[::1] pixel, const float[::
     with nogil:
         for g in prange(groups, schedule="dynamic", chunksize=16, num_threads=threads):
             _one_group(&p, g, &out[g, 0])
-    return result
-
-
-def tails_of_neighbours(const long long[::1] starts, const float[::1] x, const double[:, :, ::1] neighbours,
-                        int threads=1):
-    """Counts that the rings beside each group leave in its pixels.
-
-    Parameters
-    ----------
-    starts, x : of `midas._ext.calibrate.groups.group_pixels`
-    neighbours : (g, k, 4) float64, of each: height (counts), place (px from the middle of the window), width (px) and
-        mixing
-    threads : the result does not depend on it
-
-    Returns
-    -------
-    (m,) float32
-    """
-    cdef Py_ssize_t groups = neighbours.shape[0], g
-    result = np.zeros(len(x), np.float32)
-    cdef float[::1] out = result
-    with nogil:
-        for g in prange(groups, schedule="static", num_threads=threads):
-            _tails(neighbours[g], x[starts[g]:starts[g + 1]], out[starts[g]:starts[g + 1]])
-    return result
-
-
-cdef void _tails(const double[:, ::1] neighbours, const float[::1] x, float[::1] out) noexcept nogil:
-    cdef double value = 0.0, slope = 0.0
-    cdef Py_ssize_t i, k
-    for k in range(neighbours.shape[0]):
-        if not neighbours[k, 0] > 0.0:
-            continue
-        for i in range(x.shape[0]):
-            _pseudo_voigt(x[i] - neighbours[k, 1], neighbours[k, 2], neighbours[k, 3], &value, &slope)
-            out[i] = out[i] + <float>(neighbours[k, 0] * value)
-
-
-def pooled_profiles(const long long[::1] starts, const float[::1] x, const double[::1] values, const float[::1] tails,
-                    const long long[::1] window_of, const double[:, ::1] peaks, RingPeak[:, ::1] found,
-                    const unsigned char[::1] used, Py_ssize_t windows, double bin_px, Py_ssize_t half):
-    """Profile of the single rings of all windows: the pixels of its groups about their own centres.
-
-    Parameters
-    ----------
-    starts, x, values : of `midas._ext.calibrate.groups.group_pixels`
-    tails : (m,) float32, of `tails_of_neighbours`
-    window_of : (g,) int64
-    peaks : (w, 2) float64, as for `fit_groups`
-    found : (g, 2) `RING_PEAK`
-    used : (g,) uint8, groups that count; those of pairs do not
-    windows, bin_px, half : windows, width of a bin, bins on either side of the centre
-
-    Returns
-    -------
-    (w, 3, 2 * half + 1) float64: sums of counts above the background, of heights, and of the counts' variance
-    """
-    cdef Py_ssize_t groups = window_of.shape[0], g, i, k, bin
-    cdef double from_centre
-    result = np.zeros((windows, 3, 2 * half + 1))
-    cdef double[:, :, ::1] out = result
-    with nogil:
-        for g in range(groups):
-            if not used[g]:
-                continue
-            k = window_of[g]
-            for i in range(starts[g], starts[g + 1]):
-                from_centre = x[i] - peaks[k, 0] - found[g, 0].place
-                bin = <Py_ssize_t>floor(from_centre / bin_px + 0.5) + half
-                if 0 <= bin <= 2 * half:
-                    out[k, 0, bin] += values[i] - tails[i] - found[g, 0].background - found[g, 0].slope * x[i]
-                    out[k, 1, bin] += found[g, 0].height
-                    out[k, 2, bin] += fmax(values[i], 0.0) + LEAST_VARIANCE
-    return result
-
-
-def pixel_profile(const double[::1] x, double fwhm, double mixing, double g_y, double g_z):
-    """Mean of a pseudo-Voigt of height 1 over pixels.
-
-    Parameters
-    ----------
-    x : (n,) float64, px, middle of the pixel from the centre of the profile
-    fwhm : px
-    mixing : part of the Lorentzian
-    g_y, g_z : growth of x within the pixel, per px
-
-    Returns
-    -------
-    (n,) float64
-    """
-    cdef Py_ssize_t i
-    cdef double slope = 0.0
-    result = np.empty(len(x))
-    cdef double[::1] out = result
-    for i in range(x.shape[0]):
-        _pixel_mean(x[i], fwhm, mixing, g_y, g_z, &out[i], &slope)
     return result

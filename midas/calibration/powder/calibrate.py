@@ -16,7 +16,7 @@ from midas.calibration.powder.profile import RingShape
 from midas.calibration.powder.result import FIXED, OK, ON_BOUND, UNDETERMINED, Calibration
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.settings import CalibrationSettings
-from midas.calibration.powder.start import find_start
+from midas.calibration.powder.start import better_start, find_start
 from midas.calibration.powder.verdict import Evidence, check_points, check_result, warnings_of
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.noise import robust_spread
@@ -107,7 +107,7 @@ class _Work:
 
     def __init__(self, series: Series, rings: Rings, settings: CalibrationSettings) -> None:
         self.series, self.rings, self.settings = series, rings, settings
-        self.shape: RingShape | None = None
+        self.shapes: list[RingShape | None] = [None] * len(series.images)
         #: the start that the tolerances are about, whatever later passes begin from
         self.about: dict[str, float] = {}
 
@@ -119,14 +119,14 @@ class _Work:
     def look(self, setting: Setting, half_width: float, rounds: int) -> _Pass:
         """Points on all images, with the geometry as it is."""
         found = []
-        for image, detector in zip(self.series.images, setting.detectors(), strict=True):
-            wanted = replace(self.settings.extraction(half_width, rounds), shape=self.shape)
+        for image, detector, shape in zip(self.series.images, setting.detectors(), self.shapes, strict=True):
+            wanted = replace(self.settings.extraction(half_width, rounds), shape=shape)
             found.append(extract_all(image, detector, self.rings, setting.panels, wanted))
-            self.shape = found[0].shape
+        self.shapes = [one.shape for one in found]
         points = Points.joined([one.points for one in found])
         image_of = np.repeat(np.arange(len(found)), [len(one.points) for one in found])
         if self.settings.fit_panels and len(setting.panels):
-            # where a panel is that has hardly a point, nobody knows, and its points would say something wrong of the rest
+            # where a panel with hardly a point is nobody knows, and its points would pull the rest to where it is not
             counts = np.bincount(points.panel, minlength=len(setting.panels))
             told = counts[points.panel] >= self.settings.fewest_points
             points, image_of = points.take(told), image_of[told]
@@ -140,7 +140,7 @@ class _Work:
         if not self.settings.search:
             setting, wrong = self._placed(start)
             if setting is not None and not wrong:
-                return setting
+                return self._or_better(setting, start)
             said = f"with the start as given, {wrong}; without it, "
             logger.info("start       %s; looking for another", wrong)
         assert start.wavelength is not None
@@ -150,14 +150,29 @@ class _Work:
             if not said:
                 raise
             raise StageError(said + error.reason) from error
-        setting, wrong = self._placed(replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc))
+        there = replace(start, lsd=own.lsd, y_bc=own.y_bc, z_bc=own.z_bc)
+        tilts = {name: getattr(own, name) for name in ("ty", "tz") if name in self.settings.free}
+        setting, wrong = self._placed(replace(there, **tilts))
         if setting is None or wrong:
             raise StageError(said + wrong)
         return setting
 
+    def _or_better(self, setting: Setting, start: DetectorGeometry) -> Setting:
+        """The same, unless the image shows that its rings are others than those that the start took them for."""
+        other = better_start(self.series.images[0], self.rings, setting.detector)
+        if other is None:
+            return setting
+        logger.info("start       fits, but Lsd %.0f um fits better", other.lsd)
+        about = self.about
+        tried, wrong = self._placed(replace(setting.detector, lsd=other.lsd, rho_d=start.rho_d))
+        if tried is None or wrong:
+            self.about = about
+            return setting
+        return tried
+
     def _placed(self, start: DetectorGeometry) -> tuple[Setting | None, str]:
         """The rough geometry from one start, and what is wrong with it."""
-        self.shape = None
+        self.shapes = [None] * len(self.series.images)
         image = self.series.images[0]
         setting = Setting.of(_with_rho_d(start, image), self.settings.panels, self.series.travel)
         bounded = (name for name in INSTRUMENT if name in self.settings.tolerances)
@@ -166,7 +181,8 @@ class _Work:
         problem = ""
         for number in range(WIDE_PASSES):
             seen = self.look(setting, WIDE, ROUGH)
-            self.shape = None if number == 0 else self.shape
+            if number == 0:  # what smears out in a wrong geometry is not the width of a ring
+                self.shapes = [None] * len(self.series.images)
             if len(seen.points) <= 3 * len(fit.free):
                 return None, f"only {len(seen.points)} bins show a ring where it should be"
             found = solve(seen.seen, setting, fit)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from midas._ext.calibrate.groups import group_pixels, highest_places
-from midas._ext.calibrate.profiles import fit_groups, pooled_profiles, tails_of_neighbours
+from midas._ext.calibrate.pooled import pooled_profiles, tails_of_neighbours
+from midas._ext.calibrate.profiles import fit_groups
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.profile import BIN, EXTENT, RingShape, shape_of
@@ -28,6 +29,8 @@ FEWEST_PIXELS = 12
 NEIGHBOURS = 11
 #: windows on either side whose rings reach into a window, and points that such a ring must have
 BESIDE, FEWEST_OF_NEIGHBOUR = 2, 5
+#: px beyond `rho_d`, of rings that are fitted for what they leave in the windows of others
+BEYOND = 40.0
 #: times at most that peaks, widths and tails are found from each other, and the change of a ring's mean place, in
 #: sigmas, that ends it
 ROUNDS, SETTLED = 10, 0.2
@@ -91,9 +94,9 @@ class _Groups:
     shift: Array = field(repr=False)
 
 
-def panel_map(panels: Array, shape: tuple[int, ...]) -> NDArray[np.int16]:
+def panel_map(panels: Array, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """(rows, columns) panel of every pixel; -1 in gaps."""
-    found = np.full(shape, -1, np.int16)
+    found = np.full(shape, -1, np.int32)
     for panel in reversed(range(len(panels))):
         y_first, y_last, z_first, z_last = (int(edge) for edge in panels[panel, :4])
         found[z_first : z_last + 1, y_first : y_last + 1] = panel
@@ -118,7 +121,7 @@ def extract_all(
 ) -> Extraction:
     """Points on the rings of an image, and what else the pixels say; parameters of `extract`."""
     shape = settings.shape or RingShape()
-    radii = ring_radii(rings, detector)
+    radii = ring_radii(rings, detector, BEYOND)
     width = float(np.median(shape.fwhm_at(radii[np.isfinite(radii)]))) if np.isfinite(radii).any() else 1.0
     windows = windows_of(radii, settings.half_width, settings.eta_bin, settings.least_arc, width)
     if not len(windows):
@@ -127,7 +130,8 @@ def extract_all(
     if not len(groups.window):
         return _nothing(len(rings), shape)
     found, accepted, shape = _rounds(groups, image, detector, panels, shape, settings)
-    return _chosen(groups, found, accepted, shape, image.full_scale, len(rings))
+    inside = np.isfinite(ring_radii(rings, detector))
+    return _chosen(groups, found, accepted, shape, image.full_scale, inside)
 
 
 def _rounds(
@@ -140,18 +144,18 @@ def _rounds(
 ) -> tuple[NDArray[np.void], NDArray[np.bool_], RingShape]:
     """Peaks, the shape of rings, and what rings leave in the windows of their neighbours, each from the others."""
     tails = np.zeros(len(groups.x), np.float32)
-    found, shift, threads = None, groups.shift, settings.threads
-    for _ in range(settings.rounds):
-        before = found
-        found = _fitted(groups, tails, shift, image.counts.shape[1], detector, panels, shape, threads)
+    shift, threads, columns = groups.shift, settings.threads, image.counts.shape[1]
+    found = _fitted(groups, tails, shift, columns, detector, panels, shape, threads)
+    for _ in range(settings.rounds - 1):
         accepted = _accepted(groups, found)
-        if before is not None and _settled(groups, before, found, accepted):
-            break
         whole = accepted & (found["highest"] < image.full_scale)
         shape = _shape(groups, tails, found, whole, shape)
         tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), threads)
         shift = np.where(accepted[:, 0], found["place"][:, 0], groups.shift)
-    return found, accepted, shape
+        before, found = found, _fitted(groups, tails, shift, columns, detector, panels, shape, threads)
+        if _settled(groups, before, found, _accepted(groups, found)):
+            break
+    return found, _accepted(groups, found), shape
 
 
 def _settled(groups: _Groups, before: NDArray[np.void], found: NDArray[np.void], accepted: NDArray[np.bool_]) -> bool:
@@ -263,8 +267,9 @@ def _shape(
     single = np.isnan(windows.peaks[:, 1])
     used = accepted[:, 0] & single[groups.window]
     half = int(EXTENT / BIN)
+    fits = np.column_stack([found[name][:, 0] for name in ("place", "height", "background", "slope")])
     pooled = pooled_profiles(
-        groups.starts, groups.x, groups.values, tails, groups.window, windows.peaks, found,
+        groups.starts, groups.x, groups.values, tails, groups.window, windows.peaks, fits,
         used.view(np.uint8), len(windows), BIN, half,
     )  # fmt: skip
     half_widths = np.minimum(windows.middle - windows.lowest, windows.highest - windows.middle)
@@ -298,11 +303,13 @@ def _chosen(
     accepted: NDArray[np.bool_],
     shape: RingShape,
     full_scale: float,
-    rings: int,
+    inside: NDArray[np.bool_],
 ) -> Extraction:
-    ring = groups.windows.ring[groups.window]
+    """Points of the rings that are inside `rho_d`, and the counts."""
+    ring, rings = groups.windows.ring[groups.window], len(inside)
+    counted = (ring >= 0) & inside[ring]
     saturated = found["highest"] >= full_scale
-    rows, peaks = np.nonzero(accepted & ~saturated)
+    rows, peaks = np.nonzero(accepted & ~saturated & counted)
     # by ring, bin and panel, as groups are within one window
     order = np.lexsort((rows, ring[rows, peaks]))
     rows, peaks = rows[order], peaks[order]
@@ -318,9 +325,11 @@ def _chosen(
         height=best["height"],
         background=best["background"],
     )
-    enough = (found["pixels"] >= FEWEST_PIXELS) & (ring >= 0)
-    counts = [np.bincount(ring[of & enough], minlength=rings) for of in (enough, accepted, saturated)]
-    return Extraction(points, shape, *counts, groups.eta[enough[:, 0]])
+    enough = (found["pixels"] >= FEWEST_PIXELS) & counted
+    looked_for, significant, beyond = (
+        np.bincount(ring[of & enough], minlength=rings) for of in (enough, accepted, saturated)
+    )
+    return Extraction(points, shape, looked_for, significant, beyond, groups.eta[enough[:, 0]])
 
 
 def _nothing(rings: int, shape: RingShape) -> Extraction:

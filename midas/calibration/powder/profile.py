@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from midas._ext.calibrate.profiles import pixel_profile
+from midas._ext.calibrate.pooled import pixel_profile
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def shape_of(pooled: Array, radius: Array, half_widths: Array, before: RingShape
 
     Parameters
     ----------
-    pooled : (w, 3, n), of `midas._ext.calibrate.profiles.pooled_profiles`, bins of `BIN` px
+    pooled : (w, 3, n), of `midas._ext.calibrate.pooled.pooled_profiles`, bins of `BIN` px
     radius : (w,) px, of the rings
     half_widths : (w,) px, how far each profile goes
     before : what the points were found with, and the result where no profile says more

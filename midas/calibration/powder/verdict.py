@@ -12,6 +12,7 @@ from midas.calibration.powder.extract import Extraction
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.result import ON_BOUND, Calibration
 from midas.calibration.powder.rings import Rings
+from midas.calibration.powder.start import rings_disagree
 from midas.experiment.noise import robust_spread
 from midas.runtime.errors import StageError
 
@@ -66,6 +67,13 @@ def check_result(result: Calibration) -> None:
         raise StageError(
             f"the rings are {rms:.0f} microstrain (robust) from the points, more than {UNUSABLE:.0f}: wrong rings, "
             "wrong wavelength or a wrong calibrant"
+        )
+    wavelength = result.detector.wavelength
+    assert wavelength is not None
+    if rings_disagree(result.strain, result.points.ring, result.rings.two_theta(wavelength)):
+        raise StageError(
+            "the strains of the rings drift with two_theta: they are other rings than they were taken for, or the "
+            "wavelength or the calibrant is wrong"
         )
 
 

@@ -51,13 +51,13 @@ class Windows:
         return REACH * np.minimum(below, self.highest - self.middle - outermost)
 
 
-def ring_radii(rings: Rings, detector: DetectorGeometry) -> Array:
-    """(r,) px on the plane; NaN beyond `rho_d`, and for what does not diffract forwards."""
+def ring_radii(rings: Rings, detector: DetectorGeometry, beyond: float = 0.0) -> Array:
+    """(r,) px on the plane; NaN more than so many px beyond `rho_d`, and for what does not diffract forwards."""
     assert detector.wavelength is not None
     two_theta = rings.two_theta(detector.wavelength)
     tangent = np.tan(np.radians(np.where(two_theta < 89.0, two_theta, np.nan)))
-    radius = detector.lsd * tangent
-    return np.where(radius <= detector.rho_d, radius, np.nan) / detector.px
+    radius = detector.lsd * tangent / detector.px
+    return np.where(radius <= detector.rho_d / detector.px + beyond, radius, np.nan)
 
 
 def windows_of(radii: Array, half_width: float, eta_bin: float, least_arc: float, width: float) -> Windows:
@@ -85,8 +85,11 @@ def windows_of(radii: Array, half_width: float, eta_bin: float, least_arc: float
         edges = inner - min(half_width, below), outer + min(half_width, above)
         rows.append((*edges, middle, inner - middle, second[0], chain[0], second[1], bins))
     table = np.array(rows).reshape(-1, 8)
+    lowest, highest, middle = np.ascontiguousarray(table[:, :3].T)
     return Windows(
-        *np.ascontiguousarray(table[:, :3].T),
+        lowest,
+        highest,
+        middle,
         np.ascontiguousarray(table[:, 3:5]),
         table[:, 5:7].astype(np.int64),
         table[:, 7].astype(np.int64),
