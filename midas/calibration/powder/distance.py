@@ -115,7 +115,7 @@ def _peaks(mean: Array, error: Array, first: float) -> Profile:
     shift = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-12)
     order = np.argsort(-above)[:5]
     radius: Array = first + place + 0.5 + np.clip(shift, -0.5, 0.5)
-    highest: Array = first + order + 0.5
+    highest = np.asarray(first + order + 0.5, np.float64)
     return Profile(radius, height, first, first + len(mean), highest)
 
 

@@ -95,8 +95,10 @@ def find_start(image: PowderImage, rings: Rings, px: float, wavelength: float) -
     NoRingError : when no rings are seen, or none of this powder
     AmbiguousStartError : when two distances explain what is seen
     """
-    centre = find_centre(image)
     lines = Lines.of(rings, wavelength)
+    if len(lines.tangent) < _FEWEST_RINGS:
+        raise NoRingError(f"fewer than {_FEWEST_RINGS} rings have an angle below 90 degrees: check the wavelength")
+    centre = find_centre(image)
     profile = profile_of(image, centre)
     if len(profile.radius) < _FEWEST_RINGS:
         raise NoRingError(_too_few(profile, lines))
@@ -118,11 +120,11 @@ def _candidates(
             for distance in distances(profile, lines, px, blur)
         ]
         candidates.sort(key=lambda candidate: -candidate.mark)
-        certain = candidates[0].mark >= _CERTAIN and _rival(candidates) is None
-        rivals = [candidate for candidate in candidates if _RIVAL * candidate.mark >= candidates[0].mark]
-        if blur > 1:
-            rivals = candidates
-        best += [candidate.refined(image, rings, wavelength, lines) for candidate in rivals[: 1 if certain else None]]
+        if candidates[0].mark >= _CERTAIN and _rival(candidates) is None:
+            candidates = candidates[:1]
+        elif blur == 1:
+            candidates = [candidate for candidate in candidates if _RIVAL * candidate.mark >= candidates[0].mark]
+        best += [candidate.refined(image, rings, wavelength, lines) for candidate in candidates]
         best.sort(key=lambda candidate: -candidate.mark)
         if best[0].is_good:
             break
