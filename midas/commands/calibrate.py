@@ -49,8 +49,8 @@ def _request(values: argparse.Namespace, options: CalibrateOptions) -> Calibrati
     free, demanded = fitted_names(tuple(options.fit.split()) or given["CalibFit"], tuple(options.fix.split()),
                                   options.wavelength_fit)  # fmt: skip
     return CalibrationRequest(
-        given, folder, images, free, demanded, options.travel or (), options.out or Path(), figure=options.figure,
-        json=options.json,
+        given, folder, images, free, demanded, options.travel or (), options.travel_sigma, options.out or Path(),
+        figure=options.figure, json=options.json,
     )  # fmt: skip
 
 

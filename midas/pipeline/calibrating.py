@@ -132,7 +132,7 @@ def _calibrated(
     """One image, or several at different distances, round after round until no ring is left out any more."""
     p = request.parameters
     images = [read_image(path, p, request.folder) for path in paths]
-    series = Series(images, request.travel) if request.travel else Series(images)
+    series = Series(images, request.travel, request.travel_sigma) if request.travel else Series(images)
     rings = _rings(request, powders, images[0])
     panels = _start_panels(p, request.folder)
     settings, start = _settings(request, panels, threads), _start(images[0], p)

@@ -43,6 +43,7 @@ class CalibrateOptions:
     travel: tuple[float, ...] | None = option(
         "-travel", NUMBERS, None, "how much farther the detector stood in each image, µm: 0 d2 ...", count="+"
     )
+    travel_sigma: float = option("-travel-sigma", NUMBER, 0.0, "how well these are known, µm; 0 = exactly")
     panels: str = option(
         "-panels", TEXT, "auto", 'auto: those of the parameter file; off; or "NY NZ sizeY sizeZ gapsY... gapsZ..."'
     )

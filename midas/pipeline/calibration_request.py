@@ -54,6 +54,7 @@ class CalibrationRequest:
     images : each is calibrated by itself; with `travel` all together
     free, demanded : names of the fit that are free, and those that must be (`UndeterminedError` otherwise)
     travel : µm, how much farther the detector stood in each image; () when each image is calibrated by itself
+    travel_sigma : µm, how well that is known
     output : folder of the results
     legacy : names of files as the legacy programs had them: "" none, "OMP" those of one, "auto" those of the driver
     figure, json, arrays : where they go; None where the defaults hold, or where there are none
@@ -69,6 +70,7 @@ class CalibrationRequest:
     free: tuple[str, ...] = ()
     demanded: frozenset[str] = frozenset()
     travel: tuple[float, ...] = ()
+    travel_sigma: float = 0.0
     output: Path = Path()
     legacy: str = ""
     figure: Path | None = None
