@@ -34,7 +34,7 @@ from midas.pipeline.calibration_request import CalibrationRequest, RingRejection
 from midas.pipeline.powder_images import read_image
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, ParameterError, StageError, UsageError
-from midas.runtime.files import located, make_folder, write_atomic
+from midas.runtime.files import keep_inputs, located, make_folder, write_atomic
 from midas.runtime.result import StageResult
 
 log = logging.getLogger(__name__)
@@ -59,11 +59,25 @@ def run(request: CalibrationRequest, *, threads: int) -> StageResult[list[Calibr
     ------
     MidasError : the reason why there is no geometry; nothing is written then but the log
     """
+    _keep_inputs(request)
     folder = make_folder(request.output)
     if request.legacy != "auto":
         return _run(request, threads)
     with logs.file(folder / LOG):
         return _run(request, threads)
+
+
+def _keep_inputs(request: CalibrationRequest) -> None:
+    """No file that the user names for results is one that is read."""
+    p = request.parameters
+    named = [p[key] for key in ("MaskFN", "GapFile", "BadPxFile", "FloodFN") if p[key]]
+    read = [*request.images, *(located(name, request.folder) for name in (*named, *p["Dark"]))]
+    written = [request.figure, request.json, request.arrays]
+    if p["PanelShiftsFile"]:
+        written.append(request.output / p["PanelShiftsFile"])
+    for path in written:
+        if path is not None:
+            keep_inputs(path, *read, p.source or None)
 
 
 def _run(request: CalibrationRequest, threads: int) -> StageResult[list[Calibrated]]:

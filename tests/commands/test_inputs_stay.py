@@ -20,6 +20,9 @@ LINES = [
     "ff-match --state1 a --state2 b --space-group 225 --output a/Grains.csv",
     "ff-match --state1 a --state2 b --space-group 225 --offset-table offsets.csv --output offsets.csv",
     "ff-stitch --layers a b --space-group 225 --beam-thickness 1 --output b/Grains.csv",
+    "ff-calibrate d_1.tif -calibrant CeO2 -json d_1.tif",
+    "ff-calibrate d_1.tif -mask folder/a_1.tif -figure folder/a_1.tif",
+    "AutoCalibrateZarr.py -dataFN d_1.tif -darkFN link.tif -SavePlotsHDF link.tif",
     "MatchGrains list.txt list.txt b/Grains.csv 225 0 0 0 1 0 0 1 0",
     "MatchGrains a/Grains.csv list.txt b/Grains.csv 225 0 0 0 1 0 0 1 0",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from midas.archive import BRIGHT, DARK, DATA, FLOOD, MASK, ArchiveWriter
 from midas.calibration.powder.image import PowderImage
 from midas.experiment.image import PaddedImage
 from midas.parameters import Parameters
@@ -144,3 +145,20 @@ def test_what_does_not_fit(tmp_path: Path, text: str, said: str) -> None:
     written(tmp_path, "wide.tif", np.zeros((3, 5), np.uint8))
     with pytest.raises(FormatError, match=said):
         read(written(tmp_path), text)
+
+
+def test_an_archive_with_its_dark_mask_and_flood(tmp_path: Path) -> None:
+    path = tmp_path / "a.MIDAS.zip"
+    mask, flood = np.zeros((1, 3, 4), np.uint16), np.full((1, 3, 4), 2.0)
+    mask[0, 1, 2] = 1
+    with ArchiveWriter(path, (2, 3, 4), RAW.dtype, threads=1) as writer:
+        writer.add_frames(DARK, (1, 3, 4), iter([RAW * 0 + 10]))
+        writer.add_copy(DARK, BRIGHT)
+        writer.add_frames(DATA, (2, 3, 4), iter([RAW, RAW + 1]))
+        writer.add_dataset(MASK, mask)
+        writer.add_dataset(FLOOD, flood)
+        writer.add_parameters(Parameters.parse("px 200\nOmegaStep 1\n"))
+    found = read(path)
+    assert found.frames == 2 and np.argwhere(found.masked[:3]).tolist() == [[1, 2]]
+    expected = (2.0 * RAW + 1 - 2 * 10) / 2
+    assert np.array_equal(found.counts[:3][mask[0] == 0], expected[mask[0] == 0])
