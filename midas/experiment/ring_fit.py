@@ -36,6 +36,7 @@ class RingFitSettings:
     free : numbers of the instrument, as in `midas.experiment.ring_model.INSTRUMENT`
     tolerances : half widths of the bounds about the start by name, of a panel's numbers by dY, dZ, dTheta; without one
         there is no bound, and 0 holds a number
+    middle : of the bounds and of what is known of the travel, by full name, where that is not the start of the fit
     panels : whether shifts of the panels are fitted
     turns : also their turns
     fewest_points : of a panel that is fitted; others get no shift
@@ -45,6 +46,7 @@ class RingFitSettings:
 
     free: tuple[str, ...] = GEOMETRY
     tolerances: Mapping[str, float] = field(default_factory=dict)
+    middle: Mapping[str, float] = field(default_factory=dict)
     panels: bool = False
     turns: bool = True
     fewest_points: int = FEWEST_POINTS_OF_PANEL
@@ -159,8 +161,8 @@ def _names(points: RingPoints, setting: Setting, settings: RingFitSettings) -> l
 
 
 def _limits(model: RingModel, settings: RingFitSettings) -> Limits:
-    """Bounds about the start, priors of panels and travel, and the mean of the panels' shifts held."""
-    start = model.start()
+    """Bounds about their middle, priors of panels and travel, and the mean of the panels' shifts held."""
+    start = np.array([settings.middle.get(name, value) for name, value in zip(model.names, model.start(), strict=True)])
     kinds = [taken_apart(name)[0] for name in model.names]
     reach = np.array([settings.tolerances.get(kind, np.inf) for kind in kinds])
     width = PANEL_PRIOR | {"Travel": settings.sigma_travel}
