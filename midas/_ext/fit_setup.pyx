@@ -88,7 +88,9 @@ cdef inline void _laboratory_spot(const Detector* geometry, const Instrument* in
 
 def ring_misfit(const double[::1] y_px, const double[::1] z_px, const double[::1] tangents,
                 const double[::1] detector, int threads):
-    """How far spots lie from their ideal rings, every azimuth weighing the same (docs/theory/fit_setup.md#ring-misfit).
+    """How far spots lie from their ideal rings, every azimuth weighing the same.
+
+    See docs/theory/fit_setup.md#legacy-ring-misfit.
 
     Parameters
     ----------

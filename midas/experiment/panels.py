@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.experiment.angles import DEG2RAD
+from midas.experiment.angles import DEG2RAD, RAD2DEG
 from midas.formats.panels import read_shifts
 
 if TYPE_CHECKING:
@@ -57,3 +57,15 @@ def _ranges(parameters: Parameters, axis: str) -> list[tuple[int, int]]:
         raise parameters.error(f"PanelGaps{axis}", f"must give the {count - 1} gaps between {count} panels")
     starts = [i * size + sum(gaps[:i]) for i in range(count)]
     return [(start, start + size - 1) for start in starts]
+
+
+def shifts_of(panels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(p, 3) float64 of `panels_of`: shift in y and z (px) and turn (degrees)."""
+    turns = RAD2DEG * np.arctan2(panels[:, 5], panels[:, 4])
+    return np.column_stack([panels[:, 6], panels[:, 7], turns])
+
+
+def with_shifts(panels: NDArray[np.float64], shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same panels elsewhere; `shifts` as `shifts_of` returns them."""
+    turns = DEG2RAD * shifts[:, 2]
+    return np.column_stack([panels[:, :4], np.cos(turns), np.sin(turns), shifts[:, :2]])

@@ -52,7 +52,8 @@ from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.detector_pixels import write_detector_pixels
 from midas.stages.expected_rings import expected_rings
-from midas.stages.geometry_fit import fit_geometry
+from midas.stages.geometry_fit import FREE, GeometryFit, fit_geometry
+from midas.stages.legacy_geometry_fit import fit_legacy_geometry
 from midas.stages.spot_flags import write_spot_flags
 
 log = logging.getLogger(__name__)
@@ -234,21 +235,27 @@ def _fitted(
     detector: DetectorGeometry, peaks: Table, rings: list[_Ring], parameters: Parameters, threads: int
 ) -> DetectorGeometry:
     two_theta = {ring.number: ring.two_theta for ring in rings}
-    fit = fit_geometry(
-        detector,
-        peaks["y_recorded"],
-        peaks["z_recorded"],
-        np.array([two_theta[int(number)] for number in peaks["ring"]]),
-        tol_lsd=parameters["tolLsd"],
-        tol_bc=parameters["tolBC"],
-        tol_tilts=parameters["tolTilts"],
-        threads=threads,
-    )
+    of_spots = np.array([two_theta[int(number)] for number in peaks["ring"]])
+    spots = (detector, peaks["y_recorded"], peaks["z_recorded"], of_spots)
+    reach = {"tol_lsd": parameters["tolLsd"], "tol_bc": parameters["tolBC"], "tol_tilts": parameters["tolTilts"]}
+    if parameters.legacy_digits:
+        fit = fit_legacy_geometry(*spots, **reach, threads=threads)
+    else:
+        fit = fit_geometry(*spots, **reach)
+    _tell(fit, detector)
+    return fit.detector
+
+
+def _tell(fit: GeometryFit, start: DetectorGeometry) -> None:
+    """The fitted numbers, in the log."""
     found = fit.detector
     log.info("Fitted: Lsd %.4f, BC %.5f %.5f, ty %.6f, tz %.6f", found.lsd, found.y_bc, found.z_bc, found.ty, found.tz)
-    log.info("Mean deviation from the rings: %.3g, before %.3g", fit.misfit / fit.bins, fit.initial_misfit / fit.bins)
-    log.info("RingRadii are multiplied by LsdFit/Lsd = %.9f", found.lsd / detector.lsd)
-    return found
+    if fit.sigma:
+        log.info("Uncertainties: %s", ", ".join(f"{name} {sigma:.2g}" for name, sigma in fit.sigma.items()))
+    for name in fit.on_bound:
+        log.warning("%s ended on the bound that %s sets: the start or the rings are wrong", name, FREE[name])
+    log.info("Mean deviation from the rings: %.3g, before %.3g", fit.deviation, fit.initial_deviation)
+    log.info("RingRadii are multiplied by LsdFit/Lsd = %.9f", found.lsd / start.lsd)
 
 
 def _verdicts(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.fit_setup import ring_misfit
-from midas._ext.numerics.nelder_mead import minimise_function
+from midas.experiment.angles import DEG2RAD
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.noise import robust_spread
+from midas.experiment.ring_fit import RingFitSettings, solve
+from midas.experiment.ring_model import RingModel, RingPoints, Setting
 
-#: a restart that lowers the objective by less than this (relative) ends the fit
-CONVERGED = 1e-9
-#: of one run of the minimiser, on the objective
-_TOLERANCE = 1e-11
-_MAX_EVALUATIONS = 5000
-_MAX_RESTARTS = 50
-#: half widths of the two searches of a restart, in units of the bounds. The objective has edges, and steps where a spot
-#: moves to the next azimuth bin: the wide search leaves a dent in which the narrow one would stay.
-_REACHES = (1.0, 0.1)
+#: the free numbers, as in a parameter file, and the keys of their bounds
+FREE = {"Lsd": "tolLsd", "BCy": "tolBC", "BCz": "tolBC", "ty": "tolTilts", "tz": "tolTilts"}
 
 
 @dataclass(frozen=True)
@@ -29,16 +24,16 @@ class GeometryFit:
     Parameters
     ----------
     detector : the fitted geometry
-    misfit, initial_misfit : objective there and at the start
-    bins : azimuth bins that hold spots; misfit / bins is the mean deviation from the rings
-    evaluations : of the objective
+    deviation, initial_deviation : how far the spots are from their rings there and at the start, a strain
+    sigma : standard uncertainties of the numbers in `FREE` that were not held
+    on_bound : those of them that ended on a bound
     """
 
     detector: DetectorGeometry
-    misfit: float
-    initial_misfit: float
-    bins: int
-    evaluations: int
+    deviation: float
+    initial_deviation: float
+    sigma: dict[str, float] = field(default_factory=dict)
+    on_bound: tuple[str, ...] = ()
 
 
 def fit_geometry(
@@ -50,7 +45,6 @@ def fit_geometry(
     tol_lsd: float,
     tol_bc: float,
     tol_tilts: float,
-    threads: int,
 ) -> GeometryFit:
     """Distance, beam centre, ty and tz that bring the spots closest to their rings.
 
@@ -59,32 +53,24 @@ def fit_geometry(
     detector : start of the fit; tx and the distortion stay
     y_px, z_px : (n,) spot positions
     two_theta : (n,) ideal angle of each spot's ring, degrees
-    tol_lsd, tol_bc, tol_tilts : half widths of the bounds, µm, px and degrees
+    tol_lsd, tol_bc, tol_tilts : half widths of the bounds, µm, px and degrees; 0 holds a number
+
+    Raises
+    ------
+    StageError : when there are no more spots than numbers
     """
-    start = np.array([detector.lsd, detector.y_bc, detector.z_bc, detector.ty, detector.tz])
-    widths = np.array([tol_lsd, tol_bc, tol_bc, tol_tilts, tol_tilts], dtype=np.float64)
-    tangents = np.tan(np.radians(two_theta))
-
-    def at(unit: NDArray[np.float64]) -> DetectorGeometry:
-        lsd, y_bc, z_bc, ty, tz = map(float, start + unit * widths)
-        return replace(detector, lsd=lsd, y_bc=y_bc, z_bc=z_bc, ty=ty, tz=tz)
-
-    def misfit(unit: NDArray[np.float64]) -> float:
-        return ring_misfit(y_px, z_px, tangents, at(unit).packed(), threads)[0]
-
-    best = np.zeros(5)
-    initial, bins = ring_misfit(y_px, z_px, tangents, detector.packed(), threads)
-    lowest, evaluations = initial, 1
-    for _ in range(_MAX_RESTARTS):
-        before = lowest
-        for reach in _REACHES:
-            # In units of the bounds: one step of the search is then a fair step in every coordinate.
-            lower = np.where(widths > 0, np.maximum(best - reach, -1.0), 0.0)
-            upper = np.where(widths > 0, np.minimum(best + reach, 1.0), 0.0)
-            found, value, spent, _ = minimise_function(misfit, best, lower, upper, _TOLERANCE, 0.0, _MAX_EVALUATIONS)
-            evaluations += spent
-            if value < lowest:
-                best, lowest = found, value
-        if before - lowest <= CONVERGED * before:
-            break
-    return GeometryFit(at(best), lowest, initial, bins, evaluations)
+    reach = {"tolLsd": tol_lsd, "tolBC": tol_bc, "tolTilts": tol_tilts}
+    # Spots say nothing of the wavelength: spacings are in units of it. They scatter with the places of the grains,
+    # each by about the same on the detector.
+    start = Setting.of(replace(detector, wavelength=1.0))
+    points = RingPoints.of(y_px, z_px, 0.5 / np.sin(DEG2RAD * two_theta / 2), 1.0)
+    tolerances = {name: reach[key] for name, key in FREE.items()}
+    fit = solve(points, start, RingFitSettings(tuple(FREE), tolerances, floor=0.0))
+    before, _ = RingModel(points, start, ()).strains(start)
+    return GeometryFit(
+        detector=replace(fit.setting.detector, wavelength=detector.wavelength),
+        deviation=robust_spread(fit.strain, 0.0),
+        initial_deviation=robust_spread(before, 0.0),
+        sigma=dict(zip(fit.names, map(float, fit.sigma), strict=True)),
+        on_bound=fit.on_bound,
+    )
