@@ -38,7 +38,7 @@ class Centre:
     ----------
     y, z : px
     lean_y, lean_z : a pixel dy, dz from the centre at distance r lies on the ring of radius
-        r (1 + lean_y dy + lean_z dz): what a tilt does in the first order, 1/px
+        r / (1 - lean_y dy - lean_z dz), 1/px: a tilt, but for the square of its sine
     contrast : part of the variance of the signal that is rings
     """
 
@@ -50,7 +50,9 @@ class Centre:
 
     def radius(self, dy: NDArray[np.floating], dz: NDArray[np.floating]) -> NDArray[np.floating]:
         """Radius (px) of the rings that pixels dy, dz from the centre lie on."""
-        radius: NDArray[np.floating] = np.sqrt(dy * dy + dz * dz) * (1 + self.lean_y * dy + self.lean_z * dz)
+        radius: NDArray[np.floating] = np.sqrt(dy * dy + dz * dz) / np.maximum(
+            1 - self.lean_y * dy - self.lean_z * dz, 0.2
+        )
         return radius
 
 
@@ -141,15 +143,15 @@ def _crossings(y: Array, z: Array, direction: NDArray[np.floating], side: int) -
     votes = np.zeros(cells * cells)
     for part in range(0, len(y), 1000):
         rows = slice(part, part + 1000)
-        column = ((y[rows, None] + reach * direction[rows, :1] + margin) / _CELL).astype(np.int32)
-        row = ((z[rows, None] + reach * direction[rows, 1:] + margin) / _CELL).astype(np.int32)
-        inside = (column >= 0) & (column < cells) & (row >= 0) & (row < cells)
-        votes += np.bincount((row * cells + column)[inside], minlength=cells * cells)
+        columns = ((y[rows, None] + reach * direction[rows, :1] + margin) / _CELL).astype(np.int32)
+        lines = ((z[rows, None] + reach * direction[rows, 1:] + margin) / _CELL).astype(np.int32)
+        inside = (columns >= 0) & (columns < cells) & (lines >= 0) & (lines < cells)
+        votes += np.bincount((lines * cells + columns)[inside], minlength=cells * cells)
     grid = ndimage.gaussian_filter(votes.reshape(cells, cells), 1.0)
     grid -= ndimage.gaussian_filter(grid, 10.0)
     places = []
     for _ in range(_CANDIDATES):
-        row, column = np.unravel_index(int(grid.argmax()), grid.shape)
+        row, column = divmod(int(grid.argmax()), cells)
         places.append(((column + 0.5) * _CELL - margin, (row + 0.5) * _CELL - margin))
         grid[max(row - _APART, 0) : row + _APART + 1, max(column - _APART, 0) : column + _APART + 1] = -np.inf
     return places
@@ -192,7 +194,7 @@ class _Look:
             if np.hypot(*place[2:]) > _STEEPEST * self.reach:
                 return 0.0
             lean = np.asarray(place[2:], np.float32) / np.float32(self.reach**2)
-            radius *= 1 + lean[0] * dy + lean[1] * dz
+            radius /= np.maximum(1 - lean[0] * dy - lean[1] * dz, np.float32(0.2))
         index = np.maximum(radius / np.float32(bins), 0).astype(np.int32)
         number = np.bincount(index)
         total = np.bincount(index, self.signal)

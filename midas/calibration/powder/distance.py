@@ -24,6 +24,8 @@ _SEEN = 0.02
 _STEP, SAME = 0.001, 0.02
 #: how far a peak may lie from its ring: px, and part of the radius
 _TOLERANCE, _PART = 1.0, 0.002
+#: innermost rings that are looked at closely
+_INNER = 8
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,26 @@ class HasRings(Protocol):
     def radius(self, dy: Floating, dz: Floating) -> Floating: ...
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """How well a distance explains the peaks.
+
+    Parameters
+    ----------
+    score : product of the parts of all peaks that are rings, and of all rings in sight that are peaks
+    explained, found : these parts for the innermost rings in sight
+    """
+
+    score: float
+    explained: float
+    found: float
+
+    @property
+    def mark(self) -> float:
+        """One number of all three."""
+        return (self.score + self.explained * self.found) / 2
+
+
 def profile_of(image: PowderImage, geometry: HasRings) -> Profile:
     """The peaks of the rings of an image."""
     used = ~image.masked
@@ -92,8 +114,9 @@ def _peaks(mean: Array, error: Array, first: float) -> Profile:
     left, top, right = above[place - 1], above[place], above[place + 1]
     shift = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-12)
     order = np.argsort(-above)[:5]
-    radius = first + place + 0.5 + np.clip(shift, -0.5, 0.5)
-    return Profile(radius, height, first, first + len(mean), first + order + 0.5)
+    radius: Array = first + place + 0.5 + np.clip(shift, -0.5, 0.5)
+    highest = np.asarray(first + order + 0.5, np.float64)
+    return Profile(radius, height, first, first + len(mean), highest)
 
 
 @dataclass(frozen=True)
@@ -113,19 +136,20 @@ class Lines:
         return cls(tangent[on_plane], strength[on_plane])
 
 
-def distances(profile: Profile, lines: Lines, px: float) -> list[Distance]:
+def distances(profile: Profile, lines: Lines, px: float, blur: float = 1.0) -> list[Distance]:
     """Distances that explain the peaks, the best first; none without peaks.
 
     Parameters
     ----------
     px : µm
+    blur : how much farther than usual a peak may lie from its ring
     """
     if not len(profile.radius) or not len(lines.tangent):
         return []
     lowest, highest = profile.radius[0] / lines.tangent[-1], profile.radius[-1] / lines.tangent[0]
     scanned = np.exp(np.arange(np.log(lowest), np.log(highest) + _STEP, _STEP))
     parts = 1 + len(scanned) * len(lines.tangent) // 1000000
-    scores = np.concatenate([_scores(profile, lines, part) for part in np.array_split(scanned, parts)])
+    scores = np.concatenate([_scores(profile, lines, part, blur) for part in np.array_split(scanned, parts)])
     found: list[Distance] = []
     for place in np.argsort(-scores, kind="stable"):
         if all(abs(np.log(scanned[place] * px / other.lsd)) > SAME for other in found):
@@ -135,21 +159,44 @@ def distances(profile: Profile, lines: Lines, px: float) -> list[Distance]:
     return [Distance(_settled(profile, lines.tangent, other.lsd / px) * px, other.score) for other in found]
 
 
-def score_near(profile: Profile, lines: Lines, lsd: float) -> float:
+def judged(profile: Profile, lines: Lines, lsd: float) -> Judgement:
     """How well a distance (px), or one within 1 % of it, explains the peaks."""
     if not len(profile.radius) or not len(lines.tangent):
-        return 0.0
-    return float(_scores(profile, lines, lsd * np.exp(np.arange(-10, 11) * _STEP)).max())
+        return Judgement(0.0, 0.0, 0.0)
+    near = lsd * np.exp(np.arange(-10, 11) * _STEP)
+    scores = _scores(profile, lines, near)
+    best = int(scores.argmax())
+    return Judgement(float(scores[best]), *_inner_parts(profile, lines, _settled(profile, lines.tangent, near[best])))
 
 
-def _scores(profile: Profile, lines: Lines, lsd: Array) -> Array:
+def _inner_parts(profile: Profile, lines: Lines, lsd: float) -> tuple[float, float]:
+    """Of the innermost rings that can be seen at a distance (px): the part of peaks that are rings, and the reverse.
+
+    Farther out rings are so dense that there is one near every peak.
+    """
+    predicted = lines.tangent * lsd
+    inside = np.flatnonzero((predicted >= profile.least) & (predicted <= profile.most))[:_INNER]
+    if not len(inside):
+        return 0.0, 0.0
+    reach = predicted[inside[-1]] * (1 + 2 * _PART) + _TOLERANCE
+    near = profile.radius <= reach
+    weight = np.sqrt(profile.height[near])
+    if not near.any():
+        return 0.0, 0.0
+    explained = _match(profile.radius[near], _nearest(predicted, profile.radius[near])) @ weight / weight.sum()
+    found = _match(_nearest(profile.radius, predicted[inside]), predicted[inside]) @ lines.strength[inside]
+    return float(explained), float(found / lines.strength[inside].sum())
+
+
+def _scores(profile: Profile, lines: Lines, lsd: Array, blur: float = 1.0) -> Array:
     """Of distances (px): product of the parts of peaks that are rings, and of seen rings that are peaks."""
     weight, tangent = np.sqrt(profile.height), lines.tangent
     column = lsd[:, None]
-    explained = _match(profile.radius, _nearest(tangent, profile.radius / column) * column) @ weight / weight.sum()
+    ring = _nearest(tangent, profile.radius / column) * column
+    explained = _match(profile.radius, ring, blur) @ weight / weight.sum()
     predicted = tangent * column
     strength = np.where((predicted >= profile.least) & (predicted <= profile.most), lines.strength, 0.0)
-    found = (_match(_nearest(profile.radius, predicted), predicted) * strength).sum(axis=1)
+    found = (_match(_nearest(profile.radius, predicted), predicted, blur) * strength).sum(axis=1)
     scores: Array = explained * found / np.maximum(strength.sum(axis=1), 1e-300)
     return scores
 
@@ -161,9 +208,9 @@ def _nearest(rising: Array, values: Array) -> Array:
     return np.where(values - low <= high - values, low, high)
 
 
-def _match(radius: Array, predicted: Array) -> Array:
+def _match(radius: Array, predicted: Array, blur: float = 1.0) -> Array:
     """1 for a peak on a ring, less beside it."""
-    matched: Array = np.exp(-0.5 * ((radius - predicted) / (_TOLERANCE + _PART * predicted)) ** 2)
+    matched: Array = np.exp(-0.5 * ((radius - predicted) / (blur * (_TOLERANCE + _PART * predicted))) ** 2)
     return matched
 
 

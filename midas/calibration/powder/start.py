@@ -9,11 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.calibration.powder.centre import find_centre
-from midas.calibration.powder.distance import SAME, SIGNIFICANT, Lines, Profile, distances, profile_of, score_near
+from midas.calibration.powder.centre import Centre, find_centre
+from midas.calibration.powder.distance import (
+    SAME,
+    SIGNIFICANT,
+    Judgement,
+    Lines,
+    Profile,
+    distances,
+    judged,
+    profile_of,
+)
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.rings import Rings
-from midas.calibration.powder.tilted_rings import Tilted, fitted
+from midas.calibration.powder.tilted_rings import STEEPEST, Tilted, fitted
 from midas.experiment.detector import DetectorGeometry
 from midas.runtime.errors import StageError
 
@@ -21,12 +30,16 @@ log = logging.getLogger(__name__)
 
 #: how much better than the second the best distance must be, and how good at least
 _CLEAR, _GOOD = 1.3, 0.4
+#: part of the inner peaks that must be rings: else the powder is another one
+_EXPLAINED = 0.7
 #: a candidate that is worse than the best by more is none
 _RIVAL = 2.0
 #: a score from which on the centre is no doubt the right one
-_CERTAIN = 0.6
+_CERTAIN = 0.75
 #: rings that a distance needs
 _FEWEST_RINGS = 3
+#: how far peaks may lie from rings: as usual, and when nothing fits, since a centre beside the image is blurred
+_BLURS = (1.0, 4.0)
 #: mean strains of the rings that differ by more, or drift by more over the rings, belong to other rings
 _STRAIN_OF_RINGS = 1e-3
 
@@ -82,24 +95,69 @@ def find_start(image: PowderImage, rings: Rings, px: float, wavelength: float) -
     NoRingError : when no rings are seen, or none of this powder
     AmbiguousStartError : when two distances explain what is seen
     """
-    centre = find_centre(image)
     lines = Lines.of(rings, wavelength)
+    if len(lines.tangent) < _FEWEST_RINGS:
+        raise NoRingError(f"fewer than {_FEWEST_RINGS} rings have an angle below 90 degrees: check the wavelength")
+    centre = find_centre(image)
     profile = profile_of(image, centre)
     if len(profile.radius) < _FEWEST_RINGS:
         raise NoRingError(_too_few(profile, lines))
-    found = distances(profile, lines, px)
-    found = [candidate for candidate in found if _RIVAL * candidate.score >= found[0].score]
-    tilted = [Tilted.of(centre, candidate.lsd / px) for candidate in found]
-    scores = [candidate.score for candidate in found]
-    if scores[0] < _CERTAIN or not _is_clear(scores):
-        tilted = [fitted(image, rings, wavelength, candidate) for candidate in tilted]
-        scores = [score_near(profile_of(image, candidate), lines, candidate.lsd) for candidate in tilted]
-    else:
-        tilted[0] = fitted(image, rings, wavelength, tilted[0])
-    starts = [_start(geometry, px, score) for geometry, score in zip(tilted, scores, strict=True)]
-    start = _chosen(starts, profile, lines)
+    candidates = _candidates(image, rings, wavelength, px, centre, profile)
+    start = _chosen(candidates, px, profile, lines)
     log.info("start found: Lsd %.0f um, BC %.2f %.2f px, score %.2f", start.lsd, start.y_bc, start.z_bc, start.score)
     return start
+
+
+def _candidates(
+    image: PowderImage, rings: Rings, wavelength: float, px: float, centre: Centre, profile: Profile
+) -> list[_Candidate]:
+    """Geometries that may be the right one, the best first."""
+    lines = Lines.of(rings, wavelength)
+    best: list[_Candidate] = []
+    for blur in _BLURS:
+        candidates = [
+            _Candidate(Tilted.of(centre, distance.lsd / px), judged(profile, lines, distance.lsd / px))
+            for distance in distances(profile, lines, px, blur)
+        ]
+        candidates.sort(key=lambda candidate: -candidate.mark)
+        if candidates[0].mark >= _CERTAIN and _rival(candidates) is None:
+            candidates = candidates[:1]
+        elif blur == 1:
+            candidates = [candidate for candidate in candidates if _RIVAL * candidate.mark >= candidates[0].mark]
+        best += [candidate.refined(image, rings, wavelength, lines) for candidate in candidates]
+        best.sort(key=lambda candidate: -candidate.mark)
+        if best[0].is_good:
+            break
+    return best
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    geometry: Tilted
+    judgement: Judgement
+
+    @property
+    def mark(self) -> float:
+        return self.judgement.mark
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the rings in the image are those of the powder."""
+        upright = np.hypot(self.geometry.lean_y, self.geometry.lean_z) <= STEEPEST
+        return bool(upright and self.mark >= _GOOD and self.judgement.explained >= _EXPLAINED)
+
+    def refined(self, image: PowderImage, rings: Rings, wavelength: float, lines: Lines) -> _Candidate:
+        """With tilts; and looked at again about its own centre, if peaks may have been blurred."""
+        geometry = fitted(image, rings, wavelength, self.geometry)
+        if self.judgement.mark >= _CERTAIN:
+            return _Candidate(geometry, self.judgement)
+        again = judged(profile_of(image, geometry), lines, geometry.lsd)
+        return _Candidate(geometry, max(self.judgement, again, key=lambda judgement: judgement.mark))
+
+    def start(self, px: float) -> Start:
+        """In µm and degrees."""
+        geometry = self.geometry
+        return Start(geometry.lsd * px, geometry.y, geometry.z, *geometry.tilts, self.judgement.mark)
 
 
 def better_start(image: PowderImage, rings: Rings, detector: DetectorGeometry) -> Start | None:
@@ -122,12 +180,13 @@ def better_start(image: PowderImage, rings: Rings, detector: DetectorGeometry) -
     given = Tilted(detector.lsd / detector.px, detector.y_bc, detector.z_bc, *leans)
     lines = Lines.of(rings, detector.wavelength)
     profile = profile_of(image, given)
-    own = score_near(profile, lines, given.lsd)
-    found = distances(profile, lines, detector.px)
-    if not found or abs(np.log(found[0].lsd / detector.lsd)) <= SAME or found[0].score < max(_CLEAR * own, _GOOD):
-        return None
-    other = Tilted(found[0].lsd / detector.px, given.y, given.z, *leans)
-    return _start(fitted(image, rings, detector.wavelength, other), detector.px, found[0].score)
+    own = judged(profile, lines, given.lsd).mark
+    for distance in distances(profile, lines, detector.px):
+        lsd = distance.lsd / detector.px
+        candidate = _Candidate(Tilted(lsd, given.y, given.z, *leans), judged(profile, lines, lsd))
+        if abs(np.log(lsd / given.lsd)) > SAME and candidate.is_good and candidate.mark >= _CLEAR * own:
+            return candidate.refined(image, rings, detector.wavelength, lines).start(detector.px)
+    return None
 
 
 def rings_disagree(strain: NDArray[np.float64], ring: NDArray[np.int64], two_theta: NDArray[np.float64]) -> bool:
@@ -154,31 +213,30 @@ def rings_disagree(strain: NDArray[np.float64], ring: NDArray[np.int64], two_the
     return bool(max(abs(drift), spread) > _STRAIN_OF_RINGS)
 
 
-def _start(geometry: Tilted, px: float, score: float) -> Start:
-    return Start(geometry.lsd * px, geometry.y, geometry.z, *geometry.tilts, score)
+def _rival(candidates: Sequence[_Candidate]) -> _Candidate | None:
+    """The candidate of another distance that is nearly as good as the first."""
+    best, *others = candidates
+    for other in others:
+        if abs(np.log(other.geometry.lsd / best.geometry.lsd)) > SAME:
+            return other if best.mark < _CLEAR * other.mark else None
+    return None
 
 
-def _is_clear(scores: Sequence[float]) -> bool:
-    return len(scores) < 2 or scores[0] >= _CLEAR * scores[1]
-
-
-def _chosen(starts: Sequence[Start], profile: Profile, lines: Lines) -> Start:
-    """The best of the candidates, if it is good, and clearly the best."""
-    best, *others = sorted(starts, key=lambda start: -start.score)
-    if best.score < _GOOD:
+def _chosen(candidates: Sequence[_Candidate], px: float, profile: Profile, lines: Lines) -> Start:
+    """The first of the candidates, if it is good, and clearly the best."""
+    if not candidates[0].is_good:
         raise NoRingError(
             f"no distance explains the rings at {_radii(profile.radius[:5])} px, which should be in the ratios "
             f"{_ratios(lines)}: check calibrant and wavelength, or give Lsd and BC"
         )
-    others = [other for other in others if abs(np.log(other.lsd / best.lsd)) > SAME]
-    if others and not _is_clear([best.score, others[0].score]):
-        second = others[0]
+    if rival := _rival(candidates):
+        best, second = candidates[0].start(px), rival.start(px)
         reason = (
             f"ambiguous start: Lsd {best.lsd:.0f} um (score {best.score:.2f}) and {second.lsd:.0f} um "
             f"({second.score:.2f}) both explain the rings; give Lsd"
         )
         raise AmbiguousStartError(reason, (best, second))
-    return best
+    return candidates[0].start(px)
 
 
 def _too_few(profile: Profile, lines: Lines) -> str:

@@ -23,6 +23,8 @@ _SECTORS, _SIDE = 36, 1024
 _WINDOWS, _NARROWEST, _FEWEST, _FEWEST_POINTS = (10, 7, 5), 3, 3, 30
 #: height of a peak in a sector, in standard deviations
 _SIGNIFICANT = 5.0
+#: sine of the largest tilt: more is the sign of rings that were taken for others
+STEEPEST = 0.25
 #: residual (px) beyond which a point counts little
 _STRAY = 1.0
 
@@ -107,7 +109,7 @@ def _solved(points: Array, start: Tilted) -> Tilted:
     first = np.array([start.lsd, start.y, start.z, start.lean_y, start.lean_z])
     scale = np.array([start.lsd * 1e-3, 1.0, 1.0, 1e-2, 1e-2])
     best = optimize.least_squares(residuals, first, x_scale=scale, loss="cauchy", f_scale=_STRAY)
-    if not np.isfinite(best.x).all() or np.hypot(*best.x[3:]) > 0.7:
+    if not np.isfinite(best.x).all() or np.hypot(*best.x[3:]) > STEEPEST:
         return start
     return Tilted(*map(float, best.x))
 
@@ -126,8 +128,8 @@ class _Pixels:
         counts, used, step = binned(image, _SIDE)
         z, y = np.nonzero(used)
         middle = (step - 1) / 2
-        places = ((index * step + middle).astype(np.float32) for index in (y, z))
-        return cls(*places, compressed(counts, used)[z, y], step)
+        y_px, z_px = ((index * step + middle).astype(np.float32) for index in (y, z))
+        return cls(y_px, z_px, compressed(counts, used)[z, y], step)
 
     def points(self, geometry: Tilted, tangent: Array, window: float) -> Array:
         """(n, 3) tangent of a ring, and y and z of where it is in a sector."""
