@@ -36,7 +36,7 @@ class RingFitSettings:
     free : numbers of the instrument, as in `midas.experiment.ring_model.INSTRUMENT`
     tolerances : half widths of the bounds about the start by name, of a panel's numbers by dY, dZ, dTheta; without one
         there is no bound, and 0 holds a number
-    about : the middles of these bounds by name, where they are not the numbers that a fit starts from
+    middle : of the bounds and of what is known of the travel, by full name, where that is not the start of the fit
     panels : whether shifts of the panels are fitted
     turns : also their turns
     fewest_points : of a panel that is fitted; others get no shift
@@ -46,7 +46,7 @@ class RingFitSettings:
 
     free: tuple[str, ...] = GEOMETRY
     tolerances: Mapping[str, float] = field(default_factory=dict)
-    about: Mapping[str, float] = field(default_factory=dict)
+    middle: Mapping[str, float] = field(default_factory=dict)
     panels: bool = False
     turns: bool = True
     fewest_points: int = FEWEST_POINTS_OF_PANEL
@@ -161,17 +161,16 @@ def _names(points: RingPoints, setting: Setting, settings: RingFitSettings) -> l
 
 
 def _limits(model: RingModel, settings: RingFitSettings) -> Limits:
-    """Bounds about the start, priors of panels and travel, and the mean of the panels' shifts held."""
-    start = model.start()
+    """Bounds about their middle, priors of panels and travel, and the mean of the panels' shifts held."""
+    start = np.array([settings.middle.get(name, value) for name, value in zip(model.names, model.start(), strict=True)])
     kinds = [taken_apart(name)[0] for name in model.names]
     reach = np.array([settings.tolerances.get(kind, np.inf) for kind in kinds])
-    middle = np.array([settings.about.get(name, x) for name, x in zip(model.names, start, strict=True)])
     width = PANEL_PRIOR | {"Travel": settings.sigma_travel}
     prior = np.where([kind == "Travel" for kind in kinds], start, 0.0)
     sigma = np.array([width.get(kind, np.inf) for kind in kinds])
     rows = [[float(kind == of) for kind in kinds] for of in OF_PANEL if of in kinds]
     nuisance = np.array([kind in OF_PANEL for kind in kinds], bool)
-    return Limits(middle - reach, middle + reach, prior, sigma, np.reshape(rows, (-1, len(start))), nuisance)
+    return Limits(start - reach, start + reach, prior, sigma, np.reshape(rows, (-1, len(start))), nuisance)
 
 
 def solution(model: RingModel, fit: RobustFit) -> RingSolution:

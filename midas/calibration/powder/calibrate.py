@@ -17,13 +17,20 @@ from midas.calibration.powder.result import FIXED, OK, ON_BOUND, UNDETERMINED, C
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.settings import CalibrationSettings
 from midas.calibration.powder.start import better_start, find_start
-from midas.calibration.powder.verdict import Evidence, check_points, check_result, warnings_of
+from midas.calibration.powder.verdict import (
+    Evidence,
+    check_points,
+    check_result,
+    check_rings,
+    check_saturation,
+    warnings_of,
+)
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.noise import robust_spread
 from midas.experiment.ring_fit import GEOMETRY, RingFitSettings, RingSolution, solve
 from midas.experiment.ring_gauge import solve_anchored
 from midas.experiment.ring_identify import identify
-from midas.experiment.ring_model import INSTRUMENT, RingPoints, Setting
+from midas.experiment.ring_model import INSTRUMENT, OF_IMAGE, OF_PANEL, RingPoints, Setting
 from midas.runtime.errors import StageError
 
 Array = NDArray[np.float64]
@@ -98,7 +105,7 @@ def calibrate(
     setting = work.placed(start)
     found, last = work.refined(setting)
     if settings.anchor is not None and found.shifts.size:
-        found = solve_anchored(last.seen, found, work.fit_settings(INSTRUMENT, True), settings.anchor)
+        found = solve_anchored(last.seen, found, work.fit_settings(found.names, True), settings.anchor)
     return work.result(start, found, last)
 
 
@@ -108,13 +115,12 @@ class _Work:
     def __init__(self, series: Series, rings: Rings, settings: CalibrationSettings) -> None:
         self.series, self.rings, self.settings = series, rings, settings
         self.shapes: list[RingShape | None] = [None] * len(series.images)
-        #: the start that the tolerances are about, whatever later passes begin from
-        self.about: dict[str, float] = {}
+        self.middle: dict[str, float] = {}
 
     def fit_settings(self, names: Sequence[str], panels: bool) -> RingFitSettings:
         """For a fit of those of the names that are free."""
-        fit = self.settings.fit(tuple(names), panels)
-        return replace(fit, sigma_travel=self.series.sigma_travel, about=self.about)
+        wanted = self.settings.fit(tuple(names), panels)
+        return replace(wanted, middle=self.middle, sigma_travel=self.series.sigma_travel)
 
     def look(self, setting: Setting, half_width: float, rounds: int) -> _Pass:
         """Points on all images, with the geometry as it is."""
@@ -163,24 +169,21 @@ class _Work:
         if other is None:
             return setting
         logger.info("start       fits, but Lsd %.0f um fits better", other.lsd)
-        about = self.about
         tried, wrong = self._placed(replace(setting.detector, lsd=other.lsd, rho_d=start.rho_d))
-        if tried is None or wrong:
-            self.about = about
-            return setting
-        return tried
+        return setting if tried is None or wrong else tried
 
     def _placed(self, start: DetectorGeometry) -> tuple[Setting | None, str]:
         """The rough geometry from one start, and what is wrong with it."""
         self.shapes = [None] * len(self.series.images)
         image = self.series.images[0]
         setting = Setting.of(_with_rho_d(start, image), self.settings.panels, self.series.travel)
-        bounded = (name for name in INSTRUMENT if name in self.settings.tolerances)
-        self.about = {name: setting.value(name) for name in bounded}
+        self.middle = self._middle(setting)
         fit = self.fit_settings(PLACEMENT, False)
         problem = ""
         for number in range(WIDE_PASSES):
+            check_rings(self.rings, setting.detector)
             seen = self.look(setting, WIDE, ROUGH)
+            check_saturation(self._evidence(seen))
             if number == 0:  # what smears out in a wrong geometry is not the width of a ring
                 self.shapes = [None] * len(self.series.images)
             if len(seen.points) <= 3 * len(fit.free):
@@ -192,6 +195,13 @@ class _Work:
             if moved < 3.0 and not problem:
                 break
         return replace(setting, detector=_with_rho_d(replace(setting.detector, rho_d=start.rho_d), image)), problem
+
+    def _middle(self, setting: Setting) -> dict[str, float]:
+        """Of the bounds, whose reach does not grow with every pass."""
+        images, panels = range(len(self.series.images)), range(len(setting.panels))
+        of_images = [f"{kind}{image}" for image in images[1:] for kind in OF_IMAGE]
+        of_panels = [f"{kind}{panel}" for panel in panels for kind in OF_PANEL]
+        return {name: setting.value(name) for name in (*INSTRUMENT, *of_images, *of_panels)}
 
     def refined(self, setting: Setting) -> tuple[RingSolution, _Pass]:
         """All numbers that are free, from a rough geometry."""
@@ -231,8 +241,8 @@ class _Work:
         settings = self.settings
         begin = Setting.of(start, settings.panels, self.series.travel)
         panels = found.shifts
-        of_panels = [f"{kind}{panel}" for panel in range(len(panels)) for kind in ("dY", "dZ", "dTheta")]
-        of_images = [n for n in found.names if n.startswith(("BCy", "BCz", "Travel")) and n[-1].isdigit()]
+        of_panels = [f"{kind}{panel}" for panel in range(len(panels)) for kind in OF_PANEL]
+        of_images = [n for n in found.names if n[-1].isdigit() and n.startswith(OF_IMAGE)]
         names = (*INSTRUMENT, *of_images, *of_panels)
         result = Calibration(
             detector=found.setting.detector,

@@ -56,7 +56,7 @@ def shape_of(pooled: Array, radius: Array, half_widths: Array, before: RingShape
         x = (np.arange(len(above)) - middle) * BIN
         used = (heights > 0) & (np.abs(x) < half_widths[ring])
         if used.sum() > 12:
-            start = before.fwhm_at(radius[ring]), before.mixing_at(radius[ring])
+            start = float(before.fwhm_at(radius[ring])), float(before.mixing_at(radius[ring]))
             fit = _fit(x[used], above[used] / heights[used], np.sqrt(variance[used]) / heights[used], start)
             if fit is not None:
                 rows.append((radius[ring], *fit))

@@ -13,6 +13,8 @@ from midas.calibration.powder.points import Points
 from midas.calibration.powder.result import ON_BOUND, Calibration
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.start import rings_disagree
+from midas.calibration.powder.windows import ring_radii
+from midas.experiment.detector import DetectorGeometry
 from midas.experiment.noise import robust_spread
 from midas.runtime.errors import StageError
 
@@ -24,8 +26,11 @@ MOST_SATURATED = 0.5
 DOUBTFUL, UNUSABLE = 200.0, 1000.0
 #: sigmas by which a ring disagrees, and part of the rings that may
 DISAGREEMENT, MOST_DISAGREEING = 3.0, 0.2
-#: degrees, of the sectors that are looked at for points, and bins that a sector must have
-SECTOR, FEWEST_IN_SECTOR = 10.0, 5
+#: degrees, of the sectors that are looked at for points, bins that a sector must have, and part of them without which
+#: it counts as empty
+SECTOR, FEWEST_IN_SECTOR, NEXT_TO_NONE = 10.0, 5, 0.1
+#: degrees, of the sectors that make up the azimuth covered
+NARROW_SECTOR = 5.0
 #: degrees of tilt, and part of the distance by which it changes, that deserve a word
 LARGE_TILT, LARGE_CHANGE = 5.0, 0.05
 
@@ -40,20 +45,35 @@ class Evidence:
     panels: NDArray[np.float64]
 
 
-def check_points(evidence: Evidence) -> None:
-    """Raise a `StageError` when the points are too few for any geometry."""
+def check_rings(rings: Rings, detector: DetectorGeometry) -> None:
+    """Raise a `StageError` when too few rings can be on the detector."""
+    inside = int(np.isfinite(ring_radii(rings, detector)).sum())
+    if inside < FEWEST_RINGS:
+        raise StageError(
+            f"{inside} rings of the calibrant are nearer to the beam than RhoD, {detector.rho_d:.0f} um, a geometry "
+            f"needs {FEWEST_RINGS}"
+        )
+
+
+def check_saturation(evidence: Evidence) -> None:
+    """Raise a `StageError` when most of the rings are beyond the range of the detector."""
     looked_for = sum(int(one.looked_for.sum()) for one in evidence.extractions)
     saturated = sum(int(one.saturated.sum()) for one in evidence.extractions)
     if looked_for and saturated > MOST_SATURATED * looked_for:
         raise StageError(
             f"{saturated} of {looked_for} bins on rings have saturated pixels; expose for a shorter time or attenuate"
         )
+
+
+def check_points(evidence: Evidence) -> None:
+    """Raise a `StageError` when the points are too few for any geometry."""
+    check_saturation(evidence)
     rings = np.unique(evidence.points.ring)
     if not len(rings):
         raise StageError("no ring rises above 5 sigma where the rings are expected; give a nearer start, or none")
     if len(rings) < FEWEST_RINGS:
         raise StageError(f"only {len(rings)} rings have points, a geometry needs {FEWEST_RINGS}")
-    azimuth = SECTOR * len(np.unique(np.floor(evidence.points.eta / SECTOR)))
+    azimuth = NARROW_SECTOR * len(np.unique(np.floor(evidence.points.eta / NARROW_SECTOR)))
     if azimuth < LEAST_AZIMUTH:
         raise StageError(
             f"the points cover only {azimuth:.0f} degrees of azimuth, a geometry needs {LEAST_AZIMUTH:.0f}"
@@ -132,14 +152,14 @@ def _of_rings(result: Calibration) -> list[str]:
 
 
 def _of_sectors(evidence: Evidence) -> list[str]:
-    """Sectors of the detector where rings should be and no point is."""
+    """Sectors of the detector where rings should be and hardly a point is."""
     sectors = int(360 / SECTOR)
     looked_for = np.concatenate([one.eta_looked_for for one in evidence.extractions])
     expected, seen = (
         np.bincount(np.floor((eta + 180.0) / SECTOR).astype(int) % sectors, minlength=sectors)
         for eta in (looked_for, evidence.points.eta)
     )
-    empty = (expected >= FEWEST_IN_SECTOR) & (seen == 0)
+    empty = (expected >= FEWEST_IN_SECTOR) & (seen <= NEXT_TO_NONE * expected)
     if not empty.any():
         return []
     begin = [s for s in range(sectors) if empty[s] and (not empty[s - 1] or empty.all())]
@@ -149,7 +169,7 @@ def _of_sectors(evidence: Evidence) -> list[str]:
         while empty[(last + 1) % sectors] and last - first < sectors - 1:
             last += 1
         low, high = first * SECTOR - 180.0, (last % sectors + 1) * SECTOR - 180.0
-        words.append(f"no ring has a point between eta {low:.0f} and {high:.0f} degrees: a shadow?")
+        words.append(f"next to no points on rings between eta {low:.0f} and {high:.0f} degrees: a shadow?")
     return words
 
 

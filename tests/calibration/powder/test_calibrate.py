@@ -59,7 +59,7 @@ def test_a_flat_detector(flat: tuple[PowderSet, PowderImage], found: Calibration
     assert found.start["Lsd"] == powder.start.lsd and robust_rms(found) < 50
 
 
-@pytest.mark.parametrize(("factor", "y", "z"), [(1.01, 10, -10), (0.99, 10, 10)])
+@pytest.mark.parametrize(("factor", "y", "z"), [(1.01, 10, -10), pytest.param(0.99, 10, 10, marks=pytest.mark.long)])
 def test_a_rough_start(
     flat: tuple[PowderSet, PowderImage], found: Calibration, factor: float, y: float, z: float
 ) -> None:
@@ -78,7 +78,7 @@ def test_no_start_and_a_wrong_one(flat: tuple[PowderSet, PowderImage], found: Ca
     assert wrong.warnings == ["Lsd is -7.4 % from its start"]
 
 
-def test_panels(flat: tuple[PowderSet, PowderImage]) -> None:
+def test_panels() -> None:
     powder = sets.modules(sets.Path(), small=True)
     image = powder_image(powder)
     found = run(powder, image)
@@ -86,6 +86,13 @@ def test_panels(flat: tuple[PowderSet, PowderImage]) -> None:
     assert len(found.free) == 9 + 27 and (np.abs(pull) < 3).mean() > 0.9 and np.abs(pull).max() < 4
     assert map_error(powder, found.detector, found.panels).mean < 4
     assert np.abs(found.panels.mean(axis=0)).max() < 1e-9
+
+
+@pytest.mark.long
+def test_panels_in_another_gauge_or_not_at_all() -> None:
+    powder = sets.modules(sets.Path(), small=True)
+    image = powder_image(powder)
+    found = run(powder, image)
     anchored = run(powder, image, anchor=4)
     assert (anchored.panels[4] == 0).all() and map_error(powder, anchored.detector, anchored.panels).mean < 4
     without = run(powder, image, fit_panels=False)
@@ -106,6 +113,7 @@ def test_a_turned_image_is_the_same_geometry(flat: tuple[PowderSet, PowderImage]
     assert np.allclose(tilts, sorted(abs(found.value[name]) for name in ("ty", "tz")), atol=1e-3)
 
 
+@pytest.mark.long
 def test_several_distances_tell_the_wavelength(flat: tuple[PowderSet, PowderImage]) -> None:
     powder, image = flat
     far = sets.moved(small=True)
@@ -132,8 +140,8 @@ def test_what_one_image_cannot_tell(flat: tuple[PowderSet, PowderImage]) -> None
 
 def test_bounds_and_fixed_numbers(flat: tuple[PowderSet, PowderImage]) -> None:
     powder, image = flat
-    found = run(powder, image, free=PLACEMENT, tolerances={"Lsd": 100.0, "ty": 1.0})
-    assert found.verdict["Lsd"] == ON_BOUND and found.value["Lsd"] == powder.start.lsd - 100.0
+    found = run(powder, image, free=PLACEMENT, tolerances={"Lsd": 400.0, "ty": 1.0})
+    assert found.verdict["Lsd"] == ON_BOUND and found.value["Lsd"] == powder.start.lsd - 400.0
     assert found.warnings[0] == "Lsd ended on the bound of its tolerance"
     assert found.verdict["p2"] == FIXED and found.value["p2"] == 0.0
 
@@ -144,7 +152,7 @@ def test_a_shadow_is_named(flat: tuple[PowderSet, PowderImage], found: Calibrati
     eta = np.degrees(np.arctan2(y - powder.detector.y_bc, z - powder.detector.z_bc))
     counts = np.where((eta > 28) & (eta < 112), 20.0, image.counts)
     dark = run(powder, replace(image, counts=counts))
-    assert any("no ring has a point between eta 30 and 110 degrees" in word for word in dark.warnings)
+    assert any("next to no points on rings between eta 30 and 110 degrees" in word for word in dark.warnings)
     assert abs(dark.value["Lsd"] - found.value["Lsd"]) < 4 * dark.sigma["Lsd"]
 
 
@@ -160,7 +168,7 @@ def test_images_that_tell_no_geometry(flat: tuple[PowderSet, PowderImage]) -> No
     with pytest.raises(StageError, match="degrees of azimuth"):
         run(powder, replace(image, masked=np.abs(eta) > 20))
     few = replace(powder.start, rho_d=18000.0)
-    with pytest.raises(StageError, match="rings"):
+    with pytest.raises(StageError, match="rings of the calibrant are nearer"):
         run(powder, image, start=few)
 
 
