@@ -46,13 +46,14 @@ def flat(small: bool = False) -> PowderSet:
     return PowderSet(replace(FLAT, **smaller), replace(FLAT_START, **start), (512, 512), ceo2())
 
 
-def modules(shared: Path, small: bool = False) -> PowderSet:
+def modules(shared: Path | None = None, small: bool = False) -> PowderSet:
     """Set M: 48 panels, mask and shifts of the folder `calibration` of the golden data.
 
     Small: 9 panels, shifts drawn; `shared` is not looked at.
     """
     if small:
         return _few_modules()
+    assert shared is not None, "the mask and the shifts are in the golden data"
     import tifffile
 
     golden = shared / "golden" / "calibration"

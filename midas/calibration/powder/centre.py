@@ -77,6 +77,8 @@ def find_centre(image: PowderImage) -> Centre:
     Centre; there always is one, whose `contrast` tells what it is worth
     """
     counts, used, factor = binned(image, _COARSE)
+    if not used.any():
+        return Centre(len(image.counts) / 2, len(image.counts) / 2, 0.0, 0.0, 0.0)
     signal = _signal(compressed(counts, used), used)
     look = _Look.of(signal, used)
     places = [place for width in _SMOOTHINGS for place in _voted(signal, used, width)]
@@ -115,7 +117,7 @@ def _signal(values: Floats, used: Mask) -> Floats:
     weight = ndimage.uniform_filter(used.astype(np.float32), _BOX, mode="constant")
     smooth = ndimage.uniform_filter(np.where(used, values, 0), _BOX, mode="constant") / np.maximum(weight, 1e-3)
     signal = np.where(used, values - smooth, 0)
-    spread = 1.4826 * np.median(np.abs(signal[used])) if used.any() else 1.0
+    spread = 1.4826 * np.median(np.abs(signal[used]))
     return np.clip(signal / (spread or 1.0), _LOWEST, _HIGHEST).astype(np.float32)
 
 

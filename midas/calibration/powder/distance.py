@@ -24,8 +24,8 @@ _SEEN = 0.02
 _STEP, SAME = 0.001, 0.02
 #: how far a peak may lie from its ring: px, and part of the radius
 _TOLERANCE, _PART = 1.0, 0.002
-#: innermost rings that are looked at closely
-_INNER = 8
+#: rings that are looked for at all, and innermost ones that are looked at closely
+_MOST_LINES, _INNER = 150, 8
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Lines:
     def of(cls, rings: Rings, wavelength: float) -> Lines:
         """Rings on a plane across the beam (Å)."""
         tangent = np.tan(np.radians(rings.two_theta(wavelength)))
-        on_plane = np.isfinite(tangent) & (tangent > 0)
+        on_plane = np.flatnonzero(np.isfinite(tangent) & (tangent > 0))[:_MOST_LINES]
         # strong lines are those of many planes; atoms scatter less at large angles
         strength = np.sqrt(rings.multiplicity.astype(float)) * rings.d_spacing
         return cls(tangent[on_plane], strength[on_plane])
