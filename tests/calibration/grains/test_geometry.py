@@ -95,7 +95,7 @@ def test_one_side_of_the_detector() -> None:
 
 
 def test_little_rotation() -> None:
-    spots = grain_spots(crystals_of(60, seed=6), noise=SHARP, omegas=(-30, 30))
+    spots = grain_spots(crystals_of(30, seed=6), noise=SHARP, omegas=(-30, 30))
     m = replace(measurement(spots, wrong(detector_of(spots))), range=60.0)
     result = refined(m, Settings(trust="mean"))
     assert "60 degrees of rotation: BCy (" in said(result)
