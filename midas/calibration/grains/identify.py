@@ -47,7 +47,7 @@ def pixels_of(name: str, numbers: Array, px: float, rho_d: float, radius: float)
     """The change of a number that moves spots at a radius by one pixel."""
     rho, lsd = radius / rho_d, numbers[AT["Lsd"]]
     turn = RAD2DEG * px / radius
-    return {
+    pixels: dict[str, float] = {
         "Lsd": px * lsd / radius,
         "tx": turn,
         "Wedge": turn,
@@ -59,7 +59,8 @@ def pixels_of(name: str, numbers: Array, px: float, rho_d: float, radius: float)
         "p1c": px / radius / rho**4,
         "p1s": px / radius / rho**4,
         "Wavelength": numbers[AT["Wavelength"]] * px / radius,
-    }.get(name, px if name.startswith("Wobble") else 1.0)
+    }
+    return float(pixels.get(name, px if name.startswith("Wobble") else 1.0))
 
 
 def units_of(free: Free, state: State, spots: Spots) -> Array:
@@ -127,7 +128,8 @@ def _alone(covariance: Array, units: Array) -> Array:
 
 def _by_lattice(plain: str, free: Free, convention: Convention) -> bool:
     """Whether a number is known since the cells of the grains are trusted."""
-    return plain in ("Lsd", "Wavelength") and scale_is_free(free) and convention.trust != "none"
+    both = free.all_free("Lsd") and free.all_free("Wavelength")
+    return plain in ("Lsd", "Wavelength") and scale_is_free(free) and not both and convention.trust != "none"
 
 
 def _of_modes(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from midas.archive import Archive
 from midas.calibration.grains.observed import Spots
 from midas.experiment import reciprocal_basis
+from midas.experiment.crystal import why_impossible
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import nearest_rotations
 from midas.experiment.panels import panels_of
@@ -52,7 +53,7 @@ class LayerSpots:
     positions : (g, 3) µm
     volume : (g,) of each grain, relative
     spots : those that tell of the geometry; `Spots.grain` counts the usable grains
-    table : every spot of the layer, without a grain: `grain` is -1, h k l 0
+    table : every spot of the rings in use that has a place, without a grain: `grain` is -1, h k l 0
     hkl : (r, 3) reflections of the rings in use, `hkl_ring` their rings
     hkl_ring : (r,)
     panels : (p, 8) of the detector, see `midas.experiment.panels`; no rows without
@@ -107,40 +108,21 @@ def read_layer(
     MidasError : a table that is missing or unreadable
     """
     layer = layer_of(folder)
-    with Archive(str(layer.archive)) as archive:
-        parameters = archive.parameters
-    detector = DetectorGeometry.from_parameters(parameters)
-    if detector.wavelength is None:
-        raise parameters.error("Wavelength", "is needed")
-    if wedge_model is not None:
-        detector = replace(detector, exact_wedge=wedge_model == "exact")
-    grains = read_grains(layer.grains)
-    matrix = SPOT_MATRIX.read(layer.spot_matrix)
+    parameters, detector = _instrument(layer, wedge_model)
+    grains, matrix = read_grains(layer.grains), SPOT_MATRIX.read(layer.spot_matrix)
     reflections = hkls.LAYOUT.read(layer.hkls)
-    table = _table(layer, parameters, detector)
-    panels = panels_of(parameters, layer.folder)
+    hkl, hkl_ring = reflections.numbers(("h", "k", "l")), reflections.integers("ring")
+    table, panels = _table(layer, parameters, detector), panels_of(parameters, layer.folder)
     table = replace(table, panel=_panels(panels, table.y_px, table.z_px))
-    known = matrix.integers("SpotID")
-    if len(known) and not 1 <= known.min() <= known.max() <= len(table):
-        raise FormatError("names spots that the layer does not have; run ff-grains again", file=layer.spot_matrix)
-    owner = _row_of(grains.integers("GrainID"), matrix.integers("GrainID"), layer)
-    kept, copies = _usable(grains, owner, known, min_confidence)
-    b = np.array([reciprocal_basis(cell) for cell in grains.numbers(CELL)]).reshape(-1, 3, 3)
-    ub = nearest_rotations(grains.numbers(ORIENTATION).reshape(-1, 3, 3)) @ b
-    positions = grains.numbers(POSITION)
-    hkl = reflections.numbers(("h", "k", "l"))
-    spots = replace(table.take(known - 1), grain=owner)
-    spots = spots.take(_telling(layer, len(table), spots, kept))
-    spots = _named(spots, detector, ub, positions, hkl, reflections.integers("ring"))
-    enough = np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
-    spots = spots.take(enough[spots.grain])
-    kept &= enough
+    ub, positions, placed = _lattices(layer, grains), grains.numbers(POSITION), _placed(layer, len(table))
+    spots, kept, copies = _assigned(layer, grains, matrix, table, placed, min_confidence)
+    spots = named(spots, detector, ub, positions, hkl, hkl_ring)
+    kept &= np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
+    spots = spots.take(kept[spots.grain])
     if not kept.any():
         reason = f"no grain with confidence >= {min_confidence:g} and {FEWEST} spots: nothing to refine from"
         raise StageError(reason, file=layer.folder)
-    rings = np.unique(spots.ring)
-    in_use = np.isin(reflections.integers("ring"), rings)
-    size = np.maximum(grains["GrainRadius"], 0.0) ** 3
+    in_use = np.isin(hkl_ring, spots.ring)
     return LayerSpots(
         layer,
         parameters,
@@ -149,16 +131,56 @@ def read_layer(
         grains.integers("GrainID")[kept],
         ub[kept],
         positions[kept],
-        (size if size[kept].sum() > 0 else np.ones(len(grains)))[kept],
+        _volumes(grains["GrainRadius"][kept]),
         spots.of_grains(kept).sorted(),
-        table.take(np.isin(table.ring, rings)),
+        table.take(np.isin(table.ring, spots.ring) & placed[1:]),
         hkl[in_use],
-        reflections.integers("ring")[in_use],
+        hkl_ring[in_use],
         panels,
         abs(float(parameters["OmegaStep"])),
         _covered(spots.omega),
         copies,
     )
+
+
+def _assigned(
+    layer: Layer, grains: Table, matrix: Table, table: Spots, placed: Mask, min_confidence: float
+) -> tuple[Spots, Mask, Whole]:
+    """The assigned spots that tell of the geometry, which grains are usable, and the ids of copies."""
+    known = matrix.integers("SpotID")
+    if len(known) and not 1 <= known.min() <= known.max() <= len(table):
+        raise FormatError("names spots that the layer does not have; run ff-grains again", file=layer.spot_matrix)
+    owner = _row_of(grains.integers("GrainID"), matrix.integers("GrainID"), layer)
+    kept, copies = _usable(grains, owner, known, min_confidence)
+    spots = replace(table.take(known - 1), grain=owner)
+    return spots.take(_telling(placed, spots, kept)), kept, copies
+
+
+def _instrument(layer: Layer, wedge_model: str | None) -> tuple[Parameters, DetectorGeometry]:
+    """The parameters of a layer's archive, and the instrument that they describe, or the one with another wedge."""
+    with Archive(str(layer.archive)) as archive:
+        parameters = archive.parameters
+    detector = DetectorGeometry.from_parameters(parameters)
+    if detector.wavelength is None:
+        raise parameters.error("Wavelength", "is needed")
+    if wedge_model is not None:
+        detector = replace(detector, exact_wedge=wedge_model == "exact")
+    return parameters, detector
+
+
+def _lattices(layer: Layer, grains: Table) -> Array:
+    """(g, 3, 3) U·B of a grain list."""
+    for grain, cell in zip(grains.integers("GrainID"), grains.numbers(CELL), strict=True):
+        if reason := why_impossible(cell):
+            raise FormatError(f"cell of grain {grain}: {reason}", file=layer.grains)
+    b = np.array([reciprocal_basis(cell) for cell in grains.numbers(CELL)]).reshape(-1, 3, 3)
+    return np.asarray(nearest_rotations(grains.numbers(ORIENTATION).reshape(-1, 3, 3)) @ b, np.float64)
+
+
+def _volumes(radius: Array) -> Array:
+    """Relative volumes of grains; all alike where no size is known."""
+    volume = np.maximum(radius, 0.0) ** 3
+    return volume if volume.sum() > 0 else np.ones(len(radius))
 
 
 def _row_of(ids: Whole, wanted: Whole, layer: Layer) -> Whole:
@@ -236,24 +258,29 @@ def _usable(grains: Table, owner: Whole, spots: Whole, min_confidence: float) ->
     return kept, np.array(copies, np.int64)
 
 
-def _telling(layer: Layer, total: int, spots: Spots, kept: Mask) -> Mask:
-    """Spots of one usable grain only, whose places are known.
-
-    A saturated spot whose flanks have been fitted has a place; one that is the centroid of its region has not.
-    """
+def _telling(placed: Mask, spots: Spots, kept: Mask) -> Mask:
+    """Spots of one usable grain only, whose places are known (`placed`, by spot id)."""
     telling = kept[spots.grain].copy()
-    claims = np.bincount(spots.spot_id[telling], minlength=total + 1)
-    telling &= claims[spots.spot_id] == 1
-    telling &= ~read_spot_flags(layer, total).unfitted[spots.spot_id - 1]
+    claims = np.bincount(spots.spot_id[telling], minlength=len(placed))
+    return np.asarray(telling & (claims[spots.spot_id] == 1) & placed[spots.spot_id], np.bool_)
+
+
+def _placed(layer: Layer, total: int) -> Mask:
+    """Whether each spot, by its id, has a place that is its own.
+
+    A saturated spot whose flanks have been fitted has a place; one that is the centroid of its region has not. A spot
+    that two grains share has none of its own.
+    """
+    placed = np.ones(total + 1, bool)
+    placed[1:] = ~read_spot_flags(layer, total).unfitted
     if layer.spot_owners.exists():
         owners = SPOT_OWNERS.read(layer.spot_owners)
-        shared = np.zeros(total + 1, bool)
-        shared[np.clip(owners.integers("SpotID"), 0, total)] = owners.integers("Shared") == 1
-        telling &= ~shared[spots.spot_id]
-    return telling
+        ids = np.clip(owners.integers("SpotID"), 0, total)
+        placed[ids[owners.integers("Shared") == 1]] = False
+    return placed
 
 
-def _named(spots: Spots, detector: DetectorGeometry, ub: Array, positions: Array, hkl: Array, rings: Whole) -> Spots:
+def named(spots: Spots, detector: DetectorGeometry, ub: Array, positions: Array, hkl: Array, rings: Whole) -> Spots:
     """The spots with their reflections; without those that are near none, or one of several pieces of a spot."""
     place = positions[spots.grain]
     seen = unit(detector.g_vectors(spots.y_px, spots.z_px, spots.omega, place))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.calibration.grains.observed import Spots
+from midas.calibration.grains.wobble import WobbleTerm
 from midas.experiment.detector import DetectorGeometry
 
 Array = NDArray[np.float64]
@@ -165,6 +166,7 @@ class HeldOut:
     radial, tangential : (d, 2) robust standard deviations before and after, µm
     distance : (d, 2) medians of the distance from the prediction, µm
     loss : mean loss of a spot before and after
+    worse : whether it has risen by more than chance
     folds : parts of the spots of which one is held out
     """
 
@@ -172,6 +174,7 @@ class HeldOut:
     tangential: Array
     distance: Array
     loss: tuple[float, float]
+    worse: bool
     folds: int
 
 
@@ -184,7 +187,7 @@ class GeometryResult:
     detectors, starts : one per layer
     panels : (p, 2) further shifts of all panels in y and z, px, detector by detector; no rows without panels
     panels_per_detector : (d,) number of panels of each detector
-    wobble : (10,) terms of the stage's wobble, µm, zeros where it was not fitted
+    wobble : terms of the stage's wobble, fitted or as the residuals want them
     omega_zero : (d,) degrees, added to the predicted omega
     numbers : every number of the instruments, fitted or held
     free : names of the fitted ones, in the order of `covariance`
@@ -206,7 +209,7 @@ class GeometryResult:
     starts: tuple[DetectorGeometry, ...]
     panels: Array
     panels_per_detector: tuple[int, ...]
-    wobble: Array
+    wobble: tuple[WobbleTerm, ...]
     omega_zero: Array
     numbers: tuple[Number, ...]
     free: tuple[str, ...]
