@@ -364,7 +364,7 @@ cdef class Joint:
             raise ValueError(f"columns must be ({detectors}, {PARAMETERS_OF_INSTRUMENT})")
         if panel_columns.shape[0] != panels:
             raise ValueError("one panel column per panel")
-        if np.max(columns, initial=-1) >= m or np.max(panel_columns, initial=-2) + 1 >= m > 0:
+        if np.max(columns, initial=-1) >= m or np.max(panel_columns, initial=-1) >= max(m - 1, 0):
             raise ValueError("a column beyond m")
 
 

@@ -18,7 +18,7 @@ cdef double MICRO = 1e-6
 
 
 cdef void set_instrument(JointInstrument* instrument, const double* numbers, const int* columns) noexcept nogil:
-    """What all spots share, of `NUMBERS_OF_INSTRUMENT` numbers; `columns` of the parameters, -1 where none is wanted."""
+    """What all spots share, of `NUMBERS_OF_INSTRUMENT` numbers; `columns` of parameters, -1 where none is wanted."""
     cdef Detector* d = &instrument.detector
     cdef double tx = numbers[TX], ty = numbers[TX + 1], tz = numbers[TX + 2]
     cdef const double* t = d.tilt
@@ -228,8 +228,8 @@ cdef inline void _grain_columns(const JointInstrument* instrument, const Observe
     _g_column(observed, by_g, -y, -x, 0.0, MICRO, 11, rows)
 
 
-cdef inline double _by_lsd(const JointInstrument* instrument, const JointSpot* spot, double* dy,
-                           double* dz) noexcept nogil:
+cdef inline void _by_lsd(const JointInstrument* instrument, const JointSpot* spot, double* dy,
+                         double* dz) noexcept nogil:
     """Predicted y and z by Lsd; no omega."""
     cdef const Instrument* axis = &instrument.instrument
     cdef double dplace[3]
@@ -244,7 +244,6 @@ cdef inline double _by_lsd(const JointInstrument* instrument, const JointSpot* s
         df = -spot.stop.f * (1.0 - spot.stop.before / axis.lsd * spot.place[0]) / spot.stop.reach
         dy[0] += spot.stop.across_y * df + spot.stop.f * spot.place[0] * spot.stop.y / axis.lsd
         dz[0] += spot.stop.across_z * df + spot.stop.f * spot.place[0] * spot.stop.z / axis.lsd
-    return 0.0
 
 
 cdef inline double _by_wedge(const JointInstrument* instrument, const JointSpot* spot, double* dy,

@@ -2,6 +2,7 @@
 from libc.math cimport sqrt
 
 from midas._ext.physics.geometry cimport RAD2DEG, StoppedBeam, stopped_beam
+from midas._ext.physics.slopes cimport reflection_slopes, stopped_slopes
 from midas._ext.physics.wedge cimport leaned_position
 from midas._ext.refine.grain cimport ORIENTATION, derivative_matrices
 from midas._ext.refine.model cimport DIRECTION, SPOT_AND_OMEGA
@@ -24,16 +25,6 @@ cdef void _stop_beams(FitSpots* s, const double* x, const Instrument* instrument
         s.stop_z[i] = b.z
         s.across_y[i] = b.across_y / b.reach
         s.across_z[i] = b.across_z / b.reach
-
-
-cdef inline void _stopped(double slope_y, double slope_z, double f, double shrink, double y, double z, double across_y,
-                          double across_z, double dx_grain, double dy_grain, double dz_grain, double* dy,
-                          double* dz) noexcept nogil:
-    """Derivatives of a crossing of the plane, in place, to those of where the beam is stopped; the columns' numbers."""
-    cdef double df = (shrink * (slope_y * dy[0] + slope_z * dz[0])
-                      + f * ((1.0 - slope_y * y - slope_z * z) * dx_grain + slope_y * dy_grain + slope_z * dz_grain))
-    dy[0] = shrink * dy[0] + f * (dy_grain - y * dx_grain) + across_y * df
-    dz[0] = shrink * dz[0] + f * (dz_grain - z * dx_grain) + across_z * df
 
 
 cdef inline void _position_columns(FitSpots* s, const Instrument* instrument, int variable, bint tilted,
@@ -61,8 +52,8 @@ cdef inline void _position_columns(FitSpots* s, const Instrument* instrument, in
         slope_y = lab_y - y_origin[i] * ratio
         slope_z = lab_x * sw + az * cw - z_origin[i] * ratio
         if tilted:
-            _stopped(by, bz, f[i], stop_shrink[i], stop_y[i], stop_z[i], across_y[i], across_z[i],
-                     lab_x * cw - az * sw, lab_y, lab_x * sw + az * cw, &slope_y, &slope_z)
+            stopped_slopes(by, bz, f[i], stop_shrink[i], stop_y[i], stop_z[i], across_y[i], across_z[i],
+                           lab_x * cw - az * sw, lab_y, lab_x * sw + az * cw, &slope_y, &slope_z)
         dy[i] = weight[i] * slope_y
         dz[i] = weight[i] * slope_z
         dw[i] = 0.0
@@ -72,9 +63,8 @@ cdef inline void _reflection_columns(FitSpots* s, const double* x, const Instrum
                                      const double* matrix, bint tilted, double* out) noexcept nogil:
     """Weighted derivatives by a variable that moves G by dG = matrix·(h, k, l).
 
-    With dv = λ G·dG, at a right angle to the leaning axis dv_w = (dv - dGz sin W)/cos W:
-    dω = (dv_w + dGx cos ω - dGy sin ω)/e, de = dGx sin ω + dGy cos ω - v_w dω and dk3 = dGz cos W - dv_w sin W; W is 0
-    in the legacy model. `forward`: the position turns with the predicted omega, and omega is a residual.
+    With an upright axis in the legacy model. `forward`: the position turns with the predicted omega, and omega is a
+    residual.
     """
     cdef Py_ssize_t i, m = s.padded
     cdef column h = s.h, k = s.k, l = s.l, gx = s.gx, gy = s.gy, gz = s.gz, e = s.e, cos_omega = s.cos_omega
@@ -89,7 +79,8 @@ cdef inline void _reflection_columns(FitSpots* s, const double* x, const Instrum
     cdef double cos_axis = cw if instrument.exact else 1.0, sin_axis = sw if instrument.exact else 0.0
     cdef double inverse_cos = 1.0 / cos_axis
     cdef double follow = 1.0 if forward else 0.0
-    cdef double dx, dy, dz, gdg, v, dv, domega, de, k3, dk3, dscale, lab_x, lab_y, turned, slope_y, slope_z
+    cdef double dx, dy, dz, v, k3, dscale, lab_x, lab_y, turned, slope_y, slope_z
+    cdef double gdg = 0.0, domega = 0.0, de = 0.0, dk3 = 0.0
     cdef column f = s.stop_f, stop_shrink = s.stop_shrink, stop_y = s.stop_y, stop_z = s.stop_z
     cdef column across_y = s.across_y, across_z = s.across_z
     cdef double by = instrument.slope_y, bz = instrument.slope_z
@@ -97,13 +88,10 @@ cdef inline void _reflection_columns(FitSpots* s, const double* x, const Instrum
         dx = m0 * h[i] + m1 * k[i] + m2 * l[i]
         dy = m3 * h[i] + m4 * k[i] + m5 * l[i]
         dz = m6 * h[i] + m7 * k[i] + m8 * l[i]
-        gdg = gx[i] * dx + gy[i] * dy + gz[i] * dz
         v = (0.5 * wavelength * (gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i]) - gz[i] * sin_axis) * inverse_cos
-        dv = (wavelength * gdg - dz * sin_axis) * inverse_cos
         k3 = gz[i] * cos_axis - v * sin_axis
-        dk3 = dz * cos_axis - dv * sin_axis
-        domega = (dv + dx * cos_omega[i] - dy * sin_omega[i]) / e[i]
-        de = dx * sin_omega[i] + dy * cos_omega[i] - v * domega
+        reflection_slopes(wavelength, sin_axis, cos_axis, inverse_cos, gx[i], gy[i], gz[i], v, e[i], cos_omega[i],
+                          sin_omega[i], dx, dy, dz, &gdg, &domega, &de, &dk3)
         dscale = slope[i] * gdg
         turned = follow * domega
         lab_x = px * cos_turn[i] - py * sin_turn[i]
@@ -113,8 +101,8 @@ cdef inline void _reflection_columns(FitSpots* s, const double* x, const Instrum
         slope_z = (shrink[i] * (k3 * dscale + scale[i] * dk3)
                    + turned * (z_origin[i] * lab_y * cw * inverse_lsd - lab_y * sw))
         if tilted:
-            _stopped(by, bz, f[i], stop_shrink[i], stop_y[i], stop_z[i], across_y[i], across_z[i],
-                     -turned * lab_y * cw, turned * lab_x, -turned * lab_y * sw, &slope_y, &slope_z)
+            stopped_slopes(by, bz, f[i], stop_shrink[i], stop_y[i], stop_z[i], across_y[i], across_z[i],
+                           -turned * lab_y * cw, turned * lab_x, -turned * lab_y * sw, &slope_y, &slope_z)
         out_y[i] = weight_spot[i] * slope_y
         out_z[i] = weight_spot[i] * slope_z
         out_omega[i] = weight_omega[i] * RAD2DEG * turned

@@ -48,11 +48,10 @@ class Classes:
     @classmethod
     def of(
         cls,
-        ring: NDArray[np.integer],
-        frames: NDArray[np.integer],
-        detector: NDArray[np.integer] | None = None,
+        ring: Whole,
+        frames: Whole,
+        detector: Whole | None = None,
         px: float | Sequence[float] = 0.0,
-        floor: float = FLOOR_PX,
     ) -> Classes:
         """Classes of spots.
 
@@ -62,19 +61,22 @@ class Classes:
         frames : (n,) frames of each spot; one counts as a kind of its own
         detector : (n,) number of its detector; by default there is one
         px : pixel size of each detector, µm
-        floor : smallest scale on a detector, px
         """
         detector = np.zeros(len(ring), np.int64) if detector is None else detector.astype(np.int64)
         sizes = np.atleast_1d(np.asarray(px, np.float64))
-        floors = np.stack([floor * sizes[detector]] * 2 + [np.full(len(ring), FLOOR_OMEGA)])
+        floor = np.stack([FLOOR_PX * sizes[detector]] * 2 + [np.full(len(ring), FLOOR_OMEGA)])
         spot, spot_names = _pooled(detector, ring.astype(np.int64), "ring")
         omega, omega_names = _pooled(detector, (frames > 1).astype(np.int64), "frames")
-        return cls(spot, omega, spot_names, omega_names, floors)
+        return cls(spot, omega, spot_names, omega_names, floor)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Classes:
         """The same classes of some spots."""
         return Classes(
-            self.spot[rows], self.omega[rows], self.spot_names, self.omega_names, np.ascontiguousarray(self.floor[:, rows])
+            self.spot[rows],
+            self.omega[rows],
+            self.spot_names,
+            self.omega_names,
+            np.ascontiguousarray(self.floor[:, rows]),
         )
 
     def rows(self) -> tuple[tuple[Whole, int], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,9 @@ class Noise:
         px : pixel size, µm
         floor : least scale on the detector, px
         """
-        classes = Classes.of(spots.ring, np.where(spots.kind == SEVERAL, 2, 1), px=px, floor=floor)
+        classes = Classes.of(spots.ring, np.where(spots.kind == SEVERAL, 2, 1), px=px)
+        on_detector = np.full((2, len(spots)), floor * px)
+        classes = replace(classes, floor=np.concatenate([on_detector, classes.floor[2:]]))
         members = np.stack([classes.spot, classes.spot, classes.omega])
         excess = _excess(spots, counted)
         own = classes.take(counted)
