@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.calibrate.halves import grain_covariances
 from midas.calibration.grains.fitted import FittedSpots
 from midas.calibration.grains.influence import NUMBERS, Loss, Noise
+from midas.runtime.ragged import offsets_of
 
 Array = NDArray[np.float64]
 
@@ -20,16 +22,10 @@ Array = NDArray[np.float64]
 _SPLITS, _SEED = 10, 1
 #: a grain with fewer spots has no halves that would determine it
 _FEWEST_TO_SPLIT = 24
-#: below this part of the largest curvature, scaled to a unit diagonal, a grain is not determined
-_SINGULAR = 1e-12
 #: spots whose derivatives are in memory at a time
 _PART = 1 << 15
 #: position, orientation, strain
 GROUPS = (slice(0, 3), slice(3, 6), slice(6, 12))
-_UPPER = np.triu_indices(NUMBERS)
-#: places of the upper triangle in the whole matrix
-_PLACE = np.zeros((NUMBERS, NUMBERS), np.int64)
-_PLACE[_UPPER] = _PLACE[_UPPER[::-1]] = np.arange(len(_UPPER[0]))
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def curvature_of(loss: Loss, residual: Array, spots: FittedSpots, noise: Noise) 
 
 
 def covariances(
-    curvature: Curvature, jacobian: Callable[[int, int], Array], spots: FittedSpots, parameters: int
+    curvature: Curvature, jacobian: Callable[[int, int], Array], spots: FittedSpots, parameters: int, threads: int
 ) -> Covariances:
     """The covariance of every grain.
 
@@ -96,25 +92,23 @@ def covariances(
         derivatives of the residuals of their spots by the numbers of the grain and the instrument
     spots : of the grains
     """
-    offsets, pairs = spots.offsets, friedel_pairs(spots)
-    grains = len(offsets) - 1
-    found, response = np.full((grains, NUMBERS, NUMBERS), np.nan), np.full((grains, NUMBERS, parameters), np.nan)
-    ratios: list[Array] = []
-    random = np.random.default_rng(_SEED)
+    offsets, halves = spots.offsets, halves_of(spots)
+    found = [
+        np.empty((0, NUMBERS, NUMBERS)),
+        np.empty((0, NUMBERS, parameters)),
+        np.empty((0, NUMBERS)),
+        np.empty((0, _SPLITS, NUMBERS)),
+    ]
     for first, end in _parts(offsets):
-        rows = jacobian(first, end)
-        for grain in range(first, end):
-            part = slice(offsets[grain] - offsets[first], offsets[grain + 1] - offsets[first])
-            own = slice(offsets[grain], offsets[grain + 1])
-            sums = _Sums(curvature.of(own), rows[:, part], _chosen(pairs[own], random))
-            solved = _solved(sums)
-            if not solved.good[0]:
-                continue
-            shift = solved.shift[0]
-            found[grain] = solved.covariance[0] + np.outer(shift, shift)
-            response[grain] = -solved.inverse[0] @ sums.geometry
-            ratios.append(_ratios(solved))
-    return Covariances(found, response, _honesty(ratios))
+        rows = slice(offsets[first], offsets[end])
+        own = curvature.of(rows)
+        starts = np.ascontiguousarray(offsets[first : end + 1] - offsets[first])
+        more = grain_covariances(
+            jacobian(first, end), own.slope, own.power, own.push, np.ascontiguousarray(halves[:, rows]), starts, threads
+        )[1:]
+        found = [np.concatenate(pair) for pair in zip(found, more, strict=True)]
+    covariance, response, shift, ratios = found
+    return Covariances(covariance + shift[:, :, None] * shift[:, None, :], response, _honesty(ratios))
 
 
 def _parts(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -127,83 +121,42 @@ def _parts(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         first = end
 
 
-class _Sums:
-    """Sums over all spots of a grain, and over halves of them: the first entry, then two of every split."""
+def halves_of(spots: FittedSpots) -> NDArray[np.uint8]:
+    """(splits, n) uint8, 1 where a spot is in the first half of a split; a grain with too few spots is not split.
 
-    def __init__(self, curvature: Curvature, jacobian: Array, chosen: Array):
-        every = jacobian.reshape(-1, jacobian.shape[2])
-        slope, power, push = curvature.slope, curvature.power, curvature.push
-        rows_of = np.tile(chosen, 3)
-        own = every[:, :NUMBERS]
-        products = own[:, _UPPER[0]] * own[:, _UPPER[1]]
-        self.slope = ((rows_of * slope.ravel()) @ products)[:, _PLACE]
-        self.power = ((rows_of * power.ravel()) @ products)[:, _PLACE]
-        self.push = (rows_of * push.ravel()) @ own
-        self.geometry = (own * slope.ravel()[:, None]).T @ every[:, NUMBERS:]
-
-
-def friedel_pairs(spots: FittedSpots) -> NDArray[np.int64]:
-    """(n,) int64, the same number for the spots (h k l) and (-h -k -l) of one branch of a grain.
-
-    They are half a turn apart, at the same place of a frame and of a pixel, so that what is wrong with one is wrong
-    with the other.
+    The spots (h k l) and (-h -k -l) of one branch stay together: they are half a turn apart, at the same place of a
+    frame and of a pixel, so that what is wrong with one is wrong with the other.
     """
-    first = np.argmax(spots.hkl != 0, axis=1)
-    sign = np.where(np.take_along_axis(spots.hkl, first[:, None], 1) < 0, -1.0, 1.0)
-    names = np.column_stack([spots.grain, spots.branch, sign * spots.hkl + 0.0])
-    pairs = np.unique(names, axis=0, return_inverse=True)[1]
-    return np.asarray(pairs.ravel(), np.int64)
+    if not len(spots):
+        return np.zeros((_SPLITS, 0), np.uint8)
+    pair, grain = _friedel_pairs(spots)
+    pairs = np.bincount(grain, minlength=len(spots.offsets) - 1)
+    start = offsets_of(pairs)[:-1][grain]
+    random = np.random.default_rng(_SEED)
+    halves = np.empty((_SPLITS, len(spots)), np.uint8)
+    enough = (np.diff(spots.offsets) >= _FEWEST_TO_SPLIT)[spots.grain]
+    for split in range(_SPLITS):
+        place = np.empty(len(grain), np.int64)
+        place[np.argsort(grain + random.random(len(grain)))] = np.arange(len(grain))
+        halves[split] = (place - start < pairs[grain] // 2)[pair] & enough
+    return halves
 
 
-def _chosen(pairs: NDArray[np.int64], random: np.random.Generator) -> Array:
-    """(1 + 2 splits, n): 1 for all spots, then where a spot is in a half; pairs stay together.
-
-    One row for a grain with too few spots.
-    """
-    n = len(pairs)
-    if n < _FEWEST_TO_SPLIT:
-        return np.ones((1, n))
-    names, member = np.unique(pairs, return_inverse=True)
-    rank = random.permuted(np.tile(np.arange(len(names)), (_SPLITS, 1)), axis=1)[:, member.ravel()]
-    half = rank < len(names) // 2
-    halves = np.stack([half, ~half], axis=1).reshape(-1, n)
-    return np.concatenate([np.ones((1, n)), halves])
+def _friedel_pairs(spots: FittedSpots) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number of the pair of every spot, (n,), and the grain of every pair, rising."""
+    h, k, l = spots.hkl.T.astype(np.int64)
+    first = np.where(h != 0, h, np.where(k != 0, k, l))
+    span = 2 * int(np.abs(spots.hkl).max(initial=0)) + 1
+    index = np.where(first < 0, -1, 1) * ((h * span + k) * span + l)
+    name = 2 * (index - index.min()) + (spots.branch > 0)
+    names = spots.grain * (int(name.max()) + 1) + name
+    known, pair = np.unique(names, return_inverse=True)
+    return np.asarray(pair.ravel(), np.int64), known // (int(name.max()) + 1)
 
 
-@dataclass(frozen=True)
-class _Solved:
-    """Of k sums: whether they determine the grain, inverse curvature, covariance, and the step to the minimum."""
-
-    good: NDArray[np.bool_]
-    inverse: Array
-    covariance: Array
-    shift: Array
-
-
-def _solved(sums: _Sums) -> _Solved:
-    diagonal = np.diagonal(sums.slope, axis1=1, axis2=2)
-    good = np.isfinite(sums.slope).all(axis=(1, 2)) & (diagonal > 0).all(axis=1)
-    scale = 1 / np.sqrt(np.where(good[:, None], diagonal, 1.0))
-    scale = scale[:, :, None] * scale[:, None, :]
-    values, vectors = np.linalg.eigh(np.where(good[:, None, None], sums.slope * scale, np.eye(NUMBERS)))
-    good &= values[:, 0] > _SINGULAR * values[:, -1]
-    values = np.where(good[:, None], values, 1.0)
-    inverse = (vectors / values[:, None, :]) @ vectors.transpose(0, 2, 1) * scale
-    return _Solved(good, inverse, inverse @ sums.power @ inverse, -(inverse @ sums.push[:, :, None])[:, :, 0])
-
-
-def _ratios(solved: _Solved) -> Array:
-    """(k, 12): of every split the differences of the two halves over what they should be."""
-    one, two = slice(1, None, 2), slice(2, None, 2)
-    variance = np.diagonal(solved.covariance, axis1=1, axis2=2)
-    both = solved.good[one] & solved.good[two]
-    ratios: Array = (solved.shift[one] - solved.shift[two]) / np.sqrt(variance[one] + variance[two])
-    return ratios[both]
-
-
-def _honesty(ratios: list[Array]) -> tuple[float, float, float]:
+def _honesty(ratios: Array) -> tuple[float, float, float]:
     """1.4826 times the median size of the ratios of each group; 1 where no grain could be split."""
-    sizes = np.abs(np.concatenate([np.empty((0, NUMBERS)), *ratios]))
+    sizes = np.abs(ratios[np.isfinite(ratios).all(axis=2)])
     if not len(sizes):
         return 1.0, 1.0, 1.0
     position, orientation, strain = (1.4826 * float(np.median(sizes[:, group])) for group in GROUPS)

@@ -121,7 +121,7 @@ def _sigmas(
     counted = (spots.certainty == 1.0) & ~repeated[spots.grain]
     noise = Noise.of(residual, spots, counted, settings.detector.px, settings.floor)
     curvature = curvature_of(settings.loss, residual, spots, noise)
-    found = covariances(curvature, model.jacobian, spots, len(model.parameters))
+    found = covariances(curvature, model.jacobian, spots, len(model.parameters), threads)
     sigmas = _put_together(settings, tables, states, found, noise, geometry, model.parameters)
     _fill(sigmas.table, spots, residual, noise, listed, repeated)
     _report(sigmas)
