@@ -5,7 +5,7 @@ from cython.parallel cimport prange
 from libc.math cimport NAN, sqrt
 from libc.string cimport memcpy, memset
 
-from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
+from midas._ext.numerics.cholesky cimport cholesky
 
 cdef enum:
     NUMBERS = 12           # of a grain
@@ -68,6 +68,25 @@ cdef inline void _product(const double* a, const double* b, double* out) noexcep
                 out[i * NUMBERS + j] += factor * b[k * NUMBERS + j]
 
 
+cdef inline void _invert(const double* u, double* out) noexcept nogil:
+    """The inverse of UᵀU: columns of the inverse of U, which are rows here, with each other."""
+    cdef double column[NUMBERS]
+    cdef double factor
+    cdef int i, j, k
+    memset(out, 0, SQUARE * sizeof(double))
+    for k in range(NUMBERS):
+        memset(column, 0, sizeof(column))
+        column[k] = 1.0 / u[k * NUMBERS + k]
+        for i in range(k - 1, -1, -1):
+            factor = 0.0
+            for j in range(i + 1, k + 1):
+                factor += u[i * NUMBERS + j] * column[j]
+            column[i] = -factor / u[i * NUMBERS + i]
+        for i in range(k + 1):
+            for j in range(NUMBERS):
+                out[i * NUMBERS + j] += column[i] * column[j]
+
+
 cdef bint _solve(const double* sums, Solved* out, double* half_way) noexcept nogil:
     """Inverse curvature, variances and step; False where the spots do not determine the grain.
 
@@ -76,7 +95,6 @@ cdef bint _solve(const double* sums, Solved* out, double* half_way) noexcept nog
     cdef double u[SQUARE]
     cdef double power[SQUARE]
     cdef double scale[NUMBERS]
-    cdef double column[NUMBERS]
     cdef int i, j
     _unpack(sums, u)
     for i in range(NUMBERS):
@@ -91,12 +109,10 @@ cdef bint _solve(const double* sums, Solved* out, double* half_way) noexcept nog
     for i in range(NUMBERS):
         if not u[i * NUMBERS + i] * u[i * NUMBERS + i] > SINGULAR:
             return False
+    _invert(u, out.inverse)
     for i in range(NUMBERS):
-        memset(column, 0, sizeof(column))
-        column[i] = 1.0
-        cholesky_solve(u, NUMBERS, column)
         for j in range(NUMBERS):
-            out.inverse[i * NUMBERS + j] = column[j] * scale[i] * scale[j]
+            out.inverse[i * NUMBERS + j] *= scale[i] * scale[j]
     _unpack(sums + TRIANGLE, power)
     _product(out.inverse, power, half_way)
     for i in range(NUMBERS):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from midas._ext.calibrate.halves import grain_covariances
 from midas.calibration.grains.fitted import FittedSpots
 from midas.calibration.grains.influence import NUMBERS, Loss, Noise
-from midas.runtime.ragged import offsets_of
+from midas.runtime.ragged import entries_of, offsets_of
 
 Array = NDArray[np.float64]
 
@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 _SPLITS, _SEED = 10, 1
 #: a grain with fewer spots has no halves that would determine it
 _FEWEST_TO_SPLIT = 24
+#: grains that are split, at equal distances in the list
+_MOST_SPLIT = 50
 #: spots whose derivatives are in memory at a time
 _PART = 1 << 15
 #: position, orientation, strain
@@ -122,34 +124,38 @@ def _parts(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 def halves_of(spots: FittedSpots) -> NDArray[np.uint8]:
-    """(splits, n) uint8, 1 where a spot is in the first half of a split; a grain with too few spots is not split.
+    """(splits, n) uint8, 1 where a spot is in the first half of a split; not of grains that are not split.
 
     The spots (h k l) and (-h -k -l) of one branch stay together: they are half a turn apart, at the same place of a
     frame and of a pixel, so that what is wrong with one is wrong with the other.
     """
-    if not len(spots):
-        return np.zeros((_SPLITS, 0), np.uint8)
-    pair, grain = _friedel_pairs(spots)
-    pairs = np.bincount(grain, minlength=len(spots.offsets) - 1)
+    halves = np.zeros((_SPLITS, len(spots)), np.uint8)
+    enough = np.flatnonzero(np.diff(spots.offsets) >= _FEWEST_TO_SPLIT)
+    if not len(enough):
+        return halves
+    enough = enough[np.unique(np.linspace(0, len(enough) - 1, _MOST_SPLIT).astype(np.int64))]
+    own = entries_of(spots.offsets[enough], np.diff(spots.offsets)[enough])
+    pair, grain = _friedel_pairs(spots.grain[own], spots.hkl[own], spots.branch[own])
+    pairs = np.bincount(grain)
     start = offsets_of(pairs)[:-1][grain]
     random = np.random.default_rng(_SEED)
-    halves = np.empty((_SPLITS, len(spots)), np.uint8)
-    enough = (np.diff(spots.offsets) >= _FEWEST_TO_SPLIT)[spots.grain]
+    place = np.empty(len(grain), np.int64)
     for split in range(_SPLITS):
-        place = np.empty(len(grain), np.int64)
         place[np.argsort(grain + random.random(len(grain)))] = np.arange(len(grain))
-        halves[split] = (place - start < pairs[grain] // 2)[pair] & enough
+        halves[split, own] = (place - start < pairs[grain] // 2)[pair]
     return halves
 
 
-def _friedel_pairs(spots: FittedSpots) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _friedel_pairs(
+    grain: NDArray[np.int64], hkl: Array, branch: Array
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Number of the pair of every spot, (n,), and the grain of every pair, rising."""
-    h, k, l = spots.hkl.T.astype(np.int64)
+    h, k, l = hkl.T.astype(np.int64)
     first = np.where(h != 0, h, np.where(k != 0, k, l))
-    span = 2 * int(np.abs(spots.hkl).max(initial=0)) + 1
+    span = 2 * int(np.abs(hkl).max(initial=0)) + 1
     index = np.where(first < 0, -1, 1) * ((h * span + k) * span + l)
-    name = 2 * (index - index.min()) + (spots.branch > 0)
-    names = spots.grain * (int(name.max()) + 1) + name
+    name = 2 * (index - index.min()) + (branch > 0)
+    names = grain * (int(name.max()) + 1) + name
     known, pair = np.unique(names, return_inverse=True)
     return np.asarray(pair.ravel(), np.int64), known // (int(name.max()) + 1)
 

@@ -165,9 +165,10 @@ def _indexed(spots: FittedSpots, states: GrainStates, detector: DetectorGeometry
     y, z, omega = (np.ascontiguousarray(column) for column in (spots.y, spots.z, spots.omega))
     beam = (detector.lsd, detector.wavelength, detector.wedge, detector.exact_wedge, detector.surface)
     g = scattering_vectors(y, z, omega, position, *beam)
-    hkl = np.rint(np.linalg.solve(states.ub[grain], g[:, :, None])[:, :, 0])
-    centred = detector.centred(y, z, omega, position)[0]
-    return replace(spots, hkl=hkl, branch=np.where(centred >= 0, 1.0, -1.0))
+    hkl = np.rint(np.einsum("nij,nj->ni", np.linalg.inv(states.ub)[grain], g))
+    turn = np.radians(omega)
+    across = y - position[:, 0] * np.sin(turn) - position[:, 1] * np.cos(turn)
+    return replace(spots, hkl=hkl, branch=np.where(across >= 0, 1.0, -1.0))
 
 
 def _combined(spots: FittedSpots, intensity: Array) -> FittedSpots:

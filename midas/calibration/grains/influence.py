@@ -93,8 +93,9 @@ class Noise:
         own = classes.take(counted)
         scales = _of_class(members, counted, own.scales(residual[:, counted], excess), classes.floor)
         variance, inlier = classes.variances(residual, scales, excess)
-        within, _ = own.variances(residual[:, counted], scales[:, counted], excess)
-        variance = _of_class(members, counted, within, variance)
+        if not counted.all():
+            within, _ = own.variances(residual[:, counted], scales[:, counted], excess)
+            variance = _of_class(members, counted, within, variance)
         titles = (classes.spot_names, classes.spot_names, _names_of_frames(classes.omega_names, spots))
         found = [_named(*one, counted) for one in zip(titles, members, variance, strict=True)]
         return cls(members, (found[0], found[1], found[2]), variance, inlier, counted, excess)

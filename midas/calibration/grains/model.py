@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class GrainModel:
     numbers : (1, k) float64, of the instrument
     pixels : (2, n) float64
     parameters : names of the instrument's numbers by which there are derivatives
+    residual : (3, n) float64, observed minus predicted: along the radius, around it (µm), omega (degrees)
     """
 
     spots: FittedSpots
@@ -36,6 +37,10 @@ class GrainModel:
     numbers: Array
     pixels: Array
     parameters: tuple[str, ...]
+    residual: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "residual", self._residuals())
 
     @classmethod
     def of(
@@ -50,15 +55,14 @@ class GrainModel:
         pixels = np.array(detector.pixel_of_plane(spots.y, spots.z))
         parameters = tuple(name for name in names if name in PARAMETERS)
         model = cls(spots, states, numbers_of(detector)[None], pixels, parameters)
-        good = np.isfinite(model.residuals(1)).all(axis=0)
+        good = np.isfinite(model.residual).all(axis=0)
         return model if good.all() else replace(model, spots=_taken(spots, good), pixels=pixels[:, good])
 
-    def residuals(self, threads: int) -> Array:
-        """(3, n) observed minus predicted: along the radius, around it (µm), omega (degrees)."""
+    def _residuals(self) -> Array:
         if not len(self.spots):
             return np.empty((3, 0))
         ub, positions = self._grains(slice(None))
-        return self._joint(slice(None)).residuals(self.numbers, _NO_SHIFTS, ub, positions, threads)
+        return self._joint(slice(None)).residuals(self.numbers, _NO_SHIFTS, ub, positions)
 
     def jacobian(self, first: int, end: int) -> Array:
         """(3, m, 12 + p) derivatives for the spots of grains first ... end - 1."""
@@ -98,5 +102,5 @@ class GrainModel:
 def _taken(spots: FittedSpots, good: NDArray[np.bool_]) -> FittedSpots:
     """Some of the spots."""
     counts = np.bincount(spots.grain[good], minlength=len(spots.offsets) - 1)
-    columns = {field.name: getattr(spots, field.name)[good] for field in fields(spots) if field.name != "offsets"}
+    columns = {c.name: getattr(spots, c.name)[good] for c in fields(spots) if c.name != "offsets"}
     return FittedSpots(offsets=offsets_of(counts), **columns)

@@ -116,7 +116,7 @@ def _sigmas(
     spots = fitted_spots(layer, tables, settings.detector, guided=settings.guided, combined=settings.combined)
     listed = np.diff(spots.offsets)
     model = GrainModel.of(spots, states, settings.detector, () if geometry is None else geometry.names)
-    spots, residual = model.spots, model.residuals(threads)
+    spots, residual = model.spots, model.residual
     repeated = copies(spots, tables.grains)
     counted = (spots.certainty == 1.0) & ~repeated[spots.grain]
     noise = Noise.of(residual, spots, counted, settings.detector.px, settings.floor)
