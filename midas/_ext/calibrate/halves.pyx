@@ -29,23 +29,26 @@ cdef struct Solved:
 cdef inline void _spot_sums(const double* rows, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t i, const double[:, ::1] slope,
                             const double[:, ::1] power, const double[:, ::1] push, double* sums) noexcept nogil:
     """The three residuals of spot `i`, of which the derivatives are ``rows[(row n + i) stride]``."""
-    cdef const double* r
-    cdef double product, s, q, p
+    cdef double r[3 * NUMBERS]
+    cdef double weighted[6 * NUMBERS]
+    cdef double s, q
     cdef int row, j, k, at
-    memset(sums, 0, SUMS * sizeof(double))
     for row in range(3):
-        r = rows + (row * n + i) * stride
+        memcpy(r + NUMBERS * row, rows + (row * n + i) * stride, NUMBERS * sizeof(double))
         s = slope[row, i]
         q = power[row, i]
-        p = push[row, i]
-        at = 0
         for j in range(NUMBERS):
-            sums[2 * TRIANGLE + j] += p * r[j]
-            for k in range(j, NUMBERS):
-                product = r[j] * r[k]
-                sums[at] += s * product
-                sums[TRIANGLE + at] += q * product
-                at += 1
+            weighted[NUMBERS * row + j] = s * r[NUMBERS * row + j]
+            weighted[NUMBERS * (row + 3) + j] = q * r[NUMBERS * row + j]
+    at = 0
+    for j in range(NUMBERS):
+        sums[2 * TRIANGLE + j] = push[0, i] * r[j] + push[1, i] * r[NUMBERS + j] + push[2, i] * r[2 * NUMBERS + j]
+        for k in range(j, NUMBERS):
+            sums[at] = (weighted[j] * r[k] + weighted[NUMBERS + j] * r[NUMBERS + k]
+                        + weighted[2 * NUMBERS + j] * r[2 * NUMBERS + k])
+            sums[TRIANGLE + at] = (weighted[3 * NUMBERS + j] * r[k] + weighted[4 * NUMBERS + j] * r[NUMBERS + k]
+                                   + weighted[5 * NUMBERS + j] * r[2 * NUMBERS + k])
+            at += 1
 
 
 cdef inline void _unpack(const double* triangle, double* square) noexcept nogil:
@@ -159,6 +162,16 @@ cdef inline void _response(const double* rows, Py_ssize_t stride, Py_ssize_t n, 
                 out[j, column] -= solved.inverse[j * NUMBERS + k] * common[k]
 
 
+cdef inline bint _is_split(const unsigned char[:, ::1] halves, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """Whether any spot is in a half of the first split."""
+    cdef Py_ssize_t i
+    if halves.shape[0]:
+        for i in range(first, end):
+            if halves[0, i]:
+                return True
+    return False
+
+
 cdef bint _grain(const double[:, :, ::1] jacobian, const double[:, ::1] slope, const double[:, ::1] power,
                  const double[:, ::1] push, const unsigned char[:, ::1] halves, Py_ssize_t first, Py_ssize_t end,
                  double[:, ::1] covariance, double[:, ::1] response, double[::1] shift,
@@ -171,6 +184,8 @@ cdef bint _grain(const double[:, :, ::1] jacobian, const double[:, ::1] slope, c
     cdef Py_ssize_t splits = halves.shape[0], n = jacobian.shape[1], stride = jacobian.shape[2], i, split
     cdef int j
     memset(sums, 0, (splits + 1) * SUMS * sizeof(double))
+    if not _is_split(halves, first, end):
+        splits = 0
     for i in range(first, end):
         _spot_sums(&jacobian[0, 0, 0], stride, n, i, slope, power, push, of_spot)
         for j in range(SUMS):
