@@ -21,7 +21,16 @@ from midas.calibration.grains.fitted import GrainTables
 from midas.experiment import crystal
 from midas.experiment.orientation import euler_angles
 from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
-from midas.formats.grains import CELL, EULER_ANGLES, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, GrainsHeader, read_grains
+from midas.formats.grains import (
+    CELL,
+    EULER_ANGLES,
+    GRAINS,
+    ORIENTATION,
+    POSITION,
+    SPOT_MATRIX,
+    GrainsHeader,
+    read_grains,
+)
 from midas.formats.layer import Layer
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table

@@ -41,8 +41,8 @@ PROGRAMS = (
         uses=(
             "Works in the current folder, after ff-grains: reads Grains.csv, SpotMatrix.csv, "
             "InputAllExtraInfoFittingAll.csv, hkls.csv and paramstest.txt. Writes SpotsMeasured.csv and, with the "
-            "refined grains, Grains.csv and GrainsSigma.csv. For mosaic grains, saturated spots and frames that lost some; clean sharp "
-            "spots are better as the peak search fits them. PullBox says how large the boxes are."
+            "refined grains, Grains.csv and GrainsSigma.csv. For mosaic grains, saturated spots and frames that lost "
+            "some; clean sharp spots are better as the peak search fits them. PullBox says how large the boxes are."
         ),
         examples=(
             ("ff-pull scan.MIDAS.zip", "of the current folder"),

@@ -51,7 +51,7 @@ def write_grains(root: Group, sources: Sources, links: SpotLinks, per_spot_group
         group.attach(per_spot_groups=0)
         log.info("no groups for each of the %d grain spots; -perSpotGroups 1 writes them", len(spots))
     sigma = _write_sigmas(group, sources)
-    offsets = spot_ranges(sources.layer, grains, spots)
+    offsets = spot_ranges(sources.layer, grains, spots, sources.spots_to_index)
     joined = _joined(sources, links, spots)
     names = _unique(f"grain_{i:04d}" for i in grains.integers("GrainID").tolist())
     for row, name in enumerate(names):

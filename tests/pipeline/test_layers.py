@@ -21,7 +21,9 @@ from midas.formats.grains import read_grains
 from midas.results.compare import compare
 from midas.runtime.errors import MidasError, ParameterError, UsageError
 
-LOGS = "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains".split()
+LOGS = (
+    "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains grain_sigma"
+).split()
 
 
 def log_name(step: str, kind: str) -> str:
@@ -37,7 +39,7 @@ def test_folder_of_a_layer(finished: Finished) -> None:
     found = {path.name for path in layer.iterdir()}
     assert found == {
         *("hkls.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", "InputAllExtraInfoFittingAll.csv"),
-        *("SpotOwners.csv", "GrainQuality.csv", "SeedVerdicts.csv"),
+        *("SpotOwners.csv", "GrainQuality.csv", "SeedVerdicts.csv", "GrainsSigma.csv"),
         *("MergeMap.csv", f"Radius_StartNr_1_EndNr_{FRAMES}.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv"),
         *("IDRings.csv", "IDsHash.csv", "paramstest.txt", "Spots.bin", "ExtraInfo.bin"),
         *("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"),

@@ -146,9 +146,7 @@ def halves_of(spots: FittedSpots) -> NDArray[np.uint8]:
     return halves
 
 
-def _friedel_pairs(
-    grain: NDArray[np.int64], hkl: Array, branch: Array
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _friedel_pairs(grain: NDArray[np.int64], hkl: Array, branch: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Number of the pair of every spot, (n,), and the grain of every pair, rising."""
     h, k, l = hkl.T.astype(np.int64)
     first = np.where(h != 0, h, np.where(k != 0, k, l))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from midas.formats.measured import FEWEST_SPOTS
 from midas.formats.table import Table
 from midas.runtime.errors import FormatError
 from midas.runtime.ragged import offsets_of
+
+T = TypeVar("T", bound=np.generic)
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -212,7 +215,7 @@ def _with_measured(layer: Layer, peaks: FittedSpots, tables: GrainTables) -> Fit
     rows, kept = np.flatnonzero(measured[grain]), np.flatnonzero(~measured[peaks.grain])
     order = np.argsort(np.concatenate([grain[rows], peaks.grain[kept]]), kind="stable")
 
-    def joined(new: NDArray[np.generic], old: NDArray[np.generic]) -> NDArray[np.generic]:
+    def joined(new: NDArray[T], old: NDArray[T]) -> NDArray[T]:
         return np.concatenate([new[rows], old[kept]])[order]
 
     return FittedSpots(

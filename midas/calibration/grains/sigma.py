@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,21 +142,22 @@ def _put_together(
     for group, honest in zip(GROUPS, found.honesty, strict=True):
         factor[group] = max(1.0, honest)
     own = found.own * np.outer(factor, factor)
-    absolute, more = own, {}
-    if geometry is not None:
-        known = geometry.of(parameters)
+    absolute, known = own, None if geometry is None else geometry.of(parameters)
+    if known is not None:
         absolute = own + found.response @ known.covariance @ found.response.transpose(0, 2, 1)
-        more = {"trust": known.trust, "z0": known.z0, "parameters": known.names, "response": found.response}
     by_strain = cell_response(states.ub)
     cell = np.sqrt(np.einsum("nij,njk,nik->ni", by_strain, own[:, 6:, 6:], by_strain))
     sigma, absolute = (np.sqrt(np.diagonal(one, axis1=1, axis2=2)) for one in (own, absolute))
     columns = np.concatenate(
         [sigma[:, :6], cell, sigma[:, _STRAIN_IN_FILE], absolute[:, :3], absolute[:, 6:9], np.zeros((len(own), 4))], 1
     )
-    return GrainSigmas(
+    sigmas = GrainSigmas(
         sigma_table(tables.grains["GrainID"], columns), own, found.honesty, *noise.classes,
-        wedge_model="exact" if settings.detector.exact_wedge else "legacy", **more,
+        wedge_model="exact" if settings.detector.exact_wedge else "legacy",
     )  # fmt: skip
+    if known is None:
+        return sigmas
+    return replace(sigmas, trust=known.trust, z0=known.z0, parameters=known.names, response=found.response)
 
 
 def _fill(
