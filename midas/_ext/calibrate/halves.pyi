@@ -1,14 +1,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-
 def grain_covariances(
-    jacobian: Array,
-    slope: Array,
-    power: Array,
-    push: Array,
+    jacobian: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    power: NDArray[np.float64],
+    push: NDArray[np.float64],
     halves: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     threads: int = ...,
-) -> tuple[NDArray[np.bool_], Array, Array, Array, Array]: ...
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...

@@ -1,4 +1,4 @@
-"""Covariances of grains from the sums over their spots, and from halves of these (docs/theory/uncertainty.md#covariance)."""
+"""Covariances of grains from sums over their spots, and over halves of them (docs/theory/uncertainty.md#covariance)."""
 import numpy as np
 
 from cython.parallel cimport prange
@@ -26,8 +26,8 @@ cdef struct Solved:
     double shift[NUMBERS]  # to the minimum of the loss
 
 
-cdef inline void _spot_sums(const double* rows, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t i, const double[:, ::1] slope,
-                            const double[:, ::1] power, const double[:, ::1] push, double* sums) noexcept nogil:
+cdef inline void _spot_sums(const double* rows, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t i,
+                            const double[:, ::1] slope, const double[:, ::1] power, const double[:, ::1] push, double* sums) noexcept nogil:
     """The three residuals of spot `i`, of which the derivatives are ``rows[(row n + i) stride]``."""
     cdef double r[3 * NUMBERS]
     cdef double weighted[6 * NUMBERS]

@@ -166,8 +166,10 @@ def _indexed(spots: FittedSpots, states: GrainStates, detector: DetectorGeometry
     grain = spots.grain
     position = np.ascontiguousarray(states.position[grain])
     y, z, omega = (np.ascontiguousarray(column) for column in (spots.y, spots.z, spots.omega))
-    beam = (detector.lsd, detector.wavelength, detector.wedge, detector.exact_wedge, detector.surface)
-    g = scattering_vectors(y, z, omega, position, *beam)
+    assert detector.wavelength is not None  # `settings_of` sees to it
+    g = scattering_vectors(
+        y, z, omega, position, detector.lsd, detector.wavelength, detector.wedge, detector.exact_wedge, detector.surface
+    )
     hkl = np.rint(np.einsum("nij,nj->ni", np.linalg.inv(states.ub)[grain], g))
     turn = np.radians(omega)
     across = y - position[:, 0] * np.sin(turn) - position[:, 1] * np.cos(turn)

@@ -55,7 +55,7 @@ class GrainModel:
         pixels = np.array(detector.pixel_of_plane(spots.y, spots.z))
         parameters = tuple(name for name in names if name in PARAMETERS)
         model = cls(spots, states, numbers_of(detector)[None], pixels, parameters)
-        good: NDArray[np.bool_] = np.isfinite(model.residual).all(axis=0)
+        good = np.isfinite(model.residual.sum(axis=0))
         return model if good.all() else replace(model, spots=_taken(spots, good), pixels=pixels[:, good])
 
     def _residuals(self) -> Array:
