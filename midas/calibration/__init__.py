@@ -9,12 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from midas.calibration.grains.geometry import geometry_from_grains
+    from midas.calibration.grains.result import GeometryResult
     from midas.calibration.grains.sigma import sigma_of_grains
     from midas.formats.uncertainty import GrainSigmas
 
-__all__ = ["GrainSigmas", "sigma_of_grains"]
+__all__ = ["GeometryResult", "GrainSigmas", "geometry_from_grains", "sigma_of_grains"]
 
-_HOMES = {"GrainSigmas": "midas.formats.uncertainty", "sigma_of_grains": "midas.calibration.grains.sigma"}
+#: where they are
+_HOMES = {
+    "GeometryResult": "midas.calibration.grains.result",
+    "GrainSigmas": "midas.formats.uncertainty",
+    "geometry_from_grains": "midas.calibration.grains.geometry",
+    "sigma_of_grains": "midas.calibration.grains.sigma",
+}
 
 
 def __getattr__(name: str) -> object:

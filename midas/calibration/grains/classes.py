@@ -92,12 +92,25 @@ class Classes:
         residuals : (3, n): radial, tangential (µm), omega (degrees)
         excess : n / (n - parameters) of the fit that left them
         """
-        out = np.empty_like(residuals)
+        return self.spread(self.table(residuals, excess))
+
+    def table(self, residuals: Array, excess: float = 1.0) -> list[Array]:
+        """Scale of each class of each of the three residuals, without the floor; see `scales`."""
+        out = []
         for row, (kind, count) in enumerate(self.rows()):
             size = np.abs(residuals[row])
-            scale = np.array([np.median(size[kind == k]) if np.any(kind == k) else 0.0 for k in range(count)])
-            out[row] = np.maximum(MAD * np.sqrt(excess) * scale[kind], self.floor[row])
+            median = [np.median(size[kind == k]) if np.any(kind == k) else 0.0 for k in range(count)]
+            out.append(MAD * np.sqrt(excess) * np.array(median))
         return out
+
+    def spread(self, table: Sequence[Array]) -> Array:
+        """(3, n) scales of a `table`, which may be that of other spots of the same classes."""
+        return np.stack(
+            [
+                np.maximum(scale[kind], floor)
+                for scale, (kind, _), floor in zip(table, self.rows(), self.floor, strict=True)
+            ]
+        )
 
     def variances(self, residuals: Array, scales: Array, excess: float = 1.0) -> tuple[Array, NDArray[np.bool_]]:
         """Variance of each residual as an M-estimator sees it, and which residuals are inliers.

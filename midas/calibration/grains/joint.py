@@ -25,6 +25,8 @@ _NOTHING = 1e-12
 _EARLY, _EVERY = 6, 4
 #: of the reduced system, once its diagonal is 1: directions below it do not move
 _RCOND = 1e-13
+#: smallest eigenvalue of a grain's matrix with a unit diagonal that is not rounding
+_OPEN = 1e-13
 #: grains whose sums are reduced at a time
 _PART = 1024
 
@@ -109,7 +111,7 @@ class Reduced:
     def solution(self) -> Array:
         """(m + q,)."""
         left, values, right = np.linalg.svd(self.matrix)
-        kept = values > _RCOND * values[0]
+        kept = values > _RCOND * values.max(initial=0.0)
         inverse = np.where(kept, 1 / np.where(kept, values, 1.0), 0.0)
         return np.asarray(self.scale * (right.T @ (inverse * (left.T @ self.right))), np.float64)
 
@@ -136,14 +138,31 @@ def reduced(sums: Sums, constraints: Constraints) -> tuple[Reduced, Array, Array
     response, own = np.empty_like(coupled), np.empty_like(sums.gradient)
     for part in _parts(len(coupled)):
         both = np.concatenate([coupled[part], sums.gradient[part, :, None]], axis=2)
-        solved = np.linalg.solve(sums.a[part], both)
+        solved = _solved(sums.a[part], both)
         response[part], own[part] = solved[:, :, :-1], solved[:, :, -1]
         products = np.matmul(coupled[part].swapaxes(1, 2), solved).sum(axis=0)
         matrix -= products[:, :-1]
         right += products[:, -1]
         size[m:] += np.diag(products)[m:]
+    size[m:] += constraints.variance
     scale = 1 / np.sqrt(np.where(size > 0, size, 1.0))
     return Reduced(scale[:, None] * matrix * scale, scale * right, scale), response, own
+
+
+def singular(a: Array) -> NDArray[np.bool_]:
+    """(g,) grains whose spots leave one of their unknowns open."""
+    size = np.sqrt(np.maximum(np.einsum("gii->gi", a), 1e-300))
+    return np.asarray(np.linalg.eigvalsh(a / size[:, :, None] / size[:, None, :])[:, 0] < _OPEN, np.bool_)
+
+
+def _solved(a: Array, right: Array) -> Array:
+    """A⁻¹ of each grain times `right`; zeros, so that they neither move nor tell anything, for singular ones."""
+    try:
+        return np.asarray(np.linalg.solve(a, right), np.float64)
+    except np.linalg.LinAlgError:
+        out, sound = np.zeros_like(right), ~singular(a)
+        out[sound] = np.linalg.solve(a[sound], right[sound])
+        return out
 
 
 def step_of(sums: Sums, constraints: Constraints) -> tuple[Array, Array]:
@@ -187,7 +206,7 @@ def fit(problem: Problem, state: State, free: Free, iterations: int = 40) -> Fit
     for iteration in range(iterations):
         if iteration < _EARLY or iteration % _EVERY == 0:
             scales = problem.classes.scales(residuals, excess)
-        cost = float(loss_of(residuals / scales).sum())
+        cost = _cost(problem, free, state, residuals / scales)
         weights = weights_of(residuals / scales) / scales**2
         sums, constraints = problem.sums(state, free, weights), constraints_of(problem.convention, free, state)
         taken, gain = None, 0.0
@@ -216,8 +235,18 @@ def _tried(
     except np.linalg.LinAlgError:
         return None
     residuals = problem.residuals(trial)
-    lowered = float(loss_of(residuals / scales).sum())
+    lowered = _cost(problem, free, trial, residuals / scales)
     return (trial, residuals, lowered) if lowered < cost else None
+
+
+def _cost(problem: Problem, free: Free, state: State, u: Array) -> float:
+    """The loss of all spots, and of a mean strain that is known to so much."""
+    cost = float(loss_of(u).sum())
+    if isinstance(problem.convention.trust, str):
+        return cost
+    constraints = constraints_of(problem.convention, free, state)
+    soft = constraints.variance > 0
+    return cost + float(0.5 * np.sum(constraints.value[soft] ** 2 / constraints.variance[soft]))
 
 
 @dataclass(frozen=True)
@@ -230,7 +259,7 @@ class Information:
     variance : (3, n)
     inlier : (3, n) bool
     covariance : (m, m) of the free numbers, under the conventions
-    own : (g, k, k) of each grain with the geometry as it is
+    own : (g, k, k) of each grain with the geometry as it is; NaN where its spots leave something open
     response : (g, k, m + q) A⁻¹ [B, Cᵀ]
     system : the reduced system with the conventions
     open : (m, m) the reduced matrix without them
@@ -266,5 +295,6 @@ def information_of(problem: Problem, found: Fit) -> Information:
     none = Constraints(np.empty((0, len(sums.a), k)), np.empty(0), np.empty(0))
     bare, open_response, _ = reduced(sums, none)
     matrix = bare.matrix / bare.scale[:, None] / bare.scale
-    own = np.asarray(np.linalg.inv(sums.a), np.float64)
+    sound, own = ~singular(sums.a), np.full_like(sums.a, np.nan)
+    own[sound] = np.linalg.inv(sums.a[sound])
     return Information(sums, variance, inlier, covariance, own, response, system, matrix, open_response)
