@@ -27,7 +27,8 @@ cdef struct Solved:
 
 
 cdef inline void _spot_sums(const double* rows, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t i,
-                            const double[:, ::1] slope, const double[:, ::1] power, const double[:, ::1] push, double* sums) noexcept nogil:
+                            const double[:, ::1] slope, const double[:, ::1] power, const double[:, ::1] push,
+                            double* sums) noexcept nogil:
     """The three residuals of spot `i`, of which the derivatives are ``rows[(row n + i) stride]``."""
     cdef double r[3 * NUMBERS]
     cdef double weighted[6 * NUMBERS]
