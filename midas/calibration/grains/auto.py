@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from midas.calibration.grains.case import Case, names_of, put_back
 from midas.calibration.grains.classes import MAD, loss_of
 from midas.calibration.grains.identify import OPEN, units_of
-from midas.calibration.grains.joint import Fit, information_of
+from midas.calibration.grains.joint import ROUGH, Fit, information_of
 from midas.calibration.grains.observed import Spots
 from midas.calibration.grains.result import HeldOut, SetVerdict
 from midas.calibration.grains.state import SETS, State
@@ -60,7 +60,7 @@ def predicted(case: Case, wanted: Sequence[str], folds: NDArray[np.int64], start
     for fold in range(FOLDS):
         seen, unseen = folds != fold, folds == fold
         problem = case.problem(seen)
-        found = case.fit(starts[fold], wanted, seen)
+        found = case.fit(starts[fold], wanted, seen, ROUGH)
         tables.append(problem.classes.table(found.residuals, problem.excess(found.free)))
         residuals[:, unseen] = case.problem(unseen).residuals(found.state)
         fits.append(found)
@@ -154,7 +154,7 @@ def choose(case: Case, start: State, sets: Sequence[tuple[str, ...]], refused: S
     held = undetermined(case, full)
     case = case.holding(held)
     kept_grains = sample_of(case)
-    asked, small = case.of_grains(kept_grains, start), start.take(kept_grains)
+    asked, small = case.of_grains(kept_grains, full.state), start.take(kept_grains)
     folds = folds_of(asked.spots.grain)
     kept, verdicts = list(sets), []
     current = predicted(asked, names_of(words), folds, [full.state.take(kept_grains)] * FOLDS)
@@ -181,7 +181,7 @@ def choose(case: Case, start: State, sets: Sequence[tuple[str, ...]], refused: S
 def asked_about(case: Case, start: State, wanted: Sequence[str], found: Fit) -> Choice:
     """Held-out spots of numbers that the user has chosen."""
     kept_grains = sample_of(case)
-    asked, small = case.of_grains(kept_grains, start), start.take(kept_grains)
+    asked, small = case.of_grains(kept_grains, found.state), start.take(kept_grains)
     folds = folds_of(asked.spots.grain)
     prediction = predicted(asked, wanted, folds, [found.state.take(kept_grains)] * FOLDS)
     before = predicted(asked, (), folds, [small] * FOLDS)
