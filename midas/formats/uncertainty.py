@@ -96,9 +96,9 @@ class GrainSigmas:
         """A column of ``GrainsSigma.csv``."""
         return self.table[name]
 
-    def rounded(self) -> GrainSigmas:
-        """The same with the table as it reads back from its file."""
-        return replace(self, table=_LAYOUT.parse(self.format(), "GrainsSigma.csv"))
+    def rounded(self, content: bytes | None = None) -> GrainSigmas:
+        """The same with the table as it reads back from its file, of which `content` may be at hand."""
+        return replace(self, table=_LAYOUT.parse(self.format() if content is None else content, "GrainsSigma.csv"))
 
     def format(self) -> bytes:
         """Content of ``GrainsSigma.csv``."""

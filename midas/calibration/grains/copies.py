@@ -22,7 +22,7 @@ def copies(spots: FittedSpots, grains: Table) -> NDArray[np.bool_]:
     own = spots.ids > 0
     ids, grain = spots.ids[own], spots.grain[own]
     found = np.zeros(n, bool)
-    if len(np.unique(ids)) == len(ids):
+    if not len(ids) or np.bincount(ids).max() == 1:
         return found
     matrix = csr_array((np.ones(len(ids)), (grain, ids)), shape=(n, int(ids.max()) + 1))
     shared = (matrix @ matrix.T).tocoo()

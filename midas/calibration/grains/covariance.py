@@ -23,7 +23,7 @@ _SPLITS, _SEED = 10, 1
 #: a grain with fewer spots has no halves that would determine it
 _FEWEST_TO_SPLIT = 24
 #: grains that are split, at equal distances in the list
-_MOST_SPLIT = 50
+_MOST_SPLIT = 30
 #: spots whose derivatives are in memory at a time
 _PART = 1 << 15
 #: position, orientation, strain
@@ -70,16 +70,19 @@ def curvature_of(loss: Loss, residual: Array, spots: FittedSpots, noise: Noise) 
     """
     push, slope = loss.influence(residual, spots)
     power = push**2
-    for row in range(3):
+    for row, member in enumerate(noise.members):
         inlier = noise.inlier[row] & (spots.certainty == 1.0)
-        for number in range(int(noise.members[row].max(initial=-1)) + 1):
-            own = inlier & (noise.members[row] == number)
-            if (known := own & noise.counted).any():
-                mean = slope[row, known].mean()
-                # Huber: of few spots a loss that is not quadratic makes more of its own curvature than it should.
-                sharper = 1 + (1 - 1 / noise.excess) * slope[row, known].var() / mean**2
-                power[row, own] = noise.excess * sharper**2 * power[row, known].mean()
-                slope[row, own] = mean
+        known = inlier & noise.counted
+        total = np.bincount(member, known)
+        count = np.where(total > 0, total, np.nan)
+        mean, square, force = (
+            np.bincount(member, np.where(known, one, 0.0)) / count for one in (slope[row], slope[row] ** 2, power[row])
+        )
+        # Huber: of few spots a loss that is not quadratic makes more of its own curvature than it should.
+        sharper = 1 + (1 - 1 / noise.excess) * np.maximum(square / mean**2 - 1, 0.0)
+        own = inlier & (total > 0)[member]
+        power[row, own] = (noise.excess * sharper**2 * force)[member[own]]
+        slope[row, own] = mean[member[own]]
     return Curvature(slope, power, push)
 
 

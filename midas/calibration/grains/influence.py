@@ -90,12 +90,15 @@ class Noise:
         classes = replace(classes, floor=np.concatenate([on_detector, classes.floor[2:]]))
         members = np.stack([classes.spot, classes.spot, classes.omega])
         excess = _excess(spots, counted)
-        own = classes.take(counted)
-        scales = _of_class(members, counted, own.scales(residual[:, counted], excess), classes.floor)
-        variance, inlier = classes.variances(residual, scales, excess)
-        if not counted.all():
+        if counted.all():
+            scales = classes.scales(residual, excess)
+            variance, inlier = classes.variances(residual, scales, excess)
+        else:
+            own = classes.take(counted)
+            scales = _of_class(members, counted, own.scales(residual[:, counted], excess), classes.floor)
+            _, inlier = classes.variances(residual, scales, excess)
             within, _ = own.variances(residual[:, counted], scales[:, counted], excess)
-            variance = _of_class(members, counted, within, variance)
+            variance = _of_class(members, counted, within, scales**2)
         titles = (classes.spot_names, classes.spot_names, _names_of_frames(classes.omega_names, spots))
         found = [_named(*one, counted) for one in zip(titles, members, variance, strict=True)]
         return cls(members, (found[0], found[1], found[2]), variance, inlier, counted, excess)
@@ -104,7 +107,7 @@ class Noise:
 def _excess(spots: FittedSpots, counted: NDArray[np.bool_]) -> float:
     of = spots.grain[counted]
     residuals = 3 * len(of)
-    return residuals / max(residuals - NUMBERS * len(np.unique(of)), 1)
+    return residuals / max(residuals - NUMBERS * len(np.unique(of)), 1) if residuals else 1.0
 
 
 def _of_class(members: Integers, counted: NDArray[np.bool_], values: Array, otherwise: Array) -> Array:

@@ -83,10 +83,11 @@ def run(
         quality = with_sigmas(quality, tables.grains, sigmas, settings.r_sample)
         contents[layer.grain_quality] = GRAIN_QUALITY.format(quality)
         quality = GRAIN_QUALITY.rounded(quality)
-    write_together(contents | {layer.grains_sigma: sigmas.format()})
+    text = sigmas.format()
+    write_together(contents | {layer.grains_sigma: text})
     log.info("Time elapsed: %f s.", time.perf_counter() - begin)
     summary = {"grains": len(sigmas), "grains with sigmas": int((sigmas["Flag"] != uncertainty.SINGULAR).sum())}
-    return comm.broadcast(StageResult("sigma", summary, SigmaTables(sigmas.rounded(), quality)))
+    return comm.broadcast(StageResult("sigma", summary, SigmaTables(sigmas.rounded(text), quality)))
 
 
 def sigma_of_grains(layer: Layer, *, threads: int = 1) -> GrainSigmas:
