@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from midas.calibration.grains.geometry import geometry_from_grains
     from midas.calibration.grains.result import GeometryResult
-    from midas.calibration.grains.sigma import GrainSigmas, sigma_of_grains
+    from midas.calibration.grains.sigma import sigma_of_grains
+    from midas.formats.uncertainty import GrainSigmas
 
 __all__ = ["GeometryResult", "GrainSigmas", "geometry_from_grains", "sigma_of_grains"]
 
