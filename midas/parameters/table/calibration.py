@@ -12,8 +12,7 @@ KEYS: tuple[Key, ...] = (
     Key("TrustLattice", WORD, "mean", "what fixes the scale: the mean cell of the grains, nothing, each grain's cell, "
         "or the cell with this relative sigma × 10⁶",
         choices=("mean", "none", "each"), or_number=True, range=POSITIVE, not_yet=_NO_GEOMETRY),
-    Key("SigmaFloor", FLOAT, 0.005, "systematic part of the uncertainty of a spot", "px", range=NOT_NEGATIVE,
-        not_yet=_NO_GEOMETRY),
+    Key("SigmaFloor", FLOAT, 0.005, "systematic part of the uncertainty of a spot", "px", range=NOT_NEGATIVE),
     Key("CalibEngine", WORD, "lsq", "lsq: least squares; legacy: the legacy objective on the same points",
         choices=("lsq", "legacy")),
     Key("CalibFit", WORD, ("auto",), "names of what is fitted: Lsd BC ty tz p0 p1 p2 p3 Wavelength; or auto",
