@@ -17,6 +17,7 @@ HELPERS = {"calibration", "spot_sets"}
 #: as little work as goes through every line
 SMALL = {
     "binning": ["--spots", "3000", "--bin-size", "2"],
+    "calibrating": ["--small", "flat", "bins"],
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "crowd": ["--grains", "8", "--pixels", "256", "--step", "2"],
     "fit_setup": ["--spots", "3000"],

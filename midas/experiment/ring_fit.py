@@ -24,7 +24,8 @@ GEOMETRY = ("Lsd", "BCy", "BCz", "ty", "tz", "p0", "p1c", "p1s", "p2")
 FLOOR = 0.005
 #: widths of the priors on a panel's dY, dZ (px) and dTheta (degrees)
 PANEL_PRIOR = {"dY": 0.5, "dZ": 0.5, "dTheta": 0.05}
-FEWEST_POINTS_OF_PANEL = 10
+#: a panel has three numbers; a few points more say little beside the priors, but a shift of zero would be worse
+FEWEST_POINTS_OF_PANEL = 3
 
 
 @dataclass(frozen=True)

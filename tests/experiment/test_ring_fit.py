@@ -102,7 +102,7 @@ def shifted() -> tuple[RingPoints, Setting]:
     return points, Setting.of(MODULES, modules(shifts))
 
 
-PANELS = RingFitSettings(panels=True, floor=0.0)
+PANELS = RingFitSettings(panels=True, floor=0.0, fewest_points=10)
 
 
 @pytest.fixture(scope="module")

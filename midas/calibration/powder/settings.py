@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.calibration.powder.extract import ExtractSettings
-from midas.experiment.ring_fit import FLOOR, GEOMETRY, RingFitSettings
-
-#: points that a panel needs for its three numbers; a few more say little beside the prior, but zero would be worse
-FEWEST_POINTS_OF_PANEL = 3
+from midas.experiment.ring_fit import FEWEST_POINTS_OF_PANEL, FLOOR, GEOMETRY, RingFitSettings
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,15 @@ def test_a_rough_start(
     assert same(found, run(powder, image, start=start), 0.01)
 
 
-def test_no_start_and_a_wrong_one(flat: tuple[PowderSet, PowderImage], found: Calibration) -> None:
+def test_no_start(flat: tuple[PowderSet, PowderImage], found: Calibration) -> None:
     powder, image = flat
     nowhere = replace(powder.start, lsd=1.0, y_bc=0.0, z_bc=0.0)
     assert same(found, run(powder, image, start=nowhere, search=True), 0.01)
+
+
+@pytest.mark.long
+def test_a_wrong_start(flat: tuple[PowderSet, PowderImage], found: Calibration) -> None:
+    powder, image = flat
     wrong = run(powder, image, start=replace(powder.start, lsd=1.08 * powder.detector.lsd))
     assert same(found, wrong, 0.01)
     assert wrong.warnings == ["Lsd is -7.4 % from its start"]
