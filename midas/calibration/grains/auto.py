@@ -154,7 +154,7 @@ def choose(case: Case, start: State, sets: Sequence[tuple[str, ...]], refused: S
     held = undetermined(case, full)
     case = case.holding(held)
     kept_grains = sample_of(case)
-    asked, small = case.of_grains(kept_grains, start), start.take(kept_grains)
+    asked, small = case.of_grains(kept_grains, full.state), start.take(kept_grains)
     folds = folds_of(asked.spots.grain)
     kept, verdicts = list(sets), []
     current = predicted(asked, names_of(words), folds, [full.state.take(kept_grains)] * FOLDS)
@@ -181,7 +181,7 @@ def choose(case: Case, start: State, sets: Sequence[tuple[str, ...]], refused: S
 def asked_about(case: Case, start: State, wanted: Sequence[str], found: Fit) -> Choice:
     """Held-out spots of numbers that the user has chosen."""
     kept_grains = sample_of(case)
-    asked, small = case.of_grains(kept_grains, start), start.take(kept_grains)
+    asked, small = case.of_grains(kept_grains, found.state), start.take(kept_grains)
     folds = folds_of(asked.spots.grain)
     prediction = predicted(asked, wanted, folds, [found.state.take(kept_grains)] * FOLDS)
     before = predicted(asked, (), folds, [small] * FOLDS)

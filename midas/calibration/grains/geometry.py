@@ -284,7 +284,7 @@ class _Run:
         ids = " ".join(str(self.measurement.ids[self.kept[g], 0]) for g in np.flatnonzero(poor))
         self.sentences.append(f"left out since their spots do not fit: {ids}")
         self.poor += self.kept[poor].tolist()
-        self.case = self.case.of_grains(~poor, self.start)
+        self.case = self.case.of_grains(~poor, found.state)
         self.start, self.kept = self.start.take(~poor), self.kept[~poor]
         return self._again(found.state.take(~poor), wanted)
 
@@ -310,7 +310,7 @@ def poor_grains(case: Case, found: Fit, information: Information) -> Mask:
     """(g,) grains with large residuals or many outliers."""
     chi2, used = chi2_of(case, found, information)
     spots = np.maximum(np.bincount(case.spots.grain, minlength=case.grains), 1)
-    return np.asarray((chi2 > _POOR * np.median(chi2)) | (1 - used / spots > _OUTLIERS), np.bool_)
+    return np.asarray((chi2 > _POOR * max(float(np.median(chi2)), 1.0)) | (1 - used / spots > _OUTLIERS), np.bool_)
 
 
 def chi2_of(case: Case, found: Fit, information: Information) -> tuple[Array, Array]:
