@@ -71,8 +71,8 @@ class Certificate:
         counts = [sum(reading.verdict == verdict for reading in self.readings) for verdict in (ALIKE, EXCLUDED, OPEN)]
         left = f"; {counts[2]} others are not excluded" if counts[2] else ""
         return (
-            f"image and sense of omega: the data exclude {counts[1]} of the 15 other readings{left}; {counts[0]} no data "
-            "can tell from the given one, only the instrument can"
+            f"image and sense of omega: the data exclude {counts[1]} of the 15 other readings{left}; {counts[0]} no "
+            "data can tell from the given one, only the instrument can"
         )
 
     def words(self, reading: Reading) -> str:

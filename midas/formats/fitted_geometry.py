@@ -61,11 +61,13 @@ def read_fit(path: str | os.PathLike[str]) -> list[FittedNumber]:
         words = line.split("\t")
         try:
             name, start, value, sigma, _, pixel, partner, r, verdict = words
-            figures = [float(word) for word in (start, value, sigma, pixel, r)]
+            first, last, deviation, size, correlation = map(float, (start, value, sigma, pixel, r))
         except ValueError:
-            raise FormatError("must hold a name, five numbers, a partner, r and a verdict", file=path, line=number) from None
+            raise FormatError(
+                "must hold a name, five numbers, a partner, r and a verdict", file=path, line=number
+            ) from None
         of = "" if partner == _NOBODY else partner
-        found.append(FittedNumber(name, *figures[:4], of, figures[4], verdict))
+        found.append(FittedNumber(name, first, last, deviation, size, of, correlation, verdict))
     return found
 
 

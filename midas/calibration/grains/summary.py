@@ -69,7 +69,9 @@ def held_out_lines(result: GeometryResult) -> list[str]:
     for d, detector in enumerate(result.detectors):
         where = f" of detector {d + 1}" if len(result.detectors) > 1 else ""
         (r0, r1), (t0, t1) = result.held_out.radial[d] / detector.px, result.held_out.tangential[d] / detector.px
-        lines.append(f"held-out spots{where}: radial {r0:.3g} -> {r1:.3g} px, tangential {t0:.3g} -> {t1:.3g} px{needed}")
+        lines.append(
+            f"held-out spots{where}: radial {r0:.3g} -> {r1:.3g} px, tangential {t0:.3g} -> {t1:.3g} px{needed}"
+        )
     return lines
 
 

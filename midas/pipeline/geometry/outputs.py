@@ -97,13 +97,15 @@ def _spots(result: GeometryResult, detector: int) -> Table:
     spots = r.spots.take(on)
     held = r.held_after[:, on]
     columns = {
-        "GrainID": result.grains.ids[spots.grain, detector],
-        **{"SpotID": spots.spot_id, "h": spots.h, "k": spots.k, "l": spots.l, "Branch": spots.branch},
-        "det": np.full(len(spots), detector + 1),
+        **{name: getattr(spots, name) for name in ("h", "k", "l")},
         **dict(zip(("r_r", "r_t", "r_omega"), r.after[:, on], strict=True)),
+        **dict(zip(("held_r", "held_t"), held[:2], strict=True)),
+        "GrainID": result.grains.ids[spots.grain, detector],
+        "SpotID": spots.spot_id,
+        "Branch": spots.branch,
+        "det": np.full(len(spots), detector + 1),
         "weight": r.weight[0, on],
         "held": np.isfinite(held[0]),
-        **{"held_r": held[0], "held_t": held[1]},
     }
     return Table.from_columns(GEOMETRY_SPOTS.names, columns)
 

@@ -10,17 +10,21 @@ from midas.archive import Archive, without_frames
 from midas.archive.update import update
 from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
-from midas.formats.merged import MERGE_MAP, RESULT
+from midas.formats.merged import RESULT
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline.geometry.parameter_file import Values
 from midas.pipeline.layer_run import LayerRun
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
+from midas.runtime import logs
 from midas.runtime.files import located, make_folder, read_bytes, remove, write_atomic
 from midas.runtime.parallel import SERIAL
 
 log = logging.getLogger(__name__)
+
+#: loggers that a user hears while the stages run again; the others write into their files
+_OWN = "midas.pipeline.geometry"
 
 
 class AgainRun(LayerRun):
@@ -32,12 +36,18 @@ class AgainRun(LayerRun):
     def merge(self) -> Table | None:
         """The spots of the layer that this one is made of: pixels do not depend on the geometry."""
         self.tables.merged = RESULT.read(next(self.layer.folder.glob("Result_StartNr_*.csv")))
-        if self.layer.merge_map.exists():
-            self.tables.merge_map = MERGE_MAP.read(self.layer.merge_map)
         return self.tables.merged
 
+    def consolidate(self) -> None:
+        """Once, at the end; see `finish`."""
 
-def again(layer: Layer, keys: Values, threads: int, per_spot_groups: int = 0) -> Layer:
+    def finish(self) -> None:
+        """The results in one file, after the last pass."""
+        with logs.only_of(_OWN):
+            super().consolidate()
+
+
+def again(layer: Layer, keys: Values, threads: int, per_spot_groups: int = 0) -> AgainRun:
     """Run the stages behind the merging in the folder ``Geometry`` of a layer.
 
     Parameters
@@ -48,16 +58,17 @@ def again(layer: Layer, keys: Values, threads: int, per_spot_groups: int = 0) ->
 
     Returns
     -------
-    the layer in that folder
+    the run, with the layer in that folder; the results are not in one file yet
     """
     target = _prepared(layer, keys)
     own = Options(
         data_file=target.archive, result_folder=layer.folder, threads=threads, convert=False, measure_spots=0,
         per_spot_groups=per_spot_groups, grains_file=_seed_grains(layer),
     )  # fmt: skip
-    run = AgainRun(own, LayerPlan(1, target.folder, target.archive), SERIAL)
-    run.run()
-    return run.layer
+    with logs.only_of(_OWN):
+        run = AgainRun(own, LayerPlan(1, target.folder, target.archive), SERIAL)
+        run.run()
+    return run
 
 
 def _prepared(layer: Layer, keys: Values) -> Layer:
@@ -65,14 +76,16 @@ def _prepared(layer: Layer, keys: Values) -> Layer:
     assert layer.archive is not None  # `layer_of` sees to it
     folder = make_folder(layer.geometry_folder)
     archive = folder / layer.archive.name
+    old = Layer(folder)
     remove(*folder.glob("*.MIDAS.zip"), *folder.glob("Result_StartNr_*.csv"))
+    remove(old.merge_map, old.geometry_fit, old.geometry_spots, old.geometry_page, *folder.glob("ps_refined*"))
     without_frames(layer.archive, archive)
     with Archive(archive) as opened:
         parameters = opened.parameters
     for name, words in keys.items():
         update(archive, name, [word if isinstance(word, str) else repr(float(word)) for word in words])
     merged = sorted(layer.folder.glob("Result_StartNr_*.csv"))
-    for path in (*merged, layer.merge_map, layer.merge_flags):
+    for path in (*merged, layer.merge_flags):
         target = folder / path.name
         if path.exists():
             write_atomic(target, read_bytes(path, advice="run ff-merge first"))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from midas.archive import Archive
 from midas.calibration import GeometryResult, geometry_from_grains
@@ -61,9 +62,7 @@ class Refined:
         return "\n".join(lines)
 
 
-def run(
-    folders: Sequence[Path | Layer], options: GeometryOptions, *, per_spot_groups: int = 0
-) -> StageResult[Refined]:
+def run(folders: Sequence[Path | Layer], options: GeometryOptions, *, per_spot_groups: int = 0) -> StageResult[Refined]:
     """Refine the geometry of finished layers, and write it.
 
     Parameters
@@ -77,7 +76,7 @@ def run(
     UsageError : an option that there is not
     """
     options = options.checked()
-    layers = tuple(layer_of(folder) for folder in folders)
+    layers = tuple(_layer(folder) for folder in folders)
     parameters = [_parameters(layer) for layer in layers]
     files = _files(layers, options)
     for layer, own in zip(layers, parameters, strict=True):
@@ -86,7 +85,7 @@ def run(
     number, settled, last = 0, None, layers
     if options.max_passes:
         result, last, number, settled = _until_settled(result, layers, parameters, options, per_spot_groups)
-    certificates = ()
+    certificates: tuple[Certificate, ...] = ()
     if options.certificate:
         threads = thread_count(options.threads)
         certificates = tuple(certificate(layer, _parameters(layer), threads) for layer in last)
@@ -97,7 +96,22 @@ def run(
     return StageResult("geometry", rows, done)
 
 
-def _arguments(options: GeometryOptions) -> dict[str, object]:
+#: how the sentence about the mean height begins
+HEIGHT = "BCz cannot be told from the height"
+#: passes of the stages that the driver makes, at most
+_PASSES = 3
+
+
+def of_driver(layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int) -> StageResult[Refined]:
+    """The loop for a layer that the driver has just finished."""
+    options = GeometryOptions(max_passes=_PASSES, threads=threads, parameter_file=parameter_file)
+    found = run([layer], options, per_spot_groups=per_spot_groups)
+    logging.getLogger("midas.stages").info("%s", found.data.text())
+    summary = {"passes": found.data.passes, "grains": passes.grain_count(found.data.layers[0]), **found.summary}
+    return StageResult(found.stage, summary, found.data)
+
+
+def _arguments(options: GeometryOptions) -> dict[str, Any]:
     """Of the fit."""
     return {
         "refine": "auto" if options.refine == "auto" else words_of(options.refine, "-refine"),
@@ -125,28 +139,32 @@ def _until_settled(
     grains = [passes.grain_count(layer) for layer in layers]
     for number in range(1, options.max_passes + 1):
         log.info("Pass %d: the stages behind the peak search run again in %s", number, layers[0].geometry_folder)
-        last = tuple(
+        runs = [
             passes.again(layer, outputs.keys_of(result, d, own), threads, per_spot_groups)
             for d, (layer, own) in enumerate(zip(layers, parameters, strict=True))
-        )
+        ]
+        last = tuple(one.layer for one in runs)
         now = [passes.grain_count(layer) for layer in last]
-        found = _next(last, result, options)
+        found = _next(last, result, first.height, options)
         moved = [name for name in found.free if not _has_settled(found.number(name), result.number(name).value)]
         log.info("Pass %d: %s grains; %s", number, " and ".join(map(str, now)), _moved(moved))
         result = _joined(found, result)
-        if not moved and now == grains:
-            return _joined(result, first, starts=True), last, number, True
+        settled = not moved and now == grains
+        if settled or number == options.max_passes:
+            break
         grains = now
-    return _joined(result, first, starts=True), last, options.max_passes, False
+    for one in runs:
+        one.finish()
+    return _as_one(result, first), last, number, settled
 
 
-def _next(layers: tuple[Layer, ...], before: GeometryResult, options: GeometryOptions) -> GeometryResult:
-    """The fit of a later pass: the numbers of the first one, which now start where it ended.
+def _next(layers: tuple[Layer, ...], before: GeometryResult, height: float, options: GeometryOptions) -> GeometryResult:
+    """The fit of a later pass: the numbers of the first one, which now start where it ended, at the same mean height.
 
     What a number starts from is no reason to keep it any more, nor are unseen spots predicted better than by itself.
     """
     words = dict.fromkeys(_word(name) for name in before.free)
-    arguments = {**_arguments(options), "refine": tuple(words), "force": True, "keep_start": False}
+    arguments = {**_arguments(options), "refine": tuple(words), "force": True, "keep_start": False, "z0": height}
     found = geometry_from_grains(layers, **arguments)
     if not (found.converged or options.force):
         raise StageError(f"no convergence in {options.iterations} iterations of a later pass")
@@ -171,30 +189,42 @@ def _moved(names: Sequence[str]) -> str:
     return f"still moving: {', '.join(names)}" if names else "nothing moves any more"
 
 
-def _joined(found: GeometryResult, earlier: GeometryResult, starts: bool = False) -> GeometryResult:
-    """A later result with what an earlier one says of the numbers that it leaves alone, or with its starts."""
+def _joined(found: GeometryResult, earlier: GeometryResult) -> GeometryResult:
+    """A later result with what an earlier one says of the numbers that it leaves alone."""
     known = {number.name: number for number in earlier.numbers}
     numbers = []
     for number in found.numbers:
         former = known.get(number.name)
-        if former is not None and starts:
-            number = replace(number, start=former.start)
-        elif former is not None and number.verdict == HELD and former.verdict in (KEPT, RAILED):
+        if former is not None and number.verdict == HELD and former.verdict in (KEPT, RAILED):
             number = replace(number, sigma=former.sigma, verdict=former.verdict)
         numbers.append(number)
-    more = {"starts": earlier.starts, "sets": earlier.sets, "held_out": _held_out(found, earlier)} if starts else {}
-    return replace(found, numbers=tuple(numbers), **more)
+    return replace(found, numbers=tuple(numbers))
 
 
-def _held_out(found: GeometryResult, first: GeometryResult):  # type: ignore[no-untyped-def]
-    """Unseen spots with the geometry of the first start, and with the last one."""
-    held, before = found.held_out, first.held_out
-    figures = {}
-    for name in ("radial", "tangential", "distance"):
-        both = getattr(held, name).copy()
+def _as_one(last: GeometryResult, first: GeometryResult) -> GeometryResult:
+    """The last result as if it had come from the start of the first one."""
+    starts = {number.name: number.start for number in first.numbers}
+    numbers = tuple(replace(number, start=starts.get(number.name, number.start)) for number in last.numbers)
+    held, before = last.held_out, first.held_out
+    figures = {name: getattr(held, name).copy() for name in ("radial", "tangential", "distance")}
+    for name, both in figures.items():
         both[:, 0] = getattr(before, name)[:, 0]
-        figures[name] = both
-    return replace(held, **figures, loss=(before.loss[0], held.loss[1]))
+    of_height = [text for text in first.sentences if text.startswith(HEIGHT)]
+    return replace(
+        last,
+        numbers=numbers,
+        starts=first.starts,
+        sets=first.sets,
+        held_out=replace(held, **figures, loss=(before.loss[0], held.loss[1])),
+        sentences=(*of_height, *(text for text in last.sentences if not text.startswith(HEIGHT))),
+    )
+
+
+def _layer(folder: Path | Layer) -> Layer:
+    """A finished layer, whose files are called after the raw file that it was made of."""
+    layer = layer_of(folder)
+    data_file = _parameters(layer).for_stage("commands")["dataFN"]
+    return layer if layer is folder else replace(layer, data_file=data_file)
 
 
 def _parameters(layer: Layer) -> Parameters:
