@@ -8,7 +8,7 @@ import numpy as np
 from independent.referee.crystals import Crystal, axes_of, face_centred, reflections_of
 from independent.referee.instrument import Instrument
 from independent.referee.rotations import random as random_orientations
-from independent.referee.tracing import trace
+from independent.referee.tracing import Spots, trace
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -86,6 +86,19 @@ def crystals_of(count: int, seed: int, strain: float = 5e-4, size: float = 400.0
     ]
 
 
+def _seen(crystals: list, hkl: Array, instrument: Instrument, omegas: tuple[float, float], right_only: bool) -> Spots:
+    """The spots on the detector and in the scan, away from the poles, crystal by crystal."""
+    spots = trace(crystals, hkl, instrument)
+    rows, columns = instrument.shape
+    kept = (spots.y_px > 0) & (spots.y_px < columns - 1) & (spots.z_px > 0) & (spots.z_px < rows - 1)
+    kept &= (spots.omega > omegas[0]) & (spots.omega < omegas[1])
+    kept &= (np.abs(spots.eta) > 6) & (np.abs(spots.eta) < 174)
+    if right_only:
+        kept &= spots.y_px > instrument.beam_centre[0] + 10
+    spots = spots.take(kept)
+    return spots.take(np.argsort(spots.crystal, kind="stable"))
+
+
 def grain_spots(
     crystals: list,
     instrument: Instrument = INSTRUMENT,
@@ -99,15 +112,7 @@ def grain_spots(
     """What a detector sees of them: rings by h² + k² + l², a range of omega, the right half of the detector or all."""
     hkl = reflections_of(NICKEL, 3.524 / np.sqrt(max(rings)) - 1e-3, face_centred)
     hkl = hkl[np.isin(np.sum(hkl**2, axis=1).astype(int), rings)]
-    spots = trace(crystals, hkl, instrument)
-    rows, columns = instrument.shape
-    kept = (spots.y_px > 0) & (spots.y_px < columns - 1) & (spots.z_px > 0) & (spots.z_px < rows - 1)
-    kept &= (spots.omega > omegas[0]) & (spots.omega < omegas[1])
-    kept &= (np.abs(spots.eta) > 6) & (np.abs(spots.eta) < 174)
-    if right_only:
-        kept &= spots.y_px > instrument.beam_centre[0] + 10
-    spots = spots.take(kept)
-    spots = spots.take(np.argsort(spots.crystal, kind="stable"))
+    spots = _seen(crystals, hkl, instrument, omegas, right_only)
     n = len(spots)
     rng = np.random.default_rng(seed)
     radial = np.stack([spots.y_plane, spots.z_plane])

@@ -107,41 +107,21 @@ def read_layer(
     MidasError : a table that is missing or unreadable
     """
     layer = layer_of(folder)
-    with Archive(str(layer.archive)) as archive:
-        parameters = archive.parameters
-    detector = DetectorGeometry.from_parameters(parameters)
-    if detector.wavelength is None:
-        raise parameters.error("Wavelength", "is needed")
-    if wedge_model is not None:
-        detector = replace(detector, exact_wedge=wedge_model == "exact")
-    grains = read_grains(layer.grains)
-    matrix = SPOT_MATRIX.read(layer.spot_matrix)
+    parameters, detector = _instrument(layer, wedge_model)
+    grains, matrix = read_grains(layer.grains), SPOT_MATRIX.read(layer.spot_matrix)
     reflections = hkls.LAYOUT.read(layer.hkls)
-    table = _table(layer, parameters, detector)
-    panels = panels_of(parameters, layer.folder)
+    hkl, hkl_ring = reflections.numbers(("h", "k", "l")), reflections.integers("ring")
+    table, panels = _table(layer, parameters, detector), panels_of(parameters, layer.folder)
     table = replace(table, panel=_panels(panels, table.y_px, table.z_px))
-    known = matrix.integers("SpotID")
-    if len(known) and not 1 <= known.min() <= known.max() <= len(table):
-        raise FormatError("names spots that the layer does not have; run ff-grains again", file=layer.spot_matrix)
-    owner = _row_of(grains.integers("GrainID"), matrix.integers("GrainID"), layer)
-    kept, copies = _usable(grains, owner, known, min_confidence)
-    b = np.array([reciprocal_basis(cell) for cell in grains.numbers(CELL)]).reshape(-1, 3, 3)
-    ub = nearest_rotations(grains.numbers(ORIENTATION).reshape(-1, 3, 3)) @ b
-    positions = grains.numbers(POSITION)
-    hkl = reflections.numbers(("h", "k", "l"))
-    spots = replace(table.take(known - 1), grain=owner)
-    placed = _placed(layer, len(table))
-    spots = spots.take(_telling(placed, spots, kept))
-    spots = named(spots, detector, ub, positions, hkl, reflections.integers("ring"))
-    enough = np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
-    spots = spots.take(enough[spots.grain])
-    kept &= enough
+    ub, positions, placed = _lattices(grains), grains.numbers(POSITION), _placed(layer, len(table))
+    spots, kept, copies = _assigned(layer, grains, matrix, table, placed, min_confidence)
+    spots = named(spots, detector, ub, positions, hkl, hkl_ring)
+    kept &= np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
+    spots = spots.take(kept[spots.grain])
     if not kept.any():
         reason = f"no grain with confidence >= {min_confidence:g} and {FEWEST} spots: nothing to refine from"
         raise StageError(reason, file=layer.folder)
-    rings = np.unique(spots.ring)
-    in_use = np.isin(reflections.integers("ring"), rings)
-    size = np.maximum(grains["GrainRadius"], 0.0) ** 3
+    in_use = np.isin(hkl_ring, spots.ring)
     return LayerSpots(
         layer,
         parameters,
@@ -150,16 +130,53 @@ def read_layer(
         grains.integers("GrainID")[kept],
         ub[kept],
         positions[kept],
-        (size if size[kept].sum() > 0 else np.ones(len(grains)))[kept],
+        _volumes(grains["GrainRadius"][kept]),
         spots.of_grains(kept).sorted(),
-        table.take(np.isin(table.ring, rings) & placed[1:]),
+        table.take(np.isin(table.ring, spots.ring) & placed[1:]),
         hkl[in_use],
-        reflections.integers("ring")[in_use],
+        hkl_ring[in_use],
         panels,
         abs(float(parameters["OmegaStep"])),
         _covered(spots.omega),
         copies,
     )
+
+
+def _assigned(
+    layer: Layer, grains: Table, matrix: Table, table: Spots, placed: Mask, min_confidence: float
+) -> tuple[Spots, Mask, Whole]:
+    """The assigned spots that tell of the geometry, which grains are usable, and the ids of copies."""
+    known = matrix.integers("SpotID")
+    if len(known) and not 1 <= known.min() <= known.max() <= len(table):
+        raise FormatError("names spots that the layer does not have; run ff-grains again", file=layer.spot_matrix)
+    owner = _row_of(grains.integers("GrainID"), matrix.integers("GrainID"), layer)
+    kept, copies = _usable(grains, owner, known, min_confidence)
+    spots = replace(table.take(known - 1), grain=owner)
+    return spots.take(_telling(placed, spots, kept)), kept, copies
+
+
+def _instrument(layer: Layer, wedge_model: str | None) -> tuple[Parameters, DetectorGeometry]:
+    """The parameters of a layer's archive, and the instrument that they describe, or the one with another wedge."""
+    with Archive(str(layer.archive)) as archive:
+        parameters = archive.parameters
+    detector = DetectorGeometry.from_parameters(parameters)
+    if detector.wavelength is None:
+        raise parameters.error("Wavelength", "is needed")
+    if wedge_model is not None:
+        detector = replace(detector, exact_wedge=wedge_model == "exact")
+    return parameters, detector
+
+
+def _lattices(grains: Table) -> Array:
+    """(g, 3, 3) U·B of a grain list."""
+    b = np.array([reciprocal_basis(cell) for cell in grains.numbers(CELL)]).reshape(-1, 3, 3)
+    return np.asarray(nearest_rotations(grains.numbers(ORIENTATION).reshape(-1, 3, 3)) @ b, np.float64)
+
+
+def _volumes(radius: Array) -> Array:
+    """Relative volumes of grains; all alike where no size is known."""
+    volume = np.maximum(radius, 0.0) ** 3
+    return volume if volume.sum() > 0 else np.ones(len(radius))
 
 
 def _row_of(ids: Whole, wanted: Whole, layer: Layer) -> Whole:
