@@ -13,6 +13,8 @@ from midas.runtime.parallel import thread_count
 
 #: what can be refined; BC stands for both coordinates, p1 for p1 and p3 together
 WORDS = ("Lsd", "BC", "tx", "ty", "tz", "p0", "p1", "p2", "p3", "Wedge", "Omega0", "Wavelength", "Panels", "Wobble")
+#: words for the same numbers
+_PLAIN = {"p3": "p1"}
 PARAMETER_FILE = "ps_refined.txt"
 
 
@@ -61,7 +63,10 @@ class GeometryOptions:
         """The options, once each is one that there is."""
         if self.refine != "auto":
             words_of(self.refine, "-refine", "auto, or some of ")
-        words_of(self.fix, "-fix")
+        fixed = words_of(self.fix, "-fix")
+        wanted = () if self.refine == "auto" else words_of(self.refine, "-refine")
+        if wanted and not {_PLAIN.get(word, word) for word in wanted} - {_PLAIN.get(word, word) for word in fixed}:
+            raise UsageError("leaves nothing to refine", key="-fix", value=self.fix)
         words_of(self.share, "-share", "none, or some of ")
         self.trusted()
         self.height()
