@@ -5,6 +5,7 @@ See docs/theory/diagnosis.md#image-flips.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from midas.diagnosis.evidence import Evidence
@@ -104,7 +105,12 @@ def certificate(layer: Layer, parameters: Parameters, threads: int) -> Certifica
     evidence = Evidence(layer, parameters)
     if evidence.image is None or not len(evidence.spots):
         raise StageError("has no spots that could tell how the image lies", file=layer.folder)
-    own = set(SPOT_MATRIX.read(layer.spot_matrix).integers("SpotID").tolist())
+    return certificate_of(evidence, threads, SPOT_MATRIX.read(layer.spot_matrix).integers("SpotID").tolist())
+
+
+def certificate_of(evidence: Evidence, threads: int, own: Collection[int]) -> Certificate:
+    """The same of a layer with spots; `own` are the ids of those of its grains, all if there are none."""
+    assert evidence.image is not None
     flips = compare_views(Trial(evidence, threads, own))
     centre = (evidence.detector.y_bc, evidence.detector.z_bc)
     given = flips.outcomes[AS_GIVEN].leading
