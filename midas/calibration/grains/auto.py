@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from midas.calibration.grains.case import Case, names_of, put_back
 from midas.calibration.grains.classes import MAD, loss_of
 from midas.calibration.grains.identify import OPEN, units_of
-from midas.calibration.grains.joint import Fit, information_of
+from midas.calibration.grains.joint import ROUGH, Fit, information_of
 from midas.calibration.grains.observed import Spots
 from midas.calibration.grains.result import HeldOut, SetVerdict
 from midas.calibration.grains.state import SETS, State
@@ -60,7 +60,7 @@ def predicted(case: Case, wanted: Sequence[str], folds: NDArray[np.int64], start
     for fold in range(FOLDS):
         seen, unseen = folds != fold, folds == fold
         problem = case.problem(seen)
-        found = case.fit(starts[fold], wanted, seen)
+        found = case.fit(starts[fold], wanted, seen, ROUGH)
         tables.append(problem.classes.table(found.residuals, problem.excess(found.free)))
         residuals[:, unseen] = case.problem(unseen).residuals(found.state)
         fits.append(found)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from midas.calibration.grains.classes import Classes
 from midas.calibration.grains.gauge import Convention
-from midas.calibration.grains.joint import Fit, Problem, fit
+from midas.calibration.grains.joint import ENOUGH, Fit, Problem, fit
 from midas.calibration.grains.observed import Spots
 from midas.calibration.grains.state import AT, WORDS, Free, State
 from midas.experiment.detector import DetectorGeometry
@@ -111,9 +111,9 @@ class Case:
             spots, classes = spots.take(rows), classes.take(rows)
         return Problem(spots.kernel(self.grains), classes, self.convention, self.threads)
 
-    def fit(self, state: State, wanted: Collection[str], rows: Mask | None = None) -> Fit:
-        """Grains and these numbers, from all spots or some."""
-        return fit(self.problem(rows), state, self.free(wanted), self.iterations)
+    def fit(self, state: State, wanted: Collection[str], rows: Mask | None = None, enough: float = ENOUGH) -> Fit:
+        """Grains and these numbers, from all spots or some, until the cost falls by less than a part `enough`."""
+        return fit(self.problem(rows), state, self.free(wanted), self.iterations, enough)
 
     def holding(self, names: Collection[str]) -> Case:
         """With some more numbers held."""

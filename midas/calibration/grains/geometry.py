@@ -136,6 +136,8 @@ def geometry_from_grains(
 def refined(measurement: Measurement, settings: Settings) -> GeometryResult:
     """The joint fit of a measurement; see `geometry_from_grains`."""
     run = _Run(measurement, settings)
+    if not np.isfinite(run.case.problem().residuals(run.start)).all():
+        raise StageError("the geometry of the start predicts no spots: check Lsd, Wavelength and the cell")
     choice = run.choose()
     found = run.converge(choice)
     case, information = run.case, information_of(run.case.problem(), found)

@@ -128,7 +128,8 @@ def _alone(covariance: Array, units: Array) -> Array:
 
 def _by_lattice(plain: str, free: Free, convention: Convention) -> bool:
     """Whether a number is known since the cells of the grains are trusted."""
-    return plain in ("Lsd", "Wavelength") and scale_is_free(free) and convention.trust != "none"
+    both = free.all_free("Lsd") and free.all_free("Wavelength")
+    return plain in ("Lsd", "Wavelength") and scale_is_free(free) and not both and convention.trust != "none"
 
 
 def _of_modes(

@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 #: damping at the start and at least, its factors after a success and a failure, failures in a row
 _DAMPING, _LEAST_DAMPING, _SUCCESS, _FAILURE, _TRIES = 1e-3, 1e-9, 0.1, 10.0, 8
-#: a fit ends when its cost falls by less than this part twice in a row
-_ENOUGH = 1e-6
+#: a fit ends when its cost falls by less than this part twice in a row; one of which only the loss counts, by this
+ENOUGH, ROUGH = 1e-6, 1e-4
 #: a cost per spot that is rounding
 _NOTHING = 1e-12
 #: scales are found anew in the first iterations, then at every fourth one
@@ -197,7 +197,7 @@ class Fit:
         return len(self.log)
 
 
-def fit(problem: Problem, state: State, free: Free, iterations: int = 40) -> Fit:
+def fit(problem: Problem, state: State, free: Free, iterations: int = 40, enough: float = ENOUGH) -> Fit:
     """Levenberg–Marquardt with Cauchy's loss, from a state that is first brought to the conventions."""
     state = agreed(problem.convention, free, state)
     residuals, excess = problem.residuals(state), problem.excess(free)
@@ -218,7 +218,7 @@ def fit(problem: Problem, state: State, free: Free, iterations: int = 40) -> Fit
             damping *= _FAILURE
         log.append(np.array([cost, damping, taken is not None, *free.values(state)]))
         damping = max(_SUCCESS * damping, _LEAST_DAMPING) if taken is not None else damping
-        quiet = quiet + 1 if gain <= _ENOUGH * cost else 0
+        quiet = quiet + 1 if gain <= enough * cost else 0
         converged = quiet > 1 or taken is None or cost <= _NOTHING * residuals.shape[1]
         if converged:
             break

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from midas.archive import Archive
 from midas.calibration.grains.observed import Spots
 from midas.experiment import reciprocal_basis
+from midas.experiment.crystal import why_impossible
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import nearest_rotations
 from midas.experiment.panels import panels_of
@@ -113,7 +114,7 @@ def read_layer(
     hkl, hkl_ring = reflections.numbers(("h", "k", "l")), reflections.integers("ring")
     table, panels = _table(layer, parameters, detector), panels_of(parameters, layer.folder)
     table = replace(table, panel=_panels(panels, table.y_px, table.z_px))
-    ub, positions, placed = _lattices(grains), grains.numbers(POSITION), _placed(layer, len(table))
+    ub, positions, placed = _lattices(layer, grains), grains.numbers(POSITION), _placed(layer, len(table))
     spots, kept, copies = _assigned(layer, grains, matrix, table, placed, min_confidence)
     spots = named(spots, detector, ub, positions, hkl, hkl_ring)
     kept &= np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
@@ -167,8 +168,11 @@ def _instrument(layer: Layer, wedge_model: str | None) -> tuple[Parameters, Dete
     return parameters, detector
 
 
-def _lattices(grains: Table) -> Array:
+def _lattices(layer: Layer, grains: Table) -> Array:
     """(g, 3, 3) U·B of a grain list."""
+    for grain, cell in zip(grains.integers("GrainID"), grains.numbers(CELL), strict=True):
+        if reason := why_impossible(cell):
+            raise FormatError(f"cell of grain {grain}: {reason}", file=layer.grains)
     b = np.array([reciprocal_basis(cell) for cell in grains.numbers(CELL)]).reshape(-1, 3, 3)
     return np.asarray(nearest_rotations(grains.numbers(ORIENTATION).reshape(-1, 3, 3)) @ b, np.float64)
 

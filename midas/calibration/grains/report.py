@@ -14,7 +14,7 @@ from midas.calibration.grains.case import Case
 from midas.calibration.grains.classes import MAD, weights_of
 from midas.calibration.grains.gauge import height_is_free, scale_is_free
 from midas.calibration.grains.identify import modes_of, pixels_of, reach, units_of, verdicts_of
-from midas.calibration.grains.joint import Fit, Information, information_of
+from midas.calibration.grains.joint import ROUGH, Fit, Information, information_of
 from midas.calibration.grains.result import (
     GOOD,
     HELD,
@@ -61,7 +61,7 @@ def result_of(run: Run, choice: Choice, found: Fit, information: Information, he
     units = units_of(found.free, found.state, case.spots)
     modes = modes_of(information, found.free, units)
     covariance = information.covariance + np.diag((run.settings.sigma_floor * units) ** 2)
-    before = case.fit(run.start, ())
+    before = case.fit(run.start, (), enough=ROUGH)
     state = found.state
     detectors = tuple(detector_of(n, like) for n, like in zip(state.numbers, m.detectors, strict=True))
     exact = m.detectors[0].exact_wedge
@@ -287,7 +287,7 @@ def _wedge_sentences(run: Run, found: Fit, information: Information) -> list[str
     exact = run.measurement.detectors[0].exact_wedge
     numbers = found.state.numbers.copy()
     numbers[:, len(AT) + 2] = float(not exact)
-    other = run.case.fit(replace(found.state, numbers=numbers), _plain_names(free.names))
+    other = run.case.fit(replace(found.state, numbers=numbers), _plain_names(free.names), enough=ROUGH)
     size = [MAD * float(np.median(np.abs(one.residuals[1]))) for one in (found, other)]
     names = ("exact", "legacy") if exact else ("legacy", "exact")
     out = [f"tangential residuals {size[0]:.1f} um with WedgeModel {names[0]}, {size[1]:.1f} um with {names[1]}"]

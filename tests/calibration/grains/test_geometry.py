@@ -95,7 +95,7 @@ def test_one_side_of_the_detector() -> None:
 
 
 def test_little_rotation() -> None:
-    spots = grain_spots(crystals_of(60, seed=6), noise=SHARP, omegas=(-30, 30))
+    spots = grain_spots(crystals_of(30, seed=6), noise=SHARP, omegas=(-30, 30))
     m = replace(measurement(spots, wrong(detector_of(spots))), range=60.0)
     result = refined(m, Settings(trust="mean"))
     assert "60 degrees of rotation: BCy (" in said(result)
@@ -235,3 +235,22 @@ def test_fixed_numbers_stay_and_small_changes_are_no_changes() -> None:
         assert number.value == number.start
         assert number.sigma > 0
     assert abs(result.number("Lsd").change + 2000) < 5 * result.number("Lsd").sigma
+
+
+def test_the_wavelength_instead_of_the_distance() -> None:
+    spots = grain_spots(crystals_of(12, seed=16, strain=0.0), noise=SHARP)
+    truth = detector_of(spots)
+    start = replace(truth, wavelength=truth.wavelength * 1.001, y_bc=truth.y_bc + 1)
+    result = refine(spots, start, refine="Wavelength,BC", trust="mean")
+    assert result.detector.wavelength == pytest.approx(truth.wavelength, rel=2e-6)
+    assert result.detector.lsd == truth.lsd
+    assert result.verdicts["Wavelength"] == "well determined (mean lattice trusted)"
+    assert result.keys()["Wavelength"] == (result.detector.wavelength,)
+    both = refine(spots, start, refine="Wavelength,Lsd,BC", trust="mean")
+    assert any(both.verdicts[name].startswith("cannot be told") for name in ("Wavelength", "Lsd"))
+
+
+def test_the_zero_of_omega_goes_with_the_grains() -> None:
+    spots = grain_spots(crystals_of(6, seed=17), noise=SHARP)
+    result = refine(spots, detector_of(spots), refine="Lsd,BC,Omega0")
+    assert result.verdicts["Omega0"].startswith("cannot be told: Omega0 goes with mean turn about z (")

@@ -128,7 +128,15 @@ def test_folders_without_what_is_needed(copy: Path, tmp_path: Path) -> None:
     matrix.write_text("\n".join([text[0], "\t".join([words[0], "999999", *words[2:]])]) + "\n")
     with pytest.raises(FormatError, match="names spots that the layer does not have"):
         read_layer(copy)
+    grains = (copy / "Grains.csv").read_text()
+    rows = grains.splitlines()
+    bad = rows[9].split("\t")
+    bad[13] = "0.0"
+    (copy / "Grains.csv").write_text("\n".join([*rows[:9], "\t".join(bad), *rows[10:]]) + "\n")
     matrix.write_text(text[0] + "\n")
+    with pytest.raises(FormatError, match=r"Grains.csv: cell of grain \d+: "):
+        read_layer(copy)
+    (copy / "Grains.csv").write_text(grains)
     with pytest.raises(StageError, match="nothing to refine from"):
         read_layer(copy)
     (copy / "Grains.csv").unlink()
