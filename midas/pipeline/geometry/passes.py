@@ -81,7 +81,7 @@ def _prepared(layer: Layer, keys: Values) -> Layer:
     remove(old.merge_map, old.geometry_fit, old.geometry_spots, old.geometry_page, *folder.glob("ps_refined*"))
     without_frames(layer.archive, archive)
     with Archive(archive) as opened:
-        parameters = opened.parameters
+        parameters = opened.parameters.for_stage("geometry")
     for name, words in keys.items():
         update(archive, name, [word if isinstance(word, str) else repr(float(word)) for word in words])
     merged = sorted(layer.folder.glob("Result_StartNr_*.csv"))

@@ -229,7 +229,7 @@ def _layer(folder: Path | Layer) -> Layer:
 
 def _parameters(layer: Layer) -> Parameters:
     with Archive(str(layer.archive)) as archive:
-        return archive.parameters
+        return archive.parameters.for_stage("geometry")
 
 
 def _name(layer: Layer) -> str:
