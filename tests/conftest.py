@@ -35,6 +35,17 @@ settings.load_profile("suite")
 SHARED = Path(os.environ.get("MIDAS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_core() -> Iterator[None]:
+    """Commands in this process take one thread where nobody asks for more.
+
+    The data of tests are so small that a second one mostly waits, and waiting costs CPU time too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of the legacy runs in $MIDAS_SHARED/golden, by default ../shared/golden beside the checkout."""
@@ -97,7 +108,7 @@ def legacy_chain(
         archive = folder / f"{name}.MIDAS.zip"
         shutil.copyfile(golden(name) / archive.name, archive)
         set_datasets(archive, {f"{ANALYSIS}LegacyDigits": np.array([1])})
-        return midas.run(data_file=archive, result_folder=folder, convert=False, threads=2).data[0]
+        return midas.run(data_file=archive, result_folder=folder, convert=False, threads=2, per_spot_groups=0).data[0]
 
     return run
 

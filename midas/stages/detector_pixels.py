@@ -73,16 +73,26 @@ def _raster(
     raster = np.ones((side, side), np.bool_)
     centres = (np.arange(side) + 0.5 - side // 2) * detector.px
     dead = looked_at = 0
+    inner, outer = _bands(ring_radii, detector.px)
     for first in range(0, side, _ROWS):
         z, y = np.meshgrid(centres[first : first + _ROWS], centres, indexing="ij")
-        off = np.abs(np.hypot(y, z)[..., None] - ring_radii)
-        near = (off < _STRAIN * ring_radii + _CELLS * detector.px).any(axis=-1)
+        radius = np.hypot(y, z)
+        near = np.searchsorted(inner, radius, "left") > np.searchsorted(outer, radius, "right")
         y_px, z_px = detector.pixel_of_plane(y[near], z[near])
         seen = _lives(live, y_px, z_px)
         raster[first : first + _ROWS][near] = seen
         dead += int((~seen).sum())
         looked_at += len(seen)
     return raster, dead, looked_at
+
+
+def _bands(ring_radii: NDArray[np.float64], px: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inner and outer edges of the bands about the rings, each in ascending order.
+
+    A radius lies in a band if more bands have begun below it than have ended: no matter how many rings there are.
+    """
+    half = _STRAIN * ring_radii + _CELLS * px
+    return np.sort(ring_radii - half), np.sort(ring_radii + half)
 
 
 def _lives(live: NDArray[np.bool_], y_px: NDArray[np.float64], z_px: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -45,7 +45,7 @@ def bins_of(angle: float, margin: float, size: float) -> NDArray[np.int64]:
     return np.unique(np.minimum(np.floor(((grid + 180) % 360) / size), count - 1).astype(np.int64))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.tuples(st.sampled_from([4.0, 7.5, 7.0, 11.0]), st.sampled_from([3.0, 5.0, 7.0, 100.0])),

@@ -168,7 +168,7 @@ def small_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_damage_is_more_than_an_error_message(small_archive: Path, data: st.DataObject) -> None:
     content = bytearray(small_archive.read_bytes())
@@ -183,7 +183,7 @@ def test_no_damage_is_more_than_an_error_message(small_archive: Path, data: st.D
         read_everything(damaged)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_zarray_document_is_more_than_an_error_message(small_archive: Path, data: st.DataObject) -> None:
     """Documents of any content, with a right checksum."""

@@ -61,6 +61,6 @@ def analysed(folder: Path, parameter_text: str, **options: Any) -> bytes:
     """Grains.csv of a whole run in this process; `options` are those of `midas.pipeline.options.Options`."""
     parameter_file = folder / "ps.txt"
     parameter_file.write_text(parameter_text)
-    chosen = {"parameter_file": parameter_file, "result_folder": folder, "threads": 2, **options}
+    chosen = {"parameter_file": parameter_file, "result_folder": folder, "threads": 1, "per_spot_groups": 0, **options}
     layers.run(Options(**chosen), comm=SERIAL)
     return (folder / "LayerNr_1" / "Grains.csv").read_bytes()

@@ -53,7 +53,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("plain")
     scan = demo_scan()
     path = write_hdf5(folder / "scan_000001.h5", scan.frames, scan.dark)
-    return analysed(folder, scan.parameters, data_file=path, per_spot_groups=0)
+    return analysed(folder, scan.parameters, data_file=path)
 
 
 @pytest.mark.parametrize("layout", WRITERS)
@@ -62,5 +62,5 @@ def test_the_same_grains(tmp_path: Path, layout: str, expected: bytes) -> None:
     path = WRITERS[layout](tmp_path, scan)
     write_hdf5(tmp_path / "dark.h5", None, scan.dark)
     text = f"{scan.parameters}\nDark {tmp_path / 'dark.h5'}\n"
-    assert analysed(tmp_path, text, data_file=path, per_spot_groups=0) == expected
+    assert analysed(tmp_path, text, data_file=path) == expected
     assert expected.count(b"\n") > 10

@@ -98,7 +98,7 @@ def test_mistakes_are_named(
     mistake = MISTAKES[name]
     parameters = tmp_path / "ps.txt"
     parameters.write_text(edited(scan.parameters.read_text(), mistake.edit))
-    arguments = ["-paramFN", parameters, "-dataFN", scan.raw, "-nCPUs", 1]
+    arguments = ["-paramFN", parameters, "-dataFN", scan.raw, "-nCPUs", 1, "-perSpotGroups", 0]
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == (0 if mistake.grains else 1)
     out, err = capsys.readouterr()
     written = tmp_path / "LayerNr_1" / "midas_log" / "diagnosis.txt"

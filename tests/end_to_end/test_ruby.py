@@ -80,7 +80,7 @@ def grains(analysis: Analysis) -> Table:
     return read_grains(analysis.layer / "Grains.csv", through="Eul2")
 
 
-pytestmark = [pytest.mark.golden, pytest.mark.slow]
+pytestmark = [pytest.mark.golden, pytest.mark.long]
 
 
 def test_three_grains_where_they_were_published(grains: Table) -> None:
@@ -123,7 +123,6 @@ def test_messages_and_files(analysis: Analysis) -> None:
         assert len([name for name in file["grains"] if name.startswith("grain_")]) == 3
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("detector", [1, 2])
 def test_three_grains_by_either_refinement(detector: int, shared: Path, tmp_path: Path) -> None:
     """See docs/theory/resolving.md#selection. By orientation and distance they were four or five on detector 2."""

@@ -35,7 +35,7 @@ def simulated(folder: Path, start: float, end: float, **changes: object) -> Path
     truth = folder / samples.GRAINS_FILE
     lines = truth.read_text().splitlines()
     truth.write_text("\n".join([f"%NumGrains {GRAINS}", *lines[1 : 9 + GRAINS], ""]))
-    return simulation.run(parameters, threads=2, folder=folder).data.archive
+    return simulation.run(parameters, threads=1, folder=folder).data.archive
 
 
 def analysed(
@@ -43,7 +43,7 @@ def analysed(
 ) -> list[str]:
     """Analyse, see that all grains are there and complete, and return the region's lines of paramstest.txt."""
     with caplog.at_level("WARNING"):
-        layers.run(Options(data_file=archive, result_folder=folder, threads=2, convert=False))
+        layers.run(Options(data_file=archive, result_folder=folder, threads=1, convert=False, per_spot_groups=0))
     assert not [record for record in caplog.records if "OmegaRange" in record.getMessage()]
     layer = folder / "LayerNr_1"
     found = compare(folder / samples.GRAINS_FILE, layer / "Grains.csv", omega_step=step, turn_positions=True)

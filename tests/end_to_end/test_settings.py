@@ -50,7 +50,7 @@ def simulated(folder: Path, space_group: int, cell: tuple[float, ...], **changes
     """Raw frames of a few grains, and the true ones."""
     sample = samples.Sample("", space_group, cell, samples.Grains(11, COUNT, cell, 200, (-60, 60), 5e-4).draw, OPTIONS)
     parameters = samples.write_sample(sample, folder, **changes)
-    archive = simulation.run(parameters, threads=2, folder=folder).data.archive
+    archive = simulation.run(parameters, threads=1, folder=folder).data.archive
     raw = folder / "scan_000001.h5"
     with Archive(archive) as opened, h5py.File(raw, "w") as file:
         file["exchange/data"] = np.stack([opened.frames[i] for i in range(len(opened.frames))])
@@ -69,7 +69,8 @@ def analysed(folder: Path, raw: Path, **values: object) -> Path:
         f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in values.items()
     ]
     (folder / "ps.txt").write_text("\n".join([*kept, *added, ""]))
-    layers.run(Options(parameter_file=folder / "ps.txt", data_file=raw, result_folder=folder, threads=2))
+    files = {"parameter_file": folder / "ps.txt", "data_file": raw, "result_folder": folder}
+    layers.run(Options(**files, threads=1, per_spot_groups=0))
     return folder / "LayerNr_1" / "Grains.csv"
 
 

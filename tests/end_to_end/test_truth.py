@@ -58,17 +58,15 @@ def analyse(name: str, folder: Path, **changes: float) -> Comparison:
     sample = samples.SAMPLES[name]
     parameter_file = samples.write(name, folder, WriteAnalysisZip=1, WriteLegacyBins=0, **changes)
     archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
-    options = Options(parameter_file=parameter_file, data_file=archive, result_folder=folder, threads=2, convert=False)
-    layers.run(options)
+    files = {"parameter_file": parameter_file, "data_file": archive, "result_folder": folder}
+    layers.run(Options(**files, threads=2, convert=False, per_spot_groups=0))
     found = Layer(folder / "LayerNr_1").grains
     step = float(sample.parameters["OmegaStep"])
     return compare(folder / sample.truth_file, found, omega_step=step, turn_positions=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [name if name in ("ds1", "ds2") else pytest.param(name, marks=pytest.mark.long) for name in LEGACY]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", LEGACY)
 def test_every_grain_is_found_and_nearer_to_the_truth(name: str, tmp_path: Path) -> None:
     found, legacy, reached = analyse(name, tmp_path), LEGACY[name], REACHED[name]
     position, _, _ = spread(found.distance)

@@ -47,6 +47,8 @@ from midas.stages.grains.pull.instrument import box_widths
 PACKAGE = Path(midas.__file__).parent
 #: compares the user's file with the archive, key by key; it reads for no stage
 COMPARES = "pipeline/user_file.py"
+#: options of runs that need not write what another one has written
+FEW_GROUPS = ("-perSpotGroups", "0")
 
 
 # ---------------------------------------------------------------- what a part may do
@@ -185,7 +187,9 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
     alone = folder / "alone"
     alone.mkdir()
     shutil.copy(scan.archive, alone)
-    assert cli.run("ff-midas", ["-dataFN", str(alone / scan.archive.name), "-resultFolder", str(alone)]) == 0
+    assert (
+        cli.run("ff-midas", ["-dataFN", str(alone / scan.archive.name), "-resultFolder", str(alone), *FEW_GROUPS]) == 0
+    )
     layer = folder / "LayerNr_1"
     batch = ["-paramFN", str(parameters), "-batchMode", "1", "-resultFolder", str(folder / "batch")]
     dark = str(folder / "raw data" / "dark.h5")
@@ -193,7 +197,17 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
     table = folder / "table"
     table.mkdir()
     shutil.copy(Layer(layer).extra_info, table)
-    arguments = ["-paramFN", str(parameters), "-provideInputAll", "1", "-resultFolder", str(table), "-nCPUs", "1"]
+    arguments = [
+        "-paramFN",
+        str(parameters),
+        "-provideInputAll",
+        "1",
+        "-resultFolder",
+        str(table),
+        "-nCPUs",
+        "1",
+        *FEW_GROUPS,
+    ]
     assert cli.run("ff-midas", arguments) == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(layer)

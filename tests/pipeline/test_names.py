@@ -63,14 +63,14 @@ def test_name_of_the_results(archive: str | None, data_file: str, results: str) 
 def test_names_of_a_run_from_a_raw_file(scan: TinyScan, tmp_path: Path, in_process: Call) -> None:
     """The manual's names; processed again in any of the three ways, and by ff-grains, they are found."""
     arguments = ["-paramFN", scan.parameters, "-dataFN", scan.raw, "-nCPUs", 1]
-    assert in_process("ff-midas", *arguments, "-report", 1, cwd=tmp_path) == 0
+    assert in_process("ff-midas", *arguments, "-report", 1, "-perSpotGroups", 0, cwd=tmp_path) == 0
     layer = tmp_path / "LayerNr_1"
     files = {path.name: path for path in layer.iterdir()}
     assert {"scan_000001.MIDAS.zip", "scan_consolidated.h5", "scan_report.html"} <= files.keys()
     files["scan_consolidated.h5"].unlink()
-    assert in_process("ff-midas", "-reprocess", 1, cwd=tmp_path) == 0
+    assert in_process("ff-midas", "-reprocess", 1, "-perSpotGroups", 0, cwd=tmp_path) == 0
     assert [path.name for path in layer.glob("*_consolidated.h5")] == ["scan_consolidated.h5"]
-    again = ["-convertFiles", 0, "-doPeakSearch", 0, "-nCPUs", 1]
+    again = ["-convertFiles", 0, "-doPeakSearch", 0, "-nCPUs", 1, "-perSpotGroups", 0]
     for named in (["-dataFN", scan.raw], ["-dataFN", layer / "scan_000001.MIDAS.zip"], []):
         assert in_process("ff-midas", "-paramFN", scan.parameters, *named, *again, cwd=tmp_path) == 0
         assert [path.name for path in layer.glob("*_consolidated.h5")] == ["scan_consolidated.h5"]
@@ -87,9 +87,9 @@ def test_archives_with_the_name_of_earlier_versions(
     shutil.copy(scan.archive, earlier)
     set_dataset(earlier, ANALYSIS + "dataFN", np.array([os.fsencode(scan.raw)]))
     arguments = ["-paramFN", scan.parameters, "-dataFN", scan.raw, "-nCPUs", 1]
-    assert in_process("ff-midas", *arguments, "-convertFiles", 0, cwd=tmp_path) == 0
+    assert in_process("ff-midas", *arguments, "-convertFiles", 0, "-perSpotGroups", 0, cwd=tmp_path) == 0
     assert (layer / "scan_000001.h5.analysis.MIDAS_consolidated.h5").exists()
-    assert in_process("ff-midas", "-reprocess", 1, cwd=tmp_path) == 0
+    assert in_process("ff-midas", "-reprocess", 1, "-perSpotGroups", 0, cwd=tmp_path) == 0
     # A new conversion takes its place, so that the layer has one archive.
     assert in_process("ff-midas", *arguments, *PEAKS_ONLY, cwd=tmp_path) == 0
     assert [path.name for path in layer.glob("*.MIDAS.zip")] == ["scan_000001.MIDAS.zip"]

@@ -150,7 +150,7 @@ def test_per_spot_groups(
 
 def test_report(finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call) -> None:
     shutil.copytree(finished[0] / "Temp", tmp_path / "LayerNr_1" / "Temp")
-    arguments = ["-dataFN", scan.archive, "-convertFiles", 0, "-doPeakSearch", 0, "-report", 1]
+    arguments = ["-dataFN", scan.archive, "-convertFiles", 0, "-doPeakSearch", 0, "-report", 1, "-perSpotGroups", 0]
     assert in_process("ff-midas", *arguments, cwd=tmp_path) == 0
     assert "4 grains" in (tmp_path / "LayerNr_1" / "sim.analysis.MIDAS_report.html").read_text()
 
@@ -165,7 +165,12 @@ def test_layers_from_numbered_files_through_paths_with_blanks(
     content = parameters.read_bytes()
     (tmp_path / "elsewhere").mkdir()
     arguments = ["-paramFN", "../my data/ps file.txt", "-resultFolder", "../my data/the results"]
-    assert in_process("ff-midas", *arguments, "-endLayerNr", 2, "-nCPUs", 2, cwd=tmp_path / "elsewhere") == 0
+    assert (
+        in_process(
+            "ff-midas", *arguments, "-endLayerNr", 2, "-nCPUs", 2, "-perSpotGroups", 0, cwd=tmp_path / "elsewhere"
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert out.count(f"First line of Grains.csv: %NumGrains {GRAINS}\n") == 2
     assert "Layer processing: 1/2 (50%)" in err and "Layer processing: 2/2 (100%)" in err
@@ -257,7 +262,7 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     parameters = tmp_path / "ps.txt"
     parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nSkipExplainedSeeds 1\n")
     data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
-    assert in_process("ff-midas", "-paramFN", "ps.txt", *data, cwd=tmp_path) == 0
+    assert in_process("ff-midas", "-paramFN", "ps.txt", *data, "-perSpotGroups", 0, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
     assert [line.split(": ")[1].split()[0] for line in warnings] == ["SkipExplainedSeeds"]
     assert "ps.txt, line " in warnings[0] and warnings[0].endswith("this version searches every seed")

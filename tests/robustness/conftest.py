@@ -57,9 +57,9 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     header = grain_list_header(4, 225, np.array(samples.FCC), 200)
     grains = GrainList(draw.matrices, draw.positions, draw.cells, header=header)
     write_grain_list(base / "GrainsSim.csv", grains)
-    simulated = simulation.run(parameters, threads=2, folder=base).data
+    simulated = simulation.run(parameters, threads=1, folder=base).data
     archive = simulated.archive.rename(base / ARCHIVE)
-    layers.run(Options(parameter_file=parameters, data_file=archive, result_folder=base, threads=2, convert=False))
+    layers.run(Options(parameter_file=parameters, data_file=archive, result_folder=base, threads=1, convert=False))
     folder = base / "LayerNr_1"
     # Relative, so that every copy of the folder works on itself, and packed again: an update leaves the directory that
     # it replaces in the file, which a reader of a cut copy falls back to.

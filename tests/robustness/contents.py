@@ -19,10 +19,14 @@ Members = dict[str, bytes]
 class Contents:
     """The members of an archive, to change at will."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, members: Members | None = None):
+        """`members`: what is in the archive, where it has been read before."""
         self.path = path
+        if members is not None:
+            self.members = dict(members)
+            return
         with zipfile.ZipFile(path) as archive:
-            self.members: Members = {name: archive.read(name) for name in archive.namelist()}
+            self.members = {name: archive.read(name) for name in archive.namelist()}
 
     def save(self) -> None:
         with zipfile.ZipFile(self.path, "w") as archive:

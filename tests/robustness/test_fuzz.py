@@ -20,7 +20,7 @@ from .harness import PROGRAMS, Program, call, prepare
 EXAMPLES = int(os.environ.get("MIDAS_FUZZ", 0))
 
 PROFILE = settings(
-    max_examples=EXAMPLES or 12,
+    max_examples=EXAMPLES or 6,
     deadline=None,
     derandomize=not EXAMPLES,
     database=None,

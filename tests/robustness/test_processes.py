@@ -21,6 +21,9 @@ from midas.simulation import samples
 from .contents import Contents
 from .harness import ARCHIVE, BY_NAME, FRAMES, INDEXED, PARAMETERS, REFINED, prepare
 
+#: folder, name, arguments
+Command = tuple[str | Path, ...]
+
 
 def command_line(name: str, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-P", "-m", "midas", name, *map(str, arguments)]
@@ -233,26 +236,44 @@ QUICK = [("letters", "as it is"), ("no UTF-8", "ASCII only")]
 PLAIN = {kind for kind, name in NAMES.items() if name.isascii()}
 
 
+#: commands that follow each other in one process, which decodes its arguments as each of them would: "+" ends one
+SEVERAL = """
+import os, sys
+from midas.commands.run import run
+from midas.runtime import streams
+streams.prepare()
+words = iter(sys.argv[1:])
+for folder in words:
+    os.chdir(folder)
+    code = run(next(words), list(iter(words.__next__, "+")))
+    if code:
+        sys.exit(code)
+"""
+
+
 @pytest.fixture
 def said(
     kind: str, language: str, environment: dict[str, str], in_process: Callable[..., int],
     capfd: pytest.CaptureFixture[str],
 ) -> Callable[..., str]:  # fmt: skip
-    """``said("ff-merge", "scan.MIDAS.zip", cwd=folder)``: what a command that must succeed writes to stdout."""
+    """``said((folder, "ff-merge", "scan.MIDAS.zip"), ...)``: what commands that must succeed write to stdout.
 
-    def here(name: str, *arguments: str | Path, cwd: Path) -> str:
-        code, (out, err) = in_process(name, *arguments, cwd=cwd), capfd.readouterr()
-        assert code == 0, err
-        assert name == "ff-midas" or err == ""
+    A single one is the whole process, several share one.
+    """
+
+    def here(*commands: Command) -> str:
+        codes, (out, err) = [in_process(*command, cwd=cwd) for cwd, *command in commands], capfd.readouterr()
+        assert not any(codes), err
+        assert commands[0][1] == "ff-midas" or err == ""
         return out
 
-    def process(name: str, *arguments: str | Path, cwd: Path) -> str:
+    def process(*commands: Command) -> str:
+        words = [str(word) for command in commands for word in (*command, "+")]
+        line = command_line(*commands[0][1:]) if len(commands) == 1 else [sys.executable, "-P", "-c", SEVERAL, *words]
         variables = {**environment, **LOCALES[language]}
-        result = subprocess.run(
-            command_line(name, *arguments), cwd=cwd, env=variables, capture_output=True, timeout=60, check=False
-        )
+        result = subprocess.run(line, cwd=commands[0][0], env=variables, capture_output=True, timeout=60, check=False)
         assert result.returncode == 0, result.stderr.decode("latin-1")
-        assert name == "ff-midas" or result.stderr == b""
+        assert commands[0][1] == "ff-midas" or result.stderr == b""
         return os.fsdecode(result.stdout)
 
     return here if kind in PLAIN else process
@@ -278,35 +299,22 @@ def test_any_name_in_any_locale(
         stream.write(b"\n# Gr\xf6\xdfe\nResultFolder " + os.fsencode(folder) + b"\n")
     shutil.copy(pristine / ARCHIVE, archive)
     layer = folder / "LayerNr_1"
-
-    def run(name: str, *arguments: str | Path, cwd: Path = folder) -> str:
-        return said(name, *arguments, cwd=cwd)
-
-    run(
-        "ff-midas",
-        "-paramFN",
-        f"./{parameters.name}",
-        "-dataFN",
-        f"./{archive.name}",
-        "-convertFiles",
-        "0",
-        "-nCPUs",
-        "1",
-    )
+    files = ("-paramFN", f"./{parameters.name}", "-dataFN", f"./{archive.name}")
+    said((folder, "ff-midas", *files, "-convertFiles", "0", "-nCPUs", "1"))
     first = {path.name: path.read_bytes() for path in layer.iterdir() if path.suffix in (".csv", ".txt")}
     assert len(first) > 10
     copied = layer / archive.name
-    for name in ("GetHKLListZarr", "MergeOverlappingPeaksAllZarr", "CalcRadiusAllZarr", "FitSetupZarr"):
-        run(name, copied)
-    run("SaveBinData", cwd=layer)
-    for name in ("IndexerOMP", "FitPosOrStrainsOMP"):
-        run(name, "paramstest.txt", "0", "1", "3", "1", cwd=layer)
-    run("ProcessGrainsZarr", f"./{archive.name}", cwd=layer)
+    block = ("paramstest.txt", "0", "1", "3", "1")
+    raw = folder / f"raw {folder.name[:40]}.h5"
+    shutil.copy(pristine / "raw.h5", raw)
+    printed = said(
+        (folder, "GetHKLListZarr", copied), (folder, "MergeOverlappingPeaksAllZarr", copied),
+        (folder, "CalcRadiusAllZarr", copied), (folder, "FitSetupZarr", copied), (layer, "SaveBinData"),
+        (layer, "IndexerOMP", *block), (layer, "FitPosOrStrainsOMP", *block),
+        (layer, "ProcessGrainsZarr", f"./{archive.name}"),
+        (folder, "ff-convert", "-resultFolder", folder, "-paramFN", parameters, "-dataFN", f"./{raw.name}"),
+    )  # fmt: skip
     assert {name: (layer / name).read_bytes() for name in first} == first
-    shutil.copy(pristine / "raw.h5", folder / f"raw {folder.name[:40]}.h5")
-    printed = run(
-        "ff-convert", "-resultFolder", folder, "-paramFN", parameters, "-dataFN", f"./raw {folder.name[:40]}.h5"
-    )
     converted = folder / f"raw {folder.name[:40]}_000001.MIDAS.zip"
     assert converted.is_file()
     if language != "Latin":  # which has no letters for this name

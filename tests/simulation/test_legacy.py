@@ -70,7 +70,7 @@ def test_spots_equal_the_legacy_ones(
         ("ds1", 9608.6445, 322220, 1e-3),
         ("ds2", 9085.5488, 85686, 1e-3),
         # Simulated in batches, in which the legacy program keeps coordinates in single precision.
-        pytest.param("au3", 9517.1328, 18144, 0.03, marks=pytest.mark.slow),
+        pytest.param("au3", 9517.1328, 18144, 0.03, marks=pytest.mark.long),
     ],
 )
 def test_frames_equal_the_legacy_ones(

@@ -44,6 +44,14 @@ def test_shallow_faint_and_single_tops_are_one_spot(one: list[float]) -> None:
     assert parts(one) == [one]
 
 
+def test_frames_with_one_and_two_pieces_of_a_mosaic_spot_are_one_spot(tmp_path: Path) -> None:
+    """The default is below the half that such frames fall to."""
+    bright = [2e4, 4e4, 1.9e4, 4e4, 1.9e4, 2e4]
+    layer = Layer(tmp_path, make_archive(tmp_path, 6))
+    peaks = in_memory([[peak(1, i, 10.0, 20, 30)] for i in bright])
+    assert len(links(merge.run(layer, parameters(), threads=1, peaks=peaks))) == 1
+
+
 def test_saturated_chains_stay_whole() -> None:
     assert parts([9e4, 1e3, 8e4], whole=1) == [[9e4, 1e3, 8e4]]
 

@@ -88,7 +88,8 @@ def _groups(
         counts = np.where(band, frame - dark, 0.0)
         labels, number = ndimage.label(counts > threshold, np.ones((3, 3)))
         if number:
-            tops.append(np.asarray(ndimage.maximum(counts, labels, np.arange(1, number + 1))))
+            above = labels > 0  # the maximum sorts all that it is given, and most of a frame is background
+            tops.append(np.asarray(ndimage.maximum(counts[above], labels[above], np.arange(1, number + 1))))
         total += number
     return total / len(sample), np.concatenate(tops)
 

@@ -30,8 +30,8 @@ KEYS: tuple[Key, ...] = (
     Key("ReferenceRingCurrent", FLOAT, 1.0, "factor on the corrected image", range=POSITIVE),
     Key("zDiffThresh", FLOAT, 0.0, "accepted, not used"),
     Key("OverlapLength", FLOAT, 2.0, "peaks of adjacent frames closer than this are one spot", "px"),
-    Key("ChainValley", FLOAT, 0.5, "peaks of adjacent frames are two spots where their intensity falls below this part "
-        "of the lower top beside it; 0: never", range=Range(0, 1), legacy=0.0),
+    Key("ChainValley", FLOAT, 0.25, "peaks of adjacent frames are two spots where their intensity falls below this "
+        "part of the lower top beside it; 0: never", range=Range(0, 1), legacy=0.0),
     flag("UseMaximaPositions", 0, "1: merge by the brightest pixel instead of the fitted centre"),
     flag("UsePixelOverlap", 0, "1: merge by shared pixels"),
     Key("Vsample", FLOAT, 0.0, "illuminated volume; 0 = cylinder of Rsample and Hbeam", "µm³"),

@@ -261,7 +261,7 @@ class Reference:
     # docs/theory/indexing.md#displacement; positions (3,) or (n, 3)
     def displace(self, y, z, omega, position):
         c, s = math.cos(D2R * omega), math.sin(D2R * omega)
-        a, b, height = np.moveaxis(np.asarray(position), -1, 0)
+        a, b, height = np.asarray(position).T
         grain, normal = np.array([a * c - b * s, a * s + b * c, height]).T, self.normal
         beam = np.array([self.lsd, y, z])
         stopped = grain + ((normal[0] * self.lsd - grain @ normal) / (beam @ normal))[..., None] * beam

@@ -158,7 +158,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_pair_mode_equals_the_literal_search(name):
     seed = list(VARIANTS).index(name)
     reference = scene(seed, settings_of(**VARIANTS[name]))
-    assert compare(reference, start_rows(reference, seed, 16), ties=name == "whole turn") >= 2
+    assert compare(reference, start_rows(reference, seed, 12), ties=name == "whole turn") >= 2
 
 
 @pytest.mark.parametrize("name", VARIANTS)

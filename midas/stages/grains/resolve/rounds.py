@@ -96,9 +96,8 @@ def resolve(seeds: Seeds, parameters: Parameters, scene: Scene) -> Resolved:
     state = _state_of(scene, seeds, chosen)
     for _ in range(ROUNDS):
         state = state.matched_again(scene)
-    before, crystals = seeds.candidates, state.fitted.crystals
-    again = Candidates(crystals, _turned(crystals), before.rank[chosen], before.late[chosen])
-    kept = Selection(scene, again, scene.match(crystals), limits).run()
+    crystals = state.fitted.crystals
+    kept = Selection(scene, seeds.candidates.fitted(chosen, crystals), scene.match(crystals), limits).run()
     state = state.without(scene, ~np.isin(np.arange(len(chosen)), kept))
     return _settled(seeds, parameters, scene, state, undecidable)
 
@@ -138,7 +137,7 @@ def seeds_of(inputs: GrainInputs, scene: Scene, solved: NDArray[np.bool_]) -> Se
     )
     angle, completeness = refined.column("diff_angle")[rows], refined.column("completeness")[rows]
     rank = ranks(angle, completeness, inputs.seeds[rows], TIE)
-    candidates = Candidates(crystals, quaternions(refined, rows), rank, rows >= inputs.first_pass)
+    candidates = Candidates(crystals, quaternions(refined, rows), rank, completeness, rows >= inputs.first_pass)
     return Seeds(inputs, solved, rows, candidates, scene.match(crystals))
 
 

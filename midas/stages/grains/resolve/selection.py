@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatcher, SharpMatches
-from midas.experiment.orientation import misorientation
+from midas.experiment.orientation import misorientation, quaternions_from_matrices
 from midas.stages.grains.crystals import Crystals
+from midas.stages.grains.legacy_selection import CLUSTER_ANGLE
 from midas.stages.grains.resolve.scene import Scene
 
 #: exception for coincident reflections (docs/theory/resolving.md#coincident-reflections): least sharp completeness,
@@ -34,13 +35,20 @@ class Candidates:
     crystals : the solutions
     quaternions : (n, 4), their orientations
     rank : (n,) int64, all different; the lower one comes first where two explain spots equally well
+    completeness : (n,) float64, in the windows of the search
     late : (n,) bool, those that a later pass of indexing has found
     """
 
     crystals: Crystals
     quaternions: NDArray[np.float64]
     rank: NDArray[np.int64]
+    completeness: NDArray[np.float64]
     late: NDArray[np.bool_]
+
+    def fitted(self, rows: NDArray[np.int64], crystals: Crystals) -> Candidates:
+        """Some of them as a fit has left them."""
+        quaternions = quaternions_from_matrices(crystals.u)
+        return Candidates(crystals, quaternions, self.rank[rows], self.completeness[rows], self.late[rows])
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Selection:
     limits: Limits
     owner: NDArray[np.int64] = field(init=False)
     undecidable: set[int] = field(default_factory=set)
+    _with_spots: dict[bytes, list[int]] = field(default_factory=dict)
     _matchers: dict[bytes, SharpMatcher] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,6 +90,8 @@ class Selection:
         self.place = self.scene.place[self.matches.spot]
         self.expected = self.matches.expected.sum(axis=1)
         self.weight = 1 - (self.matches.distance / self.scene.scales.window) ** 2 / 2
+        for c in range(len(self.expected)):
+            self._with_spots.setdefault(self._name_of_spots(c), []).append(c)
 
     def run(self) -> NDArray[np.int64]:
         """The candidates that are crystals, in ascending order."""
@@ -98,8 +109,8 @@ class Selection:
             if heap and (quality, number, rank[c], c) > heap[0]:
                 heapq.heappush(heap, (quality, number, rank[c], c))
                 continue
+            self.owner[self._spots(c)[free]] = c = self._best_of_crystal(c)
             chosen.append(c)
-            self.owner[self._spots(c)[free]] = c
         return np.array(sorted(chosen), np.int64)
 
     def _own(self, c: int) -> slice:
@@ -107,6 +118,21 @@ class Selection:
 
     def _spots(self, c: int) -> NDArray[np.int64]:
         return self.place[self._own(c)]
+
+    def _name_of_spots(self, c: int) -> bytes:
+        return np.sort(self._spots(c)).tobytes()
+
+    def _best_of_crystal(self, c: int) -> int:
+        """The candidate that stands for the crystal: of those with the spots of `c` the most complete one.
+
+        They are solutions of one crystal and will be fitted to the same spots. That one of them explains these by a
+        fraction of a spot better tells how far it was refined, not which is best.
+        """
+        candidates, same = self.candidates, np.array(self._with_spots[self._name_of_spots(c)])
+        apart = misorientation(candidates.quaternions[c], candidates.quaternions[same], self.scene.operators)
+        same = same[apart < CLUSTER_ANGLE]
+        order = np.lexsort((candidates.rank[same], -candidates.completeness[same], candidates.late[same]))
+        return int(same[order[0]])
 
     def _standing(self, c: int) -> tuple[float, int, NDArray[np.bool_]]:
         """Quality and number of the matched spots without owner, both negative, and which they are."""
