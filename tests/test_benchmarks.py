@@ -21,6 +21,7 @@ SMALL = {
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "crowd": ["--grains", "8", "--pixels", "256", "--step", "2"],
     "fit_setup": ["--spots", "3000"],
+    "geometry": ["d3"],
     "grains": ["--seeds", "200"],
     "lattices": ["cubic F"],
     "merge": ["--frames", "4", "--peaks", "200"],

@@ -159,6 +159,14 @@ READERS: dict[str, Reader] = {
         "archive, paramstest.txt",
         of_archive=True,
     ),
+    "geometry": Reader(
+        _reads(
+            _DETECTOR, _PANELS, _WEDGE, _SURFACE,
+            "Wavelength LatticeParameter SpaceGroup OmegaStep SkipFrame DoFit TrustLattice SigmaFloor",
+        ),
+        _ARCHIVE,
+        of_archive=True,
+    ),
     "diagnosis": Reader(
         _reads(
             _DETECTOR, _WEDGE, _SURFACE,
@@ -189,7 +197,7 @@ READERS: dict[str, Reader] = {
             "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
             "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
             "MaxOmeSpotIDsToIndex OmegaRange WriteLegacyBins RingNumbers GrainMerging IndexPasses",
-            "Completeness UniqueCompleteness",
+            "Completeness UniqueCompleteness RefineGeometry",
         ),
         _PARAMETER_FILE,
     ),

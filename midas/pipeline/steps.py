@@ -35,6 +35,7 @@ _FAILURES = {
     "process_grains": "Grain processing failed",
     "measure_spots": "Measuring spots failed",
     "consolidation": "Consolidation failed",
+    "refine_geometry": "Geometry refinement failed",
 }
 #: what a step found, as the console and the closing table show it: name of its logs -> rows of its summary
 _COUNTS = {
@@ -48,6 +49,7 @@ _COUNTS = {
     "refining": ("refined",),
     "process_grains": ("grains", "duplicates", "fragments", "ghosts"),
     "measure_spots": ("spots",),
+    "refine_geometry": ("passes", "grains"),
 }
 #: steps that the ranks of an MPI run share, with a log of each
 _SHARED = ("peaksearch", "indexing", "refining")
