@@ -1,11 +1,13 @@
 """From the image of a powder and a scan to grains, without a guess: ``python benchmarks/blind.py [NUMBER ...]``.
 
 Every number draws an instrument: tilts, beam centre, distance, distortion, wedge, and how the detector is mounted. Then
-nothing but the command lines of a user: ff-calibrate without a start, ff-midas, ff-geometry with its loop. What the user
-knows beside the two files: powder and sample, wavelength, pixel size, the sense of omega, and which end of the image is
-up; how else the image lies must come from the spots. Every grain within 2 um (the mean height and the common turn about
-the axis removed, which no data tell) and 20e-6 strain (mean dilatation removed, since the lattice is trusted), or a
-refusal in words: anything else is WRONG.
+nothing but the command lines of a user: ff-calibrate without a start, ff-midas, ff-geometry with its loop. A user knows
+the powder, the sample, the wavelength, the size of a pixel, the sense of omega, and which edge of the raw image is up;
+how else the image lies must come from what the commands say of the spots.
+
+Every grain must be found within 2 um (the mean height and the common turn about the axis removed, which no data tell)
+and 20e-6 in any component of the strain (mean dilatation removed, since the lattice is trusted), and none must be
+spurious: "good". A command that ends with an error, and says why, has "refused". Anything else is WRONG.
 """
 
 from __future__ import annotations
@@ -215,7 +217,7 @@ def chain(user: User, up: tuple[float, float]) -> Reached:
         else:
             output = user.must("ff-geometry", layer, "-maxPasses", 3)
             readings = readings_of_table(output, tried[-1])
-            if "still moving" in output:
+            if "still moving: see" in output:
                 raise Refused("ff-geometry: still moving after 3 passes")
         right = [one for one in readings if direction_up(one) == up]
         if not right:
@@ -330,7 +332,7 @@ def differences(file: Path, truth: DetectorGeometry, *names: str) -> str:
     return ", ".join(f"{name} {text}" for name, text in parts.items())
 
 
-def test(number: int, size: Size, folder: Path, threads: int) -> str:
+def judged(number: int, size: Size, folder: Path, threads: int) -> str:
     """Verdict of a drawn instrument, after its report."""
     instrument, begun = drawn(number, size), time.process_time()
     write_image(instrument, size, number, folder / "ceo2.tif")
@@ -377,7 +379,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) if values.folder is None else values.folder / f"{number:02d}"
             folder.mkdir(parents=True, exist_ok=True)
-            verdicts.append(test(number, size, folder, values.threads))
+            verdicts.append(judged(number, size, folder, values.threads))
     good, wrong = verdicts.count("good"), verdicts.count("WRONG")
     required = len(verdicts) - len(verdicts) // COUNT
     missed = "" if good >= required and not wrong else "  MISSED"
