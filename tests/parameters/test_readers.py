@@ -21,6 +21,7 @@ from tiny_scan import TinyScan, prepare
 import midas
 from midas import simulation
 from midas.archive import Archive
+from midas.archive.update import update
 from midas.calibration import sigma_of_grains
 from midas.commands import run as cli
 from midas.convert import conversion
@@ -130,6 +131,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         simulate(folder / "simulation")
         convert(folder / "conversion")
         layer = run_everything(folder, scan)
+        refine_geometry(layer, folder / "alone" / layer.folder.name)
         look(folder, RawScan.archived(layer.archive, threads=1))
         run_again(layer)
         examine(layer, folder / "nothing")
@@ -218,6 +220,16 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
         assert cli.run("ff-radius", ["scan_000001.MIDAS.zip"]) == 0
         assert cli.run("ff-index", ["paramstest.txt"]) == 0
     return Layer(layer, layer / "scan_000001.MIDAS.zip", f"{layer}/")
+
+
+def refine_geometry(layer: Layer, other: Path) -> None:
+    """Two detectors with the same grains, one of them made of panels."""
+    panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": 16, "PanelGapsZ": 0}
+    archive = next(other.glob("*.MIDAS.zip"))
+    for name, value in panels.items():
+        update(archive, name, [str(value)])
+    folders = [str(layer.folder), str(other)]
+    assert cli.run("ff-geometry", [*folders, "-refine", "Lsd,BC,Panels", "-maxPasses", "1", "-nCPUs", "1"]) == 0
 
 
 def run_again(layer: Layer) -> None:
@@ -332,6 +344,7 @@ MODULES = {
     "refinement": "stages/refinement.py experiment/region.py",
     "grains": "stages/grains/__init__.py stages/grains/tables.py stages/grains/strain.py",
     "pull": "stages/grains/pull/__init__.py stages/grains/pull/instrument.py experiment/read_out.py",
+    "geometry": "calibration/grains/layers.py calibration/grains/geometry.py pipeline/geometry/outputs.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
     "sigma": "calibration/grains/layer.py experiment/scan.py",

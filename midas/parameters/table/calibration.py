@@ -4,14 +4,11 @@ from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, PATH, POSITIVE,
 
 TITLE = "Calibration and geometry"
 
-_NO_GEOMETRY = "this version has no ff-geometry"
-
 KEYS: tuple[Key, ...] = (
-    flag("RefineGeometry", 0, "1: refine the geometry from the grains and process the layer again", choices=(0, 1),
-        not_yet=_NO_GEOMETRY),
+    flag("RefineGeometry", 0, "1: refine the geometry from the grains and process the layer again", choices=(0, 1)),
     Key("TrustLattice", WORD, "mean", "what fixes the scale: the mean cell of the grains, nothing, each grain's cell, "
         "or the cell with this relative sigma × 10⁶",
-        choices=("mean", "none", "each"), or_number=True, range=POSITIVE, not_yet=_NO_GEOMETRY),
+        choices=("mean", "none", "each"), or_number=True, range=POSITIVE),
     Key("SigmaFloor", FLOAT, 0.005, "systematic part of the uncertainty of a spot", "px", range=NOT_NEGATIVE),
     Key("CalibEngine", WORD, "lsq", "lsq: least squares; legacy: the legacy objective on the same points",
         choices=("lsq", "legacy")),
