@@ -102,13 +102,15 @@ HEIGHT = "BCz cannot be told from the height"
 _PASSES = 3
 
 
-def of_driver(layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int) -> StageResult[Refined]:
-    """The loop for a layer that the driver has just finished."""
+def of_driver(
+    layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int
+) -> StageResult[Path | None]:
+    """The loop for a layer that the driver has just finished; its data is the new parameter file."""
     options = GeometryOptions(max_passes=_PASSES, threads=threads, parameter_file=parameter_file)
     found = run([layer], options, per_spot_groups=per_spot_groups)
     logging.getLogger("midas.stages").info("%s", found.data.text())
     summary = {"passes": found.data.passes, "grains": passes.grain_count(found.data.layers[0]), **found.summary}
-    return StageResult(found.stage, summary, found.data)
+    return StageResult(found.stage, summary, found.data.files[0])
 
 
 def _arguments(options: GeometryOptions) -> dict[str, Any]:
