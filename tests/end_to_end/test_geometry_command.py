@@ -184,7 +184,8 @@ REFUSALS = {
     "model": (None, ("-wedgeModel", "new"), 2, "-wedgeModel: new: must be exact or legacy"),
     "passes": (None, ("-maxPasses", -1), 2, "-maxPasses"),
     "confidence": (None, ("-minConfidence", 2), 2, "-minConfidence"),
-    "folder": (None, ("-o", "nowhere/new.txt"), 2, "cannot be a file"),
+    "folder": (None, ("-o", "nowhere/new.txt"), 2, "is in no folder that there is"),
+    "theirs": (None, ("-o", "LayerNr_1/ps.txt"), 2, "is there, and no result of ff-geometry"),
     "twice": (None, ("LayerNr_1",), 2, "is named twice"),
 }
 
