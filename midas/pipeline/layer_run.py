@@ -260,14 +260,16 @@ class LayerRun:
     def refine_geometry(self) -> None:
         """The geometry from the grains, and the stages once more with it, until nothing moves."""
         from midas.pipeline import geometry
+        from midas.runtime.result import StageResult
 
-        refined = self.steps.serial(
-            "refine_geometry",
-            lambda: geometry.of_driver(
+        def work() -> StageResult[Path | None]:
+            if self.tables.grains is not None and not len(self.tables.grains):
+                return StageResult("geometry", {"grains": 0}, None)
+            return geometry.of_driver(
                 self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups
-            ),
-        )
-        self.refined_geometry = None if refined is None else refined.files[0]
+            )
+
+        self.refined_geometry = self.steps.serial("refine_geometry", work)
 
     def consolidate(self) -> None:
         """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""

@@ -118,8 +118,13 @@ def test_one_fit(
     assert np.abs(spots["r_r"]).max() < 10
     assert set(spots.integers("held").tolist()) == {1}
     page = own.geometry_page.read_text()
-    assert "plotly" in page
-    assert "cannot be told from it" in page
+    titles = (
+        "The instrument",
+        "Do the held-out spots need it?",
+        "Residuals in standard deviations",
+        "How the image lies",
+    )
+    assert [title for title in (*titles, "cannot be told from it", "plotly") if title not in page] == []
     with h5py.File(next(layer.glob("*_consolidated.h5"))) as file:
         names = file["geometry/names"].asstr()[:].tolist()
         assert file["geometry/covariance"].shape == (len(names), len(names))
@@ -179,7 +184,8 @@ REFUSALS = {
     "model": (None, ("-wedgeModel", "new"), 2, "-wedgeModel: new: must be exact or legacy"),
     "passes": (None, ("-maxPasses", -1), 2, "-maxPasses"),
     "confidence": (None, ("-minConfidence", 2), 2, "-minConfidence"),
-    "folder": (None, ("-o", "nowhere/new.txt"), 2, "cannot be a file"),
+    "folder": (None, ("-o", "nowhere/new.txt"), 2, "is in no folder that there is"),
+    "theirs": (None, ("-o", "LayerNr_1/ps.txt"), 2, "is there, and no result of ff-geometry"),
     "twice": (None, ("LayerNr_1",), 2, "is named twice"),
 }
 
@@ -236,6 +242,17 @@ def test_a_folder_that_cannot_be_written(
     assert in_process("ff-geometry", layer.name, cwd=tmp_path) == 1
     assert "geometry.html" in capsys.readouterr().err
     assert digests(layer) == before
+
+
+def test_a_layer_without_grains(scan: TinyScan, tmp_path: Path) -> None:
+    """Why there are none is what the driver says, not that their geometry cannot be refined."""
+    given = wrong_file(scan, tmp_path / "ps.txt", MinNrSpots="1000")
+    options = {"result_folder": tmp_path, "threads": 1, "per_spot_groups": 0, "refine_geometry": 1}
+    done = midas.run(given, scan.raw, **options)
+    assert len(done.data[0].grains) == 0
+    assert done.data[0].geometry is None
+    assert done.data[0].warning
+    assert not (tmp_path / "LayerNr_1" / "Geometry").exists()
 
 
 def test_what_does_not_go_with_it(

@@ -113,7 +113,7 @@ def _spots(result: GeometryResult, detector: int) -> Table:
 def _first_line(result: GeometryResult, layer: Layer) -> str:
     spots = f"{len(result.grains.ids)} grains, {len(result.residuals.spots)} spots"
     date = time.strftime("%Y-%m-%d")
-    return f"Geometry refined on {date} from {layer.folder.absolute().name}: {spots}; {held_out_lines(result)[0]}"
+    return f"{date} from {layer.folder.absolute().name}: {spots}; {held_out_lines(result)[0]}"
 
 
 def _panels(result: GeometryResult, detector: int, layer: Layer, parameters: Parameters) -> bytes:

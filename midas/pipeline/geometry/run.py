@@ -17,8 +17,8 @@ from midas.diagnosis.certificate import Certificate, certificate
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.pipeline.geometry import outputs, passes
-from midas.pipeline.geometry.options import PARAMETER_FILE, GeometryOptions, words_of
-from midas.pipeline.geometry.parameter_file import source_of
+from midas.pipeline.geometry.options import GeometryOptions, words_of
+from midas.pipeline.geometry.parameter_file import check_output, copy_in, output_in, source_of
 from midas.runtime.errors import StageError, UsageError
 from midas.runtime.files import keep_inputs
 from midas.runtime.parallel import thread_count
@@ -102,13 +102,15 @@ HEIGHT = "BCz cannot be told from the height"
 _PASSES = 3
 
 
-def of_driver(layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int) -> StageResult[Refined]:
-    """The loop for a layer that the driver has just finished."""
+def of_driver(
+    layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int
+) -> StageResult[Path | None]:
+    """The loop for a layer that the driver has just finished; its data is the new parameter file."""
     options = GeometryOptions(max_passes=_PASSES, threads=threads, parameter_file=parameter_file)
     found = run([layer], options, per_spot_groups=per_spot_groups)
     logging.getLogger("midas.stages").info("%s", found.data.text())
     summary = {"passes": found.data.passes, "grains": passes.grain_count(found.data.layers[0]), **found.summary}
-    return StageResult(found.stage, summary, found.data)
+    return StageResult(found.stage, summary, found.data.files[0])
 
 
 def _arguments(options: GeometryOptions) -> dict[str, Any]:
@@ -240,14 +242,17 @@ def _name(layer: Layer) -> str:
 def _files(layers: Sequence[Layer], options: GeometryOptions) -> tuple[Path, ...]:
     """The new parameter file of each layer; with one name for several, numbers behind it."""
     if options.output is None:
-        places = [layer.geometry_folder if options.max_passes else layer.folder for layer in layers]
-        files = tuple(place / PARAMETER_FILE for place in places)
+        named = options.parameter_file is not None
+        places = [(layer.geometry_folder if options.max_passes else layer.folder, layer) for layer in layers]
+        files = tuple(output_in(place, None if named else copy_in(layer)) for place, layer in places)
     else:
         name = options.output
         ends = ["", *(f"_{d + 1}" for d in range(1, len(layers)))]
         files = tuple(name.with_name(f"{name.stem}{end}{name.suffix}") for end in ends)
     for file in files:
         keep_inputs(file, options.parameter_file, *(layer.archive for layer in layers))
-        if file.is_dir() or not (file.parent.is_dir() or options.output is None):
-            raise UsageError("cannot be a file", key="-o", value=file)
+        if options.output is not None:
+            check_output(file)
+            if not file.parent.is_dir():
+                raise UsageError("is in no folder that there is", key="-o", value=file)
     return files
