@@ -17,6 +17,7 @@ from midas.archive.update import update
 from midas.formats.fitted_geometry import GEOMETRY_SPOTS, read_fit
 from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
+from midas.formats.uncertainty import read_sigma
 from midas.parameters import Parameters
 from midas.results.compare import compare
 
@@ -87,6 +88,13 @@ def test_the_loop_of_the_driver(wrong: Path, scan: TinyScan) -> None:
         assert not archive.frames[90].any()
     log = (wrong / "LayerNr_1" / "midas_log" / "refine_geometry_out.csv").read_text()
     assert "nothing moves any more" in log
+    own, absolute = (read_sigma(again / "GrainsSigma.csv")[name] for name in ("sX", "aX"))
+    assert (absolute > own).all()
+    old = read_sigma(wrong / "LayerNr_1" / "GrainsSigma.csv")
+    assert (old["aX"] == old["sX"]).all()
+    with h5py.File(next(again.glob("*_consolidated.h5"))) as file:
+        assert "geometry/covariance" in file
+        assert file["grains/sigma"].shape[0] == 4
     true, place = read_grains(again / "Grains.csv"), read_grains(wrong / "LayerNr_1" / "Grains.csv")
     assert np.median(true["DiffPos"]) < 0.03 * np.median(place["DiffPos"])
 

@@ -21,6 +21,7 @@ import midas
 from midas import simulation
 from midas.archive import Archive
 from midas.archive.update import update
+from midas.calibration import sigma_of_grains
 from midas.commands import run as cli
 from midas.convert import conversion
 from midas.convert.angles import Rotation
@@ -232,6 +233,7 @@ def run_again(layer: Layer) -> None:
     hkls.run(layer, p.changed(LatticeParameter=(40.0, 40.0, 40.0, 90.0, 90.0, 90.0)))
     hkls.run(layer, p)
     consolidated.write(layer)
+    sigma_of_grains(layer)
     panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": (16,)}
     peaks.run(layer, p.changed(**panels), threads=1)
     merge.run(layer, p, threads=1)
@@ -309,6 +311,7 @@ MODULES = {
     "geometry": "calibration/grains/layers.py calibration/grains/geometry.py pipeline/geometry/outputs.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
+    "sigma": "calibration/grains/layer.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",
     "pipeline": "pipeline/layer_run.py pipeline/inputs.py pipeline/spot_table.py pipeline/plan.py",
     "commands": "commands/arguments.py",
