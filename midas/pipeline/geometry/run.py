@@ -53,13 +53,19 @@ class Refined:
 
     def text(self) -> str:
         """For the console."""
-        names = " and ".join(_name(layer) for layer in self.layers)
+        names = " and ".join(self._names())
         lines = [text_of(self.result, names)]
         if self.settled is not None:
             end = "nothing moves any more" if self.settled else "still moving: see docs/verified_geometry.md"
             lines.append(f"{self.passes} pass{'' if self.passes == 1 else 'es'} of the stages: {end}")
-        lines += [one.text() for one in self.certificates]
+        for name, one in zip(self._names(), self.certificates, strict=False):
+            lines += [*([name] if len(self.layers) > 1 else []), one.text()]
         return "\n".join(lines)
+
+    def _names(self) -> list[str]:
+        """Of the layers, with as much of their paths as tells them apart."""
+        names = [_name(layer) for layer in self.layers]
+        return names if len(set(names)) == len(names) else [str(layer.folder) for layer in self.layers]
 
 
 def run(folders: Sequence[Path | Layer], options: GeometryOptions, *, per_spot_groups: int = 0) -> StageResult[Refined]:
