@@ -133,7 +133,12 @@ def measure(name: str, folder: Path, threads: int) -> list[tuple[str, float, flo
     seconds = time.process_time() - begun
     group = {"space_group": own["SpaceGroup"], "lattice": own["LatticeParameter"]}
     pairs = compare(true, fitted_grains(result), **options, **group)
-    out = list(figures(case, result, truth, pairs))
+    before = compare(true, layer.grains, **options)
+    out = [
+        ("before: position about the mean height, median", float(np.median(off(before))), np.inf, "um"),
+        ("before: strain about the mean", strain_spread(before), np.inf, "1e-6"),
+        *figures(case, result, truth, pairs),
+    ]
     out.append(("CPU", seconds, np.inf, "s"))
     again = refine([layer], GeometryOptions(trust="none", z0=repr(height), max_passes=3, threads=threads)).data
     pairs = compare(true, again.layers[0].grains, **options)

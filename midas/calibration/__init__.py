@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from midas.calibration.grains.geometry import geometry_from_grains
     from midas.calibration.grains.result import GeometryResult
+    from midas.calibration.grains.sigma import sigma_of_grains
+    from midas.formats.uncertainty import GrainSigmas
 
-__all__ = ["GeometryResult", "geometry_from_grains"]
+__all__ = ["GeometryResult", "GrainSigmas", "geometry_from_grains", "sigma_of_grains"]
 
 #: where they are
-_HOMES = {"grains.geometry": "geometry_from_grains", "grains.result": "GeometryResult"}
+_HOMES = {
+    "grains.geometry": "geometry_from_grains",
+    "grains.result": "GeometryResult",
+    "grains.sigma": "GrainSigmas sigma_of_grains",
+}
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     """The grains of the current folder, parameters from an archive or a parameter file."""
     from midas.archive import Archive
+    from midas.calibration.grains import sigma
     from midas.commands.arguments import is_archive, threads_of
     from midas.diagnosis.programs import explained
     from midas.formats.layer import Layer
@@ -34,6 +35,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
         from midas.stages.grains import pull
 
         pull.run(layer, parameters, threads=threads)
+    sigma.run(layer, parameters, threads=threads, track=values.TrackGrains == 1)
     return result
 
 
@@ -43,12 +45,16 @@ def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTabl
 
 
 def _of_parameter_file(path: str, values: argparse.Namespace) -> StageResult[GrainTables]:
+    from midas.calibration.grains import sigma
     from midas.commands.arguments import folder_of, threads_of
     from midas.formats.layer import Layer
     from midas.parameters import Parameters
     from midas.stages import grains
 
-    return grains.run(Layer(folder_of(path)), Parameters.read(path, "paramstest"), threads=threads_of(values))
+    layer, parameters, threads = Layer(folder_of(path)), Parameters.read(path, "paramstest"), threads_of(values)
+    result = grains.run(layer, parameters, threads=threads)
+    sigma.run(layer, parameters, threads=threads)
+    return result
 
 
 _DOES = (
@@ -57,10 +63,8 @@ _DOES = (
 )
 _USES = (
     "Works in the current folder: reads the files of ff-refine, InputAllExtraInfoFittingAll.csv and IDsHash.csv. "
-    "Writes "
-    "Grains.csv, the grain map, SpotMatrix.csv, the spots of every grain, and GrainIDsKey.csv. MinNrSpots says "
-    "how many "
-    "seeds a grain must have been found from."
+    "Writes Grains.csv, the grain map, SpotMatrix.csv, the spots of every grain, GrainIDsKey.csv, and GrainsSigma.csv: "
+    "how well the numbers of every grain are known. MinNrSpots says how many seeds a grain must have been found from."
 )
 
 PROGRAMS = (

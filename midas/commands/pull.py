@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[PullTables]:
     """Measure the spots of the grains of the current folder."""
     from midas.archive import Archive
+    from midas.calibration.grains import sigma
     from midas.commands.arguments import threads_of
     from midas.formats.layer import Layer
     from midas.stages.grains import pull
@@ -24,7 +25,10 @@ def run(values: argparse.Namespace) -> StageResult[PullTables]:
     with Archive(path) as archive:
         parameters = archive.parameters
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
-    return pull.run(layer, parameters, threads=threads_of(values))
+    threads = threads_of(values)
+    result = pull.run(layer, parameters, threads=threads)
+    sigma.run(layer, parameters, threads=threads)
+    return result
 
 
 PROGRAMS = (
@@ -37,8 +41,8 @@ PROGRAMS = (
         uses=(
             "Works in the current folder, after ff-grains: reads Grains.csv, SpotMatrix.csv, "
             "InputAllExtraInfoFittingAll.csv, hkls.csv and paramstest.txt. Writes SpotsMeasured.csv and, with the "
-            "refined grains, Grains.csv. For mosaic grains, saturated spots and frames that lost some; clean sharp "
-            "spots are better as the peak search fits them. PullBox says how large the boxes are."
+            "refined grains, Grains.csv and GrainsSigma.csv. For mosaic grains, saturated spots and frames that lost "
+            "some; clean sharp spots are better as the peak search fits them. PullBox says how large the boxes are."
         ),
         examples=(
             ("ff-pull scan.MIDAS.zip", "of the current folder"),

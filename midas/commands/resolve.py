@@ -10,6 +10,7 @@ from midas.commands.program import Argument, Program
 from midas.runtime.errors import UsageError
 
 if TYPE_CHECKING:
+    from midas.formats.layer import Layer
     from midas.parameters import Parameters
     from midas.runtime.result import StageResult
     from midas.stages.grains import GrainTables
@@ -35,13 +36,24 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     threads = threads_of(values)
     if not archives:
         _check(written)
-        return grains.run(layer, written, threads=threads, track=tracking)
+        return _with_sigmas(layer, written, threads, grains.run(layer, written, threads=threads, track=tracking))
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
     _check(parameters)
     layer = Layer(folder, archives[0], data_file=parameters.for_stage("commands")["dataFN"])
     with explained(layer, parameters, threads):
-        return grains.run(layer, parameters, threads=threads, track=tracking)
+        result = grains.run(layer, parameters, threads=threads, track=tracking)
+    return _with_sigmas(layer, parameters, threads, result)
+
+
+def _with_sigmas(
+    layer: Layer, parameters: Parameters, threads: int, result: StageResult[GrainTables]
+) -> StageResult[GrainTables]:
+    """The result, with what belongs to it in the folder: how well the grains are known."""
+    from midas.calibration.grains import sigma
+
+    sigma.run(layer, parameters, threads=threads)
+    return result
 
 
 def _check(parameters: Parameters) -> None:
@@ -61,8 +73,8 @@ PROGRAMS = (
         uses=(
             "Reads what ff-refine left in the layer folder, its archive if there is one, paramstest.txt, hkls.csv and "
             "InputAllExtraInfoFittingAll.csv. Writes Grains.csv, SpotMatrix.csv and GrainIDsKey.csv, and "
-            "SpotOwners.csv (whose is which spot), GrainQuality.csv (how sure a grain is) and SeedVerdicts.csv (what "
-            "became of every seed)."
+            "SpotOwners.csv (whose is which spot), GrainQuality.csv (how sure a grain is), SeedVerdicts.csv (what "
+            "became of every seed) and GrainsSigma.csv (how well the numbers of a grain are known)."
         ),
         examples=(
             ("ff-resolve", "of the current folder"),

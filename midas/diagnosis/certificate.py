@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from midas.diagnosis.evidence import Evidence
 from midas.diagnosis.flips import AHEAD, CONVINCING, Setting, compare_views, settings_of
 from midas.diagnosis.trial import AS_GIVEN, Trial
-from midas.formats.grains import SPOT_MATRIX
+from midas.formats.grains import POSITION, SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.parameters.table import Value
 from midas.runtime.errors import StageError
 
 GIVEN, ALIKE, EXCLUDED, OPEN, BETTER = (
@@ -23,6 +27,9 @@ GIVEN, ALIKE, EXCLUDED, OPEN, BETTER = (
     "not excluded",
     "fits better than what is given",
 )
+
+#: spots of grains that are indexed; where one reading finds them, another one is not right by chance
+_SEEDS = 8
 
 
 @dataclass(frozen=True)
@@ -105,13 +112,24 @@ def certificate(layer: Layer, parameters: Parameters, threads: int) -> Certifica
     evidence = Evidence(layer, parameters)
     if evidence.image is None or not len(evidence.spots):
         raise StageError("has no spots that could tell how the image lies", file=layer.folder)
-    return certificate_of(evidence, threads, SPOT_MATRIX.read(layer.spot_matrix).integers("SpotID").tolist())
+    own = SPOT_MATRIX.read(layer.spot_matrix).integers("SpotID").tolist()
+    return certificate_of(evidence, threads, own, read_grains(layer.grains).numbers(POSITION))
 
 
-def certificate_of(evidence: Evidence, threads: int, own: Collection[int]) -> Certificate:
-    """The same of a layer with spots; `own` are the ids of those of its grains, all if there are none."""
+def certificate_of(
+    evidence: Evidence, threads: int, own: Collection[int], grains: NDArray[np.float64] | None = None
+) -> Certificate:
+    """The same of a layer with spots.
+
+    Parameters
+    ----------
+    own : ids of the spots of its grains; all spots if there are none
+    grains : (g, 3) where these lie, µm
+    """
     assert evidence.image is not None
-    flips = compare_views(Trial(evidence, threads, own))
+    trial = Trial(evidence, threads, own, **_around(evidence, grains))
+    trial.keep_strongest(_SEEDS)
+    flips = compare_views(trial)
     centre = (evidence.detector.y_bc, evidence.detector.z_bc)
     given = flips.outcomes[AS_GIVEN].leading
     readings = []
@@ -126,3 +144,14 @@ def certificate_of(evidence: Evidence, threads: int, own: Collection[int]) -> Ce
                 verdict = EXCLUDED if -ahead >= AHEAD and given >= CONVINCING else OPEN
             readings.append(Reading(setting, reached, verdict))
     return Certificate(tuple(readings), float(evidence.own["OmegaStep"]))
+
+
+def _around(evidence: Evidence, grains: NDArray[np.float64] | None) -> dict[str, Value]:
+    """The sample as large as the grains need it, also in its mirror images: a search costs the time that it is long."""
+    assert evidence.handed_on is not None
+    if grains is None or not len(grains):
+        return {}
+    p = evidence.handed_on.for_stage("diagnosis")
+    radius, height = np.hypot(grains[:, 0], grains[:, 1]).max(), 2 * np.abs(grains[:, 2]).max()
+    room = 2 * p["StepSizePos"]
+    return {"Rsample": min(p["Rsample"], float(radius) + room), "Hbeam": min(p["Hbeam"], float(height) + room)}

@@ -108,6 +108,11 @@ class Trial:
         self.seeds = _strongest(evidence, list(self._rings), self._parameters["MinEta"], among)
         self.outcome = cache(self._outcome)
 
+    def keep_strongest(self, count: int) -> None:
+        """Index no more seeds than these, before anything is asked."""
+        order = np.argsort(-self._evidence.spots["intensity"][self.seeds], kind="stable")
+        self.seeds = np.sort(self.seeds[order[:count]])
+
     def _outcome(self, view: View = AS_GIVEN, without: frozenset[int] = frozenset()) -> Outcome:
         """What the seeds reach in a view, when the rings `without` do not count."""
         left = {ring: radius for ring, radius in self._rings.items() if ring not in without}

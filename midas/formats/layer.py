@@ -178,6 +178,11 @@ class Layer:
         return self.folder / "SpotsMeasured.csv"
 
     @property
+    def grains_sigma(self) -> Path:
+        """How well the numbers of the grains are known."""
+        return self.folder / "GrainsSigma.csv"
+
+    @property
     def geometry_fit(self) -> Path:
         """The numbers of the instrument as refined from the grains."""
         return self.folder / "GeometryFit.csv"
@@ -213,7 +218,7 @@ class Layer:
     def grain_results(self) -> tuple[Path, ...]:
         """All that the grain stage and what follows it write as tables: where one of them goes, all go."""
         of_spots = (self.grain_ids_key, self.spot_matrix, self.spot_owners, self.spots_measured)
-        return (self.grains, self.grain_quality, self.seed_verdicts, *of_spots)
+        return (self.grains, self.grains_sigma, self.grain_quality, self.seed_verdicts, *of_spots)
 
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property

@@ -10,6 +10,9 @@ from midas.formats.table import Layout, fixed, integer
 #: values of the column Source
 SUMMED, DEBLENDED = 0, 1
 
+#: a grain with fewer of them keeps its solution: twelve numbers need four spots, and more must be left to show an error
+FEWEST_SPOTS = 6
+
 #: `YLab` and `ZLab` on the plane without tilt and distortion (µm), `Omega` as recorded (degrees)
 SPOTS_MEASURED = Layout(
     header=(

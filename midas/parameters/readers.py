@@ -159,6 +159,16 @@ READERS: dict[str, Reader] = {
         "archive, paramstest.txt",
         of_archive=True,
     ),
+    "sigma": Reader(
+        _reads(
+            _DETECTOR, _WEDGE, _SURFACE,
+            "Wavelength SkipFrame SigmaFloor GrainMerging GrainsFile RefineMethod Rsample",
+        ),
+        "archive, paramstest.txt",
+        of_archive=True,
+        # Only the derivatives by the geometry depend on these.
+        defaults={"BC": (1024.0, 1024.0), "px": 200.0, "RhoD": 409600.0},
+    ),
     "geometry": Reader(
         _reads(
             _DETECTOR, _PANELS, _WEDGE, _SURFACE,

@@ -46,8 +46,6 @@ BOUNDS = {
     "tolLsd": ("Lsd",), "tolBC": ("BCy", "BCz"), "tolTilts": ("ty", "tz"), "tolP": ("p0", "p1c", "p1s", "p2"),
     "tolP0": ("p0",), "tolP1": ("p1c", "p1s"), "tolP2": ("p2",), "tolShifts": ("dY", "dZ"), "tolRotation": ("dTheta",),
 }  # fmt: skip
-#: part of the way to the farthest corner within which rings may lie when the start is rough
-_ROOM = 1.1
 #: part of the pixels; with more saturated ones rings may be missing for this reason
 _MANY = 1e-3
 
@@ -126,13 +124,10 @@ def _powders(p: Parameters) -> list[Calibrant]:
     return [Calibrant("", p["SpaceGroup"], (a, b, c, alpha, beta, gamma), p["SpaceGroupSetting"])]
 
 
-def _rings(request: CalibrationRequest, powders: Sequence[Calibrant], image: PowderImage) -> Rings:
-    """The rings that may be used, as far as the parameters tell before a fit."""
+def _rings(request: CalibrationRequest, powders: Sequence[Calibrant]) -> Rings:
+    """The rings that the user wants to be used; those beyond RhoD or the image are nobody's."""
     p = request.parameters
     rings = rings_of(powders, p["Wavelength"])
-    if "Lsd" in p and ("RhoD" in p or "BC" in p):
-        reach = p["RhoD"] if "RhoD" in p else _ROOM * _farthest(image, p["ImTransOpt"], *p["BC"]) * p["px"]
-        rings = _taken(rings, rings.two_theta(p["Wavelength"]) <= np.degrees(np.arctan(reach / p["Lsd"])))
     return _taken(rings, (rings.number >= request.first_ring) & ~np.isin(rings.number, p["CalibRingsToExclude"]))
 
 
@@ -147,7 +142,7 @@ def _calibrated(
     p = request.parameters
     images = [read_image(path, p, request.folder) for path in paths]
     series = Series(images, request.travel, request.travel_sigma) if request.travel else Series(images)
-    rings = _rings(request, powders, images[0])
+    rings = _rings(request, powders)
     panels = _start_panels(p, request.folder)
     settings, start = _settings(request, panels, threads), _start(images[0], p)
     try:

@@ -205,6 +205,7 @@ class LayerRun:
             self.tables.seed_verdicts = found.seed_verdicts
         if self._measures_spots():
             self.measure_spots(hkls)
+        self.uncertainty()
 
     def _measures_spots(self) -> bool:
         """What the option says, or else the key."""
@@ -228,6 +229,28 @@ class LayerRun:
             tables.grains, tables.spots_measured = measured.grains, measured.spots
             tables.grain_quality = measured.quality
 
+    def uncertainty(self) -> None:
+        """How well the numbers of the grains are known."""
+        from midas.calibration.grains import sigma
+        from midas.calibration.grains.fitted import GrainTables
+        from midas.calibration.grains.layer import frames_of
+
+        def work() -> StageResult[sigma.SigmaTables]:
+            t = self.tables
+            given = None
+            if t.grains is not None and t.spot_matrix is not None and t.extra_info is not None:
+                frames = frames_of(len(t.extra_info), t.id_rings, t.radius)
+                given = GrainTables(t.grains, t.spot_matrix, t.extra_info, t.spot_owners, t.spots_measured, frames)
+            return sigma.run(
+                self.layer, self.grain_parameters(), threads=self.threads, track=self.options.grains_file is not None,
+                tables=given, quality=t.grain_quality,
+            )  # fmt: skip
+
+        found = self.steps.serial("grain_sigma", work)
+        if found is not None:
+            self.tables.sigmas = found.sigmas
+            self.tables.grain_quality = found.quality
+
     def _refines_geometry(self) -> bool:
         """What the option says, or else the key."""
         if self.options.refine_geometry is not None:
@@ -237,14 +260,16 @@ class LayerRun:
     def refine_geometry(self) -> None:
         """The geometry from the grains, and the stages once more with it, until nothing moves."""
         from midas.pipeline import geometry
+        from midas.runtime.result import StageResult
 
-        refined = self.steps.serial(
-            "refine_geometry",
-            lambda: geometry.of_driver(
+        def work() -> StageResult[Path | None]:
+            if self.tables.grains is not None and not len(self.tables.grains):
+                return StageResult("geometry", {"grains": 0}, None)
+            return geometry.of_driver(
                 self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups
-            ),
-        )
-        self.refined_geometry = None if refined is None else refined.files[0]
+            )
+
+        self.refined_geometry = self.steps.serial("refine_geometry", work)
 
     def consolidate(self) -> None:
         """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""

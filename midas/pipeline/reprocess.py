@@ -65,7 +65,9 @@ def _number(folder: Path) -> tuple[int, str]:
 
 
 def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> None:
+    from midas.calibration import sigma_of_grains
     from midas.results import consolidated, provenance
+    from midas.results.sources import LayerTables
 
     archives = sorted(folder.glob("*.MIDAS.zip"))
     if not archives:
@@ -83,7 +85,10 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
         with logs.file(layer.logs / "merge_overlaps_reprocess_out.csv"):
             merge.run(layer, parameters, threads=threads)
         write_atomic(errors, b"")
-        consolidated.write(layer, per_spot_groups=per_spot_groups)
+        tables = LayerTables()
+        if layer.grains_sigma.exists():  # the covariances are in no other file
+            tables.sigmas = sigma_of_grains(layer, threads=threads).rounded()
+        consolidated.write(layer, per_spot_groups=per_spot_groups, tables=tables)
         provenance.append(layer)
         if report:
             from midas.results import report as page

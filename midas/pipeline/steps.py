@@ -34,6 +34,7 @@ _FAILURES = {
     "refining": "Refinement failed",
     "process_grains": "Grain processing failed",
     "measure_spots": "Measuring spots failed",
+    "grain_sigma": "Uncertainty of the grains failed",
     "consolidation": "Consolidation failed",
     "refine_geometry": "Geometry refinement failed",
 }

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.formats.grain_spots import spot_ranges
 from midas.formats.grains import GRAINS
-from midas.formats.refined import LEAST_COMPLETENESS, read_refined
 from midas.formats.table import Table
+from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS
 from midas.results.hdf5 import Group
 from midas.results.joins import SpotLinks
 from midas.results.sources import Sources
 from midas.runtime.errors import FormatError
-from midas.runtime.ragged import offsets_of
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +50,37 @@ def write_grains(root: Group, sources: Sources, links: SpotLinks, per_spot_group
     if not with_spots:
         group.attach(per_spot_groups=0)
         log.info("no groups for each of the %d grain spots; -perSpotGroups 1 writes them", len(spots))
-    offsets = _spot_ranges(sources, grains, spots)
+    sigma = _write_sigmas(group, sources)
+    offsets = spot_ranges(sources.layer, grains, spots, sources.spots_to_index)
     joined = _joined(sources, links, spots)
     names = _unique(f"grain_{i:04d}" for i in grains.integers("GrainID").tolist())
     for row, name in enumerate(names):
         own = group.group(name)
         _write_grain(own, grains.columns[:, row])
+        if sigma is not None:
+            own.put("sigma", sigma[row])
         rows = slice(int(offsets[row]), int(offsets[row + 1]))
         _Spots(own.group("spots"), spots, joined, links, rows).write(with_spots, sources.merge_map is not None)
+
+
+def _write_sigmas(group: Group, sources: Sources) -> NDArray[np.float64] | None:
+    """How well the grains are known, for all together; (n, 28), or None where that is not known."""
+    table, sigmas = sources.sigma_table, sources.sigmas
+    if table is None:
+        return None
+    if table.integers("GrainID").tolist() != sources.grains.integers("GrainID").tolist():
+        raise FormatError("lists other grains than Grains.csv; run ff-grains again", file=sources.layer.grains_sigma)
+    rows = table.numbers(SIGMA_NAMES)
+    group.put("sigma", rows)
+    group.dataset("sigma").attach_names("column_names", SIGMA_NAMES)
+    if sigmas is not None:
+        group.put("covariance", sigmas.covariance, frame="sample")
+        group.dataset("covariance").attach_names("column_names", NUMBERS)
+        group.dataset("covariance").attach_names("units", UNITS)
+        if sigmas.response is not None:
+            group.put("geometry_response", sigmas.response)
+            group.dataset("geometry_response").attach_names("column_names", sigmas.parameters)
+    return rows
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -103,33 +126,6 @@ def _joined(sources: Sources, links: SpotLinks, spots: Table) -> NDArray[np.floa
     for k, name in enumerate(_RADIUS_COLUMNS[0]):
         out[k, known] = sources.radius[name][rows[known]]
     return out
-
-
-def _spot_ranges(sources: Sources, grains: Table, spots: Table) -> NDArray[np.int64]:
-    """Rows of the spot matrix of each grain: ``offsets[i] : offsets[i + 1]``."""
-    ids, owners = grains.integers("GrainID"), spots.integers("GrainID")
-    unique, counts = np.unique(owners, return_counts=True)
-    of_id = dict(zip(unique.tolist(), counts.tolist(), strict=True))
-    if len(np.unique(ids)) == len(ids):
-        lengths = [of_id.get(i, 0) for i in ids.tolist()]
-    else:
-        lengths = _lengths_of_rows(sources, ids)
-    offsets = offsets_of(lengths)
-    if offsets[-1] != len(spots) or (np.repeat(ids, lengths) != owners).any():
-        raise FormatError("does not list the spots of the grains of Grains.csv", file=sources.layer.spot_matrix)
-    return offsets
-
-
-def _lengths_of_rows(sources: Sources, ids: NDArray[np.int64]) -> list[int]:
-    """Spots of each grain where several have the same id (tracking): only the refinement's rows tell them apart."""
-    seeds = sources.spots_to_index
-    refined = read_refined(sources.layer, 0 if seeds is None else len(seeds))
-    counts = np.diff(refined.offsets)
-    kept = (counts > 0) & (refined.column("completeness") >= LEAST_COMPLETENESS)
-    if refined.key[kept, 0].tolist() != ids.tolist():
-        raise FormatError("is not the result of the refinement beside it", file=sources.layer.grains)
-    lengths: list[int] = counts[kept].tolist()
-    return lengths
 
 
 class _Spots:

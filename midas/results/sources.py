@@ -19,6 +19,7 @@ from midas.formats.layer import Layer
 from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, read_verdicts
 from midas.formats.table import Layout, Table, integer
+from midas.formats.uncertainty import GrainSigmas, read_sigma
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
@@ -56,6 +57,7 @@ class LayerTables:
     spot_owners: Table | None = None
     spots_measured: Table | None = None
     grain_quality: Table | None = None
+    sigmas: GrainSigmas | None = None
     seed_verdicts: Table | None = None
 
 
@@ -195,6 +197,18 @@ class Sources:
     @cached_property
     def grain_quality(self) -> Table | None:
         return self._table(self._given.grain_quality, GRAIN_QUALITY, self.layer.grain_quality)
+
+    @property
+    def sigmas(self) -> GrainSigmas | None:
+        """With their covariances, which no file holds."""
+        return self._given.sigmas
+
+    @cached_property
+    def sigma_table(self) -> Table | None:
+        """The columns of ``GrainsSigma.csv``."""
+        if self.sigmas is not None:
+            return self.sigmas.table
+        return read_sigma(self.layer.grains_sigma) if self.layer.grains_sigma.exists() else None
 
     @cached_property
     def seed_verdicts(self) -> Table | None:

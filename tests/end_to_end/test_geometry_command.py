@@ -17,6 +17,8 @@ from midas.archive.update import update
 from midas.formats.fitted_geometry import GEOMETRY_SPOTS, read_fit
 from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
+from midas.formats.panels import read_shifts
+from midas.formats.uncertainty import read_sigma
 from midas.parameters import Parameters
 from midas.results.compare import compare
 
@@ -87,6 +89,13 @@ def test_the_loop_of_the_driver(wrong: Path, scan: TinyScan) -> None:
         assert not archive.frames[90].any()
     log = (wrong / "LayerNr_1" / "midas_log" / "refine_geometry_out.csv").read_text()
     assert "nothing moves any more" in log
+    own, absolute = (read_sigma(again / "GrainsSigma.csv")[name] for name in ("sX", "aX"))
+    assert (absolute > own).all()
+    old = read_sigma(wrong / "LayerNr_1" / "GrainsSigma.csv")
+    assert (old["aX"] == old["sX"]).all()
+    with h5py.File(next(again.glob("*_consolidated.h5"))) as file:
+        assert "geometry/covariance" in file
+        assert file["grains/sigma"].shape[0] == 4
     true, place = read_grains(again / "Grains.csv"), read_grains(wrong / "LayerNr_1" / "Grains.csv")
     assert np.median(true["DiffPos"]) < 0.03 * np.median(place["DiffPos"])
 
@@ -118,8 +127,13 @@ def test_one_fit(
     assert np.abs(spots["r_r"]).max() < 10
     assert set(spots.integers("held").tolist()) == {1}
     page = own.geometry_page.read_text()
-    assert "plotly" in page
-    assert "cannot be told from it" in page
+    titles = (
+        "The instrument",
+        "Do the held-out spots need it?",
+        "Residuals in standard deviations",
+        "How the image lies",
+    )
+    assert [title for title in (*titles, "cannot be told from it", "plotly") if title not in page] == []
     with h5py.File(next(layer.glob("*_consolidated.h5"))) as file:
         names = file["geometry/names"].asstr()[:].tolist()
         assert file["geometry/covariance"].shape == (len(names), len(names))
@@ -179,9 +193,37 @@ REFUSALS = {
     "model": (None, ("-wedgeModel", "new"), 2, "-wedgeModel: new: must be exact or legacy"),
     "passes": (None, ("-maxPasses", -1), 2, "-maxPasses"),
     "confidence": (None, ("-minConfidence", 2), 2, "-minConfidence"),
-    "folder": (None, ("-o", "nowhere/new.txt"), 2, "cannot be a file"),
+    "folder": (None, ("-o", "nowhere/new.txt"), 2, "is in no folder that there is"),
+    "theirs": (None, ("-o", "LayerNr_1/ps.txt"), 2, "is there, and no result of ff-geometry"),
     "twice": (None, ("LayerNr_1",), 2, "is named twice"),
 }
+
+
+def test_panels(layer: Path, in_process: Call, tmp_path: Path) -> None:
+    """The shifts that the refined file names are where it says: as they were, or with what the fit has found."""
+    archive = next(layer.glob("*.MIDAS.zip"))
+    (layer / "shifts.txt").write_text("0 0.1 0.2 0.5\n")
+    with (layer / "ps.txt").open("a") as file:
+        file.write("PanelShiftsFile shifts.txt\n")
+    panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": 16, "PanelGapsZ": 0}
+    for name, value in {**panels, "PanelShiftsFile": "shifts.txt"}.items():
+        update(archive, name, [str(value)])
+    options = ("-certificate", 0, "-o", "new.txt")
+    assert in_process("ff-geometry", layer.name, "-refine", "Lsd,BC,tx,ty,tz", *options, cwd=tmp_path) == 0
+    assert Parameters.read(tmp_path / "new.txt")["PanelShiftsFile"] == str(layer / "shifts.txt")
+    assert in_process("ff-geometry", layer.name, "-refine", "Lsd,BC,tx,ty,tz,Panels", *options, cwd=tmp_path) == 0
+    assert Parameters.read(tmp_path / "new.txt")["PanelShiftsFile"] == "new_panels.txt"
+    before, after = {0: (0.1, 0.2, 0.5)}, read_shifts(tmp_path / "new_panels.txt")
+    moved = {name: value for name, value in read_values(layer).items() if name[:2] in ("dY", "dZ")}
+    assert len(moved) == 2
+    for name, further in moved.items():
+        number, axis = int(name[2:]), ("dY", "dZ").index(name[:2])
+        assert after[number][axis] == pytest.approx(before.get(number, (0, 0, 0))[axis] + further, abs=1e-6)
+    assert after[0][2] == 0.5
+
+
+def read_values(layer: Path) -> dict[str, float]:
+    return {number.name: number.value for number in read_fit(layer / "GeometryFit.csv")}
 
 
 @pytest.mark.parametrize("case", REFUSALS)
@@ -236,6 +278,17 @@ def test_a_folder_that_cannot_be_written(
     assert in_process("ff-geometry", layer.name, cwd=tmp_path) == 1
     assert "geometry.html" in capsys.readouterr().err
     assert digests(layer) == before
+
+
+def test_a_layer_without_grains(scan: TinyScan, tmp_path: Path) -> None:
+    """Why there are none is what the driver says, not that their geometry cannot be refined."""
+    given = wrong_file(scan, tmp_path / "ps.txt", MinNrSpots="1000")
+    options = {"result_folder": tmp_path, "threads": 1, "per_spot_groups": 0, "refine_geometry": 1}
+    done = midas.run(given, scan.raw, **options)
+    assert len(done.data[0].grains) == 0
+    assert done.data[0].geometry is None
+    assert done.data[0].warning
+    assert not (tmp_path / "LayerNr_1" / "Geometry").exists()
 
 
 def test_what_does_not_go_with_it(

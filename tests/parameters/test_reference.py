@@ -23,7 +23,7 @@ def test_rows() -> None:
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pull pipeline |" in rows["OmegaRange"]
     assert (
-        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains pull results pipeline | "
+        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains pull sigma results pipeline "
         in rows["GrainMerging"]
     )
     assert "none: nothing reads it yet" in rows["PeakWeights"]

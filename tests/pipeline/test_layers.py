@@ -14,11 +14,17 @@ from tiny_scan import FRAMES, GRAINS, LOG_LINE, OMEGA_STEP, Call, Finished, Tiny
 
 import midas
 from midas.archive import Archive
+from midas.calibration import sigma_of_grains
 from midas.formats.grains import read_grains
+from midas.formats.layer import Layer
+from midas.formats.resolved import GRAIN_QUALITY
+from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS, read_sigma
 from midas.results.compare import compare
 from midas.runtime.errors import MidasError, ParameterError, UsageError
 
-LOGS = "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains".split()
+LOGS = (
+    "hkls peaksearch0 merge_overlaps calc_radius fit_setup binning indexing0 refining0 process_grains grain_sigma"
+).split()
 
 
 def log_name(step: str, kind: str) -> str:
@@ -34,7 +40,7 @@ def test_folder_of_a_layer(finished: Finished) -> None:
     found = {path.name for path in layer.iterdir()}
     assert found == {
         *("hkls.csv", "SpotsToIndex.csv", "InputAll.csv", "InputAllNoHeader.csv", "InputAllExtraInfoFittingAll.csv"),
-        *("SpotOwners.csv", "GrainQuality.csv", "SeedVerdicts.csv"),
+        *("SpotOwners.csv", "GrainQuality.csv", "SeedVerdicts.csv", "GrainsSigma.csv"),
         *("MergeMap.csv", f"Radius_StartNr_1_EndNr_{FRAMES}.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv"),
         *("IDRings.csv", "IDsHash.csv", "paramstest.txt", "Spots.bin", "ExtraInfo.bin"),
         *("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"),
@@ -60,6 +66,30 @@ def test_logs(finished: Finished) -> None:
     peaks = (layer / "midas_log" / "peaksearch_out0.csv").read_text()
     assert peaks.count("FrameNr: ") == FRAMES
     assert "SpotID" not in peaks  # every message is in the log of its own step
+
+
+def test_uncertainty_of_the_grains(finished: Finished) -> None:
+    """The same from memory and from the files, in the text, the HDF5 file and the quality of the grains."""
+    folder, _ = finished
+    layer = Layer(folder, folder / "sim.analysis.MIDAS.zip")
+    table, again = read_sigma(layer.grains_sigma), sigma_of_grains(layer)
+    assert again.format() == layer.grains_sigma.read_bytes()
+    assert table["GrainID"].tolist() == read_grains(layer.grains)["GrainID"].tolist()
+    assert (table["Flag"] == 0).all() and (table["sX"] < 5).all() and (table["sX"] > 0).all()
+    quality = GRAIN_QUALITY.read(layer.grain_quality)
+    np.testing.assert_allclose(
+        quality["SigmaPos"], np.linalg.norm(table.numbers(("sX", "sY", "sZ")), axis=1), rtol=1e-4
+    )
+    with h5py.File(layer.consolidated) as h5:
+        assert h5["grains/sigma"][()].tolist() == table.numbers(SIGMA_NAMES).tolist()
+        assert tuple(h5["grains/sigma"].attrs["column_names"]) == SIGMA_NAMES
+        covariance = h5["grains/covariance"]
+        assert covariance.attrs["frame"] == "sample"
+        assert tuple(covariance.attrs["column_names"]) == NUMBERS and tuple(covariance.attrs["units"]) == UNITS
+        np.testing.assert_allclose(np.sqrt(covariance[:, 0, 0]), table["sX"], rtol=1e-5)
+        assert "geometry_response" not in h5["grains"]
+        first = f"grain_{int(table['GrainID'][0]):04d}"
+        assert h5[f"grains/{first}/sigma"][()].tolist() == h5["grains/sigma"][0].tolist()
 
 
 def test_messages(finished: Finished) -> None:

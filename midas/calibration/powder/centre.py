@@ -67,12 +67,13 @@ def compressed(counts: Array, used: Mask) -> Floats:
     return np.arcsinh(counts / (noise or 1.0), dtype=np.float32)
 
 
-def find_centre(image: PowderImage) -> Centre:
+def find_centre(image: PowderImage, thorough: bool = False) -> Centre:
     """The centre of the rings of an image, inside or beside it.
 
     Parameters
     ----------
     image : its masked pixels count nothing
+    thorough : whether to look at every pixel, for the weakest rings, at three times the cost
 
     Returns
     -------
@@ -82,7 +83,7 @@ def find_centre(image: PowderImage) -> Centre:
     if not used.any():
         return Centre(len(image.counts) / 2, len(image.counts) / 2, 0.0, 0.0, 0.0)
     signal = _signal(compressed(counts, used), used)
-    look, quick = _Look.of(signal, used, _PIXELS), _Look.of(signal, used, _QUICK)
+    look, quick = (_Look.of(signal, used, signal.size if thorough else most) for most in (_PIXELS, _QUICK))
     places = [place for width in _SMOOTHINGS for place in _voted(signal, used, width)]
     found = look.refined(max(map(quick.approached, places), key=lambda place: look.contrast(place, _FINE)))
     # the middle of a coarse pixel is the middle of its pixels

@@ -25,7 +25,7 @@ _STEP, SAME = 0.001, 0.02
 #: how far a peak may lie from its ring: px, and part of the radius
 _TOLERANCE, _PART = 1.0, 0.002
 #: rings that are looked for at all, and innermost ones that are looked at closely
-_MOST_LINES, _INNER = 150, 8
+_MOST_LINES, _INNER = 300, 8
 
 
 @dataclass(frozen=True)

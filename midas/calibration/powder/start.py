@@ -95,17 +95,23 @@ def find_start(image: PowderImage, rings: Rings, px: float, wavelength: float) -
     NoRingError : when no rings are seen, or none of this powder
     AmbiguousStartError : when two distances explain what is seen
     """
-    lines = Lines.of(rings, wavelength)
-    if len(lines.tangent) < _FEWEST_RINGS:
+    if len(Lines.of(rings, wavelength).tangent) < _FEWEST_RINGS:
         raise NoRingError(f"fewer than {_FEWEST_RINGS} rings have an angle below 90 degrees: check the wavelength")
-    centre = find_centre(image)
+    try:
+        start = _start_about(find_centre(image), image, rings, px, wavelength)
+    except NoRingError:
+        start = _start_about(find_centre(image, thorough=True), image, rings, px, wavelength)
+    log.info("start found: Lsd %.0f um, BC %.2f %.2f px, score %.2f", start.lsd, start.y_bc, start.z_bc, start.score)
+    return start
+
+
+def _start_about(centre: Centre, image: PowderImage, rings: Rings, px: float, wavelength: float) -> Start:
+    """The start that a centre leads to."""
+    lines = Lines.of(rings, wavelength)
     profile = profile_of(image, centre)
     if len(profile.radius) < _FEWEST_RINGS:
         raise NoRingError(_too_few(profile, lines))
-    candidates = _candidates(image, rings, wavelength, px, centre, profile)
-    start = _chosen(candidates, px, profile, lines)
-    log.info("start found: Lsd %.0f um, BC %.2f %.2f px, score %.2f", start.lsd, start.y_bc, start.z_bc, start.score)
-    return start
+    return _chosen(_candidates(image, rings, wavelength, px, centre, profile), px, profile, lines)
 
 
 def _candidates(

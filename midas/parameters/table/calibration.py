@@ -50,7 +50,7 @@ KEYS: tuple[Key, ...] = (
     Key("BadPxFile", PATH, "", "mask of bad pixels, beside MaskFN"),
     Key("FixPanelID", INT, 0, "panel whose shift is 0 in PanelShiftsFile; without the key the shifts have zero mean",
         range=NOT_NEGATIVE),
-    Key("MinIndicesForFit", INT, 1, "points that a panel needs to be fitted, at least 10", range=NOT_NEGATIVE),
+    Key("MinIndicesForFit", INT, 1, "points that a panel needs to be fitted, at least 3", range=NOT_NEGATIVE),
     Key("tolShifts", FLOAT, 1.0, "panels are not shifted further than this; 0: not fitted", "px", range=NOT_NEGATIVE),
     Key("tolRotation", FLOAT, 0.0, "panels are not turned further than this; 0 in a file: not fitted", "°",
         range=NOT_NEGATIVE),

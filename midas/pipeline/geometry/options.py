@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from midas.pipeline.geometry.parameter_file import NAME
 from midas.runtime.errors import UsageError
 from midas.runtime.options import FLAG, NUMBER, PATH, TEXT, WHOLE, option
 from midas.runtime.parallel import thread_count
@@ -15,7 +16,6 @@ from midas.runtime.parallel import thread_count
 WORDS = ("Lsd", "BC", "tx", "ty", "tz", "p0", "p1", "p2", "p3", "Wedge", "Omega0", "Wavelength", "Panels", "Wobble")
 #: words for the same numbers
 _PLAIN = {"p3": "p1"}
-PARAMETER_FILE = "ps_refined.txt"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class GeometryOptions:
     )
     output: Path | None = option(
         "-o", PATH, None,
-        f"the new parameter file; by default {PARAMETER_FILE} in the layer folder, or in its Geometry with -maxPasses",
+        f"the new parameter file; by default {NAME} in the layer folder, or in its Geometry with -maxPasses",
     )  # fmt: skip
 
     def checked(self) -> GeometryOptions:

@@ -67,6 +67,8 @@ def write(
         if panels := _panels(result, d, layer, own):
             shifts = file.with_name(f"{file.stem}_panels.txt")
             contents[shifts], keys["PanelShiftsFile"] = panels, (shifts.name,)
+        elif source is None and file.parent.absolute() != layer.folder.absolute():
+            keys |= _shifts_elsewhere(own, layer)
         contents[file] = with_values(text, keys, _first_line(result, origin))
     with_group = [_with_group(result, d, layer) for d, layer in enumerate(layers) if layer.consolidated.exists()]
     try:
@@ -113,7 +115,7 @@ def _spots(result: GeometryResult, detector: int) -> Table:
 def _first_line(result: GeometryResult, layer: Layer) -> str:
     spots = f"{len(result.grains.ids)} grains, {len(result.residuals.spots)} spots"
     date = time.strftime("%Y-%m-%d")
-    return f"Geometry refined on {date} from {layer.folder.absolute().name}: {spots}; {held_out_lines(result)[0]}"
+    return f"{date} from {layer.folder.absolute().name}: {spots}; {held_out_lines(result)[0]}"
 
 
 def _panels(result: GeometryResult, detector: int, layer: Layer, parameters: Parameters) -> bytes:
@@ -128,6 +130,13 @@ def _panels(result: GeometryResult, detector: int, layer: Layer, parameters: Par
         dy, dz, turn = before.get(number, (0.0, 0.0, 0.0))
         lines.append(f"{number} {dy + further[0]:.6f} {dz + further[1]:.6f} {turn:.6f}\n")
     return "".join(lines).encode()
+
+
+def _shifts_elsewhere(parameters: Parameters, layer: Layer) -> dict[str, tuple[float | str, ...]]:
+    """The file of panel shifts where it is: the copy of the parameter file names the one beside itself."""
+    name = parameters.get("PanelShiftsFile", "")
+    copy = layer.folder.absolute() / Path(name).name
+    return {"PanelShiftsFile": (str(copy),)} if name and copy.exists() else {}
 
 
 def _with_group(result: GeometryResult, detector: int, layer: Layer) -> tuple[Path, Path]:

@@ -17,7 +17,10 @@ Values = Mapping[str, tuple[float | str, ...]]
 
 _DIGITS = ".10g"
 #: files of a layer folder that are no parameter files
-_OTHERS = re.compile(r"\.(csv|bin|zip|old|h5|html|png|part|lock)$|^paramstest\.txt$|^ps_refined")
+_OTHERS = re.compile(r"\.(csv|bin|zip|old|h5|html|png|part|lock)$|^paramstest\.txt$")
+#: what the programs call a refined parameter file, unless the user's is called so, and how such a file begins
+NAME, _SECOND_NAME = "ps_refined.txt", "ps_refined_2.txt"
+_BEGINNING = b"# Geometry refined on "
 #: the largest text that is looked at
 _LARGEST = 1 << 20
 #: keys that every parameter file of a layer has
@@ -31,10 +34,12 @@ def with_values(text: bytes, values: Values, first_line: str) -> bytes:
     Parameters
     ----------
     values : of each key; numbers get ten digits
-    first_line : a comment in front of everything
+    first_line : in front of everything, behind `_BEGINNING`, in place of such a line of an earlier refinement
     """
     spelled = {alias.encode(): name for name in values for alias in (name, *KEYS[name].aliases)}
     lines, absent = text.splitlines(keepends=True), dict(values)
+    if lines and lines[0].startswith(_BEGINNING):
+        del lines[0]
     for i, line in enumerate(lines):
         match = _WORD.match(line)
         if match is None or match[2] not in spelled:
@@ -45,7 +50,7 @@ def with_values(text: bytes, values: Values, first_line: str) -> bytes:
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
     added = [name.encode() + b" " + _words(value) + b"\n" for name, value in absent.items()]
-    return b"".join([f"# {first_line}\n".encode("utf-8", "surrogateescape"), *lines, *added])
+    return b"".join([_BEGINNING, first_line.encode("utf-8", "surrogateescape"), b"\n", *lines, *added])
 
 
 def _words(value: tuple[float | str, ...]) -> bytes:
@@ -61,11 +66,34 @@ def source_of(layer: Layer, parameters: Parameters, named: Path | None = None) -
     """
     if named is not None:
         return read_bytes(named, advice="-paramFN names it")
-    copies = [path for path in sorted(layer.folder.iterdir()) if _is_parameter_file(path)]
+    copy = copy_in(layer)
+    return _written(parameters) if copy is None else _as_the_user_had_it(read_bytes(copy), layer.folder)
+
+
+def copy_in(layer: Layer) -> Path | None:
+    """The copy of the user's parameter file in a layer folder, beside which refined ones may lie."""
+    every = [path for path in sorted(layer.folder.iterdir()) if _is_parameter_file(path)]
+    copies = [path for path in every if path.name not in (NAME, _SECOND_NAME)] or every[:1]
     if len(copies) > 1:
         names = ", ".join(path.name for path in copies)
         raise UsageError(f"holds several parameter files ({names}); name yours with -paramFN", key=str(layer.folder))
-    return _as_the_user_had_it(read_bytes(copies[0]), layer.folder) if copies else _written(parameters)
+    return copies[0] if copies else None
+
+
+def output_in(folder: Path, copy: Path | None) -> Path:
+    """The refined parameter file in a folder, which is not the copy of the user's."""
+    return folder / (_SECOND_NAME if copy == folder / NAME else NAME)
+
+
+def check_output(path: Path) -> None:
+    """A file that is none of an earlier refinement stays.
+
+    Raises
+    ------
+    UsageError : for that one
+    """
+    if path.exists() and not (path.is_file() and read_bytes(path).startswith(_BEGINNING)):
+        raise UsageError("is there, and no result of ff-geometry; give another name", key="-o", value=path)
 
 
 def _is_parameter_file(path: Path) -> bool:

@@ -46,6 +46,12 @@ class AgainRun(LayerRun):
         with logs.only_of(_OWN):
             super().consolidate()
 
+    def finish_with_geometry(self) -> None:
+        """The same once more when that file has the geometry: it is part of the uncertainty of the grains."""
+        with logs.only_of(_OWN):
+            self.uncertainty()
+            super().consolidate()
+
 
 def again(layer: Layer, keys: Values, threads: int, per_spot_groups: int = 0) -> AgainRun:
     """Run the stages behind the merging in the folder ``Geometry`` of a layer.

@@ -17,8 +17,8 @@ from midas.diagnosis.certificate import Certificate, certificate
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.pipeline.geometry import outputs, passes
-from midas.pipeline.geometry.options import PARAMETER_FILE, GeometryOptions, words_of
-from midas.pipeline.geometry.parameter_file import source_of
+from midas.pipeline.geometry.options import GeometryOptions, words_of
+from midas.pipeline.geometry.parameter_file import check_output, copy_in, output_in, source_of
 from midas.runtime.errors import StageError, UsageError
 from midas.runtime.files import keep_inputs
 from midas.runtime.parallel import thread_count
@@ -53,13 +53,19 @@ class Refined:
 
     def text(self) -> str:
         """For the console."""
-        names = " and ".join(_name(layer) for layer in self.layers)
+        names = " and ".join(self._names())
         lines = [text_of(self.result, names)]
         if self.settled is not None:
             end = "nothing moves any more" if self.settled else "still moving: see docs/verified_geometry.md"
             lines.append(f"{self.passes} pass{'' if self.passes == 1 else 'es'} of the stages: {end}")
-        lines += [one.text() for one in self.certificates]
+        for name, one in zip(self._names(), self.certificates, strict=False):
+            lines += [*([name] if len(self.layers) > 1 else []), one.text()]
         return "\n".join(lines)
+
+    def _names(self) -> list[str]:
+        """Of the layers, with as much of their paths as tells them apart."""
+        names = [_name(layer) for layer in self.layers]
+        return names if len(set(names)) == len(names) else [str(layer.folder) for layer in self.layers]
 
 
 def run(folders: Sequence[Path | Layer], options: GeometryOptions, *, per_spot_groups: int = 0) -> StageResult[Refined]:
@@ -83,16 +89,24 @@ def run(folders: Sequence[Path | Layer], options: GeometryOptions, *, per_spot_g
         source_of(layer, own, options.parameter_file)  # there is one, before anything takes time
     result = geometry_from_grains(layers, **_arguments(options))
     number, settled, last = 0, None, layers
+    runs: list[passes.AgainRun] = []
     if options.max_passes:
-        result, last, number, settled = _until_settled(result, layers, parameters, options, per_spot_groups)
+        result, runs, number, settled = _until_settled(result, layers, parameters, options, per_spot_groups)
+        last = tuple(one.layer for one in runs)
     certificates: tuple[Certificate, ...] = ()
     if options.certificate:
         threads = thread_count(options.threads)
         certificates = tuple(certificate(layer, _parameters(layer), threads) for layer in last)
     outputs.write(result, last, parameters, files, certificates, options.parameter_file, layers)
+    for one in runs:
+        one.finish_with_geometry()
     done = Refined(result, last, files, certificates, number, settled)
-    rows = {f"Parameters{'' if len(files) == 1 else f' {d + 1}'}": file for d, file in enumerate(files)}
+    ends = [""] if len(files) == 1 else [f" {d + 1}" for d in range(len(files))]
+    rows: dict[str, object] = {f"Parameters{end}": file for end, file in zip(ends, files, strict=True)}
     rows["Page"] = last[0].geometry_page
+    if not runs:
+        again = f"ff-midas -resultFolder {layers[0].folder} -reprocess 1"
+        rows["Next"] = f"run ff-midas with {files[0]}, or {again}: the sigmas of the grains with those of the geometry"
     return StageResult("geometry", rows, done)
 
 
@@ -102,13 +116,15 @@ HEIGHT = "BCz cannot be told from the height"
 _PASSES = 3
 
 
-def of_driver(layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int) -> StageResult[Refined]:
-    """The loop for a layer that the driver has just finished."""
+def of_driver(
+    layer: Layer, parameter_file: Path | None, threads: int, per_spot_groups: int
+) -> StageResult[Path | None]:
+    """The loop for a layer that the driver has just finished; its data is the new parameter file."""
     options = GeometryOptions(max_passes=_PASSES, threads=threads, parameter_file=parameter_file)
     found = run([layer], options, per_spot_groups=per_spot_groups)
     logging.getLogger("midas.stages").info("%s", found.data.text())
     summary = {"passes": found.data.passes, "grains": passes.grain_count(found.data.layers[0]), **found.summary}
-    return StageResult(found.stage, summary, found.data)
+    return StageResult(found.stage, summary, found.data.files[0])
 
 
 def _arguments(options: GeometryOptions) -> dict[str, Any]:
@@ -133,9 +149,9 @@ def _until_settled(
     parameters: Sequence[Parameters],
     options: GeometryOptions,
     per_spot_groups: int,
-) -> tuple[GeometryResult, tuple[Layer, ...], int, bool]:
-    """Stages and fits in turn; the result, the layers of the last pass, the number of passes, and how it ended."""
-    threads, last, first = thread_count(options.threads), layers, result
+) -> tuple[GeometryResult, list[passes.AgainRun], int, bool]:
+    """Stages and fits in turn; the result, the stages of the last pass, the number of passes, and how it ended."""
+    threads, first = thread_count(options.threads), result
     grains = [passes.grain_count(layer) for layer in layers]
     for number in range(1, options.max_passes + 1):
         log.info("Pass %d: the stages behind the peak search run again in %s", number, layers[0].geometry_folder)
@@ -155,7 +171,7 @@ def _until_settled(
         grains = now
     for one in runs:
         one.finish()
-    return _as_one(result, first), last, number, settled
+    return _as_one(result, first), runs, number, settled
 
 
 def _next(layers: tuple[Layer, ...], before: GeometryResult, height: float, options: GeometryOptions) -> GeometryResult:
@@ -240,14 +256,17 @@ def _name(layer: Layer) -> str:
 def _files(layers: Sequence[Layer], options: GeometryOptions) -> tuple[Path, ...]:
     """The new parameter file of each layer; with one name for several, numbers behind it."""
     if options.output is None:
-        places = [layer.geometry_folder if options.max_passes else layer.folder for layer in layers]
-        files = tuple(place / PARAMETER_FILE for place in places)
+        named = options.parameter_file is not None
+        places = [(layer.geometry_folder if options.max_passes else layer.folder, layer) for layer in layers]
+        files = tuple(output_in(place, None if named else copy_in(layer)) for place, layer in places)
     else:
         name = options.output
         ends = ["", *(f"_{d + 1}" for d in range(1, len(layers)))]
         files = tuple(name.with_name(f"{name.stem}{end}{name.suffix}") for end in ends)
     for file in files:
         keep_inputs(file, options.parameter_file, *(layer.archive for layer in layers))
-        if file.is_dir() or not (file.parent.is_dir() or options.output is None):
-            raise UsageError("cannot be a file", key="-o", value=file)
+        if options.output is not None:
+            check_output(file)
+            if not file.parent.is_dir():
+                raise UsageError("is in no folder that there is", key="-o", value=file)
     return files

@@ -103,6 +103,14 @@ def test_weak_rings_and_ugly_pixels() -> None:
     assert beam < 1
 
 
+def test_very_weak_rings() -> None:
+    """Five counts over 75, found on all pixels."""
+    powder = replace(sets.flat(small=True), height=5.0)
+    distance, beam, _ = errors(started(powder), powder)
+    assert distance < 2e-3
+    assert beam < 1
+
+
 def test_scale_and_offset_of_counts_do_not_matter() -> None:
     powder = sets.flat(small=True)
     image = powder_image(powder)

@@ -8,7 +8,7 @@ import pytest
 
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.pipeline.geometry.parameter_file import source_of, with_values
+from midas.pipeline.geometry.parameter_file import check_output, copy_in, output_in, source_of, with_values
 from midas.runtime.errors import UsageError
 
 TEXT = b"""# the September run
@@ -22,9 +22,9 @@ Wavelength 0.17"""
 
 def test_lines_keep_their_places_and_comments() -> None:
     values = {"Lsd": (500000.123456789,), "BC": (128.0, 127.5), "tx": (-0.001,), "WedgeModel": ("exact",)}
-    changed = with_values(TEXT, values, "refined").decode().splitlines()
+    changed = with_values(TEXT, values, "Monday").decode().splitlines()
     assert changed == [
-        "# refined",
+        "# Geometry refined on Monday",
         "# the September run",
         "Lsd 500000.1235;   # from the ruler",
         "  BC\t128 127.5",
@@ -38,8 +38,8 @@ def test_lines_keep_their_places_and_comments() -> None:
 
 
 def test_every_spelling_of_a_key_and_the_ends_of_lines() -> None:
-    changed = with_values(b"LatticeConstant 1 1 1 90 90 90\r\nLsd 2\r\n", {"Lsd": (3.0,)}, "refined")
-    assert changed == b"# refined\nLatticeConstant 1 1 1 90 90 90\r\nLsd 3\r\n"
+    changed = with_values(b"LatticeConstant 1 1 1 90 90 90\r\nLsd 2\r\n", {"Lsd": (3.0,)}, "Monday")
+    assert changed == b"# Geometry refined on Monday\nLatticeConstant 1 1 1 90 90 90\r\nLsd 3\r\n"
     changed = with_values(b"LatticeConstant 1 1 1 90 90 90\n", {"LatticeParameter": (2.0, 2, 2, 90, 90, 90)}, "")
     assert changed.splitlines()[1] == b"LatticeConstant 2 2 2 90 90 90"
 
@@ -56,6 +56,28 @@ def test_the_copy_in_the_layer_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"my\.txt, other.*-paramFN"):
         source_of(Layer(tmp_path), Parameters({}))
     assert source_of(Layer(tmp_path), Parameters({}), tmp_path / "other").startswith(b"RingThresh")
+
+
+def test_a_second_refinement(tmp_path: Path) -> None:
+    """The user's file is a refined one: its first line is replaced, and the file is not."""
+    first = with_values(TEXT, {"Lsd": (3.0,)}, "Monday")
+    again = with_values(first, {"Lsd": (4.0,)}, "Tuesday")
+    assert again.splitlines()[:3] == [
+        b"# Geometry refined on Tuesday",
+        *TEXT.splitlines()[:1],
+        b"Lsd 4;   # from the ruler",
+    ]
+    assert output_in(tmp_path, tmp_path / "my.txt").name == "ps_refined.txt"
+    (tmp_path / "ps_refined.txt").write_bytes(first)
+    layer = Layer(tmp_path)
+    assert copy_in(layer) == tmp_path / "ps_refined.txt"
+    assert output_in(tmp_path, copy_in(layer)).name == "ps_refined_2.txt"
+    (tmp_path / "my.txt").write_bytes(TEXT)
+    assert copy_in(layer) == tmp_path / "my.txt"
+    check_output(tmp_path / "ps_refined.txt")
+    check_output(tmp_path / "new.txt")
+    with pytest.raises(UsageError, match=r"my\.txt: is there, and no result of ff-geometry"):
+        check_output(tmp_path / "my.txt")
 
 
 def test_a_layer_of_an_archive_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from midas._ext.grains.reflections import PredictedReflections
 from midas._ext.physics.spots import scattering_vectors
 from midas._ext.refine.settings import Instrument
-from midas.experiment.angles import wrapped
+from midas.experiment.combined_spots import combined_places, share_of
 from midas.experiment.vectors import angle_between, products, unit
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.crystals import Crystals
@@ -223,23 +223,12 @@ def combined_spots(spots: BrokenSpots, found: Fragments) -> BrokenSpots:
     Not of y and z: the mean of an arc lies inside of it.
     """
     starts, rows = found.offsets[:-1], found.spot
-    weight = np.maximum(spots.intensity[rows], np.finfo(float).tiny)
+    weight = share_of(spots.intensity[rows])
     total = np.add.reduceat(weight, starts) if len(starts) else np.empty(0)
-    first = rows[starts]
-    combined = found.combined
-
-    def mean(values: Array) -> Array:
-        return np.add.reduceat(weight * values, starts) / total if len(starts) else np.empty(0)
-
-    radius = mean(np.hypot(spots.y[rows], spots.z[rows]))
-    azimuth = np.arctan2(spots.z, spots.y)
-    azimuth_off = (azimuth[rows] - azimuth[first][combined] + np.pi) % (2 * np.pi) - np.pi
-    turn = azimuth[first] + mean(azimuth_off)
-    omega_off = wrapped(spots.omega[rows] - spots.omega[first][combined])
-    omega = wrapped(spots.omega[first] + mean(omega_off))
-    y, z = radius * np.cos(turn), radius * np.sin(turn)
+    y, z, omega = combined_places(spots.y, spots.z, spots.omega, weight, rows, found.offsets)
+    certainty = np.add.reduceat(weight * spots.certainty[rows], starts) / total if len(starts) else np.empty(0)
     intensity = np.where(total > np.finfo(float).tiny, total, 0.0)
-    return BrokenSpots(y, z, omega, spots.group[first], intensity, mean(spots.certainty[rows]))
+    return BrokenSpots(y, z, omega, spots.group[rows[starts]], intensity, certainty)
 
 
 def spread(spots: BrokenSpots, found: Fragments, count: int) -> Array:

@@ -23,7 +23,7 @@ from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
-from midas.runtime.files import write_together
+from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.grains.crystals import Crystals
@@ -220,5 +220,6 @@ def _write(layer: Layer, parameters: Parameters, data: PullTables) -> None:
         layer.spots_measured: SPOTS_MEASURED.format(data.spots),
         layer.grains: GRAINS.format(data.grains, header=first_lines),
     }
+    remove(layer.grains_sigma)
     write_together(contents)
     remove_consolidated(layer)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from midas._ext.physics.region import AcceptedRegion
 from midas.archive import Archive
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.fitted_geometry import fitted_detector
 from midas.experiment.panels import panels_of
 from midas.experiment.read_out import gap_step
 from midas.experiment.region import accepted_region
@@ -65,7 +65,7 @@ def setting(layer: Layer, archive: Archive, parameters: Parameters, of_setup: Pa
     of_setup : of paramstest.txt, whose geometry is the fitted one
     hkls : all reflections of hkls.csv
     """
-    detector = _fitted(DetectorGeometry.from_parameters(parameters), of_setup)
+    detector = fitted_detector(DetectorGeometry.from_parameters(parameters), of_setup)
     reader = FrameReader(
         archive,
         parameters["ImTransOpt"],
@@ -107,12 +107,3 @@ def box_widths(parameters: Parameters, step: float) -> BoxWidths:
     if omega <= 0:
         raise parameters.error("MarginOme", "must be greater than 0 where there is a single frame; or give PullBox")
     return BoxWidths(across, across, omega, spread)
-
-
-def _fitted(detector: DetectorGeometry, of_setup: Parameters) -> DetectorGeometry:
-    """The detector with the geometry for which the spots were corrected."""
-    names = {"YBCFit": "y_bc", "ZBCFit": "z_bc", "tyFit": "ty", "tzFit": "tz"}
-    known: dict[str, Any] = {
-        own: float(of_setup.unknown[name][0]) for name, own in names.items() if name in of_setup.unknown
-    }
-    return replace(detector, lsd=float(of_setup["Lsd"]), **known)

@@ -12,13 +12,11 @@ from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED
 from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
 from midas.formats.layer import Layer
+from midas.formats.measured import FEWEST_SPOTS
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.crystals import Crystals
-
-#: twelve numbers of a grain need four spots; with fewer than this nothing would be left to show an error
-FEWEST_SPOTS = 6
 
 
 @dataclass(frozen=True)
