@@ -19,6 +19,7 @@ _LAYERS, _NAMES = f"{_PIPELINE}test_layers.py::test_", f"{_PIPELINE}test_names.p
 _FAILURES = f"{_PIPELINE}test_failures.py::test_"
 _CONVERT = "tests/convert/test_conversion.py::test_"
 _STAGES = "tests/stages/"
+_GEOMETRY = "tests/end_to_end/test_geometry_command.py::test_"
 _SAME = "–"
 
 #: (short name of a program, option) -> test, difference from the legacy program
@@ -68,6 +69,15 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-darkLoc"): (f"{_STARTS}other_datasets_and_another_dark", "new in the driver"),
     ("ff-midas", "-perSpotGroups"): (f"{_OPTIONS}per_spot_groups", "new"),
     ("ff-midas", "-report"): (f"{_OPTIONS}report", "new"),
+    ("ff-midas", "-refineGeometry"): (f"{_GEOMETRY}the_loop_of_the_driver", "new"),
+    ("ff-geometry", "-maxPasses"): (f"{_GEOMETRY}the_loop_of_the_command", "new"),
+    ("ff-geometry", "-force"): (f"{_GEOMETRY}a_fit_that_is_wanted_anyway", "new"),
+    ("ff-geometry", "-share"): (f"{_GEOMETRY}two_layers_of_one_sample", "new"),
+    ("ff-geometry", "-nCPUs"): (f"{_GEOMETRY}the_loop_of_the_command", "new"),
+    ("ff-geometry", "-paramFN"): (
+        "tests/pipeline/geometry/test_parameter_file.py::test_the_copy_in_the_layer_folder",
+        "new",
+    ),
     ("ff-midas", "-look"): ("tests/diagnosis/look/test_look.py::test_the_driver_looks_too", "new"),
     ("ff-midas", "-machineName"): (
         f"{_OPTIONS}a_cluster_is_told_what_to_type",
@@ -111,6 +121,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "ff-check": ("tests/diagnosis/check/test_check.py::test_options_of_the_command", "new"),
     "ff-calibrate": ("tests/pipeline/test_calibrating.py::test_options_win_over_the_parameter_file", "new"),
     "AutoCalibrateZarr.py": ("tests/pipeline/test_calibrating.py::test_the_legacy_driver", "see differences.md"),
+    "ff-geometry": (f"{_GEOMETRY}what_the_user_asks_for", "new"),
     "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
     "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),

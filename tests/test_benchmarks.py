@@ -17,10 +17,12 @@ HELPERS = {"calibration", "spot_sets"}
 #: as little work as goes through every line
 SMALL = {
     "binning": ["--spots", "3000", "--bin-size", "2"],
+    "blind": ["--pixels", "512", "--grains", "5", "2"],
     "calibrating": ["--small", "flat", "bins"],
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "crowd": ["--grains", "8", "--pixels", "256", "--step", "2"],
     "fit_setup": ["--spots", "3000"],
+    "geometry": ["d3"],
     "grains": ["--seeds", "200"],
     "lattices": ["cubic F"],
     "merge": ["--frames", "4", "--peaks", "200"],
@@ -32,6 +34,8 @@ SMALL = {
     "resolving": ["twins4"],
     "truth": ["demo", "--draws", "1", "--key", "OmegaStep", "1", "--key", "OmegaSpread", "0.3"],
 }
+#: those of which not even the smallest is cheap
+LONG = {"blind"}
 
 
 @pytest.fixture
@@ -63,7 +67,13 @@ def test_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("loggers")
-@pytest.mark.parametrize("name", sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name in LONG else name
+        for name in sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
+    ],
+)
 def test_benchmark(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,3 +88,16 @@ def test_benchmark(
     monkeypatch.setattr(sys, "argv", [script, *SMALL.get(name, [])])
     runpy.run_path(script, run_name="__main__")
     assert "x calibration" in capsys.readouterr().out
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize("number", [1, 2])
+def test_blind(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a powder and a scan to grains without a guess, by command lines alone; the image lies unlike given."""
+    monkeypatch.syspath_prepend(FOLDER)
+    blind = importlib.import_module("blind")
+    assert blind.drawn(number, blind.Size(512, 5)).operations
+    assert blind.judged(number, blind.Size(512, 5), tmp_path, 1) == "good", capsys.readouterr().out

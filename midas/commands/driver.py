@@ -32,6 +32,9 @@ def run(values: argparse.Namespace) -> StageResult[object]:
     if values.reprocess == 1:
         from midas.pipeline import reprocess
 
+        if options.refine_geometry:
+            reason = "does not go with -reprocess, which leaves the grains as they are; use ff-geometry"
+            raise UsageError(reason, key="-refineGeometry", value=1)
         if options.measure_spots:
             reason = "does not go with -reprocess, which leaves the grains as they are; use ff-pull in the layer folder"
             raise UsageError(reason, key="-measureSpots", value=1)
@@ -113,7 +116,17 @@ PROGRAMS = (
             Option("-nNodes", "nodes of the cluster of -machineName; -1 = 1", int, -1),
             Option("-reprocess", "1: merge and consolidate finished layers again", int, 0),
         ),
-        newer=("-force", "-perSpotGroups", "-measureSpots", "-report", "-look", "-darkFN", "-dataLoc", "-darkLoc"),
+        newer=(
+            "-force",
+            "-perSpotGroups",
+            "-measureSpots",
+            "-refineGeometry",
+            "-report",
+            "-look",
+            "-darkFN",
+            "-dataLoc",
+            "-darkLoc",
+        ),
         run=run,
         shared=True,
         ignored=_IGNORED,

@@ -18,7 +18,7 @@ from midas.experiment.image import PaddedImage
 
 #: the better view must reach this completeness, and so much more than any other
 CONVINCING = 0.5
-_AHEAD = 0.2
+AHEAD = 0.2
 #: a beam centre this close to the given one is the same, pixels
 _SAME_CENTRE = 0.35
 
@@ -91,7 +91,7 @@ def compare_views(trial: Trial, view: View = AS_GIVEN, without: frozenset[int] =
     outcomes = {each: trial.outcome(each, without) for each in views}
     ranked = sorted(views, key=lambda each: -outcomes[each].leading)
     first, second = (outcomes[each].leading for each in ranked[:2])
-    return Flips(outcomes, ranked[0] if first >= CONVINCING and first >= second + _AHEAD else None)
+    return Flips(outcomes, ranked[0] if first >= CONVINCING and first >= second + AHEAD else None)
 
 
 def _action(operations: Sequence[int]) -> NDArray[np.int64]:

@@ -108,10 +108,16 @@ class Trial:
         self.seeds = _strongest(evidence, list(self._rings), self._parameters["MinEta"], among)
         self.outcome = cache(self._outcome)
 
+    def keep_strongest(self, count: int) -> None:
+        """Index no more seeds than these, before anything is asked."""
+        order = np.argsort(-self._evidence.spots["intensity"][self.seeds], kind="stable")
+        self.seeds = np.sort(self.seeds[order[:count]])
+
     def _outcome(self, view: View = AS_GIVEN, without: frozenset[int] = frozenset()) -> Outcome:
         """What the seeds reach in a view, when the rings `without` do not count."""
         left = {ring: radius for ring, radius in self._rings.items() if ring not in without}
-        seeds = self.seeds[np.isin(self._evidence.spots.integers("ring")[self.seeds], list(left))]
+        table = self._spots(view, left)
+        seeds = self.seeds[np.isin(table.integers("ring")[self.seeds], list(left))]
         if not len(seeds):
             return Outcome(np.zeros(len(self.seeds)))
         parameters = self._parameters.changed(
@@ -121,14 +127,17 @@ class Trial:
         ).for_stage("indexing")
         hkls = self._evidence.hkls
         with logs.muted("midas.stages.indexing"):
-            indexer = make_indexer(self._evidence.layer, parameters, left, self._spots(view, left), hkls)
+            indexer = make_indexer(self._evidence.layer, parameters, left, table, hkls)
         found = indexer.search(seeds, threads=self._threads)[0]
         completeness = np.zeros(len(self.seeds))
         completeness[: len(seeds)] = found["matched"] / np.maximum(found["expected"], 1)
         return Outcome(completeness)
 
     def _spots(self, view: View, rings: dict[int, float]) -> Table:
-        """The accepted spots in the form of ``Spots.bin``."""
+        """The accepted spots in the form of ``Spots.bin``; one that no lattice plane gives in this view is on no ring.
+
+        Where the axis leans, spots of the other side of the detector may come so close to the pole.
+        """
         spots, own = self._evidence.spots, self._evidence.own
         y, z = view.seen(spots["y_plane"], spots["z_plane"])
         ideal = on_plane(
@@ -140,6 +149,8 @@ class Trial:
         columns = dict(zip(("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta"), ideal, strict=False))
         columns |= {name: spots[name] for name in ("grain_radius", "spot_id", "ring")}
         columns["radial_deviation"] = np.hypot(ideal[0], ideal[1]) - radii
+        impossible = ~np.isfinite(ideal).all(axis=0)
+        columns = {name: np.where(impossible, 0.0, column) for name, column in columns.items()}
         return Table.from_columns(SPOTS_BINARY, columns)
 
 

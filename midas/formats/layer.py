@@ -183,6 +183,26 @@ class Layer:
         return self.folder / "GrainsSigma.csv"
 
     @property
+    def geometry_fit(self) -> Path:
+        """The numbers of the instrument as refined from the grains."""
+        return self.folder / "GeometryFit.csv"
+
+    @property
+    def geometry_spots(self) -> Path:
+        """What every spot of that refinement is off by."""
+        return self.folder / "GeometrySpots.csv"
+
+    @property
+    def geometry_page(self) -> Path:
+        """The web page about it."""
+        return self.folder / "geometry.html"
+
+    @property
+    def geometry_folder(self) -> Path:
+        """The layer folder in which the stages run again with a refined geometry."""
+        return self.folder / "Geometry"
+
+    @property
     def spot_owners(self) -> Path:
         return self.folder / "SpotOwners.csv"
 

@@ -169,6 +169,14 @@ READERS: dict[str, Reader] = {
         # Only the derivatives by the geometry depend on these.
         defaults={"BC": (1024.0, 1024.0), "px": 200.0, "RhoD": 409600.0},
     ),
+    "geometry": Reader(
+        _reads(
+            _DETECTOR, _PANELS, _WEDGE, _SURFACE,
+            "Wavelength LatticeParameter SpaceGroup OmegaStep SkipFrame DoFit TrustLattice SigmaFloor",
+        ),
+        _ARCHIVE,
+        of_archive=True,
+    ),
     "diagnosis": Reader(
         _reads(
             _DETECTOR, _WEDGE, _SURFACE,
@@ -199,7 +207,7 @@ READERS: dict[str, Reader] = {
             "ResultFolder GrainsFile Dark PanelShiftsFile RingsToExcludeFraction dataFN RawFolder Ext Padding",
             "StartFileNrFirstLayer NrFilesPerSweep RingThresh OverAllRingToIndex MinOmeSpotIDsToIndex",
             "MaxOmeSpotIDsToIndex OmegaRange WriteLegacyBins RingNumbers GrainMerging IndexPasses",
-            "Completeness UniqueCompleteness",
+            "Completeness UniqueCompleteness RefineGeometry",
         ),
         _PARAMETER_FILE,
     ),

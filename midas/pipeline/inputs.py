@@ -29,7 +29,7 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
     if options.spot_table:
         read_bytes(options.result_folder / Layer(Path()).extra_info.name, advice="-provideInputAll starts from it")
         parameter_check.check(options, plans[0])
-        _check_measures_nothing(options)
+        _check_needs_no_frames(options)
         return
     errors = []
     for plan in plans:
@@ -49,12 +49,15 @@ def check(options: Options, plans: list[LayerPlan]) -> None:
     raise errors[0]
 
 
-def _check_measures_nothing(options: Options) -> None:
-    """A spot table has no frames, on which spots could be measured."""
+def _check_needs_no_frames(options: Options) -> None:
+    """A spot table has no frames, on which spots could be measured, and no pixels, from which the geometry follows."""
     assert options.user_file is not None  # `Options.checked` sees to it
     own = options.user_file.parameters.for_stage("pull")
     if options.measure_spots is None and own["MeasureSpots"]:
         raise own.error("MeasureSpots", "does not go with -provideInputAll, which has no frames; leave it 0")
+    if options.refine_geometry is None and options.user_file.own["RefineGeometry"]:
+        reason = "does not go with -provideInputAll, which has no pixels; leave it 0"
+        raise options.user_file.own.error("RefineGeometry", reason)
 
 
 def _check_names(options: Options, plans: list[LayerPlan]) -> None:

@@ -41,6 +41,7 @@ class LayerRun:
     Attributes
     ----------
     tables : those in memory so far, for the consolidated file; only the first rank's are complete
+    refined_geometry : the parameter file with the geometry from the grains, on the first rank
     """
 
     def __init__(self, options: Options, plan: LayerPlan, comm: Communicator):
@@ -51,6 +52,7 @@ class LayerRun:
         self.steps = Steps(plan.folder, comm)
         self.tables = LayerTables()
         self._peaks: list[FramePeaks] | None = None
+        self.refined_geometry: Path | None = None
         self.layer, self.parameters = self._start()
 
     def _start(self) -> tuple[Layer, Parameters]:
@@ -90,6 +92,8 @@ class LayerRun:
             with self.steps.step("consolidation"):
                 self.consolidate()
             self.steps.say("consolidation")
+        if self._refines_geometry():
+            self.refine_geometry()
 
     def look(self) -> StageResult[Look]:
         """Frames to a page about them."""
@@ -246,6 +250,26 @@ class LayerRun:
         if found is not None:
             self.tables.sigmas = found.sigmas
             self.tables.grain_quality = found.quality
+
+    def _refines_geometry(self) -> bool:
+        """What the option says, or else the key."""
+        if self.options.refine_geometry is not None:
+            return self.options.refine_geometry == 1
+        return bool(self.grain_parameters().for_stage("pipeline")["RefineGeometry"])
+
+    def refine_geometry(self) -> None:
+        """The geometry from the grains, and the stages once more with it, until nothing moves."""
+        from midas.pipeline import geometry
+        from midas.runtime.result import StageResult
+
+        def work() -> StageResult[Path | None]:
+            if self.tables.grains is not None and not len(self.tables.grains):
+                return StageResult("geometry", {"grains": 0}, None)
+            return geometry.of_driver(
+                self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups
+            )
+
+        self.refined_geometry = self.steps.serial("refine_geometry", work)
 
     def consolidate(self) -> None:
         """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""

@@ -121,4 +121,5 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator) -> FinishedLay
         return team.failed(str(error))
     finished = FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix)
     finished.seconds, finished.counts, finished.warning = run.steps.seconds, run.steps.counts, why.little(run, tables)
+    finished.geometry = run.refined_geometry
     return finished

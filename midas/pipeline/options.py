@@ -73,6 +73,13 @@ class Options:
         "1: also measure the spots of the grains on the frames (ff-pull), and refine the "
         "grains on these; by default the key MeasureSpots says",
     )
+    refine_geometry: int | None = option(
+        "-refineGeometry",
+        WHOLE,
+        None,
+        "1: also refine the geometry from the grains (ff-geometry), and run the stages from the radius on again with "
+        "it until nothing moves, in the folder Geometry of the layer; by default the key RefineGeometry says",
+    )
     report: bool = option("-report", FLAG, False, "1: also a web page about the grains")
     look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")
 
@@ -86,6 +93,8 @@ class Options:
             raise UsageError(reason, key="-peakSearchOnly", value=1)
         if self.peak_search_only and self.measure_spots:
             raise UsageError("does not go with -peakSearchOnly, which leaves no grains", key="-measureSpots", value=1)
+        if self.peak_search_only and self.refine_geometry:
+            raise UsageError("does not go with -peakSearchOnly, which leaves no grains", key="-refineGeometry", value=1)
         self._check_starts()
         if self.convert and self.parameter_file is None:
             if self.data_file is None or self.data_file.suffix != ".zip":
@@ -113,6 +122,8 @@ class Options:
             raise UsageError("does not go with -provideInputAll, which has no frames", key="-peakSearchOnly", value=1)
         if self.spot_table and self.measure_spots:
             raise UsageError("does not go with -provideInputAll, which has no frames", key="-measureSpots", value=1)
+        if self.spot_table and self.refine_geometry:
+            raise UsageError("does not go with -provideInputAll, which has no pixels", key="-refineGeometry", value=1)
 
     def check_numbers(self) -> None:
         """Those that can be wrong by themselves."""
@@ -124,6 +135,8 @@ class Options:
         thread_count(self.threads)
         if self.measure_spots not in (None, 0, 1):
             raise UsageError("must be 0 or 1", key="-measureSpots", value=self.measure_spots)
+        if self.refine_geometry not in (None, 0, 1):
+            raise UsageError("must be 0 or 1", key="-refineGeometry", value=self.refine_geometry)
         if self.frame_chunks < 1 and self.frame_chunks != -1:
             reason = "must be at least 1, or -1 for as many as is good"
             raise UsageError(reason, key="-numFrameChunks", value=self.frame_chunks)

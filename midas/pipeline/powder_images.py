@@ -113,7 +113,7 @@ def read_image(path: Path, parameters: Parameters, folder: Path) -> PowderImage:
 def _turned(
     counts: NDArray[np.float64], masked: NDArray[np.bool_], operations: Sequence[int], frames: int, full_scale: float
 ) -> PowderImage:
-    numbers = raw_numbers(counts.shape, operations).T  # [y, z] there, row z here
+    numbers = np.ascontiguousarray(raw_numbers(counts.shape, operations).T)  # [y, z] there, row z here
     beside = numbers < 0
     square = np.where(beside, 0.0, np.where(masked, 0.0, counts).ravel()[numbers])
     return PowderImage(square, beside | masked.ravel()[numbers], frames, full_scale, counts.shape)

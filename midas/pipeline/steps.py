@@ -36,6 +36,7 @@ _FAILURES = {
     "measure_spots": "Measuring spots failed",
     "grain_sigma": "Uncertainty of the grains failed",
     "consolidation": "Consolidation failed",
+    "refine_geometry": "Geometry refinement failed",
 }
 #: what a step found, as the console and the closing table show it: name of its logs -> rows of its summary
 _COUNTS = {
@@ -49,6 +50,7 @@ _COUNTS = {
     "refining": ("refined",),
     "process_grains": ("grains", "duplicates", "fragments", "ghosts"),
     "measure_spots": ("spots",),
+    "refine_geometry": ("passes", "grains"),
 }
 #: steps that the ranks of an MPI run share, with a log of each
 _SHARED = ("peaksearch", "indexing", "refining")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from midas.formats.layer import Layer
 from midas.formats.table import Table
@@ -23,6 +24,7 @@ class FinishedLayer:
     seconds : that each step took
     counts : what each step found: rows of its summary, on the first rank
     warning : what is wrong when the grains explain little of what is there
+    geometry : the parameter file with the geometry from the grains, if it was asked for
     """
 
     number: int
@@ -32,6 +34,7 @@ class FinishedLayer:
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     warning: str = ""
+    geometry: Path | None = None
 
 
 #: what of a layer stands beside its grains: step and row of its summary
@@ -60,6 +63,8 @@ def rows(options: Options, done: Sequence[FinishedLayer], failed: Mapping[int, s
             table[f"Warning {number}"] = layer.warning
         if layer.grains is not None:
             table[f"Results {number}"] = f"{layer.layer.grains}, {layer.layer.consolidated.name}"
+        if layer.geometry is not None:
+            table[f"Geometry {number}"] = f"{layer.geometry}, {layer.layer.geometry_page.name}"
     steps = dict.fromkeys(name for layer in done for name in layer.seconds)
     table |= {f"  {name}": _step(name, done) for name in steps}
     if done:

@@ -6,6 +6,7 @@ import logging
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,12 +63,21 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
         _write_grain_tables(root, sources)
         _write_resolved(root, sources)
         write_grains(root, sources, links, per_spot_groups)
+        _keep_geometry(root, path)
         root.group("raw_data_ref").put_text("zarr_path", str(layer.archive.absolute()) if layer.archive else "")
     others = sorted(p.name for p in layer.folder.glob("*_consolidated.h5") if p != path)
     if others:
         log.warning("%s: readers may take %s instead of %s", layer.folder, ", ".join(others), path.name)
     log.info("Consolidated results: %s", path)
     return path
+
+
+def _keep_geometry(root: Group, path: Path) -> None:
+    """What ff-geometry has added to the earlier file: a run that finds other grains has removed that one."""
+    if path.exists():
+        with h5py.File(path, "r") as earlier:
+            if "geometry" in earlier:
+                root.copy_from(earlier.id, "geometry")
 
 
 # Parameters

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5g, h5p, h5s, h5t
+from h5py import h5a, h5d, h5g, h5o, h5p, h5s, h5t
 from numpy.typing import ArrayLike, NDArray
 
 from midas.runtime.errors import OutputError
@@ -62,6 +62,10 @@ class Group:
     def group(self, name: str) -> Group:
         """A new group in this one."""
         return Group(h5g.create(self._id, name.encode(), gcpl=_GROUP))
+
+    def copy_from(self, source: Identifier, name: str) -> None:
+        """A group or dataset of another file."""
+        h5o.copy(source, name.encode(), self._id, name.encode())
 
     def put(self, name: str, value: ArrayLike, **attributes: str) -> None:
         """A dataset of float64 or int64 numbers, contiguous, with attributes of text."""

@@ -127,6 +127,23 @@ def driver_stderr() -> logging.Handler:
 _DRIVER = ("midas.commands.run", "midas.pipeline.")
 
 
+@contextmanager
+def only_of(name: str) -> Iterator[None]:
+    """On the console nothing but warnings and the messages of one logger and those below it, while the block runs."""
+    consoles = [handler for handler in ROOT.handlers if type(handler) is logging.StreamHandler]
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.name.startswith(name) or record.levelno >= logging.WARNING
+
+    for handler in consoles:
+        handler.addFilter(passes)
+    try:
+        yield
+    finally:
+        for handler in consoles:
+            handler.removeFilter(passes)
+
+
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

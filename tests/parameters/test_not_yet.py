@@ -38,7 +38,7 @@ def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFix
 def test_every_key_of_the_list(caplog: pytest.LogCaptureFixture) -> None:
     """Each says what holds in its place, and the value that asks for it is allowed."""
     waiting = [key for key in KEYS.values() if key.not_yet]
-    assert {"SkipExplainedSeeds", "RefineGeometry", "Dataset"} <= {key.name for key in waiting}
+    assert {"SkipExplainedSeeds", "Dataset"} <= {key.name for key in waiting}
     for key in waiting:
         acts_as = key.default if key.acts_as is None else key.acts_as
         assert not key.ignored(acts_as)

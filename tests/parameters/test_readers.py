@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import gzip
 import shutil
 import sys
@@ -21,6 +20,7 @@ from tiny_scan import TinyScan, prepare
 import midas
 from midas import simulation
 from midas.archive import Archive
+from midas.archive.update import update
 from midas.calibration import sigma_of_grains
 from midas.commands import run as cli
 from midas.convert import conversion
@@ -130,6 +130,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         simulate(folder / "simulation")
         convert(folder / "conversion")
         layer = run_everything(folder, scan)
+        refine_geometry(layer, folder / "alone" / layer.folder.name)
         look(folder, RawScan.archived(layer.archive, threads=1))
         run_again(layer)
         examine(layer, folder / "nothing")
@@ -218,6 +219,16 @@ def run_everything(folder: Path, scan: TinyScan) -> Layer:
         assert cli.run("ff-radius", ["scan_000001.MIDAS.zip"]) == 0
         assert cli.run("ff-index", ["paramstest.txt"]) == 0
     return Layer(layer, layer / "scan_000001.MIDAS.zip", f"{layer}/")
+
+
+def refine_geometry(layer: Layer, other: Path) -> None:
+    """Two detectors with the same grains, one of them made of panels."""
+    panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": 16, "PanelGapsZ": 0}
+    archive = next(other.glob("*.MIDAS.zip"))
+    for name, value in panels.items():
+        update(archive, name, [str(value)])
+    folders = [str(layer.folder), str(other)]
+    assert cli.run("ff-geometry", [*folders, "-refine", "Lsd,BC,Panels", "-maxPasses", "1", "-nCPUs", "1"]) == 0
 
 
 def run_again(layer: Layer) -> None:
@@ -315,50 +326,6 @@ def test_nothing_is_read_for_no_part(reads: Reads) -> None:
 
 
 # ---------------------------------------------------------------- what the sources name
-
-#: modules that read for one part only; functions that several parts call count for each of them
-MODULES = {
-    "convert": "convert/conversion.py convert/sweep.py",
-    "check": "diagnosis/check/scan.py",
-    "look": "diagnosis/look/run.py",
-    "calibrate": "pipeline/powder_images.py pipeline/calibrating.py pipeline/calibration_files.py experiment/panels.py",
-    "hkls": "stages/hkls.py experiment/crystal.py",
-    "peaks": "stages/peaks.py experiment/panels.py",
-    "merge": "stages/merge.py experiment/scan.py",
-    "radius": "stages/radius.py experiment/rings.py experiment/scan.py",
-    "fit_setup": "stages/fit_setup.py experiment/scan.py experiment/read_out.py",
-    "binning": "stages/binning.py",
-    "indexing": "stages/indexing.py experiment/region.py",
-    "refinement": "stages/refinement.py experiment/region.py",
-    "grains": "stages/grains/__init__.py stages/grains/tables.py stages/grains/strain.py",
-    "pull": "stages/grains/pull/__init__.py stages/grains/pull/instrument.py experiment/read_out.py",
-    "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
-    "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
-    "sigma": "calibration/grains/layer.py experiment/scan.py",
-    "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",
-    "pipeline": "pipeline/layer_run.py pipeline/inputs.py pipeline/spot_table.py pipeline/plan.py",
-    "commands": "commands/arguments.py",
-}
-
-
-@pytest.mark.parametrize("part", READERS)
-def test_keys_that_a_source_names_are_declared(part: str) -> None:
-    """Also those of branches that no run of the tests enters."""
-    names: set[str] = set()
-    for module in MODULES[part].split():
-        tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-        names |= {node.slice.value for node in ast.walk(tree) if _is_named(node)}
-    assert names & KEYS.keys() <= READERS[part].keys
-
-
-def _is_named(node: ast.AST) -> bool:
-    """``something["Name"]``, something being parameters."""
-    return (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in ("p", "parameters", "settings", "limits", "fitted", "folders")
-    )
 
 
 # ---------------------------------------------------------------- what follows from the list

@@ -43,6 +43,7 @@ def test_orientation_is_that_of_the_analysis(tmp_path: Path, operations: tuple[i
         y, z = square.from_raw(column, row)
         assert image.counts[int(z), int(y)] == RAW[row, column] and not image.masked[int(z), int(y)]
     assert np.count_nonzero(image.masked) == 4
+    assert image.counts.flags.c_contiguous and image.masked.flags.c_contiguous  # the kernels take nothing else
 
 
 def test_frames_are_summed_without_their_dark_and_the_skipped_ones(tmp_path: Path) -> None:

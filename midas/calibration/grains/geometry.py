@@ -59,6 +59,7 @@ class Settings:
     sigma_floor : systematic part of a spot's uncertainty, px
     force : whether a fit that has not converged, or predicts worse, is a result
     threads : of the kernel
+    keep_start : whether a number whose change is less than its sigma stays what it was
     """
 
     refine: str | Sequence[str] = "auto"
@@ -70,6 +71,7 @@ class Settings:
     sigma_floor: float = 0.005
     force: bool = False
     threads: int = 1
+    keep_start: bool = True
 
     @property
     def auto(self) -> bool:
@@ -94,6 +96,7 @@ def geometry_from_grains(
     min_confidence: float = 0.5,
     force: bool = False,
     threads: int = 1,
+    keep_start: bool = True,
 ) -> GeometryResult:
     """Refine the geometry and all grains of finished layers together.
 
@@ -111,6 +114,7 @@ def geometry_from_grains(
     min_confidence : of the grains that are used
     force : accept a fit that has not converged, or that predicts unseen spots worse than the start
     threads : for the sums over spots; results do not depend on them
+    keep_start : whether a number whose change is less than its sigma stays what it was
 
     Raises
     ------
@@ -125,7 +129,7 @@ def geometry_from_grains(
         if isinstance(trust, str) and trust not in ("mean", "none", "each"):
             trust = float(trust)
     floor = float(read[0].parameters["SigmaFloor"])
-    settings = Settings(refine, fix, trust, z0, share, iterations, floor, force, threads)
+    settings = Settings(refine, fix, trust, z0, share, iterations, floor, force, threads, keep_start)
     return refined(measurement_of(read), settings)
 
 
@@ -296,7 +300,7 @@ class _Run:
             for name, plain, one, by in zip(found.free.names, found.free.plain(), sigma, change, strict=True)
             if by < one and plain in _LIMITS and plain != "BCz"
         }
-        if not small or self.settings.trust == "each":
+        if not small or not self.settings.keep_start or self.settings.trust == "each":
             return found
         self.no_better = small
         state = put_back(found.state, self.start, set(small), found.free)

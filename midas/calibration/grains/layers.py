@@ -159,7 +159,7 @@ def _assigned(
 def _instrument(layer: Layer, wedge_model: str | None) -> tuple[Parameters, DetectorGeometry]:
     """The parameters of a layer's archive, and the instrument that they describe, or the one with another wedge."""
     with Archive(str(layer.archive)) as archive:
-        parameters = archive.parameters
+        parameters = archive.parameters.for_stage("geometry")
     detector = DetectorGeometry.from_parameters(parameters)
     if detector.wavelength is None:
         raise parameters.error("Wavelength", "is needed")

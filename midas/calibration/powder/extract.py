@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from midas._ext.calibrate.profiles import fit_groups
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.profile import BIN, EXTENT, RingShape, shape_of
+from midas.calibration.powder.quantum import quantum_of
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.windows import Windows, ring_radii, windows_of
 from midas.experiment.detector import DetectorGeometry
@@ -81,7 +82,10 @@ class Extraction:
 
 @dataclass(frozen=True)
 class _Groups:
-    """Pixels of the groups that have enough of them; arrays as `group_pixels` and `fit_groups` describe them."""
+    """Pixels of the groups that have any; arrays as `group_pixels` and `fit_groups` describe them.
+
+    `values` are in photons, each of which makes `quantum` units of the image.
+    """
 
     windows: Windows
     starts: NDArray[np.int64]
@@ -91,7 +95,8 @@ class _Groups:
     window: NDArray[np.int64]
     eta: Array
     panel: NDArray[np.int64]
-    shift: Array = field(repr=False)
+    shift: Array
+    quantum: float
 
 
 def panel_map(panels: Array, shape: tuple[int, ...]) -> NDArray[np.int32]:
@@ -148,7 +153,7 @@ def _rounds(
     found = _fitted(groups, tails, shift, columns, detector, panels, shape, threads)
     for _ in range(settings.rounds - 1):
         accepted = _accepted(groups, found)
-        whole = accepted & (found["highest"] < image.full_scale)
+        whole = accepted & (found["highest"] * groups.quantum < image.full_scale)
         shape = _shape(groups, tails, found, whole, shape)
         tails = tails_of_neighbours(groups.starts, groups.x, _neighbours(groups, found, accepted, shape), threads)
         shift = np.where(accepted[:, 0], found["place"][:, 0], groups.shift)
@@ -182,6 +187,8 @@ def _grouped(image: PowderImage, detector: DetectorGeometry, windows: Windows, p
         windows.bins,
         threads,
     )
+    quantum = quantum_of(image)
+    values /= quantum
     per_bin = max(len(panels), 1)
     window = np.repeat(np.arange(len(windows)), windows.bins * per_bin)
     first = np.cumsum(windows.bins * per_bin) - windows.bins * per_bin
@@ -200,6 +207,7 @@ def _grouped(image: PowderImage, detector: DetectorGeometry, windows: Windows, p
         eta=(number + 0.5) * 360.0 / windows.bins[window] - 180.0,
         panel=panel if len(panels) else np.full(len(panel), -1),
         shift=_agreed(shift, window),
+        quantum=quantum,
     )
 
 
@@ -308,7 +316,7 @@ def _chosen(
     """Points of the rings that are inside `rho_d`, and the counts."""
     ring, rings = groups.windows.ring[groups.window], len(inside)
     counted = (ring >= 0) & inside[ring]
-    saturated = found["highest"] >= full_scale
+    saturated = found["highest"] * groups.quantum >= full_scale
     rows, peaks = np.nonzero(accepted & ~saturated & counted)
     # by ring, bin and panel, as groups are within one window
     order = np.lexsort((rows, ring[rows, peaks]))
@@ -322,8 +330,8 @@ def _chosen(
         eta=groups.eta[rows],
         panel=groups.panel[rows],
         chi2=best["chi2"],
-        height=best["height"],
-        background=best["background"],
+        height=best["height"] * groups.quantum,
+        background=best["background"] * groups.quantum,
     )
     enough = (found["pixels"] >= FEWEST_PIXELS) & counted
     looked_for, significant, beyond = (

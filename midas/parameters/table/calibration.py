@@ -4,14 +4,11 @@ from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, PATH, POSITIVE,
 
 TITLE = "Calibration and geometry"
 
-_NO_GEOMETRY = "this version has no ff-geometry"
-
 KEYS: tuple[Key, ...] = (
-    flag("RefineGeometry", 0, "1: refine the geometry from the grains and process the layer again", choices=(0, 1),
-        not_yet=_NO_GEOMETRY),
+    flag("RefineGeometry", 0, "1: refine the geometry from the grains and process the layer again", choices=(0, 1)),
     Key("TrustLattice", WORD, "mean", "what fixes the scale: the mean cell of the grains, nothing, each grain's cell, "
         "or the cell with this relative sigma × 10⁶",
-        choices=("mean", "none", "each"), or_number=True, range=POSITIVE, not_yet=_NO_GEOMETRY),
+        choices=("mean", "none", "each"), or_number=True, range=POSITIVE),
     Key("SigmaFloor", FLOAT, 0.005, "systematic part of the uncertainty of a spot", "px", range=NOT_NEGATIVE),
     Key("CalibEngine", WORD, "lsq", "lsq: least squares; legacy: the legacy objective on the same points",
         choices=("lsq", "legacy")),
@@ -53,7 +50,7 @@ KEYS: tuple[Key, ...] = (
     Key("BadPxFile", PATH, "", "mask of bad pixels, beside MaskFN"),
     Key("FixPanelID", INT, 0, "panel whose shift is 0 in PanelShiftsFile; without the key the shifts have zero mean",
         range=NOT_NEGATIVE),
-    Key("MinIndicesForFit", INT, 1, "points that a panel needs to be fitted, at least 10", range=NOT_NEGATIVE),
+    Key("MinIndicesForFit", INT, 1, "points that a panel needs to be fitted, at least 3", range=NOT_NEGATIVE),
     Key("tolShifts", FLOAT, 1.0, "panels are not shifted further than this; 0: not fitted", "px", range=NOT_NEGATIVE),
     Key("tolRotation", FLOAT, 0.0, "panels are not turned further than this; 0 in a file: not fitted", "°",
         range=NOT_NEGATIVE),

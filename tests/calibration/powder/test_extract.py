@@ -13,6 +13,7 @@ from powder_images.seen import errors, means_of_rings, rings_of
 from midas.calibration.powder.extract import Extraction, ExtractSettings, extract, extract_all
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.points import Points
+from midas.calibration.powder.quantum import quantum_of
 
 NO_PANELS = np.empty((0, 8))
 
@@ -118,6 +119,24 @@ def test_spotty_rings_say_how_little_they_know() -> None:
     strain, sigma = errors(powder, points)
     assert np.median(points.chi2) > 10
     assert abs(np.median(strain)) < 1e-3 and np.median(np.abs(strain / sigma)) < 5
+
+
+@pytest.mark.parametrize("factor", [1e-4, 0.02, 30.0])
+def test_units_of_the_counts_hardly_matter(flat: tuple[PowderSet, PowderImage], factor: float) -> None:
+    powder, image = flat
+    points = seen(powder, replace(image, counts=image.counts * factor)).points
+    strain, sigma = errors(powder, points)
+    assert len(points) > 800 and 0.85 < np.sqrt(np.mean((strain / sigma) ** 2)) < 1.15
+    assert np.median(points.height) == pytest.approx(factor * np.median(seen(powder, image).points.height), rel=0.01)
+
+
+def test_photons_of_an_image(flat: tuple[PowderSet, PowderImage]) -> None:
+    _, image = flat
+    assert quantum_of(image) == quantum_of(replace(image, counts=image.counts * 5)) == 1.0
+    assert quantum_of(replace(image, counts=image.counts / 8)) == pytest.approx(1 / 8, rel=0.15)
+    rare = np.random.default_rng(2).poisson(0.01, image.counts.shape) * 0.25
+    assert quantum_of(replace(image, counts=rare)) == 0.25
+    assert quantum_of(replace(image, masked=np.ones_like(image.masked))) == 1.0
 
 
 def test_an_image_of_nothing_has_no_points(flat: tuple[PowderSet, PowderImage]) -> None:
