@@ -24,6 +24,7 @@ from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.tilted_rings import STEEPEST, Tilted, fitted
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.noise import robust_spread
 from midas.runtime.errors import StageError
 
 log = logging.getLogger(__name__)
@@ -215,8 +216,7 @@ def rings_disagree(strain: NDArray[np.float64], ring: NDArray[np.int64], two_the
         return False
     mean = np.array([np.median(strain[ring == number]) for number in seen])
     drift = np.polyfit(two_theta[seen], mean, 1)[0] * np.ptp(two_theta[seen])
-    spread = 1.4826 * np.median(np.abs(mean - np.median(mean)))
-    return bool(max(abs(drift), spread) > _STRAIN_OF_RINGS)
+    return bool(max(abs(drift), robust_spread(mean)) > _STRAIN_OF_RINGS)
 
 
 def _rival(candidates: Sequence[_Candidate]) -> _Candidate | None:
