@@ -16,11 +16,9 @@ from midas.calibration.grains.gauge import height_is_free, scale_is_free
 from midas.calibration.grains.identify import modes_of, pixels_of, reach, units_of, verdicts_of
 from midas.calibration.grains.joint import ROUGH, Fit, Information, information_of
 from midas.calibration.grains.result import (
-    GOOD,
     HELD,
     KEPT,
     RAILED,
-    SINGULAR,
     FittedGrains,
     GeometryResult,
     HeldOut,
@@ -40,6 +38,7 @@ from midas.calibration.grains.state import (
 from midas.calibration.grains.wobble import wobble_of, wobble_sentence
 from midas.experiment.crystal import cell_of
 from midas.experiment.noise import robust_spread
+from midas.formats.uncertainty import GOOD, SINGULAR
 
 if TYPE_CHECKING:
     from midas.calibration.grains.geometry import _Run as Run

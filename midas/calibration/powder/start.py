@@ -181,18 +181,18 @@ def better_start(image: PowderImage, rings: Rings, detector: DetectorGeometry) -
     -------
     Start or None
     """
-    assert detector.wavelength is not None
+    wavelength = detector.known_wavelength()
     ty, tz = np.radians([detector.ty, detector.tz])
     leans = float(np.cos(ty) * np.sin(tz)), float(np.sin(ty))
     given = Tilted(detector.lsd / detector.px, detector.y_bc, detector.z_bc, *leans)
-    lines = Lines.of(rings, detector.wavelength)
+    lines = Lines.of(rings, wavelength)
     profile = profile_of(image, given)
     own = judged(profile, lines, given.lsd).mark
     for distance in distances(profile, lines, detector.px):
         lsd = distance.lsd / detector.px
         candidate = _Candidate(Tilted(lsd, given.y, given.z, *leans), judged(profile, lines, lsd))
         if abs(np.log(lsd / given.lsd)) > SAME and candidate.is_good and candidate.mark >= _CLEAR * own:
-            return candidate.refined(image, rings, detector.wavelength, lines).start(detector.px)
+            return candidate.refined(image, rings, wavelength, lines).start(detector.px)
     return None
 
 
