@@ -52,7 +52,12 @@ def write(layer: Layer) -> Path:
     if spots is not None and len(spots):
         figures.append(_spots(spots))
     parts = [
-        figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=f"{figure.layout.height}px")
+        figure.to_html(
+            full_html=False,
+            include_plotlyjs=i == 0,
+            default_height=f"{figure.layout.height}px",
+            div_id=f"figure{i + 1}",
+        )
         for i, figure in enumerate(figures)
     ]
     title = f"{len(grains)} grains in {layer.folder.absolute()}"

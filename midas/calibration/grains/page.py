@@ -38,7 +38,12 @@ def page(result: GeometryResult, name: str, certificates: Sequence[str] = ()) ->
     figures = [_along(result, 0, "Radial"), _along(result, 1, "Tangential"), _rings(result), _widths(result)]
     figures += [_map(result, d) for d in range(len(result.detectors))]
     parts = [
-        figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=f"{figure.layout.height}px")
+        figure.to_html(
+            full_html=False,
+            include_plotlyjs=i == 0,
+            default_height=f"{figure.layout.height}px",
+            div_id=f"figure{i + 1}",
+        )
         for i, figure in enumerate(figures)
     ]
     title = html.escape(headline(result, name))
