@@ -25,7 +25,6 @@ from midas.calibration.powder.summary import MICRO, ring_rows, statistics
 from midas.calibration.powder.which_powder import check_powder
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.image import PaddedImage
 from midas.experiment.panels import panels_of, with_shifts
 from midas.experiment.ring_fit import FEWEST_POINTS_OF_PANEL
 from midas.formats.hkls import LAYOUT
@@ -145,7 +144,7 @@ def _calibrated(
     series = Series(images, request.travel, request.travel_sigma) if request.travel else Series(images)
     rings = _rings(request, powders)
     panels = _start_panels(p, request.folder)
-    settings, start = _settings(request, panels, threads), _start(images[0], p)
+    settings, start = _settings(request, panels, threads), _start(p)
     try:
         passes = [calibrate(series, rings, start, settings)]
         doubts = check_powder(images[0], passes[0].detector, powders, rings)
@@ -229,21 +228,14 @@ def _start_panels(p: Parameters, folder: Path) -> Array:
     return panels_of(p, located(named, folder).parent if named and not (folder / named).is_file() else folder)
 
 
-def _start(image: PowderImage, p: Parameters) -> DetectorGeometry:
+def _start(p: Parameters) -> DetectorGeometry:
     """The geometry that the parameters give; where they do not tell distance and centre, these stand for nothing."""
     known = "Lsd" in p and "BC" in p
     lsd, (y_bc, z_bc) = (p["Lsd"], p["BC"]) if known else (np.nan, (np.nan, np.nan))
-    # of the farthest corner, in whole mm
-    rho_d = p["RhoD"] if "RhoD" in p else 1000 * np.ceil(_farthest(image, p["ImTransOpt"], y_bc, z_bc) * p["px"] / 1000)
+    # without RhoD it follows the beam centre that is found: one that is given wrong says nothing about the detector
+    rho_d = p["RhoD"] if "RhoD" in p else np.nan
     rest = {name: p[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")}
     return DetectorGeometry(lsd, y_bc, z_bc, p["px"], rho_d, **rest, wavelength=p["Wavelength"])
-
-
-def _farthest(image: PowderImage, operations: Sequence[int], y_bc: float, z_bc: float) -> float:
-    """Distance from the beam centre to the farthest corner of the detector, px."""
-    rows, columns = image.shape
-    y_low, y_high, z_low, z_high = PaddedImage(rows, columns, operations).area
-    return float(np.hypot(max(abs(y_low - y_bc), abs(y_high - y_bc)), max(abs(z_low - z_bc), abs(z_high - z_bc))))
 
 
 def _write_hkls(done: Calibrated, request: CalibrationRequest, powder: Calibrant) -> None:

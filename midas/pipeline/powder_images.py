@@ -116,7 +116,8 @@ def _turned(
     numbers = np.ascontiguousarray(raw_numbers(counts.shape, operations).T)  # [y, z] there, row z here
     beside = numbers < 0
     square = np.where(beside, 0.0, np.where(masked, 0.0, counts).ravel()[numbers])
-    return PowderImage(square, beside | masked.ravel()[numbers], frames, full_scale, counts.shape)
+    masked = beside | masked.ravel()[numbers]
+    return PowderImage(square, masked, frames, full_scale, counts.shape, tuple(operations))
 
 
 def _reading(p: Parameters, path: Path) -> Reading:

@@ -256,6 +256,16 @@ def test_bad_input_is_one_line(
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
 
+def test_a_wrong_beam_centre_leaves_no_trace(image: Path, tmp_path: Path, in_process: Run) -> None:
+    """RhoD is the distance of the farthest corner from the centre that is found, not from the one that is given."""
+    (tmp_path / "ps.txt").write_text("CalibReport 0\n")
+    far = ("-lsd", "200800", "-bc", "20", "30", "-nCPUs", "1", "-params", "ps.txt")
+    assert in_process("ff-calibrate", image, *BEAM, *far, cwd=tmp_path) == 0
+    record = json.loads((tmp_path / "calibration.json").read_text())
+    assert record["parameters"]["RhoD"] == 37000.0
+    assert {record["numbers"][name]["verdict"] for name in ("p0", "p1c", "p1s", "p2")} == {"ok"}
+
+
 def test_images_that_are_missing(
     image: Path, tmp_path: Path, in_process: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:

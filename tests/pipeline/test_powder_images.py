@@ -46,6 +46,15 @@ def test_orientation_is_that_of_the_analysis(tmp_path: Path, operations: tuple[i
     assert image.counts.flags.c_contiguous and image.masked.flags.c_contiguous  # the kernels take nothing else
 
 
+def test_the_farthest_corner_is_one_of_the_detector_however_it_is_turned(tmp_path: Path) -> None:
+    """Not of the padding: the flip of the rows of 3 x 4 pixels leaves row 0 of the square empty."""
+    for text, corner in (("", (3.5, 2.5)), ("ImTransOpt 2\n", (3.5, 3.5)), ("ImTransOpt 3\n", (2.5, 3.5))):
+        image = read(written(tmp_path), text)
+        assert image.farthest(-100.0, -100.0) == pytest.approx(np.hypot(corner[0] + 100, corner[1] + 100))
+    image = read(written(tmp_path), "ImTransOpt 2\n")
+    assert image.farthest(-0.5, 100.0) == pytest.approx(np.hypot(4.0, 99.5))
+
+
 def test_frames_are_summed_without_their_dark_and_the_skipped_ones(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["exchange/data"] = np.stack([RAW * 0 + 7, RAW, RAW + 1])

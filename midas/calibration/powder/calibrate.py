@@ -281,8 +281,7 @@ def _with_rho_d(detector: DetectorGeometry, image: PowderImage) -> DetectorGeome
     """With the distance of the farthest corner, in whole mm, where there is none."""
     if np.isfinite(detector.rho_d):
         return detector
-    rows, columns = image.shape
-    reach = np.hypot(max(detector.y_bc, columns - 1 - detector.y_bc), max(detector.z_bc, rows - 1 - detector.z_bc))
+    reach = image.farthest(detector.y_bc, detector.z_bc)
     return replace(detector, rho_d=float(np.ceil(reach * detector.px / 1000.0) * 1000.0))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.image import PaddedImage
+
 
 @dataclass(frozen=True)
 class PowderImage:
@@ -18,7 +20,8 @@ class PowderImage:
     masked : (n, n) bool, pixels without meaning: gaps, bad ones, those beside the detector
     frames : how many frames are summed
     full_scale : of the sum, above which a pixel is saturated; inf where nothing is
-    shape : rows and columns of the detector, without the padding
+    shape : rows and columns of the raw image, without the padding
+    operations : that turned the padded image, see `midas.experiment.image.PaddedImage`
     """
 
     counts: NDArray[np.float64]
@@ -26,3 +29,9 @@ class PowderImage:
     frames: int
     full_scale: float
     shape: tuple[int, int]
+    operations: tuple[int, ...] = ()
+
+    def farthest(self, y: float, z: float) -> float:
+        """Distance from a place to the farthest corner of the detector, px; the padding is no part of it."""
+        y_low, y_high, z_low, z_high = PaddedImage(*self.shape, self.operations).area
+        return float(np.hypot(max(abs(y_low - y), abs(y_high - y)), max(abs(z_low - z), abs(z_high - z))))
