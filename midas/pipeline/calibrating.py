@@ -229,11 +229,11 @@ def _start_panels(p: Parameters, folder: Path) -> Array:
 
 
 def _start(p: Parameters) -> DetectorGeometry:
-    """The geometry that the parameters give; where they do not tell distance and centre, these stand for nothing."""
-    known = "Lsd" in p and "BC" in p
-    lsd, (y_bc, z_bc) = (p["Lsd"], p["BC"]) if known else (np.nan, (np.nan, np.nan))
+    """The geometry that the parameters give, NaN where they do not tell distance or centre."""
+    lsd = p.get("Lsd", np.nan)
+    y_bc, z_bc = p.get("BC", (np.nan, np.nan))
     # without RhoD it follows the beam centre that is found: one that is given wrong says nothing about the detector
-    rho_d = p["RhoD"] if "RhoD" in p else np.nan
+    rho_d = p.get("RhoD", np.nan)
     rest = {name: p[name] for name in ("tx", "ty", "tz", "p0", "p1", "p2", "p3")}
     return DetectorGeometry(lsd, y_bc, z_bc, p["px"], rho_d, **rest, wavelength=p["Wavelength"])
 

@@ -262,7 +262,7 @@ def test_a_wrong_beam_centre_leaves_no_trace(image: Path, tmp_path: Path, in_pro
     far = ("-lsd", "200800", "-bc", "20", "30", "-nCPUs", "1", "-params", "ps.txt")
     assert in_process("ff-calibrate", image, *BEAM, *far, cwd=tmp_path) == 0
     record = json.loads((tmp_path / "calibration.json").read_text())
-    assert record["parameters"]["RhoD"] == 37000.0
+    assert record["parameters"]["RhoD"] == 37000.0 and record["warnings"] == ["BC is 145 px from its start"]
     assert {record["numbers"][name]["verdict"] for name in ("p0", "p1c", "p1s", "p2")} == {"ok"}
 
 

@@ -92,8 +92,8 @@ def calibrate(
     image : one, or several at known distances
     rings : of the calibrant
     start : a rough geometry with wavelength, pixel size and `rho_d`; with `settings.search` its distance and beam
-        centre mean nothing. A start that turns out to be wrong is replaced by one from the image alone. NaN as `rho_d`
-        stands for the farthest corner of the detector
+        centre may be NaN, and those that are not only help the search. A start that turns out to be wrong is replaced
+        by one from the image. NaN as `rho_d` stands for the farthest corner of the detector
     settings : what is fitted, and how
 
     Raises
@@ -150,7 +150,7 @@ class _Work:
             said = f"with the start as given, {wrong}; without it, "
             logger.info("start       %s; looking for another", wrong)
         try:
-            own = find_start(self.series.images[0], self.rings, start.px, start.known_wavelength())
+            own = find_start(self.series.images[0], self.rings, start.px, start.known_wavelength(), start)
         except StageError as error:
             if not said:
                 raise
@@ -263,7 +263,7 @@ class _Work:
             image=last.image,
         )
         check_result(result)
-        return replace(result, warnings=warnings_of(result, self._evidence(last), settings.search, found.undetermined))
+        return replace(result, warnings=warnings_of(result, self._evidence(last), found.undetermined))
 
 
 def outliers(strain: Array, factor: float, rounds: int) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ class CalibrationSettings:
     ----------
     free : numbers that are fitted, as far as the image tells them
     demanded : those of them that may not be left as they are
-    search : Lsd and beam centre of the start mean nothing
+    search : Lsd and beam centre are sought; what the start has of them only helps
     tolerances : half widths of bounds about the start by name; see `midas.experiment.ring_fit.RingFitSettings`
     panels : (p, 8) float64, `midas.experiment.panels.panels_of`, with the shifts to start from; no rows without panels
     fit_panels : whether their shifts are fitted

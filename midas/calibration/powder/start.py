@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,10 @@ _CLEAR, _GOOD = 1.3, 0.4
 _EXPLAINED = 0.7
 #: a candidate that is worse than the best by more is none
 _RIVAL = 2.0
+#: a distance that is said chooses between two when one differs by less than this part
+_SAID = 0.1
+#: how far from a beam centre that is said the farthest corner may be, in sides of the image
+_FARTHEST = 5.0
 #: a score from which on the centre is no doubt the right one
 _CERTAIN = 0.75
 #: rings that a distance needs
@@ -55,6 +59,11 @@ class AmbiguousStartError(StageError):
     def __init__(self, reason: str, candidates: tuple[Start, Start]):
         super().__init__(reason)
         self.candidates = candidates
+
+    def near(self, lsd: float) -> Start | None:
+        """The candidate whose distance somebody has said, about; None when it is neither, or NaN."""
+        nearest = min(self.candidates, key=lambda one: abs(one.lsd - lsd))
+        return nearest if abs(nearest.lsd / lsd - 1) <= _SAID else None
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,9 @@ class Start:
     score: float = 1.0
 
 
-def find_start(image: PowderImage, rings: Rings, px: float, wavelength: float) -> Start:
+def find_start(
+    image: PowderImage, rings: Rings, px: float, wavelength: float, said: DetectorGeometry | None = None
+) -> Start:
     """Distance, beam centre and tilts of an image of a powder.
 
     Parameters
@@ -86,6 +97,8 @@ def find_start(image: PowderImage, rings: Rings, px: float, wavelength: float) -
     rings : of the powder, out to large angles, since the distance is not known
     px : µm
     wavelength : Å
+    said : whose distance or beam centre somebody has given, NaN where nobody has. They help where the image leaves a
+        choice: the distance between two that explain it, the centre where none that is found leads to rings
 
     Returns
     -------
@@ -99,11 +112,33 @@ def find_start(image: PowderImage, rings: Rings, px: float, wavelength: float) -
     if len(Lines.of(rings, wavelength).tangent) < _FEWEST_RINGS:
         raise NoRingError(f"fewer than {_FEWEST_RINGS} rings have an angle below 90 degrees: check the wavelength")
     try:
-        start = _start_about(find_centre(image), image, rings, px, wavelength)
-    except NoRingError:
-        start = _start_about(find_centre(image, thorough=True), image, rings, px, wavelength)
+        start = _from_centres(_centres(image, said), image, rings, px, wavelength)
+    except AmbiguousStartError as error:
+        chosen = error.near(said.lsd) if said is not None else None
+        if chosen is None:
+            raise
+        start = chosen
     log.info("start found: Lsd %.0f um, BC %.2f %.2f px, score %.2f", start.lsd, start.y_bc, start.z_bc, start.score)
     return start
+
+
+def _centres(image: PowderImage, said: DetectorGeometry | None) -> Iterator[Centre]:
+    """Of the rings, by growing effort; the last one is what somebody has said."""
+    yield find_centre(image)
+    yield find_centre(image, thorough=True)
+    if said is not None and image.farthest(said.y_bc, said.z_bc) <= _FARTHEST * len(image.counts):
+        yield Centre(said.y_bc, said.z_bc, 0.0, 0.0, 1.0)
+
+
+def _from_centres(centres: Iterator[Centre], image: PowderImage, rings: Rings, px: float, wavelength: float) -> Start:
+    """The start about the first centre that has rings about it."""
+    error = NoRingError("no centre")
+    for centre in centres:
+        try:
+            return _start_about(centre, image, rings, px, wavelength)
+        except NoRingError as reason:
+            error = reason
+    raise error
 
 
 def _start_about(centre: Centre, image: PowderImage, rings: Rings, px: float, wavelength: float) -> Start:

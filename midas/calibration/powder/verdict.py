@@ -31,8 +31,8 @@ DISAGREEMENT, MOST_DISAGREEING = 3.0, 0.2
 SECTOR, FEWEST_IN_SECTOR, NEXT_TO_NONE = 10.0, 5, 0.1
 #: degrees, of the sectors that make up the azimuth covered
 NARROW_SECTOR = 5.0
-#: degrees of tilt, and part of the distance by which it changes, that deserve a word
-LARGE_TILT, LARGE_CHANGE = 5.0, 0.05
+#: degrees of tilt, part of the distance by which it changes, and px by which the beam centre does, that deserve a word
+LARGE_TILT, LARGE_CHANGE, LARGE_SHIFT = 5.0, 0.05, 50.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def robust_rms(result: Calibration) -> float:
     return robust_spread(result.strain, 0.0) * 1e6
 
 
-def warnings_of(result: Calibration, evidence: Evidence, searched: bool, undetermined: Mapping[str, str]) -> list[str]:
+def warnings_of(result: Calibration, evidence: Evidence, undetermined: Mapping[str, str]) -> list[str]:
     """What the user should know, a sentence each."""
     words = [f"{name} ended on the bound of its tolerance" for name in result.free if result.verdict[name] == ON_BOUND]
     words += [f"{name} stays at {result.value[name]:g}: {reason}" for name, reason in undetermined.items()]
@@ -110,8 +110,12 @@ def warnings_of(result: Calibration, evidence: Evidence, searched: bool, undeter
     if rms > DOUBTFUL:
         words.append(f"the rings are {rms:.0f} microstrain (robust) from the points, more than {DOUBTFUL:.0f}")
     change = result.value["Lsd"] / result.start["Lsd"] - 1
-    if not searched and abs(change) > LARGE_CHANGE:
+    if abs(change) > LARGE_CHANGE:  # never with NaN, a start that nobody gave
         words.append(f"Lsd is {100 * change:+.1f} % from its start")
+    shift_y, shift_z = (result.value[name] - result.start[name] for name in ("BCy", "BCz"))
+    shift = np.hypot(shift_y, shift_z)
+    if shift > LARGE_SHIFT:
+        words.append(f"BC is {shift:.0f} px from its start")
     for name in ("ty", "tz"):
         if abs(result.value[name]) > LARGE_TILT:
             words.append(f"{name} is {result.value[name]:.2f} degrees, more than {LARGE_TILT:.0f}")

@@ -71,7 +71,7 @@ def test_a_rough_start(
 
 def test_no_start(flat: tuple[PowderSet, PowderImage], found: Calibration) -> None:
     powder, image = flat
-    nowhere = replace(powder.start, lsd=1.0, y_bc=0.0, z_bc=0.0)
+    nowhere = replace(powder.start, lsd=np.nan, y_bc=np.nan, z_bc=np.nan)
     assert same(found, run(powder, image, start=nowhere, search=True), 0.01)
 
 

@@ -11,7 +11,9 @@ import pytest
 from powder_images import sets
 from powder_images.recipe import PowderSet, powder_image
 
+from midas.calibration.powder import start as start_module
 from midas.calibration.powder.calibrants import calibrant, rings_of
+from midas.calibration.powder.centre import Centre
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.start import (
@@ -22,6 +24,7 @@ from midas.calibration.powder.start import (
     find_start,
     rings_disagree,
 )
+from midas.experiment.detector import DetectorGeometry
 
 CEO2 = f"225 {sets.CEO2}"
 
@@ -201,6 +204,21 @@ def test_ambiguous() -> None:
     better, worse = error.value.candidates
     assert better.score >= worse.score
     assert abs(np.log(better.lsd / worse.lsd)) > 0.02
+    assert error.value.near(1.01 * better.lsd) == better and error.value.near(5 * better.lsd) is None
+    said = DetectorGeometry(1.01 * worse.lsd, np.nan, np.nan, 200.0, np.nan)
+    assert find_start(image, progression, 200.0, 0.17, said) == worse, "what the user says decides"
+
+
+def test_a_centre_that_is_said_is_tried_when_the_image_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, y = np.indices((256, 256))
+    tangent = np.tan(np.radians(rings().two_theta(sets.WAVELENGTH)[:8]))
+    radius = np.hypot(y - 126.0, z - 129.0)[..., None]
+    image = flat_image(20 + 500 * np.exp(-((radius - 1000 * tangent) ** 2)).sum(axis=-1))
+    monkeypatch.setattr(start_module, "find_centre", lambda *_, **__: Centre(20.0, -40.0, 0.0, 0.0, 0.0))
+    with pytest.raises(NoRingError):
+        find_start(image, rings(), 200.0, sets.WAVELENGTH)
+    said = DetectorGeometry(np.nan, 126.5, 129.0, 200.0, np.nan)
+    assert find_start(image, rings(), 200.0, sets.WAVELENGTH, said).lsd == pytest.approx(200000, rel=2e-3)
 
 
 def test_a_wrong_start_is_found_out() -> None:
