@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def is_archive(path: str) -> bool:
-    """Whether an argument that may be an archive or a parameter file is an archive."""
+    """Whether an argument that may be an archive, a parameter file or an image is an archive."""
+    if Path(path).suffix.lower() == ".npz":  # arrays of NumPy, in a zip file too
+        return False
     return zipfile.is_zipfile(path) or Path(path).suffix == ".zip"
 
 

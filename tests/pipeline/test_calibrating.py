@@ -266,6 +266,14 @@ def test_a_wrong_beam_centre_leaves_no_trace(image: Path, tmp_path: Path, in_pro
     assert {record["numbers"][name]["verdict"] for name in ("p0", "p1c", "p1s", "p2")} == {"ok"}
 
 
+def test_arrays_of_numpy_are_no_archive(tmp_path: Path, in_process: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    """A zip file with this extension is an image, a sparse frame cache, or nothing that can be read."""
+    np.savez(tmp_path / "a.npz", counts=np.ones((4, 4)))
+    assert in_process("ff-calibrate", "a.npz", *BEAM, *ROUGH, cwd=tmp_path) == 1
+    said = "a.npz: holds counts; of .npz files only sparse frame caches can be read: write a TIFF file\n"
+    assert capfd.readouterr().err.endswith(said)
+
+
 def test_images_that_are_missing(
     image: Path, tmp_path: Path, in_process: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:

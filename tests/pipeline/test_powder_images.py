@@ -55,6 +55,14 @@ def test_the_farthest_corner_is_one_of_the_detector_however_it_is_turned(tmp_pat
     assert image.farthest(-0.5, 100.0) == pytest.approx(np.hypot(4.0, 99.5))
 
 
+def test_a_sparse_frame_cache(tmp_path: Path) -> None:
+    content = {"shape": (3, 4), "nframes": 1, "dtype": np.bytes_("uint16")}
+    rows, columns = np.nonzero(RAW > 103)
+    content |= {"0_row": rows, "0_col": columns, "0_data": RAW[rows, columns]}
+    np.savez(tmp_path / "a.npz", **content)
+    assert np.array_equal(read(tmp_path / "a.npz").counts[:3], np.where(RAW > 103, RAW, 0))
+
+
 def test_frames_are_summed_without_their_dark_and_the_skipped_ones(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["exchange/data"] = np.stack([RAW * 0 + 7, RAW, RAW + 1])

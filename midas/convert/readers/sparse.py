@@ -20,6 +20,9 @@ from midas.archive.writer import Frame
 from midas.convert.source import Reading, checked_pixels
 from midas.runtime.errors import FormatError, one_line
 
+#: arrays of a file that is no cache that are named
+_NAMED = 5
+
 
 class SparseFrames:
     """Frame i is ``<i>_row``, ``<i>_col``, ``<i>_data``; the sizes are ``shape``, ``nframes``, ``dtype``, ``omega``."""
@@ -27,6 +30,12 @@ class SparseFrames:
     def __init__(self, path: Path, reading: Reading):
         self.path = path
         with _opened(path) as cache:
+            if not any(name in cache for name in ("shape", "nframes", "dtype")):
+                held = ", ".join(cache.files[:_NAMED]) + (", ..." if len(cache.files) > _NAMED else "")
+                reason = (
+                    f"holds {held or 'nothing'}; of .npz files only sparse frame caches can be read: write a TIFF file"
+                )
+                raise FormatError(reason, file=path)
             entries = (self._entry(cache, name) for name in ("shape", "nframes", "dtype"))
             self.shape, self.dtype = described(path, *entries)
             self.omegas = begins(path, self._entry(cache, "omega"), self.shape[0]) if "omega" in cache else None
