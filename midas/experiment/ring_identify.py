@@ -20,6 +20,7 @@ from midas.runtime.errors import StageError
 WORST_SIGMA = {"Lsd": 1e-4, "BCy": 0.1, "BCz": 0.1, "ty": 0.05, "tz": 0.05} | dict.fromkeys(
     ("p0", "p1c", "p1s", "p2"), 2e-4
 )
+_UNITS = {"Lsd": "um", "BCy": "px", "BCz": "px", "ty": "degrees", "tz": "degrees"}
 #: or when the normal matrix with columns of unit length has a condition beyond this
 WORST_CONDITION = 1e6
 #: numbers that give way to the others, the least important first; those in one bracket together
@@ -103,15 +104,27 @@ def doubtful(found: RingSolution) -> tuple[set[str], str]:
         return set(), ""
     rows = [found.names.index(name) for name in wide]
     tied = np.abs(found.correlation[rows]).max(axis=0) >= _CORRELATED
-    sigmas = ", ".join(f"{name} +- {found.sigma_of(name):.2g}, at most {worst[name]:.2g} counts" for name in wide)
-    return {name for name, together in zip(found.names, tied, strict=True) if together}, sigmas
+    (first, size), *others = [(name, _with_unit(name, found.sigma_of(name))) for name in wide]
+    open_by = ", ".join([f"{first} open by {size}", *(f"{name} by {size}" for name, size in others)])
+    most = ", ".join(_with_unit(name, worst[name]) for name in wide)
+    reason = f"the image leaves {open_by}; more than {most} is too much"
+    return {name for name, together in zip(found.names, tied, strict=True) if together}, reason
+
+
+def _with_unit(name: str, value: float) -> str:
+    """A number to two digits, without an exponent where that can be read."""
+    digits = f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.2g}"
+    return f"{digits} {_UNITS.get(taken_apart(name)[0], '')}".rstrip()
 
 
 def _hanging_together(names: tuple[str, ...], condition: float, inflation: NDArray[np.float64]) -> tuple[set[str], str]:
     if condition <= WORST_CONDITION:
         return set(), ""
     together = {name for name, part in zip(names, inflation, strict=True) if part > _INFLATED}
-    return together, f"they hang together, condition {condition:.1e}, at most {WORST_CONDITION:.0e} counts"
+    reason = (
+        f"they can be traded for each other (condition {condition:.1e}; more than {WORST_CONDITION:.0e} is too much)"
+    )
+    return together, reason
 
 
 def _in_the_file(names: Iterable[str]) -> str:

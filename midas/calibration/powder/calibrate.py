@@ -159,7 +159,7 @@ class _Work:
         tilts = {name: getattr(own, name) for name in ("ty", "tz") if name in self.settings.free}
         setting, wrong = self._placed(replace(there, **tilts))
         if setting is None or wrong:
-            raise StageError(said + wrong)
+            raise StageError(f"{said}{wrong}: check the energy, the pixel size, and which powder it is")
         return setting
 
     def _or_better(self, setting: Setting, start: DetectorGeometry) -> Setting:

@@ -177,6 +177,18 @@ def test_images_that_tell_no_geometry(flat: tuple[PowderSet, PowderImage]) -> No
         run(powder, image, start=few)
 
 
+def test_rings_that_are_elsewhere_come_with_what_to_check(
+    flat: tuple[PowderSet, PowderImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    powder, image = flat
+    monkeypatch.setattr("midas.calibration.powder.calibrate._astray", lambda *_: "rings are 1.2 px away")
+    monkeypatch.setattr("midas.calibration.powder.calibrate.WIDE_PASSES", 1)
+    with pytest.raises(
+        StageError, match=r"^rings are 1\.2 px away: check the energy, the pixel size, and which powder"
+    ):
+        run(powder, image, start=replace(powder.start, lsd=np.nan, y_bc=np.nan, z_bc=np.nan), search=True)
+
+
 def test_outliers_by_a_factor_of_the_mean() -> None:
     strain = np.array([1.0, -1.0, 1.0, -1.0, 9.0, 3.0])
     assert not outliers(strain, 0.0, 1).any()
