@@ -214,7 +214,7 @@ class DetectorGeometry:
         ParameterError : without a wavelength
         """
         (d,), shape = _columns(d_spacing)
-        return bragg_angles(d, self._wavelength()).reshape(shape)
+        return bragg_angles(d, self.known_wavelength()).reshape(shape)
 
     def displaced(self, y: ArrayLike, z: ArrayLike, omega: ArrayLike, position: ArrayLike) -> tuple[Array, Array]:
         """Spots of a grain at the origin to those of a grain elsewhere.
@@ -279,7 +279,7 @@ class DetectorGeometry:
          [-0.4464  0.0223  0.    ]]
         """
         (y, z, omega), positions, shape = _with_positions(position, *self.plane(y_px, z_px), omega)
-        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self.surface)
+        beam = (self.lsd, self.known_wavelength(), self.wedge, self.exact_wedge, self.surface)
         g = scattering_vectors(y, z, omega, positions, *beam)
         return g.reshape(*shape, 3)
 
@@ -360,7 +360,7 @@ class DetectorGeometry:
         """(6, ..., 2), see `midas._ext.physics.spots.predicted_spots`."""
         g, position = np.broadcast_arrays(g, _floats(position))
         vectors, positions = (np.ascontiguousarray(a.reshape(-1, 3)) for a in (g, position))
-        beam = (self.lsd, self._wavelength(), self.wedge, self.exact_wedge, self.surface)
+        beam = (self.lsd, self.known_wavelength(), self.wedge, self.exact_wedge, self.surface)
         columns = predicted_spots(vectors, positions, *beam)
         return columns.reshape(len(columns), *g.shape[:-1], 2)
 
@@ -369,7 +369,13 @@ class DetectorGeometry:
         """Tilts of the surface that stops beams from beside the origin."""
         return (self.tx, self.ty, self.tz) if self.exact_tilts else (0.0, 0.0, 0.0)
 
-    def _wavelength(self) -> float:
+    def known_wavelength(self) -> float:
+        """The wavelength (Å).
+
+        Raises
+        ------
+        ParameterError : without one
+        """
         if self.wavelength is None:
             raise ParameterError("is needed for what concerns reflections; give the geometry one", key="Wavelength")
         return self.wavelength

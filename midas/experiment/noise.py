@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: standard deviation of normal numbers in units of their median absolute deviation
-_PER_MAD = 1.4826
+PER_MAD = 1.4826
 
 
 def robust_spread(values: NDArray[np.floating], middle: float | None = None) -> float:
@@ -22,4 +22,4 @@ def robust_spread(values: NDArray[np.floating], middle: float | None = None) -> 
     >>> robust_spread(np.array([1.0, 2.0, 3.0, 4.0, 1e9]))
     1.4826
     """
-    return _PER_MAD * float(np.median(np.abs(values - (np.median(values) if middle is None else middle))))
+    return PER_MAD * float(np.median(np.abs(values - (np.median(values) if middle is None else middle))))

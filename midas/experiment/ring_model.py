@@ -21,8 +21,8 @@ INSTRUMENT = ("Lsd", "BCy", "BCz", "tx", "ty", "tz", "p0", "p1c", "p1s", "p2", "
 OF_PANEL = ("dY", "dZ", "dTheta")
 #: numbers that every image has its own of: beam centre, and how much farther than in the first the detector stood (µm)
 OF_IMAGE = ("BCy", "BCz", "Travel")
-#: attributes of the detector
-_ATTRIBUTES = {
+#: attributes of the detector that have these numbers
+ATTRIBUTES = {
     "Lsd": "lsd",
     "BCy": "y_bc",
     "BCz": "z_bc",
@@ -121,7 +121,7 @@ class Setting:
             return detector.p1 * float(np.cos(DEG2RAD * detector.p3))
         if kind == "p1s":
             return detector.p1 * float(np.sin(DEG2RAD * detector.p3))
-        value = getattr(detector, _ATTRIBUTES[kind])
+        value = getattr(detector, ATTRIBUTES[kind])
         return np.nan if value is None else float(value)
 
     def moved(self, values: dict[str, float]) -> Setting:
@@ -135,8 +135,8 @@ class Setting:
                 travel[index] = value
             elif kind in ("BCy", "BCz"):
                 centres[index, int(kind == "BCz")] = value
-            elif kind in _ATTRIBUTES:
-                found[_ATTRIBUTES[kind]] = float(value)
+            elif kind in ATTRIBUTES:
+                found[ATTRIBUTES[kind]] = float(value)
         if {"p1c", "p1s"} & values.keys():
             c, s = (values.get(name, self.value(name)) for name in ("p1c", "p1s"))
             found |= {"p1": float(np.hypot(c, s)), "p3": -float(wrapped(-RAD2DEG * np.arctan2(s, c)))}
@@ -207,15 +207,11 @@ class RingModel:
         return strain, jacobian
 
     def _tangents(self, setting: Setting) -> Array:
-        sine = self._wavelength(setting) / (2.0 * self.points.d_spacing)
+        sine = setting.detector.known_wavelength() / (2.0 * self.points.d_spacing)
         return np.tan(2.0 * np.arcsin(np.where(sine < 1.0, sine, np.nan)))
 
     def _by_wavelength(self, setting: Setting, strain: Array, tangents: Array) -> Array:
         """Of the strain, through the ring: t = tan two_theta grows by 2 tan theta / (lambda cos² two_theta)."""
-        wavelength = self._wavelength(setting)
+        wavelength = setting.detector.known_wavelength()
         theta = 0.5 * np.arctan(tangents)
         return np.asarray(-(1.0 + strain) * 2.0 * np.tan(theta) * (1.0 + tangents**2) / (wavelength * tangents))
-
-    @staticmethod
-    def _wavelength(setting: Setting) -> float:
-        return setting.detector._wavelength()

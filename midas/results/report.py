@@ -18,6 +18,7 @@ from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
 from midas.results.colours import pole_figure_colours
 from midas.runtime.files import readable, write_atomic
+from midas.runtime.pages import document, drawings
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +52,6 @@ def write(layer: Layer) -> Path:
     figures = [_map(grains, space_group, cell), _histograms(grains), _strains(grains)] if len(grains) else []
     if spots is not None and len(spots):
         figures.append(_spots(spots))
-    parts = [
-        figure.to_html(
-            full_html=False,
-            include_plotlyjs=i == 0,
-            default_height=f"{figure.layout.height}px",
-            div_id=f"figure{i + 1}",
-        )
-        for i, figure in enumerate(figures)
-    ]
     title = f"{len(grains)} grains in {layer.folder.absolute()}"
     facts = {
         "Grains": len(grains),
@@ -71,7 +63,7 @@ def write(layer: Layer) -> Path:
         "Median position error (µm)": _median(grains, "DiffPos"),
         "Median internal angle (°)": _median(grains, "DiffAngle"),
     }
-    write_atomic(path, readable(_page(title, facts, parts)).encode())
+    write_atomic(path, readable(_page(title, facts, drawings(figures))).encode())
     log.info("Report: %s", path)
     return path
 
@@ -91,13 +83,9 @@ def _median(grains: Table, column: str) -> str:
     return f"{np.median(grains[column]):.4g}" if len(grains) else "–"
 
 
-def _page(title: str, facts: Mapping[str, object], parts: list[str]) -> str:
+def _page(title: str, facts: Mapping[str, object], figures: str) -> str:
     rows = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in facts.items())
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        "<style>body{font-family:sans-serif;margin:2em;max-width:1300px}th{text-align:left;padding-right:2em}</style>"
-        f"</head><body><h1>{html.escape(title)}</h1><table>{rows}</table>\n" + "\n".join(parts) + "</body></html>\n"
-    )
+    return document(title, "th{text-align:left;padding-right:2em}", f"<table>{rows}</table>\n{figures}")
 
 
 def _matrices(grains: Table) -> NDArray[np.float64]:

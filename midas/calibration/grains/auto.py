@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.calibration.grains.case import Case, names_of, put_back
-from midas.calibration.grains.classes import MAD, loss_of
+from midas.calibration.grains.classes import loss_of
 from midas.calibration.grains.identify import OPEN, units_of
 from midas.calibration.grains.joint import ROUGH, Fit, information_of
 from midas.calibration.grains.observed import Spots
 from midas.calibration.grains.result import HeldOut, SetVerdict
 from midas.calibration.grains.state import SETS, State
+from midas.experiment.noise import robust_spread
 from midas.runtime.errors import UsageError
 
 Array = NDArray[np.float64]
@@ -211,8 +212,8 @@ def held_out_of(case: Case, choice: Choice, detectors: int) -> HeldOut:
             r, t = prediction.residuals[:2, on == d]
             if len(r):
                 figures[:, d, column] = (
-                    MAD * np.median(np.abs(r)),
-                    MAD * np.median(np.abs(t)),
+                    robust_spread(r, 0.0),
+                    robust_spread(t, 0.0),
                     np.median(np.hypot(r, t)),
                 )
     part = case.of_grains(choice.asked, _flat(case))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.noise import PER_MAD
+
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -21,8 +23,6 @@ SMALL = 40
 TUNING = 3.0
 #: spots whose weight is less tell nothing of the variance and get none
 INLIER = 0.2
-#: the median of a normal distribution's |x| is the standard deviation over this
-MAD = 1.4826
 #: smallest scales: px, degrees
 FLOOR_PX, FLOOR_OMEGA = 0.005, 1e-3
 
@@ -100,7 +100,7 @@ class Classes:
         for row, (kind, count) in enumerate(self.rows()):
             size = np.abs(residuals[row])
             median = [np.median(size[kind == k]) if np.any(kind == k) else 0.0 for k in range(count)]
-            out.append(MAD * np.sqrt(excess) * np.array(median))
+            out.append(PER_MAD * np.sqrt(excess) * np.array(median))
         return out
 
     def spread(self, table: Sequence[Array]) -> Array:

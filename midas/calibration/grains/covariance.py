@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from midas._ext.calibrate.halves import grain_covariances
 from midas.calibration.grains.fitted import FittedSpots
 from midas.calibration.grains.influence import NUMBERS, Loss, Noise
+from midas.experiment.noise import robust_spread
 from midas.runtime.ragged import entries_of, offsets_of
 
 Array = NDArray[np.float64]
@@ -166,5 +167,5 @@ def _honesty(ratios: Array) -> tuple[float, float, float]:
     sizes = np.abs(ratios[np.isfinite(ratios).all(axis=2)])
     if not len(sizes):
         return 1.0, 1.0, 1.0
-    position, orientation, strain = (1.4826 * float(np.median(sizes[:, group])) for group in GROUPS)
+    position, orientation, strain = (robust_spread(sizes[:, group], 0.0) for group in GROUPS)
     return position, orientation, strain

@@ -276,11 +276,6 @@ class Information:
     open: Array
     open_response: Array
 
-    def with_geometry(self) -> Array:
-        """(g, k, k) covariance of each grain, the uncertainty of the geometry included."""
-        inverse = self.system.inverse()
-        return np.asarray(self.own + self.response @ inverse @ self.response.swapaxes(1, 2), np.float64)
-
 
 def information_of(problem: Problem, found: Fit) -> Information:
     """Covariances of a fit's result (docs/theory/geometry_from_grains.md#covariance)."""

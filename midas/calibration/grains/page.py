@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 from midas.calibration.grains.result import GeometryResult
 from midas.calibration.grains.summary import headline, held_out_lines, values_of
 from midas.experiment.angles import RAD2DEG
+from midas.runtime.pages import document, drawings, table
 
 Array = NDArray[np.float64]
 
@@ -20,10 +21,7 @@ Array = NDArray[np.float64]
 _MOST = 10_000
 #: arrows of the map, and their lengths in pixels of the page for a median residual
 _ARROWS, _LENGTH = 1500, 0.02
-_STYLE = (
-    "body{font-family:sans-serif;margin:2em;max-width:1300px}th,td{text-align:left;padding-right:1.5em}"
-    "td.n{text-align:right}"
-)
+_STYLE = "th,td{text-align:left;padding-right:1.5em}td.n{text-align:right}"
 _COLOURS = {"before": "#d62728", "after": "#1f77b4"}
 
 
@@ -37,30 +35,14 @@ def page(result: GeometryResult, name: str, certificates: Sequence[str] = ()) ->
     """
     figures = [_along(result, 0, "Radial"), _along(result, 1, "Tangential"), _rings(result), _widths(result)]
     figures += [_map(result, d) for d in range(len(result.detectors))]
-    parts = [
-        figure.to_html(
-            full_html=False,
-            include_plotlyjs=i == 0,
-            default_height=f"{figure.layout.height}px",
-            div_id=f"figure{i + 1}",
-        )
-        for i, figure in enumerate(figures)
-    ]
-    title = html.escape(headline(result, name))
     said = "".join(f"<li>{html.escape(text)}</li>" for text in (*held_out_lines(result), *result.sentences))
     blocks = "".join(f"<h2>How the image lies</h2><pre>{html.escape(text)}</pre>" for text in certificates)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{title}</h1><ul>{said}</ul>{_numbers(result)}{_sets(result)}\n"
-        + "\n".join(parts)
-        + f"{_modes(result)}{_wobble(result)}{blocks}</body></html>\n"
-    )
+    body = f"<ul>{said}</ul>{_numbers(result)}{_sets(result)}\n{drawings(figures)}"
+    return document(headline(result, name), _STYLE, f"{body}{_modes(result)}{_wobble(result)}{blocks}")
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<h2>{html.escape(title)}</h2><table><tr>{head}</tr>{body}</table>"
+    return f"<h2>{html.escape(title)}</h2>{table(heads, rows)}"
 
 
 def _numbers(result: GeometryResult) -> str:

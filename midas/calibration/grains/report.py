@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 
 from midas.calibration.grains.auto import Choice
 from midas.calibration.grains.case import Case
-from midas.calibration.grains.classes import MAD, weights_of
+from midas.calibration.grains.classes import weights_of
 from midas.calibration.grains.gauge import height_is_free, scale_is_free
 from midas.calibration.grains.identify import modes_of, pixels_of, reach, units_of, verdicts_of
 from midas.calibration.grains.joint import ROUGH, Fit, Information, information_of
 from midas.calibration.grains.result import (
     CONTRADICTED,
-    GOOD,
     HELD,
     KEPT,
     RAILED,
-    SINGULAR,
     FittedGrains,
     GeometryResult,
     HeldOut,
@@ -40,6 +38,8 @@ from midas.calibration.grains.state import (
 )
 from midas.calibration.grains.wobble import wobble_of, wobble_sentence
 from midas.experiment.crystal import cell_of
+from midas.experiment.noise import robust_spread
+from midas.formats.uncertainty import GOOD, SINGULAR
 
 if TYPE_CHECKING:
     from midas.calibration.grains.geometry import _Run as Run
@@ -242,7 +242,7 @@ def _sentences(run: Run, found: Fit, information: Information, scale: Sequence[s
         if len(of_wedge) > 1:
             break  # the model of the wedge leaves as much
         on = case.spots.detector == d
-        r, t = (MAD * float(np.median(np.abs(found.residuals[i, on]))) for i in (0, 1))
+        r, t = (robust_spread(found.residuals[i, on], 0.0) for i in (0, 1))
         if t > _MOSAIC * r:
             where = f"detector {d + 1}: " if case.detectors > 1 else ""
             off = f"{where}spots are {t:.0f} um off around their rings, {r:.0f} um across"
@@ -301,7 +301,7 @@ def _wedge_sentences(run: Run, found: Fit, information: Information) -> list[str
     numbers = found.state.numbers.copy()
     numbers[:, len(AT) + 2] = float(not exact)
     other = run.case.fit(replace(found.state, numbers=numbers), _plain_names(free.names), enough=ROUGH)
-    size = [MAD * float(np.median(np.abs(one.residuals[1]))) for one in (found, other)]
+    size = [robust_spread(one.residuals[1], 0.0) for one in (found, other)]
     names = ("exact", "legacy") if exact else ("legacy", "exact")
     out = [f"tangential residuals {size[0]:.1f} um with WedgeModel {names[0]}, {size[1]:.1f} um with {names[1]}"]
     if not exact:

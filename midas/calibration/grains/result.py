@@ -15,8 +15,6 @@ Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-#: of grains: good, a copy, too few spots, residuals too large, singular
-GOOD, COPY, FEW, POOR, SINGULAR = range(5)
 #: words of a verdict that stand alone
 WELL, HELD, RAILED, KEPT = "well determined", "held", "railed", "no better than the start: kept"
 #: of a distance by a lattice constant that the rotation angles are against
@@ -97,7 +95,7 @@ class FittedGrains:
     start_positions, start_strain : before the fit
     spots, used : (g,) int64 spots of each, and inliers among them
     chi2 : (g,) mean square of the inliers in standard deviations, 1 where all is well
-    flag : (g,) int64
+    flag : (g,) int64, `GOOD` or `SINGULAR` of `midas.formats.uncertainty`
     """
 
     ids: Whole

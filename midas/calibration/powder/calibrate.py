@@ -149,9 +149,8 @@ class _Work:
                 return self._or_better(setting, start)
             said = f"with the start as given, {wrong}; without it, "
             logger.info("start       %s; looking for another", wrong)
-        assert start.wavelength is not None
         try:
-            own = find_start(self.series.images[0], self.rings, start.px, start.wavelength)
+            own = find_start(self.series.images[0], self.rings, start.px, start.known_wavelength())
         except StageError as error:
             if not said:
                 raise
@@ -301,7 +300,7 @@ def _astray(found: RingSolution, seen: _Pass, rings: Rings) -> str:
     looked_for = sum(int(one.looked_for.sum()) for one in seen.extractions)
     significant = sum(int(one.significant.sum()) for one in seen.extractions)
     strain = robust_spread(found.strain, 0.0)
-    radius = np.tan(np.radians(rings.two_theta(found.setting.detector._wavelength())))[seen.points.ring]
+    radius = np.tan(np.radians(rings.two_theta(found.setting.detector.known_wavelength())))[seen.points.ring]
     radius *= found.setting.detector.lsd / found.setting.detector.px
     distance = robust_spread(found.strain * radius, 0.0)
     if significant < ASTRAY_FOUND * looked_for:

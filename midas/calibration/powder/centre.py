@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
 from midas.calibration.powder.image import PowderImage
+from midas.experiment.noise import robust_spread
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -61,7 +62,7 @@ class Centre:
 def compressed(counts: Array, used: Mask) -> Floats:
     """Counts that grow as their logarithm above the noise, and as they are below it."""
     steps = np.diff(counts, axis=1)[used[:, 1:] & used[:, :-1]][:200000]
-    noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2) if len(steps) else 0.0
+    noise = robust_spread(steps, 0.0) / np.sqrt(2) if len(steps) else 0.0
     if noise == 0.0:  # most pixels have no count at all
         noise = float(steps.std()) / np.sqrt(2) if len(steps) else 1.0
     return np.arcsinh(counts / (noise or 1.0), dtype=np.float32)

@@ -12,6 +12,7 @@ from scipy import ndimage, signal
 from midas.calibration.powder.centre import compressed
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.rings import Rings
+from midas.experiment.noise import robust_spread
 
 Array = NDArray[np.float64]
 Floating = NDArray[np.floating]
@@ -105,7 +106,7 @@ def profile_of(image: PowderImage, geometry: HasRings) -> Profile:
 
 def _peaks(mean: Array, error: Array, first: float) -> Profile:
     above = mean - ndimage.median_filter(mean, max(31, len(mean) // 20))
-    spread = 1.4826 * float(np.median(np.abs(np.diff(mean)))) / np.sqrt(2)
+    spread = robust_spread(np.diff(mean), 0.0) / np.sqrt(2)
     noise = np.maximum(np.maximum(error, spread), 1e-12)
     place, found = signal.find_peaks(above, prominence=_SMALLEST_PART * max(float(above.max()), 1e-12))
     height = found["prominences"] / noise[place]

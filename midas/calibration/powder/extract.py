@@ -108,23 +108,16 @@ def panel_map(panels: Array, shape: tuple[int, ...]) -> NDArray[np.int32]:
     return found
 
 
-def extract(
+def extract_all(
     image: PowderImage, detector: DetectorGeometry, rings: Rings, panels: Array, settings: ExtractSettings
-) -> Points:
-    """Points on the rings of an image.
+) -> Extraction:
+    """Points on the rings of an image, and what else the pixels say.
 
     Parameters
     ----------
     detector : where the rings are looked for; its wavelength must be given
     panels : (p, 8) float64, `midas.experiment.panels.panels_of`; a point belongs to one panel
     """
-    return extract_all(image, detector, rings, panels, settings).points
-
-
-def extract_all(
-    image: PowderImage, detector: DetectorGeometry, rings: Rings, panels: Array, settings: ExtractSettings
-) -> Extraction:
-    """Points on the rings of an image, and what else the pixels say; parameters of `extract`."""
     shape = settings.shape or RingShape()
     radii = ring_radii(rings, detector, BEYOND)
     width = float(np.median(shape.fwhm_at(radii[np.isfinite(radii)]))) if np.isfinite(radii).any() else 1.0

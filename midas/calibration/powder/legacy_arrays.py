@@ -77,7 +77,6 @@ def _write_rings(group: h5py.Group, result: Calibration) -> None:
 
 
 def _write_strains(group: h5py.Group, one: Calibration) -> None:
-    assert one.detector.wavelength is not None
-    group["two_theta"] = one.rings.two_theta(one.detector.wavelength)[one.points.ring]
+    group["two_theta"] = one.two_theta()
     group["ring_number"] = one.rings.number[one.points.ring]
     group["strain"], group["eta"] = np.abs(one.strain), one.points.eta

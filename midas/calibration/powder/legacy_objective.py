@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from midas._ext.physics.detector import shifted_pixels
 from midas.calibration.powder.result import FIXED, OK, Calibration
-from midas.calibration.powder.summary import instrument_at
+from midas.calibration.powder.summary import instrument_at, strains_in
 from midas.experiment.detector import DetectorGeometry
 
 Array = NDArray[np.float64]
@@ -61,7 +61,8 @@ def refitted(found: Calibration, panels: Array, weights: LegacyWeights, toleranc
     weight = _weights(found, weights, moved)
 
     def strains(x: Array) -> Array:
-        return _strains(found, _instrument(at_start, dict(zip(free, x.tolist(), strict=True))), moved)
+        tried = _instrument(at_start, dict(zip(free, x.tolist(), strict=True)))
+        return strains_in(found, tried, tried.ideal(moved[0], moved[1]).radius)
 
     def cost(x: Array) -> float:
         size = np.abs(strains(x))
@@ -87,13 +88,6 @@ def _instrument(detector: DetectorGeometry, values: Mapping[str, float]) -> Dete
     plain = {name: value for name, value in values.items() if name not in ("p1", "p3")}
     polar: dict[str, Any] = {name: values[name] for name in ("p1", "p3") if name in values}
     return replace(instrument_at(detector, plain), **polar)
-
-
-def _strains(found: Calibration, detector: DetectorGeometry, moved: Array) -> Array:
-    assert detector.wavelength is not None
-    tangent = np.tan(np.radians(found.rings.two_theta(detector.wavelength)))[found.points.ring]
-    radius = detector.ideal(moved[0], moved[1]).radius
-    return np.asarray(radius / (detector.lsd * tangent) - 1, np.float64)
 
 
 def _weights(found: Calibration, weights: LegacyWeights, moved: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,13 +12,11 @@ from midas.calibration.powder.cake import Cake, brightness
 from midas.calibration.powder.curves import Curves, arrows, curves
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.summary import panel_rows, statistics
+from midas.runtime.pages import document, drawings, table
 
 Array = NDArray[np.float64]
 
-_STYLE = (
-    "body{font-family:sans-serif;margin:2em;max-width:1300px}th,td{text-align:right;padding:0 1em}"
-    "th:first-child,td:first-child{text-align:left}"
-)
+_STYLE = "th,td{text-align:right;padding:0 1em}th:first-child,td:first-child{text-align:left}"
 
 
 def page(calibration: Calibration, caked: Cake, panels: Array, name: str) -> str:
@@ -34,13 +31,6 @@ def page(calibration: Calibration, caked: Cake, panels: Array, name: str) -> str
     figures = [_cake(calibration, caked, shown), _residuals(shown), _by_angle(shown), _rings(shown)]
     if len(panels):
         figures.append(_panels(panels))
-    parts = []
-    for i, figure in enumerate(figures):  # names of its own, so that the same result is the same page
-        height = f"{figure.layout.height}px"
-        parts.append(
-            figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=height, div_id=f"figure{i + 1}")
-        )
-    title = html.escape(f"Geometry from powder rings: {name}")
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in calibration.warnings)
     found = statistics(calibration)
     facts = (
@@ -48,19 +38,9 @@ def page(calibration: Calibration, caked: Cake, panels: Array, name: str) -> str
         f"all points {found.untrimmed:.2f}, robust rms {found.robust_rms:.2f}; uncertainties scaled by "
         f"{calibration.scale:.3g}; condition {calibration.condition:.3g}"
     )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{title}</h1><ul>{warnings}</ul><p>{facts}</p>{_numbers(calibration)}\n"
-        + "\n".join(parts)
-        + (_panel_table(calibration) if len(panels) else "")
-        + "</body></html>\n"
-    )
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    end = _panel_table(calibration) if len(panels) else ""
+    body = f"<ul>{warnings}</ul><p>{facts}</p>{_numbers(calibration)}\n{drawings(figures)}{end}"
+    return document(f"Geometry from powder rings: {name}", _STYLE, body)
 
 
 def _numbers(calibration: Calibration) -> str:
@@ -71,7 +51,7 @@ def _numbers(calibration: Calibration) -> str:
             value, start = calibration.value[name], calibration.start.get(name, np.nan)
             sigma = calibration.sigma.get(name, np.nan)
             rows.append((name, f"{value:.10g}", _text(sigma), _text(value - start), calibration.verdict[name]))
-    return _table(("number", "value", "sigma", "change from the start", "verdict"), rows)
+    return table(("number", "value", "sigma", "change from the start", "verdict"), rows)
 
 
 def _panel_table(calibration: Calibration) -> str:
@@ -81,7 +61,7 @@ def _panel_table(calibration: Calibration) -> str:
         cells = (f"{value:.4f} ± {_text(sigma)}" for value, sigma in both)
         rows.append((str(row.number), str(row.points), *cells, f"{_text(row.mean)} ± {_text(row.sigma)}"))
     heads = ("panel", "points", "dY (px)", "dZ (px)", "dTheta (degrees)", "mean strain (10⁻⁶)")
-    return f"<h2>Panels</h2>{_table(heads, rows)}"
+    return f"<h2>Panels</h2>{table(heads, rows)}"
 
 
 def _text(value: float) -> str:
@@ -116,9 +96,7 @@ def _cake(calibration: Calibration, caked: Cake, shown: Curves) -> go.Figure:
             x=radii, y=[180.0] * len(radii), text=numbers, mode="text", textposition="top center", name="numbers"
         )
     )
-    assert detector.wavelength is not None
-    ring = calibration.rings.two_theta(detector.wavelength)[calibration.points.ring]
-    radius = detector.lsd * np.tan(np.radians(ring)) * (1 + calibration.strain) / 1000
+    radius = detector.lsd * np.tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
     figure.add_trace(
         go.Scattergl(
             x=radius.round(5).tolist(), y=calibration.points.eta.round(3).tolist(), mode="markers", name="points",

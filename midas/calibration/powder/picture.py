@@ -121,9 +121,7 @@ def _draw_cake(
         if axes.holds(radius, 0.0):
             across = axes.at(radius, 0.0)[0]
             draw.line([(across, top), (across, bottom)], fill=_RING)
-    assert detector.wavelength is not None
-    ring = calibration.rings.two_theta(detector.wavelength)[calibration.points.ring]
-    radius = detector.lsd * np.tan(np.radians(ring)) * (1 + calibration.strain) / 1000
+    radius = detector.lsd * np.tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
     for x, y in zip(radius.tolist(), calibration.points.eta.tolist(), strict=True):
         axes.dot(x, y, _POINT, 1.0)
     axes.frame("eta (degrees) against radius (mm); rings orange, points green", _ticks(0, detector.rho_d / 1000),

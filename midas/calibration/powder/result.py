@@ -61,3 +61,7 @@ class Calibration:
     condition: float
     warnings: list[str] = field(default_factory=list)
     image: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def two_theta(self, detector: DetectorGeometry | None = None) -> Array:
+        """(n,) degrees, of the ring of each point, with the wavelength of another geometry if there is one."""
+        return self.rings.two_theta((detector or self.detector).known_wavelength())[self.points.ring]

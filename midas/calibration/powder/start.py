@@ -24,6 +24,7 @@ from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.tilted_rings import STEEPEST, Tilted, fitted
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.noise import robust_spread
 from midas.runtime.errors import StageError
 
 log = logging.getLogger(__name__)
@@ -180,18 +181,18 @@ def better_start(image: PowderImage, rings: Rings, detector: DetectorGeometry) -
     -------
     Start or None
     """
-    assert detector.wavelength is not None
+    wavelength = detector.known_wavelength()
     ty, tz = np.radians([detector.ty, detector.tz])
     leans = float(np.cos(ty) * np.sin(tz)), float(np.sin(ty))
     given = Tilted(detector.lsd / detector.px, detector.y_bc, detector.z_bc, *leans)
-    lines = Lines.of(rings, detector.wavelength)
+    lines = Lines.of(rings, wavelength)
     profile = profile_of(image, given)
     own = judged(profile, lines, given.lsd).mark
     for distance in distances(profile, lines, detector.px):
         lsd = distance.lsd / detector.px
         candidate = _Candidate(Tilted(lsd, given.y, given.z, *leans), judged(profile, lines, lsd))
         if abs(np.log(lsd / given.lsd)) > SAME and candidate.is_good and candidate.mark >= _CLEAR * own:
-            return candidate.refined(image, rings, detector.wavelength, lines).start(detector.px)
+            return candidate.refined(image, rings, wavelength, lines).start(detector.px)
     return None
 
 
@@ -215,8 +216,7 @@ def rings_disagree(strain: NDArray[np.float64], ring: NDArray[np.int64], two_the
         return False
     mean = np.array([np.median(strain[ring == number]) for number in seen])
     drift = np.polyfit(two_theta[seen], mean, 1)[0] * np.ptp(two_theta[seen])
-    spread = 1.4826 * np.median(np.abs(mean - np.median(mean)))
-    return bool(max(abs(drift), spread) > _STRAIN_OF_RINGS)
+    return bool(max(abs(drift), robust_spread(mean)) > _STRAIN_OF_RINGS)
 
 
 def _rival(candidates: Sequence[_Candidate]) -> _Candidate | None:

@@ -13,15 +13,12 @@ from midas._ext.physics.detector import shifted_pixels
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.verdict import mean_of_rings, robust_rms
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.ring_model import ATTRIBUTES
 
 Array = NDArray[np.float64]
 
 #: the unit of strains in every table
 MICRO = 1e6
-_ATTRIBUTES = {
-    "Lsd": "lsd", "BCy": "y_bc", "BCz": "z_bc", "tx": "tx", "ty": "ty", "tz": "tz", "p0": "p0", "p2": "p2",
-    "Wavelength": "wavelength",
-}  # fmt: skip
 #: of an instrument, as a parameter file has them
 LINES = ("Lsd", "BC", "tx", "ty", "tz", "p0", "p1", "p2", "p3")
 
@@ -101,8 +98,7 @@ def ring_rows(calibration: Calibration) -> Iterator[RingRow]:
     """Every ring that lies within RhoD or has points; points far off count less in its mean, as in the fit."""
     means = mean_of_rings(calibration)
     detector, rings = calibration.detector, calibration.rings
-    assert detector.wavelength is not None
-    two_theta = rings.two_theta(detector.wavelength)
+    two_theta = rings.two_theta(detector.known_wavelength())
     farthest = np.degrees(np.arctan(detector.rho_d / detector.lsd))
     for row, number in enumerate(rings.number.tolist()):
         own = calibration.strain[calibration.points.ring == row]
@@ -131,7 +127,7 @@ def _scatter(strain: Array) -> tuple[float, float, float]:
 def instrument_at(detector: DetectorGeometry, values: Mapping[str, float]) -> DetectorGeometry:
     """The detector with other numbers, which have the names of `Calibration.names`; NaN leaves one as it is."""
     values = {name: value for name, value in values.items() if np.isfinite(value)}
-    changes: dict[str, Any] = {attribute: values[name] for name, attribute in _ATTRIBUTES.items() if name in values}
+    changes: dict[str, Any] = {attribute: values[name] for name, attribute in ATTRIBUTES.items() if name in values}
     if "p1c" in values and "p1s" in values:
         changes["p1"] = float(np.hypot(values["p1c"], values["p1s"]))
         changes["p3"] = float(np.degrees(np.arctan2(values["p1s"], values["p1c"])))
@@ -228,7 +224,9 @@ def places(calibration: Calibration, detector: DetectorGeometry, panels: Array) 
     points = calibration.points
     moved, _ = shifted_pixels(points.y_px, points.z_px, panels)
     two_theta, eta, radius = detector.ideal(*moved)
-    assert detector.wavelength is not None
-    ring = calibration.rings.two_theta(detector.wavelength)[points.ring]
-    strain = radius / (detector.lsd * np.tan(np.radians(ring))) - 1
-    return Places(moved[0], moved[1], eta, two_theta, radius, strain)
+    return Places(moved[0], moved[1], eta, two_theta, radius, strains_in(calibration, detector, radius))
+
+
+def strains_in(calibration: Calibration, detector: DetectorGeometry, radius: Array) -> Array:
+    """Strain of the points in a geometry; `radius` as in `Places`."""
+    return np.asarray(radius / (detector.lsd * np.tan(np.radians(calibration.two_theta(detector)))) - 1, np.float64)

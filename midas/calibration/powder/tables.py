@@ -36,10 +36,9 @@ def corr_csv(calibration: Calibration, panels: Array, start_panels: Array) -> by
     panels, start_panels : (p, 8) in the end and at the start
     """
     points, rings = calibration.points, calibration.rings
+    ideal = calibration.two_theta()
     final = places(calibration, calibration.detector, panels)
     start = places(calibration, instrument_at(calibration.detector, calibration.start), start_panels)
-    assert calibration.detector.wavelength is not None
-    ideal = rings.two_theta(calibration.detector.wavelength)[points.ring]
     columns = (
         final.eta, np.abs(calibration.strain), final.radius, start.eta, np.abs(start.strain), start.radius, ideal,
         calibration.outlier, final.y_px, final.z_px, rings.number[points.ring], final.radius, calibration.strain,

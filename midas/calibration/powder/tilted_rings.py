@@ -14,6 +14,7 @@ from scipy import optimize
 from midas.calibration.powder.centre import Centre, binned, compressed
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.rings import Rings
+from midas.experiment.noise import robust_spread
 
 Array = NDArray[np.float64]
 
@@ -134,7 +135,7 @@ class _Pixels:
     def points(self, geometry: Tilted, tangent: Array, window: float) -> Array:
         """(n, 3) tangent of a ring, and y and z of where it is in a sector."""
         mean, number = self._sectors(geometry)
-        noise = 1.4826 * np.median(np.abs(np.diff(mean, axis=1)[number[:, 1:] > 0])) / np.sqrt(2)
+        noise = robust_spread(np.diff(mean, axis=1)[number[:, 1:] > 0], 0.0) / np.sqrt(2)
         direction = 2 * np.pi * (np.arange(_SECTORS) + 0.5) / _SECTORS - np.pi
         predicted = geometry.lsd * tangent
         gaps = np.diff(predicted, prepend=-np.inf, append=np.inf)

@@ -88,9 +88,8 @@ def check_result(result: Calibration) -> None:
             f"the rings are {rms:.0f} microstrain (robust) from the points, more than {UNUSABLE:.0f}: wrong rings, "
             "wrong wavelength or a wrong calibrant"
         )
-    wavelength = result.detector.wavelength
-    assert wavelength is not None
-    if rings_disagree(result.strain, result.points.ring, result.rings.two_theta(wavelength)):
+    two_theta = result.rings.two_theta(result.detector.known_wavelength())
+    if rings_disagree(result.strain, result.points.ring, two_theta):
         raise StageError(
             "the strains of the rings drift with two_theta: they are other rings than they were taken for, or the "
             "wavelength or the calibrant is wrong"

@@ -53,8 +53,7 @@ class Windows:
 
 def ring_radii(rings: Rings, detector: DetectorGeometry, beyond: float = 0.0) -> Array:
     """(r,) px on the plane; NaN more than so many px beyond `rho_d`, and for what does not diffract forwards."""
-    assert detector.wavelength is not None
-    two_theta = rings.two_theta(detector.wavelength)
+    two_theta = rings.two_theta(detector.known_wavelength())
     tangent = np.tan(np.radians(np.where(two_theta < 89.0, two_theta, np.nan)))
     radius = detector.lsd * tangent / detector.px
     return np.where(radius <= detector.rho_d / detector.px + beyond, radius, np.nan)

@@ -13,6 +13,7 @@ from midas.diagnosis.look import findings
 from midas.diagnosis.look.findings import Look, RingLine
 from midas.diagnosis.look.picture import display_image, reduced
 from midas.diagnosis.look.polar import profile
+from midas.runtime.pages import document, drawings
 
 #: longest side of the images in the page, px
 _SIDE = 700
@@ -28,22 +29,14 @@ _SCALE = {
 def page(look: Look, text: str, picture: bytes) -> str:
     """The page, with the same as text and as a PNG."""
     found = list(findings.sentences(look)) or ["Nothing looks wrong."]
-    figures = [_images(look), _profile(look), _offsets(look)]
-    parts = [
-        figure.to_html(full_html=False, include_plotlyjs=i == 0, default_height=f"{figure.layout.height}px")
-        for i, figure in enumerate(figures)
-    ]
-    title = html.escape(f"First look: {look.name}")
+    figures = drawings([_images(look), _profile(look), _offsets(look)])
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in found)
     encoded = base64.b64encode(picture).decode("ascii")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        "<style>body{font-family:sans-serif;margin:2em;max-width:1300px}pre{overflow-x:auto}</style></head>"
-        f"<body><h1>{title}</h1><ul>{items}</ul><pre>{html.escape(text)}</pre>\n"
-        + "\n".join(parts)
-        + f'\n<h2>Maximum, as a picture</h2><img alt="maximum of the frames with rings" src="data:image/png;base64,'
-        f'{encoded}"></body></html>\n'
+    body = (
+        f"<ul>{items}</ul><pre>{html.escape(text)}</pre>\n{figures}\n<h2>Maximum, as a picture</h2>"
+        f'<img alt="maximum of the frames with rings" src="data:image/png;base64,{encoded}">'
     )
+    return document(f"First look: {look.name}", "pre{overflow-x:auto}", body)
 
 
 def _images(look: Look) -> go.Figure:

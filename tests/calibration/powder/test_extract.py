@@ -10,7 +10,7 @@ from powder_images import sets
 from powder_images.recipe import PowderSet, expected, powder_image
 from powder_images.seen import errors, means_of_rings, rings_of
 
-from midas.calibration.powder.extract import Extraction, ExtractSettings, extract, extract_all
+from midas.calibration.powder.extract import Extraction, ExtractSettings, extract_all
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.quantum import quantum_of
@@ -152,7 +152,9 @@ def test_threads_change_no_byte(flat: tuple[PowderSet, PowderImage]) -> None:
     powder, image = flat
 
     def columns(threads: int) -> list[bytes]:
-        points = extract(image, powder.detector, rings_of(powder), NO_PANELS, ExtractSettings(threads=threads))
+        points = extract_all(
+            image, powder.detector, rings_of(powder), NO_PANELS, ExtractSettings(threads=threads)
+        ).points
         return [getattr(points, field.name).tobytes() for field in fields(Points)]
 
     assert columns(1) == columns(2) == columns(3)
