@@ -8,6 +8,9 @@ how else the image lies must come from what the commands say of the spots.
 Every grain must be found within 2 um (the mean height and the common turn about the axis removed, which no data tell)
 and 20e-6 in any component of the strain (mean dilatation removed, since the lattice is trusted), and none must be
 spurious: "good". A command that ends with an error, and says why, has "refused". Anything else is WRONG.
+
+With --absolute the distance and the beam centre stay those of the powder (``-fix Lsd,BC -trust none``), and nothing is
+removed from the errors.
 """
 
 from __future__ import annotations
@@ -61,16 +64,18 @@ RINGS, THRESHOLD = range(1, 6), 40
 
 @dataclass(frozen=True)
 class Size:
-    """How large a test is.
+    """What is tested.
 
     Parameters
     ----------
     pixels : of a side of the detector, which is 204.8 mm whatever their number
     grains : of the sample
+    absolute : the distance and the beam centre stay those of the powder, and errors are as they are
     """
 
     pixels: int = 1024
     grains: int = 15
+    absolute: bool = False
 
     @property
     def px(self) -> float:
@@ -200,6 +205,7 @@ def chain(user: User, up: tuple[float, float]) -> Reached:
     Begins with an image that lies as it is, and follows what the commands say of it.
     """
     tried: list[tuple[int, ...]] = [()]
+    fixed = ("-fix", "Lsd,BC", "-trust", "none") if user.size.absolute else ()
     while True:
         name = "".join(map(str, tried[-1])) or "0"
         image = ["-trans", *(tried[-1] or (0,))]
@@ -215,7 +221,7 @@ def chain(user: User, up: tuple[float, float]) -> Reached:
         if code:
             readings = readings_of_failure(error, tried[-1])
         else:
-            output = user.must("ff-geometry", layer, "-maxPasses", 3)
+            output = user.must("ff-geometry", layer, "-maxPasses", 3, *fixed)
             readings = readings_of_table(output, tried[-1])
             if "still moving: see" in output:
                 raise Refused("ff-geometry: still moving after 3 passes")
@@ -279,13 +285,13 @@ def readings_of_table(output: str, given: tuple[int, ...]) -> list[tuple[int, ..
 
 @dataclass(frozen=True)
 class Errors:
-    """Of the grains, without what no data tell.
+    """Of the grains.
 
     Parameters
     ----------
     true, found, spurious : grains
-    position : largest distance, the mean height and the common turn about the axis removed, um
-    strain : largest component, the mean dilatation removed
+    position : largest distance, um
+    strain : largest component
     """
 
     true: int
@@ -295,18 +301,18 @@ class Errors:
     strain: float
 
     @classmethod
-    def of(cls, pairs: Comparison) -> Errors:
-        """From the partners."""
+    def of(cls, pairs: Comparison, absolute: bool) -> Errors:
+        """From the partners: absolute, or without mean height, common turn about the axis and mean dilatation."""
         if not pairs.recovered:
             return cls(pairs.true_count, 0, pairs.spurious, np.inf, np.inf)
         x, y, _ = pairs.true_position.T
-        shift = pairs.found_position - pairs.true_position
-        shift[:, :2] -= np.radians(pairs.rotation[:, 2].mean()) * np.column_stack([-y, x])
-        shift[:, 2] -= shift[:, 2].mean()
-        dilatation = pairs.lattice_strain.trace(axis1=1, axis2=2).mean() / 3
-        strain = np.abs(pairs.lattice_strain - dilatation * np.eye(3)).max()
+        shift, strain = pairs.found_position - pairs.true_position, pairs.lattice_strain
+        if not absolute:
+            shift[:, :2] -= np.radians(pairs.rotation[:, 2].mean()) * np.column_stack([-y, x])
+            shift[:, 2] -= shift[:, 2].mean()
+            strain = strain - strain.trace(axis1=1, axis2=2).mean() / 3 * np.eye(3)
         distance = np.linalg.norm(shift, axis=1).max()
-        return cls(pairs.true_count, pairs.recovered, pairs.spurious, float(distance), float(strain))
+        return cls(pairs.true_count, pairs.recovered, pairs.spurious, float(distance), float(np.abs(strain).max()))
 
     @property
     def good(self) -> bool:
@@ -344,7 +350,7 @@ def judged(number: int, size: Size, folder: Path, threads: int) -> str:
         lines.append(f"calibrated {differences(reached.calibrated, instrument.detector, 'ty', 'tz')}")
         lines.append(f"refined {differences(reached.refined, instrument.detector, 'tx', 'ty', 'tz', 'Wedge')}")
         lines.append(f"image read as {', then '.join(str(list(one)) for one in reached.tried)}")
-        errors = Errors.of(compare(truth, reached.grains, omega_step=STEP, turn_positions=True))
+        errors = Errors.of(compare(truth, reached.grains, omega_step=STEP, turn_positions=True), size.absolute)
         verdict = "good" if errors.good else "WRONG"
         lines.append(str(errors))
     except Refused as refusal:
@@ -370,10 +376,11 @@ def main() -> None:
     options.add_argument("numbers", nargs="*", type=int, metavar="NUMBER", help=f"by default 0 ... {COUNT - 1}")
     options.add_argument("--pixels", type=int, default=Size.pixels, help="of a side")
     options.add_argument("--grains", type=int, default=Size.grains)
+    options.add_argument("--absolute", action="store_true", help="keep the distance and the beam centre of the powder")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--folder", type=Path, help="where the files stay; by default nowhere")
     values = options.parse_args()
-    numbers, size = values.numbers or range(COUNT), Size(values.pixels, values.grains)
+    numbers, size = values.numbers or range(COUNT), Size(values.pixels, values.grains, values.absolute)
     calibration, begun, verdicts = calibrate(), time.process_time(), []
     for number in numbers:
         with tempfile.TemporaryDirectory() as scratch:

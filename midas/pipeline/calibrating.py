@@ -22,6 +22,7 @@ from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.rings import Rings
 from midas.calibration.powder.settings import CalibrationSettings
 from midas.calibration.powder.summary import MICRO, ring_rows, statistics
+from midas.calibration.powder.which_powder import check_powder
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
@@ -147,10 +148,12 @@ def _calibrated(
     settings, start = _settings(request, panels, threads), _start(images[0], p)
     try:
         passes = [calibrate(series, rings, start, settings)]
+        doubts = check_powder(images[0], passes[0].detector, powders, rings)
     except StageError as error:
         raise _named(error, paths[0], images[0]) from None
     if request.rejection is not None:
         _leave_out_rings(passes, series, settings, request.rejection)
+    passes[-1].warnings.extend(doubts)
     if request.parameters["p4"]:
         passes[-1].warnings.append(f"p4 {p['p4']:g} is not applied: no program of the analysis has a sixth order")
     moved = with_shifts(panels, passes[-1].panels) if len(panels) else panels
@@ -166,7 +169,7 @@ def _calibrated(
 def _named(error: StageError, path: Path, image: PowderImage) -> StageError:
     """The error with the image, and with the number of saturated pixels where that may be the cause."""
     saturated = np.count_nonzero((image.counts > image.full_scale) & ~image.masked)
-    if saturated > _MANY * np.count_nonzero(~image.masked):
+    if "saturated" not in error.reason and saturated > _MANY * np.count_nonzero(~image.masked):
         error = StageError(f"{error.reason}; {saturated} pixels are saturated: expose for a shorter time or attenuate")
     return StageError(error.reason, file=path)
 

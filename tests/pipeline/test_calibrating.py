@@ -299,7 +299,9 @@ def test_saturated_rings_are_the_reason(
     counts = np.minimum(tifffile.imread(image), 100).astype(np.uint8) + np.uint8(155)
     tifffile.imwrite(tmp_path / "a.tif", counts)
     assert in_process("ff-calibrate", "a.tif", *BEAM, *ROUGH, cwd=tmp_path) == 1
-    assert re.search(r"\d+ pixels are saturated: expose for a shorter time", capfd.readouterr().err)
+    err = capfd.readouterr().err
+    assert re.search(r"\d+ of \d+ bins on rings have saturated pixels; expose for a shorter time", err)
+    assert err.count("expose") == 1, "the advice is given once"
 
 
 @pytest.mark.long
