@@ -162,12 +162,14 @@ def test_what_the_user_asks_for(layer: Path, in_process: Call, tmp_path: Path) -
 
 
 def test_the_loop_of_the_command(layer: Path, in_process: Call, tmp_path: Path, wrong: Path) -> None:
-    """What the driver finds, whatever the threads."""
+    """What the driver finds, whatever the threads and the tables of other frames that lie about."""
+    (layer / "Result_StartNr_1_EndNr_1.csv").write_text("%SpotID\n")
     options = ("-maxPasses", 3, "-nCPUs", 2, "-certificate", 0)
     assert in_process("ff-geometry", layer.name, *options, cwd=tmp_path) == 0
     pages = [folder / "Geometry" / "ps_refined.txt" for folder in (layer, wrong / "LayerNr_1")]
     mine, drivers = (path.read_text() for path in pages)
     assert mine == drivers
+    assert not (layer / "Geometry" / "Result_StartNr_1_EndNr_1.csv").exists()
     assert (layer / "Geometry" / "Grains.csv").read_bytes() == (wrong / "LayerNr_1/Geometry/Grains.csv").read_bytes()
 
 
@@ -176,6 +178,16 @@ def empty_list(layer: Path) -> None:
     grains, spots = layer / "Grains.csv", layer / "SpotMatrix.csv"
     grains.write_text("\n".join(["%NumGrains 0", *grains.read_text().splitlines()[1:9], ""]))
     spots.write_text(spots.read_text().splitlines()[0] + "\n")
+
+
+def linked(layer: Path) -> None:
+    """A second name."""
+    layer.with_name("again").symlink_to(layer)
+
+
+def merged(layer: Path) -> Path:
+    """The table of the merged spots."""
+    return next(layer.glob("Result_StartNr_1_EndNr_*.csv"))
 
 
 REFUSALS = {
@@ -196,6 +208,13 @@ REFUSALS = {
     "folder": (None, ("-o", "nowhere/new.txt"), 2, "is in no folder that there is"),
     "theirs": (None, ("-o", "LayerNr_1/ps.txt"), 2, "is there, and no result of ff-geometry"),
     "twice": (None, ("LayerNr_1",), 2, "is named twice"),
+    "linked": (lambda layer: linked(layer), ("again",), 2, "again: is named twice"),
+    "too high": (None, ("-z0", "5e6"), 2, "-z0: 5e6"),
+    "a table": (None, ("-o", "LayerNr_1/GeometryFit.csv"), 2, "is no name of a parameter file"),
+    "no parameters": (None, ("-paramFN", "LayerNr_1/hkls.csv"), 2, "it has no RingThresh and no Wavelength"),
+    "no spots": (lambda layer: merged(layer).unlink(), ("-maxPasses", 1), 1, "run ff-merge first"),
+    "cut spots": (lambda layer: merged(layer).write_text("%SpotID\n1 2\n"), ("-maxPasses", 1), 1, "Result_StartNr_1"),
+    "empty file": (lambda layer: next(layer.glob("*.h5")).write_bytes(b""), ("-certificate", 0), 1, "it is empty"),
 }
 
 
@@ -262,6 +281,16 @@ def test_two_layers_of_one_sample(layer: Path, in_process: Call, tmp_path: Path)
     for name in RIGHT:
         assert first[name] == pytest.approx(second[name], rel=1e-6, abs=1e-4)
     assert {number.name for number in read_fit(other / "GeometryFit.csv")} >= {"Lsd", "BCy", "Wedge"}
+
+
+def test_the_page_is_the_same_again(layer: Path, in_process: Call, tmp_path: Path) -> None:
+    """To the byte, whatever the threads."""
+    pages = []
+    for threads in (1, 2):
+        options = ("-nCPUs", threads, "-certificate", 0, "-refine", "Lsd,BC,tx,ty,tz,Wedge")
+        assert in_process("ff-geometry", layer.name, *options, cwd=tmp_path) == 0
+        pages.append((layer / "geometry.html").read_bytes())
+    assert pages[0] == pages[1]
 
 
 def test_a_fit_that_is_wanted_anyway(layer: Path, in_process: Call, tmp_path: Path) -> None:

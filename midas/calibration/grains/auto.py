@@ -16,6 +16,7 @@ from midas.calibration.grains.observed import Spots
 from midas.calibration.grains.result import HeldOut, SetVerdict
 from midas.calibration.grains.state import SETS, State
 from midas.experiment.noise import robust_spread
+from midas.runtime.errors import UsageError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -122,7 +123,9 @@ class Choice:
 def possible_sets(case: Case, spots: int) -> tuple[list[tuple[str, ...]], list[SetVerdict], list[str]]:
     """Sets that there are enough rings and spots for, verdicts of the others, sentences about them."""
     sets = [words for words in SETS if words != ("Panels",) or any(movable for _, movable in case.panels)]
-    refused: list[SetVerdict] = []
+    fixed = [words for words in sets if not len(case.free(names_of(words)))]
+    refused = [SetVerdict(words, False, reason="fixed") for words in fixed]
+    sets = [words for words in sets if words not in fixed]
     sentences: list[str] = []
     rings = len(np.unique(case.spots.ring))
     if rings < _RINGS:
@@ -131,6 +134,8 @@ def possible_sets(case: Case, spots: int) -> tuple[list[tuple[str, ...]], list[S
         refused += [SetVerdict(words, False, reason=reason) for words in dropped]
         sets = [words for words in sets if words not in dropped]
         sentences.append(reason)
+    if not sets:
+        raise UsageError("leaves nothing to refine", key="-fix")
 
     def unknowns() -> int:
         return case.convention.unknowns * case.grains + len(case.free(names_of([w for s in sets for w in s])))

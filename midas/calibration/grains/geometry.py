@@ -213,7 +213,9 @@ class _Run:
         if len(np.unique(self.case.spots.ring)) == 1 and {"p0", "p1c", "p1s", "p2"} & set(wanted):
             wanted = tuple(name for name in wanted if name not in ("p0", "p1c", "p1s", "p2"))
             self.sentences.append("one ring: Lsd cannot be told from p2")
-        if not wanted:
+        if "Panels" in wanted and not any(movable for _, movable in self.case.panels):
+            raise UsageError("no panel of the layers can be moved (NPanelsY, NPanelsZ)", key="-refine", value="Panels")
+        if not len(self.case.free(wanted)):
             raise UsageError("leaves nothing to refine", key="-refine")
         self._check_enough(wanted)
         return asked_about(self.case, self.start, wanted, self.case.fit(self.start, wanted))

@@ -114,7 +114,8 @@ def verdicts_of(
         if not words and sigma[k] > _RISE * alone[k] and abs(r) > _CORRELATED:
             words = f"the data can hardly tell {free.names[k]} from {partner} (r = {r:.3f})"
         if not words:
-            words = WELL + (" (mean lattice trusted)" if _by_lattice(plain, free, convention) else "")
+            trusted = "every lattice trusted" if convention.trust == "each" else "mean lattice trusted"
+            words = WELL + (f" ({trusted})" if _by_lattice(plain, free, convention) else "")
         out.append((words, goes_with or partner, r))
     return out
 
@@ -142,7 +143,7 @@ def _of_modes(
     by_height = plain == "BCz" and height_is_free(free)
     leading = [i for i in range(len(modes.sigma)) if np.abs(modes.vectors[i]).argmax() == k]
     mode = min(leading, default=None)
-    if mode is None and by_height:
+    if by_height:
         mode = int(np.argmax(np.abs(modes.vectors[:, k]) * modes.sigma))
     if mode is None:
         return "", ""

@@ -86,7 +86,9 @@ def layer_of(folder: str | os.PathLike[str] | Layer) -> Layer:
     if isinstance(folder, Layer):
         return folder
     path = Path(folder)
-    archives = sorted(path.glob("*.MIDAS.zip")) if path.is_dir() else []
+    if not path.is_dir():
+        raise ArchiveError("is no folder; a layer folder of ff-midas is needed", file=path)
+    archives = sorted(path.glob("*.MIDAS.zip"))
     if len(archives) != 1:
         names = ", ".join(archive.name for archive in archives)
         raise ArchiveError(f"holds {names}; move all but one of them away" if names else "holds no archive", file=path)
@@ -205,6 +207,8 @@ def _table(layer: Layer, parameters: Parameters, detector: DetectorGeometry) -> 
     if ((spot < 1) | (spot > n) | (row < 1) | (row > len(sizes))).any():
         reason = f"names ids beyond the {n} spots or {len(sizes)} radius rows of this layer; run ff-setup again"
         raise FormatError(reason, file=layer.id_rings)
+    if len(lost := np.setdiff1d(np.arange(1, n + 1), spot)):
+        raise FormatError(f"has no line for spot {lost[0]} of this layer; run ff-setup again", file=layer.id_rings)
     frames[spot - 1] = sizes.integers("frames")[row - 1]
     y_px, z_px = extra["y_recorded"], extra["z_recorded"]
     y, z = detector.plane(y_px, z_px)

@@ -16,6 +16,7 @@ from midas.calibration.grains.gauge import height_is_free, scale_is_free
 from midas.calibration.grains.identify import modes_of, pixels_of, reach, units_of, verdicts_of
 from midas.calibration.grains.joint import ROUGH, Fit, Information, information_of
 from midas.calibration.grains.result import (
+    CONTRADICTED,
     HELD,
     KEPT,
     RAILED,
@@ -48,6 +49,8 @@ Array = NDArray[np.float64]
 
 #: σ(Lsd)/Lsd below which the rotation angles alone are worth a sentence, and the wedge that tells two models apart
 _SHARP_SCALE, _SURE_WEDGE = 50e-6, 3.0
+#: the angles contradict the lattice constant from so many sigma on, and by so much of Lsd
+_APART, _FAR_APART = 5.0, 1e-3
 #: mosaic spread shows where the tangential residuals are so many times the radial ones
 _MOSAIC = 3.0
 #: covered degrees of rotation below which that is worth a sentence
@@ -67,6 +70,10 @@ def result_of(run: Run, choice: Choice, found: Fit, information: Information, he
     detectors = tuple(detector_of(n, like) for n, like in zip(state.numbers, m.detectors, strict=True))
     exact = m.detectors[0].exact_wedge
     wobble = wobble_of(case, found, information)
+    scale, contradicted = _scale_sentences(run, found)
+    numbers = _numbers(run, found, information, covariance, modes, units)
+    if contradicted:
+        numbers = tuple(replace(n, verdict=CONTRADICTED) if n.name == "Lsd" else n for n in numbers)
     return GeometryResult(
         detectors=detectors,
         starts=m.detectors,
@@ -74,7 +81,7 @@ def result_of(run: Run, choice: Choice, found: Fit, information: Information, he
         panels_per_detector=m.panels,
         wobble=wobble,
         omega_zero=state.numbers[:, AT["Omega0"]].copy(),
-        numbers=_numbers(run, found, information, covariance, modes, units),
+        numbers=numbers,
         free=found.free.names,
         covariance=covariance,
         modes=modes,
@@ -89,7 +96,7 @@ def result_of(run: Run, choice: Choice, found: Fit, information: Information, he
         converged=found.converged,
         log=found.log,
         classes=_classes(case, found),
-        sentences=(*_sentences(run, found, information), *wobble_sentence(wobble)),
+        sentences=(*_sentences(run, found, information, scale), *wobble_sentence(wobble)),
         rounds=run.rounds,
     )
 
@@ -215,13 +222,13 @@ def _classes(case: Case, found: Fit) -> tuple[tuple[str, int, float, float], ...
     return tuple(out)
 
 
-def _sentences(run: Run, found: Fit, information: Information) -> list[str]:
+def _sentences(run: Run, found: Fit, information: Information, scale: Sequence[str]) -> list[str]:
     """What the user should know."""
     out = list(run.sentences)
     case, free = run.case, found.free
     if height_is_free(free):
         out.append(_height_sentence(run))
-    out += _scale_sentences(run, found)
+    out += scale
     if case.grains <= 2:
         out.append(f"the mean strain is that of {'one grain' if case.grains == 1 else 'two grains'}")
     if run.measurement.range < _NARROW and any(name.startswith("BCy") for name in free.names):
@@ -252,23 +259,29 @@ def _height_sentence(run: Run) -> str:
     return f"BCz cannot be told from the height of the grains: {words}"
 
 
-def _scale_sentences(run: Run, found: Fit) -> list[str]:
-    """What the rotation angles say of the distance, where the lattice was trusted."""
+def _scale_sentences(run: Run, found: Fit) -> tuple[list[str], bool]:
+    """What the rotation angles say of the distance, where the lattice was trusted; whether it is another one."""
     case, free = run.case, found.free
     if not (case.convention.trusts_mean and scale_is_free(free) and free.all_free("Lsd")) or case.detectors > 1:
-        return []
+        return [], False
     alone = replace(case, convention=replace(case.convention, trust="none"))
     k = free.names.index("Lsd")
     other = alone.fit(found.state, _plain_names(free.names))
     sigma = float(np.sqrt(information_of(alone.problem(), other).covariance[k, k]))
     by_angles, by_lattice = float(other.state.numbers[0, 0]), float(found.state.numbers[0, 0])
-    if not 0 < sigma / by_lattice < _SHARP_SCALE:
-        return []
-    apart = abs(by_angles - by_lattice) / sigma
-    return [
+    apart = abs(by_angles - by_lattice) / sigma if sigma > 0 else 0.0
+    if not (0 < sigma / by_lattice < _SHARP_SCALE or apart > _APART):
+        return [], False
+    out = [
         f"the rotation angles alone give Lsd {by_angles:.1f} +- {sigma:.1f}; "
         f"the lattice constant says {by_lattice:.1f}; they differ by {apart:.1f} sigma"
     ]
+    part = by_angles / by_lattice - 1
+    contradicted = apart > _APART and abs(part) > _FAR_APART
+    if contradicted:
+        strain = f"a mean strain of {1e6 * part:+.0f}e-6"
+        out.append(f"the lattice constant is not that of the sample, or it has {strain}: -trust none leaves it open")
+    return out, contradicted
 
 
 def _plain_names(names: Sequence[str]) -> tuple[str, ...]:

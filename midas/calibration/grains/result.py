@@ -17,6 +17,8 @@ Mask = NDArray[np.bool_]
 
 #: words of a verdict that stand alone
 WELL, HELD, RAILED, KEPT = "well determined", "held", "railed", "no better than the start: kept"
+#: of a distance by a lattice constant that the rotation angles are against
+CONTRADICTED = "contradicted by the rotation angles"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from midas.runtime.parallel import thread_count
 WORDS = ("Lsd", "BC", "tx", "ty", "tz", "p0", "p1", "p2", "p3", "Wedge", "Omega0", "Wavelength", "Panels", "Wobble")
 #: words for the same numbers
 _PLAIN = {"p3": "p1"}
+#: mean height of the grains that can be meant, µm
+_HIGHEST = 1e5
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ class GeometryOptions:
         if self.z0 in ("keep", "beam"):
             return self.z0  # type: ignore[return-value]
         height = _number(self.z0)
-        if height is None:
-            raise UsageError("must be keep, beam or a number of µm", key="-z0", value=self.z0)
+        if height is None or abs(height) > _HIGHEST:
+            raise UsageError(f"must be keep, beam or a number of µm, at most {_HIGHEST:.0f}", key="-z0", value=self.z0)
         return height
 
 
@@ -126,6 +128,8 @@ def _number(text: str) -> float | None:
 def layer_folders(words: Sequence[str | Path]) -> tuple[Path, ...]:
     """The layers of a command line, each once."""
     folders = tuple(Path(word) for word in words) or (Path(),)
-    if len({folder.absolute() for folder in folders}) < len(folders):
-        raise UsageError("is named twice", key="LAYERDIR", value=folders[0])
+    places = [folder.resolve() for folder in folders]
+    for d, place in enumerate(places):
+        if place in places[:d]:
+            raise UsageError("is named twice", key="LAYERDIR", value=folders[d])
     return folders

@@ -70,8 +70,11 @@ def write(
         elif source is None and file.parent.absolute() != layer.folder.absolute():
             keys |= _shifts_elsewhere(own, layer)
         contents[file] = with_values(text, keys, _first_line(result, origin))
-    with_group = [_with_group(result, d, layer) for d, layer in enumerate(layers) if layer.consolidated.exists()]
+    with_group: list[tuple[Path, Path]] = []
     try:
+        for d, layer in enumerate(layers):
+            if layer.consolidated.exists():
+                with_group.append(_with_group(result, d, layer))
         write_together(contents)
         for partial, path in with_group:
             os.replace(partial, path)
@@ -145,12 +148,16 @@ def _with_group(result: GeometryResult, detector: int, layer: Layer) -> tuple[Pa
     partial = path.with_name(f"{path.name}.part")
     try:
         shutil.copyfile(path, partial)
+        if not partial.stat().st_size:
+            raise OSError("it is empty")
         with h5py.File(partial, "r+") as file:
             file.pop("geometry", None)
             _fill(file.create_group("geometry"), result, detector)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot be written ({error})", file=path) from None
+        raise OutputError(
+            f"cannot be written ({error}); remove it: ff-midas writes it anew with -reprocess 1", file=path
+        ) from None
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -66,7 +66,11 @@ def source_of(layer: Layer, parameters: Parameters, named: Path | None = None) -
     UsageError : the folder holds several texts that could be it
     """
     if named is not None:
-        return read_bytes(named, advice="-paramFN names it")
+        text = read_bytes(named, advice="-paramFN names it")
+        if lost := sorted(_SIGNS - _keys_in(text)):
+            reason = f"is no parameter file of a layer: it has no {' and no '.join(map(os.fsdecode, lost))}"
+            raise UsageError(reason, key="-paramFN", value=named)
+        return text
     copy = copy_in(layer)
     return _written(parameters) if copy is None else _as_the_user_had_it(read_bytes(copy), layer.folder)
 
@@ -93,6 +97,8 @@ def check_output(path: Path) -> None:
     ------
     UsageError : for that one
     """
+    if _OTHERS.search(path.name):
+        raise UsageError("is no name of a parameter file", key="-o", value=path)
     if path.exists() and not (path.is_file() and read_bytes(path).startswith(_BEGINNING)):
         raise UsageError("is there, and no result of ff-geometry; give another name", key="-o", value=path)
 
@@ -100,8 +106,12 @@ def check_output(path: Path) -> None:
 def _is_parameter_file(path: Path) -> bool:
     if _OTHERS.search(path.name) or not path.is_file() or path.stat().st_size > _LARGEST:
         return False
-    first_words = {words[0] for line in read_bytes(path).splitlines() if (words := line.split(None, 1))}
-    return first_words >= _SIGNS
+    return _keys_in(read_bytes(path)) >= _SIGNS
+
+
+def _keys_in(text: bytes) -> set[bytes]:
+    """First words of the lines."""
+    return {words[0] for line in text.splitlines() if (words := line.split(None, 1))}
 
 
 def _as_the_user_had_it(text: bytes, folder: Path) -> bytes:

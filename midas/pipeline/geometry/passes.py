@@ -8,6 +8,7 @@ from pathlib import Path
 
 from midas.archive import Archive, without_frames
 from midas.archive.update import update
+from midas.experiment.scan import Scan
 from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
@@ -66,10 +67,11 @@ def again(layer: Layer, keys: Values, threads: int, per_spot_groups: int = 0) ->
     -------
     the run, with the layer in that folder; the results are not in one file yet
     """
-    target = _prepared(layer, keys)
+    merged, grains_file = _merged(layer), _seed_grains(layer)  # before anything is written
+    target = _prepared(layer, keys, merged)
     own = Options(
         data_file=target.archive, result_folder=layer.folder, threads=threads, convert=False, measure_spots=0,
-        per_spot_groups=per_spot_groups, grains_file=_seed_grains(layer),
+        per_spot_groups=per_spot_groups, grains_file=grains_file,
     )  # fmt: skip
     with logs.only_of(_OWN):
         run = AgainRun(own, LayerPlan(1, target.folder, target.archive), SERIAL)
@@ -77,7 +79,17 @@ def again(layer: Layer, keys: Values, threads: int, per_spot_groups: int = 0) ->
     return run
 
 
-def _prepared(layer: Layer, keys: Values) -> Layer:
+def _merged(layer: Layer) -> Path:
+    """The merged spots of a layer, which can be read."""
+    assert layer.archive is not None  # `layer_of` sees to it
+    with Archive(layer.archive) as opened:
+        parameters = opened.parameters.for_stage("geometry")
+    path = layer.merged(Scan.of(layer, parameters).frames)
+    RESULT.read(path)
+    return path
+
+
+def _prepared(layer: Layer, keys: Values, merged: Path) -> Layer:
     """The folder with the archive and the tables that the stages start from."""
     assert layer.archive is not None  # `layer_of` sees to it
     folder = make_folder(layer.geometry_folder)
@@ -90,8 +102,7 @@ def _prepared(layer: Layer, keys: Values) -> Layer:
         parameters = opened.parameters.for_stage("geometry")
     for name, words in keys.items():
         update(archive, name, [word if isinstance(word, str) else repr(float(word)) for word in words])
-    merged = sorted(layer.folder.glob("Result_StartNr_*.csv"))
-    for path in (*merged, layer.merge_flags):
+    for path in (merged, layer.merge_flags):
         target = folder / path.name
         if path.exists():
             write_atomic(target, read_bytes(path, advice="run ff-merge first"))

@@ -254,3 +254,36 @@ def test_the_zero_of_omega_goes_with_the_grains() -> None:
     spots = grain_spots(crystals_of(6, seed=17), noise=SHARP)
     result = refine(spots, detector_of(spots), refine="Lsd,BC,Omega0")
     assert result.verdicts["Omega0"].startswith("cannot be told: Omega0 goes with mean turn about z (")
+
+
+def test_a_wrong_lattice_constant_is_contradicted() -> None:
+    """The distance follows it, and the result says that the rotation angles are against it."""
+    spots = grain_spots(crystals_of(10, seed=3), noise=SHARP)
+    m = measurement(spots, wrong(detector_of(spots)))
+    cell = m.cell.copy()
+    cell[:3] *= 1.005
+    settings = Settings(["Lsd", "BC", "tx", "ty", "tz", "Wedge", "p0", "p1", "p2"], trust="mean")
+    result = refined(replace(m, cell=cell), settings)
+    assert result.number("Lsd").value == pytest.approx(1.005 * detector_of(spots).lsd, rel=1e-3)
+    assert result.number("Lsd").verdict == "contradicted by the rotation angles"
+    assert "the lattice constant is not that of the sample" in said(result)
+    assert refined(m, settings).number("Lsd").verdict == "well determined (mean lattice trusted)"
+
+
+def test_sets_that_are_fixed_are_not_said_to_be_needed() -> None:
+    spots = grain_spots(crystals_of(6, seed=5), noise=ROUGH)
+    result = refine(spots, fix=("Lsd", "BC", "p0", "p1", "p2"))
+    verdicts = {each.words[0]: each for each in result.sets}
+    assert [verdicts[word].reason for word in ("Lsd", "p0", "p1")] == ["fixed"] * 3
+    assert [verdicts[word].kept for word in ("Lsd", "tx", "p0", "p1")] == [False, True, False, False]
+    assert [number.name for number in result.numbers if number.fitted] == list(result.free)
+    with pytest.raises(UsageError, match="leaves nothing to refine"):
+        refine(spots, fix=("Lsd", "BC", "tx", "ty", "tz", "Wedge", "p0", "p1", "p2"))
+    with pytest.raises(UsageError, match="no panel of the layers can be moved"):
+        refine(spots, refine=["Lsd", "Panels"])
+
+
+def test_the_scale_is_that_of_every_lattice() -> None:
+    spots = grain_spots(crystals_of(6, seed=5), noise=ROUGH)
+    result = refine(spots, refine=["Lsd", "BC", "tx", "ty", "tz", "Wedge"], trust="each")
+    assert result.number("Lsd").verdict == "well determined (every lattice trusted)"

@@ -115,8 +115,16 @@ def test_a_copy_of_a_grain_is_left_out(copy: Path) -> None:
 
 
 def test_folders_without_what_is_needed(copy: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="holds no archive"):
+    with pytest.raises(ArchiveError, match="nothing: is no folder"):
         read_layer(tmp_path / "nothing")
+    with pytest.raises(ArchiveError, match="holds no archive"):
+        read_layer(tmp_path)
+    links = copy / "IDRings.csv"
+    every = links.read_text()
+    links.write_text("".join(every.splitlines(keepends=True)[:-1]))
+    with pytest.raises(FormatError, match=r"IDRings.csv: has no line for spot \d+ of this layer"):
+        read_layer(copy)
+    links.write_text(every)
     with pytest.raises(StageError, match="no grain with confidence >= 2 and 12 spots: nothing to refine from"):
         read_layer(copy, min_confidence=2)
     matrix = copy / "SpotMatrix.csv"
