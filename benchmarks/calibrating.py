@@ -150,7 +150,7 @@ def starts(name: str, found: Calibration, again: Callable[..., Calibration]) -> 
         rough = replace(truth, lsd=truth.lsd * factor, y_bc=truth.y_bc + y, z_bc=truth.z_bc + z)
         rough = replace(rough, ty=0.0, tz=0.0, p0=0.0, p1=0.0, p2=0.0, p3=0.0)
         line(f"{name}: Lsd x {factor}, BC {y:+d} {z:+d} px, sigmas", change(found, again(start=rough)), "<= 0.1")
-    nowhere = replace(truth, lsd=1.0, y_bc=0.0, z_bc=0.0, ty=0.0, tz=0.0, p0=0.0, p1=0.0, p2=0.0, p3=0.0)
+    nowhere = replace(truth, lsd=np.nan, y_bc=np.nan, z_bc=np.nan, ty=0.0, tz=0.0, p0=0.0, p1=0.0, p2=0.0, p3=0.0)
     begin = time.process_time()
     line(f"{name}: no start, sigmas", change(found, again(start=nowhere, search=True)), "<= 0.1")
     line(f"{name}: no start, CPU, s", time.process_time() - begin, "")

@@ -12,15 +12,36 @@ if TYPE_CHECKING:
     from midas.calibration.grains.geometry import geometry_from_grains
     from midas.calibration.grains.result import GeometryResult
     from midas.calibration.grains.sigma import sigma_of_grains
+    from midas.calibration.powder.calibrants import calibrants_of, rings_of
+    from midas.calibration.powder.calibrate import calibrate
+    from midas.calibration.powder.image import PowderImage
+    from midas.calibration.powder.result import Calibration
+    from midas.calibration.powder.settings import CalibrationSettings
     from midas.formats.uncertainty import GrainSigmas
 
-__all__ = ["GeometryResult", "GrainSigmas", "geometry_from_grains", "sigma_of_grains"]
+__all__ = [
+    "Calibration",
+    "CalibrationSettings",
+    "GeometryResult",
+    "GrainSigmas",
+    "PowderImage",
+    "calibrants_of",
+    "calibrate",
+    "geometry_from_grains",
+    "rings_of",
+    "sigma_of_grains",
+]
 
 #: where they are
 _HOMES = {
     "grains.geometry": "geometry_from_grains",
     "grains.result": "GeometryResult",
     "grains.sigma": "GrainSigmas sigma_of_grains",
+    "powder.calibrants": "calibrants_of rings_of",
+    "powder.calibrate": "calibrate",
+    "powder.image": "PowderImage",
+    "powder.result": "Calibration",
+    "powder.settings": "CalibrationSettings",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: energy of a photon times its wavelength, keV Å
+KEV_ANGSTROM = 12.398419843320026
 _ORIGIN = (0.0, 0.0, 0.0)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from midas.parameters.table import INT, WORD, Key, Value, spellings
+from midas.parameters.table import INT, KEYS, WORD, Key, Value, spellings
 from midas.runtime.errors import ParameterError
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,19 @@ class Occurrence:
     name: str
     value: Value
     surplus: tuple[str, ...] = ()
+
+
+def lines_of(name: str, value: Value, spelled: str = "") -> list[str]:
+    """The lines of a parameter file that give a key a value: the inverse of parsing them.
+
+    Parameters
+    ----------
+    name : of the key in the table
+    spelled : another name of it, as which it is written
+    """
+    rows = value if KEYS[name].lines else (value,)
+    words = (row if isinstance(row, (tuple, list)) else (row,) for row in rows)
+    return [f"{spelled or name} {' '.join(map(str, row))}" for row in words]
 
 
 def text_of(path: str | os.PathLike[str]) -> str:

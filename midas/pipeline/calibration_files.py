@@ -23,6 +23,7 @@ from midas.calibration.powder.summary import of_image
 from midas.experiment.image import PaddedImage
 from midas.formats.panels import shifts_text
 from midas.parameters import Parameters
+from midas.parameters.parser import lines_of
 from midas.pipeline.calibration_request import CalibrationRequest
 from midas.runtime.files import make_folder, readable, write_together
 
@@ -186,10 +187,6 @@ def _parameter_file(done: Calibrated, p: Parameters, others: Mapping[str, str]) 
     skipped = {line.split()[0] for line in text.splitlines() if line and not line.startswith("#")}
     lines = []
     for key, value in p.as_given().items():
-        name = "RingsToExclude" if key == "CalibRingsToExclude" else key
-        if key in skipped or value in ("", ()):
-            continue
-        several = key in ("Dark", "CalibRingsToExclude")
-        for item in value if several else (value,):
-            lines.append(f"{name} {' '.join(map(str, item)) if isinstance(item, tuple) else item}")
+        if key not in skipped and value not in ("", ()):
+            lines += lines_of(key, value, "RingsToExclude" if key == "CalibRingsToExclude" else key)
     return text + "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from midas.archive import Archive
+from midas.experiment.detector import KEV_ANGSTROM
 from midas.parameters import Parameters
 from midas.parameters.table import FOREIGN_FLOATS, FOREIGN_INTS, FOREIGN_OTHERS, FOREIGN_WORDS, Value
 from midas.pipeline.calibration_options import NO_BC, NO_LSD, AutoCalibrateOptions, CalibrateOptions
@@ -15,8 +16,6 @@ from midas.runtime.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: keV Å
-_HC = 12.398419843320026
 #: numbers that can be fitted, as a parameter file has them, and their names in the fit
 FITTED: dict[str, tuple[str, ...]] = {
     "Lsd": ("Lsd",), "BC": ("BCy", "BCz"), "ty": ("ty",), "tz": ("tz",), "p0": ("p0",), "p1": ("p1c", "p1s"),
@@ -126,7 +125,7 @@ def keys_of_calibrate(options: CalibrateOptions) -> dict[str, Value]:
             raise UsageError("give the energy or the wavelength, not both", key="-energy")
         if not options.energy > 0:
             raise UsageError("must be greater than 0", key="-energy", value=options.energy)
-        given["Wavelength"] = _HC / options.energy
+        given["Wavelength"] = KEV_ANGSTROM / options.energy
     for item in fields(options):
         key, value = item.metadata["key"], getattr(options, item.name)
         if key and value not in (None, "", ()) and item.name not in ("energy", "tilts", "fit"):

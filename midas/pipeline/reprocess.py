@@ -66,6 +66,7 @@ def _number(folder: Path) -> tuple[int, str]:
 
 def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> None:
     from midas.calibration import sigma_of_grains
+    from midas.formats.geometry import read_geometry
     from midas.results import consolidated, provenance
     from midas.results.sources import LayerTables
 
@@ -87,7 +88,10 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
         write_atomic(errors, b"")
         tables = LayerTables()
         if layer.grains_sigma.exists():  # the covariances are in no other file
-            tables.sigmas = sigma_of_grains(layer, threads=threads).rounded()
+            sigmas = sigma_of_grains(layer, threads=threads)
+            if read_geometry(layer) is not None:  # ff-geometry may have run since
+                write_atomic(layer.grains_sigma, sigmas.format())
+            tables.sigmas = sigmas.rounded()
         consolidated.write(layer, per_spot_groups=per_spot_groups, tables=tables)
         provenance.append(layer)
         if report:

@@ -283,6 +283,18 @@ def test_two_layers_of_one_sample(layer: Path, in_process: Call, tmp_path: Path)
     assert {number.name for number in read_fit(other / "GeometryFit.csv")} >= {"Lsd", "BCy", "Wedge"}
 
 
+def test_the_sigmas_with_those_of_the_geometry(wrong: Path, in_process: Call, tmp_path: Path) -> None:
+    """What the command says comes next."""
+    layer = tmp_path / "LayerNr_1"
+    shutil.copytree(wrong / "LayerNr_1", layer, ignore=shutil.ignore_patterns("Geometry", "output"))
+    assert in_process("ff-geometry", layer.name, "-certificate", 0, cwd=tmp_path) == 0
+    before = (layer / "Grains.csv").read_bytes()
+    assert in_process("ff-midas", "-resultFolder", layer, "-reprocess", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+    found = read_sigma(layer / "GrainsSigma.csv")
+    assert (found["aX"] > found["sX"]).all()
+    assert (layer / "Grains.csv").read_bytes() == before
+
+
 def test_the_page_is_the_same_again(layer: Path, in_process: Call, tmp_path: Path) -> None:
     """To the byte, whatever the threads."""
     pages = []

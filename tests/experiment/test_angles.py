@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.experiment.angles import DEG2RAD, RAD2DEG, wrapped
+from midas.experiment.angles import DEG2RAD, RAD2DEG, covered, wrapped
 
 
 @given(st.floats(-1e4, 1e4))
@@ -25,3 +25,9 @@ def test_constants_have_fifteen_digits() -> None:
     """They decide the last printed digits of the legacy tables, so they are not pi / 180."""
     assert (DEG2RAD, RAD2DEG) == (0.0174532925199433, 57.2957795130823)
     assert np.pi / 180 != DEG2RAD and abs(DEG2RAD * RAD2DEG - 1) < 1e-14
+
+
+def test_the_largest_gap_of_a_turn_is_not_covered() -> None:
+    assert covered([350.0, -30.0, 10.0, 370.0]) == 40.0
+    assert covered(np.arange(0.0, 360.0, 0.5)) == 359.5
+    assert covered([5.0]) == covered([]) == 0.0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from midas.parameters import Parameters
+from midas.parameters.parser import lines_of
 from midas.runtime.errors import ParameterError
 
 
@@ -110,3 +111,11 @@ def test_golden_parameter_files(golden, name: str) -> None:
     tests = Parameters.read(golden(name) / "paramstest.txt", "paramstest")
     for key in ("Lsd", "LatticeParameter", "Wavelength", "Completeness", "OmegaRange", "MinEta", "StepSizePos"):
         assert user[key] == tests[key]
+
+
+def test_lines_of_values_read_back() -> None:
+    text = "Lsd 100000.5\nBC 1.0 2.5\nImTransOpt 1\nImTransOpt 2\nRingThresh 1 10.0\nRingThresh 4 20.5\nFileStem a_b\n"
+    given = Parameters.parse(text, "ps.txt").as_given()
+    written = [line for name, value in given.items() for line in lines_of(name, value)]
+    assert Parameters.parse("\n".join(written), "ps.txt").as_given() == given
+    assert lines_of("CalibRingsToExclude", (3, 5), "RingsToExclude") == ["RingsToExclude 3", "RingsToExclude 5"]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.calibration.grains.state import AT, Free, State, strains_of
+from midas.calibration.grains.state import AT, Free, State, pixel_size, strains_of
 from midas.experiment.angles import DEG2RAD
 
 Array = NDArray[np.float64]
@@ -115,7 +115,7 @@ def agreed(convention: Convention, free: Free, state: State) -> State:
     if height_is_free(free):
         raised = convention.height - float(convention.volume @ positions[:, 2] / convention.volume.sum())
         positions[:, 2] += raised
-        px = numbers[:, len(AT)]
+        px = pixel_size(state)
         tx = DEG2RAD * numbers[:, AT["tx"]]
         if free.all_free("BCy"):
             numbers[:, AT["BCy"]] += raised * np.sin(tx) / px

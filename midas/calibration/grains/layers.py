@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from midas.archive import Archive
 from midas.calibration.grains.observed import Spots
 from midas.experiment import reciprocal_basis
+from midas.experiment.angles import covered
 from midas.experiment.crystal import why_impossible
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import nearest_rotations
@@ -140,7 +141,7 @@ def read_layer(
         hkl_ring[in_use],
         panels,
         abs(float(parameters["OmegaStep"])),
-        _covered(spots.omega),
+        covered(spots.omega),
         copies,
     )
 
@@ -304,12 +305,3 @@ def named(spots: Spots, detector: DetectorGeometry, ub: Array, positions: Array,
     keys = np.column_stack([spots.grain, spots.h, spots.k, spots.l, spots.branch])
     _, group, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     return spots.take(count[group.ravel()] == 1)
-
-
-def _covered(omega: Array) -> float:
-    """Degrees of rotation between which there are spots: the whole turn without its largest gap."""
-    if len(omega) < 2:
-        return 0.0
-    ordered = np.sort(np.mod(omega, 360.0))
-    gaps = np.diff(ordered, append=ordered[0] + 360.0)
-    return float(360.0 - gaps.max())

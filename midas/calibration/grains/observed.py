@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import Joint
 from midas.calibration.grains.classes import Classes
+from midas.experiment.angles import RAD2DEG
 from midas.experiment.detector import DetectorGeometry
 
 Array = NDArray[np.float64]
@@ -51,6 +52,11 @@ class Spots:
 
     def __len__(self) -> int:
         return len(self.omega)
+
+    @property
+    def eta(self) -> Array:
+        """(n,) degrees, of the unit vector along the radius."""
+        return RAD2DEG * np.arctan2(-self.radial_y, self.radial_z)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Spots:
         """Some of them."""

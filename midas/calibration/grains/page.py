@@ -12,7 +12,6 @@ from plotly.subplots import make_subplots
 
 from midas.calibration.grains.result import GeometryResult
 from midas.calibration.grains.summary import headline, held_out_lines, values_of
-from midas.experiment.angles import RAD2DEG
 from midas.runtime.pages import document, drawings, table
 
 Array = NDArray[np.float64]
@@ -111,8 +110,7 @@ def _radii(result: GeometryResult) -> Array:
 def _along(result: GeometryResult, row: int, title: str) -> go.Figure:
     """Residuals of one direction before and after, against eta, omega and radius."""
     rows, spots, px = _shown(result), result.residuals.spots, _pixels(result)
-    eta = RAD2DEG * np.arctan2(-spots.radial_y, spots.radial_z)
-    against = {"eta (°)": eta, "omega (°)": spots.omega, "radius (mm)": _radii(result)}
+    against = {"eta (°)": spots.eta, "omega (°)": spots.omega, "radius (mm)": _radii(result)}
     figure = make_subplots(rows=1, cols=3, shared_yaxes=True)
     for column, (name, x) in enumerate(against.items(), 1):
         for when, values in (("before", result.residuals.before), ("after", result.residuals.after)):

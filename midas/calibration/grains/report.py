@@ -35,6 +35,7 @@ from midas.calibration.grains.state import (
     distortion_radius,
     pixel_size,
     strains_of,
+    with_wedge_model,
 )
 from midas.calibration.grains.wobble import wobble_of, wobble_sentence
 from midas.experiment.crystal import cell_of
@@ -298,9 +299,7 @@ def _wedge_sentences(run: Run, found: Fit, information: Information) -> list[str
     if abs(found.state.numbers[0, AT["Wedge"]]) <= _SURE_WEDGE * sigma:
         return []
     exact = run.measurement.detectors[0].exact_wedge
-    numbers = found.state.numbers.copy()
-    numbers[:, len(AT) + 2] = float(not exact)
-    other = run.case.fit(replace(found.state, numbers=numbers), _plain_names(free.names), enough=ROUGH)
+    other = run.case.fit(with_wedge_model(found.state, not exact), _plain_names(free.names), enough=ROUGH)
     size = [robust_spread(one.residuals[1], 0.0) for one in (found, other)]
     names = ("exact", "legacy") if exact else ("legacy", "exact")
     out = [f"tangential residuals {size[0]:.1f} um with WedgeModel {names[0]}, {size[1]:.1f} um with {names[1]}"]

@@ -38,7 +38,7 @@ SETS: tuple[tuple[str, ...], ...] = (
 )
 #: places among the numbers of an instrument
 AT = {name: i for i, name in enumerate(PARAMETERS)}
-_PX, _RHO_D = len(PARAMETERS), len(PARAMETERS) + 1
+_PX, _RHO_D, _EXACT_WEDGE = range(len(PARAMETERS), len(PARAMETERS) + 3)
 #: unit of each number; a panel's shift is in px
 UNITS = {
     **dict.fromkeys(("BCy", "BCz"), "px"),
@@ -254,6 +254,13 @@ def strains_of(ub: Array, reference: Array) -> tuple[Array, Array]:
     left, stretch, right = np.linalg.svd(deformation)
     tensor = (left * stretch[:, None, :]) @ left.swapaxes(1, 2) - np.eye(3)
     return 1e6 * tensor[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]], left @ right
+
+
+def with_wedge_model(state: State, exact: bool) -> State:
+    """The same numbers with the exact model of the wedge on every instrument, or with the legacy one."""
+    numbers = state.numbers.copy()
+    numbers[:, _EXACT_WEDGE] = float(exact)
+    return replace(state, numbers=numbers)
 
 
 def pixel_size(state: State) -> Array:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
 from midas.calibration.grains.result import GeometryResult, Number
-from midas.experiment.angles import RAD2DEG
+from midas.experiment.angles import covered
 
 #: digits behind the point in the columns of values, by unit
 _DIGITS = {"um": 2, "px": 4, "deg": 5, "A": 7, "": 8}
@@ -43,14 +40,13 @@ def text_of(result: GeometryResult, name: str) -> str:
 def headline(result: GeometryResult, name: str) -> str:
     """What the fit rests on."""
     spots = result.residuals.spots
-    azimuth = RAD2DEG * np.arctan2(-spots.radial_y, spots.radial_z)
-    seen = 360.0 - _largest_gap(azimuth)
+    seen = covered(spots.eta)
     facts = (
         _count(len(result.grains.ids), "grain"),
         _count(len(spots), "spot"),
         _count(len(np.unique(spots.ring)), "ring"),
         "full azimuth" if seen >= 360.0 - _GAP else f"{seen:.0f} degrees of azimuth",
-        f"{360.0 - _largest_gap(spots.omega):.0f} degrees of rotation",
+        f"{covered(spots.omega):.0f} degrees of rotation",
         trusted(result),
     )
     return f"Geometry of {name}: {', '.join(facts)}"
@@ -88,9 +84,3 @@ def _row(number: Number) -> tuple[str, ...]:
 
 def _count(number: int, name: str) -> str:
     return f"{number} {name}{'' if number == 1 else 's'}"
-
-
-def _largest_gap(degrees: NDArray[np.float64] | Sequence[float]) -> float:
-    """Between neighbouring angles of a turn."""
-    ordered = np.sort(np.mod(degrees, 360.0))
-    return float(np.diff(ordered, append=ordered[0] + 360.0).max()) if len(ordered) else 360.0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.summary import MICRO, RingRow, ring_rows
+from midas.experiment.angles import wrapped
 
 Array = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ def curves(calibration: Calibration) -> Curves:
     middle = np.linspace(-180, 180, _STEPS, endpoint=False)
     running = np.full(_STEPS, np.nan)
     for i, eta in enumerate(middle):
-        near = np.abs((points.eta - eta + 180) % 360 - 180) <= _WIDTH / 2
+        near = np.abs(wrapped(points.eta - eta)) <= _WIDTH / 2
         if np.count_nonzero(near) >= 3:
             running[i] = np.median(strain[near])
     limit = float(np.percentile(np.abs(strain), 99)) * 1.2 if len(strain) else 1.0

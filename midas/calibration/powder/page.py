@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from midas.calibration.powder.cake import Cake, brightness
 from midas.calibration.powder.curves import Curves, arrows, curves
 from midas.calibration.powder.result import Calibration
-from midas.calibration.powder.summary import panel_rows, statistics
+from midas.calibration.powder.summary import number_rows, panel_rows, statistics
 from midas.runtime.pages import document, drawings, table
 
 Array = NDArray[np.float64]
@@ -45,12 +45,10 @@ def page(calibration: Calibration, caked: Cake, panels: Array, name: str) -> str
 
 def _numbers(calibration: Calibration) -> str:
     """Value, uncertainty, change and verdict of every number of the instrument."""
-    rows = []
-    for name in calibration.names:
-        if not name.startswith(("dY", "dZ", "dTheta")):
-            value, start = calibration.value[name], calibration.start.get(name, np.nan)
-            sigma = calibration.sigma.get(name, np.nan)
-            rows.append((name, f"{value:.10g}", _text(sigma), _text(value - start), calibration.verdict[name]))
+    rows = [
+        (row.name, f"{row.value:.10g}", _text(row.sigma), _text(row.change), row.verdict)
+        for row in number_rows(calibration)
+    ]
     return table(("number", "value", "sigma", "change from the start", "verdict"), rows)
 
 

@@ -13,7 +13,7 @@ from midas._ext.physics.detector import shifted_pixels
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.verdict import mean_of_rings, robust_rms
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.ring_model import ATTRIBUTES
+from midas.experiment.ring_model import ATTRIBUTES, OF_PANEL, taken_apart
 
 Array = NDArray[np.float64]
 
@@ -45,6 +45,17 @@ class StrainStatistics:
     points: int
     untrimmed: float
     robust_rms: float
+
+
+@dataclass(frozen=True)
+class NumberRow:
+    """A number of the instrument: `change` is that from the start; NaN where there is no sigma or no start."""
+
+    name: str
+    value: float
+    sigma: float
+    change: float
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,14 @@ def statistics(calibration: Calibration) -> StrainStatistics:
     )
 
 
+def number_rows(calibration: Calibration) -> Iterator[NumberRow]:
+    """Every number but those of the panels."""
+    for name in calibration.names:
+        if taken_apart(name)[0] not in OF_PANEL:
+            value, start = calibration.value[name], calibration.start.get(name, np.nan)
+            yield NumberRow(name, value, calibration.sigma.get(name, np.nan), value - start, calibration.verdict[name])
+
+
 def ring_rows(calibration: Calibration) -> Iterator[RingRow]:
     """Every ring that lies within RhoD or has points; points far off count less in its mean, as in the fit."""
     means = mean_of_rings(calibration)
@@ -112,7 +131,7 @@ def panel_rows(calibration: Calibration) -> Iterator[PanelRow]:
     """Every panel."""
     for number, shift in enumerate(calibration.panels):
         own = calibration.strain[calibration.points.panel == number]
-        sigma = [calibration.sigma.get(f"{name}{number}", np.nan) for name in ("dY", "dZ", "dTheta")]
+        sigma = [calibration.sigma.get(f"{name}{number}", np.nan) for name in OF_PANEL]
         yield PanelRow(number, len(own), tuple(shift.tolist()), (sigma[0], sigma[1], sigma[2]), *_scatter(own))
 
 

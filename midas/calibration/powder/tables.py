@@ -12,6 +12,7 @@ from midas.calibration.powder.summary import (
     StrainStatistics,
     as_lines,
     instrument_at,
+    number_rows,
     places,
     sigma_lines,
     statistics,
@@ -80,14 +81,10 @@ def mean_values(detectors: Sequence[DetectorGeometry], strains: Sequence[StrainS
 def result_table(calibration: Calibration) -> str:
     """Value, uncertainty, change against the start and verdict of every number, behind ``#``."""
     rows = [("number", "value", "sigma", "change", "verdict")]
-    for name in calibration.names:
-        if name.startswith(("dY", "dZ", "dTheta")):
-            continue
-        value, start = calibration.value[name], calibration.start.get(name, np.nan)
-        rows.append(
-            (name, f"{value:.10g}", _short(calibration.sigma.get(name, np.nan)), _short(value - start, "+"),
-             calibration.verdict[name])
-        )  # fmt: skip
+    rows += [
+        (row.name, f"{row.value:.10g}", _short(row.sigma), _short(row.change, "+"), row.verdict)
+        for row in number_rows(calibration)
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "# " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows

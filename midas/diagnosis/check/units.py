@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.subject import Subject
+from midas.experiment.detector import KEV_ANGSTROM
 from midas.parameters.table import KEYS
-
-#: photon energy times wavelength, keV Å
-_KEV_ANGSTROM = 12.398419843320026
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,8 @@ class Usual:
 
 _MM, _CM, _M, _METRES = _times("mm", 1e3), _times("cm", 1e4), _times("m", 1e6), _times("m", 1e10)
 _WAVELENGTHS = (
-    Unit("keV", lambda value: _KEV_ANGSTROM / value),
-    Unit("eV", lambda value: 1e3 * _KEV_ANGSTROM / value),
+    Unit("keV", lambda value: KEV_ANGSTROM / value),
+    Unit("eV", lambda value: 1e3 * KEV_ANGSTROM / value),
     _times("nm", 10),
     _METRES,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.parameters.parser import lines_of
 from midas.parameters.table import KEYS
 from midas.runtime.errors import UsageError
 from midas.runtime.files import read_bytes
@@ -126,10 +127,5 @@ def _as_the_user_had_it(text: bytes, folder: Path) -> bytes:
 
 def _written(parameters: Parameters) -> bytes:
     """The parameters of an archive as lines."""
-    lines = []
-    for name, value in parameters.as_given().items():
-        rows = value if KEYS[name].lines else (value,)
-        for row in rows:
-            items = row if isinstance(row, (tuple, list)) else (row,)
-            lines.append(f"{name} {' '.join(map(str, items))}")
+    lines = [line for name, value in parameters.as_given().items() for line in lines_of(name, value)]
     return os.fsencode("\n".join(lines) + "\n")
