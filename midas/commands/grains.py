@@ -29,6 +29,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
         parameters = archive.parameters
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
     threads = threads_of(values)
+    sigma.check(layer, parameters, track=values.TrackGrains == 1)
     with explained(layer, parameters, threads):
         result = grains.run(layer, parameters, threads=threads, track=values.TrackGrains == 1)
     if parameters.for_stage("pull")["MeasureSpots"]:
@@ -52,6 +53,7 @@ def _of_parameter_file(path: str, values: argparse.Namespace) -> StageResult[Gra
     from midas.stages import grains
 
     layer, parameters, threads = Layer(folder_of(path)), Parameters.read(path, "paramstest"), threads_of(values)
+    sigma.check(layer, parameters)
     result = grains.run(layer, parameters, threads=threads)
     sigma.run(layer, parameters, threads=threads)
     return result

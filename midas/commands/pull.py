@@ -26,6 +26,7 @@ def run(values: argparse.Namespace) -> StageResult[PullTables]:
         parameters = archive.parameters
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
     threads = threads_of(values)
+    sigma.check(layer, parameters)
     result = pull.run(layer, parameters, threads=threads)
     sigma.run(layer, parameters, threads=threads)
     return result

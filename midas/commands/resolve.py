@@ -35,12 +35,12 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     tracking = bool(written.for_stage("refinement")["GrainsFile"])
     threads = threads_of(values)
     if not archives:
-        _check(written)
+        _check(layer, written)
         return _with_sigmas(layer, written, threads, grains.run(layer, written, threads=threads, track=tracking))
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
-    _check(parameters)
     layer = Layer(folder, archives[0], data_file=parameters.for_stage("commands")["dataFN"])
+    _check(layer, parameters)
     with explained(layer, parameters, threads):
         result = grains.run(layer, parameters, threads=threads, track=tracking)
     return _with_sigmas(layer, parameters, threads, result)
@@ -56,7 +56,10 @@ def _with_sigmas(
     return result
 
 
-def _check(parameters: Parameters) -> None:
+def _check(layer: Layer, parameters: Parameters) -> None:
+    from midas.calibration.grains import sigma
+
+    sigma.check(layer, parameters)
     if parameters.for_stage("grains")["GrainMerging"] == "legacy":
         reason = "spots have no owners with GrainMerging legacy or LegacyDigits 1: use ff-grains, or GrainMerging spots"
         raise parameters.error("GrainMerging", reason)

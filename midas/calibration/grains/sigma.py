@@ -90,6 +90,11 @@ def run(
     return comm.broadcast(StageResult("sigma", summary, SigmaTables(sigmas.rounded(text), quality)))
 
 
+def check(layer: Layer, parameters: Parameters, *, track: bool = False) -> None:
+    """Raise what `run` would raise for a parameter, before the stages in front of it have written anything."""
+    settings_of(layer, parameters, track)
+
+
 def sigma_of_grains(layer: Layer, *, threads: int = 1) -> GrainSigmas:
     """How well the numbers of the grains of a finished layer are known.
 

@@ -9,7 +9,7 @@ KEYS: tuple[Key, ...] = (
         dialect_aliases={"user": ("DetParams",), "simulation": ("DetParams",)}, range=POSITIVE),
     Key("BC", FLOAT, REQUIRED, "beam centre, horizontal (Y) and vertical (Z)", "px", count=2, archive="YCen ZCen"),
     Key("px", FLOAT, REQUIRED, "pixel size", "µm", aliases=("PixelSize",), archive="PixelSize", range=POSITIVE),
-    Key("Wavelength", FLOAT, REQUIRED, "X-ray wavelength", "Å", range=POSITIVE),
+    Key("Wavelength", FLOAT, REQUIRED, "X-ray wavelength", "Å", range=Range(0, 1e6, open=True)),
     Key("LatticeParameter", FLOAT, REQUIRED, "unit cell a b c alpha beta gamma", "Å, °", count=6,
         aliases=("LatticeConstant",)),
     Key("SpaceGroup", INT, REQUIRED, "space group number", range=Range(1, 230)),
