@@ -69,8 +69,8 @@ def calibrant(text: str) -> Calibrant:
 
     Parameters
     ----------
-    text : a name (``CeO2``), the name of a CIF file, a space group and its cell (``225 5.4116 5.4116 5.4116 90 90
-        90``), or a cubic space group and its edge (``225 5.4116``)
+    text : a name (``CeO2``), the name of a CIF file, a space group and the six numbers of its cell, or a cubic space
+        group and its edge (``225 5.4116``)
 
     Raises
     ------

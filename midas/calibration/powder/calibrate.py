@@ -267,7 +267,7 @@ class _Work:
 
 
 def outliers(strain: Array, factor: float, rounds: int) -> NDArray[np.bool_]:
-    """Points beyond a factor times the mean |strain| of the others."""
+    """Points beyond a factor times the mean size of the strain of the others."""
     size = np.abs(strain)
     beyond = np.zeros(len(size), bool)
     for _ in range(rounds if factor > 0 else 0):

@@ -29,7 +29,7 @@ class CalibrationSettings:
     half_width : px, of the window that a ring is measured in
     eta_bin : degrees
     floor : px, systematic error of a point
-    outlier_factor, outlier_rounds : points beyond the factor times the mean |strain| are outliers, the mean taken
+    outlier_factor, outlier_rounds : points beyond the factor times the mean size of the strain are outliers, it taken
         again so many times; 0: none are
     threads : the result does not depend on it
     """
