@@ -259,15 +259,13 @@ class LayerRun:
 
     def refine_geometry(self) -> None:
         """The geometry from the grains, and the stages once more with it, until nothing moves."""
-        from midas.pipeline import geometry
+        from midas.pipeline.geometry.run import of_driver
         from midas.runtime.result import StageResult
 
         def work() -> StageResult[Path | None]:
             if self.tables.grains is not None and not len(self.tables.grains):
                 return StageResult("geometry", {"grains": 0}, None)
-            return geometry.of_driver(
-                self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups
-            )
+            return of_driver(self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups)
 
         self.refined_geometry = self.steps.serial("refine_geometry", work)
 
