@@ -1,0 +1,65 @@
+"""The columns of grains, spots and peaks as they are handed to Python: names, types, units (docs/results.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column: what it is called, what it holds, in which unit."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+    shape: tuple[int, ...] = ()
+
+
+GRAIN_FIELDS = (
+    Field("grain_id", "<i8", "", "identity in the layer"),
+    Field("orientation", "<f8", "", "U, crystal (a* along x, c along z) to sample", (3, 3)),
+    Field("position", "<f8", "um", "centre of mass, sample frame", (3,)),
+    Field("cell", "<f8", "angstrom, degrees", "a, b, c, alpha, beta, gamma of the strained crystal", (6,)),
+    Field("radius", "<f8", "um", "of the sphere of the grain's volume"),
+    Field("completeness", "<f8", "", "part of the expected spots that was found"),
+    Field("strain", "<f8", "1e-6", "strain tensor from the spots (eKen), sample frame", (3, 3)),
+    Field("strain_fable", "<f8", "1e-6", "strain tensor from the cell (eFab), sample frame", (3, 3)),
+    Field("rms_strain_error", "<f8", "1e-6", "what the strain tensor leaves of the spots"),
+    Field("diff_pos", "<f8", "um", "mean distance of the spots from their predictions on the detector"),
+    Field("diff_ome", "<f8", "degrees", "mean difference of omega"),
+    Field("diff_angle", "<f8", "degrees", "mean angle between observed and predicted scattering vectors"),
+    Field("phase", "<i8", "", "number of the phase"),
+    Field("euler_angles", "<f8", "degrees", "Bunge phi1, Phi, phi2", (3,)),
+)
+SPOT_FIELDS = (
+    Field("grain_id", "<i8", "", "grain to which the spot belongs"),
+    Field("spot_id", "<i8", "", "identity in the layer"),
+    Field("ring", "<i8", "", "ring number"),
+    Field("omega", "<f8", "degrees", "of the equivalent spot on an ideal instrument (omega_ideal)"),
+    Field("omega_recorded", "<f8", "degrees", "as measured"),
+    Field("y_recorded", "<f8", "px", "horizontal pixel position as measured"),
+    Field("z_recorded", "<f8", "px", "vertical pixel position as measured"),
+    Field("eta", "<f8", "degrees", "azimuth of the equivalent spot"),
+    Field("y_ideal", "<f8", "um", "of the equivalent spot on an ideal detector"),
+    Field("z_ideal", "<f8", "um", "of the equivalent spot on an ideal detector"),
+    Field("theta", "<f8", "degrees", "Bragg angle"),
+    Field("strain_error", "<f8", "1", "relative strain that the tensor of the grain leaves of this spot"),
+    Field("intensity", "<f8", "counts", "integrated"),
+    Field("omega_min", "<f8", "degrees", "first frame"),
+    Field("omega_max", "<f8", "degrees", "last frame"),
+    Field("frames", "<f8", "", "number of frames"),
+    Field("grain_volume", "<f8", "um^3", "from the intensity of this spot alone"),
+    Field("grain_radius", "<f8", "um", "from the intensity of this spot alone"),
+    Field("powder_intensity", "<f8", "counts", "of the whole ring, against which the volume is measured"),
+)
+
+
+def dtype_of(fields: tuple[Field, ...]) -> np.dtype[np.void]:
+    """The structured type of a table of these columns."""
+    return np.dtype([(f.name, f.dtype, f.shape) if f.shape else (f.name, f.dtype) for f in fields])
+
+
+GRAIN_DTYPE, SPOT_DTYPE = dtype_of(GRAIN_FIELDS), dtype_of(SPOT_FIELDS)
