@@ -20,8 +20,9 @@ from midas.calibration.grains.pairing import measurement_of
 from midas.calibration.grains.rematch import rematched
 from midas.calibration.grains.report import result_of
 from midas.calibration.grains.result import GeometryResult
-from midas.calibration.grains.state import AT, Free, State, numbers_of, parsed
+from midas.calibration.grains.state import AT, Free, State, parsed
 from midas.experiment import reciprocal_basis
+from midas.experiment.instrument_numbers import numbers_of
 from midas.formats.layer import Layer
 from midas.runtime.errors import StageError, UsageError
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import PARAMETERS, Joint
 from midas.calibration.grains.fitted import FittedSpots, GrainStates
-from midas.calibration.grains.state import numbers_of
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.instrument_numbers import numbers_of
 from midas.runtime.ragged import offsets_of
 
 Array = NDArray[np.float64]

@@ -50,17 +50,6 @@ UNITS = {
 }
 
 
-def numbers_of(detector: DetectorGeometry) -> Array:
-    """The (27,) numbers of an instrument as the kernel takes them; its wavelength must be known."""
-    phase = DEG2RAD * detector.p3
-    return np.array(
-        [detector.lsd, detector.y_bc, detector.z_bc, detector.tx, detector.ty, detector.tz]
-        + [detector.p0, detector.p1 * np.cos(phase), detector.p1 * np.sin(phase), detector.p2, detector.wedge]
-        + [0.0, detector.wavelength, *np.zeros(len(WOBBLE)), detector.px, detector.rho_d]
-        + [float(detector.exact_wedge), float(detector.exact_tilts)]
-    )
-
-
 def detector_of(numbers: Array, like: DetectorGeometry) -> DetectorGeometry:
     """The geometry of such numbers; p1 is not negative, p3 in (-180, 180] and that of `like` where p1 is 0."""
     value = {name: float(numbers[i]) for name, i in AT.items()}

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from midas.calibration.grains.case import Case, Measurement
 from midas.calibration.grains.gauge import Convention, Trust
 from midas.calibration.grains.observed import Spots
-from midas.calibration.grains.state import Free, State, numbers_of
+from midas.calibration.grains.state import Free, State
 from midas.experiment import reciprocal_basis
 from midas.experiment.detector import DetectorGeometry
+from midas.experiment.instrument_numbers import numbers_of
 
 Array = NDArray[np.float64]
 ALL = ("Lsd", "BCy", "BCz", "tx", "ty", "tz", "p0", "p1c", "p1s", "p2", "Wedge")

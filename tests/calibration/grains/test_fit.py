@@ -12,7 +12,8 @@ from grain_spots import INSTRUMENT, Noise, crystals_of, grain_spots
 from midas.calibration.grains.gauge import Constraints, constraints_of
 from midas.calibration.grains.identify import modes_of, units_of
 from midas.calibration.grains.joint import Fit, information_of
-from midas.calibration.grains.state import State, numbers_of, strains_of
+from midas.calibration.grains.state import State, strains_of
+from midas.experiment.instrument_numbers import numbers_of
 
 from .model import ALL, case_of, detector_of, measurement, state_of, wrong
 

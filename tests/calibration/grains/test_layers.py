@@ -14,7 +14,7 @@ from midas.calibration import geometry_from_grains
 from midas.calibration.grains.classes import Classes
 from midas.calibration.grains.layers import read_layer
 from midas.calibration.grains.pairing import measurement_of, partners_of
-from midas.calibration.grains.state import numbers_of
+from midas.experiment.instrument_numbers import numbers_of
 from midas.formats.spots import SPOT_FLAGS
 from midas.formats.table import Table
 from midas.parameters import ANALYSIS
