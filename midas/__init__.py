@@ -72,7 +72,11 @@ def run(
     """
     from midas.pipeline import layers
     from midas.pipeline.options import Options
+    from midas.runtime import provenance
     from midas.runtime.options import from_keywords
 
     given = {"parameter_file": parameter_file, "data_file": data_file, **options}
-    return layers.run(from_keywords(Options, given))
+    asked = from_keywords(Options, given)
+    values = {name: os.fspath(v) if isinstance(v, os.PathLike) else v for name, v in given.items() if v is not None}
+    with provenance.called(f"midas.run({', '.join(f'{name}={value!r}' for name, value in values.items())})"):
+        return layers.run(asked)
