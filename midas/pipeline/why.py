@@ -28,7 +28,7 @@ def nothing(run: LayerRun, error: NothingFoundError) -> str:
 def little(run: LayerRun, tables: LayerTables) -> str:
     """A warning when the grains explain little of what is there, or lie at an edge; "" where all is well."""
     from midas.diagnosis.edges import at_the_edge
-    from midas.diagnosis.explained import explained_spots
+    from midas.experiment.explained import explained_spots
 
     if tables.grains is None or tables.spot_matrix is None or tables.extra_info is None or run.options.grains_file:
         return ""

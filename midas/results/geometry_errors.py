@@ -85,7 +85,7 @@ def geometry_errors(
         return []
     equations = _Equations(found, tried)
     sizes = np.array([_pixels_per_unit(found, name) for name in tried])
-    residual, chosen = equations.residual, []
+    residual, chosen = equations.residual, list[int]()
     for _ in range(_ROUNDS):
         matrix, right, back = equations.reduced(residual)
         before, chosen = chosen, _chosen(matrix, right, sizes, certain, harmless)

@@ -67,7 +67,8 @@ class Grains:
     def ub(self) -> Floats:
         """(g, 3, 3) 1/Å."""
         basis = np.array([reciprocal_basis(cell) for cell in self.cell]).reshape(-1, 3, 3)
-        return self.orientation @ basis
+        ub: Floats = self.orientation @ basis
+        return ub
 
 
 @dataclass(frozen=True)

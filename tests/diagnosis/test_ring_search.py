@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midas.diagnosis.explained import explained_spots
+from midas.experiment.explained import explained_spots
 from midas.diagnosis.ring_search import search_rings
 from midas.formats.table import Table
 
