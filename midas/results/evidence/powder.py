@@ -12,12 +12,12 @@ from midas.archive import Archive
 from midas.experiment.corrected_frames import CorrectedFrames
 from midas.experiment.crystal import within_detector
 from midas.experiment.detector import DetectorGeometry
-from midas.experiment.fitted_geometry import fitted_detector
-from midas.experiment.panels import panels_of, true_pixels
+from midas.experiment.layer_view import LayerView
+from midas.experiment.panels import true_pixels
 from midas.formats import hkls as hkls_format
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.results.evidence.predicted import layer_of, parameters_of
+from midas.results.evidence.predicted import layer_of, parameters_of, predictor_of
 from midas.runtime.errors import StageError
 
 if TYPE_CHECKING:
@@ -87,16 +87,16 @@ def powder_profile(results: Results, frames: int = 0) -> PowderProfile:
     """
     layer = layer_of(results)
     parameters, of_setup = parameters_of(layer)
-    detector = fitted_detector(DetectorGeometry.from_parameters(parameters), of_setup)
+    view = predictor_of(results).view
     rings = rings_of(layer, of_setup)
     if frames:
-        return _of_frames(layer, parameters, detector, rings, frames)
+        return _of_frames(layer, parameters, view, rings, frames)
     table = results.all_spots
     if table is None:
         raise StageError("is missing; it holds the spots of the profile", file=layer.extra_info)
     known = table["ring"] > 0
     two_theta, intensity = table["two_theta"][known], np.nan_to_num(table["intensity"][known])
-    edges = _edges(detector, two_theta, rings)
+    edges = _edges(view.detector, two_theta, rings)
     total, _ = np.histogram(two_theta, edges, weights=intensity)
     number, _ = np.histogram(two_theta, edges)
     return PowderProfile(edges, total, number.astype(np.int64), rings, "spots")
@@ -127,18 +127,17 @@ def _edges(detector: DetectorGeometry, two_theta: Array, rings: tuple[ProfileRin
 
 
 def _of_frames(
-    layer: Layer, parameters: Parameters, detector: DetectorGeometry, rings: tuple[ProfileRing, ...], number: int
+    layer: Layer, parameters: Parameters, view: LayerView, rings: tuple[ProfileRing, ...], number: int
 ) -> PowderProfile:
     """The mean of some frames, averaged over the azimuth."""
     if layer.archive is None or not layer.archive.exists():
         raise StageError("has no archive, whose frames would make the profile", file=layer.folder)
-    folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else layer.folder.parent
     with Archive(layer.archive) as archive:
         frames = CorrectedFrames.of(archive, parameters)
         y, z = (np.float64(index) for index in np.nonzero(frames.numbers >= 0))
         pixels = frames.numbers[frames.numbers >= 0]
-        two_theta = detector.ideal(*true_pixels(panels_of(parameters, folder), y, z)).two_theta
-        edges = _edges(detector, np.array([two_theta.max()]), rings)
+        two_theta = view.detector.ideal(*true_pixels(view.panels, y, z)).two_theta
+        edges = _edges(view.detector, np.array([two_theta.max()]), rings)
         place = np.digitize(two_theta, edges) - 1
         inside = (place >= 0) & (place < len(edges) - 1)
         place, pixels = place[inside], pixels[inside]
