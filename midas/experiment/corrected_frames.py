@@ -5,6 +5,8 @@ See docs/theory/peaks.md#selected-pixels.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,7 +54,7 @@ class CorrectedFrames:
         self._blanks = np.array(blanks, np.float64)
 
     @classmethod
-    def of(cls, archive: Archive, parameters: Parameters) -> CorrectedFrames:
+    def of(cls, archive: Archive, parameters: Parameters) -> Self:
         """The frames as the parameters of the archive say."""
         return cls(
             archive,

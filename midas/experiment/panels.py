@@ -98,8 +98,9 @@ def recorded_pixels(panels: Array, y: Array, z: Array) -> tuple[Array, Array]:
 
 def _on(panel: Array, y: Array, z: Array) -> NDArray[np.bool_]:
     """Which pixels are nearest to one of the panel's."""
-    on: NDArray[np.bool_] = (y >= panel[0] - 0.5) & (y < panel[1] + 0.5)
-    return on & (z >= panel[2] - 0.5) & (z < panel[3] + 0.5)
+    in_y = (y >= panel[0] - 0.5) & (y < panel[1] + 0.5)
+    on: NDArray[np.bool_] = in_y & (z >= panel[2] - 0.5) & (z < panel[3] + 0.5)
+    return on
 
 
 def _frame(panel: Array) -> tuple[float, ...]:

@@ -194,7 +194,7 @@ READERS: dict[str, Reader] = {
     "evidence": Reader(
         _reads(
             _DETECTOR, _PANELS, _REGION, _WEDGE, _SURFACE,
-            "RingNumbers BigDetSize Wavelength LatticeParameter MarginRadial MarginEta MarginOme SkipFrame ImTransOpt",
+            "RingNumbers BigDetSize Wavelength MarginRadial MarginEta MarginOme SkipFrame ImTransOpt",
             "ReferenceRingCurrent BadPxIntensity GapIntensity OmegaStep tInt tGap",
         ),
         "archive, paramstest.txt",

@@ -1,4 +1,7 @@
-"""The powder profile of a layer: intensity against two-theta, with the rings (docs/theory/evidence.md#powder-profile)."""
+"""The powder profile of a layer: intensity against two-theta, with the rings.
+
+See docs/theory/evidence.md#powder-profile.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from midas.archive import Archive
 from midas.experiment.corrected_frames import CorrectedFrames
-from midas.experiment.crystal import within_detector
+from midas.experiment.crystal import space_group, within_detector
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.layer_view import LayerView
 from midas.experiment.panels import true_pixels
@@ -88,7 +91,7 @@ def powder_profile(results: Results, frames: int = 0) -> PowderProfile:
     layer = layer_of(results)
     parameters, of_setup = parameters_of(layer)
     view = predictor_of(results).view
-    rings = rings_of(layer, of_setup)
+    rings = rings_of(layer, of_setup, (results.space_group, results.cell))
     if frames:
         return _of_frames(layer, parameters, view, rings, frames)
     table = results.all_spots
@@ -102,15 +105,27 @@ def powder_profile(results: Results, frames: int = 0) -> PowderProfile:
     return PowderProfile(edges, total, number.astype(np.int64), rings, "spots")
 
 
-def rings_of(layer: Layer, of_setup: Parameters) -> tuple[ProfileRing, ...]:
-    """The rings on the detector."""
+def rings_of(layer: Layer, of_setup: Parameters, crystal: tuple[int, tuple[float, ...]]) -> tuple[ProfileRing, ...]:
+    """The rings on the detector.
+
+    Parameters
+    ----------
+    crystal : space group and unstrained cell
+    """
     hkls = within_detector(hkls_format.LAYOUT.read(layer.hkls), of_setup)
     used = set(of_setup["RingNumbers"])
+    operations = space_group(*crystal).operations
+    indices, ring = hkls.numbers("hkl").astype(np.int64), hkls.integers("ring")
+    # Reflections are of one kind when an operation, or the inversion, takes one to the other. For all of them stands
+    # the one with the fewest negative indices, of these the largest.
+    family = np.einsum("ni,oij->noj", indices, operations)
+    family = np.concatenate([family, -family], axis=1)
+    rank = family @ np.array([1 << 40, 1 << 20, 1]) - (1 << 60) * (family < 0).sum(axis=2)
+    best = np.take_along_axis(family, np.argmax(rank, axis=1)[:, None, None], axis=1)[:, 0]
     rings = []
-    for number in np.unique(hkls.integers("ring")).tolist():
-        rows = np.flatnonzero(hkls["ring"] == number)
-        kinds = {tuple(sorted((abs(int(hkls[n][row])) for n in "hkl"), reverse=True)) for row in rows}
-        names = ", ".join(" ".join(map(str, kind)) for kind in sorted(kinds, reverse=True))
+    for number in np.unique(ring).tolist():
+        rows = np.flatnonzero(ring == number)
+        names = ", ".join(" ".join(map(str, kind)) for kind in np.unique(best[rows], axis=0)[::-1].tolist())
         rings.append(ProfileRing(number, float(hkls["two_theta"][rows[0]]), names, number in used))
     return tuple(rings)
 
@@ -134,7 +149,7 @@ def _of_frames(
         raise StageError("has no archive, whose frames would make the profile", file=layer.folder)
     with Archive(layer.archive) as archive:
         frames = CorrectedFrames.of(archive, parameters)
-        y, z = (np.float64(index) for index in np.nonzero(frames.numbers >= 0))
+        y, z = (index.astype(np.float64) for index in np.nonzero(frames.numbers >= 0))
         pixels = frames.numbers[frames.numbers >= 0]
         two_theta = view.detector.ideal(*true_pixels(view.panels, y, z)).two_theta
         edges = _edges(view.detector, np.array([two_theta.max()]), rings)
