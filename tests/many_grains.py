@@ -2,8 +2,8 @@
 
 Places of spots are those of the simulator's kernel with a little noise; sizes, errors and peaks are drawn. Some spots
 belong to no grain, some merged spots lie on no ring, some grains miss spots: merged, radius and spot ids differ. The
-layer is what a run of the pipeline writes, without binary results, HDF5 file and logs. Nickel, rings 1 to 5, half a turn,
-58 spots a grain. 5000 grains take five seconds and 400 MB.
+layer is what a run of the pipeline writes, without binary results, HDF5 file and logs. Nickel, five rings, half a turn, 58
+spots a grain. 5000 grains take five seconds and 400 MB.
 """
 
 from __future__ import annotations
