@@ -37,6 +37,7 @@ MODULES = {
     "ProcessGrainsZarr": "grains",
     "ProcessGrains": "grains",
     "ff-pull": "pull",
+    "ff-report": "report",
     "ff-resolve": "resolve",
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",

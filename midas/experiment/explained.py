@@ -40,13 +40,13 @@ class Explained:
         return self.strong >= _FEWEST and self.share < _MUCH
 
 
-def explained_spots(extra_info: Table, spot_matrix: Table) -> Explained:
+def explained_spots(extra_info: Table, of_grains: NDArray[np.int64]) -> Explained:
     """Compare the spots of the setup stage with those of the grains.
 
     Parameters
     ----------
     extra_info : the table of InputAllExtraInfoFittingAll.csv; rejected spots have ring 0
-    spot_matrix : the table of SpotMatrix.csv
+    of_grains : ids of the spots of grains
     """
     ring, intensity = extra_info.integers("ring"), extra_info["intensity"]
     strong = np.zeros(len(ring), bool)
@@ -54,5 +54,5 @@ def explained_spots(extra_info: Table, spot_matrix: Table) -> Explained:
         own = ring == number
         strong |= own & (intensity >= np.quantile(intensity[own], 1 - _STRONG))
     ids = extra_info.integers("spot_id")
-    alone = strong & ~np.isin(ids, spot_matrix.integers("SpotID"))
+    alone = strong & ~np.isin(ids, of_grains)
     return Explained(int(strong.sum()), ids[alone])

@@ -18,7 +18,7 @@ from midas.simulation import samples
 _DEFAULT_FOLDER = "midas_demo"
 
 
-def run(arguments: Sequence[str], threads: int, *, report: bool = False) -> StageResult[Comparison]:
+def run(arguments: Sequence[str], threads: int, *, report: bool = True) -> StageResult[Comparison]:
     """The demonstration; ``arguments`` may name its folder and another sample of `midas.simulation.samples`.
 
     Raises

@@ -5,6 +5,7 @@ A stage's module is imported when it runs, so that a wrong input is reported at 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.pipeline import inputs, record
+from midas.pipeline import inputs, layer_page, record
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
-from midas.runtime.errors import NothingFoundError
+from midas.runtime.errors import MidasError, NothingFoundError
 from midas.runtime.files import read_bytes, write_atomic
 from midas.runtime.parallel import Communicator
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from midas.runtime.result import StageResult
     from midas.stages.binning import BinaryTables
     from midas.stages.peaks import FramePeaks
+
+log = logging.getLogger(__name__)
 
 _NO_SEEDS = (
     "No ID was found in SpotsToIndex.csv file. Please check the ring thresholds, OverAllRingToIndex, "
@@ -109,6 +112,17 @@ class LayerRun:
         if self.record is not None:
             self.record = record.with_steps(self.record, self.steps, self.said, failure)
             self.record.write(self.layer.run_record)
+
+    def report(self) -> Path | None:
+        """The page about the grains, on the first rank; None where there is none, of which the console says why."""
+        if self.comm.rank or not self.options.report or self.tables.grains is None:
+            return None
+        try:
+            with self.steps.step("report"):
+                return layer_page.of_layer(self.layer, self.threads)
+        except MidasError as error:  # the results are there, and ff-report writes it again
+            log.warning("there is no report: %s; run ff-report %s", error, self.layer.folder)
+            return None
 
     def look(self) -> StageResult[Look]:
         """Frames to a page about them."""
@@ -285,7 +299,7 @@ class LayerRun:
         self.refined_geometry = self.steps.serial("refine_geometry", work)
 
     def consolidate(self) -> None:
-        """The results of the layer in one file, the provenance in its archive, and the page that was asked for."""
+        """The results of the layer in one file, and the provenance in its archive."""
         from midas.results import consolidated, provenance
 
         self.tables.parameters = self.parameters
@@ -293,7 +307,3 @@ class LayerRun:
         consolidated.write(self.layer, per_spot_groups=self.options.per_spot_groups, tables=self.tables)
         if self.layer.archive is not None:
             provenance.append(self.layer, tables=self.tables)
-        if self.options.report:
-            from midas.results import report
-
-            report.write(self.layer)

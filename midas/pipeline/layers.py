@@ -122,6 +122,7 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator, said: list[str
         tables = run.run()
         warning = why.little(run, tables)
         run.write_record()
+        page = run.report()
         team.barrier()
     except PeerError as error:
         return _ended(run, error.reason)
@@ -131,7 +132,7 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator, said: list[str
         return team.failed(_ended(run, str(error)))
     finished = FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix)
     finished.seconds, finished.counts, finished.warning = run.steps.seconds, run.steps.counts, warning
-    finished.geometry = run.refined_geometry
+    finished.geometry, finished.report = run.refined_geometry, page
     return finished
 
 

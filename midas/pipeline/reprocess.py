@@ -14,6 +14,7 @@ from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer
 from midas.formats.run_record import StepRecord
 from midas.parameters import ANALYSIS, Parameters
+from midas.pipeline import layer_page
 from midas.pipeline.record import again
 from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
@@ -31,7 +32,7 @@ def run(
     *,
     threads: int,
     per_spot_groups: int = -1,
-    report: bool = False,
+    report: bool = True,
     comm: Communicator | None = None,
 ) -> StageResult[None]:
     """Merge the peaks of every layer in `folder`, or of `folder` itself, and write its consolidated HDF5 again.
@@ -102,9 +103,7 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
         consolidated.write(layer, per_spot_groups=per_spot_groups, tables=tables)
         provenance.append(layer)
         if report:
-            from midas.results import report as page
-
-            page.write(layer)
+            layer_page.of_layer(layer, threads)
     except OSError as error:
         raise OutputError(f"{error.strerror or error}", file=error.filename or folder) from None
     except MidasError as error:

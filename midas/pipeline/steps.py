@@ -39,6 +39,7 @@ _FAILURES = {
     "grain_sigma": "Uncertainty of the grains failed",
     "consolidation": "Consolidation failed",
     "refine_geometry": "Geometry refinement failed",
+    "report": "Report failed",
 }
 #: what a step found, as the console and the closing table show it: name of its logs -> rows of its summary
 _COUNTS = {

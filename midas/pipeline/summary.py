@@ -25,6 +25,7 @@ class FinishedLayer:
     counts : what each step found: rows of its summary, on the first rank
     warning : what is wrong when the grains explain little of what is there
     geometry : the parameter file with the geometry from the grains, if it was asked for
+    report : the page about the grains, unless it was left out
     """
 
     number: int
@@ -35,6 +36,7 @@ class FinishedLayer:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     warning: str = ""
     geometry: Path | None = None
+    report: Path | None = None
 
 
 #: what of a layer stands beside its grains: step and row of its summary
@@ -63,6 +65,8 @@ def rows(options: Options, done: Sequence[FinishedLayer], failed: Mapping[int, s
             table[f"Warning {number}"] = layer.warning
         if layer.grains is not None:
             table[f"Results {number}"] = f"{layer.layer.grains}, {layer.layer.consolidated.name}"
+        if layer.report is not None:
+            table[f"Report {number}"] = str(layer.report)
         if layer.geometry is not None:
             table[f"Geometry {number}"] = f"{layer.geometry}, {layer.layer.geometry_page.name}"
     steps = dict.fromkeys(name for layer in done for name in layer.seconds)
@@ -89,6 +93,6 @@ def _next(options: Options, last: FinishedLayer) -> str:
     layer = last.layer
     if last.grains is None:
         return f"look at the peaks in {layer.temp}; -doPeakSearch 0 in place of -peakSearchOnly 1 goes on from them"
-    if options.report:
-        return f"open {layer.report} in a browser"
-    return f"open {layer.consolidated} (docs/formats.md says what is in it), or add -report 1 for a web page"
+    if last.report is not None:
+        return f"open {last.report} in a browser"
+    return f"open {layer.consolidated} (docs/formats.md says what is in it), or ff-report {layer.folder} for a web page"

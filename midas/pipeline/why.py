@@ -32,7 +32,7 @@ def little(run: LayerRun, tables: LayerTables) -> str:
 
     if tables.grains is None or tables.spot_matrix is None or tables.extra_info is None or run.options.grains_file:
         return ""
-    explained = explained_spots(tables.extra_info, tables.spot_matrix)
+    explained = explained_spots(tables.extra_info, tables.spot_matrix.integers("SpotID"))
     if len(tables.grains) and not explained.is_little:
         text = at_the_edge(run.layer, run.parameters, tables.grains)
         if text:

@@ -48,7 +48,8 @@ const INK = "#1c2733", GRID = "#e4e9ee";
 function layoutOf(more) {
   const base = {
     margin: { l: 56, r: 16, t: 34, b: 46 }, font: { family: "system-ui, DejaVu Sans, sans-serif", size: 12, color: INK },
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#fff", showlegend: false, hovermode: "closest", autosize: true,
+    paper_bgcolor: "#fff", plot_bgcolor: "#fff", showlegend: false, hovermode: "closest", autosize: true,
+    modebar: { bgcolor: "rgba(255,255,255,0.6)", color: "#a9b4be", activecolor: "#1f5fa6" },
   };
   return Object.assign(base, more);
 }

@@ -22,9 +22,15 @@ const observer = new IntersectionObserver(
 
 function drawFigure(div) {
   const figure = readJson("figure-" + div.dataset.figure);
-  const layout = Object.assign({}, figure.layout, { autosize: true });
+  const layout = Object.assign({}, figure.layout, { autosize: true, template: readJson("template") });
   delete layout.width;
-  Plotly.newPlot(div, figure.data, layout, CONFIG).catch((error) => failure(div, error));
+  const config = Object.assign({}, CONFIG);
+  if (div.dataset.figure === "ipf-key") {
+    delete layout.title; delete layout.height;
+    layout.margin = { l: 4, r: 4, t: 8, b: 8 };
+    config.displayModeBar = false;
+  }
+  Plotly.newPlot(div, figure.data, layout, config).catch((error) => failure(div, error));
 }
 
 function startFigures() {

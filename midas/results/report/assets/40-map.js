@@ -62,7 +62,8 @@ class GrainMap {
     const ranges = [x, y, z].map((values) => this.extent(values));
     const longest = Math.max(...ranges.map(([a, b]) => b - a));
     // A thin layer keeps a box that can be looked into.
-    const ratio = ranges.map(([a, b]) => Math.max((b - a) / longest, 0.3));
+    const zoom = isNarrow() ? 1.15 : 1.3;
+    const ratio = ranges.map(([a, b]) => zoom * Math.max((b - a) / longest, 0.3));
     const scene = { aspectmode: "manual", aspectratio: { x: ratio[0], y: ratio[1], z: ratio[2] },
       camera: { projection: { type: "orthographic" }, eye: { x: 1.25, y: -1.45, z: 0.85 },
         center: { x: 0, y: 0, z: isNarrow() ? -0.05 : -0.08 } }, dragmode: "turntable",
@@ -84,8 +85,8 @@ class GrainMap {
     const ring = (k) => ({ type: kind, x: [], y: [], xaxis: "x" + k, yaxis: "y" + k, mode: "markers", hoverinfo: "skip",
       marker: { symbol: "circle-open", color: "#000", size: 14, line: { width: 2 } } });
     const traces = [view(y, x, ""), view(y, z, "2"), view(x, z, "3"), ring(""), ring("2"), ring("3")];
-    const places = narrow ? [[[0, 1], [0.72, 1]], [[0, 1], [0.37, 0.63]], [[0, 1], [0, 0.27]]]
-      : [[[0, 0.44], [0.58, 1]], [[0, 0.44], [0, 0.42]], [[0.56, 1], [0, 0.42]]];
+    const places = narrow ? [[[0, 1], [0.73, 1]], [[0, 1], [0.37, 0.63]], [[0, 1], [0, 0.27]]]
+      : [[[0, 0.44], [0.56, 1]], [[0, 0.44], [0, 0.44]], [[0.56, 1], [0, 0.44]]];
     const names = [["Y", "X, beam"], ["Y", "Z, axis"], ["X, beam", "Z, axis"]];
     const titles = ["from above", "along the beam", "from the side"];
     const data = { X: x, Y: y, Z: z };
