@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from midas.results.stress import tensors
 from midas.results.stress.constants import voigt_of
@@ -143,6 +144,10 @@ class Stiffness:
         turn = tensors.rotations(frame.to_crystal)
         matrix = turn @ tensors.stiffness_to_mandel(voigt) @ turn.T
         return cls(matrix, name, source, tuple(slip), frame.axes)
+
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+        """The same as `voigt`, for functions that take a matrix."""
+        return np.array(self.voigt, dtype)
 
     @property
     def voigt(self) -> Array:
