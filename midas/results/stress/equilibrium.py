@@ -54,7 +54,8 @@ class Average:
     @property
     def sampling(self) -> Array:
         """(6,) what grains that were not seen may change the components of the mean by: standard error."""
-        return self.scatter / np.sqrt(self.effective)
+        error: Array = self.scatter / np.sqrt(self.effective)
+        return error
 
 
 def average(vectors: Array, covariances: Array, weights: Array) -> Average:
@@ -75,7 +76,7 @@ def average(vectors: Array, covariances: Array, weights: Array) -> Average:
 
 def filled(covariances: Array) -> Array:
     """The covariances with the mean one where they are not known; NaN when none is."""
-    known = np.isfinite(covariances).all(axis=(1, 2))
+    known = np.all(np.isfinite(covariances), axis=(1, 2))
     if known.all() or not known.any():
         return covariances
     return np.where(known[:, None, None], covariances, covariances[known].mean(axis=0))
@@ -204,4 +205,5 @@ def _covariances(slopes: Array, solve: Array, weights: Array, covariances: Array
     of_change = np.einsum("n,nij->ij", weights**2, known)
     others = of_change - weights[:, None, None] ** 2 * known
     through = slopes @ solve
-    return direct @ covariances @ np.swapaxes(direct, 1, 2) + through @ others @ np.swapaxes(through, 1, 2)
+    both: Array = direct @ covariances @ np.swapaxes(direct, 1, 2) + through @ others @ np.swapaxes(through, 1, 2)
+    return both

@@ -95,7 +95,7 @@ def _any_cell(number: int, setting: Setting) -> tuple[float, ...]:
 
 def direct_basis(cell: Sequence[float]) -> Array:
     """(3, 3) lattice vectors in columns, Å, crystal frame of the suite."""
-    basis: Array = np.linalg.inv(reciprocal_basis(cell)).T
+    basis: Array = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     return basis
 
 
@@ -108,7 +108,8 @@ def _directions(cell: Sequence[float]) -> dict[str, Array]:
 def _axes(words: Sequence[str], lattice: dict[str, Array]) -> Array:
     """(3, 3) the axes of a frame in columns."""
     text = " ".join(words)
-    if len(words) != 4 or not {words[0], words[2]} < set("xyz") or not {words[1], words[3]} <= set(DIRECTIONS):
+    right = len(words) == 4 and {words[1], words[3]} <= set(DIRECTIONS)
+    if not right or words[0] == words[2] or not {words[0], words[2]} <= set("xyz"):
         reason = f"must be a Cartesian axis and a direction along it, twice, as in 'x a z c'; {', '.join(DIRECTIONS)}"
         raise ParameterError(reason, key="axes", value=text)
     first, second = lattice[words[1]], lattice[words[3]]

@@ -68,7 +68,9 @@ class GrainStresses:
     crystal_covariances: Array
 
 
-def stresses_of(grains: StrainedGrains, stiffness: Stiffness, given: tuple[Array, Array] | None = None) -> GrainStresses:
+def stresses_of(
+    grains: StrainedGrains, stiffness: Stiffness, given: tuple[Array, Array] | None = None
+) -> GrainStresses:
     """The stress of every grain, and its covariance by linear propagation.
 
     Parameters
@@ -145,7 +147,7 @@ def shear_of(stress: GrainStresses, systems: SlipSystems, orientations: Array, l
     """
     schmid = systems.schmid
     resolved = stress.crystal @ schmid.T
-    known = np.isfinite(resolved).all(axis=1)
+    known = np.all(np.isfinite(resolved), axis=1)
     active = np.where(known, np.argmax(np.abs(np.where(known[:, None], resolved, 0.0)), axis=1), -1)
     largest = np.abs(np.take_along_axis(resolved, np.maximum(active, 0)[:, None], axis=1))[:, 0]
     with np.errstate(invalid="ignore", divide="ignore"):

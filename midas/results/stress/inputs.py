@@ -25,9 +25,7 @@ TITLES = {
     "cell": f"from the cell ({FABLE[0][:-2]})",
 }
 #: where the strain is among the twelve numbers of a grain
-_STRAIN = slice(
-    uncertainty.NUMBERS.index(uncertainty.STRAIN[0]), uncertainty.NUMBERS.index(uncertainty.STRAIN[-1]) + 1
-)
+_STRAIN = slice(uncertainty.NUMBERS.index(uncertainty.STRAIN[0]), uncertainty.NUMBERS.index(uncertainty.STRAIN[-1]) + 1)
 
 
 def grains_of(results: Results, strain: str = "spots") -> StrainedGrains:
@@ -48,7 +46,7 @@ def grains_of(results: Results, strain: str = "spots") -> StrainedGrains:
 
 
 def _covariances(results: Results, ids: NDArray[np.int64]) -> Array:
-    """(n, 6, 6) of the strains, Mandel, (1e-6)²: the whole where it is at hand, else of the sigmas without correlation."""
+    """(n, 6, 6) of the strains, Mandel, (1e-6)²: as it is where it is at hand, else of the sigmas alone."""
     scale = np.outer(tensors.FACTORS, tensors.FACTORS)
     if results.covariance is not None:
         whole: Array = results.covariance[:, _STRAIN, _STRAIN] * scale

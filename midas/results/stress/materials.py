@@ -30,9 +30,7 @@ class Material:
     source: str
 
 
-def _cubic(
-    names: str, title: str, group: int, numbers: tuple[float, float, float], slip: str, source: str
-) -> Material:
+def _cubic(names: str, title: str, group: int, numbers: tuple[float, float, float], slip: str, source: str) -> Material:
     given = tuple(zip(("C11", "C12", "C44"), numbers, strict=True))
     return Material(tuple(names.split()), title, group, given, tuple(slip.split()), source)
 

@@ -32,7 +32,7 @@ from midas.results.stress.options import StressOptions
 from midas.results.stress.slip import SlipSystems, slip_systems
 from midas.results.stress.stiffness import Stiffness
 from midas.results.stress.words import notes_of, summary_of
-from midas.runtime.errors import FormatError, NothingFoundError, UsageError
+from midas.runtime.errors import NothingFoundError, OutputError, UsageError
 from midas.runtime.files import keep_inputs
 from midas.runtime.provenance import header_lines
 from midas.runtime.result import StageResult
@@ -84,12 +84,12 @@ def run(results: Results, options: StressOptions) -> StageResult[StressResult]:
     ParameterError : no stiffness of this crystal
     NothingFoundError : no grains
     """
-    found = stress_of_layer(results, options)
     output = options.output or results.folder / "Stress.csv"
-    inputs = [path for path in _inputs(results, options) if path.is_file()]
-    keep_inputs(output, *inputs)
     if not output.parent.is_dir():
-        raise FormatError("there is no such folder", file=output.parent)
+        raise OutputError("there is no such folder", file=output.parent)
+    inputs = [path for path in _inputs(results, options) if path.is_file()]
+    keep_inputs(output, *inputs, None if results.layer is None else results.layer.consolidated)
+    found = stress_of_layer(results, options)
     found.file.write(output, header_lines("ff-stress", inputs))
     return StageResult("stress", summary_of(found, options, results.cell, output), found)
 
@@ -131,7 +131,9 @@ def _check(options: StressOptions) -> None:
     if options.applied is not None and len(options.applied) == 1 and options.applied[0] and options.load is None:
         raise UsageError("needs -load, its direction", key="-applied", value=f"{options.applied[0]:g}")
     if options.correct != "no" and options.applied is None:
-        raise UsageError("needs -applied, the macroscopic stress: 0 without load", key="-correct", value=options.correct)
+        raise UsageError(
+            "needs -applied, the macroscopic stress: 0 without load", key="-correct", value=options.correct
+        )
 
 
 def applied_stress(options: StressOptions) -> Array:
@@ -149,11 +151,13 @@ def _warn(everything: StrainedGrains, grains: StrainedGrains, stiffness: Stiffne
         log.warning("%d of %d grains have no strain and are left out", missing, len(everything))
     unknown = int((~np.isfinite(grains.covariances).all(axis=(1, 2))).sum())
     if 0 < unknown < len(grains):
-        log.warning("%d of %d grains have no sigma; in averages they count with that of the others", unknown, len(grains))
+        log.warning(
+            "%d of %d grains have no sigma; in averages they count with that of the others", unknown, len(grains)
+        )
     if not told_by_the_spots(stiffness, results.space_group, results.cell):
         log.warning(
-            "the stiffness has less symmetry than the lattice: of orientations that give the same spots, each grain has "
-            "one at random, and its stress is that of this one (docs/theory/stress.md#what-the-spots-do-not-tell)"
+            "the stiffness has less symmetry than the lattice: of orientations that give the same spots, each grain "
+            "has one at random, and its stress is that of this one (docs/theory/stress.md#what-the-spots-do-not-tell)"
         )
 
 
@@ -180,7 +184,7 @@ def _table(
     unit = np.tile(tensors.UNIT / 3, (n, 1))
     gradients = von_mises_gradients(stresses.sample)
     none = np.full(n, np.nan)
-    columns = [grains.ids.astype(np.float64), grains.radii]
+    columns: list[Array] = [grains.ids.astype(np.float64), grains.radii]
     columns += [*(stresses.sample / tensors.FACTORS).T, *(stresses.crystal / tensors.FACTORS).T]
     columns += [tensors.hydrostatic(stresses.sample), tensors.von_mises(stresses.sample)]
     if shear is None:

@@ -145,7 +145,7 @@ class Stiffness:
         matrix = turn @ tensors.stiffness_to_mandel(voigt) @ turn.T
         return cls(matrix, name, source, tuple(slip), frame.axes)
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """The same as `voigt`, for functions that take a matrix."""
         return np.array(self.voigt, dtype)
 
@@ -157,8 +157,9 @@ class Stiffness:
     @property
     def compliance(self) -> Array:
         """(6, 6) 1/GPa, Mandel's notation, crystal frame of the suite."""
-        inverse: Array = np.linalg.inv(self.matrix)
-        return (inverse + inverse.T) / 2
+        inverse: Array = np.asarray(np.linalg.inv(self.matrix), np.float64)
+        symmetric: Array = (inverse + inverse.T) / 2
+        return symmetric
 
     def rotate(self, rotation: ArrayLike) -> Stiffness:
         """The stiffness of the crystal turned by (3, 3) U, in the frame into which U turns: crystal to sample, say."""

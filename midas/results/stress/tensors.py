@@ -1,8 +1,9 @@
-"""Symmetric tensors as vectors of six and tensors of the fourth rank as 6 x 6 matrices (docs/theory/stress.md#notation).
+"""Symmetric tensors as vectors of six, tensors of the fourth rank as 6 x 6 matrices.
 
-Two notations: Voigt's, in which tables and files of users are written (engineering shear, 2 epsilon_23), and Mandel's,
-in which all is computed: shear components times sqrt(2), so that a rotation is an orthogonal 6 x 6 matrix, the stress
-of a strain the product of a matrix and a vector, and the double contraction of two tensors the scalar product.
+See docs/theory/stress.md#notation. There are two notations: Voigt's, in which tables and files of users are written
+(engineering shear, 2 epsilon_23), and Mandel's, in which all is computed: shear components times sqrt(2), so that a
+rotation is an orthogonal 6 x 6 matrix, the stress of a strain the product of a matrix and a vector, and the double
+contraction of two tensors the scalar product.
 """
 
 from __future__ import annotations
@@ -59,12 +60,14 @@ def rotations(matrices: ArrayLike) -> Array:
 
 def stiffness_to_mandel(voigt: ArrayLike) -> Array:
     """(6, 6) Mandel matrix of stiffnesses in Voigt's notation."""
-    return np.asarray(voigt, np.float64) * np.outer(FACTORS, FACTORS)
+    matrix: Array = np.asarray(voigt, np.float64) * np.outer(FACTORS, FACTORS)
+    return matrix
 
 
 def stiffness_to_voigt(matrix: ArrayLike) -> Array:
     """(6, 6) stiffnesses in Voigt's notation of a Mandel matrix."""
-    return np.asarray(matrix, np.float64) / np.outer(FACTORS, FACTORS)
+    voigt: Array = np.asarray(matrix, np.float64) / np.outer(FACTORS, FACTORS)
+    return voigt
 
 
 #: Mandel vector of the unit tensor
@@ -81,5 +84,5 @@ def hydrostatic(vectors: Array) -> Array:
 
 def von_mises(vectors: Array) -> Array:
     """(...) equivalent stress of (..., 6) Mandel vectors: sqrt(3/2) times the length of the deviator."""
-    length: Array = np.linalg.norm(vectors @ DEVIATORIC, axis=-1)
-    return np.sqrt(1.5) * length
+    length: Array = np.sqrt(1.5) * np.linalg.norm(vectors @ DEVIATORIC, axis=-1)
+    return length

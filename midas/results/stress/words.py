@@ -53,9 +53,7 @@ def notes_of(
     return notes
 
 
-def summary_of(
-    found: StressResult, options: StressOptions, cell: Sequence[float], output: Path
-) -> dict[str, object]:
+def summary_of(found: StressResult, options: StressOptions, cell: Sequence[float], output: Path) -> dict[str, object]:
     """The closing table."""
     known = int(np.isfinite(found.stresses.sample_covariances).all(axis=(1, 2)).sum())
     hydrostatic = found.mean.mean[:3].mean()
