@@ -1,4 +1,4 @@
-"""The strained grains of a layer as the results hold them."""
+"""The strained grains of a layer as the results hold them (docs/theory/stress.md#uncertainty)."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def _table(
     if shear is None:
         columns += [none, np.zeros(n), none, none]
     else:
-        columns += [shear.largest, shear.active + 1.0, shear.general, shear.schmid]
+        columns += [shear.largest, shear.active.astype(np.float64) + 1, shear.general, shear.schmid]
     columns += [*sigmas(stresses.sample_covariances).T, *sigmas(stresses.crystal_covariances).T]
     columns += [sigma_of(unit, stresses.sample_covariances), sigma_of(gradients, stresses.sample_covariances)]
     columns += [none if shear is None else shear.sigma]

@@ -98,3 +98,9 @@ def test_what_is_wrong_with_a_system(word: str, message: str) -> None:
 def test_families_of_another_lattice() -> None:
     with pytest.raises(ParameterError, match="no family of a crystal"):
         slip_systems(["fcc"], 194, TITANIUM)
+
+
+def test_four_indices_of_a_direction_are_those_of_weber() -> None:
+    """[2 -1 -1 0]/3 is a, in the plane (0 1 -1 0)."""
+    systems = slip_systems(["0 1 -1 0 2 -1 -1 0"], 194, TITANIUM)
+    assert "(0 1 0)[1 0 0]" in systems.labels and len(systems) == 3
