@@ -230,11 +230,6 @@ class Layer:
         of_spots = (self.grain_ids_key, self.spot_matrix, self.spot_owners, self.spots_measured)
         return (self.grains, self.grains_sigma, self.grain_quality, self.seed_verdicts, *of_spots)
 
-    @property
-    def stress(self) -> Path:
-        """The stresses of the grains; absent where nobody asked for them."""
-        return self.folder / "Stress.csv"
-
     # Binary files. The spot matrices stand beside the output and results folders, wherever these are.
     @property
     def spots_binary(self) -> Path:

@@ -64,8 +64,7 @@ def columns_of(source: Source) -> Iterator[Column]:
     yield Column("radius", "Radius", "µm", grains["radius"], 1, True, "of the sphere of the grain's volume")
     yield Column("completeness", "Completeness", "", grains["completeness"], 3, True,
                  "part of the expected spots that was found")  # fmt: skip
-    counts = np.diff(source.results.spot_starts)
-    yield Column("spots", "Spots", "", counts, 0, True, "that belong to the grain")
+    yield Column("spots", "Spots", "", source.spot_counts, 0, True, "that belong to the grain")
     yield Column("residual", "Spot residual", "µm", grains["diff_pos"], 2, True,
                  "mean distance of the spots from their predictions on the detector, not the error of the position")  # fmt: skip
     yield Column("omega_residual", "Omega residual", "°", grains["diff_ome"], 3, help="mean difference of omega")

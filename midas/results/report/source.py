@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from midas.experiment.explained import Explained, explained_spots
 from midas.experiment.panels import true_pixels
 from midas.experiment.spot_flags import read_spot_flags
+from midas.formats.merged import MERGE_MAP
 from midas.formats.resolved import VERDICTS, read_verdicts
 from midas.formats.run_record import RunRecord
 from midas.formats.stress import SAMPLE, StressFile, read_stress
+from midas.results.columns import SPOT_DTYPE
 from midas.results.evidence import Predicted
 from midas.results.evidence.predicted import Predictor, predictor_of
 from midas.results.reading import Results
@@ -60,9 +62,23 @@ class Source:
         return len(self.results.grains)
 
     @cached_property
+    def spots(self) -> NDArray[np.void]:
+        """The spots of the grains; none where only the grain list is there."""
+        try:
+            return self.results.spots
+        except MidasError as error:
+            self.missing.append(f"No spots: {error}")
+            return np.empty(0, SPOT_DTYPE)
+
+    @cached_property
+    def spot_counts(self) -> NDArray[np.int64]:
+        """(n,) spots of each grain."""
+        return np.diff(self.results.spot_starts) if len(self.spots) else np.zeros(len(self), np.int64)
+
+    @cached_property
     def predictor(self) -> Predictor | None:
         """What predicts the spots; None where the layer does not say how they were recorded."""
-        if not len(self):
+        if not len(self.spots):
             return None
         try:
             return predictor_of(self.results)
@@ -78,11 +94,11 @@ class Source:
     @cached_property
     def residuals(self) -> SpotResiduals | None:
         """What the spots are off by; None where nothing predicts them."""
-        if self.predictor is None or not len(self.results.spots):
+        if self.predictor is None:
             return None
-        view, spots, grains = self.predictor.view, self.results.spots, self.results.grains
+        view, spots, grains = self.predictor.view, self.spots, self.results.grains
         y, z = true_pixels(view.panels, spots["y_recorded"], spots["z_recorded"])
-        row = np.repeat(np.arange(len(grains)), np.diff(self.results.spot_starts))
+        row = np.repeat(np.arange(len(grains)), self.spot_counts)
         places = SpotPlaces(row, spots["ring"], np.asarray(y), np.asarray(z), spots["omega_recorded"].copy())
         crystals = Grains(grains["orientation"], grains["cell"], grains["position"], self.results.cell)
         return spot_residuals(places, crystals, view.detector)
@@ -91,9 +107,9 @@ class Source:
     def explained(self) -> Explained | None:
         """The strong spots, and those of them in no grain."""
         table = self.results.all_spots
-        if table is None or not len(self.results.spots):
+        if table is None:
             return None
-        return explained_spots(table, np.unique(self.results.spots["spot_id"]))
+        return explained_spots(table, np.unique(self.spots["spot_id"]))
 
     @cached_property
     def saturated(self) -> tuple[int, int] | None:
@@ -153,14 +169,13 @@ class Source:
         """What every step found, by the labels of the funnel."""
         counts = _recorded(self.record)
         results, layer = self.results, self.results.layer
-        peaks = results.peaks
-        if len(peaks):
-            counts.setdefault("peaks", len(peaks))
-            counts.setdefault("merged spots", len(np.unique(peaks["merged_id"])))
+        if "merged spots" not in counts and layer is not None and layer.merge_map.exists():
+            of_spot = MERGE_MAP.read(layer.merge_map).columns[0]
+            counts["peaks"], counts["merged spots"] = len(of_spot), len(np.unique(of_spot))
         if results.all_spots is not None:
             counts["spots on rings"] = len(results.all_spots)
             counts["accepted spots"] = int((results.all_spots["ring"] > 0).sum())
-        counts["spots of grains"] = len(np.unique(results.spots["spot_id"])) if len(self) else 0
+        counts["spots of grains"] = len(np.unique(self.spots["spot_id"]))
         if layer is not None and layer.spots_to_index.exists():
             counts["seeds"] = sum(1 for line in read_bytes(layer.spots_to_index).split(b"\n") if line.strip())
         if self.seed_verdicts and counts.get("seeds") == sum(self.seed_verdicts.values()):

@@ -56,6 +56,9 @@ function layoutOf(more) {
 
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 
+// Without its buttons where they would cover the title.
+function configOf() { return isNarrow() ? Object.assign({}, CONFIG, { displayModeBar: false }) : CONFIG; }
+
 function failure(div, error) {
   div.replaceChildren(element("p", "This figure cannot be drawn here: " + error, "failed"));
 }

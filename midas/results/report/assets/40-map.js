@@ -12,7 +12,7 @@ class GrainMap {
     this.menu.addEventListener("change", () => this.draw());
     const radius = numbersOf(this.column.radius.data);
     this.largest = Math.max(1e-9, radius.reduce((a, b) => (b > a ? b : a), 0));
-    const most = Math.min(26, Math.max(6, 90 / Math.cbrt(grains.n)));
+    const most = Math.min(26, Math.max(9, 90 / Math.cbrt(grains.n)));
     this.size = Array.from(radius, (r) => most * Math.max(0.22, (Number.isFinite(r) ? r : 0) / this.largest));
   }
 
@@ -62,8 +62,8 @@ class GrainMap {
     const ranges = [x, y, z].map((values) => this.extent(values));
     const longest = Math.max(...ranges.map(([a, b]) => b - a));
     // A thin layer keeps a box that can be looked into.
-    const zoom = isNarrow() ? 1.15 : 1.3;
-    const ratio = ranges.map(([a, b]) => zoom * Math.max((b - a) / longest, 0.3));
+    const sides = ranges.map(([a, b]) => Math.max((b - a) / longest, 0.3));
+    const zoom = (isNarrow() ? 1.65 : 1.85) / Math.hypot(...sides), ratio = sides.map((side) => zoom * side);
     const scene = { aspectmode: "manual", aspectratio: { x: ratio[0], y: ratio[1], z: ratio[2] },
       camera: { projection: { type: "orthographic" }, eye: { x: 1.25, y: -1.45, z: 0.85 },
         center: { x: 0, y: 0, z: isNarrow() ? -0.05 : -0.08 } }, dragmode: "turntable",
@@ -115,7 +115,7 @@ class GrainMap {
 
   plot(div, traces, layout) {
     const first = !div.layout;
-    Plotly.react(div, traces, layout, CONFIG).catch((error) => failure(div, error));
+    Plotly.react(div, traces, layout, configOf()).catch((error) => failure(div, error));
     if (first && div.on) div.on("plotly_click", (event) => {
       const point = event.points.find((each) => each.customdata !== undefined);
       if (point) this.onSelect(Number(point.customdata));

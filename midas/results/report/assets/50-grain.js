@@ -85,12 +85,12 @@ class GrainPanel {
   detector(s) {
     const side = this.spots.side;
     const layout = layoutOf({ title: { text: "On the detector, as seen by its pixels", font: { size: 13 }, x: 0.02 },
-      showlegend: true, legend: { orientation: "h", y: -0.16, font: { size: 11 } },
+      showlegend: true, legend: { orientation: "h", y: isNarrow() ? -0.3 : -0.18, yanchor: "top", font: { size: 11 } },
       xaxis: { title: { text: "column (px)" }, range: [0, side[0]], gridcolor: GRID, zeroline: false, constrain: "domain" },
       yaxis: { title: { text: "row (px)" }, range: [0, side[1]], gridcolor: GRID, zeroline: false, scaleanchor: "x",
         constrain: "domain" },
       shapes: this.rings() });
-    Plotly.react("grain-detector", this.traces(s, s.y, s.z, s.yo, s.zo), layout, CONFIG);
+    Plotly.react("grain-detector", this.traces(s, s.y, s.z, s.yo, s.zo), layout, configOf());
   }
 
   rings() {
@@ -104,10 +104,10 @@ class GrainPanel {
     const eta = Float32Array.from(s.yo, (y, i) =>
       Math.atan2(y - this.spots.bc[0], s.zo[i] - this.spots.bc[1]) * 180 / Math.PI);
     const layout = layoutOf({ title: { text: "In omega and eta", font: { size: 13 }, x: 0.02 }, showlegend: true,
-      legend: { orientation: "h", y: -0.16, font: { size: 11 } },
+      legend: { orientation: "h", y: isNarrow() ? -0.3 : -0.18, yanchor: "top", font: { size: 11 } },
       xaxis: { title: { text: "omega (°)" }, gridcolor: GRID, zeroline: false },
       yaxis: { title: { text: "eta (°)" }, gridcolor: GRID, zeroline: false, range: [-185, 185], dtick: 60 } });
-    Plotly.react("grain-angles", this.traces(s, s.omega, s.eta, omega, eta), layout, CONFIG);
+    Plotly.react("grain-angles", this.traces(s, s.omega, s.eta, omega, eta), layout, configOf());
   }
 
   residuals(s) {
@@ -132,7 +132,7 @@ class GrainPanel {
       layout["xaxis" + n] = { range: [-185, 185], dtick: 90, gridcolor: GRID, zeroline: false };
       layout["yaxis" + n] = { title: { text: title, standoff: 2 }, gridcolor: GRID, zerolinecolor: "#8896a3" };
     });
-    Plotly.react("grain-residuals", traces, layout, CONFIG);
+    Plotly.react("grain-residuals", traces, layout, configOf());
   }
 
   pixels() {

@@ -17,7 +17,7 @@ _CAPTIONS = {
 
 def section(source: Source) -> Section | None:
     """None without grains."""
-    if not len(source) or not len(source.results.spots):
+    if not len(source.spots):
         return None
     values = None
     found = source.residuals
@@ -25,7 +25,7 @@ def section(source: Source) -> Section | None:
         columns = {"radial (µm)": found.radial, "along the ring (µm)": found.tangential, "omega (°)": found.omega}
         values = {}
         for title, column in columns.items():
-            values[title] = np.full(len(source.results.spots), np.nan)
+            values[title] = np.full(len(source.spots), np.nan)
             values[title][found.rows] = column
     drawings = [
         Drawing(f"residuals-{against}", figures.residuals(source.results, against, values), caption,

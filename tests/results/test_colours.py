@@ -1,11 +1,7 @@
-"""The report, and the colours of orientations in it."""
+"""The colours of orientations in the picture of the documentation."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
 from midas.experiment.setting import setting_of
-from midas.formats.grains import GRAINS, GrainsHeader
-from midas.formats.layer import Layer
-from midas.formats.table import Table
-from midas.results import report
 from midas.results.colours import pole_figure_colours
-from midas.runtime.errors import FormatError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -71,49 +62,3 @@ def test_colours_do_not_depend_on_the_axes_of_a_rhombohedral_cell() -> None:
 @pytest.mark.parametrize("space_group", [1, 15])
 def test_low_symmetry_has_no_triangle(space_group: int) -> None:
     assert pole_figure_colours([np.eye(3)], space_group) is None
-
-
-def choices_of(page: str) -> list[str]:
-    return [json.loads(f'"{label}"') for label in re.findall(r'"label":"((?:[^"\\]|\\.)*)"', page)]
-
-
-@pytest.mark.golden
-def test_report_of_a_legacy_run(golden_copy: Callable[..., Path]) -> None:
-    folder = golden_copy("ds2", "Grains.csv", "SpotMatrix.csv")
-    path = report.write(Layer(folder, folder / "ds2.MIDAS.zip"))
-    assert path.name == "ds2.MIDAS_report.html"
-    page = path.read_text()
-    assert "40 grains in" in page and "1507" in page
-    assert page.count("Plotly.newPlot(") >= 4
-    assert "Orientation along Z (rotation axis)" in choices_of(page) and "Completeness" in choices_of(page)
-    # Nothing is fetched: no element of the page loads a script, a style or a picture.
-    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
-
-
-def made(folder: Path, count: int, space_group: int = 225) -> Layer:
-    layer = Layer(folder)
-    columns = dict.fromkeys(GRAINS.names, np.arange(float(count)))
-    columns |= {name: np.full(count, float(name in ("O11", "O22", "O33"))) for name in GRAINS.names[1:10]}
-    header = GrainsHeader(count, 0, 0, 0, 1, space_group, (4.0, 4.0, 4.0, 90.0, 90.0, 90.0))
-    GRAINS.write(layer.grains, Table.from_columns(GRAINS.names, columns), header=header.text())
-    return layer
-
-
-def test_report_without_grains_or_spots(tmp_path: Path) -> None:
-    folder = tmp_path / "a <b> & c"
-    folder.mkdir()
-    page = report.write(made(folder, 0)).read_text()
-    assert "0 grains" in page and "a &lt;b&gt; &amp; c" in page and "Plotly" not in page
-
-
-def test_a_monoclinic_sample_is_coloured_by_completeness(tmp_path: Path) -> None:
-    page = report.write(made(tmp_path, 2, space_group=14)).read_text()
-    assert choices_of(page)[0] == "Completeness"
-
-
-def test_a_list_of_true_grains_is_no_result(tmp_path: Path) -> None:
-    layer = made(tmp_path, 1)
-    lines = layer.grains.read_text().splitlines()
-    layer.grains.write_text("\n".join([*lines[:9], "\t".join(lines[9].split("\t")[:19])]) + "\n")
-    with pytest.raises(FormatError, match="line 10"):
-        report.write(layer)
