@@ -18,7 +18,15 @@ from midas.formats.grains import GRAINS, read_grains
 from midas.formats.layer import Layer
 from midas.formats.uncertainty import GrainSigmas
 from midas.results import consolidated
-from midas.results.columns import GRAIN_DTYPE, GRAIN_FIELDS, PEAK_DTYPE, PEAK_FIELDS, SPOT_DTYPE, SPOT_FIELDS
+from midas.results.columns import (
+    GRAIN_DTYPE,
+    GRAIN_FIELDS,
+    PEAK_DTYPE,
+    PEAK_FIELDS,
+    SPOT_DTYPE,
+    SPOT_FIELDS,
+    page_table,
+)
 from midas.results.joins import SpotLinks
 from midas.results.reading import Results
 from midas.results.sources import LayerTables, Sources
@@ -299,6 +307,12 @@ def test_spots_of_other_grains(copy: Path) -> None:
     (copy / "Grains.csv").write_text("\n".join([f"%NumGrains {COUNT - 1}", *grains[1:-1]]) + "\n")
     with pytest.raises(FormatError, match="does not list the spots"):
         midas.read_results(copy).spot_starts  # noqa: B018
+
+
+def test_the_page_lists_the_columns() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    for fields in (GRAIN_FIELDS, SPOT_FIELDS, PEAK_FIELDS):
+        assert page_table(fields) in page, f"docs/results.md must hold:\n{page_table(fields)}"
 
 
 def test_columns_are_all_of_grains_csv() -> None:

@@ -66,9 +66,9 @@ def test_the_file_is_sound(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "all_spots/data radius_data radius_data/Omega radius_data/RawSumIntensity grains/summary grains/sigma grains/covariance "
-    "spot_matrix/data merge_map merge_map/PeakID constituent_peaks peaks/summary peaks/per_frame id_rings hkls "
-    "parameters parameters/SpaceGroup resolve".split(),
+    "all_spots/data radius_data radius_data/Omega radius_data/RawSumIntensity grains/summary grains/sigma "
+    "grains/covariance spot_matrix/data merge_map merge_map/PeakID constituent_peaks peaks/summary peaks/per_frame "
+    "id_rings hkls parameters parameters/SpaceGroup resolve".split(),
 )
 def test_missing_tables(copy: Path, name: str) -> None:
     with h5py.File(copy, "a") as file:
