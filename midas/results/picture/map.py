@@ -83,9 +83,14 @@ def draw_key(picture: Image.Image, results: Results, box: Box) -> None:
     draw.text((left, top - 42), f"crystal direction along z ({key.group.name})", "black", font=font(14))
     for vector, name in sector.corners:
         h, v = (project(vector[None])[0] - (low[0], high[1])) * (scale, -scale)
-        above = v < 0.3 * image.size[1]
-        place = (left + h, top + v + (-3 if above else 3))
-        draw.text(place, _plain(name), "black", font=font(14), anchor="mb" if above else "ma")
+        tall = image.size[1]
+        if 0.15 * tall < v < 0.85 * tall:  # beside the rim
+            place, anchor = (left + h + 4, top + v), "lm"
+        elif v <= 0.15 * tall:
+            place, anchor = (left + h, top + v - 3), "mb"
+        else:
+            place, anchor = (left + h, top + v + 3), "ma"
+        draw.text(place, _plain(name), "black", font=font(14), anchor=anchor)
 
 
 def _plain(name: str) -> str:

@@ -25,7 +25,8 @@ _KEY: Box = (675, 715, 885, 925)
 _COLUMNS, _WIDE, _ROWS, _HIGH = (690, 1005, 1320), 250, (90, 385), 220
 #: lines of text, how far apart, and letters in a line
 _TEXT_AT, _LINE, _LETTERS = (930, 680), 20, 84
-_MOST_LINES = 15
+_MOST_LINES, _MORE = 15, "... more in the report"
+_NUMBER, _VERDICT = (0, 0, 0), (160, 30, 0)
 
 
 def summary_picture(
@@ -79,10 +80,11 @@ def _draw_charts(draw: ImageDraw.ImageDraw, results: Results, predicted: Predict
 def _write(draw: ImageDraw.ImageDraw, numbers: Sequence[str], verdicts: Sequence[str]) -> None:
     """The lines of text, the numbers first."""
     x, y = _TEXT_AT
-    shown = [(line, "black") for text in numbers for line in textwrap.wrap(text, _LETTERS)]
-    wrapped = [(line, (160, 30, 0)) for text in verdicts for line in textwrap.wrap(text, _LETTERS)]
+    shown = [line for text in numbers for line in textwrap.wrap(text, _LETTERS)]
+    wrapped = [line for text in verdicts for line in textwrap.wrap(text, _LETTERS)]
     room = _MOST_LINES - len(shown)
     if len(wrapped) > room:
-        wrapped = [*wrapped[: max(room - 1, 0)], ("... more in the report", (160, 30, 0))]
-    for number, (line, colour) in enumerate([*shown, *wrapped]):
+        wrapped = [*wrapped[: max(room - 1, 0)], _MORE]
+    for number, line in enumerate([*shown, *wrapped]):
+        colour = _NUMBER if number < len(shown) else _VERDICT
         draw.text((x, y + number * _LINE), line, colour, font=font(15))
