@@ -56,13 +56,13 @@ class Choice:
         low, high, trimmed = limits(self.values, self.symmetric)
         text = f"{self.label}<br>scale without the outer 2 %" if trimmed else self.label
         return {
-            "color": self.values,
+            "color": np.asarray(self.values, np.float32),
             "cmin": low,
             "cmax": high,
             "colorscale": DIVERGING if self.symmetric else SEQUENTIAL,
             "showscale": True,
             "colorbar": {"title": {"text": text, "side": "top"}, "orientation": "h", "thickness": 12, "len": 0.9,
-                         "y": -0.02, "yanchor": "top"},
+                         "y": -0.02, "yanchor": "top", "tickangle": 0, "nticks": 6},
         }  # fmt: skip
 
 
@@ -132,12 +132,12 @@ def colour_choice(
 
 def stress_of(results: Results, stress: ArrayLike | None, stiffness: ArrayLike | None) -> Floats | None:
     """(n, 3, 3) stresses in the sample, MPa: those given, or those that the stiffness gives; None with neither."""
-    if stress is None and stiffness is None:
-        return None
-    if stress is None:
-        tensors = np.array([grain.stress(stiffness) for grain in results], float)
+    if stress is not None:
+        tensors = np.asarray(stress, np.float64)
+    elif stiffness is not None:
+        tensors = np.array([grain.stress(stiffness) for grain in results], np.float64)
     else:
-        tensors = np.asarray(stress, float)
+        return None
     return tensors.reshape(len(results.grains), 3, 3)
 
 

@@ -107,12 +107,11 @@ class ColourKey:
     def _of(self, vectors: Floats) -> Floats:
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         operations, kinds = self._triangles
-        equivalents = np.einsum("kij,nj->nki", operations, vectors)
-        weights = equivalents @ np.linalg.inv(self.corners)
+        weights = vectors @ (np.linalg.inv(self.corners).T @ operations).transpose(2, 0, 1).reshape(3, -1)
+        weights = weights.reshape(len(vectors), -1, 3)
         best = np.argmax(weights.min(axis=2), axis=1)
-        rows = np.arange(len(vectors))
-        inside = np.clip(weights[rows, best], 0, None)
-        hue, grey = self._wheel(equivalents[rows, best])
+        inside = np.clip(weights[np.arange(len(vectors)), best], 0, None)
+        hue, grey = self._wheel(np.einsum("nij,nj->ni", operations[best], vectors))
         share = inside / inside.sum(axis=1, keepdims=True)
         lift = sum(4 * self._lifts[k] * share[:, k - 2] * share[:, k - 1] for k in range(3))
         grey = (grey + (1 - grey) * lift)[:, None]
@@ -159,7 +158,7 @@ class _Wheel:
         return cls(middle, first, second, np.concatenate(angles), np.concatenate(hues), normals)
 
     def __call__(self, directions: Floats) -> tuple[Floats, Floats]:
-        """Hue (0 ... 1) and part of grey (1 in the middle, 0 along the edges) of (n, 3) unit vectors in the triangle."""
+        """Hue (0 ... 1) and part of grey (1 in the middle, 0 on edges) of (n, 3) unit vectors in the triangle."""
         along, across, up = directions @ self.first, directions @ self.second, directions @ self.middle
         around = np.mod(np.arctan2(across, along), 2 * np.pi)
         reach = _reach(self.middle, self.first, self.second, around, self.normals)
@@ -180,7 +179,7 @@ def _reach(middle: Floats, first: Floats, second: Floats, around: Floats, normal
 def pure_hues(hue: Floats) -> Floats:
     """(n, 3) red, green, blue of (n,) hues: red at 0, green at 1/3, blue at 2/3."""
     distance = np.abs(np.mod(hue[:, None] - np.array([0, 1 / 3, 2 / 3]) + 0.5, 1) - 0.5)
-    return np.clip(2 - 6 * distance, 0, 1)
+    return np.asarray(np.clip(2 - 6 * distance, 0, 1), np.float64)
 
 
 @lru_cache(maxsize=32)

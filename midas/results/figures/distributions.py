@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from midas.results.figures.choices import COMPONENTS
-from midas.results.figures.style import BLUE, GREY, RED, Floats, bins_of, empty, styled, title_of
+from midas.results.figures.style import BLUE, RED, Floats, bins_of, empty, styled, title_of
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["completeness", "sizes", "strains"]
 
 _SIGMAS = {"xx": "sE11", "yy": "sE22", "zz": "sE33", "yz": "sE23", "xz": "sE13", "xy": "sE12"}
+
+#: panels, row by row
+_PANELS = (("xx", "yz"), ("yy", "xz"), ("zz", "xy"))
 
 
 def sizes(results: Results) -> go.Figure:
@@ -40,7 +43,7 @@ def sizes(results: Results) -> go.Figure:
         figure.layout.annotations[column - 1].text += f"<br><sub>mean {mean:.4g} µm</sub>"
     figure.update_xaxes(title_text="grain radius (µm)", nticks=6)
     figure.update_yaxes(title_text="grains", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text="part of the volume (%)", rangemode="tozero", row=1, col=2)
+    figure.update_yaxes(title_text="volume (%)", rangemode="tozero", row=1, col=2)
     return _roomy(styled(figure, title, 380, showlegend=False, bargap=0.03))
 
 
@@ -51,10 +54,12 @@ def completeness(results: Results) -> go.Figure:
         return empty(title)
     values = np.asarray(results.grains["completeness"], float)
     bins = bins_of(values, 40)
+    if bins is not None:  # the last bar ends at 1, which is part of it
+        bars = np.ceil((1 - min(float(values.min()), 1.0)) / bins["size"] + 1e-9) or 1.0
+        bins = {"start": 1 - bars * bins["size"], "end": max(1.0, float(values.max())), "size": bins["size"]}
     counts, edges = _histogram(values, bins, np.ones(len(values)))
     figure = go.Figure(_bars(edges, counts, BLUE, "grains", "%{y} grains"))
-    low = min(float(edges[0]), float(values.min()) - 0.05)
-    figure.update_xaxes(title_text="found spots / expected spots", range=[low, max(1.02, float(edges[-1]))])
+    figure.update_xaxes(title_text="found spots / expected spots", range=[min(float(edges[0]), 0.9), 1.005])
     figure.update_yaxes(title_text="grains", rangemode="tozero")
     below = f"median {np.median(values):.4g}, least {values.min():.4g}"
     return styled(figure, f"{title}<br><sub>{below}</sub>", 340, showlegend=False, bargap=0.03)
@@ -63,8 +68,8 @@ def completeness(results: Results) -> go.Figure:
 def strains(results: Results, tensors: Floats | None = None, unit: str = "10⁻⁶", what: str = "Strain") -> go.Figure:
     """The six components of the strain, a panel for each, in the frame of the sample.
 
-    Where the uncertainties of the grains are known, a line shows how wide the median uncertainty alone would make the
-    distribution: bars much wider than the line are strain, bars as wide as the line are noise.
+    Where the uncertainties of the grains are known, a red line above the bars reaches as far to either side of the mean
+    as the median of them: bars that spread much further are strain, bars that do not are noise.
 
     Parameters
     ----------
@@ -80,37 +85,36 @@ def strains(results: Results, tensors: Floats | None = None, unit: str = "10⁻�
     columns = [shown[:, i, j] for i, j in COMPONENTS.values()]
     bins = bins_of(columns)
     figure = make_subplots(rows=3, cols=2, vertical_spacing=0.13, horizontal_spacing=0.12,
-                           subplot_titles=[""] * 6, shared_xaxes="all")  # fmt: skip
+                           subplot_titles=[name for pair in _PANELS for name in pair], shared_xaxes="all")  # fmt: skip
     for k, (name, values) in enumerate(zip(COMPONENTS, columns, strict=True)):
         row, column = k % 3 + 1, k // 3 + 1
         counts, edges = _histogram(values, bins, np.ones(len(values)))
         figure.add_trace(_bars(edges, counts, BLUE, name, "%{y} grains"), row=row, col=column)
-        text = f"{name}: mean {values.mean():.0f}, spread {values.std():.0f}"
+        text = f"{name}: {values.mean():.0f} ± {values.std():.0f}"
         if sigma is not None:
             median = float(np.nanmedian(sigma[_SIGMAS[name]]))
             text += f", σ {median:.0f}"
-            _noise(figure, row, column, float(values.mean()), median, len(values) * (edges[1] - edges[0]))
-        figure.layout.annotations[k].update(text=text, font={"size": 11})
+            _noise(figure, row, column, float(values.mean()), median, float(counts.max()))
+        figure.layout.annotations[2 * (row - 1) + column - 1].update(text=text, font={"size": 11})
     figure.update_xaxes(title_text=f"{unit}", row=3, showticklabels=True, nticks=6)
     figure.update_xaxes(showticklabels=True, nticks=6)
     figure.update_yaxes(title_text="grains", col=1, rangemode="tozero")
-    notes = "mean and spread (standard deviation) over grains" + (
-        "; σ and line: median uncertainty of a grain" if sigma is not None else ""
+    notes = f"mean ± standard deviation over grains, {unit}" + (
+        "<br>σ and red: median uncertainty of a grain" if sigma is not None else ""
     )
-    return _roomy(styled(figure, f"{title}<br><sub>{notes}, {unit}</sub>", 620, showlegend=False, bargap=0.02))
+    return _roomy(styled(figure, f"{title}<br><sub>{notes}</sub>", 620, showlegend=False, bargap=0.02))
 
 
-def _noise(figure: go.Figure, row: int, column: int, mean: float, sigma: float, area: float) -> None:
-    """The bars that so many values with this sigma would make about the mean."""
+def _noise(figure: go.Figure, row: int, column: int, mean: float, sigma: float, highest: float) -> None:
+    """How wide the uncertainty alone would make the distribution: one sigma to either side of the mean, above it."""
     if not (np.isfinite(sigma) and sigma > 0):
         return
-    x = mean + sigma * np.linspace(-3.5, 3.5, 71)
-    y = area / (sigma * np.sqrt(2 * np.pi)) * np.exp(-0.5 * ((x - mean) / sigma) ** 2)
-    highest = float(np.asarray(figure.data[-1].y, float).max())
-    shown = {"color": GREY, "width": 1.5}
-    figure.add_trace(
-        go.Scatter(x=x, y=np.minimum(y, 1.4 * highest), mode="lines", line=shown, hoverinfo="skip"), row=row, col=column
-    )
+    bar = {"type": "data", "array": [sigma], "color": RED, "thickness": 2, "width": 4}
+    point = go.Scatter(
+        x=[mean], y=[1.15 * highest], mode="markers", marker={"color": RED, "size": 4}, error_x=bar,
+        hovertemplate=f"median uncertainty {sigma:.3g}<extra></extra>",
+    )  # fmt: skip
+    figure.add_trace(point, row=row, col=column)
 
 
 def _histogram(values: Floats, bins: dict[str, float] | None, weights: Floats) -> tuple[Floats, Floats]:
@@ -121,7 +125,7 @@ def _histogram(values: Floats, bins: dict[str, float] | None, weights: Floats) -
     edges = bins["start"] + bins["size"] * np.arange(number + 1)
     known = np.isfinite(values)
     counts, _ = np.histogram(values[known], edges, weights=weights[known])
-    return counts.astype(float), edges
+    return np.asarray(counts, np.float64), np.asarray(edges, np.float64)
 
 
 def _bars(edges: Floats, heights: Floats, colour: str, name: str, text: str) -> go.Bar:
@@ -136,4 +140,4 @@ def _bars(edges: Floats, heights: Floats, colour: str, name: str, text: str) -> 
 
 def _roomy(figure: go.Figure) -> go.Figure:
     """Room for the titles of panels below that of the figure."""
-    return figure.update_layout(margin={"t": 95})
+    return figure.update_layout(margin={"t": 115})

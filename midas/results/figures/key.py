@@ -21,7 +21,7 @@ __all__ = ["ipf_key"]
 Floats = NDArray[np.float64]
 
 #: pixels along the longer side of the picture of the key
-_PIXELS = 420
+_PIXELS = 320
 
 
 def ipf_key(
@@ -55,7 +55,8 @@ def ipf_key(
     )  # fmt: skip
     axes = "; hexagonal axes" if key.group.hexagonal else ""
     what = "Laue group" if symmetry == "laue" else "symmetry of the lattice"
-    return styled(figure, f"Colours of directions<br><sub>{what} {key.group.name}{axes}; {projection}</sub>", 380)
+    return styled(figure, f"Colours of directions<br><sub>{what} {key.group.name}{axes}; {projection}</sub>", 400,
+                  margin={"l": 5, "r": 5, "t": 85, "b": 5})  # fmt: skip
 
 
 def sector_on(figure: go.Figure, sector: Sector, projection: str) -> tuple[Floats, Floats]:
@@ -75,7 +76,7 @@ def sector_on(figure: go.Figure, sector: Sector, projection: str) -> tuple[Float
             x=x, y=y, text=text, showarrow=False, xshift=dx, yshift=dy, font={"size": 14, "color": "black"},
         )  # fmt: skip
     room = 0.12 * float((high - low).max()) + 0.02
-    figure.update_xaxes(visible=False, range=[low[0] - 1.6 * room, high[0] + 1.6 * room], constrain="domain")
+    figure.update_xaxes(visible=False, range=[low[0] - 2 * room, high[0] + 2 * room], constrain="domain")
     figure.update_yaxes(visible=False, range=[low[1] - room, high[1] + room], scaleanchor="x", constrain="domain")
     return low, high
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
 from midas.results.figures.choices import Choice, colour_choice
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["grain_map", "grain_views"]
 
-_LABELS = ("X, along the beam (µm)", "Y (µm)", "Z, up the axis (µm)")
+_LABELS = ("X (µm)", "Y (µm)", "Z (µm)")
 #: markers of the largest grain in space and in the views, px, for few grains and for very many
 _LARGEST, _LEAST, _SMALLEST = 26.0, 7.0, 0.2
+#: around the markers, so that pale ones are seen
+_LINE = {"width": 1, "color": "#555"}
 #: from where the camera looks, and how far away it stands in units of half the diagonal of the box
-_EYE, _DISTANCE = np.array([1.1, -1.5, 0.9]), 3.1
+_EYE, _DISTANCE = np.array([1.1, -1.5, 0.9]), 3.0
 
 
 def grain_map(
@@ -35,8 +37,8 @@ def grain_map(
 ) -> go.Figure:
     """The grains in the sample, in three dimensions, true to scale.
 
-    Every grain is a marker at its centre of mass, larger the larger its radius; `customdata` of the only trace is its
-    identity, so that a click can be told which grain it met.
+    Every grain is a marker at its centre of mass, larger the larger its radius; the rows of `customdata` of
+    the only trace begin with its identity, so that a click can be told which grain it met.
 
     Parameters
     ----------
@@ -55,22 +57,21 @@ def grain_map(
     title = f"{title_of(results, 'Grain map')}<br><sub>{choice.label}</sub>"
     if not len(results.grains):
         return empty(title_of(results, "Grain map"))
-    position = np.asarray(results.grains["position"], float)
+    position = np.asarray(results.grains["position"], np.float32)
     trace = go.Scatter3d(
         x=position[:, 0], y=position[:, 1], z=position[:, 2],
         mode="markers", name="grains",
-        marker={"size": _sizes(results.grains["radius"]), "line": {"width": 0}, **choice.marker()},
-        customdata=results.grains["grain_id"],
-        text=hover_texts(results, choice), hoverinfo="text",
+        marker={"size": _sizes(results.grains["radius"]), "line": _LINE, "opacity": 1, **choice.marker()},
+        **hover_of(results, choice, "xyz"),
     )  # fmt: skip
     ranges = box_of(position, results.grains["radius"])
     scene: dict[str, Any] = {
         f"{axis}axis": {"title": {"text": label}, "range": limits.tolist()}
-        for axis, label, limits in zip("xyz", ("X (µm)", "Y (µm)", "Z (µm)"), ranges, strict=True)
+        for axis, label, limits in zip("xyz", _LABELS, ranges, strict=True)
     }
     scene |= {"aspectmode": "data", "camera": camera_of(ranges)}
-    figure = styled(go.Figure(trace), title, 620, scene=scene)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 60, "b": 70}, uirevision="map")
+    figure = styled(go.Figure(trace), title, 540, scene=scene)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 75, "b": 65}, uirevision="map")
     return figure
 
 
@@ -91,46 +92,45 @@ def grain_views(
     title = f"{title_of(results, 'Orthogonal views')}<br><sub>{choice.label}</sub>"
     if not len(results.grains):
         return empty(title_of(results, "Orthogonal views"))
-    position = np.asarray(results.grains["position"], float)
+    position = np.asarray(results.grains["position"], np.float32)
     ranges = box_of(position, results.grains["radius"])
     width = (ranges[:, 1] - ranges[:, 0]).clip(1e-9)
     figure = make_subplots(
         rows=2, cols=2, column_widths=[width[0], width[1]], row_heights=[width[1], width[2]],
         horizontal_spacing=0.16, vertical_spacing=0.14,
-        subplot_titles=["from above, along Z", "", "along Y", "against the beam, along X"],
     )  # fmt: skip
-    text = hover_texts(results, choice)
-    marker = {"size": _sizes(results.grains["radius"], 0.7), "line": {"width": 0}, **choice.marker(), "opacity": 0.85}
+    marker = {"size": _sizes(results.grains["radius"], 0.7), "line": _LINE, **choice.marker(), "opacity": 0.9}
+    if choice.values is not None:
+        marker["colorbar"] = {**marker["colorbar"], "x": 0.8, "len": 0.42, "y": 0.75, "yanchor": "middle", "nticks": 3}
     kind = points(len(position))
-    for row, column, across, up in ((1, 1, 0, 1), (2, 1, 0, 2), (2, 2, 1, 2)):
+    for k, (row, column, across, up) in enumerate(((1, 1, 0, 1), (2, 1, 0, 2), (2, 2, 1, 2))):
+        shown = marker if k == 0 else {**marker, "showscale": False}
         figure.add_trace(
             kind(
-                x=position[:, across], y=position[:, up], mode="markers", marker=marker, text=text, hoverinfo="text",
-                customdata=results.grains["grain_id"], showlegend=False,
+                x=position[:, across], y=position[:, up], mode="markers", marker=shown, showlegend=False,
+                **hover_of(results, choice, "xyz"[across] + "xyz"[up]),
             ),
             row=row, col=column,
         )  # fmt: skip
-        figure.update_xaxes(title_text=_LABELS[across], range=ranges[across].tolist(), row=row, col=column)
-        figure.update_yaxes(title_text=_LABELS[up].split(",")[0].replace(" (µm)", "") + " (µm)",
-                            range=ranges[up].tolist(), row=row, col=column)  # fmt: skip
+        panel = {"row": row, "col": column}
+        figure.update_xaxes(title_text=_LABELS[across], range=ranges[across].tolist(), nticks=5, tickangle=0, **panel)
+        figure.update_yaxes(title_text=_LABELS[up] if column == 1 else "", range=ranges[up].tolist(), nticks=5, **panel)
     figure.update_xaxes(visible=False, row=1, col=2)
     figure.update_yaxes(visible=False, row=1, col=2)
-    # One scale for all: each panel keeps its own x and y alike, and they share their ranges.
-    for axis, anchor in (("yaxis", "x"), ("yaxis3", "x3"), ("yaxis4", "x4")):
-        figure.layout[axis].update(scaleanchor=anchor, constrain="domain")
-    for axis in ("xaxis", "xaxis3", "xaxis4"):
-        figure.layout[axis].update(constrain="domain")
-    styled(figure, title, 640)
-    figure.update_layout(margin={"t": 80, "b": 90})
-    return figure
+    # One scale for all, the panels close to each other.
+    for name, side, level in (("", "right", "bottom"), ("3", "right", "top"), ("4", "left", "top")):
+        figure.layout[f"xaxis{name}"].update(constrain="domain", constraintoward=side)
+        figure.layout[f"yaxis{name}"].update(scaleanchor=f"x{name}", constrain="domain", constraintoward=level)
+    return styled(figure, title, 640)
 
 
-def box_of(position: Floats, radius: Floats) -> Floats:
+def box_of(position: NDArray[np.floating], radius: Floats) -> Floats:
     """(3, 2) µm, ends of the axes: all grains with their radii, and some space where there is no extent."""
     reach = np.asarray(radius, float)
     largest = float(reach[np.isfinite(reach)].max(initial=0.0))
     margin = max(largest, 0.04 * float(np.ptp(position, axis=0).max()), 5.0)
-    return np.stack([position.min(axis=0) - margin, position.max(axis=0) + margin], axis=1)
+    ends = np.stack([position.min(axis=0) - margin, position.max(axis=0) + margin], axis=1)
+    return np.asarray(ends, np.float64)
 
 
 def camera_of(ranges: Floats) -> dict[str, Any]:
@@ -143,23 +143,26 @@ def camera_of(ranges: Floats) -> dict[str, Any]:
     return {"eye": dict(zip("xyz", eye.tolist(), strict=True)), "center": centre}
 
 
-def _sizes(radius: Floats, part: float = 1.0) -> Floats:
+def _sizes(radius: Floats, part: float = 1.0) -> NDArray[np.float32]:
     """Diameters of the markers, px: in proportion to the radii, smaller the more grains there are."""
     reach = np.nan_to_num(np.asarray(radius, float), nan=0.0)
     largest = max(_LEAST, _LARGEST * min(1.0, (60 / max(len(reach), 1)) ** (1 / 3)))
-    sizes: Floats = part * largest * np.clip(reach / max(float(reach.max(initial=0.0)), 1e-30), _SMALLEST, 1)
-    return sizes
+    sizes = part * largest * np.clip(reach / max(float(reach.max(initial=0.0)), 1e-30), _SMALLEST, 1)
+    return np.asarray(sizes, np.float32)
 
 
-def hover_texts(results: Results, choice: Choice | None = None) -> list[str]:
-    """What a grain tells of itself when the mouse is over it."""
+def hover_of(results: Results, choice: Choice, axes: str) -> dict[str, Any]:
+    """What a grain tells of itself when the mouse is over it; `axes` are those of the sample that are drawn.
+
+    Returns
+    -------
+    ``customdata``, a row for each grain that begins with its identity, and the template that reads it
+    """
     grains = results.grains
-    shown = choice is not None and choice.values is not None and choice.name not in ("radius", "completeness")
-    extra = [f"<br>{choice.title} {value:.4g} {choice.unit}" for value in choice.values] if shown else []  # type: ignore[union-attr]
-    return [
-        f"grain {i}<br>({x:.1f}, {y:.1f}, {z:.1f}) µm<br>radius {r:.1f} µm<br>completeness {c:.3f}"
-        + (extra[k] if shown else "")
-        for k, (i, (x, y, z), r, c) in enumerate(
-            zip(grains["grain_id"], grains["position"], grains["radius"], grains["completeness"], strict=True)
-        )
-    ]
+    columns = [grains["grain_id"], grains["radius"], grains["completeness"]]
+    lines = ["grain %{customdata[0]}", *(f"{a.upper()} %{{{b}:.1f}} µm" for a, b in zip(axes, "xyz", strict=False)),
+             "radius %{customdata[1]:.1f} µm", "completeness %{customdata[2]:.3f}"]  # fmt: skip
+    if choice.values is not None and choice.name not in ("radius", "completeness"):
+        columns.append(choice.values)
+        lines.append(f"{choice.title} %{{customdata[3]:.4g}} {choice.unit}")
+    return {"customdata": np.column_stack(columns), "hovertemplate": "<br>".join(lines) + "<extra></extra>"}

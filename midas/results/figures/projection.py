@@ -29,5 +29,5 @@ def unproject(places: ArrayLike, projection: str = "stereographic") -> Floats:
     xy = np.asarray(places, float)
     square = (xy**2).sum(axis=-1, keepdims=True)
     if projection == "stereographic":
-        return np.concatenate([2 * xy, 1 - square], axis=-1) / (1 + square)
-    return np.concatenate([xy * np.sqrt(np.clip(2 - square, 0, None)), 1 - square], axis=-1)
+        return np.asarray(np.concatenate([2 * xy, 1 - square], axis=-1) / (1 + square), np.float64)
+    return np.asarray(np.concatenate([xy * np.sqrt(np.clip(2 - square, 0, None)), 1 - square], axis=-1), np.float64)

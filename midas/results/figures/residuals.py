@@ -60,7 +60,9 @@ def residuals(results: Results, against: str = "ring", values: Mapping[str, Arra
         _panel(figure, row, at, one, bins)
         figure.update_yaxes(title_text="<br>".join(_broken(name)), row=row, col=1)
     figure.update_xaxes(title_text=label, row=len(what), col=1)
-    if bins is not None:
+    if bins is None:
+        figure.update_xaxes(dtick=max(1, int(np.ptp(at)) // 12))
+    else:
         figure.update_xaxes(range=list(_ends(at, bins)))
     note = "points: median; bars: quartiles; shade: 5 to 95 %"
     return styled(figure, f"{title}<br><sub>{note}</sub>", 170 + 210 * len(what), showlegend=False)

@@ -83,7 +83,7 @@ def _corners(group: LaueGroup, low: int, high: int) -> tuple[tuple[Floats, str],
         sides = {-90: "", 0: "a*", 90: _across(group), 180: "", 270: ""}
         found = [(up, "c"), *((_around(np.array([float(at)]))[0], text) for at, text in sides.items())]
         return tuple((v, text) for v, text in found if text)
-    names = _HEXAGONAL if group.hexagonal else _SQUARE
+    names = _HEXAGONAL if group.hexagonal else _SQUARE if group.name != "mmm" else {0: "100", 90: "010"}
     found = [(up, "0001" if group.hexagonal else "001")]
     found += [(_around(np.array([float(at)]))[0], names[at]) for at in names if low <= at <= high]
     return tuple(found)

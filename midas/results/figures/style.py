@@ -29,13 +29,18 @@ NO_GRAINS = "There are no grains here:<br>no candidate had enough spots to be on
 def styled(figure: go.Figure, title: str, height: int, **layout: Any) -> go.Figure:
     """The figure with title, height (px) and the margins, fonts and colours of all of them."""
     figure.update_layout(
-        title={"text": title, "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 15}},
+        # The title stands below the buttons, which would cover it in a narrow window.
+        title={
+            "text": title, "x": 0.01, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 36},
+            "font": {"size": 15},
+        },
+        modebar={"remove": ["lasso2d", "select2d", "autoScale2d"], "orientation": "h"},
         height=height,
         template="plotly_white",
         font={"size": 12},
-        margin={"l": 55, "r": 15, "t": 60, "b": 50},
+        margin={"l": 55, "r": 15, "t": 92, "b": 50} | layout.pop("margin", {}),
         **layout,
-    )
+    )  # fmt: skip
     return figure
 
 
@@ -55,7 +60,7 @@ def title_of(results: Results, what: str) -> str:
     return f"{what}, {n} grain{'s' * (n != 1)}"
 
 
-def points(n: int) -> type[go.Scatter] | type[go.Scattergl]:
+def points(n: int) -> Any:
     """The kind of trace for so many points."""
     return go.Scattergl if n > _MANY_POINTS else go.Scatter
 
@@ -103,6 +108,8 @@ def bins_of(values: Sequence[Floats] | Floats, most: int = 60) -> dict[str, floa
         width = 0.02 * scale or 0.02
     width = max(width, spread / most, spread / (2 * np.sqrt(len(known)) + 4) if width == 0 else 0.0)
     width = nice(width)
+    while spread > 0 and width >= spread and spread > 1e-9 * scale:
+        width = nice(width / 2.6)
     start = np.floor(low / width - 0.5) * width
     return {"start": float(start), "end": float(np.ceil(high / width + 0.5) * width), "size": float(width)}
 
