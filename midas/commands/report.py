@@ -57,7 +57,9 @@ PROGRAMS = (
             ("ff-report results/LayerNr_1", "the page in the layer folder"),
             ("ff-report results/LayerNr_1 -o sample.html -montages 50", "elsewhere, with the pixels of 50 grains"),
         ),
-        arguments=(Argument("layer", "layer folder, HDF5 file or Grains.csv; by default the current folder", str, False),),
+        arguments=(
+            Argument("layer", "layer folder, HDF5 file or Grains.csv; by default the current folder", str, False),
+        ),
         options=options_of(ReportOptions),
         run=run,
     ),

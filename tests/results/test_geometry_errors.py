@@ -97,12 +97,8 @@ def test_few_spots_tell_nothing(found: SpotResiduals) -> None:
 def test_signs_of_residuals(found: SpotResiduals) -> None:
     """Outwards and towards larger eta are positive; eta grows from +z towards -y, larger columns."""
     eta = np.radians(found.eta)
-    out = replace(
-        found.spots, y_px=found.spots.y_px + 0.5 * np.sin(eta), z_px=found.spots.z_px + 0.5 * np.cos(eta)
-    )
-    around = replace(
-        found.spots, y_px=found.spots.y_px + 0.5 * np.cos(eta), z_px=found.spots.z_px - 0.5 * np.sin(eta)
-    )
+    out = replace(found.spots, y_px=found.spots.y_px + 0.5 * np.sin(eta), z_px=found.spots.z_px + 0.5 * np.cos(eta))
+    around = replace(found.spots, y_px=found.spots.y_px + 0.5 * np.cos(eta), z_px=found.spots.z_px - 0.5 * np.sin(eta))
     px = found.detector.px
     for spots, radial, tangential in ((out, 0.5 * px, 0.0), (around, 0.0, 0.5 * px)):
         moved = spot_residuals(spots, found.grains, found.detector)

@@ -171,7 +171,8 @@ class Source:
         results, layer = self.results, self.results.layer
         if "merged spots" not in counts and layer is not None and layer.merge_map.exists():
             of_spot = MERGE_MAP.read(layer.merge_map).columns[0]
-            counts["peaks"], counts["merged spots"] = len(of_spot), len(np.unique(of_spot))
+            counts.setdefault("peaks", len(of_spot))
+            counts["merged spots"] = len(np.unique(of_spot))
         if results.all_spots is not None:
             counts["spots on rings"] = len(results.all_spots)
             counts["accepted spots"] = int((results.all_spots["ring"] > 0).sum())

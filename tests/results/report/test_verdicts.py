@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import many_grains
@@ -15,7 +16,6 @@ from midas.results.report.verdicts import grains, instrument, spots
 from midas.results.report.verdicts.funnel import funnel
 from midas.results.report.verdicts.verdict import LOOK, NOTE, WRONG, Verdict, ordered
 from midas.results.residuals import SpotResiduals, spot_residuals
-from dataclasses import replace
 
 
 @pytest.fixture(scope="module")
