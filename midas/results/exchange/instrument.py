@@ -19,7 +19,7 @@ def detector_of(results: Results | None) -> DetectorGeometry | None:
     if results.archive is not None:
         try:
             with Archive(results.archive) as archive:
-                return DetectorGeometry.from_parameters(archive.parameters.for_stage("results"))
+                return DetectorGeometry.from_parameters(archive.parameters.for_stage("export"))
         except MidasError:
             return _of_text(results)
     return _of_text(results)
