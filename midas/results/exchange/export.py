@@ -150,7 +150,12 @@ def _paths(file: Path, made: Mapping[str, Files], options: ExportOptions) -> dic
     """Where each file goes: into a folder, under the name of the layer; or one file where the user says."""
     endings = [(name, ending) for name, files in made.items() for ending in files]
     output = options.output
-    if output is not None and output.suffix and not output.is_dir() and any(output.name.endswith(e) for _, e in endings):
+    if (
+        output is not None
+        and output.suffix
+        and not output.is_dir()
+        and any(output.name.endswith(e) for _, e in endings)
+    ):
         if len(endings) != 1:
             reason = f"is one file, but {len(endings)} would be written; name a folder"
             raise UsageError(reason, key="-o", value=output)
@@ -168,13 +173,13 @@ def _stem(file: Path) -> str:
     return file.name[: len(file.name) - len(ending)] or "grains"
 
 
-def _summary(
-    name: str, count: int, contents: Mapping[Path, bytes], skipped: Mapping[str, str]
-) -> Mapping[str, object]:
+def _summary(name: str, count: int, contents: Mapping[Path, bytes], skipped: Mapping[str, str]) -> Mapping[str, object]:
     rows: dict[str, object] = {"Grains": f"{count} of {name}"}
     for path, content in contents.items():
         rows[path.name] = f"{len(content):,} bytes"
     rows |= {f"{name} not written": reason for name, reason in skipped.items()}
     if contents:
-        rows["Next"] = f"open the files in {next(iter(contents)).parent}; docs/exports.md says how, and which axes they use"
+        rows["Next"] = (
+            f"open the files in {next(iter(contents)).parent}; docs/exports.md says how, and which axes they use"
+        )
     return rows

@@ -48,7 +48,9 @@ class Exported:
     def cell(self) -> tuple[float, ...]:
         """Of the unstrained crystal, which most formats need."""
         if self.grains.cell is None:
-            raise NotPossibleError("tells no unstrained cell (Lattice Parameter), which this export needs", file=self.file)
+            raise NotPossibleError(
+                "tells no unstrained cell (Lattice Parameter), which this export needs", file=self.file
+            )
         return self.grains.cell
 
     @property

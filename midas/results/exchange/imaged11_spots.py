@@ -92,12 +92,12 @@ def format_parameters(detector: DetectorGeometry, cell: Sequence[float], lattice
         "chi": 0.0,
         "distance": detector.lsd,
         "fit_tolerance": 0.05,
-        **{"o11": 1, "o12": 0, "o21": 0, "o22": -1, "omegasign": 1.0},
-        **{"t_x": 0.0, "t_y": 0.0, "t_z": 0.0},
+        "o11": 1, "o12": 0, "o21": 0, "o22": -1, "omegasign": 1.0,
+        "t_x": 0.0, "t_y": 0.0, "t_z": 0.0,
         **tilts,
         "wavelength": detector.known_wavelength(),
         "wedge": detector.wedge,
-        **{"y_center": detector.y_bc, "y_size": detector.px, "z_center": detector.z_bc, "z_size": detector.px},
+        "y_center": detector.y_bc, "y_size": detector.px, "z_center": detector.z_bc, "z_size": detector.px,
     }
     return "".join(f"{name} {_word(value)}\n" for name, value in values.items()).encode()
 

@@ -36,7 +36,12 @@ def files(exported: Exported) -> Files:
         entry.attrs["default"] = "grains"
         _put(entry, "title", f"grains of {exported.file.name}")
         process = _group(entry, "process", "NXprocess")
-        for name, text in {"program": "midas", "version": __version__, "date": now(), "command": command_line()}.items():
+        for name, text in {
+            "program": "midas",
+            "version": __version__,
+            "date": now(),
+            "command": command_line(),
+        }.items():
             _put(process, name, text)
         _put(process, "note", "\n".join(exported.header))
         _sample(entry, exported)

@@ -37,10 +37,16 @@ class ExportOptions:
         choices=(*FORMATS, ALL),
     )
     output: Path | None = option(
-        "-o", PATH, None, "folder to write into, or for one format that is one file its name; exports in the layer folder"
+        "-o",
+        PATH,
+        None,
+        "folder to write into, or for one format that is one file its name; exports in the layer folder",
     )
     voxel: float | None = option(
-        "-voxel", NUMBER, None, "edge of the voxels of damask, ctf and ang, µm; by default the longest side is 64 of them"
+        "-voxel",
+        NUMBER,
+        None,
+        "edge of the voxels of damask, ctf and ang, µm; by default the longest side is 64 of them",
     )
     box: tuple[float, ...] | None = option(
         "-box",

@@ -19,7 +19,7 @@ from .sample import busing_levy, grains
 #: everything at once: tilts, distortion, a leaning axis
 DETECTOR = DetectorGeometry(
     *(1e6, 1022.4, 1019.7, 200.0, 2e5),
-    **{"tx": 0.3, "ty": 0.4, "tz": -0.5, "p0": 2e-4, "p1": 3e-4, "p2": -5e-4, "p3": 20.0},
+    tx=0.3, ty=0.4, tz=-0.5, p0=2e-4, p1=3e-4, p2=-5e-4, p3=20.0,
     wavelength=0.17, wedge=1.2,
 )  # fmt: skip
 HKL = np.array([(1, 0, 0), (1, 1, 0), (0, 0, 2), (2, -1, 1), (-1, 2, 3), (1, -3, 2)])
