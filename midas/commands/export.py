@@ -31,9 +31,9 @@ PROGRAMS = (
             "program expects."
         ),
         uses=(
-            "Reads a layer folder, a consolidated HDF5 file or any grain list: Grains.csv, a list of true grains, a table "
-            "of ff-stitch, grains.out of HEXRD, .map or .ubi of ImageD11. Writes into the folder exports of the layer, or "
-            "into -o, all files or none; docs/exports.md says how to open each of them and which axes it has."
+            "Reads a layer folder, a consolidated HDF5 file or any grain list: Grains.csv, a list of true grains, a "
+            "table of ff-stitch, grains.out of HEXRD, .map or .ubi of ImageD11. Writes into the folder exports of the "
+            "layer, or into -o, all files or none; docs/exports.md says how to open each and which axes it has."
         ),
         examples=(
             ("ff-export LayerNr_1", "every format"),

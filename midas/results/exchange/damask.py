@@ -1,8 +1,8 @@
 """DAMASK 3: ``material.yaml`` and a grid of Laguerre cells (docs/exports.md#damask).
 
 Its orientation is a passive rotation from the sample to the crystal, written as the quaternion (scalar first, not
-negative) that has the Bunge angles of the crystal: in its convention (P = -1) the numbers of our U, with a along x and c*
-along z. Lengths are in m.
+negative) that has the Bunge angles of the crystal: in its convention (P = -1) the numbers of our U, with a along x and
+c* along z. Lengths are in m.
 """
 
 from __future__ import annotations

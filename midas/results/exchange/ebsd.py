@@ -19,6 +19,9 @@ from midas.results.exchange.symmetry import edax_number, oxford_number, short_sy
 
 Floats = NDArray[np.float64]
 
+#: what the header of an .ang must hold and diffraction of X-rays does not have
+_MICROSCOPE = {"TEM_PIXperUM": 1.0, "x-star": 0.0, "y-star": 0.0, "z-star": 0.0, "WorkingDistance": 0.0}
+
 
 def _slice(exported: Exported, frame: Frame) -> tuple[Grid, NDArray[np.int64], Floats]:
     """The grid, the row of the grain at each point (y by y, x fastest), Bunge angles (radians) of every grain."""
@@ -82,7 +85,8 @@ def ang_files(exported: Exported) -> Files:
     symbol = short_symbol(group)
     lines = [
         *(f"# {remark}" for remark in _remarks(exported, grid)),
-        "# TEM_PIXperUM 1.000000\n# x-star 0.000000\n# y-star 0.000000\n# z-star 0.000000\n# WorkingDistance 0.000000\n#",
+        *(f"# {name} {value:.6f}" for name, value in _MICROSCOPE.items()),
+        "#",
         f"# Phase 1\n# MaterialName  {symbol}\n# Formula  {symbol}\n# Info",
         f"# Symmetry {edax_number(group)}",
         "# LatticeConstants " + " ".join(f"{x:.6f}" for x in cell),

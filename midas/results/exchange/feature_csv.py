@@ -26,7 +26,6 @@ NAMES = (
 def files(exported: Exported) -> Files:
     """Comment lines, one line of names, a line a grain; features count from 1, since DREAM.3D keeps 0 for itself."""
     grains = exported.grains
-    n = len(grains)
     u = to_frame(grains.orientations, exported.cell, "a c*")
     q = quaternions_from_matrices(u)
     columns = np.column_stack(
@@ -41,7 +40,7 @@ def files(exported: Exported) -> Files:
             grains.cells,
             grains.strains[:, _ROWS, _COLUMNS],
         ]
-    ).reshape(n, -1)
+    )
     lines = [*exported.header, ",".join(NAMES)]
     for number, (grain_id, row) in enumerate(zip(grains.ids.tolist(), columns.tolist(), strict=True), 1):
         lines.append(f"{number},{grain_id},1," + ",".join("" if np.isnan(x) else f"{x:.12g}" for x in row))

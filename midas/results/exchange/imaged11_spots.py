@@ -1,8 +1,9 @@
 """ImageD11: spots as ``.flt`` and the instrument as ``.par`` (docs/exports.md#spots-and-instrument).
 
 Its laboratory, the sense of omega, the order of the tilts and the sign of the wedge are ours; the slow pixel coordinate
-`sc` is z_px, the fast one `fc` is y_px, so that the orientation matrix of its detector is o11 = 1, o22 = -1. It knows the
-tilts but no distortion of ours: `sc` and `fc` are where the spot would be on the same tilted detector without distortion.
+`sc` is z_px, the fast one `fc` is y_px, so that the orientation matrix of its detector is o11 = 1, o22 = -1. It knows
+the tilts but no distortion of ours: `sc` and `fc` are where the spot would be on the same tilted detector without
+distortion.
 """
 
 from __future__ import annotations
@@ -92,12 +93,21 @@ def format_parameters(detector: DetectorGeometry, cell: Sequence[float], lattice
         "chi": 0.0,
         "distance": detector.lsd,
         "fit_tolerance": 0.05,
-        "o11": 1, "o12": 0, "o21": 0, "o22": -1, "omegasign": 1.0,
-        "t_x": 0.0, "t_y": 0.0, "t_z": 0.0,
+        "o11": 1,
+        "o12": 0,
+        "o21": 0,
+        "o22": -1,
+        "omegasign": 1.0,
+        "t_x": 0.0,
+        "t_y": 0.0,
+        "t_z": 0.0,
         **tilts,
         "wavelength": detector.known_wavelength(),
         "wedge": detector.wedge,
-        "y_center": detector.y_bc, "y_size": detector.px, "z_center": detector.z_bc, "z_size": detector.px,
+        "y_center": detector.y_bc,
+        "y_size": detector.px,
+        "z_center": detector.z_bc,
+        "z_size": detector.px,
     }
     return "".join(f"{name} {_word(value)}\n" for name, value in values.items()).encode()
 

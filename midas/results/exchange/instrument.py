@@ -11,7 +11,7 @@ from midas.runtime.errors import MidasError
 def detector_of(results: Results | None) -> DetectorGeometry | None:
     """The detector with its wavelength; None where there is no layer, or no parameters in it.
 
-    The archive tells all of it. Without one ``paramstest.txt`` tells distance, beam centre and pixel size; its tilts and
+    The archive tells all of it. Without one ``paramstest.txt`` tells distance, beam centre and pixel size; tilts and
     distortion are in the positions of the spots on the plane already, so that none are needed.
     """
     if results is None:

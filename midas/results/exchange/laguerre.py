@@ -110,7 +110,7 @@ def owners(grid: Grid, positions: Floats, radii: Floats) -> NDArray[np.int64]:
     -------
     (nz, ny, nx), so that x runs fastest in memory
     """
-    # |x - c|² - r² + R² is the squared distance of (x, 0) and (c, sqrt(R² - r²)): a nearest neighbour in four dimensions.
+    # |x - c|² - r² + R² is the squared distance of (x, 0) and (c, sqrt(R² - r²)): a neighbour in four dimensions.
     lift = np.sqrt(np.maximum(radii.max() ** 2 - radii**2, 0.0))
     tree = cKDTree(np.column_stack([positions, lift]))
     x, y, z = (grid.centres(axis) for axis in range(3))

@@ -1,7 +1,7 @@
 """Neper: centroids, radii and orientations, and the command that makes a tessellation of them (docs/exports.md#neper).
 
-Neper takes a quaternion that turns the axes of the sample onto those of the crystal (``quaternion:active``), which is the
-rotation U, with a along x and c* along z.
+Neper takes a quaternion that turns the axes of the sample onto those of the crystal (``quaternion:active``), which is
+the rotation U, with a along x and c* along z.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _colours(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
     grains = exported.grains
     if grains.space_group is None or not len(grains):
         return {}
-    found = {}
+    found: dict[str, tuple[Array, tuple[str, ...]]] = {}
     for axis, direction in zip(_AXES, np.eye(3), strict=True):
         colours = pole_figure_colours(grains.orientations, grains.space_group, direction, grains.cell)
         if colours is not None:

@@ -69,7 +69,7 @@ def test_model(written: tuple[Path, GrainList, np.ndarray]) -> None:
     number = {name: float(word) for name, word in par.items() if not name.startswith("cell_lattice")}
 
     def turn(axis: int, angle: float) -> np.ndarray:
-        i, j = [k for k in (1, 2, 0, 1)[axis : axis + 2]]
+        i, j = [(1, 2), (2, 0), (0, 1)][axis]
         matrix = np.eye(3)
         matrix[i, i] = matrix[j, j] = np.cos(angle)
         matrix[j, i], matrix[i, j] = np.sin(angle), -np.sin(angle)

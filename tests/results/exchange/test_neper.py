@@ -37,7 +37,7 @@ def test_script_runs(tmp_path: Path) -> None:
         (folder / f"my layer{ending}").write_bytes(content)
     fake = tmp_path / "bin" / "neper"
     fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\npwd\nfor word in "$@"; do echo "$word"; done\n')
+    fake.write_text('#!/bin/sh\npwd\nfor word in "$@"; do printf "%s\\n" "$word"; done\n')
     fake.chmod(0o755)
     command = ["sh", str(folder / "my layer.neper.sh"), "-statcell", "vol"]
     done = subprocess.run(
