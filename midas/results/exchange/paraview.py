@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices
-from midas.results.colours import pole_figure_colours
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.vtk import Array, points_file
+from midas.results.figures.colours import ipf_colours
 
 _AXES = ("X", "Y", "Z")
 _TENSOR = ("XX", "YY", "ZZ", "XY", "YZ", "XZ")
@@ -60,9 +60,8 @@ def _colours(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
         return {}
     found: dict[str, tuple[Array, tuple[str, ...]]] = {}
     for axis, direction in zip(_AXES, np.eye(3), strict=True):
-        colours = pole_figure_colours(grains.orientations, grains.space_group, direction, grains.cell)
-        if colours is not None:
-            found[f"ipf_{axis}"] = (colours, ("R", "G", "B"))
+        colours = ipf_colours(grains.orientations, grains.space_group, direction, grains.cell)
+        found[f"ipf_{axis}"] = (colours, ("R", "G", "B"))
     return found
 
 
