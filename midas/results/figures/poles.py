@@ -66,16 +66,13 @@ def pole_figure(
         project(normals[:0], projection)
         return empty(title)
     right, up = _AROUND[centre]
-    frame = np.array([DIRECTIONS[right], DIRECTIONS[up], DIRECTIONS[centre]])
     u = np.asarray(results.grains["orientation"], float)
-    poles = np.einsum("ij,njk,mk->nmi", frame, u, normals)
-    poles = np.where(poles[..., 2:] < 0, -poles, poles).reshape(-1, 3)
-    places = project(poles, projection)
+    places = project(_upper_poles(u, normals, (right, up, centre)), projection)
     ids = np.repeat(results.grains["grain_id"], len(normals))
     figure = go.Figure()
     _rim(figure, right.upper(), up.upper(), centre.upper())
     colour: str | list[str] = BLUE
-    if len(poles) <= _COLOURED:
+    if len(places) <= _COLOURED:
         own = rgb_texts(ipf_colours(u, results.space_group, DIRECTIONS[centre], results.cell, symmetry))
         colour = np.repeat(own, len(normals)).tolist()
     figure.add_trace(_points(places, ids, colour))
@@ -127,6 +124,13 @@ def inverse_pole_figure(
     )
     what = f"Laue group {group.name}" if symmetry == "laue" else f"symmetry of the lattice {group.name}"
     return styled(figure, f"{title}<br><sub>{what}; {projection}</sub>", 420, margin={"l": 5, "r": 5, "b": 10})
+
+
+def _upper_poles(u: Floats, normals: Floats, axes: tuple[str, str, str]) -> Floats:
+    """(n m, 3) unit vectors of the upper hemisphere: every normal of every grain, along these axes of the sample."""
+    frame = np.array([DIRECTIONS[axis] for axis in axes])
+    poles = np.einsum("ij,njk,mk->nmi", frame, u, normals)
+    return np.asarray(np.where(poles[..., 2:] < 0, -poles, poles).reshape(-1, 3))
 
 
 def _family(group: LaueGroup, normal: Floats) -> Floats:
