@@ -44,9 +44,9 @@ PROGRAMS = (
     Program(
         names=("ff-report",),
         does=(
-            "Write one web page about the grains of a layer: what is suspicious and what to do about it, in words; what "
-            "became of frames, spots and seeds; a map, a table of the grains and for each of them its spots and raw "
-            "pixels; residuals, orientations, sizes, strains, stresses."
+            "Write one web page about the grains of a layer: what is suspicious and what to do about it, in words; "
+            "what became of frames, spots and seeds; a map, a table of the grains and for each of them its spots and "
+            "raw pixels; residuals, orientations, sizes, strains, stresses."
         ),
         uses=(
             "Reads a finished layer folder, a consolidated HDF5 file or a Grains.csv, and writes one file that any "

@@ -1,4 +1,4 @@
-"""The numbers of an instrument as the kernel of the joint fit takes them (docs/theory/geometry_from_grains.md#state)."""
+"""Numbers of an instrument as the kernel of the joint fit takes them (docs/theory/geometry_from_grains.md#state)."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midas.experiment.explained import explained_spots
 from midas.diagnosis.ring_search import search_rings
+from midas.experiment.explained import explained_spots
 from midas.formats.table import Table
 
 RADII = {1: 42625.0, 2: 49264.0, 3: 69925.0, 4: 82219.0, 5: 85954.0}

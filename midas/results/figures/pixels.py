@@ -36,10 +36,17 @@ class Profile(Protocol):
     source : "spots" or "frames"
     """
 
-    two_theta: Any
-    intensity: Any
-    rings: Any
-    source: str
+    @property
+    def two_theta(self) -> Any: ...
+
+    @property
+    def intensity(self) -> Any: ...
+
+    @property
+    def rings(self) -> Any: ...
+
+    @property
+    def source(self) -> str: ...
 
 
 class Windows(Protocol):

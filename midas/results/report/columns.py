@@ -65,8 +65,10 @@ def columns_of(source: Source) -> Iterator[Column]:
     yield Column("completeness", "Completeness", "", grains["completeness"], 3, True,
                  "part of the expected spots that was found")  # fmt: skip
     yield Column("spots", "Spots", "", source.spot_counts, 0, True, "that belong to the grain")
-    yield Column("residual", "Spot residual", "µm", grains["diff_pos"], 2, True,
-                 "mean distance of the spots from their predictions on the detector, not the error of the position")  # fmt: skip
+    yield Column(
+        "residual", "Spot residual", "µm", grains["diff_pos"], 2, True,
+        "mean distance of the spots from their predictions on the detector; not the error of the position",
+    )  # fmt: skip
     yield Column("omega_residual", "Omega residual", "°", grains["diff_ome"], 3, help="mean difference of omega")
     yield Column("angle", "Internal angle", "°", grains["diff_angle"], 3, True,
                  "mean angle between observed and predicted scattering vectors")  # fmt: skip

@@ -22,8 +22,8 @@ def section(source: Source) -> Section | None:
     return Section(
         "grains",
         "Grains",
-        "Where the grains are, in the frame of the sample at omega = 0: X along the beam, Z up along the rotation axis. "
-        "The size of a marker goes with the radius of the grain; a thin layer is drawn taller than it is.",
+        "Where the grains are, in the frame of the sample at omega = 0: X along the beam, Z up along the rotation "
+        "axis. The size of a marker goes with the radius of the grain; a thin layer is drawn taller than it is.",
         template="grains.html.j2",
         drawings=[key],
         data=data,

@@ -28,9 +28,9 @@ def section(source: Source) -> Section | None:
     return Section(
         "orientations",
         "Orientations",
-        "Above, where the normals of planes point in the sample; below, which directions of the crystals point along its "
-        "axes. Points all over are grains without a preferred orientation; clusters are texture, or a few grains found "
-        "many times.",
+        "Above, where the normals of planes point in the sample; below, which directions of the crystals point along "
+        "its axes. Points all over are grains without a preferred orientation; clusters are texture, or a few grains "
+        "found many times.",
         drawings,
         values={"layout": "three"},
     )

@@ -11,7 +11,7 @@ from midas.results.report.source import Source
 _CAPTIONS = {
     "ring": "All rings off alike is the distance or the cell; off by more the larger the ring is distortion or a tilt.",
     "eta": "A sine or cosine is the beam centre (y, z); twice around is a tilt or the two-fold distortion.",
-    "omega": "A wave over omega is the rotation axis: its wedge, or a stage that wobbles; a step is a sample that moved.",
+    "omega": "A wave over omega is the rotation axis: its wedge, or a stage that wobbles; a step is a moved sample.",
 }
 
 

@@ -15,8 +15,8 @@ def section(source: Source) -> Section | None:
     return Section(
         "strains",
         "Strains",
-        "In the frame of the sample, from the spots (eKen), relative to LatticeParameter: a wrong distance or cell is the "
-        "same strain in all grains.",
+        "In the frame of the sample, from the spots (eKen), relative to LatticeParameter: a wrong distance or cell is "
+        "the same strain in all grains.",
         [drawing],
         values={"layout": "one"},
     )

@@ -53,8 +53,8 @@ def rim(position: Floats, completeness: Floats) -> Iterator[Verdict]:
             f"the middle. The beam is {along} {smaller} than the sample: they leave it while the sample turns."
         )
         advice = (
-            "Grains at the rim are smaller than they look, and their neighbours outside are missing. A wider beam, or a "
-            "lower Completeness with a check of the residuals of what is then found."
+            "Grains at the rim are smaller than they look, and their neighbours outside are missing. A wider beam, or "
+            "a lower Completeness with a check of the residuals of what is then found."
         )
         yield Verdict("Beam smaller than the sample", LOOK, says, advice, 5.0)
 

@@ -158,8 +158,8 @@ def height(z: Floats, thickness: float, px: float) -> Iterator[Verdict]:
     if abs(middle) <= max(0.15 * thickness, _CERTAIN * error):
         return
     says = (
-        f"The grains lie {middle:+.0f} ± {error:.0f} µm beside Z = 0, in a beam {thickness:.0f} µm high. The spots cannot "
-        f"tell a beam centre that is wrong in z (by {middle / px:+.2f} px) from a beam or a layer at another height."
+        f"The grains lie {middle:+.0f} ± {error:.0f} µm beside Z = 0, in a beam {thickness:.0f} µm high. The spots "
+        f"cannot tell a beam centre that is wrong in z (by {middle / px:+.2f} px) from a beam at another height."
     )
     advice = "Check BC in z with a standard or the direct beam; it only shifts all grains, their strains stay."
     yield Verdict("Height", NOTE, says, advice, abs(middle) / max(error, 1e-9))

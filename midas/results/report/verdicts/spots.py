@@ -33,8 +33,8 @@ def unexplained(strong: int, alone: int) -> Iterator[Verdict]:
         yield Verdict("Unexplained spots", WRONG, says, advice)
         return
     advice = (
-        "Some grains are missing, or the rings hold another phase, or grains are outside of the searched volume (Rsample, "
-        "Hbeam). A lower Completeness finds grains that the beam leaves, more rings to index find weak ones."
+        "Some grains are missing, or the rings hold another phase, or grains are outside of the searched volume "
+        "(Rsample, Hbeam). A lower Completeness finds grains that the beam leaves, more rings to index find weak ones."
     )
     yield Verdict("Unexplained spots", LOOK, says, advice)
 
