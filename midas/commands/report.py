@@ -28,7 +28,7 @@ def run(values: argparse.Namespace) -> StageResult[Path]:
     archive = absolute(values.archive) if values.archive else None
     results = read_results(layer, archive=archive)
     if options.output is not None:
-        keep_inputs(options.output, layer, results.archive)
+        keep_inputs(options.output, layer, *(path for path in results.folder.iterdir() if path.suffix != ".html"))
     page = report.PageOptions(montages=options.montages, threads=thread_count(options.threads))
     path = report.write(results, options.output, page)
     rows = {
