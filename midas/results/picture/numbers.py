@@ -1,4 +1,4 @@
-"""The numbers of a layer that fit in a few lines (docs/results.md#the-picture)."""
+"""The numbers of a layer that fit in a few lines (docs/theory/evidence.md#the-picture)."""
 
 from __future__ import annotations
 
