@@ -39,7 +39,7 @@ def test_the_page_of_the_layer(layer: Path, tmp_path: Path, in_process: Call) ->
     [
         (["nowhere"], 1, "nowhere"),
         (["-montages", -1], 2, "-montages"),
-        (["-o", "Grains.csv"], 1, "Grains.csv"),
+        (["-o", "Grains.csv"], 2, "Grains.csv"),
         (["-nCPUs", 0], 2, "nCPUs"),
     ],
 )

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu
 
 from midas.results.report.verdicts.verdict import LOOK, NOTE, WRONG, Verdict
 
@@ -36,6 +35,8 @@ def rim(position: Floats, completeness: Floats) -> Iterator[Verdict]:
     """
     if len(position) < _FEWEST:
         return
+    from scipy.stats import mannwhitneyu  # takes a second, which a few grains need not wait for
+
     middle = np.median(position, axis=0)
     ways = {
         "away from the rotation axis": (np.hypot(*(position[:, :2]).T), "horizontally", "narrower"),
