@@ -44,7 +44,7 @@ def test_folder_of_a_layer(finished: Finished) -> None:
         *("MergeMap.csv", f"Radius_StartNr_1_EndNr_{FRAMES}.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv"),
         *("IDRings.csv", "IDsHash.csv", "paramstest.txt", "Spots.bin", "ExtraInfo.bin"),
         *("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"),
-        *("sim.analysis.MIDAS.zip", "Parameters.txt", "Results", "Output", "Temp", "midas_log", "output"),
+        *("sim.analysis.MIDAS_report.html", "sim.analysis.MIDAS.zip", "Parameters.txt", "Results", "Output", "Temp", "midas_log", "output"),
     }
     assert {path.name for path in (layer / "Results").iterdir()} == {"Key.bin", "OrientPosFit.bin", "ProcessKey.bin"}
     assert {path.name for path in (layer / "Output").iterdir()} == {"FitBest.bin", "IndexBest.bin", "IndexBestFull.bin"}
@@ -126,7 +126,7 @@ def test_counts_stand_beside_the_seconds(finished: Finished) -> None:
     seeds = len((layer / "SpotsToIndex.csv").read_text().splitlines())
     first = result.stdout.splitlines()[1]
     assert re.search(rf"{GRAINS} grains from {peaks} peaks, \d+ merged spots, {seeds} seeds, \d+ indexed$", first)
-    assert result.stdout.splitlines()[-1].split(None, 1)[1].startswith(f"open {layer}/sim.analysis.MIDAS_consolidated")
+    assert result.stdout.splitlines()[-1].split(None, 1)[1].startswith(f"open {layer}/sim.analysis.MIDAS_report.html")
 
 
 def test_results_are_true(finished: Finished, scan: TinyScan) -> None:
