@@ -10,13 +10,13 @@ from midas.commands.program import Argument, Program
 from midas.runtime.options import Option
 
 if TYPE_CHECKING:
-    from midas.results.compare import Comparison
+    from midas.results.matching.compare import Comparison
     from midas.runtime.result import StageResult
 
 
 def run(values: argparse.Namespace) -> StageResult[Comparison]:
     """Compare two grain lists and print both tables."""
-    from midas.results.compare import compare
+    from midas.results.matching.compare import compare
     from midas.runtime.result import StageResult
 
     found = compare(

@@ -52,7 +52,7 @@ def compute_cost_matrix(
 
     Parameters
     ----------
-    first, second : grains, see `midas.results.grain_sets.aggregate_grains`
+    first, second : grains, see `midas.results.matching.sets.aggregate_grains`
     space_group, cell : the symmetry of the lattice makes orientations equal; the cell (Å, degrees) tells the setting,
         which without one is the standard setting
     mode : "orientation": the misorientation's difference from `ref_misorientation` (degrees), "position": the distance
@@ -163,7 +163,7 @@ def stitch_layers(
 
     Parameters
     ----------
-    grains : of all layers in one frame, see `midas.results.grain_sets.aggregate_grains`
+    grains : of all layers in one frame, see `midas.results.matching.sets.aggregate_grains`
     misorientation_tol : degrees; a grain belongs to another one below it
     position_tol : µm; up to this distance
     cell : tells the setting of the space group; without one the standard setting
