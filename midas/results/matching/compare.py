@@ -23,6 +23,7 @@ from midas.experiment.orientation import (
 )
 from midas.formats.grains import CELL, FABLE, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
 from midas.formats.table import Table
+from midas.results.matching.lattice import direct_axes, rotation_vectors
 from midas.runtime.errors import FormatError, UsageError
 
 #: a found grain is a candidate for a true one within this misorientation (degrees)
@@ -185,7 +186,7 @@ def compare(
         are, which adds half a step times the distance from the axis to the position errors (1.7 µm at 400 µm and 0.5°).
     """
     space_group, cell = _crystal(found, space_group, lattice)
-    reference = _direct_axes(np.array([cell], np.float64))[0]
+    reference = direct_axes(np.array([cell], np.float64))[0]
     operators = symmetry_operators(space_group, cell)
     truth, reconstruction = _Grains(true), _Grains(found)
     if turn_positions:
@@ -241,7 +242,7 @@ class _Grains:
                 raise FormatError(f"cell of grain {grain:g}: {reason}", file=file)
         self.rotations = nearest_rotations(self.table.numbers(ORIENTATION).reshape(-1, 3, 3))
         self.positions = self.table.numbers(POSITION)
-        self.axes = _direct_axes(cells)
+        self.axes = direct_axes(cells)
         self.has_tensors = bool(self.table.numbers((*FABLE, *KENESEI)).any())
 
     def __len__(self) -> int:
@@ -274,12 +275,6 @@ class _Grains:
         if not self.has_tensors:
             return None
         return 1e-6 * self.table.numbers(tensor).reshape(-1, 3, 3)[rows] - expected
-
-
-def _direct_axes(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 3, 3) cell vectors as columns in the crystal frame."""
-    bases = np.array([crystal.reciprocal_basis(cell) for cell in cells]).reshape(-1, 3, 3)
-    return np.linalg.inv(bases).transpose(0, 2, 1)
 
 
 def _partners(
@@ -322,13 +317,4 @@ def _lattice_differences(
     chosen = np.arange(len(true_rows))
     rotation = rotations[chosen, best]
     strain = carried[chosen, best] @ rotation.transpose(0, 2, 1) - np.eye(3)
-    return _rotation_vectors(rotation), strain
-
-
-def _rotation_vectors(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(k, 3) axis times angle in degrees."""
-    q = quaternions_from_matrices(rotations)
-    sine: NDArray[np.float64] = np.linalg.norm(q[:, 1:], axis=1)
-    angle = np.degrees(2 * np.arctan2(sine, q[:, 0]))
-    vectors: NDArray[np.float64] = q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
-    return vectors
+    return rotation_vectors(quaternions_from_matrices(rotation)), strain

@@ -1,0 +1,132 @@
+"""Which grains of two steps are the same, and of which that cannot be said (docs/theory/matching.md#links)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.results.matching.assignment import assign, margins
+from midas.results.matching.candidates import Candidates, Finder, Snapshot
+from midas.results.matching.motion import Motion
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+#: a link is clear when every other explanation is 10,000 times less likely
+CLEAR = 2 * np.log(1e4)
+#: links that may be there by chance, in the whole step
+_BY_CHANCE = 0.02
+#: 99.9 % of links have less than this sum of squares of seven numbers, in units of their scatter
+_CORE = 24.3
+#: freedom of the distribution of scatters: nearly normal, with a long tail
+_FREEDOM, _NUMBERS = 20.0, 7
+#: how far candidates are looked for: in standard deviations, and within limits in degrees and spacings
+_SIGMAS, _ANGLES, _SPACINGS = 20.0, (1.0, 5.0), (1.0, 5.0)
+#: no difference of sizes counts more than this
+_LARGEST_SIZE = 25.0
+
+
+@dataclass(frozen=True)
+class Links:
+    """What is the same in two steps.
+
+    Parameters
+    ----------
+    first, second : (k,) rows of grains that are the same
+    squares : (k,) sum of squares of what separates them from the motion of all, in units of the scatter
+    margin : (k,) by how much the best other explanation is worse (twice the logarithm of the ratio of likelihoods)
+    doubtful : (d, 2) rows of candidates between which the data do not decide, those of the best choice first
+    """
+
+    first: Indices
+    second: Indices
+    squares: Floats
+    margin: Floats
+    doubtful: Indices
+
+
+def link(
+    expected: Snapshot,
+    second: Snapshot,
+    operators: Floats,
+    motion: Motion,
+    steps: Floats | None = None,
+) -> Links:
+    """Find the grains of one step in the next.
+
+    Parameters
+    ----------
+    expected : the grains of the first step where and as they should be after the motion
+    second : the next step
+    operators : (s, 4) symmetry
+    motion : for its scatter
+    steps : (n,) since each grain was seen, by default one: its scatter grows with their square root
+    """
+    angle = float(np.clip(_SIGMAS * motion.sigma_rotation.max(), *_ANGLES))
+    spacing = min(expected.spacing, second.spacing)
+    far = _SIGMAS * float(motion.sigma_position.max())
+    distance = far if not np.isfinite(spacing) else float(np.clip(far, *(n * spacing for n in _SPACINGS)))
+    found = Finder(second, operators, angle, distance).candidates(expected)
+    squares = _squares(found, expected, second, motion, steps)
+    cost = (_FREEDOM + _NUMBERS) * np.log1p(squares / _FREEDOM)
+    shape = (len(expected), len(second))
+    alone = _alone(found, squares, cost, shape)
+    pairs = assign(found.first, found.second, cost, shape, alone)
+    margin = margins(found.first, found.second, cost, shape, alone, pairs, CLEAR)
+    clear = margin > CLEAR
+    kept = pairs[clear]
+    return Links(
+        found.first[kept],
+        found.second[kept],
+        squares[kept],
+        margin[clear],
+        _doubtful(found, cost, alone, pairs, clear),
+    )
+
+
+def _squares(found: Candidates, expected: Snapshot, second: Snapshot, motion: Motion, steps: Floats | None) -> Floats:
+    """(k,) how far candidates are from where they should be, in units of the scatter, squared."""
+    grown = (second.log_radii[found.second] - expected.log_radii[found.first]) / motion.sigma_size
+    # A grain without a radius says nothing: it counts as one with a usual difference.
+    size = np.where(np.isfinite(grown), np.minimum(grown**2, _LARGEST_SIZE), 1.0)
+    squares = np.sum((found.rotations / motion.sigma_rotation) ** 2, axis=1)
+    squares += np.sum((found.displacements / motion.sigma_position) ** 2, axis=1) + size
+    return squares if steps is None else squares / steps[found.first]
+
+
+def _alone(found: Candidates, squares: Floats, cost: Floats, shape: tuple[int, int]) -> float:
+    """The cost from which on a grain is lost rather than linked: where chance would link grains that are not the same.
+
+    How often other grains than the partner are so near is counted in the step itself; what has lost its partner can
+    only be linked to what has none.
+    """
+    if not len(found):
+        return 0.0
+    highest = float(cost.max()) + 1.0
+    pairs = assign(found.first, found.second, cost, shape, highest)
+    other = np.ones(len(found), bool)
+    other[pairs] = False
+    core = (
+        np.unique(found.first[pairs[squares[pairs] <= _CORE]]),
+        np.unique(found.second[pairs[squares[pairs] <= _CORE]]),
+    )
+    left = [max(n - len(rows), 1) / n for n, rows in zip(shape, core, strict=True)]
+    by_chance = np.sort(squares[other])
+    allowed = int(_BY_CHANCE / (left[0] * left[1]))
+    if allowed >= len(by_chance):
+        return highest
+    limit = max(float(by_chance[allowed]), _CORE)
+    return float((_FREEDOM + _NUMBERS) * np.log1p(limit / _FREEDOM))
+
+
+def _doubtful(found: Candidates, cost: Floats, alone: float, pairs: Indices, clear: NDArray[np.bool_]) -> Indices:
+    """Rows of the candidates of the grains of all links that are not clear."""
+    unclear = pairs[~clear]
+    taken = [np.isin(rows, rows[pairs[clear]]) for rows in (found.first, found.second)]
+    asked = np.isin(found.first, found.first[unclear]) | np.isin(found.second, found.second[unclear])
+    others = np.flatnonzero(asked & ~taken[0] & ~taken[1] & (cost < alone))
+    others = others[~np.isin(others, unclear)]
+    chosen = np.concatenate([unclear, others])
+    return np.column_stack([found.first[chosen], found.second[chosen]]).astype(np.intp)
