@@ -18,8 +18,8 @@ Indices = NDArray[np.intp]
 CLEAR = 2 * np.log(1e4)
 #: links that may be there by chance, in the whole step
 _BY_CHANCE = 0.02
-#: 99.9 % of links have less than this sum of squares of seven numbers, in units of their scatter
-_CORE = 24.3
+#: 99 %, and 99.99 % of links have less than this sum of squares of seven numbers, in units of their scatter
+_CORE, _EDGE = 18.5, 30.0
 #: freedom of the distribution of scatters: nearly normal, with a long tail
 _FREEDOM, _NUMBERS = 20.0, 7
 #: how far candidates are looked for: in standard deviations, and within limits in degrees and spacings
@@ -70,9 +70,12 @@ def link(
     distance = far if not np.isfinite(spacing) else float(np.clip(far, *(n * spacing for n in _SPACINGS)))
     found = Finder(second, operators, angle, distance).candidates(expected)
     squares = _squares(found, expected, second, motion, steps)
-    cost = (_FREEDOM + _NUMBERS) * np.log1p(squares / _FREEDOM)
+    cost = _cost(squares)
     shape = (len(expected), len(second))
-    alone = _alone(found, squares, cost, shape)
+    highest = float(cost.max(initial=0.0)) + 1.0
+    anyhow = assign(found.first, found.second, cost, shape, highest)
+    limit = _limit(squares, anyhow, shape)
+    alone = min(float(_cost(limit)), highest)
     pairs = assign(found.first, found.second, cost, shape, alone)
     margin = margins(found.first, found.second, cost, shape, alone, pairs, CLEAR)
     clear = margin > CLEAR
@@ -82,7 +85,7 @@ def link(
         found.second[kept],
         squares[kept],
         margin[clear],
-        _doubtful(found, cost, alone, pairs, clear),
+        _doubtful(found, cost, alone, pairs, clear, anyhow[(squares[anyhow] > limit) & (squares[anyhow] <= _EDGE)]),
     )
 
 
@@ -96,37 +99,41 @@ def _squares(found: Candidates, expected: Snapshot, second: Snapshot, motion: Mo
     return squares if steps is None else squares / steps[found.first]
 
 
-def _alone(found: Candidates, squares: Floats, cost: Floats, shape: tuple[int, int]) -> float:
-    """The cost from which on a grain is lost rather than linked: where chance would link grains that are not the same.
+def _cost(squares: Floats | float) -> Floats:
+    """Twice the negative logarithm of a likelihood that is nearly normal and has a long tail."""
+    cost: Floats = (_FREEDOM + _NUMBERS) * np.log1p(np.asarray(squares) / _FREEDOM)
+    return cost
+
+
+def _limit(squares: Floats, anyhow: Indices, shape: tuple[int, int]) -> float:
+    """The sum of squares beyond which a grain is lost rather than linked: where chance links grains, too.
 
     How often other grains than the partner are so near is counted in the step itself; what has lost its partner can
     only be linked to what has none.
+
+    Parameters
+    ----------
+    squares : (k,) of all candidates
+    anyhow : those that are pairs when there is no limit
+    shape : grains of both steps
     """
-    if not len(found):
-        return 0.0
-    highest = float(cost.max()) + 1.0
-    pairs = assign(found.first, found.second, cost, shape, highest)
-    other = np.ones(len(found), bool)
-    other[pairs] = False
-    core = (
-        np.unique(found.first[pairs[squares[pairs] <= _CORE]]),
-        np.unique(found.second[pairs[squares[pairs] <= _CORE]]),
-    )
-    left = [max(n - len(rows), 1) / n for n, rows in zip(shape, core, strict=True)]
+    other = np.ones(len(squares), bool)
+    other[anyhow] = False
+    linked = np.count_nonzero(squares[anyhow] <= _CORE)
+    left = [max(n - linked, 1) / max(n, 1) for n in shape]
     by_chance = np.sort(squares[other])
     allowed = int(_BY_CHANCE / (left[0] * left[1]))
-    if allowed >= len(by_chance):
-        return highest
-    limit = max(float(by_chance[allowed]), _CORE)
-    return float((_FREEDOM + _NUMBERS) * np.log1p(limit / _FREEDOM))
+    return np.inf if allowed >= len(by_chance) else max(float(by_chance[allowed]), _CORE)
 
 
-def _doubtful(found: Candidates, cost: Floats, alone: float, pairs: Indices, clear: NDArray[np.bool_]) -> Indices:
-    """Rows of the candidates of the grains of all links that are not clear."""
+def _doubtful(
+    found: Candidates, cost: Floats, alone: float, pairs: Indices, clear: NDArray[np.bool_], beyond: Indices
+) -> Indices:
+    """Rows of the candidates of the grains of all links that are not clear, and of pairs just beyond the limit."""
     unclear = pairs[~clear]
-    taken = [np.isin(rows, rows[pairs[clear]]) for rows in (found.first, found.second)]
+    free = ~(np.isin(found.first, found.first[pairs[clear]]) | np.isin(found.second, found.second[pairs[clear]]))
     asked = np.isin(found.first, found.first[unclear]) | np.isin(found.second, found.second[unclear])
-    others = np.flatnonzero(asked & ~taken[0] & ~taken[1] & (cost < alone))
-    others = others[~np.isin(others, unclear)]
-    chosen = np.concatenate([unclear, others])
+    others = np.flatnonzero(asked & free & (cost < alone))
+    further = np.concatenate([others, beyond[free[beyond]]])
+    chosen = np.concatenate([unclear, np.setdiff1d(further, unclear)])
     return np.column_stack([found.first[chosen], found.second[chosen]]).astype(np.intp)

@@ -26,7 +26,7 @@ _FOR_STRAIN, _FOR_BENDING = 12, 30
 #: misorientations (degrees) that count as equal in the vote
 _VOTE_ANGLE = 0.25
 #: grains that vote; pairs that are looked at for it
-_VOTERS, _FEWEST_VOTERS, _VOTES = 400, 60, 300_000
+_VOTERS, _FEWEST_VOTERS, _VOTES = 400, 60, 60_000
 _ROUNDS = 10
 _MAD = 1.4826
 
