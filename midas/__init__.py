@@ -1,7 +1,7 @@
 """Far-field high-energy X-ray diffraction microscopy: raw detector frames in, grain maps out.
 
 ``midas.run("ps.txt", "scan.h5", result_folder="results")`` is ``ff-midas`` from Python; the stages are functions of
-their own in `midas.stages`.
+their own in `midas.stages`. ``midas.read_results("results/LayerNr_1")`` opens what it found.
 """
 
 from __future__ import annotations
@@ -13,9 +13,32 @@ from midas._version import __version__
 
 if TYPE_CHECKING:
     from midas.pipeline.layers import FinishedLayer
+    from midas.results.reading import Results
     from midas.runtime.result import StageResult
 
-__all__ = ["__version__", "run"]
+__all__ = ["__version__", "read_results", "run"]
+
+
+def read_results(path: str | os.PathLike[str], *, archive: str | os.PathLike[str] | None = None) -> Results:
+    """Open the results of a layer: grains, spots, peaks, parameters; each table is read when it is asked for.
+
+    Parameters
+    ----------
+    path : a layer folder, a consolidated HDF5 file (of midas or of the legacy programs), or a grain list
+    archive : of a folder that holds several, the one meant
+
+    Raises
+    ------
+    MidasError : one line that says what is wrong with the file, and what to do about it
+
+    Examples
+    --------
+    >>> results = midas.read_results("results/LayerNr_1")  # doctest: +SKIP
+    >>> results.grains["radius"].mean(), results[42].spots["omega"]  # doctest: +SKIP
+    """
+    from midas.results import reading
+
+    return reading.read_results(path, archive=archive)
 
 
 def run(
@@ -49,7 +72,11 @@ def run(
     """
     from midas.pipeline import layers
     from midas.pipeline.options import Options
+    from midas.runtime import provenance
     from midas.runtime.options import from_keywords
 
     given = {"parameter_file": parameter_file, "data_file": data_file, **options}
-    return layers.run(from_keywords(Options, given))
+    asked = from_keywords(Options, given)
+    values = {name: os.fspath(v) if isinstance(v, os.PathLike) else v for name, v in given.items() if v is not None}
+    with provenance.called(f"midas.run({', '.join(f'{name}={value!r}' for name, value in values.items())})"):
+        return layers.run(asked)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import signal
 import sys
 import time
@@ -20,7 +21,7 @@ from typing import NoReturn
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.commands.signals import SIGNALS, Ended
-from midas.runtime import logs, parallel, streams
+from midas.runtime import logs, parallel, provenance, streams
 from midas.runtime.errors import IncompleteError, MidasError, UsageError
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             log.warning("ignored: %s", " ".join(values.surplus))
         incomplete = None
         try:
-            with logs.one_run():
+            with logs.one_run(), provenance.called(shlex.join([values.name, *values.argv])):
                 result = called.run(values)
         except IncompleteError as error:
             result, incomplete = error.result, error

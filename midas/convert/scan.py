@@ -32,6 +32,25 @@ from midas.runtime.files import located
 log = logging.getLogger(__name__)
 
 
+def files_of(options: ConversionOptions, relative_to: Path) -> dict[str, list[Path]]:
+    """The files that a conversion reads: raw, dark, mask and flood, as far as there are any."""
+    with logs.muted("midas.parameters.parser"):
+        given = Parameters.read(options.parameter_file, known_as=options.original)
+        parameters = settings.settled(given.for_stage("convert"), options)
+    paths, _ = _raw_files(parameters, options, relative_to)
+    dark = [file for name in parameters["Dark"] for file in raw_files(located(name, relative_to), 1)]
+    single = {role: parameters.get(key, "") for role, key in (("mask", "MaskFN"), ("flood", "FloodFN"))}
+    images = {role: [located(name, relative_to)] for role, name in single.items() if name}
+    found = {"raw": paths, "dark": dark, **images}
+    return {role: files for role, files in found.items() if files}
+
+
+def _raw_files(parameters: Parameters, options: ConversionOptions, folder: Path) -> tuple[list[Path], str]:
+    """The raw files of a scan, and the name of its archive."""
+    first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
+    return raw_files(located(first, folder), parameters["numFilesPerScan"], scan=True), name
+
+
 @dataclass(frozen=True)
 class RawScan:
     """The frames, and what belongs to them.
@@ -64,8 +83,7 @@ class RawScan:
             given = Parameters.read(options.parameter_file, known_as=options.original)
             parameters = settings.settled(given.for_stage("convert"), options)
         folder = relative_to or options.parameter_file.absolute().parent
-        first, name = scan_names(parameters, parameters["LayerNr"], any_layer=options.any_layer)
-        paths = raw_files(located(first, folder), parameters["numFilesPerScan"], scan=True)
+        paths, name = _raw_files(parameters, options, folder)
         scan = cls.of(paths, parameters, folder, archive_name=name, scratch=options.result_folder, threads=threads)
         for remark in scan.rotation.remarks:
             log.warning("%s: %s", parameters.source, remark)

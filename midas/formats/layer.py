@@ -94,6 +94,11 @@ class Layer:
         """Why there are no grains, or few; absent where all is well."""
         return self.logs / "diagnosis.txt"
 
+    @property
+    def run_record(self) -> Path:
+        """How the results came about."""
+        return self.logs / "run.json"
+
     # Text tables
     @property
     def hkls(self) -> Path:

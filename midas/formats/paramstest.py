@@ -1,13 +1,15 @@
 """``paramstest.txt``: the parameters of binning, indexing and refinement (docs/theory/fit_setup.md#paramstesttxt).
 
-Reading it is ``Parameters.read(path, "paramstest")``; this module knows the order and the print formats of its lines.
+Reading it is ``Parameters.read(path, "paramstest")``, or `plain_values` for those who only look at it; this module
+knows the order and the print formats of its lines.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
@@ -101,3 +103,31 @@ def format_paramstest(parameters: Parameters, layer: Layer) -> bytes:
         if line.parameter in parameters and parameters[line.parameter] != parameters.default_of(line.parameter):
             lines += _lines(line, parameters[line.parameter])
     return os.fsencode("".join(f"{line}\n" for line in lines))
+
+
+_COMMENT = re.compile(r"(^|\s)#.*$")
+
+#: a number, the numbers of all lines of a key, or text: of one line, or of several
+Plain: TypeAlias = float | tuple[float, ...] | str | tuple[str, ...]
+
+
+def plain_values(text: str) -> dict[str, Plain]:
+    """What stands in the file under each of its keys, as it stands there; `Lsd` is `Distance` where it is not given."""
+    lines: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        words = _COMMENT.sub("", line).strip().rstrip(";").split(None, 1)
+        if words and not words[0].startswith("%"):
+            lines.setdefault(words[0], []).append(words[1].strip() if len(words) > 1 else "")
+    if "Lsd" not in lines and "Distance" in lines:
+        lines["Lsd"] = lines["Distance"]
+    return {key: _plain(values) for key, values in lines.items()}
+
+
+def _plain(values: list[str]) -> Plain:
+    try:
+        numbers = tuple(float(word) for word in " ".join(values).split())
+    except ValueError:
+        numbers = ()
+    if numbers:
+        return numbers[0] if len(numbers) == 1 else numbers
+    return values[0] if len(values) == 1 else tuple(values)

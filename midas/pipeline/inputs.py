@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from midas.pipeline.steps import Steps
 from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError
 from midas.runtime.files import make_folder, read_bytes, remove, replace, write_atomic
 from midas.runtime.result import StageResult
+
+if TYPE_CHECKING:
+    from midas.convert.options import ConversionOptions
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +147,7 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
         except OSError as error:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
     pages = (path for ending in ("consolidated.h5", "report.html") for path in layer.folder.glob(f"*_{ending}"))
-    remove(*layer.grain_results, *pages)
+    remove(*layer.grain_results, layer.run_record, *pages)
     user_file = options.user_file
     if user_file is None:
         return
@@ -168,29 +172,34 @@ def prepare_archive(options: Options, plan: LayerPlan, steps: Steps) -> Path:
     return path
 
 
-def _converted(options: Options, plan: LayerPlan, steps: Steps) -> Path:
-    from midas.convert import conversion
+def conversion_options(options: Options, plan: LayerPlan) -> ConversionOptions:
+    """What the conversion of a layer is asked for."""
     from midas.convert.options import ConversionOptions
 
     original = options.parameter_file
     assert original is not None  # `Options.checked` sees to it
     raw = os.fspath(plan.data_file or "")
+    return ConversionOptions(
+        parameter_file=plan.folder / original.name,
+        result_folder=plan.folder,
+        data_file=raw,
+        frame_chunks=options.frame_chunks,
+        threshold=options.threshold,
+        layer=plan.number,
+        any_layer=bool(raw),
+        original=original,
+    )
+
+
+def _converted(options: Options, plan: LayerPlan, steps: Steps) -> Path:
+    from midas.convert import conversion
+
+    asked = conversion_options(options, plan)
+    assert asked.original is not None
+    relative_to, raw = asked.original.parent, asked.data_file
 
     def convert() -> StageResult[Path]:
-        result = conversion.run(
-            ConversionOptions(
-                parameter_file=plan.folder / original.name,
-                result_folder=plan.folder,
-                data_file=raw,
-                frame_chunks=options.frame_chunks,
-                threshold=options.threshold,
-                layer=plan.number,
-                any_layer=bool(raw),
-                original=original,
-            ),
-            threads=options.thread_count,
-            relative_to=original.parent,
-        )
+        result = conversion.run(asked, threads=options.thread_count, relative_to=relative_to)
         return StageResult(result.stage, {**result.summary, "OutputZipName": result.data}, result.data)
 
     path = steps.alone("ZipOut", convert)

@@ -6,13 +6,14 @@ A stage's module is imported when it runs, so that a wrong input is reported at 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.pipeline import inputs
+from midas.pipeline import inputs, record
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
@@ -22,6 +23,7 @@ from midas.runtime.parallel import Communicator
 
 if TYPE_CHECKING:
     from midas.diagnosis.look.findings import Look
+    from midas.formats.run_record import RunRecord
     from midas.formats.spots import SpotTables
     from midas.formats.table import Table
     from midas.results.sources import LayerTables
@@ -41,19 +43,26 @@ class LayerRun:
     Attributes
     ----------
     tables : those in memory so far, for the consolidated file; only the first rank's are complete
+    said : the warnings of the run, which its owner adds to
+    record : how the results come about, on the first rank
     refined_geometry : the parameter file with the geometry from the grains, on the first rank
     """
 
-    def __init__(self, options: Options, plan: LayerPlan, comm: Communicator):
+    def __init__(self, options: Options, plan: LayerPlan, comm: Communicator, said: Sequence[str] = ()):
         from midas.results.sources import LayerTables
 
-        self.options, self.plan, self.comm = options, plan, comm
+        self.options, self.plan, self.comm, self.said = options, plan, comm, said
         self.threads = options.thread_count
         self.steps = Steps(plan.folder, comm)
         self.tables = LayerTables()
         self._peaks: list[FramePeaks] | None = None
         self.refined_geometry: Path | None = None
+        before = record.earlier(plan.folder) if comm.rank == 0 else None
         self.layer, self.parameters = self._start()
+        self.record: RunRecord | None = None
+        if comm.rank == 0:
+            self.record = record.started(options, plan, self.layer, self.parameters, before, comm.size)
+            self.write_record()
 
     def _start(self) -> tuple[Layer, Parameters]:
         archive = None
@@ -94,6 +103,12 @@ class LayerRun:
             self.steps.say("consolidation")
         if self._refines_geometry():
             self.refine_geometry()
+
+    def write_record(self, failure: str = "") -> None:
+        """How the results came about so far, of the first rank."""
+        if self.record is not None:
+            self.record = record.with_steps(self.record, self.steps, self.said, failure)
+            self.record.write(self.layer.run_record)
 
     def look(self) -> StageResult[Look]:
         """Frames to a page about them."""
@@ -274,6 +289,7 @@ class LayerRun:
         from midas.results import consolidated, provenance
 
         self.tables.parameters = self.parameters
+        self.write_record()
         consolidated.write(self.layer, per_spot_groups=self.options.per_spot_groups, tables=self.tables)
         if self.layer.archive is not None:
             provenance.append(self.layer, tables=self.tables)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from midas.pipeline import inputs, summary, why
 from midas.pipeline.options import Options
@@ -18,6 +20,9 @@ from midas.runtime import logs
 from midas.runtime.errors import IncompleteError, MidasError, NothingFoundError, StageError
 from midas.runtime.parallel import Communicator, PeerError, Team, communicator
 from midas.runtime.result import StageResult
+
+if TYPE_CHECKING:
+    from midas.pipeline.layer_run import LayerRun
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +54,11 @@ def run(
     """
     options = options.checked()
     comm = communicator() if comm is None else comm
-    with logs.one_run():
+    said = logs.Kept()
+    with logs.one_run(), logs.attached(said):
         planned = plans(options)
         inputs.check(options, planned)
-        done, failed = _all_layers(options, planned, comm, finished)
+        done, failed = _all_layers(options, planned, comm, finished, said.messages)
     result = StageResult("midas", {} if comm.rank else summary.rows(options, done, failed), done)
     if failed and len(planned) > 1:
         reasons = "; ".join(f"layer {number}: {reason}" for number, reason in failed.items())
@@ -78,13 +84,15 @@ def _all_layers(
     planned: list[LayerPlan],
     comm: Communicator,
     finished: Callable[[FinishedLayer], object] | None,
+    said: list[str],
 ) -> tuple[list[FinishedLayer], dict[int, str]]:
     """The layers that are done, and why the others are not."""
     done: list[FinishedLayer] = []
     failed: dict[int, str] = {}
-    started = time.perf_counter()
+    started, of_all = time.perf_counter(), len(said)
     for count, plan in enumerate(planned, 1):
-        layer = _layer(options, plan, comm)
+        del said[of_all:]
+        layer = _layer(options, plan, comm, said)
         if isinstance(layer, FinishedLayer):
             done.append(layer)
         else:
@@ -102,24 +110,34 @@ def _all_layers(
     return done, failed
 
 
-def _layer(options: Options, plan: LayerPlan, comm: Communicator) -> FinishedLayer | str:
+def _layer(options: Options, plan: LayerPlan, comm: Communicator, said: list[str]) -> FinishedLayer | str:
     """One layer on all ranks, or the reason why it failed, the same on all of them."""
     from midas.pipeline.layer_run import LayerRun
     from midas.pipeline.spot_table import SpotTableRun
 
-    team = Team(comm)
+    team, run = Team(comm), None
     try:
-        run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team)
+        run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team, said)
         why.forget(run)
         tables = run.run()
+        warning = why.little(run, tables)
+        run.write_record()
         team.barrier()
     except PeerError as error:
-        return error.reason
+        return _ended(run, error.reason)
     except NothingFoundError as error:
-        return team.failed(why.nothing(run, error))
+        return team.failed(_ended(run, str(error) if run is None else why.nothing(run, error)))
     except MidasError as error:
-        return team.failed(str(error))
+        return team.failed(_ended(run, str(error)))
     finished = FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix)
-    finished.seconds, finished.counts, finished.warning = run.steps.seconds, run.steps.counts, why.little(run, tables)
+    finished.seconds, finished.counts, finished.warning = run.steps.seconds, run.steps.counts, warning
     finished.geometry = run.refined_geometry
     return finished
+
+
+def _ended(run: LayerRun | None, reason: str) -> str:
+    """The reason why a layer failed, which its record keeps, if there is one and it can be written."""
+    if run is not None:
+        with suppress(MidasError):  # the first failure is the one to tell
+            run.write_record(reason)
+    return reason

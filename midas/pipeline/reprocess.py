@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer
-from midas.parameters import ANALYSIS
+from midas.formats.run_record import StepRecord
+from midas.parameters import ANALYSIS, Parameters
+from midas.pipeline.record import again
+from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
 from midas.runtime.files import make_folder, write_atomic
@@ -81,10 +86,11 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
     layer = Layer(folder, archives[0], f"{folder}/", data_file=parameters.for_stage("pipeline")["dataFN"])
+    started = time.perf_counter()
     errors = make_folder(layer.logs) / "merge_overlaps_reprocess_err.csv"
     try:
         with logs.file(layer.logs / "merge_overlaps_reprocess_out.csv"):
-            merge.run(layer, parameters, threads=threads)
+            merged = merge.run(layer, parameters, threads=threads)
         write_atomic(errors, b"")
         tables = LayerTables()
         if layer.grains_sigma.exists():  # the covariances are in no other file
@@ -92,6 +98,7 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
             if read_geometry(layer) is not None:  # ff-geometry may have run since
                 write_atomic(layer.grains_sigma, sigmas.format())
             tables.sigmas = sigmas.rounded()
+        _write_record(layer, parameters, threads, merged.summary, time.perf_counter() - started)
         consolidated.write(layer, per_spot_groups=per_spot_groups, tables=tables)
         provenance.append(layer)
         if report:
@@ -103,3 +110,14 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     except MidasError as error:
         write_atomic(errors, f"{error}\n".encode("utf-8", "surrogateescape"))
         raise
+
+
+def _write_record(
+    layer: Layer, parameters: Parameters, threads: int, summary: Mapping[str, object], seconds: float
+) -> None:
+    """The record of the layer, with this merging in place of the earlier one."""
+    record = again(layer, parameters, threads)
+    counts = whole_numbers([summary])
+    step = StepRecord("merge_overlaps", round(seconds, 3), counts, record.date)
+    at = next((i for i, old in enumerate(record.steps) if old.name == step.name), len(record.steps))
+    record.changed(steps=(*record.steps[:at], step, *record.steps[at + 1 :])).write(layer.run_record)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +63,14 @@ def _kind(name: str) -> str:
     return name.partition("_pass")[0]
 
 
+def whole_numbers(summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    """Every row that is a whole number, added up over the ranks."""
+    total: Counter[str] = Counter()
+    for rows in summaries:
+        total.update({label: int(value) for label, value in rows.items() if isinstance(value, Integral)})
+    return dict(total)
+
+
 class Steps:
     """The steps of one layer.
 
@@ -68,13 +78,15 @@ class Steps:
     ----------
     folder : of the layer; the logs are in midas_log/ in it
     seconds : that each step took, filled as they run
-    counts : what each step found, on the first rank
+    counts : what each step found, on the first rank, as far as the console shows it
+    found : every whole number of the summary of each step, on the first rank
     """
 
     def __init__(self, folder: Path, comm: Communicator):
         self.folder, self.comm = folder, comm
         self.seconds: dict[str, float] = {}
         self.counts: dict[str, dict[str, int]] = {}
+        self.found: dict[str, dict[str, int]] = {}
 
     def serial(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
         """A stage that one process does; its data there, None on the other ranks, which read its files."""
@@ -104,6 +116,7 @@ class Steps:
             if any(label in rows for rows in summaries)
         }
         self.counts[name] = counts
+        self.found[name] = whole_numbers(summaries)
         found = "".join(f", {count} {label}" for label, count in counts.items())
         log.info("%s: %.2f s%s", name, self.seconds[name], found)
 

@@ -55,6 +55,38 @@ SPOT_FIELDS = (
     Field("grain_radius", "<f8", "um", "from the intensity of this spot alone"),
     Field("powder_intensity", "<f8", "counts", "of the whole ring, against which the volume is measured"),
 )
+PEAK_FIELDS = (
+    Field("spot_id", "<i8", "", "spot that the peak became, the lowest one of two; -1 if none"),
+    Field("merged_id", "<i8", "", "merged spot to which the peak belongs"),
+    Field("frame", "<i8", "", "analysed frame, from 1"),
+    Field("peak_id", "<i8", "", "peak in the frame, from 1"),
+    Field("intensity", "<f8", "counts", "integrated"),
+    Field("omega_recorded", "<f8", "degrees", "of the frame"),
+    Field("y_recorded", "<f8", "px", "horizontal pixel position"),
+    Field("z_recorded", "<f8", "px", "vertical pixel position"),
+    Field("i_max", "<f8", "counts", "height of the fitted peak"),
+    Field("radius", "<f8", "px", "distance from the beam centre"),
+    Field("eta", "<f8", "degrees", "azimuth"),
+    Field("sigma_r", "<f8", "px", "radial width (sigma)"),
+    Field("sigma_eta", "<f8", "degrees", "azimuthal width (sigma)"),
+    Field("pixels", "<f8", "", "number of pixels of the peak"),
+    Field("region_pixels", "<f8", "", "number of pixels of its region"),
+    Field("region_peaks", "<f8", "", "number of peaks in its region"),
+    Field("max_y", "<f8", "px", "brightest pixel, horizontal"),
+    Field("max_z", "<f8", "px", "brightest pixel, vertical"),
+    Field("diff_y", "<f8", "px", "brightest pixel minus peak, horizontal"),
+    Field("diff_z", "<f8", "px", "brightest pixel minus peak, vertical"),
+    Field("raw_i_max", "<f8", "counts", "the brightest pixel"),
+    Field("return_code", "<f8", "", "of the fit; 8 for a saturated peak"),
+    Field("residual", "<f8", "counts", "of the fit of its region: root of the sum of squares"),
+    Field("background", "<f8", "counts", "under the peak"),
+    Field("sigma_gauss_r", "<f8", "px", "radial width of the Gaussian part"),
+    Field("sigma_lorentz_r", "<f8", "px", "radial width of the Lorentzian part"),
+    Field("sigma_gauss_eta", "<f8", "degrees", "azimuthal width of the Gaussian part"),
+    Field("sigma_lorentz_eta", "<f8", "degrees", "azimuthal width of the Lorentzian part"),
+    Field("mixing", "<f8", "1", "Lorentzian part of the profile"),
+    Field("raw_sum", "<f8", "counts", "share of the sum over the pixels of its region"),
+)
 
 
 def dtype_of(fields: tuple[Field, ...]) -> np.dtype[np.void]:
@@ -62,4 +94,4 @@ def dtype_of(fields: tuple[Field, ...]) -> np.dtype[np.void]:
     return np.dtype([(f.name, f.dtype, f.shape) if f.shape else (f.name, f.dtype) for f in fields])
 
 
-GRAIN_DTYPE, SPOT_DTYPE = dtype_of(GRAIN_FIELDS), dtype_of(SPOT_FIELDS)
+GRAIN_DTYPE, SPOT_DTYPE, PEAK_DTYPE = map(dtype_of, (GRAIN_FIELDS, SPOT_FIELDS, PEAK_FIELDS))

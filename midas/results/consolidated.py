@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 
 import h5py
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.layer import Layer
+from midas.formats.paramstest import plain_values
 from midas.formats.resolved import VERDICTS
 from midas.formats.table import Table
 from midas.results.grain_groups import PEAK_COLUMNS, write_grains
@@ -37,8 +37,6 @@ _SPOT_MATRIX = "GrainID SpotID Omega DetY DetZ OmeRaw Eta RingNr YLab ZLab Theta
 _HKLS = "h k l D-spacing RingNr g1 g2 g3 Theta 2Theta Radius".split()
 _MERGE_MAP = ["MergedSpotID", "FrameNr", "PeakID"]
 _KEY_TEXT = "One row per grain: seed SpotID and row in SpotsToIndex of each member, the best one first; padded with -1"
-
-_COMMENT = re.compile(r"(^|\s)#.*$")
 
 
 def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None = None) -> Path:
@@ -87,36 +85,16 @@ def _write_parameters(group: Group, layer: Layer, sources: Sources) -> None:
     """Every line of ``paramstest.txt`` under its key, and the rule of the grains, default or not."""
     if not layer.paramstest.exists():
         return
-    lines = _parameter_lines(read_bytes(layer.paramstest).decode("utf-8", "replace"))
-    if "Lsd" not in lines and "Distance" in lines:
-        lines["Lsd"] = lines["Distance"]
-    lines.setdefault("GrainMerging", [sources.grain_merging])
-    for key, values in lines.items():
+    values = plain_values(read_bytes(layer.paramstest).decode("utf-8", "replace"))
+    values.setdefault("GrainMerging", sources.grain_merging)
+    for key, value in values.items():
         name = key.replace("/", "_")
-        numbers = _numbers(" ".join(values).split())
-        if numbers is None and len(values) > 1:
-            group.attach(**{name: str(values)})
-        elif numbers is None:
-            group.put_text(name, values[0])
+        if isinstance(value, str):
+            group.put_text(name, value)
+        elif isinstance(value, tuple) and isinstance(value[0], str):
+            group.attach(**{name: str(list(value))})
         else:
-            group.put(name, numbers[0] if len(numbers) == 1 else np.array(numbers))
-
-
-def _parameter_lines(text: str) -> dict[str, list[str]]:
-    """Values of each key, one a line, without comments and closing semicolons."""
-    lines: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        words = _COMMENT.sub("", line).strip().rstrip(";").split(None, 1)
-        if words and not words[0].startswith("%"):
-            lines.setdefault(words[0], []).append(words[1].strip() if len(words) > 1 else "")
-    return lines
-
-
-def _numbers(words: list[str]) -> list[float] | None:
-    try:
-        return [float(word) for word in words] or None
-    except ValueError:
-        return None
+            group.put(name, np.asarray(value))
 
 
 # Tables

@@ -41,9 +41,19 @@ class SpotLinks:
     def of(cls, sources: Sources) -> SpotLinks:
         """The links of a layer, as far as it has the tables."""
         radius_row = _radius_rows(sources)
-        constituents = _constituents(sources.merge_map)
-        peaks = _peaks_of(constituents, sources.peaks)
-        merged_ids = _merged_ids(sources, radius_row)
+        return cls.joined(radius_row, _merged_ids(sources, radius_row), sources.merge_map, sources.peaks)
+
+    @classmethod
+    def joined(
+        cls,
+        radius_row: NDArray[np.int64],
+        merged_ids: NDArray[np.int64],
+        merge_map: Table | None,
+        peak_table: Table | None,
+    ) -> SpotLinks:
+        """The links through known rows of the radius table and merged ids of the spot ids; -1 where there is none."""
+        constituents = _constituents(merge_map)
+        peaks = _peaks_of(constituents, peak_table)
         starts = np.flatnonzero(np.diff(constituents[:, 0], prepend=-1))
         ends = np.append(starts[1:], len(constituents))
         known = constituents[starts, 0]

@@ -1,0 +1,240 @@
+"""Results in a consolidated HDF5 file, ours of any version or one of the legacy programs (docs/results.md#hdf5).
+
+Only flat tables are read, by the places of their columns: the names, and the values in the groups of the grains, are
+wrong in legacy files.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.formats import merged, peaks, radius, spots
+from midas.formats.grains import GRAINS, SPOT_MATRIX
+from midas.formats.layer import Layer
+from midas.formats.paramstest import Plain
+from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
+from midas.formats.table import LARGEST, Layout, Table, fixed, integer
+from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES
+from midas.results.reading.origin import Origin
+from midas.results.sources import PEAK_NAMES
+from midas.runtime.errors import FormatError, one_line
+from midas.runtime.ragged import offsets_of
+
+#: columns of ``radius_data`` in the order of the radius table
+_RADIUS = (
+    "SpotID IntegratedIntensity Omega YCen ZCen IMax MinOme MaxOme Radius Theta Eta DeltaOmega NImgs RingNr "
+    "GrainVolume GrainRadius PowderIntensity SigmaR SigmaEta NrPx NrPxTot RawSumIntensity"
+).split()
+#: what h5py raises for a file or a dataset that is damaged
+_DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, MemoryError)
+
+_OF_PEAKS = peaks.LAYOUT.columns[1:]
+_ANY = tuple(column.name for column in _OF_PEAKS)
+#: ``constituent_peaks``: the merge map and the rows of the peak tables, NaN where these have none
+_CONSTITUENTS = Layout("", (*merged.MERGE_MAP.columns, integer("peak_row"), *_OF_PEAKS), free=("peak_row", *_ANY))
+_PER_FRAME = Layout("", (integer("frame"), *peaks.LAYOUT.columns), free=_ANY)
+_SIGMAS = Layout("", fixed(" ".join(SIGMA_NAMES)), free=SIGMA_NAMES)
+
+
+class FileOrigin(Origin):
+    """The tables of a consolidated HDF5 file, which is open only while one is read.
+
+    Parameters
+    ----------
+    path : of the file
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, path.parent)
+        if "grains/summary" not in self:
+            raise FormatError("holds no grains/summary; it is no consolidated file of a layer", file=path)
+        if not any(path.parent.glob("*_consolidated.h5")) or not Layer(path.parent).grains.exists():
+            return
+        found = list(path.parent.glob("*.MIDAS.zip"))
+        self.archive = found[0] if len(found) == 1 else None
+
+    def __contains__(self, name: str) -> bool:
+        return self._read(name, lambda node: True) is not None
+
+    def _read(self, name: str, what: Any) -> Any:
+        """``what(dataset or group)``; None where the file has none of this name."""
+        try:
+            with h5py.File(self.path, "r") as file:
+                return what(file[name]) if file.get(name, getlink=True) is not None else None
+        except FormatError:
+            raise
+        except _DAMAGED as error:
+            raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
+
+    def _numbers(self, name: str) -> NDArray[np.float64] | None:
+        def numbers(node: Any) -> NDArray[np.float64]:
+            if not isinstance(node, h5py.Dataset):
+                raise TypeError("is a group where numbers belong")
+            return np.asarray(node[()], np.float64)
+
+        values: NDArray[np.float64] | None = self._read(name, numbers)
+        return values
+
+    def _table(self, name: str, layout: Layout, fewest: int | None = None) -> Table | None:
+        """A table of rows; columns that older files lack are 0, those beyond the layout's do not matter."""
+        rows = self._numbers(name)
+        if rows is None:
+            return None
+        least = len(layout.columns) if fewest is None else fewest
+        if rows.ndim != 2 or rows.shape[1] < least:
+            shape = " x ".join(map(str, rows.shape))
+            raise FormatError(f"must be rows of {least} columns", file=self.path, key=name, value=f"({shape})")
+        columns = np.zeros((len(layout.columns), len(rows)))
+        width = min(len(columns), rows.shape[1])
+        columns[:width] = rows[:, :width].T
+        return self._sound(Table(layout.names, columns), layout, name)
+
+    def _sound(self, table: Table, layout: Layout, name: str) -> Table:
+        """The table, if the numbers that count are numbers to count with."""
+        for column in layout.names:
+            if column not in layout.free and not (np.abs(table[column]) < LARGEST).all():
+                reason = f"{column} must be finite numbers below {LARGEST:.0e}"
+                raise FormatError(reason, file=self.path, key=name)
+        return table
+
+    def _columns(self, group: str, labels: list[str], layout: Layout, fewest: int) -> Table | None:
+        """A table whose columns are datasets of their own."""
+        if group not in self:
+            return None
+        found = [self._numbers(f"{group}/{label}") for label in labels]
+        present = [column for column in found if column is not None]
+        if any(column is None for column in found[:fewest]) or len({c.shape for c in present}) != 1:
+            reason = f"must hold {fewest} columns of the same length, {labels[0]} ... {labels[fewest - 1]}"
+            raise FormatError(reason, file=self.path, key=group)
+        if present[0].ndim != 1:
+            raise FormatError("must hold columns of numbers", file=self.path, key=group)
+        empty = np.zeros(len(present[0]))
+        columns = np.stack([empty if column is None else column for column in found])
+        return self._sound(Table(layout.names, columns), layout, group)
+
+    @cached_property
+    def grains(self) -> Table:
+        table = self._table("grains/summary", GRAINS)
+        if table is None:
+            raise FormatError("holds no grains/summary", file=self.path)
+        return table
+
+    @cached_property
+    def crystal(self) -> tuple[int, tuple[float, ...]]:
+        group, cell = self._numbers("parameters/SpaceGroup"), self._numbers("parameters/LatticeParameter")
+        if group is None or cell is None or group.size != 1 or cell.size != 6:
+            raise FormatError("has no SpaceGroup and LatticeParameter", file=self.path, key="parameters")
+        a, b, c, alpha, beta, gamma = cell.ravel().tolist()
+        return int(group.ravel()[0]), (a, b, c, alpha, beta, gamma)
+
+    @cached_property
+    def parameters(self) -> dict[str, Plain]:
+        return self._read("parameters", _plain_values) or {}
+
+    @cached_property
+    def spot_matrix(self) -> Table:
+        table = self._table("spot_matrix/data", SPOT_MATRIX)
+        if table is None:
+            raise FormatError("holds no spot_matrix/data", file=self.path)
+        return table
+
+    def spot_starts(self) -> NDArray[np.int64]:
+        ids, owners = self.grains.integers("GrainID"), self.spot_matrix.integers("GrainID")
+        unique, counts = np.unique(owners, return_counts=True)
+        of_id = dict(zip(unique.tolist(), counts.tolist(), strict=True))
+        lengths = [of_id.get(i, 0) for i in ids.tolist()]
+        if len(np.unique(ids)) != len(ids):
+            lengths = self._counted_spots(ids)
+        starts = offsets_of(lengths)
+        if starts[-1] != len(owners) or (np.repeat(ids, lengths) != owners).any():
+            raise FormatError("does not list the spots of grains/summary", file=self.path, key="spot_matrix/data")
+        return starts
+
+    def _counted_spots(self, ids: NDArray[np.int64]) -> list[int]:
+        """Spots of each grain where several have the same id (tracking), as their groups count them."""
+        seen: dict[int, int] = {}
+        counts = []
+        for i in ids.tolist():
+            seen[i] = seen.get(i, 0) + 1
+            name = f"grain_{i:04d}" if seen[i] == 1 else f"grain_{i:04d}_{seen[i]}"
+            count = self._numbers(f"grains/{name}/spots/n_spots")
+            if count is None:
+                raise FormatError("is missing", file=self.path, key=f"grains/{name}/spots/n_spots")
+            counts.append(int(count))
+        return counts
+
+    @cached_property
+    def radius(self) -> Table | None:
+        return self._columns("radius_data", _RADIUS, radius.LAYOUT, 21)
+
+    @cached_property
+    def id_rings(self) -> Table | None:
+        return self._table("id_rings/data", spots.ID_RINGS)
+
+    @cached_property
+    def extra_info(self) -> Table | None:
+        return self._table("all_spots/data", spots.EXTRA_INFO, 14)
+
+    @cached_property
+    def merged(self) -> Table | None:
+        return self._table("peaks/summary/data", merged.RESULT, 14)
+
+    @cached_property
+    def merge_map(self) -> Table | None:
+        return self._columns("merge_map", ["MergedSpotID", "FrameNr", "PeakID"], merged.MERGE_MAP, 3)
+
+    @cached_property
+    def peaks(self) -> Table | None:
+        """Those of the merge map, which are in the file even where the tables of the frames are not."""
+        table = self._table("constituent_peaks/data", _CONSTITUENTS, len(_CONSTITUENTS.columns) - 1)
+        if table is None:
+            return self._table("peaks/per_frame/data", _PER_FRAME, len(PEAK_NAMES) - 1)
+        known = ~np.isnan(table["peak_row"])
+        return Table(PEAK_NAMES, np.concatenate([table.columns[1:2], table.columns[3:]])[:, known])
+
+    @cached_property
+    def sigma(self) -> Table | None:
+        values = self._table("grains/sigma", _SIGMAS)
+        if values is None:
+            return None
+        if len(values) != len(self.grains):
+            raise FormatError("must hold a row for each grain", file=self.path, key="grains/sigma")
+        return Table(("GrainID", *SIGMA_NAMES), np.vstack([self.grains["GrainID"], values.columns]))
+
+    @cached_property
+    def covariance(self) -> NDArray[np.float64] | None:
+        values, n = self._numbers("grains/covariance"), len(NUMBERS)
+        if values is not None and values.shape != (len(self.grains), n, n):
+            raise FormatError(f"must be {n} x {n} for each grain", file=self.path, key="grains/covariance")
+        return values
+
+    @cached_property
+    def quality(self) -> Table | None:
+        return self._table("resolve/grain_quality/data", GRAIN_QUALITY)
+
+    @cached_property
+    def owners(self) -> Table | None:
+        return self._table("resolve/spot_owners/data", SPOT_OWNERS)
+
+
+def _plain_values(group: Any) -> dict[str, Plain]:
+    """The datasets of the group, and its attributes: what is neither numbers nor one text."""
+    values: dict[str, Plain] = {}
+    for name, dataset in group.items():
+        value = dataset[()]
+        if isinstance(value, bytes):
+            values[name] = value.decode("utf-8", "replace")
+        else:
+            numbers = np.asarray(value, np.float64).ravel().tolist()
+            values[name] = numbers[0] if np.ndim(value) == 0 else tuple(numbers)
+    for name, text in group.attrs.items():
+        if name != "column_names":
+            values[name] = tuple(ast.literal_eval(str(text)))
+    return values
