@@ -52,6 +52,7 @@ MODULES = {
     "ff-stitch": "match",
     "match_grains.py": "match",
     "MatchGrains": "match",
+    "ff-track": "track",
     "ff-update": "update",
     "updateZarrDset.py": "update",
     "ff-mask": "mask",

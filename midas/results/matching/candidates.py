@@ -106,7 +106,7 @@ class Finder:
     def _coordinates(self, quaternions: Floats, positions: Floats) -> Floats:
         """Points that are less than 1 apart in orientation, and in position, where grains are within the limits."""
         # Half the chord of two quaternions is the sine of a quarter of the angle.
-        turned = quaternions / (2 * np.sin(np.radians(self.angle) / 4))
+        turned: Floats = quaternions / (2 * np.sin(np.radians(self.angle) / 4))
         if not np.isfinite(self.distance):
             return turned
         return np.hstack([turned, positions / self.distance])

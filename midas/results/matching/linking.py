@@ -67,7 +67,7 @@ def link(
     angle = float(np.clip(_SIGMAS * motion.sigma_rotation.max(), *_ANGLES))
     spacing = min(expected.spacing, second.spacing)
     far = _SIGMAS * float(motion.sigma_position.max())
-    distance = far if not np.isfinite(spacing) else float(np.clip(far, *(n * spacing for n in _SPACINGS)))
+    distance = far if not np.isfinite(spacing) else min(max(far, _SPACINGS[0] * spacing), _SPACINGS[1] * spacing)
     found = Finder(second, operators, angle, distance).candidates(expected)
     squares = _squares(found, expected, second, motion, steps)
     cost = _cost(squares)
@@ -96,7 +96,8 @@ def _squares(found: Candidates, expected: Snapshot, second: Snapshot, motion: Mo
     size = np.where(np.isfinite(grown), np.minimum(grown**2, _LARGEST_SIZE), 1.0)
     squares = np.sum((found.rotations / motion.sigma_rotation) ** 2, axis=1)
     squares += np.sum((found.displacements / motion.sigma_position) ** 2, axis=1) + size
-    return squares if steps is None else squares / steps[found.first]
+    scaled: Floats = squares if steps is None else squares / steps[found.first]
+    return scaled
 
 
 def _cost(squares: Floats | float) -> Floats:
@@ -119,7 +120,7 @@ def _limit(squares: Floats, anyhow: Indices, shape: tuple[int, int]) -> float:
     """
     other = np.ones(len(squares), bool)
     other[anyhow] = False
-    linked = np.count_nonzero(squares[anyhow] <= _CORE)
+    linked = int(np.count_nonzero(squares[anyhow] <= _CORE))
     left = [max(n - linked, 1) / max(n, 1) for n in shape]
     by_chance = np.sort(squares[other])
     allowed = int(_BY_CHANCE / (left[0] * left[1]))

@@ -81,7 +81,8 @@ class Motion:
     def rotation_vector(self) -> Floats:
         """(3,) rotation of lattices at the origin, degrees."""
         both = quaternion_product(quaternions_of_vectors(self.turn[None]), self.rotation)
-        return rotation_vectors(both)[0]
+        vector: Floats = rotation_vectors(both)[0]
+        return vector
 
     @property
     def strain(self) -> Floats:

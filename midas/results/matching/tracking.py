@@ -67,7 +67,7 @@ class Series:
 
     @property
     def steps(self) -> int:
-        return self.rows.shape[1]
+        return int(self.rows.shape[1])
 
     def count(self, step: int, *states: int) -> int:
         """Tracks that are in one of these states in a step."""

@@ -1,0 +1,1 @@
+"""Figures of results: functions that return plotly figures, for pages and notebooks."""
