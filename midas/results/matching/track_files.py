@@ -74,7 +74,7 @@ def _crystal(options: TrackOptions, lists: Sequence[GrainList]) -> tuple[int, tu
     cell = options.lattice or next((one.cell for one in lists if one.cell is not None), None)
     if options.lattice is not None and (reason := why_impossible(options.lattice)):
         raise UsageError(reason, key="-lattice", value=" ".join(map(str, options.lattice)))
-    space_group = options.space_group or told.pop()
+    space_group = told.pop() if options.space_group is None else options.space_group
     if cell is None and axes_vary(space_group):
         log.warning("no list says its cell: standard axes of space group %d (-lattice)", space_group)
     return space_group, cell
