@@ -2,8 +2,8 @@
 
 Places of spots are those of the simulator's kernel with a little noise; sizes, errors and peaks are drawn. Some spots
 belong to no grain, some merged spots lie on no ring, some grains miss spots: merged, radius and spot ids differ. The
-layer is what a run of the pipeline writes, without binary results, HDF5 file and logs. Nickel, five rings, half a turn, 58
-spots a grain. 5000 grains take five seconds and 400 MB.
+layer is what a run of the pipeline writes, without binary results, HDF5 file and logs. Nickel, five rings, half a
+turn, 58 spots a grain. 5000 grains take five seconds and 400 MB.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class ManyGrains:
     ----------
     layer : its folder and archive
     parameters : of the archive
-    sigmas : of the grains, with covariances
+    sigmas : of the grains, as their file tells them, with covariances
     """
 
     layer: Layer
@@ -307,7 +307,7 @@ def _write_grains(
     _write_owners(layer, grains, s, ids, row, reflections, counts)
     sigmas = _sigmas(grains, ids, counts)
     write_atomic(layer.grains_sigma, sigmas.format())
-    return sigmas
+    return sigmas.rounded()
 
 
 def _write_spot_matrix(layer: Layer, s: dict[str, Array], ids: Array, rng: np.random.Generator) -> None:

@@ -1,1 +1,31 @@
-"""Figures of results: functions that return plotly figures, for pages and notebooks."""
+"""Figures of the results of a layer: functions of `Results` that return plotly figures (docs/results.md#figures).
+
+A notebook, the report and a script draw with the same functions. Lengths are µm, angles degrees, strains 1e-6, stresses
+MPa.
+"""
+
+from midas.results.figures.choices import Choice, colour_choice, colour_choices
+from midas.results.figures.colours import ipf_colours, key_of
+from midas.results.figures.distributions import completeness, sizes, strains
+from midas.results.figures.key import ipf_key
+from midas.results.figures.maps import grain_map, grain_views
+from midas.results.figures.residuals import residuals
+from midas.results.figures.tracks import macroscopic, motion_paths, strain_paths
+
+__all__ = [
+    "Choice",
+    "colour_choice",
+    "colour_choices",
+    "completeness",
+    "grain_map",
+    "grain_views",
+    "ipf_colours",
+    "ipf_key",
+    "key_of",
+    "macroscopic",
+    "motion_paths",
+    "residuals",
+    "sizes",
+    "strain_paths",
+    "strains",
+]

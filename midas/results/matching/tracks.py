@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from midas.experiment.orientation import matrices_from_quaternions, quaternion_product, reduced
 from midas.formats import tracks as table_form
+from midas.formats.stress import read_stress
 from midas.formats.table import Table
 from midas.formats.uncertainty import read_sigma
 from midas.results.grain_list import GrainList
@@ -166,14 +167,30 @@ def _in_one_setting(series: Series, snapshots: Sequence[Snapshot], operators: Fl
 
 
 def read_extra(path: Path, grains: GrainList) -> Extra:
-    """Uncertainties beside a grain list (``GrainsSigma.csv``), where they are those of its grains."""
+    """What is beside a ``Grains.csv``: uncertainties (``GrainsSigma.csv``) and stresses (``Stress.csv``) of its grains.
+
+    Raises
+    ------
+    FormatError : they are those of other grains
+    """
     count = len(grains)
     sigma, stress = np.full((count, len(table_form.SIGMA)), np.nan), np.full((count, 3, 3), np.nan)
     folder = path if path.is_dir() else path.parent
-    file = folder / "GrainsSigma.csv"
-    if file.exists() and (path.is_dir() or path.name == "Grains.csv"):
-        table = read_sigma(file)
-        if not np.array_equal(table.integers("GrainID"), grains.ids):
-            raise FormatError("has other grains than Grains.csv; run ff-grains again, or remove it", file=file)
-        sigma = table.numbers(table_form.SIGMA)
+    if path.name != "Grains.csv" and not (folder == path and (folder / "Grains.csv").exists()):
+        return Extra(sigma, stress)
+    if (file := folder / "GrainsSigma.csv").exists():
+        sigma = _of_these(read_sigma(file), grains, file, "ff-grains").numbers(table_form.SIGMA)
+    if (file := folder / "Stress.csv").exists():
+        six = _of_these(read_stress(file).table, grains, file, "ff-stress").numbers(table_form.STRESS)
+        for k, (i, j) in enumerate(table_form.INDICES):
+            stress[:, i, j] = stress[:, j, i] = six[:, k]
     return Extra(sigma, stress)
+
+
+def _of_these(table: Table, grains: GrainList, file: Path, program: str) -> Table:
+    """The rows of a table in the order of the grains."""
+    ids = table.integers("GrainID")
+    order = np.argsort(ids, kind="stable")
+    if not np.array_equal(ids[order], grains.ids):
+        raise FormatError(f"has other grains than Grains.csv; run {program} again, or remove it", file=file)
+    return table.take(order)
