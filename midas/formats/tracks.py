@@ -1,4 +1,4 @@
-"""``Tracks.csv``: the grains of a series of steps (docs/formats.md#tracks)."""
+"""``Tracks.csv``: the grains of a series of steps (docs/tracking.md#trackscsv)."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 from midas.experiment.orientation import misorientation, symmetry_operators
 from midas.formats.matched import QUATERNION, SET_POSITION, Matches
 from midas.formats.table import Table
+from midas.results.matching.assignment import assign
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +103,13 @@ def match_grains(cost: NDArray[np.float64], remove_duplicates: bool = True) -> N
         return np.empty((0, 2), np.intp)
     if remove_duplicates:
         possible = np.isfinite(cost)
-        # Dearer than any choice of possible pairs, so that one of these is never given up for it.
-        dear = 1.0 + 2.0 * min(cost.shape) * float(cost.max(where=possible, initial=0.0))
-        rows, columns = linear_sum_assignment(cost if possible.all() else np.where(possible, cost, dear))
+        if not possible.all():
+            rows, columns = np.nonzero(possible)
+            # Dearer than any choice of possible pairs, so that one of these is never given up for it.
+            dear = 1.0 + 2.0 * min(cost.shape) * float(cost.max(where=possible, initial=0.0))
+            chosen = assign(rows, columns, cost[rows, columns], cost.shape, dear)
+            return np.column_stack([rows[chosen], columns[chosen]]).astype(np.intp)
+        rows, columns = linear_sum_assignment(cost)
     else:
         columns = np.arange(cost.shape[1])
         rows = np.argmin(cost, axis=0)

@@ -51,7 +51,7 @@ class Tolerances:
             ("surplus grains", _percent(found.spurious, found.found_count), self.surplus, "%", "-tolSurplus"),
         )
         beyond = [
-            f"{name} {value:.4g} {unit} > {limit:g} ({flag})"
+            f"{name} {value:.3g} {unit} > {limit:g} ({flag})"
             for name, value, limit, unit, flag in measures
             if limit is not None and value > limit
         ]

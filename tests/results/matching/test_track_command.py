@@ -162,3 +162,16 @@ def test_uncertainties_beside_the_list(series: Path, in_process: Call, capsys: p
     capsys.readouterr()
     assert in_process(*LINE, cwd=series) == 1
     assert "GrainsSigma.csv: has other grains than Grains.csv" in capsys.readouterr().err
+
+
+def test_options_of_the_command(series: Path, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("-spaceGroup", 225, "-lattice", *CELL, "-maxRotation", 5, "-beamThickness", 100)
+    assert in_process(*LINE, *given, cwd=series) == 0
+    capsys.readouterr()
+    table = read_tracks(series / "out" / "Tracks.csv")
+    linked = table.integers("State") == LINKED
+    # Layers above each other: what the grains moved in their own frames, and the distance of the layers.
+    moved = np.median(table["dZ"][linked & (table["Step"] == 2)])
+    assert moved == pytest.approx(100 + 40, abs=10)
+    assert in_process(*LINE, "-maxRotation", 0.1, cwd=series) == 0
+    assert "no common motion found" in capsys.readouterr().out
