@@ -88,21 +88,17 @@ def margins(
     own = ~spare
     node_of = {int(node): k for k, node in enumerate(nodes.tolist())}
     wanted = [(k, node_of[row]) for k, row in enumerate(rows[pairs].tolist()) if row in node_of]
-    edges_out, edges_in = _edges_of(source, own, size), _edges_of(target, target < size - 1, size)
+    # Neither does the step by which nobody gives a partner away count as the last one.
+    edges_out, edges_in = _edges_of(source, own, size), _edges_of(target, source < size - 1, size)
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]
         sources = [node for _, node in part]
         reach = dijkstra(forward, indices=sources, limit=limit + 1.0)
         back = dijkstra(backward, indices=sources, limit=limit + 1.0)
         for i, (k, node) in enumerate(part):
-            leave = edges_out[node]
-            enter = edges_in[node]
-            enter = enter[source[enter] != size - 1]
-            found = [
-                np.min(reduced[leave] + back[i, target[leave]], initial=np.inf),
-                np.min(reduced[enter] + reach[i, source[enter]], initial=np.inf),
-            ]
-            out[k] = min(found)
+            leave, enter = edges_out[node], edges_in[node]
+            away = np.min(reduced[leave] + back[i, target[leave]], initial=np.inf)
+            out[k] = np.min(reduced[enter] + reach[i, source[enter]], initial=away)
     return np.where(out <= limit, out, np.inf)
 
 

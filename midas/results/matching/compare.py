@@ -206,12 +206,7 @@ def compare(
     reference = direct_axes(np.array([cell], np.float64))[0]
     operators = symmetry_operators(space_group, cell)
     truth, reconstruction = _Grains(true, cell), _Grains(found, cell)
-    if turn_positions:
-        truth.turn(0.5 * omega_step)
-    positions, expected = truth.positions, truth.strain(reference)
-    if not turn_positions:
-        truth.turn(0.5 * omega_step)
-
+    positions, expected = _after_half_a_step(truth, omega_step, reference, turn_positions)
     true_row, found_row = _partners(truth, reconstruction, operators, reference, one_to_one)
     rotation, strain = _lattice_differences(truth, reconstruction, true_row, found_row, operators, reference)
     return Comparison(
@@ -231,6 +226,18 @@ def compare(
         lost=np.delete(truth.ids, true_row),
         surplus=np.delete(reconstruction.ids, found_row),
     )
+
+
+def _after_half_a_step(
+    truth: _Grains, omega_step: float, reference: NDArray[np.float64], turn_positions: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn the truth; positions and strains that the reconstruction is compared with."""
+    if turn_positions:
+        truth.turn(0.5 * omega_step)
+    positions, expected = truth.positions, truth.strain(reference)
+    if not turn_positions:
+        truth.turn(0.5 * omega_step)
+    return positions, expected
 
 
 def _crystal(

@@ -1,4 +1,4 @@
-"""The numbers of a layer that fit in a few lines (docs/results.md#the-picture)."""
+"""The numbers of a layer that fit in a few lines (docs/theory/evidence.md#the-picture)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.results.evidence import MISSING, Predicted
+from midas.runtime.errors import FormatError
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
@@ -28,10 +29,7 @@ def headlines(results: Results, predicted: Predicted | None) -> list[str]:
     lines = [f"Space group {results.space_group}, cell {' '.join(f'{x:g}' for x in results.cell)}"]
     if not len(grains):
         return lines
-    of_all = results.all_spots
-    known = "" if of_all is None else f" of {int((of_all['ring'] > 0).sum())} on the rings"
-    spots = len(np.unique(results.spots["spot_id"]))
-    lines.append(f"{spots} spots in grains{known}")
+    lines += _spots(results)
     lines.append(
         f"completeness: median {np.median(grains['completeness']):.3f}, least {grains['completeness'].min():.3f}"
     )
@@ -47,3 +45,14 @@ def headlines(results: Results, predicted: Predicted | None) -> list[str]:
     strain = von_mises(grains["strain"])
     lines.append(f"equivalent strain: median {np.median(strain):.0f}e-6, largest {strain.max():.0f}e-6")
     return lines
+
+
+def _spots(results: Results) -> list[str]:
+    """How many spots there are; nothing where the grain list stands alone."""
+    try:
+        own = results.spots
+    except FormatError:
+        return []
+    of_all = results.all_spots
+    known = "" if of_all is None else f" of {int((of_all['ring'] > 0).sum())} on the rings"
+    return [f"{len(np.unique(own['spot_id']))} spots in grains{known}"]

@@ -1,4 +1,4 @@
-"""The results of a layer in one picture, drawn with Pillow (docs/results.md#the-picture)."""
+"""The results of a layer in one picture, drawn with Pillow (docs/theory/evidence.md#the-picture)."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def lists(tmp_path: Path) -> Path:
         ("-tolPosition 3.1 -tolAngle 0.011 -tolStrain 160 -tolMissing 9 -tolSurplus 9", ""),
         ("-tolPosition 2.9", "position 3 µm > 2.9 (-tolPosition)"),
         ("-tolAngle 0.009", "misorientation 0.01 degrees > 0.009 (-tolAngle)"),
-        ("-tolStrain 100", "strain 115 x 1e-6 > 100 (-tolStrain)"),
+        ("-tolStrain 100", "strain 116 x 1e-6 > 100 (-tolStrain)"),
         ("-tolMissing 0", "missing grains 8.33 % > 0 (-tolMissing)"),
         ("-tolSurplus 8", "surplus grains 8.33 % > 8 (-tolSurplus)"),
         ("-tolPosition 1 -tolMissing 0", "position 3 µm > 1 (-tolPosition); missing grains 8.33 % > 0 (-tolMissing)"),
