@@ -19,6 +19,7 @@ _LAYERS, _NAMES = f"{_PIPELINE}test_layers.py::test_", f"{_PIPELINE}test_names.p
 _FAILURES = f"{_PIPELINE}test_failures.py::test_"
 _CONVERT = "tests/convert/test_conversion.py::test_"
 _STAGES = "tests/stages/"
+_EXPORT = "tests/results/exchange/"
 _GEOMETRY = "tests/end_to_end/test_geometry_command.py::test_"
 _SAME = "–"
 
@@ -70,6 +71,11 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-perSpotGroups"): (f"{_OPTIONS}per_spot_groups", "new"),
     ("ff-midas", "-report"): (f"{_OPTIONS}report", "new"),
     ("ff-midas", "-refineGeometry"): (f"{_GEOMETRY}the_loop_of_the_driver", "new"),
+    ("ff-export", "-format"): (f"{_EXPORT}test_export.py::test_one_file", "new"),
+    ("ff-export", "-o"): (f"{_EXPORT}test_export.py::test_one_file", "new"),
+    ("ff-export", "-voxel"): (f"{_EXPORT}test_laguerre.py::test_box_and_grid", "new"),
+    ("ff-export", "-box"): (f"{_EXPORT}test_ebsd.py::test_ctf", "new"),
+    ("ff-export", "-slice"): (f"{_EXPORT}test_ebsd.py::test_ctf", "new"),
     ("ff-geometry", "-maxPasses"): (f"{_GEOMETRY}the_loop_of_the_command", "new"),
     ("ff-geometry", "-force"): (f"{_GEOMETRY}a_fit_that_is_wanted_anyway", "new"),
     ("ff-geometry", "-share"): (f"{_GEOMETRY}two_layers_of_one_sample", "new"),
