@@ -28,12 +28,14 @@ def run(values: argparse.Namespace) -> StageResult[Path]:
     archive = absolute(values.archive) if values.archive else None
     results = read_results(layer, archive=archive)
     if options.output is not None:
-        keep_inputs(options.output, layer, *(path for path in results.folder.iterdir() if path.suffix != ".html"))
+        others = [path for path in results.folder.iterdir() if path.suffix not in (".html", ".png")]
+        keep_inputs(options.output, layer, *others)
     page = report.PageOptions(montages=options.montages, threads=thread_count(options.threads))
     path = report.write(results, options.output, page)
     rows = {
         "Grains": len(results),
         "Report": str(path),
+        "Picture": str(path.with_suffix(".png")),
         "Size": f"{path.stat().st_size / 1e6:.1f} MB",
         "Next": f"open {path} in a browser",
     }

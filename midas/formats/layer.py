@@ -290,6 +290,11 @@ class Layer:
         return self.folder / f"{self._stem}_report.html"
 
     @property
+    def report_picture(self) -> Path:
+        """The same in one picture."""
+        return self.report.with_suffix(".png")
+
+    @property
     def _stem(self) -> str:
         """Of a raw file that the user named its stem; of numbered files, and of older archives, that of the archive."""
         if self.archive is None:

@@ -19,7 +19,7 @@ from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS, read_sigma
-from midas.results.compare import compare
+from midas.results.matching.compare import compare
 from midas.runtime.errors import MidasError, ParameterError, UsageError
 
 LOGS = (
@@ -44,7 +44,17 @@ def test_folder_of_a_layer(finished: Finished) -> None:
         *("MergeMap.csv", f"Radius_StartNr_1_EndNr_{FRAMES}.csv", f"Result_StartNr_1_EndNr_{FRAMES}.csv"),
         *("IDRings.csv", "IDsHash.csv", "paramstest.txt", "Spots.bin", "ExtraInfo.bin"),
         *("Grains.csv", "SpotMatrix.csv", "GrainIDsKey.csv", "sim.analysis.MIDAS_consolidated.h5"),
-        *("sim.analysis.MIDAS_report.html", "sim.analysis.MIDAS.zip", "Parameters.txt", "Results", "Output", "Temp", "midas_log", "output"),
+        *(
+            "sim.analysis.MIDAS_report.html",
+            "sim.analysis.MIDAS_report.png",
+            "sim.analysis.MIDAS.zip",
+            "Parameters.txt",
+            "Results",
+            "Output",
+            "Temp",
+            "midas_log",
+            "output",
+        ),
     }
     assert {path.name for path in (layer / "Results").iterdir()} == {"Key.bin", "OrientPosFit.bin", "ProcessKey.bin"}
     assert {path.name for path in (layer / "Output").iterdir()} == {"FitBest.bin", "IndexBest.bin", "IndexBestFull.bin"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,12 +17,13 @@ from plotly.offline import get_plotlyjs
 
 from midas._version import __version__
 from midas.formats.run_record import RunRecord, read_run_record
+from midas.results.picture import summary_picture
 from midas.results.reading import Results, read_results
 from midas.results.report.packing import figure_json, script_json
 from midas.results.report.section import Section
 from midas.results.report.sections import SECTIONS
 from midas.results.report.source import PageOptions, Source
-from midas.runtime.files import readable, write_atomic
+from midas.runtime.files import readable, write_together
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Fact:
 
 
 def write(results: Results | Path, path: Path | None = None, options: PageOptions | None = None) -> Path:
-    """Write the page about a layer.
+    """Write the page about a layer, and a picture beside it that says the same in short.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def write(results: Results | Path, path: Path | None = None, options: PageOption
 
     Returns
     -------
-    the file
+    the page; the picture has its name with ``.png``
 
     Raises
     ------
@@ -61,7 +62,12 @@ def write(results: Results | Path, path: Path | None = None, options: PageOption
         layer = results.layer
         path = results.path.with_name(f"{results.path.stem}_report.html") if layer is None else layer.report
     record = read_run_record(results.folder) if results.layer is not None else None
-    write_atomic(path, readable(page(results, record, options)).encode())
+    source = Source(results, record, options or PageOptions())
+    sections = _sections(source)
+    text = _rendered(source, sections)
+    lines = [f"{verdict.topic}: {verdict.says}" for verdict in sections[0].values["verdicts"]]
+    picture = summary_picture(results, lines, source.predicted)
+    write_together({path: readable(text).encode(), path.with_suffix(".png"): picture})
     log.info("Report: %s", path)
     return path
 
@@ -74,7 +80,11 @@ def page(results: Results, record: RunRecord | None = None, options: PageOptions
     record : of the run that found the grains
     """
     source = Source(results, record, options or PageOptions())
-    sections = _sections(source)
+    return _rendered(source, _sections(source))
+
+
+def _rendered(source: Source, sections: Sequence[Section]) -> str:
+    """The page with these sections."""
     data = {"template": figure_template()}
     for section in sections:
         data |= {name: script_json(value) for name, value in section.data.items()}
@@ -82,8 +92,8 @@ def page(results: Results, record: RunRecord | None = None, options: PageOptions
     script, plotly_script = _script(), get_plotlyjs()
     count = len(source)
     return _environment().get_template("page.html.j2").render(
-        title=f"{count} grain{'s' * (count != 1)} in {results.folder.absolute().name}",
-        path=str(results.path.absolute()),
+        title=f"{count} grain{'s' * (count != 1)} in {source.results.folder.absolute().name}",
+        path=str(source.results.path.absolute()),
         policy=" ".join(map(_policy, (plotly_script, script))),
         style=_asset("page.css"),
         facts=list(_facts(source)),

@@ -78,7 +78,7 @@ def run(
     operators = _operators(parameters)
     check(parameters)
     remove_consolidated(layer)
-    remove(layer.report, *layer.grain_results)
+    remove(layer.report, layer.report_picture, *layer.grain_results)
     inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))

@@ -24,7 +24,10 @@ def test_every_option(layer: Path, tmp_path: Path, in_process: Call, capsys: pyt
     assert in_process("ff-report", layer, *words, cwd=tmp_path) == 0
     said = capsys.readouterr().out
     assert f"open {path} in a browser" in said and "4" in said
-    assert "4 grains in LayerNr_1" in path.read_text() and [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
+    assert "4 grains in LayerNr_1" in path.read_text() and {entry.name for entry in tmp_path.iterdir()} == {
+        "page.html",
+        "page.png",
+    }
 
 
 def test_the_page_of_the_layer(layer: Path, tmp_path: Path, in_process: Call) -> None:
