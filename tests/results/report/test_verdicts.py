@@ -139,7 +139,7 @@ def test_duplicates() -> None:
     assert not list(grains.duplicates({}))
     assert not list(grains.duplicates({"crystal": 4}))
     (usual,) = grains.duplicates({"crystal": 15, "duplicate": 69, "ghost": 0})
-    assert usual.level == NOTE and usual.says == "84 seeds gave 15 grains; the others were 69 again the same grain."
+    assert usual.level == NOTE and usual.says == "84 seeds gave 15 grains; of the others 69 were again the same grain."
     (ghosts,) = grains.duplicates({"crystal": 15, "ghost": 20})
     assert ghosts.level == LOOK
 

@@ -9,6 +9,7 @@ class GrainMap {
     this.space = document.getElementById("map3d"); this.views = document.getElementById("views");
     this.menu = document.getElementById("colour");
     choices.forEach((choice, k) => { const o = element("option", choice.title); o.value = k; this.menu.append(o); });
+    this.menu.value = Math.max(0, choices.findIndex((choice) => choice.name === "ipf_z"));
     this.menu.addEventListener("change", () => this.draw());
     const radius = numbersOf(this.column.radius.data);
     this.largest = Math.max(1e-9, radius.reduce((a, b) => (b > a ? b : a), 0));
@@ -89,15 +90,17 @@ class GrainMap {
       : [[[0, 0.44], [0.56, 1]], [[0, 0.44], [0, 0.44]], [[0.56, 1], [0, 0.44]]];
     const names = [["Y", "X, beam"], ["Y", "Z, axis"], ["X, beam", "Z, axis"]];
     const titles = ["from above", "along the beam", "from the side"];
+    // Seen from above and downstream Y points to the left.
     const data = { X: x, Y: y, Z: z };
+    const range = (name) => { const [a, b] = this.extent(data[name]); return name === "Y" ? [b, a] : [a, b]; };
     const layout = layoutOf({ margin: { l: 50, r: 8, t: 22, b: 40 }, annotations: [], uirevision: "views" });
     names.forEach(([a, b], k) => {
       const n = k ? String(k + 1) : "";
       layout["xaxis" + n] = { domain: places[k][0], title: { text: a + unit, standoff: 4 }, anchor: "y" + n,
-        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: this.extent(data[a[0]]), scaleanchor: "y" + n,
+        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(a[0]), scaleanchor: "y" + n,
         constrain: "domain" };
       layout["yaxis" + n] = { domain: places[k][1], title: { text: b + unit, standoff: 4 }, anchor: "x" + n,
-        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: this.extent(data[b[0]]), constrain: "domain" };
+        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(b[0]), constrain: "domain" };
       layout.annotations.push({ text: titles[k], xref: "paper", yref: "paper", x: places[k][0][0], y: places[k][1][1],
         xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 12, color: "#5b6977" } });
     });

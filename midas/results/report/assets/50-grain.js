@@ -84,7 +84,7 @@ class GrainPanel {
 
   detector(s) {
     const side = this.spots.side;
-    const layout = layoutOf({ title: { text: "On the detector, as seen by its pixels", font: { size: 13 }, x: 0.02 },
+    const layout = layoutOf({ title: { text: "On the detector", font: { size: 13 }, x: 0.02 },
       showlegend: true, legend: { orientation: "h", y: isNarrow() ? -0.3 : -0.18, yanchor: "top", font: { size: 11 } },
       xaxis: { title: { text: "column (px)" }, range: [0, side[0]], gridcolor: GRID, zeroline: false, constrain: "domain" },
       yaxis: { title: { text: "row (px)" }, range: [0, side[1]], gridcolor: GRID, zeroline: false, scaleanchor: "x",
@@ -123,7 +123,7 @@ class GrainPanel {
         x: own.map((i) => s.eta[i]), y: own.map((i) => s[name][i]), text: own.map((i) => s.text[i]), hoverinfo: "text",
         xaxis: "x" + n, yaxis: "y" + n, marker: { size: 6, color: colours[c % colours.length] } });
     }));
-    const layout = layoutOf({ title: { text: "Observed minus predicted against eta (°)", font: { size: 13 }, x: 0.02 },
+    const layout = layoutOf({ title: { text: "Residuals against eta (°)", font: { size: 13 }, x: 0.02 },
       showlegend: true, legend: { orientation: "h", y: narrow ? -0.08 : -0.2, font: { size: 11 } },
       grid: { rows: narrow ? 3 : 1, columns: narrow ? 1 : 3, pattern: "independent", xgap: 0.2, ygap: 0.25 },
       height: narrow ? 640 : 330 });
