@@ -146,7 +146,8 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
             link.symlink_to(layer.logs.name)
         except OSError as error:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
-    pages = (path for ending in ("consolidated.h5", "report.html", "report.png") for path in layer.folder.glob(f"*_{ending}"))
+    endings = ("consolidated.h5", "report.html", "report.png")
+    pages = (path for ending in endings for path in layer.folder.glob(f"*_{ending}"))
     remove(*layer.grain_results, layer.run_record, *pages)
     user_file = options.user_file
     if user_file is None:

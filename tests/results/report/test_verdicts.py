@@ -83,7 +83,9 @@ def test_height() -> None:
     z = rng.uniform(-100, 100, 200)
     assert not list(instrument.height(z, 200.0, 200.0))
     (verdict,) = instrument.height(z + 80, 200.0, 200.0)
-    assert verdict.level == NOTE and "+8" in verdict.says
+    assert verdict.level == NOTE and "+8" in verdict.says and "by +0.4" in verdict.says
+    (outside,) = instrument.height(z - 150, 200.0, 200.0)
+    assert outside.level == LOOK and "by -0.7" in outside.says
     assert not list(instrument.height(z + 80, 0.0, 200.0))
     assert not list(instrument.height(z[:2] + 80, 200.0, 200.0))
 

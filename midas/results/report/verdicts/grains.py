@@ -88,8 +88,12 @@ def duplicates(verdicts: Mapping[str, int]) -> Iterator[Verdict]:
     removed = {word: verdicts.get(word, 0) for word in ("duplicate", "fragment", "ghost", "unsupported")}
     if not any(removed.values()):
         return
-    words = {"duplicate": "were again the same grain", "fragment": "parts of one", "ghost": "made of the spots of others",
-             "unsupported": "with too few spots of their own"}  # fmt: skip
+    words = {
+        "duplicate": "were again the same grain",
+        "fragment": "were parts of one",
+        "ghost": "were made of the spots of others",
+        "unsupported": "had too few spots of their own",
+    }
     listed = ", ".join(f"{count} {words[word]}" for word, count in removed.items() if count)
     says = f"{sum(verdicts.values())} seeds gave {verdicts.get('crystal', 0)} grains; of the others {listed}."
     ghosts = removed["ghost"] + removed["unsupported"]

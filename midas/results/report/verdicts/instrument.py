@@ -162,4 +162,5 @@ def height(z: Floats, thickness: float, px: float) -> Iterator[Verdict]:
         f"cannot tell a beam centre that is wrong in z (by {middle / px:+.2f} px) from a beam at another height."
     )
     advice = "Check BC in z with a standard or the direct beam; it only shifts all grains, their strains stay."
-    yield Verdict("Height", NOTE, says, advice, abs(middle) / max(error, 1e-9))
+    level = LOOK if abs(middle) > thickness / 2 else NOTE  # where there is no beam
+    yield Verdict("Height", level, says, advice, abs(middle) / max(error, 1e-9))
