@@ -14,7 +14,7 @@ from midas.results.matching.tracks import Tracks
 
 @pytest.fixture
 def tracks() -> Tracks:
-    """Three grains through four steps; the second is missing in the third; component ij of step s is 100 i + 10 j + s."""
+    """Three grains, four steps; the second is missing in the third step; component ij of step s is 100 i + 10 j + s."""
     shape = (3, 4)
     seen = np.ones(shape, bool)
     seen[1, 2] = False
