@@ -100,12 +100,7 @@ def grain_views(
         rows=2, cols=2, column_widths=[width[0], width[1]], row_heights=[width[1], width[2]],
         horizontal_spacing=0.16, vertical_spacing=0.14,
     )  # fmt: skip
-    marker = {
-        "size": _sizes(results.grains["radius"], 0.7),
-        "line": _LINE if len(position) <= _LINED else _NO_LINE,
-        **choice.marker(),
-        "opacity": 0.9,
-    }
+    marker = {"size": _sizes(results.grains["radius"], 0.7), **_look(choice, len(position))}
     if choice.values is not None:
         marker["colorbar"] = {**marker["colorbar"], "x": 0.8, "len": 0.42, "y": 0.75, "yanchor": "middle", "nticks": 3}
     kind = points(len(position))
