@@ -54,7 +54,7 @@ class Choice:
         if self.values is None:
             return {"color": self.colours, "showscale": False}
         low, high, trimmed = limits(self.values, self.symmetric)
-        text = f"{self.label}<br>scale without the outer 2 %" if trimmed else self.label
+        text = f"{self.label}<br>scale: 1 to 99 %" if trimmed else self.label
         return {
             "color": np.asarray(self.values, np.float32),
             "cmin": low,
