@@ -41,6 +41,7 @@ MODULES = {
     "ff-simulate": "simulate",
     "ForwardSimulationCompressed": "simulate",
     "ff-compare": "compare",
+    "ff-export": "export",
     "ff-geometry": "geometry",
     "ff-look": "look",
     "ff-check": "check",
