@@ -6,21 +6,32 @@ MPa.
 
 from midas.results.figures.choices import Choice, colour_choice, colour_choices
 from midas.results.figures.colours import ipf_colours, key_of
+from midas.results.figures.disorientations import misorientations
 from midas.results.figures.distributions import completeness, sizes, strains
 from midas.results.figures.key import ipf_key
 from midas.results.figures.maps import grain_map, grain_views
+from midas.results.figures.pixels import montage, powder_profile
+from midas.results.figures.poles import inverse_pole_figure, pole_figure
 from midas.results.figures.residuals import residuals
+from midas.results.figures.spots import detector, eta_omega
 
 __all__ = [
     "Choice",
     "colour_choice",
     "colour_choices",
     "completeness",
+    "detector",
+    "eta_omega",
     "grain_map",
     "grain_views",
+    "inverse_pole_figure",
     "ipf_colours",
     "ipf_key",
     "key_of",
+    "misorientations",
+    "montage",
+    "pole_figure",
+    "powder_profile",
     "residuals",
     "sizes",
     "strains",

@@ -22,8 +22,9 @@ _LABELS = ("X (µm)", "Y (µm)", "Z (µm)")
 _LARGEST, _LEAST, _SMALLEST = 26.0, 7.0, 0.2
 #: around the markers, so that pale ones are seen
 _LINE = {"width": 1, "color": "#555"}
-#: from where the camera looks, and how far away it stands in units of half the diagonal of the box
-_EYE, _DISTANCE = np.array([1.1, -1.5, 0.9]), 3.0
+#: from where the camera looks; its field of view (degrees), the part of it that the box fills, and the shape of the
+#: picture in a window of 390 px
+_EYE, _FIELD, _ROOM, _SHAPE = np.array([1.1, -1.5, 0.9]), 45.0, 0.85, 0.84
 
 
 def grain_map(
@@ -133,14 +134,26 @@ def box_of(position: NDArray[np.floating], radius: Floats) -> Floats:
     return np.asarray(ends, np.float64)
 
 
-def camera_of(ranges: Floats) -> dict[str, Any]:
-    """A camera from which the whole box is seen, however flat it is."""
+def camera_of(ranges: Floats, shape: float = _SHAPE) -> dict[str, Any]:
+    """A camera that sees the whole box with the names of its axes, however flat it is.
+
+    Parameters
+    ----------
+    ranges : (3, 2) ends of the axes
+    shape : width of the picture as part of its height; wider ones show more
+    """
     width = ranges[:, 1] - ranges[:, 0]
     scaled = width / np.prod(width) ** (1 / 3)  # as the library scales a scene that keeps the ratios of the data
-    distance = _DISTANCE * np.linalg.norm(scaled) / 2
-    eye = distance * _EYE / np.linalg.norm(_EYE)
-    centre = {"x": 0, "y": 0, "z": -0.05 * float(scaled[2])}
-    return {"eye": dict(zip("xyz", eye.tolist(), strict=True)), "center": centre}
+    corners = np.stack(np.meshgrid(*[[-half, half] for half in scaled / 2]), axis=-1).reshape(-1, 3)
+    towards = _EYE / np.linalg.norm(_EYE)
+    right = np.cross([0.0, 0.0, 1.0], towards)
+    right /= np.linalg.norm(right)
+    up = np.cross(towards, right)
+    half = _ROOM * np.tan(np.radians(_FIELD / 2))
+    # A corner is in the picture when it is less to the side than its distance from the camera allows.
+    aside = np.maximum(np.abs(corners @ right) / (half * min(shape, 1.0)), np.abs(corners @ up) / half)
+    eye = float((aside + corners @ towards).max()) * towards
+    return {"eye": dict(zip("xyz", eye.tolist(), strict=True)), "center": {"x": 0, "y": 0, "z": 0}}
 
 
 def _sizes(radius: Floats, part: float = 1.0) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from made_results import MadeResults
+from scipy.spatial.transform import Rotation
 
 from midas.results import figures
 from midas.results.figures.maps import box_of, camera_of
@@ -27,6 +28,11 @@ FIGURES: dict[str, Callable[[MadeResults], go.Figure]] = {
     "strains": figures.strains,
     "residuals": figures.residuals,
     "residuals against eta": lambda r: figures.residuals(r, "eta"),
+    "pole_figure": figures.pole_figure,
+    "pole_figure about X": lambda r: figures.pole_figure(r, (0, 0, 2), centre="x", projection="stereographic"),
+    "inverse_pole_figure": figures.inverse_pole_figure,
+    "inverse_pole_figure along a direction": lambda r: figures.inverse_pole_figure(r, (1, 1, 0)),
+    "misorientations": figures.misorientations,
     "residuals against omega": lambda r: figures.residuals(r, "omega"),
 }
 
@@ -50,7 +56,7 @@ def test_figures_of_any_number_of_grains(samples: dict[int, MadeResults], name: 
     if n == 0:
         assert not figure.data
         assert "There are no" in texts(figure)
-    else:
+    elif name != "misorientations" or n > 1:
         assert figure.data
         if n == 15:
             assert text == FIGURES[name](samples[n]).to_json(), "the same results are the same figure"
@@ -66,23 +72,24 @@ def test_map_tells_which_grain_is_where(samples: dict[int, MadeResults]):
     np.testing.assert_allclose(sizes / sizes.max(), np.clip(radius / radius.max(), 0.2, 1), rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(1.0, 1.0, 1.0), (500.0, 500.0, 20.0), (10.0, 10.0, 3000.0), (0.0, 0.0, 0.0)])
-def test_camera_sees_the_whole_box(shape: tuple[float, float, float]):
-    """The corners of the box lie in a cone about the line of sight that the field of view (45 degrees) holds."""
-    position = np.array([[0.0, 0, 0], shape])
+@pytest.mark.parametrize("size", [(1.0, 1.0, 1.0), (500.0, 500.0, 20.0), (10.0, 10.0, 3000.0), (0.0, 0.0, 0.0)])
+@pytest.mark.parametrize("shape", [0.5, 1.0, 3.0])
+def test_camera_sees_the_whole_box(size: tuple[float, float, float], shape: float):
+    """All corners lie in the field of view, which is 45 degrees high, and some reach far into it."""
+    position = np.array([[0.0, 0, 0], size])
     ranges = box_of(position, np.array([2.0, 3.0]))
     assert (ranges[:, 0] <= position.min(axis=0) - 3).all() and (ranges[:, 1] >= position.max(axis=0) + 3).all()
-    camera = camera_of(ranges)
+    camera = camera_of(ranges, shape)
     width = ranges[:, 1] - ranges[:, 0]
     half = width / np.prod(width) ** (1 / 3) / 2
-    eye, centre = (np.array([camera[name][axis] for axis in "xyz"]) for name in ("eye", "center"))
-    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
-    sight = (centre - eye) / np.linalg.norm(centre - eye)
-    rays = signs * half - eye
-    along = rays @ sight
-    assert (along > 0).all()
-    across = np.linalg.norm(rays - along[:, None] * sight, axis=1)
-    assert (across / along).max() < np.tan(np.radians(30))
+    eye = np.array([camera["eye"][axis] for axis in "xyz"])
+    corners = np.array([(a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) * half
+    matrix = Rotation.align_vectors([[0, 0, 1], [0, 1, 0]], [eye / np.linalg.norm(eye), [0, 0, 1]], weights=[1e9, 1])[0]
+    x, y, z = (matrix.apply(corners) - [0, 0, np.linalg.norm(eye)]).T
+    tangent = np.tan(np.radians(22.5))
+    part = np.maximum(np.abs(x / z) / min(shape, 1), np.abs(y / z)) / tangent
+    assert (z < 0).all()
+    assert 0.6 < part.max() <= 0.86
 
 
 def test_choices_have_the_numbers_of_the_grains(samples: dict[int, MadeResults]):
@@ -177,7 +184,8 @@ def test_scales_hold_the_values():
 
 
 @pytest.mark.parametrize("number", [2, 12, 70, 87, 139, 147, 162, 164, 175, 194, 205, 225])
-def test_key_names_the_group_and_its_corners(number: int):
+def test_key_names_the_group_and_its_corners(number: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("midas.results.figures.key._PIXELS", 40)
     figure = figures.ipf_key(number)
     group = figures.key_of(number).group.name
     assert f"Laue group {group};" in texts(figure)
