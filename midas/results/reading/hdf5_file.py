@@ -258,8 +258,8 @@ def _plain_values(group: Any) -> dict[str, Plain]:
 def _record_of(root: Any) -> RunRecord | None:
     """The run that the attributes of a file describe: without steps and warnings, which are in no file."""
     names = ("program", "version", "date", "command_line", "parameter_hash")
-    texts = {name: str(root.attrs.get(name, "")) for name in names}
-    if not texts["program"]:
+    program, version, date, command_line, parameter_hash = (str(root.attrs.get(name, "")) for name in names)
+    if not program:
         return None
-    inputs = json.loads(str(root.attrs.get("inputs", "[]")))
-    return RunRecord(**texts, inputs=tuple(Input(**item) for item in inputs))
+    inputs = tuple(Input(**item) for item in json.loads(str(root.attrs.get("inputs", "[]"))))
+    return RunRecord(program, version, date, command_line, parameter_hash, inputs)
