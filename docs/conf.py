@@ -20,7 +20,8 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
 ]
-source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
+# The first one is also that of the pages that autosummary makes.
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 templates_path = ["_templates"]
 
 # Formulas between dollars; an anchor at every heading, which the code cites as docs/theory/<page>.md#<heading>.
