@@ -1,25 +1,17 @@
-"""The numbers of a layer that fit in a few lines (docs/results.md#the-picture)."""
+"""The numbers of a layer that fit in a few lines (docs/theory/evidence.md#the-picture)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from midas.results.evidence import MISSING, Predicted
+from midas.results.stress.tensors import equivalent_strain
+from midas.runtime.errors import FormatError
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
-
-Array = NDArray[np.float64]
-
-
-def von_mises(strain: Array) -> Array:
-    """(n,) sqrt(2/3 e':e') of the deviators of (n, 3, 3) tensors."""
-    trace = np.trace(strain, axis1=1, axis2=2)[:, None, None]
-    deviator = strain - trace / 3 * np.eye(3)
-    return np.asarray(np.sqrt(2 / 3 * (deviator**2).sum(axis=(1, 2))), np.float64)
 
 
 def headlines(results: Results, predicted: Predicted | None) -> list[str]:
@@ -28,10 +20,7 @@ def headlines(results: Results, predicted: Predicted | None) -> list[str]:
     lines = [f"Space group {results.space_group}, cell {' '.join(f'{x:g}' for x in results.cell)}"]
     if not len(grains):
         return lines
-    of_all = results.all_spots
-    known = "" if of_all is None else f" of {int((of_all['ring'] > 0).sum())} on the rings"
-    spots = len(np.unique(results.spots["spot_id"]))
-    lines.append(f"{spots} spots in grains{known}")
+    lines += _spots(results)
     lines.append(
         f"completeness: median {np.median(grains['completeness']):.3f}, least {grains['completeness'].min():.3f}"
     )
@@ -44,6 +33,17 @@ def headlines(results: Results, predicted: Predicted | None) -> list[str]:
             off = np.median(np.hypot(own["d_y"], own["d_z"]))
             turned = np.median(np.abs(own["d_omega"]))
             lines.append(f"spots are off by {off:.3f} px and {turned:.4f} degrees (medians)")
-    strain = von_mises(grains["strain"])
+    strain = equivalent_strain(grains["strain"])
     lines.append(f"equivalent strain: median {np.median(strain):.0f}e-6, largest {strain.max():.0f}e-6")
     return lines
+
+
+def _spots(results: Results) -> list[str]:
+    """How many spots there are; nothing where the grain list stands alone."""
+    try:
+        own = results.spots
+    except FormatError:
+        return []
+    of_all = results.all_spots
+    known = "" if of_all is None else f" of {int((of_all['ring'] > 0).sum())} on the rings"
+    return [f"{len(np.unique(own['spot_id']))} spots in grains{known}"]

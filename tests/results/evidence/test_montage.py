@@ -9,7 +9,7 @@ import many_grains
 import numpy as np
 import pytest
 
-from midas.archive import Archive, update
+from midas.archive import DATA, Archive, ArchiveWriter, update
 from midas.experiment.corrected_frames import CorrectedFrames
 from midas.results.evidence import grains_to_show, montage
 from midas.results.evidence.montage import unpacked
@@ -77,10 +77,28 @@ def test_image_transformations_are_those_of_the_peak_search(
     assert np.nanmax(found.counts) > 0
 
 
+def test_a_scan_that_turns_back_behind_a_dark_frame(layer_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(layer_folder, tmp_path / "copy", symlinks=True))
+    plain = montage(read_results(layer_folder), [0, 1], spots=4)
+    archive = next(folder.glob("*.MIDAS.zip"))
+    with Archive(archive) as opened:
+        frames, omegas, parameters = np.array(list(opened.frames)), opened.omegas, opened.parameters
+    step = float(omegas[1] - omegas[0])
+    back = parameters.changed(OmegaStart=float(omegas[-1]), OmegaStep=-step, SkipFrame=1)
+    with ArchiveWriter(tmp_path / "back", (len(frames) + 1, *frames.shape[1:]), frames.dtype, threads=1) as out:
+        every = np.concatenate([frames[:1] * 0 + 7, frames[::-1]])
+        out.add_compressed(DATA, every.shape, (out.compress(frame) for frame in every))
+        out.add_parameters(back)
+    archive.unlink()
+    shutil.move(tmp_path / "back", archive)
+    found = montage(read_results(folder), [0, 1], spots=4)
+    assert np.array_equal(found.counts, plain.counts, equal_nan=True)
+    assert np.allclose(found.omegas, plain.omegas)
+    assert np.array_equal(found.frames[found.frames >= 0], len(omegas) - 1 - plain.frames[plain.frames >= 0])
+
+
 def store_turned(source: Path, target: Path, operations: tuple[str, ...]) -> None:
     """The same archive with frames that the operations turn back."""
-    from midas.archive import DATA, ArchiveWriter
-
     with Archive(source) as opened:
         frames = np.array(list(opened.frames))
         for operation in reversed(operations):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import many_grains
@@ -150,6 +151,21 @@ def test_panels_move_pixels_there_and_back() -> None:
         assert not np.allclose(there[0], y + dy)
     gap = np.array([51.5]), np.array([10.0])
     assert true_pixels(panels, *gap) == gap
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["au3", "ds1", "ds2"])
+def test_layers_of_the_legacy_programs(golden: Callable[[str], Path], name: str) -> None:
+    """Their grains list the spots of their reflections, and the completeness is that of the list."""
+    results = read_results(golden(name))
+    every = Predictor.of(results).every()
+    own = every.spots[every.spots["counted"]]
+    assert len(every.unmatched) <= 0.001 * len(results.spots)
+    assert np.median(np.hypot(own["d_y"], own["d_z"])) < 0.2
+    found = [spots["counted"].sum() / spots["expected"].sum() for spots in map(every.of, range(len(results)))]
+    # The legacy completeness is that of the search, before the grain was refined.
+    off = np.abs(found - results.grains["completeness"])
+    assert np.median(off) == 0 and off.max() < 0.1
 
 
 @pytest.mark.parametrize("name", ["paramstest", "hkls"])
