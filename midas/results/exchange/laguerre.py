@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 #: voxels along the longest side, unless the user says how large they are
 _VOXELS = 64
 #: more do not fit into the memory of a usual machine
-_MOST_VOXELS = 300_000_000
+_MOST_VOXELS = 100_000_000
 #: points that are looked up at a time
 _AT_ONCE = 1 << 20
 
