@@ -1,6 +1,6 @@
 """Space divided among grains: Laguerre cells on a grid (docs/exports.md#laguerre-cells).
 
-A point belongs to the grain whose power distance |x - c|² - r² is smallest. With the radii of spheres of the grains'
+A point belongs to the grain whose power distance `|x - c|² - r²` is smallest. With the radii of spheres of the grains'
 volumes the cells come close to these volumes; equal radii give the Voronoi cells.
 """
 
