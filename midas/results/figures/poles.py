@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from midas.experiment.crystal import reciprocal_basis
-from midas.results.figures.choices import DIRECTIONS
-from midas.results.figures.colours import ipf_colours, key_of, rgb_texts
+from midas.results.figures.choices import DIRECTIONS, orientation_colours, setting_word
+from midas.results.figures.colours import key_of
 from midas.results.figures.density import multiples_of_random
 from midas.results.figures.key import sector_on
 from midas.results.figures.laue import LaueGroup
@@ -62,10 +62,9 @@ def pole_figure(
         raise ValueError(f"hkl must be three indices that are not all zero, not {tuple(hkl)}")
     if centre not in _AROUND:
         raise ValueError(f"centre must be one of {', '.join(_AROUND)}, not {centre!r}")
-    name = "{" + " ".join(map(str, hkl)) + "}"
-    title = title_of(results, f"Pole figure {name}")
-    key = key_of(results.space_group, results.cell, symmetry)
-    normals = _family(key.group, reciprocal_basis(results.cell) @ np.asarray(hkl, float))
+    title = title_of(results, f"Pole figure {{{' '.join(map(str, hkl))}}}")
+    group = key_of(results.space_group, results.cell, symmetry, setting_word(results)).group
+    normals = _family(group, reciprocal_basis(results.cell) @ np.asarray(hkl, float))
     if not len(results.grains):
         project(normals[:0], projection)
         return empty(title)
@@ -76,10 +75,8 @@ def pole_figure(
     if len(poles) > _DENSE:
         figure.add_trace(_density(poles, None, projection, (np.array([-1.0, -1.0]), np.array([1.0, 1.0]))))
     else:
-        colour: str | list[str] = BLUE
-        if len(poles) <= _COLOURED:
-            own = rgb_texts(ipf_colours(u, results.space_group, DIRECTIONS[centre], results.cell, symmetry))
-            colour = np.repeat(own, len(normals)).tolist()
+        own = np.array(orientation_colours(results, DIRECTIONS[centre], symmetry))
+        colour = np.repeat(own, len(normals)).tolist() if len(poles) <= _COLOURED else BLUE
         ids = np.repeat(results.grains["grain_id"], len(normals))
         figure.add_trace(_points(project(poles, projection), ids, colour))
     _rim(figure, right.upper(), up.upper(), centre.upper())
@@ -114,7 +111,7 @@ def inverse_pole_figure(
     if along.shape != (3,) or not np.linalg.norm(along) > 0:
         raise ValueError(f"a direction is three numbers that are not all zero, not {direction!r}")
     title = title_of(results, f"Inverse pole figure along {name}")
-    group = key_of(results.space_group, results.cell, symmetry).group
+    group = key_of(results.space_group, results.cell, symmetry, setting_word(results)).group
     sector = sector_of(group)
     figure = go.Figure()
     ends = sector_on(figure, sector, projection)
@@ -128,7 +125,7 @@ def inverse_pole_figure(
     else:
         inside = (equivalents @ sector.normals.T).min(axis=2)
         folded = equivalents[np.arange(len(u)), np.argmax(inside, axis=1)]
-        colours = rgb_texts(ipf_colours(u, results.space_group, along, results.cell, symmetry))
+        colours = orientation_colours(results, along, symmetry)
         figure.add_trace(_points(project(folded, projection), results.grains["grain_id"], colours))
     what = f"Laue group {group.name}" if symmetry == "laue" else f"symmetry of the lattice {group.name}"
     return styled(figure, f"{title}<br><sub>{what}; {projection}</sub>", 420, margin={"l": 5, "r": 5, "b": 55})
