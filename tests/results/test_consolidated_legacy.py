@@ -154,7 +154,7 @@ def test_joins_agree_in_ring_omega_and_position(au3_file: h5py.File) -> None:
             np.testing.assert_allclose(np.average(cp["ycen"][:], weights=weights), spot["dety"][()], atol=2e-5)
             np.testing.assert_allclose(np.average(cp["zcen"][:], weights=weights), spot["detz"][()], atol=2e-5)
             np.testing.assert_array_equal(cp["peak_id"][:], cp["spotid"][:])
-            assert len(cp) == 3 + 27
+            assert len(cp.dtype.names) == 3 + 27
     assert spots_seen == 340
     final, data = h5["constituent_peaks/final_spot_id"][:], h5["constituent_peaks/data"][:]
     assert data.shape == (318, 30) and final.dtype == np.int64

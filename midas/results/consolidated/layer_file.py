@@ -13,8 +13,8 @@ from midas.formats.layer import Layer
 from midas.formats.paramstest import plain_values
 from midas.formats.resolved import VERDICTS
 from midas.formats.table import Table
-from midas.results.grain_groups import PEAK_COLUMNS, write_grains
-from midas.results.hdf5 import Group, atomic_hdf5
+from midas.results.consolidated.grain_groups import PEAK_COLUMNS, write_grains
+from midas.results.consolidated.hdf5 import Group, atomic_hdf5
 from midas.results.joins import SpotLinks
 from midas.results.sources import LayerTables, Sources
 from midas.runtime.files import read_bytes
