@@ -72,7 +72,7 @@ def test_groups_of_spots_are_written_unless_not_wanted(
         assert sum(n.startswith("spot_") for n in own) == (3 if written_ else 0)
         assert h5["grains"].attrs.get("per_spot_groups") == (None if written_ else 0)
         assert own["n_spots"][()] == len(own["radius_theta"]) == 3
-    assert ("-perSpotGroups 1 writes them" in caplog.text) is not written_
+    assert ("-perSpotGroups 0" in caplog.text) is not written_
 
 
 def test_joins_where_a_spot_is_on_no_ring_and_another_on_two(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def write_grains(root: Group, sources: Sources, links: SpotLinks, per_spot_group
     group.put_columns("summary", grains.columns.T, GRAINS.names)
     if not with_spots:
         group.attach(per_spot_groups=0)
-        log.info("no groups for each of the %d grain spots; -perSpotGroups 1 writes them", len(spots))
+        log.info("no groups for each of the %d grain spots: -perSpotGroups 0", len(spots))
     sigma = _write_sigmas(group, sources)
     offsets = spot_ranges(sources.layer, grains, spots, sources.spots_to_index)
     names = _unique(f"grain_{i:04d}" for i in grains.integers("GrainID").tolist())

@@ -66,9 +66,8 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
             image = bytearray(file.id.get_file_image())
         with open(partial, "w+b") as stream:
             links = made.write(image, addresses, stream)
-            if links:
-                os.posix_fallocate(stream.fileno(), stream.tell(), _LINKS_BYTES + _LINK_BYTES * len(links))
         if links:
+            reserve(partial, _LINKS_BYTES + _LINK_BYTES * len(links))
             _link(partial, links)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # h5py reports what it cannot do as either of the two
@@ -78,6 +77,17 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def reserve(path: Path, size: int) -> None:
+    """Let a file have more bytes than it needs, which the library takes for what it adds, and cuts off at the end.
+
+    A disk that is full or a quota shows here, as an error, and not in the library, which would crash.
+    """
+    block = bytes(1 << 16)
+    with open(path, "ab") as stream:
+        for _ in range(-(-size // len(block))):
+            stream.write(block)
 
 
 #: a dataset that is there while the file is made: what is to be linked

@@ -127,10 +127,10 @@ def _link_head(name: bytes) -> bytes:
     return bytes([1, 0, len(name)]) + name
 
 
-def group_to_link(names: Sequence[str], addresses: Sequence[int]) -> bytes:
+def group_to_link(names: Sequence[str], addresses: NDArray[np.uint64]) -> bytes:
     """A group with hard links, to which nothing leads yet; without its check sum."""
     heads = [struct.pack("<BHB", _LINK, 11 + len(name), 0) + _link_head(name.encode()) for name in names]
-    targets = np.asarray(addresses, "<u8").tobytes()
+    targets = addresses.astype("<u8").tobytes()
     links = [head + targets[8 * i : 8 * i + 8] for i, head in enumerate(heads)]
     none_yet = _Message(_REFERENCES, (bytes(5),))
     own = b"".join(part for m in (*_GROUP, none_yet) for part in m.parts_with_head() if isinstance(part, bytes))

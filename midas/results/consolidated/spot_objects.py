@@ -6,7 +6,7 @@ Equal numbers are one dataset with several links, and so are the peaks of a spot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,7 +82,7 @@ class GrainSpots:
             yield from self._block(out, start, end)
             start = end
 
-    def _block(self, out: Appender, start: int, end: int) -> Iterable[int]:
+    def _block(self, out: Appender, start: int, end: int) -> list[int]:
         """The groups of some grains."""
         offsets = self.offsets[start : end + 1]
         rows = slice(int(offsets[0]), int(offsets[-1]))
@@ -97,7 +97,8 @@ class GrainSpots:
             own = slice(int(offsets[i]), int(offsets[i + 1])) if len(of_spots) else slice(0)
             addresses = of_spots[own.start - rows.start : own.stop - rows.start] if len(of_spots) else of_spots
             headers.append(objects.group_to_link([*names, *self.names[own]], np.concatenate([of_grains[i], addresses])))
-        return out.whole(headers).tolist()
+        found: list[int] = out.whole(headers).tolist()
+        return found
 
     def _vectors(self, out: Appender, offsets: NDArray[np.int64], rows: slice) -> list[NDArray[np.uint64]]:
         """The columns of the grains."""
