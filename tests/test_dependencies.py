@@ -25,6 +25,8 @@ HEADERS = sorted((ROOT / "midas" / "_ext").rglob("*.pxd"))
 UNUSED = {
     "zarr": "the tests write and read archives with it; midas/archive has its own reader and writer so far",
 }
+#: of an extra, which a function asks for when it is called: without it the function says so
+OPTIONAL = {"pandas": "dataframe"}
 #: of the standard library of a later Python, whose backport is declared for the earlier ones
 NEWER = {"compression"}
 #: what a kernel cimports from Cython itself
@@ -131,8 +133,15 @@ def test_every_module_imports_with_the_declared_dependencies_only(environment: d
 
 def test_only_declared_packages_are_imported() -> None:
     """Also inside functions, and not what merely comes along with a dependency today."""
-    known = set().union(*(packages_of(canonicalize_name(requirement.name)) for requirement in declared()))
+    known = set().union(*(packages_of(canonicalize_name(requirement.name)) for requirement in declared()), OPTIONAL)
     assert {package: files for package, files in imports().items() if package not in known} == {}
+
+
+def test_optional_packages_are_in_their_extras() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for package, extra in OPTIONAL.items():
+        assert package in {Requirement(text).name for text in extras[extra]}
+        assert package in imports()
 
 
 def test_every_declared_dependency_is_imported() -> None:

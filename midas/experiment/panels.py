@@ -17,6 +17,8 @@ from midas.formats.panels import read_shifts
 if TYPE_CHECKING:
     from midas.parameters import Parameters
 
+Array = NDArray[np.float64]
+
 
 def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
     """Panels as `midas._ext.physics.panels` takes them.
@@ -57,6 +59,54 @@ def _ranges(parameters: Parameters, axis: str) -> list[tuple[int, int]]:
         raise parameters.error(f"PanelGaps{axis}", f"must give the {count - 1} gaps between {count} panels")
     starts = [i * size + sum(gaps[:i]) for i in range(count)]
     return [(start, start + size - 1) for start in starts]
+
+
+def true_pixels(panels: Array, y: Array, z: Array) -> tuple[Array, Array]:
+    """Pixels as recorded to the places that the geometry needs; those in gaps stay.
+
+    Parameters
+    ----------
+    panels : (p, 8) of `panels_of`
+    y, z : (n,), px
+    """
+    y_true, z_true = y.copy(), z.copy()
+    for panel in panels:
+        on = _on(panel, y, z)
+        y_mid, z_mid, cosine, sine, dy, dz = _frame(panel)
+        u, v = y[on] - y_mid, z[on] - z_mid
+        y_true[on], z_true[on] = y_mid + u * cosine - v * sine + dy, z_mid + u * sine + v * cosine + dz
+    return y_true, z_true
+
+
+def recorded_pixels(panels: Array, y: Array, z: Array) -> tuple[Array, Array]:
+    """Inverse of `true_pixels`: the pixel that sees a place.
+
+    A place that no panel has moved to belongs to the panel whose unmoved area holds it, as in the kernels.
+    """
+    y_px, z_px = y.copy(), z.copy()
+    left = np.ones(len(y), bool)
+    for moved_to in (True, False):
+        for panel in panels:
+            y_mid, z_mid, cosine, sine, dy, dz = _frame(panel)
+            u, v = y - dy - y_mid, z - dz - z_mid
+            back = y_mid + u * cosine + v * sine, z_mid - u * sine + v * cosine
+            on = left & (_on(panel, *back) if moved_to else _on(panel, y, z))
+            y_px[on], z_px[on] = back[0][on], back[1][on]
+            left &= ~on
+    return y_px, z_px
+
+
+def _on(panel: Array, y: Array, z: Array) -> NDArray[np.bool_]:
+    """Which pixels are nearest to one of the panel's."""
+    in_y = (y >= panel[0] - 0.5) & (y < panel[1] + 0.5)
+    on: NDArray[np.bool_] = in_y & (z >= panel[2] - 0.5) & (z < panel[3] + 0.5)
+    return on
+
+
+def _frame(panel: Array) -> tuple[float, ...]:
+    """Middle, cosine and sine of the turn, and shift."""
+    y0, y1, z0, z1, cosine, sine, dy, dz = panel.tolist()
+    return 0.5 * (y0 + y1), 0.5 * (z0 + z1), cosine, sine, dy, dz
 
 
 def shifts_of(panels: NDArray[np.float64]) -> NDArray[np.float64]:

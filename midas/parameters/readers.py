@@ -191,6 +191,14 @@ READERS: dict[str, Reader] = {
         defaults={"SpaceGroup": 225},
     ),
     "results": Reader(_reads(_RINGS, "SkipFrame GrainMerging"), _ARCHIVE, of_archive=True),
+    "evidence": Reader(
+        _reads(
+            _DETECTOR, _PANELS, _REGION, _WEDGE, _SURFACE,
+            "RingNumbers BigDetSize Wavelength MarginRadial MarginEta MarginOme SkipFrame ImTransOpt",
+            "ReferenceRingCurrent BadPxIntensity GapIntensity OmegaStep tInt tGap",
+        ),
+        "archive, paramstest.txt",
+    ),
     "simulation": Reader(
         _reads(
             _DETECTOR, _PANELS, _REFLECTIONS, _WEDGE, _SURFACE,

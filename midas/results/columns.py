@@ -16,23 +16,48 @@ class Field:
     unit: str
     meaning: str
     shape: tuple[int, ...] = ()
+    #: what the parts of several numbers are called, where a column holds one number
+    parts: tuple[str, ...] = ()
+
+    @property
+    def flat_names(self) -> tuple[str, ...]:
+        """Names of columns of one number each: those of the parts, row by row."""
+        return self.parts or (self.name,)
+
+
+def _matrix(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3))
 
 
 GRAIN_FIELDS = (
     Field("grain_id", "<i8", "", "identity in the layer"),
-    Field("orientation", "<f8", "", "U, crystal (a* along x, c along z) to sample", (3, 3)),
-    Field("position", "<f8", "um", "centre of mass, sample frame", (3,)),
-    Field("cell", "<f8", "angstrom, degrees", "a, b, c, alpha, beta, gamma of the strained crystal", (6,)),
+    Field("orientation", "<f8", "", "U, crystal (a* along x, c along z) to sample", (3, 3), _matrix("u")),
+    Field("position", "<f8", "um", "centre of mass, sample frame", (3,), ("x", "y", "z")),
+    Field(
+        "cell",
+        "<f8",
+        "angstrom, degrees",
+        "a, b, c, alpha, beta, gamma of the strained crystal",
+        (6,),
+        ("a", "b", "c", "alpha", "beta", "gamma"),
+    ),
     Field("radius", "<f8", "um", "of the sphere of the grain's volume"),
     Field("completeness", "<f8", "", "part of the expected spots that was found"),
-    Field("strain", "<f8", "1e-6", "strain tensor from the spots (eKen), sample frame", (3, 3)),
-    Field("strain_fable", "<f8", "1e-6", "strain tensor from the cell (eFab), sample frame", (3, 3)),
+    Field("strain", "<f8", "1e-6", "strain tensor from the spots (eKen), sample frame", (3, 3), _matrix("strain")),
+    Field(
+        "strain_fable",
+        "<f8",
+        "1e-6",
+        "strain tensor from the cell (eFab), sample frame",
+        (3, 3),
+        _matrix("strain_fable"),
+    ),
     Field("rms_strain_error", "<f8", "1e-6", "what the strain tensor leaves of the spots"),
     Field("diff_pos", "<f8", "um", "mean distance of the spots from their predictions on the detector"),
     Field("diff_ome", "<f8", "degrees", "mean difference of omega"),
     Field("diff_angle", "<f8", "degrees", "mean angle between observed and predicted scattering vectors"),
     Field("phase", "<i8", "", "number of the phase"),
-    Field("euler_angles", "<f8", "degrees", "Bunge phi1, Phi, phi2", (3,)),
+    Field("euler_angles", "<f8", "degrees", "Bunge phi1, Phi, phi2", (3,), ("phi1", "Phi", "phi2")),
 )
 SPOT_FIELDS = (
     Field("grain_id", "<i8", "", "grain to which the spot belongs"),

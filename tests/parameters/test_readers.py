@@ -32,6 +32,9 @@ from midas.diagnosis.causes import causes
 from midas.diagnosis.evidence import Evidence
 from midas.diagnosis.failure import diagnose
 from midas.diagnosis.look import run as looking
+from midas.experiment.corrected_frames import CorrectedFrames
+from midas.experiment.layer_view import layer_view
+from midas.formats import hkls as hkls_format
 from midas.formats.layer import Layer
 from midas.formats.merged import MERGE_FLAGS
 from midas.formats.table import Table
@@ -42,6 +45,8 @@ from midas.pipeline import calibrating
 from midas.pipeline.calibration_request import CalibrationRequest, fitted_names, with_keys
 from midas.pipeline.powder_images import numbered_files, read_image
 from midas.results import consolidated
+from midas.results.evidence import Predictor
+from midas.results.reading import read_results
 from midas.runtime.errors import ParameterError
 from midas.simulation import samples
 from midas.stages import binning, fit_setup, grains, hkls, indexing, merge, peaks, radius, refinement
@@ -133,6 +138,7 @@ def reads(scan: TinyScan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         refine_geometry(layer, folder / "alone" / layer.folder.name)
         look(folder, RawScan.archived(layer.archive, threads=1))
         run_again(layer)
+        predict(layer)
         examine(layer, folder / "nothing")
         calibrate(folder / "powder")
         yield noted
@@ -257,6 +263,18 @@ def run_again(layer: Layer) -> None:
     indexing.run(layer, p.changed(BigDetSize=32), threads=1)
     indexing.run(layer, p.changed(SpaceGroup=14), threads=1)
     refinement.run(layer, p.changed(BigDetSize=32), threads=1)
+
+
+def predict(layer: Layer) -> None:
+    """The spots of the grains, on the detector as it is, and with panels and a mask."""
+    Predictor.of(read_results(layer.folder))
+    panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": (16,)}
+    np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)
+    own = _parameters(layer).changed(**panels).for_stage("evidence")
+    of_setup = Parameters.read(layer.paramstest, "paramstest").changed(BigDetSize=32).for_stage("evidence")
+    layer_view(layer, own, of_setup, hkls_format.LAYOUT.read(layer.hkls))
+    with Archive(layer.archive) as archive:
+        CorrectedFrames.of(archive, own)
 
 
 def examine(layer: Layer, empty: Path) -> None:

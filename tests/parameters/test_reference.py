@@ -21,7 +21,7 @@ def test_rows() -> None:
         "| `Width` | float | µm | ≥ 0 | –; 1000.0 in look, peaks | look calibrate peaks radius fit_setup diagnosis "
         "results | half width of a ring band |"
     )
-    assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pull pipeline |" in rows["OmegaRange"]
+    assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pull evidence pipeline |" in rows["OmegaRange"]
     assert (
         "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains pull sigma results pipeline "
         in rows["GrainMerging"]

@@ -14,6 +14,7 @@ from midas.formats.grain_spots import spot_ranges
 from midas.formats.grains import read_crystal, read_grains
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain, plain_values
+from midas.formats.run_record import RunRecord, read_run_record
 from midas.formats.table import Layout, Table
 from midas.results.reading.hdf5_file import FileOrigin
 from midas.results.reading.origin import Origin
@@ -106,6 +107,10 @@ class FolderOrigin(Origin):
     @property
     def owners(self) -> Table | None:
         return self._sources.spot_owners
+
+    @cached_property
+    def record(self) -> RunRecord | None:
+        return read_run_record(self.folder)
 
     @cached_property
     def covariance(self) -> NDArray[np.float64] | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from midas.results.reading import words
 from midas.results.reading.arrays import Structured
 
 if TYPE_CHECKING:
@@ -118,3 +119,6 @@ class Grain:
             f"<Grain {self.id}: ({x:.1f}, {y:.1f}, {z:.1f}) um, radius {self.radius:.1f} um, "
             f"completeness {self.completeness:.3f}>"
         )
+
+    def _repr_html_(self) -> str:
+        return words.of_grain(self)

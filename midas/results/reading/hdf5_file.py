@@ -20,6 +20,7 @@ from midas.formats.grains import GRAINS, SPOT_MATRIX
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
+from midas.formats.run_record import RunRecord, read_run_record
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES
 from midas.results.reading.origin import Origin
@@ -55,7 +56,7 @@ class FileOrigin(Origin):
         super().__init__(path, path.parent)
         if "grains/summary" not in self:
             raise FormatError("holds no grains/summary; it is no consolidated file of a layer", file=path)
-        if not any(path.parent.glob("*_consolidated.h5")) or not Layer(path.parent).grains.exists():
+        if not Layer(path.parent).grains.exists():
             return
         found = list(path.parent.glob("*.MIDAS.zip"))
         self.archive = found[0] if len(found) == 1 else None
@@ -218,6 +219,11 @@ class FileOrigin(Origin):
     @cached_property
     def quality(self) -> Table | None:
         return self._table("resolve/grain_quality/data", GRAIN_QUALITY)
+
+    @cached_property
+    def record(self) -> RunRecord | None:
+        """That of the layer folder in which the file stands, if it still does."""
+        return read_run_record(self.folder) if Layer(self.folder).grains.exists() else None
 
     @cached_property
     def owners(self) -> Table | None:

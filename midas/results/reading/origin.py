@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
+from midas.formats.run_record import RunRecord
 from midas.formats.table import Table
 from midas.results.joins import SpotLinks
 from midas.runtime.errors import FormatError
@@ -100,6 +101,11 @@ class Origin(ABC):
     @abstractmethod
     def owners(self) -> Table | None:
         """``SpotOwners.csv``."""
+
+    @property
+    @abstractmethod
+    def record(self) -> RunRecord | None:
+        """How the results came about."""
 
     @abstractmethod
     def spot_starts(self) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,25 @@ from numpy.typing import NDArray
 from midas.experiment.orientation import symmetry_operators
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
+from midas.formats.run_record import RunRecord
 from midas.formats.table import Table
-from midas.results.columns import PEAK_DTYPE
+from midas.results.columns import GRAIN_FIELDS, PEAK_DTYPE, PEAK_FIELDS, SPOT_FIELDS, Field
 from midas.results.grain_list import GrainList
+from midas.results.reading import dataframes, words
 from midas.results.reading.arrays import Structured, at, grains_of, peaks_of, spots_of
 from midas.results.reading.folder import FolderOrigin
 from midas.results.reading.grain import Grain
 from midas.results.reading.hdf5_file import FileOrigin
 from midas.results.reading.origin import Origin
-from midas.runtime.errors import FormatError
+from midas.runtime.errors import FormatError, MidasError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+#: structured arrays of `Results` and their fields
+_ARRAYS = {"grains": GRAIN_FIELDS, "spots": SPOT_FIELDS, "peaks": PEAK_FIELDS}
+#: tables of `Results` under the names of their files
+_TABLES = ("all_spots", "sigma", "quality", "owners")
 
 
 def read_results(path: str | os.PathLike[str], *, archive: str | os.PathLike[str] | None = None) -> Results:
@@ -105,6 +116,11 @@ class Results:
         """What ``paramstest.txt`` holds: key to number, several numbers, or text; empty without it."""
         return self._origin.parameters
 
+    @property
+    def record(self) -> RunRecord | None:
+        """How the results came about: program, inputs, steps, warnings; None of older results."""
+        return self._origin.record
+
     # Tables
 
     @cached_property
@@ -181,6 +197,46 @@ class Results:
             name=str(self.path),
         )
 
+    # For other programs
+
+    def units(self, table: str) -> dict[str, str]:
+        """Unit of each field of the array ``grains``, ``spots`` or ``peaks``; "" for a pure number.
+
+        Examples
+        --------
+        >>> results.units("grains")["radius"]  # doctest: +SKIP
+        'um'
+        """
+        return {field.name: field.unit for field in self._fields(table)}
+
+    def to_dataframe(self, table: str = "grains") -> DataFrame:
+        """A table as a data frame of pandas.
+
+        Parameters
+        ----------
+        table : ``grains``, ``spots`` or ``peaks``, a column a number, with the units in ``attrs["units"]``;
+            ``parameters``, a row a key; ``all_spots``, ``sigma``, ``quality`` or ``owners``, as in their files
+
+        Raises
+        ------
+        MidasError : pandas is not installed, or the layer has no such table
+        """
+        if table == "parameters":
+            return dataframes.frame_of_parameters(self.parameters)
+        if table not in _TABLES:
+            fields = self._fields(table)
+            return dataframes.frame_of_array(getattr(self, table), fields)
+        found: Table | None = getattr(self, table)
+        if found is None:
+            raise MidasError(f"has no table {table}", file=self.path)
+        return dataframes.frame_of_table(found)
+
+    @staticmethod
+    def _fields(table: str) -> tuple[Field, ...]:
+        if table not in _ARRAYS:
+            raise ValueError(f"there is no table {table!r}; there are {', '.join((*_ARRAYS, 'parameters', *_TABLES))}")
+        return _ARRAYS[table]
+
     # Grains
 
     @cached_property
@@ -206,3 +262,6 @@ class Results:
     def __repr__(self) -> str:
         cell = " ".join(f"{x:g}" for x in self.cell)
         return f"<Results of {self.path}: {len(self)} grains, space group {self.space_group}, cell {cell}>"
+
+    def _repr_html_(self) -> str:
+        return words.of_results(self)

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from midas._ext.pull.pixels import box_pixels, gather
 from midas._ext.pull.sums import BOX_SUM, INCOMPLETE, sum_boxes
-from midas.archive import Archive, Pixel
+from midas.archive import Pixel
 from midas.experiment.angles import wrapped
-from midas.experiment.correction import flood_plane, masked_pixels, mean_dark
-from midas.experiment.image import raw_numbers
+from midas.experiment.corrected_frames import CorrectedFrames
 from midas.runtime import progress
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.pull.boxes import REACH, REACH_WITH_SHELL, Boxes
@@ -27,8 +26,6 @@ from midas.stages.grains.pull.boxes import REACH, REACH_WITH_SHELL, Boxes
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-#: bytes of a pixel that can be full; larger counters never are
-_COUNTER = 2
 #: frames per thread that are read together
 _BATCH = 8
 
@@ -66,65 +63,12 @@ class Measurer(Protocol):
     def __call__(self, filled: FilledBoxes, which: Rows) -> None: ...
 
 
-class FrameReader:
-    """The frames of an archive, corrected like those of the peak search, but without an upper limit.
-
-    Parameters
-    ----------
-    operations : ``ImTransOpt``
-    skip : leading dark frames
-    current : factor on the counts
-    blanks : raw values that are none
-    """
-
-    def __init__(
-        self, archive: Archive, operations: tuple[int, ...], *, skip: int, current: float, blanks: tuple[float, ...]
-    ):
-        self._frames, self._skip = archive.frames, skip
-        self.omegas = wrapped(archive.omegas[skip:])
-        flood = flood_plane(archive)
-        masked = masked_pixels(archive, flood)
-        numbers = raw_numbers(archive.frames.shape[1:], operations)
-        numbers[(numbers >= 0) & masked.ravel()[numbers]] = -1
-        self.numbers = np.ascontiguousarray(numbers)
-        dark = mean_dark(archive, slice(None), skip)
-        self._dark = np.zeros(1, np.float32) if dark is None else dark.astype(np.float32)
-        gain = np.full(1, current) if flood is None else current / np.where(masked, 1.0, flood).ravel()
-        self._gain = gain.astype(np.float32)
-        self._blanks = np.array(blanks, np.float64)
-
-    def __len__(self) -> int:
-        return len(self.omegas)
-
-    @property
-    def step(self) -> float:
-        """Usual distance of neighbouring frames, degrees; 0 for a single frame."""
-        steps = np.diff(np.sort(self.omegas))
-        steps = steps[steps > 1e-6]
-        return float(np.median(steps)) if len(steps) else 0.0
-
-    def saturation(self, limit: float) -> float:
-        """The counts above which a pixel is saturated: a finite limit, or what the largest raw value may come to."""
-        type_ = self._frames.dtype
-        if np.isfinite(limit) or type_.kind not in "iu" or type_.itemsize > _COUNTER:
-            return limit
-        return float((np.iinfo(type_.name).max - self._dark.max()) * self._gain.min()) - 0.5
-
-    def buffer(self) -> NDArray[Pixel]:
-        """Room for a frame."""
-        return np.empty(self._frames.shape[1:], self._frames.dtype)
-
-    def counts(self, raw: NDArray[Pixel], numbers: NDArray[np.int32]) -> Array:
-        """The corrected counts of these pixels of a raw frame; NaN for those that have none."""
-        values = raw.reshape(-1)[numbers].astype(np.float64)
-        nothing = (numbers < 0) | np.isin(values, self._blanks)
-        dark, gain = (plane.reshape(-1) for plane in (self._dark, self._gain))
-        dark, gain = (plane if len(plane) == 1 else plane[numbers] for plane in (dark, gain))
-        return np.where(nothing, np.nan, (values - dark) * gain)
+class FrameReader(CorrectedFrames):
+    """Frames whose pixels are copied into boxes."""
 
     def fill(self, frame: int, buffer: NDArray[Pixel], groups: list[_Group]) -> None:
         """Read a frame, and copy what boxes need of it."""
-        self._frames.read_into(frame + self._skip, buffer)
+        self.read_into(frame, buffer)
         for group in groups:
             group.copy(frame, buffer.reshape(-1), self._dark, self._gain, self._blanks)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas._ext.fit_setup import read_out_correction
 from midas._ext.grains.reflections import PredictedReflections
 from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
@@ -168,10 +167,9 @@ def _as_framed(setting: PullSetting, boxes: Boxes, threads: int) -> Boxes:
     """The boxes at the omegas of frames, where recorded omegas are those of the read-out of a row."""
     if setting.gap == 0:
         return boxes
-    eta, nowhere = np.radians(boxes.eta), np.zeros(len(boxes))
+    eta = np.radians(boxes.eta)
     _, z_px = setting.detector.pixel_of_plane(-boxes.radius * np.sin(eta), boxes.radius * np.cos(eta))
-    shift = read_out_correction(nowhere, z_px, setting.gap, len(setting.reader.numbers), threads)
-    return replace(boxes, omega=boxes.omega - shift)
+    return replace(boxes, omega=setting.of_frame(boxes.omega, z_px, len(setting.reader.numbers), threads))
 
 
 def _put(sums: NDArray[np.void], resolved: NDArray[np.bool_], peaks: NDArray[np.float64]) -> None:

@@ -1,0 +1,117 @@
+"""Grain lists of this suite and of its predecessor: ``Grains.csv``, lists of true grains, stitched tables, HDF5."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+
+import h5py
+import numpy as np
+
+from midas.experiment.crystal import why_impossible
+from midas.formats.grains import CELL, GRAINS, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
+from midas.formats.matched import GRAIN_SET, SET_ORIENTATION, SET_POSITION
+from midas.formats.table import Table
+from midas.results.exchange.lists import grain_list
+from midas.results.grain_list import GrainList
+from midas.runtime.errors import FormatError, one_line
+
+_STITCHED = GRAIN_SET.header.split("\t")[:3]
+#: columns that a list of true grains may lack
+_LAST_NEEDED = "gamma"
+
+
+def is_grains(content: bytes) -> bool:
+    """Whether this is a ``Grains.csv``, or a list of grains to simulate."""
+    return content.startswith(b"%NumGrains")
+
+
+def is_stitched(content: bytes) -> bool:
+    """Whether this is a table of ``ff-stitch``."""
+    return content[: content.find(b"\n") + 1].decode("latin-1").split()[:3] == _STITCHED
+
+
+def is_hdf5(content: bytes) -> bool:
+    """Whether this is an HDF5 file."""
+    return content.startswith(b"\x89HDF\r\n\x1a\n")
+
+
+def from_grains(path: str | os.PathLike[str], content: bytes) -> GrainList:
+    """A ``Grains.csv``, or a list of true grains, which may end after the cell."""
+    lines = content.decode("latin-1").splitlines()[GRAINS.header_lines :]
+    words = next((len(line.split()) for line in lines if line.strip()), len(GRAINS.names))
+    known = GRAINS.names[: max(min(words, len(GRAINS.names)), GRAINS.names.index(_LAST_NEEDED) + 1)]
+    table = read_grains(path, through=known[-1], strict=False)
+    space_group, cell = _crystal(path)
+    return _from_table(path, table.select(known), space_group, cell)
+
+
+def _from_table(
+    path: str | os.PathLike[str], table: Table, space_group: int | None, cell: tuple[float, ...] | None
+) -> GrainList:
+    names = set(table.names)
+    return grain_list(
+        path,
+        table.integers("GrainID"),
+        table.numbers(ORIENTATION),
+        table.numbers(POSITION),
+        cells=table.numbers(CELL),
+        radii=table["GrainRadius"] if "GrainRadius" in names else None,
+        completeness=table["Confidence"] if "Confidence" in names else None,
+        strains=table.numbers(KENESEI) if names.issuperset(KENESEI) else None,
+        space_group=space_group,
+        cell=cell,
+    )
+
+
+def _crystal(path: str | os.PathLike[str]) -> tuple[int | None, tuple[float, ...] | None]:
+    """Space group and unstrained cell in the header, if it tells them."""
+    try:
+        space_group, cell = read_crystal(path)
+    except FormatError:
+        return None, None
+    return space_group if 1 <= space_group <= 230 else None, None if why_impossible(cell) else cell
+
+
+def from_stitched(path: str | os.PathLike[str], content: bytes) -> GrainList:
+    """A table of ``ff-stitch``, whose `UniqueID` is the identity."""
+    table = GRAIN_SET.parse(content, path)
+    return grain_list(
+        path,
+        table.integers("UniqueID"),
+        table.numbers(SET_ORIENTATION),
+        table.numbers(SET_POSITION),
+        radii=table["GrainSize"],
+    )
+
+
+def from_hdf5(path: str | os.PathLike[str], content: bytes) -> GrainList:
+    """A consolidated file, also a legacy one: the columns of its summary count by position, whatever they are called.
+
+    See docs/formats.md.
+    """
+    try:
+        with h5py.File(BytesIO(content), "r") as file:
+            rows = np.asarray(file["grains/summary"], np.float64)
+            space_group, cell = _crystal_of_hdf5(file)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"has no readable grains/summary ({one_line(error)})", file=path) from None
+    if rows.ndim != 2 or rows.shape[1] != len(GRAINS.names):
+        raise FormatError(f"must hold {len(GRAINS.names)} columns", file=path, key="grains/summary", value=rows.shape)
+    if not np.isfinite(rows).all():
+        raise FormatError("holds numbers that are not finite", file=path, key="grains/summary")
+    return _from_table(path, Table(GRAINS.names, rows.T), space_group, cell)
+
+
+def _crystal_of_hdf5(file: h5py.File) -> tuple[int | None, tuple[float, ...] | None]:
+    """Space group and unstrained cell among the parameters, if they are there."""
+
+    def numbers(name: str) -> tuple[float, ...]:
+        try:
+            return tuple(np.asarray(file[f"parameters/{name}"], np.float64).ravel().tolist())
+        except (KeyError, TypeError, ValueError):
+            return ()
+
+    group, cell = numbers("SpaceGroup"), numbers("LatticeParameter")
+    known = len(group) == 1 and group[0] in range(1, 231)
+    return int(group[0]) if known else None, cell if len(cell) == 6 and not why_impossible(cell) else None
