@@ -107,14 +107,14 @@ class _Made:
 
     Attributes
     ----------
-    arrays : address of the header of a dataset, and its numbers
+    arrays : address of the header of a dataset, its numbers, and the type of these in the file
     later : what writes objects
     count : links that it will ask for
     extra : further links to an object of the library, by its address
     """
 
     def __init__(self) -> None:
-        self.arrays: list[tuple[int, NDArray[Any]]] = []
+        self.arrays: list[tuple[int, NDArray[Any], np.dtype[Any]]] = []
         self.later: list[Later] = []
         self.count = 0
         self.extra: Counter[int] = Counter()
@@ -125,8 +125,8 @@ class _Made:
             raise ValueError("the library has left a file of another length")
         out = Appender(stream)
         out.write(bytes(len(image)))  # its place; it is complete only at the end
-        for header, array in self.arrays:
-            struct.pack_into("<Q", image, place_of_layout(image, header), out.write(array))
+        for header, array, dtype in self.arrays:
+            struct.pack_into("<Q", image, place_of_layout(image, header), out.array(array, dtype))
         links = [link for write in self.later for link in write(out)]
         if references:
             if len(links) != self.count:
@@ -190,12 +190,11 @@ class Group:
         """A dataset of float64 or int64 numbers, contiguous, with attributes of text."""
         array = np.asarray(value)
         kind = "f" if array.dtype.kind == "f" else "i"
-        array = np.ascontiguousarray(array, _DTYPES[kind]).reshape(array.shape)
         dataset = h5d.create(self._id, name.encode(), _TYPES[kind], _space(array.shape), _DATASET)
         if array.nbytes > _LARGE:
-            self._made.arrays.append((int(h5o.get_info(dataset).addr), array))
+            self._made.arrays.append((int(h5o.get_info(dataset).addr), array, _DTYPES[kind]))
         elif array.size:
-            dataset.write(h5s.ALL, h5s.ALL, array)
+            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array, _DTYPES[kind]).reshape(array.shape))
         for key, text in attributes.items():
             _attach(dataset, key, text)
 

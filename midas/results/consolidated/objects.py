@@ -141,6 +141,10 @@ def group_to_link(names: Sequence[str], addresses: NDArray[np.uint64]) -> bytes:
 # The file
 
 
+#: bytes of an array that are copied at a time
+_BLOCK = 1 << 22
+
+
 class Appender:
     """Writes behind what a file holds so far.
 
@@ -161,6 +165,13 @@ class Appender:
         """Append some bytes; their address."""
         address = self.end
         self._stream.write(content if isinstance(content, bytes) else np.ascontiguousarray(content).data)
+        return address
+
+    def array(self, array: NDArray[Any], dtype: np.dtype[Any]) -> int:
+        """Append the numbers of an array, row by row, as another type; their address."""
+        address, rows = self.end, max(1, _BLOCK * len(array) // array.nbytes) if array.size else 1
+        for start in range(0, len(array), rows):
+            self.write(np.asarray(array[start : start + rows], dtype))
         return address
 
     def objects(self, headers: Headers, **numbers: Any) -> NDArray[np.uint64]:
