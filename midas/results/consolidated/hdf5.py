@@ -68,7 +68,10 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
             links = made.write(image, addresses, stream)
         if links:
             reserve(partial, _LINKS_BYTES + _LINK_BYTES * len(links))
-            _link(partial, links)
+            try:
+                _link(partial, links)
+            except KeyError as error:  # so h5py says that the library has refused an object
+                raise RuntimeError(error.args[0]) from None
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # h5py reports what it cannot do as either of the two
         partial.unlink(missing_ok=True)
@@ -144,15 +147,17 @@ class _Made:
 
 
 def _link(path: Path, links: Sequence[tuple[str, str, int]]) -> None:
-    """Link our own objects into groups of the library, and see that it finds them."""
+    """Link our own objects into groups of the library, and see that it finds these and all below some of them."""
     with h5py.File(path, "r+", libver=_VERSIONS) as file:
         for (group, name, _), reference in zip(links, file[_REFERENCES][:], strict=True):
             h5o.link(h5r.dereference(reference, file.id), h5g.open(file.id, group.encode()), name.encode())
         del file[_REFERENCES]
     with h5py.File(path, "r") as file:
         for group, name, address in (links[0], links[len(links) // 2], links[-1]):
-            if h5o.get_info(file[group][name].id).addr != address:
+            linked = file[group][name].id
+            if h5o.get_info(linked).addr != address:
                 raise RuntimeError(f"this HDF5 library does not find {group}/{name}")
+            h5o.visit(linked, lambda _: None)  # reads the header of every object
 
 
 class Group:
