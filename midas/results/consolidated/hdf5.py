@@ -58,7 +58,7 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
     path = Path(path)
     partial = path.with_name(path.name + ".part")
     try:
-        with h5py.File(path, "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
+        with h5py.File(partial, "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
             made = _Made()
             yield Group(file.id, made)
             addresses = _reference_dataset(file, made)
@@ -157,7 +157,8 @@ def _link(path: Path, links: Sequence[tuple[str, str, int]]) -> None:
             linked = file[group][name].id
             if h5o.get_info(linked).addr != address:
                 raise RuntimeError(f"this HDF5 library does not find {group}/{name}")
-            h5o.visit(linked, lambda _: None)  # reads the header of every object
+            seen = iter(range(_MOST_VISITED))
+            h5o.visit(linked, lambda _, seen=seen: next(seen, True) or None)  # reads the headers
 
 
 class Group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -229,3 +230,19 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
             with pytest.raises(OutputError, match=r"x\.h5: cannot be written \(No space left on device\)"):
                 write(path, spots_of([1], [1]))
         assert [p.name for p in tmp_path.iterdir()] == ["x.h5"] and path.read_bytes() == b"old"
+
+
+def test_a_limit_of_the_size_of_files(tmp_path: Path) -> None:
+    """The system refuses to write more, as a quota does: from nothing to all but the room for the links."""
+    path = tmp_path / "x.h5"
+    write(path, spots_of([3], [1, 2, 3]))
+    whole, size = path.read_bytes(), path.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for most in (0, 100, size // 4, size // 2, size - 2000, size - 1, size, size + 1, size + 60_000):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+            with pytest.raises(OutputError, match=r"x\.h5: cannot be written \(File too large\)"):
+                write(path, spots_of([3], [1, 2, 3]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert [p.name for p in tmp_path.iterdir()] == ["x.h5"] and path.read_bytes() == whole
