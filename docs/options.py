@@ -125,6 +125,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
     "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
     "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),
+    "ff-stress": ("tests/results/stress/test_command.py::test_every_option", "new"),
     "MatchGrains": ("tests/results/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),
     "ff-update": ("tests/archive/test_update.py::test_what_it_says", _SAME),
     "ff-mask": ("tests/convert/test_pixel_mask.py::test_hot_and_saturated_pixels_of_darks", "new, but for `-o`"),

@@ -188,6 +188,11 @@ class Layer:
         return self.folder / "GrainsSigma.csv"
 
     @property
+    def stress(self) -> Path:
+        """The stress of every grain; absent where nobody asked for it."""
+        return self.folder / "Stress.csv"
+
+    @property
     def geometry_fit(self) -> Path:
         """The numbers of the instrument as refined from the grains."""
         return self.folder / "GeometryFit.csv"

@@ -191,6 +191,7 @@ READERS: dict[str, Reader] = {
         defaults={"SpaceGroup": 225},
     ),
     "results": Reader(_reads(_RINGS, "SkipFrame GrainMerging"), _ARCHIVE, of_archive=True),
+    "export": Reader(_reads(_DETECTOR, _WEDGE, _SURFACE, "Wavelength"), _ARCHIVE),
     "evidence": Reader(
         _reads(
             _DETECTOR, _PANELS, _REGION, _WEDGE, _SURFACE,

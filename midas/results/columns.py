@@ -120,3 +120,13 @@ def dtype_of(fields: tuple[Field, ...]) -> np.dtype[np.void]:
 
 
 GRAIN_DTYPE, SPOT_DTYPE, PEAK_DTYPE = map(dtype_of, (GRAIN_FIELDS, SPOT_FIELDS, PEAK_FIELDS))
+
+
+def page_table(fields: tuple[Field, ...]) -> str:
+    """The fields as a table of docs/results.md."""
+    units = {"um": "µm", "um^3": "µm³", "1e-6": "10⁻⁶", "angstrom, degrees": "Å, degrees", "": "–", "1": "–"}
+    rows = ["| field | shape | unit | holds |", "|---|---|---|---|"]
+    for f in fields:
+        shape = " × ".join(map(str, f.shape)) or ("" if f.dtype == "<f8" else "whole")
+        rows.append(f"| `{f.name}` | {shape} | {units.get(f.unit, f.unit)} | {f.meaning} |")
+    return "\n".join(rows)

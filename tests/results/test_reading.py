@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import many_grains
 import numpy as np
 import pytest
@@ -18,11 +19,20 @@ from midas.formats.grains import GRAINS, read_grains
 from midas.formats.layer import Layer
 from midas.formats.uncertainty import GrainSigmas
 from midas.results import consolidated
-from midas.results.columns import GRAIN_DTYPE, GRAIN_FIELDS, PEAK_DTYPE, PEAK_FIELDS, SPOT_DTYPE, SPOT_FIELDS
+from midas.results.columns import (
+    GRAIN_DTYPE,
+    GRAIN_FIELDS,
+    PEAK_DTYPE,
+    PEAK_FIELDS,
+    SPOT_DTYPE,
+    SPOT_FIELDS,
+    page_table,
+)
 from midas.results.joins import SpotLinks
 from midas.results.reading import Results
 from midas.results.sources import LayerTables, Sources
-from midas.runtime.errors import FormatError, MidasError
+from midas.results.stress import Stiffness
+from midas.runtime.errors import FormatError, MidasError, ParameterError
 
 COUNT = 12
 TABLES = ("all_spots", "sigma", "quality", "owners")
@@ -151,8 +161,9 @@ def test_stress_of_an_isotropic_crystal(results: Results) -> None:
         e = (grain.strain + grain.strain.T) / 2
         expected = 1e-3 * (first * np.trace(e) * np.eye(3) + 2 * second * e)
         np.testing.assert_allclose(grain.stress(stiffness), expected, atol=1e-3)
-    with pytest.raises(ValueError, match="6 x 6"):
-        grain.stress(np.eye(3))
+    for wrong in (np.eye(3), -np.eye(6), "unobtainium"):
+        with pytest.raises(ParameterError):
+            grain.stress(wrong)
 
 
 def test_stress_of_a_cubic_crystal_turns_with_it(results: Results) -> None:
@@ -165,6 +176,9 @@ def test_stress_of_a_cubic_crystal_turns_with_it(results: Results) -> None:
     shear = 4 * c44 * (e[0, 1] ** 2 + e[0, 2] ** 2 + e[1, 2] ** 2)
     energy = c12 * np.trace(e) ** 2 + (c11 - c12) * (np.diag(e) ** 2).sum() + shear
     assert (grain.stress(stiffness) * grain.strain).sum() == pytest.approx(1e-3 * energy, rel=1e-5)
+    nickel = Stiffness.of_material("Ni")
+    np.testing.assert_allclose(grain.stress("nickel"), grain.stress(nickel))
+    np.testing.assert_allclose(grain.stress(np.asarray(nickel)), grain.stress(nickel))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +252,18 @@ def test_a_folder_with_the_file_alone(stored: Stored, results: Results, tmp_path
     shutil.copy(stored.file, tmp_path)
     left = midas.read_results(tmp_path)
     assert_equal(results, left)
-    assert left.layer is None and left.archive is None and left.folder == tmp_path and left.record is None
+    assert left.layer is None and left.folder == tmp_path and left.record is None
+    assert left.archive == stored.layer.archive  # the file says where it was, and it still is
+
+
+def test_a_file_whose_archive_is_gone(stored: Stored, tmp_path: Path) -> None:
+    path = Path(shutil.copy(stored.file, tmp_path))
+    with h5py.File(path, "a") as file:
+        del file["raw_data_ref/zarr_path"]
+        file["raw_data_ref/zarr_path"] = "/nowhere/scan.MIDAS.zip"
+    assert midas.read_results(path).archive is None
+    (tmp_path / "scan.MIDAS.zip").touch()  # moved together with the file
+    assert midas.read_results(path).archive == tmp_path / "scan.MIDAS.zip"
 
 
 def test_a_lone_grain_list(stored: Stored, results: Results, tmp_path: Path) -> None:
@@ -299,6 +324,12 @@ def test_spots_of_other_grains(copy: Path) -> None:
     (copy / "Grains.csv").write_text("\n".join([f"%NumGrains {COUNT - 1}", *grains[1:-1]]) + "\n")
     with pytest.raises(FormatError, match="does not list the spots"):
         midas.read_results(copy).spot_starts  # noqa: B018
+
+
+def test_the_page_lists_the_columns() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    for fields in (GRAIN_FIELDS, SPOT_FIELDS, PEAK_FIELDS):
+        assert page_table(fields) in page, f"docs/results.md must hold:\n{page_table(fields)}"
 
 
 def test_columns_are_all_of_grains_csv() -> None:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from midas.calibration.powder.cake import Cake, brightness
 from midas.calibration.powder.curves import Curves, arrows, curves
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.summary import statistics
+from midas.runtime.drawing import AXIS, PALETTE, Axes, Box, font, png_of, ticks
 
 Array = NDArray[np.float64]
-Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]
 
 _WIDTH, _HEIGHT, _EDGE = 1500, 1000, 60
-_RING, _POINT, _MEDIAN, _AXIS, _PANEL = (255, 140, 0), (60, 220, 120), (200, 0, 0), (90, 90, 90), (190, 190, 190)
-#: colours of rings, in turn
-_PALETTE: tuple[Colour, ...] = (
-    (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (227, 119, 194),
-    (127, 127, 127), (188, 189, 34), (23, 190, 207),
-)  # fmt: skip
+_RING, _POINT, _MEDIAN, _PANEL = (255, 140, 0), (60, 220, 120), (200, 0, 0), (190, 190, 190)
 
 
 def png(calibration: Calibration, caked: Cake, panels: Array) -> bytes:
@@ -53,59 +46,8 @@ def png(calibration: Calibration, caked: Cake, panels: Array) -> bytes:
         f"Lsd {calibration.detector.lsd:.2f} um   BC {calibration.detector.y_bc:.3f} {calibration.detector.z_bc:.3f} px"
     )
     title += f"   mean |strain| {found.mean:.1f}e-6   {found.points} points"
-    draw.text((_EDGE, 8), title, "black", font=_font(18))
-    out = io.BytesIO()
-    picture.save(out, "PNG", optimize=False)
-    return out.getvalue()
-
-
-def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
-
-
-class _Axes:
-    """A rectangle of the picture with coordinates of its own."""
-
-    def __init__(self, draw: ImageDraw.ImageDraw, box: Box, x: tuple[float, float], y: tuple[float, float]):
-        self.draw, self.box = draw, box
-        left, top, right, bottom = box
-        self._x = (x[0], (right - left) / (x[1] - x[0]), left)
-        self._y = (y[0], (top - bottom) / (y[1] - y[0]), bottom)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        (x0, x_scale, left), (y0, y_scale, bottom) = self._x, self._y
-        return left + (x - x0) * x_scale, bottom + (y - y0) * y_scale
-
-    def frame(self, title: str, x_ticks: Array, y_ticks: Array) -> None:
-        """Outline, title above, ticks with numbers."""
-        left, top, right, bottom = self.box
-        self.draw.rectangle(self.box, outline=_AXIS)
-        self.draw.text((left, top - 20), title, "black", font=_font(14))
-        for x in x_ticks.tolist():
-            place = self.at(x, 0)[0]
-            self.draw.line([(place, bottom), (place, bottom + 4)], fill=_AXIS)
-            self.draw.text((place, bottom + 5), f"{x:g}", _AXIS, font=_font(12), anchor="ma")
-        for y in y_ticks.tolist():
-            place = self.at(0, y)[1]
-            self.draw.line([(left - 4, place), (left, place)], fill=_AXIS)
-            self.draw.text((left - 6, place), f"{y:g}", _AXIS, font=_font(12), anchor="rm")
-
-    def dot(self, x: float, y: float, colour: Colour, size: float = 1.5) -> None:
-        across, down = self.at(x, y)
-        self.draw.ellipse([across - size, down - size, across + size, down + size], fill=colour)
-
-    def holds(self, x: float, y: float) -> bool:
-        across, down = self.at(x, y)
-        left, top, right, bottom = self.box
-        return left <= across <= right and top <= down <= bottom
-
-
-def _ticks(low: float, high: float) -> Array:
-    """Round numbers between two, about five of them."""
-    step = 10.0 ** np.floor(np.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= 6)
-    numbers = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
-    return np.asarray(np.round(numbers * step, 12), np.float64)
+    draw.text((_EDGE, 8), title, "black", font=font(18))
+    return png_of(picture)
 
 
 def _draw_cake(
@@ -115,7 +57,7 @@ def _draw_cake(
     grey = Image.fromarray(brightness(caked.counts)[::-1]).convert("RGB")
     picture.paste(grey.resize((right - left, bottom - top), Image.Resampling.BILINEAR), (left, top))
     detector = calibration.detector
-    axes = _Axes(draw, box, (0.0, detector.rho_d / 1000), (-180.0, 180.0))
+    axes = Axes(draw, box, (0.0, detector.rho_d / 1000), (-180.0, 180.0))
     for row in curves(calibration).rows:
         radius = detector.lsd * np.tan(np.radians(row.two_theta)) / 1000
         if axes.holds(radius, 0.0):
@@ -124,24 +66,24 @@ def _draw_cake(
     radius = detector.lsd * np.tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
     for x, y in zip(radius.tolist(), calibration.points.eta.tolist(), strict=True):
         axes.dot(x, y, _POINT, 1.0)
-    axes.frame("eta (degrees) against radius (mm); rings orange, points green", _ticks(0, detector.rho_d / 1000),
+    axes.frame("eta (degrees) against radius (mm); rings orange, points green", ticks(0, detector.rho_d / 1000),
                np.arange(-180, 181, 45.0))  # fmt: skip
 
 
 def _draw_residuals(draw: ImageDraw.ImageDraw, box: Box, shown: Curves) -> None:
-    axes = _Axes(draw, box, (-180.0, 180.0), (-shown.limit, shown.limit))
+    axes = Axes(draw, box, (-180.0, 180.0), (-shown.limit, shown.limit))
     for x, y, ring in zip(shown.eta.tolist(), shown.strain.tolist(), shown.ring.tolist(), strict=True):
         if axes.holds(x, y):
-            axes.dot(x, y, _PALETTE[ring % len(_PALETTE)])
+            axes.dot(x, y, PALETTE[ring % len(PALETTE)])
     last = None
     for x, y in zip(shown.median_eta.tolist(), shown.median.tolist(), strict=True):
         here = axes.at(x, y) if np.isfinite(y) and axes.holds(x, y) else None
         if here and last:
             draw.line([last, here], fill=_MEDIAN, width=2)
         last = here
-    draw.line([axes.at(-180, 0), axes.at(180, 0)], fill=_AXIS)
+    draw.line([axes.at(-180, 0), axes.at(180, 0)], fill=AXIS)
     axes.frame("strain (10^-6) against eta (degrees), coloured by ring; running median red",
-               np.arange(-180, 181, 90.0), _ticks(-shown.limit, shown.limit))  # fmt: skip
+               np.arange(-180, 181, 90.0), ticks(-shown.limit, shown.limit))  # fmt: skip
 
 
 def _draw_rings(draw: ImageDraw.ImageDraw, box: Box, shown: Curves) -> None:
@@ -149,15 +91,15 @@ def _draw_rings(draw: ImageDraw.ImageDraw, box: Box, shown: Curves) -> None:
     sizes = [abs(row.mean) + (row.sigma if np.isfinite(row.sigma) else 0) for row in rows]
     limit = max([*sizes, 1e-3]) * 1.2
     farthest = max((row.two_theta for row in rows), default=1.0) * 1.05
-    axes = _Axes(draw, box, (0.0, farthest), (-limit, limit))
+    axes = Axes(draw, box, (0.0, farthest), (-limit, limit))
     for row in rows:
         sigma = row.sigma if np.isfinite(row.sigma) else 0.0
-        colour = _PALETTE[row.number % len(_PALETTE)]
+        colour = PALETTE[row.number % len(PALETTE)]
         draw.line([axes.at(row.two_theta, row.mean - sigma), axes.at(row.two_theta, row.mean + sigma)], fill=colour)
         axes.dot(row.two_theta, row.mean, colour, 3.0)
-    draw.line([axes.at(0, 0), axes.at(farthest, 0)], fill=_AXIS)
-    axes.frame("mean strain of each ring (10^-6) with its sigma, against 2theta (degrees)", _ticks(0, farthest),
-               _ticks(-limit, limit))  # fmt: skip
+    draw.line([axes.at(0, 0), axes.at(farthest, 0)], fill=AXIS)
+    axes.frame("mean strain of each ring (10^-6) with its sigma, against 2theta (degrees)", ticks(0, farthest),
+               ticks(-limit, limit))  # fmt: skip
 
 
 def _draw_panels(draw: ImageDraw.ImageDraw, box: Box, panels: Array) -> None:
@@ -167,7 +109,7 @@ def _draw_panels(draw: ImageDraw.ImageDraw, box: Box, panels: Array) -> None:
     left, top, right, bottom = box
     scale = min((right - left) / wide, (bottom - top) / high)
     inner = (left, int(bottom - scale * high), int(left + scale * wide), bottom)
-    axes = _Axes(draw, inner, (-0.5, wide - 0.5), (-0.5, high - 0.5))
+    axes = Axes(draw, inner, (-0.5, wide - 0.5), (-0.5, high - 0.5))
     for (y0, y1, z0, z1), (y, z), (dy, dz) in zip(shown.boxes, shown.middle, shown.shift, strict=True):
         corners = [axes.at(y0 - 0.5, z1 + 0.5), axes.at(y1 + 0.5, z0 - 0.5)]
         draw.rectangle([*corners[0], *corners[1]], outline=_PANEL)
@@ -175,4 +117,4 @@ def _draw_panels(draw: ImageDraw.ImageDraw, box: Box, panels: Array) -> None:
         draw.line([axes.at(y, z), end], fill=_MEDIAN, width=2)
         draw.ellipse([end[0] - 3, end[1] - 3, end[0] + 3, end[1] + 3], fill=_MEDIAN)
     longest = float(np.hypot(*shown.shift.T).max())
-    draw.text((left, top - 20), f"shifts of the panels, the longest {longest:.3f} px", "black", font=_font(14))
+    draw.text((left, top - 20), f"shifts of the panels, the longest {longest:.3f} px", "black", font=font(14))

@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 #: by default: side of a window (px), frames of a spot, spots of a grain, frames that are read for all of them
-SIDE, DEPTH, SPOTS, FRAMES = 25, 5, 12, 480
+SIDE, DEPTH, SPOTS, FRAMES = 25, 5, 12, 300
 #: part of a grain's windows that may show spots that are missing
 _MISSING = 0.25
 #: what a code of a packed window means; the others are parts of the largest square root

@@ -49,14 +49,14 @@ class Places:
 
 
 def _candidates(predicted: Places, observed: Places, limit_px: float, limit_omega: float) -> tuple[Rows, Rows, Array]:
-    """Pairs within the limits, and their distances in limits, the nearest first."""
+    """Pairs that are nearer than 1 limit to each other, and how near, the nearest first."""
     nothing = np.empty(0, np.int64)
     sound = np.flatnonzero(np.isfinite(predicted.y) & np.isfinite(predicted.z))
     if not len(observed.y) or not len(sound):
         return nothing, nothing, np.empty(0)
     tree = cKDTree(observed.coordinates(limit_px, limit_omega))
     wanted = predicted.coordinates(limit_px, limit_omega)[sound]
-    distance, near = tree.query(wanted, k=min(_NEAREST, len(observed.y)), distance_upper_bound=np.sqrt(2.0))
+    distance, near = tree.query(wanted, k=min(_NEAREST, len(observed.y)), distance_upper_bound=1.0)
     distance, near = distance.reshape(len(sound), -1), near.reshape(len(sound), -1)
     row, column = np.nonzero(np.isfinite(distance))
     of, spot, apart = sound[row], near[row, column].astype(np.int64), distance[row, column]

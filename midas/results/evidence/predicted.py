@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,8 +65,8 @@ PREDICTED_DTYPE = dtype_of(PREDICTED_FIELDS)
 _OWN_MARGINS = 2.0
 #: a spot of another grain: limits in usual residuals, and least and most of them, px; in steps of omega
 _USUAL, _LEAST, _MOST, _STEPS = 3.0, 1.0, 5.0, 1.5
-#: grains that are predicted together
-_BATCH = 500
+#: grains that are predicted together, and from which the usual residuals are taken
+_BATCH, _SAMPLE = 500, 200
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,6 @@ class Predictor:
         )
         owners = _OtherGrains(results)
         self._other, self._table = owners.of, _all_spots(results)
-        self._limits: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, results: Results) -> Predictor:
@@ -148,13 +148,17 @@ class Predictor:
         )
 
     def _batch(self, rows: Rows, threads: int) -> Predicted:
-        u, position, cell = (np.ascontiguousarray(values[rows]) for values in self._crystals)
-        predicted = self.view.model.predicted(u, position, cell, threads)
-        out = self._predictions(predicted, rows)
-        unmatched = self._match_own(out, predicted.crystal, rows)
+        out, predicted, unmatched = self._with_own(rows, threads)
         self._match_others(out)
         self._set_residuals(out, np.hypot(predicted.y_plane, predicted.z_plane))
         return Predicted(out, offsets_of(np.bincount(predicted.crystal, minlength=len(rows))), unmatched)
+
+    def _with_own(self, rows: Rows, threads: int) -> tuple[NDArray[np.void], PredictedReflections, Rows]:
+        """Reflections with the grains' own spots, and the rows of those spots that have none."""
+        u, position, cell = (np.ascontiguousarray(values[rows]) for values in self._crystals)
+        predicted = self.view.model.predicted(u, position, cell, threads)
+        out = self._predictions(predicted, rows)
+        return out, predicted, self._match_own(out, predicted.crystal, rows)
 
     def _predictions(self, predicted: PredictedReflections, rows: Rows) -> NDArray[np.void]:
         """The columns that need no spots."""
@@ -198,14 +202,18 @@ class Predictor:
         left = np.flatnonzero(out["state"] == MISSING)
         if self._table is None or not len(left):
             return
-        of, spot = nearest(Places.of(out[left]), self._table.places, *self._usual(out))
+        of, spot = nearest(Places.of(out[left]), self._table.places, *self._usual)
         rows = left[of]
         _put(out, rows, self._table.spots, spot)
         out["other_grain"][rows] = self._other(out["spot_id"][rows], out["grain_id"][rows])
         out["state"][rows] = SHARED
 
-    def _usual(self, out: NDArray[np.void]) -> tuple[float, float]:
-        """How near a spot lies to its reflection (px, degrees), from these grains."""
+    @cached_property
+    def _usual(self) -> tuple[float, float]:
+        """How near a spot lies to its reflection (px, degrees), from grains evenly over the list."""
+        grains = len(self.results.grains)
+        rows = np.unique(np.linspace(0, grains - 1, min(grains, _SAMPLE)).round().astype(np.int64))
+        out, _, _ = self._with_own(rows, 1)
         own = out[out["counted"]]
         if not len(own):
             return _LEAST, max(_STEPS * self.step, 1e-3)
@@ -275,14 +283,21 @@ def layer_of(results: Results) -> Layer:
 
 
 def parameters_of(layer: Layer) -> tuple[Parameters, Parameters]:
-    """Those of the archive, or in its place of paramstest.txt, and those of paramstest.txt."""
+    """Those of the archive, and those of paramstest.txt.
+
+    Without the archive paramstest.txt stands for it, which knows the detector but for its panels.
+    """
     if not layer.paramstest.exists():
         raise FormatError("is missing; run ff-setup", file=layer.paramstest)
-    of_setup = Parameters.read(layer.paramstest, "paramstest")
-    if layer.archive is None or not layer.archive.exists():
-        return of_setup.for_stage("evidence"), of_setup.for_stage("evidence")
-    with Archive(layer.archive) as archive:
-        return archive.parameters.for_stage("evidence"), of_setup.for_stage("evidence")
+    of_setup = Parameters.read(layer.paramstest, "paramstest").for_stage("evidence")
+    if layer.archive is not None and layer.archive.exists():
+        with Archive(layer.archive) as archive:
+            return archive.parameters.for_stage("evidence"), of_setup
+    fitted = [of_setup.unknown.get(name) for name in ("YBCFit", "ZBCFit")]
+    if "BC" not in of_setup and all(fitted):
+        centre = tuple(float(values[0]) for values in fitted if values)
+        return of_setup.changed(BC=centre), of_setup
+    return of_setup, of_setup
 
 
 def _put(out: NDArray[np.void], of: Rows, spots: NDArray[np.void], spot: Rows) -> None:

@@ -1,4 +1,4 @@
-"""Which grains are worth a look when there is room for some of them only."""
+"""Which grains are shown when there is room for some of them only (docs/theory/evidence.md#montage)."""
 
 from __future__ import annotations
 

@@ -95,8 +95,8 @@ def format_grains(grains: GrainList, cell: Sequence[float], header: Sequence[str
 def _deformations(grains: GrainList, cell: Sequence[float]) -> Floats:
     """(n, 3, 3) F: from the undeformed lattice in HEXRD's crystal frame to the lattice in its sample frame."""
     reference = frame_change(cell, "a c*") @ cell_vectors(cell)
-    unknown = ~np.isfinite(grains.cells).all(axis=1)
-    cells = np.where(unknown[:, None], np.asarray(cell, np.float64), grains.cells)
+    cells = grains.cells.copy()
+    cells[~np.isfinite(cells).all(axis=1)] = cell
     f: Floats = TO_HEXRD @ lattice_vectors(grains.orientations, cells) @ np.linalg.inv(reference)
     return f
 

@@ -13,6 +13,7 @@ from midas.formats.grains import CELL, GRAINS, KENESEI, ORIENTATION, POSITION, r
 from midas.formats.matched import GRAIN_SET, SET_ORIENTATION, SET_POSITION
 from midas.formats.table import Table
 from midas.results.exchange.lists import grain_list
+from midas.results.exchange.nexus import is_nexus, parse_nexus
 from midas.results.grain_list import GrainList
 from midas.runtime.errors import FormatError, one_line
 
@@ -92,6 +93,8 @@ def from_hdf5(path: str | os.PathLike[str], content: bytes) -> GrainList:
     """
     try:
         with h5py.File(BytesIO(content), "r") as file:
+            if is_nexus(file):
+                return parse_nexus(path, file)
             rows = np.asarray(file["grains/summary"], np.float64)
             space_group, cell = _crystal_of_hdf5(file)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:

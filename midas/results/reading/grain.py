@@ -10,9 +10,11 @@ from scipy.spatial.transform import Rotation
 
 from midas.results.reading import words
 from midas.results.reading.arrays import Structured
+from midas.runtime.errors import ParameterError
 
 if TYPE_CHECKING:
     from midas.results.reading.results import Results
+    from midas.results.stress import Stiffness
 
 Floats = NDArray[np.float64]
 
@@ -98,20 +100,31 @@ class Grain:
         table = self._results.sigma
         return None if table is None else {name: float(table[name][self.row]) for name in table.names[1:]}
 
-    def stress(self, stiffness: ArrayLike) -> Floats:
+    def stress(self, stiffness: Stiffness | str | ArrayLike) -> Floats:
         """(3, 3) stress tensor of its strain, sample frame, MPa.
 
         Parameters
         ----------
-        stiffness : (6, 6) GPa, crystal frame (a* along x, c along z), Voigt's order 11 22 33 23 13 12 and factors
+        stiffness : of the crystal: a `Stiffness`, the name of a material of its table, or (6, 6) numbers in GPa,
+            crystal frame (a* along x, c along z), Voigt's notation, order 11 22 33 23 13 12
+
+        Raises
+        ------
+        ParameterError : no such material, or a matrix that no crystal can have
         """
-        c = np.asarray(stiffness, np.float64)
-        if c.shape != (6, 6):
-            raise ValueError(f"the stiffness must be 6 x 6, not {c.shape}")
-        e = self.matrix.T @ self.strain @ self.matrix
-        s11, s22, s33, s23, s13, s12 = c @ [e[0, 0], e[1, 1], e[2, 2], 2 * e[1, 2], 2 * e[0, 2], 2 * e[0, 1]] * 1e-3
-        stress: Floats = self.matrix @ [[s11, s12, s13], [s12, s22, s23], [s13, s23, s33]] @ self.matrix.T
-        return stress
+        from midas.results.stress import Stiffness
+        from midas.results.stress.tensors import stiffness_to_mandel
+
+        if isinstance(stiffness, str):
+            found = Stiffness.of_material(stiffness, self._results.space_group, self._results.cell)
+        elif isinstance(stiffness, Stiffness):
+            found = stiffness
+        else:
+            matrix = np.asarray(stiffness, np.float64)
+            if matrix.shape != (6, 6):
+                raise ParameterError("must be 6 x 6 numbers, GPa", key="stiffness")
+            found = Stiffness(stiffness_to_mandel(matrix))
+        return found.stress(self.strain, self.matrix)
 
     def __repr__(self) -> str:
         x, y, z = self.position

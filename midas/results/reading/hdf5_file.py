@@ -56,10 +56,15 @@ class FileOrigin(Origin):
         super().__init__(path, path.parent)
         if "grains/summary" not in self:
             raise FormatError("holds no grains/summary; it is no consolidated file of a layer", file=path)
-        if not Layer(path.parent).grains.exists():
-            return
-        found = list(path.parent.glob("*.MIDAS.zip"))
-        self.archive = found[0] if len(found) == 1 else None
+        self.archive = self._named_archive()
+
+    def _named_archive(self) -> Path | None:
+        """The archive that the file names: beside the file, with which it may have been moved, or where it was."""
+        text = self._read("raw_data_ref/zarr_path", lambda node: node.asstr()[()])
+        if not isinstance(text, str) or not text:
+            return None
+        named = Path(text)
+        return next((path for path in (self.folder / named.name, named) if path.is_file()), None)
 
     def __contains__(self, name: str) -> bool:
         return self._read(name, lambda node: True) is not None

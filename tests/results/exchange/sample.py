@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from midas.experiment.orientation import matrices_from_quaternions
+from midas.results.exchange.exported import Exported
+from midas.results.exchange.options import ExportOptions
 from midas.results.grain_list import GrainList
 
 #: space group and unstrained cell of one crystal of each kind of frame
@@ -33,6 +37,31 @@ def grains(crystal: str = "hexagonal", count: int = 4, seed: int = 3) -> GrainLi
         space_group=space_group,
         cell=cell,
     )
+
+
+def exported(some: GrainList, **options: object) -> Exported:
+    """Grains on their way out, without a layer behind them."""
+    return Exported.of(some, Path("LayerNr_1/Grains.csv"), ["# a test, midas 1"], None, ExportOptions(**options))
+
+
+def bunge(angles: np.ndarray) -> np.ndarray:
+    """U = Rz(phi1) Rx(Phi) Rz(phi2), crystal to sample, of angles in radians."""
+
+    def about(axis: int, angle: float) -> np.ndarray:
+        i, j = [(1, 2), (2, 0), (0, 1)][axis]
+        matrix = np.eye(3)
+        matrix[i, i] = matrix[j, j] = np.cos(angle)
+        matrix[j, i], matrix[i, j] = np.sin(angle), -np.sin(angle)
+        return matrix
+
+    return about(2, angles[0]) @ about(0, angles[1]) @ about(2, angles[2])
+
+
+def turned_by(quaternion: np.ndarray) -> np.ndarray:
+    """The matrix of Hamilton's q v q* for a unit quaternion, scalar first."""
+    w, v = quaternion[0], np.asarray(quaternion[1:])
+    cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    return (w * w - v @ v) * np.eye(3) + 2 * np.outer(v, v) + 2 * w * cross
 
 
 def busing_levy(cell: np.ndarray | tuple[float, ...]) -> np.ndarray:

@@ -1,0 +1,58 @@
+"""The numbers of a layer that fit in a few lines (docs/theory/evidence.md#the-picture)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.results.evidence import MISSING, Predicted
+from midas.runtime.errors import FormatError
+
+if TYPE_CHECKING:
+    from midas.results.reading import Results
+
+Array = NDArray[np.float64]
+
+
+def von_mises(strain: Array) -> Array:
+    """(n,) sqrt(2/3 e':e') of the deviators of (n, 3, 3) tensors."""
+    trace = np.trace(strain, axis1=1, axis2=2)[:, None, None]
+    deviator = strain - trace / 3 * np.eye(3)
+    return np.asarray(np.sqrt(2 / 3 * (deviator**2).sum(axis=(1, 2))), np.float64)
+
+
+def headlines(results: Results, predicted: Predicted | None) -> list[str]:
+    """Short lines: what there is, how sure it is, how well it fits."""
+    grains = results.grains
+    lines = [f"Space group {results.space_group}, cell {' '.join(f'{x:g}' for x in results.cell)}"]
+    if not len(grains):
+        return lines
+    lines += _spots(results)
+    lines.append(
+        f"completeness: median {np.median(grains['completeness']):.3f}, least {grains['completeness'].min():.3f}"
+    )
+    lines.append(f"radius: median {np.median(grains['radius']):.1f} um, largest {grains['radius'].max():.1f} um")
+    if predicted is not None and len(predicted.spots):
+        own = predicted.spots[predicted.spots["counted"]]
+        missing = int((predicted.spots["state"] == MISSING).sum())
+        lines.append(f"{missing} of {int(predicted.spots['expected'].sum())} expected spots are missing")
+        if len(own):
+            off = np.median(np.hypot(own["d_y"], own["d_z"]))
+            turned = np.median(np.abs(own["d_omega"]))
+            lines.append(f"spots are off by {off:.3f} px and {turned:.4f} degrees (medians)")
+    strain = von_mises(grains["strain"])
+    lines.append(f"equivalent strain: median {np.median(strain):.0f}e-6, largest {strain.max():.0f}e-6")
+    return lines
+
+
+def _spots(results: Results) -> list[str]:
+    """How many spots there are; nothing where the grain list stands alone."""
+    try:
+        own = results.spots
+    except FormatError:
+        return []
+    of_all = results.all_spots
+    known = "" if of_all is None else f" of {int((of_all['ring'] > 0).sum())} on the rings"
+    return [f"{len(np.unique(own['spot_id']))} spots in grains{known}"]

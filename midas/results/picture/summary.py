@@ -1,0 +1,90 @@
+"""The results of a layer in one picture, drawn with Pillow (docs/theory/evidence.md#the-picture)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
+
+from midas.results.evidence import Predicted
+from midas.results.picture.charts import draw_components, draw_histogram, draw_residuals
+from midas.results.picture.map import draw_key, draw_view
+from midas.results.picture.numbers import headlines, von_mises
+from midas.runtime.drawing import Box, font, png_of
+
+if TYPE_CHECKING:
+    from midas.results.reading import Results
+
+_WIDTH, _HEIGHT = 1600, 1000
+_TOP_VIEW: Box = (60, 90, 610, 640)
+_SIDE_VIEW: Box = (60, 700, 610, 960)
+_KEY: Box = (675, 715, 885, 925)
+#: left ends of the columns of charts, their width, and tops and height of the rows
+_COLUMNS, _WIDE, _ROWS, _HIGH = (690, 1005, 1320), 250, (90, 385), 220
+#: lines of text, how far apart, and letters in a line
+_TEXT_AT, _LINE, _LETTERS = (930, 680), 20, 84
+_MOST_LINES, _MORE = 15, "... more in the report"
+_NUMBER, _VERDICT = (0, 0, 0), (160, 30, 0)
+
+
+def summary_picture(
+    results: Results, lines: Sequence[str] = (), predicted: Predicted | None = None, title: str = ""
+) -> bytes:
+    """A PNG of 1600 x 1000 pixels: map with its key, sizes, completeness, strain, residuals, and what they mean.
+
+    The same results give the same bytes.
+
+    Parameters
+    ----------
+    lines : verdicts in words, below the headline numbers; long ones are wrapped, and what does not fit is left out
+    predicted : reflections of the grains, for the residuals; None: there are none in the picture
+    title : by default the number of grains and the folder
+
+    Returns
+    -------
+    the bytes of the file
+    """
+    picture = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
+    draw = ImageDraw.Draw(picture)
+    grains = results.grains
+    place = "/".join(results.folder.absolute().parts[-2:])
+    draw.text((60, 14), title or f"{len(grains)} grains in {place}", "black", font=font(28))
+    if len(grains):
+        draw_view(picture, results, _TOP_VIEW, "from above: x (beam) up, y to the left (um)", (1, 0, 2))
+        draw_view(picture, results, _SIDE_VIEW, "along the beam: z up, y to the left (um)", (1, 2, 0))
+        draw_key(picture, results, _KEY)
+        _draw_charts(draw, results, predicted)
+    else:
+        draw.text((60, 90), "No grains were found.", "black", font=font(24))
+    _write(draw, headlines(results, predicted), lines)
+    return png_of(picture)
+
+
+def _draw_charts(draw: ImageDraw.ImageDraw, results: Results, predicted: Predicted | None) -> None:
+    grains = results.grains
+    boxes: list[Box] = [(x, y, x + _WIDE, y + _HIGH) for y in _ROWS for x in _COLUMNS]
+    draw_histogram(draw, boxes[0], "radius (um)", grains["radius"])
+    draw_histogram(draw, boxes[1], "completeness", grains["completeness"], upper=1.0)
+    draw_histogram(draw, boxes[2], "equivalent strain (1e-6)", von_mises(grains["strain"]))
+    draw_components(draw, boxes[3], "strain (1e-6): median, half, 95 %", grains["strain"])
+    if predicted is None:
+        return
+    own = predicted.spots[predicted.spots["counted"]]
+    off = {"d_y": "y", "d_z": "z"}
+    draw_residuals(draw, boxes[4], "spots observed - predicted (px)", {text: own[n] for n, text in off.items()})
+    draw_residuals(draw, boxes[5], "omega observed - predicted (degrees)", {"omega": own["d_omega"]})
+
+
+def _write(draw: ImageDraw.ImageDraw, numbers: Sequence[str], verdicts: Sequence[str]) -> None:
+    """The lines of text, the numbers first."""
+    x, y = _TEXT_AT
+    shown = [line for text in numbers for line in textwrap.wrap(text, _LETTERS)]
+    wrapped = [line for text in verdicts for line in textwrap.wrap(text, _LETTERS)]
+    room = _MOST_LINES - len(shown)
+    if len(wrapped) > room:
+        wrapped = [*wrapped[: max(room - 1, 0)], _MORE]
+    for number, line in enumerate([*shown, *wrapped]):
+        colour = _NUMBER if number < len(shown) else _VERDICT
+        draw.text((x, y + number * _LINE), line, colour, font=font(15))
