@@ -3,7 +3,7 @@
 Bob Jenkins, "lookup3.c", May 2006, public domain; "HDF5 File Format Specification Version 3.0", IV.A.1.b.
 """
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 
 cdef inline uint32_t rotated(uint32_t x, int count) noexcept nogil:
@@ -16,7 +16,7 @@ cdef inline uint32_t word(const uint8_t* bytes) noexcept nogil:
     return bytes[0] | (<uint32_t>bytes[1] << 8) | (<uint32_t>bytes[2] << 16) | (<uint32_t>bytes[3] << 24)
 
 
-cdef uint32_t hashed(const uint8_t* bytes, int64_t length, uint32_t start) noexcept nogil:
+cdef uint32_t hashed(const uint8_t* bytes, long long length, uint32_t start) noexcept nogil:
     """The hash of `length` bytes."""
     cdef uint32_t a = <uint32_t>0xdeadbeef + <uint32_t>length + start
     cdef uint32_t b = a, c = a
@@ -62,7 +62,7 @@ def lookup3(bytes content, uint32_t start=0):
     return hashed(<const uint8_t*>content, len(content), start)
 
 
-def seal(uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends, int threads=1):
+def seal(unsigned char[::1] buffer, const long long[::1] starts, const long long[::1] ends, int threads=1):
     """Write the hash of each stretch of the buffer behind it.
 
     Parameters
@@ -76,7 +76,7 @@ def seal(uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends
     ------
     ValueError : a stretch that does not lie in the buffer
     """
-    cdef int64_t row, i, count = starts.shape[0], size = buffer.shape[0]
+    cdef long long row, i, count = starts.shape[0], size = buffer.shape[0]
     cdef uint32_t found
     if ends.shape[0] != count:
         raise ValueError("an end for every start")

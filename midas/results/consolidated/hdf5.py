@@ -93,6 +93,9 @@ def reserve(path: Path, size: int) -> None:
             stream.write(block)
 
 
+#: objects that are looked at before a file gets its name
+_MOST_READ = 200
+
 #: a dataset that is there while the file is made: what is to be linked
 _REFERENCES = "references"
 
@@ -157,8 +160,19 @@ def _link(path: Path, links: Sequence[tuple[str, str, int]]) -> None:
             linked = file[group][name].id
             if h5o.get_info(linked).addr != address:
                 raise RuntimeError(f"this HDF5 library does not find {group}/{name}")
-            seen = iter(range(_MOST_VISITED))
-            h5o.visit(linked, lambda _, seen=seen: next(seen, True) or None)  # reads the headers
+            _read_headers(linked)
+
+
+def _read_headers(group: Identifier) -> None:
+    """Have the library read the first of the objects below a group; the others are of the same makes."""
+    left = _MOST_READ
+
+    def read(_: bytes) -> bool | None:
+        nonlocal left
+        left -= 1
+        return None if left else True
+
+    h5o.visit(group, read)
 
 
 class Group:

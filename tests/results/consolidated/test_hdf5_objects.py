@@ -15,7 +15,7 @@ import many_grains
 import numpy as np
 import pytest
 
-from midas._ext.numerics import lookup3
+from midas._ext.numerics.lookup3 import seal
 from midas.results import consolidated
 from midas.results.consolidated import hdf5, objects, spot_objects
 from midas.results.consolidated.hdf5 import atomic_hdf5
@@ -178,7 +178,7 @@ def test_tools_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def only_groups(buffer: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
     if len(starts) == 1 and b"n_spots" in buffer.tobytes():
-        lookup3.seal(buffer, starts, ends)
+        seal(buffer, starts, ends)
 
 
 @pytest.mark.parametrize("make", [lambda *_: None, only_groups])
