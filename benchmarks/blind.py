@@ -47,7 +47,7 @@ from midas.diagnosis.flips import WORDS
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
 from midas.parameters import Parameters
-from midas.results.compare import Comparison, compare
+from midas.results.matching.compare import Comparison, compare
 from midas.simulation import samples
 
 COUNT = 20

@@ -30,7 +30,7 @@ from midas.pipeline import layers
 from midas.pipeline.geometry.options import GeometryOptions
 from midas.pipeline.geometry.run import run as refine
 from midas.pipeline.options import Options
-from midas.results.compare import Comparison, compare
+from midas.results.matching.compare import Comparison, compare
 from midas.simulation import samples
 
 ERRORS = {"Lsd": 2000.0, "YCen": 2.0, "ZCen": -2.0, "tx": 0.3, "ty": 0.2, "tz": -0.2, "Wedge": 0.05}

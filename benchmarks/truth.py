@@ -21,7 +21,7 @@ from midas import simulation
 from midas.formats.layer import Layer
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import Comparison, compare, spread, tensor_error
+from midas.results.matching.compare import Comparison, compare, spread, tensor_error
 from midas.simulation import samples
 from midas.simulation.samples import SAMPLES, Grains, Sample
 

@@ -7,8 +7,8 @@ import sys
 try:
     from midas.commands.entry import main
     from midas.formats.matched import write_matches as write_output
-    from midas.results.grain_sets import aggregate_grains, fit_affine_from_points, load_grains
-    from midas.results.matching import compute_cost_matrix, match_grains, stitch_layers
+    from midas.results.matching.pairs import compute_cost_matrix, match_grains, stitch_layers
+    from midas.results.matching.sets import aggregate_grains, fit_affine_from_points, load_grains
 except ImportError:  # another python than the one with midas: let the launcher find that one
     if __name__ != "__main__":
         raise

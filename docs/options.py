@@ -19,6 +19,7 @@ _LAYERS, _NAMES = f"{_PIPELINE}test_layers.py::test_", f"{_PIPELINE}test_names.p
 _FAILURES = f"{_PIPELINE}test_failures.py::test_"
 _CONVERT = "tests/convert/test_conversion.py::test_"
 _STAGES = "tests/stages/"
+_EXPORT = "tests/results/exchange/"
 _GEOMETRY = "tests/end_to_end/test_geometry_command.py::test_"
 _SAME = "–"
 
@@ -70,6 +71,11 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-perSpotGroups"): (f"{_OPTIONS}per_spot_groups", "new"),
     ("ff-midas", "-report"): (f"{_OPTIONS}report", "new"),
     ("ff-midas", "-refineGeometry"): (f"{_GEOMETRY}the_loop_of_the_driver", "new"),
+    ("ff-export", "-format"): (f"{_EXPORT}test_export.py::test_one_file", "new"),
+    ("ff-export", "-o"): (f"{_EXPORT}test_export.py::test_one_file", "new"),
+    ("ff-export", "-voxel"): (f"{_EXPORT}test_laguerre.py::test_box_and_grid", "new"),
+    ("ff-export", "-box"): (f"{_EXPORT}test_ebsd.py::test_ctf", "new"),
+    ("ff-export", "-slice"): (f"{_EXPORT}test_ebsd.py::test_ctf", "new"),
     ("ff-geometry", "-maxPasses"): (f"{_GEOMETRY}the_loop_of_the_command", "new"),
     ("ff-geometry", "-force"): (f"{_GEOMETRY}a_fit_that_is_wanted_anyway", "new"),
     ("ff-geometry", "-share"): (f"{_GEOMETRY}two_layers_of_one_sample", "new"),
@@ -99,14 +105,17 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-convert", "-numPxZ"): ("tests/commands/test_convert.py::test_what_is_only_recorded", _SAME),
     ("ff-convert", "-omegaStep"): ("tests/commands/test_convert.py::test_what_is_only_recorded", _SAME),
     ("ff-update", "--new"): ("tests/archive/test_update.py::test_a_new_dataset_has_to_be_meant", "new"),
-    ("ff-compare", "--omega-step"): ("tests/results/test_compare.py::test_half_step_rule", "new"),
-    ("ff-compare", "--turn-positions"): ("tests/results/test_compare.py::test_turned_positions_are_nearer", "new"),
+    ("ff-compare", "--omega-step"): ("tests/results/matching/test_compare.py::test_half_step_rule", "new"),
+    ("ff-compare", "--turn-positions"): (
+        "tests/results/matching/test_compare.py::test_turned_positions_are_nearer",
+        "new",
+    ),
     ("ff-compare", "--space-group"): (
-        "tests/results/test_compare.py::test_symmetry_comes_from_the_header_or_the_options",
+        "tests/results/matching/test_compare.py::test_symmetry_comes_from_the_header_or_the_options",
         "new",
     ),
     ("ff-compare", "--lattice"): (
-        "tests/results/test_compare.py::test_symmetry_comes_from_the_header_or_the_options",
+        "tests/results/matching/test_compare.py::test_symmetry_comes_from_the_header_or_the_options",
         "new",
     ),
 }
@@ -123,10 +132,12 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "AutoCalibrateZarr.py": ("tests/pipeline/test_calibrating.py::test_the_legacy_driver", "see differences.md"),
     "ff-geometry": (f"{_GEOMETRY}what_the_user_asks_for", "new"),
     "ff-look": ("tests/diagnosis/look/test_look.py::test_options_of_the_command", "new"),
-    "ff-match": ("tests/results/test_matching.py::test_table_of_match", _SAME),
-    "ff-stitch": ("tests/results/test_stitching.py::test_table_of_stitch", _SAME),
+    "ff-compare": ("tests/results/matching/test_compare_command.py::test_options_of_the_command", "new"),
+    "ff-track": ("tests/results/matching/test_track_command.py::test_options_of_the_command", "new"),
+    "ff-match": ("tests/results/matching/test_matching.py::test_table_of_match", _SAME),
+    "ff-stitch": ("tests/results/matching/test_stitching.py::test_table_of_stitch", _SAME),
     "ff-stress": ("tests/results/stress/test_command.py::test_every_option", "new"),
-    "MatchGrains": ("tests/results/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),
+    "MatchGrains": ("tests/results/matching/test_matching.py::test_legacy_program_against_a_plain_computation", "new"),
     "ff-update": ("tests/archive/test_update.py::test_what_it_says", _SAME),
     "ff-mask": ("tests/convert/test_pixel_mask.py::test_hot_and_saturated_pixels_of_darks", "new, but for `-o`"),
     "ff-dark": ("tests/convert/test_median.py::test_any_raw_format", "new"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from midas.formats.grains import read_grains
 from midas.formats.table import Table
-from midas.results.colours import pole_figure_colours
+from midas.results.figures import ipf_colours
 
 SIZE, MARGIN, REACH = 460, 40, 300.0  # px, px, µm
 
@@ -32,8 +32,7 @@ def draw(true: Table, found: Table) -> str:
         'stroke="#999"/>',
     ]
     u = np.array([found[f"O{i}{j}"] for i in (1, 2, 3) for j in (1, 2, 3)]).T.reshape(-1, 3, 3)
-    colours = pole_figure_colours(u, 225)
-    assert colours is not None  # a cubic crystal has them
+    colours = ipf_colours(u, 225)
     largest = found["GrainRadius"].max()
     for x, y, radius, (r, g, b) in zip(found["X"], found["Y"], found["GrainRadius"], colours, strict=True):
         cx, cy = place(x, y)

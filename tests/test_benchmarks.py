@@ -33,6 +33,7 @@ SMALL = {
     "pull": ["--boxes", "20", "--blends", "2"],
     "refinement": ["--seeds", "2"],
     "resolving": ["twins4"],
+    "tracking": ["few", "--draws", "1"],
     "truth": ["demo", "--draws", "1", "--key", "OmegaStep", "1", "--key", "OmegaSpread", "0.3"],
 }
 #: those of which not even the smallest is cheap

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
-from midas.results.matching_options import MatchOptions, StitchOptions
+from midas.results.matching.options import MatchOptions, StitchOptions
 from midas.runtime.errors import UsageError
 from midas.runtime.options import Option, from_words, options_of
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def run_match(values: argparse.Namespace) -> StageResult[Matches]:
     """Match two states."""
-    from midas.results import match_files
+    from midas.results.matching import files as match_files
 
     return match_files.match(from_words(MatchOptions, vars(values)))
 
 
 def run_stitch(values: argparse.Namespace) -> StageResult[Table]:
     """Stitch layers."""
-    from midas.results import match_files
+    from midas.results.matching import files as match_files
 
     return match_files.stitch(from_words(StitchOptions, vars(values)))
 
@@ -38,7 +38,7 @@ def run_part(values: argparse.Namespace) -> None:
 
 def run_legacy(values: argparse.Namespace) -> StageResult[Matches]:
     """Match two states with the arguments and the table of the legacy program."""
-    from midas.results import match_files
+    from midas.results.matching import files as match_files
 
     if values.matchMode not in (0, 1, 2):
         raise UsageError("must be 0, 1 or 2", key="matchMode", value=values.matchMode)

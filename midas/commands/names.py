@@ -53,6 +53,7 @@ MODULES = {
     "ff-stitch": "match",
     "match_grains.py": "match",
     "MatchGrains": "match",
+    "ff-track": "track",
     "ff-stress": "stress",
     "ff-update": "update",
     "updateZarrDset.py": "update",

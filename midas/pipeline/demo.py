@@ -9,7 +9,7 @@ from midas import simulation
 from midas.formats.layer import Layer
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import Comparison, compare
+from midas.results.matching.compare import Comparison, compare
 from midas.runtime.errors import UsageError
 from midas.runtime.parallel import SERIAL
 from midas.runtime.result import StageResult

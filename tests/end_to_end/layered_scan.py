@@ -15,7 +15,7 @@ from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import Comparison, compare
+from midas.results.matching.compare import Comparison, compare
 from midas.simulation import samples
 from midas.simulation.stack import DS6, Stack
 

@@ -18,7 +18,7 @@ from midas.formats.grains import POSITION, read_grains
 from midas.parameters import ANALYSIS, Parameters
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import compare
+from midas.results.matching.compare import compare
 from midas.simulation import samples
 
 from .test_ruby import PUBLISHED

@@ -20,7 +20,7 @@ from midas.formats.layer import Layer
 from midas.formats.panels import read_shifts
 from midas.formats.uncertainty import read_sigma
 from midas.parameters import Parameters
-from midas.results.compare import compare
+from midas.results.matching.compare import compare
 
 Call = Callable[..., int]
 

@@ -13,7 +13,7 @@ from midas.formats.grains import read_grains
 from midas.parameters import SCAN
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import compare
+from midas.results.matching.compare import compare
 from midas.simulation import samples
 
 GRAINS = 4

@@ -18,7 +18,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import Comparison, compare
+from midas.results.matching.compare import Comparison, compare
 from midas.simulation import samples
 from midas.stages import grains
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from midas.formats.matched import GRAIN_SET
-from midas.results.compare import spread, tensor_error
+from midas.results.matching.compare import spread, tensor_error
 from midas.simulation.samples import FCC, Grains
 from midas.simulation.stack import Stack, ds6
 

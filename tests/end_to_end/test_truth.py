@@ -17,7 +17,7 @@ from midas import simulation
 from midas.formats.layer import Layer
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.compare import Comparison, compare, spread, tensor_error
+from midas.results.matching.compare import Comparison, compare, spread, tensor_error
 from midas.simulation import samples
 
 #: the default refinement must stay below this part of the legacy errors,

@@ -19,7 +19,7 @@ from midas.formats.grains import read_grains
 from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS, read_sigma
-from midas.results.compare import compare
+from midas.results.matching.compare import compare
 from midas.runtime.errors import MidasError, ParameterError, UsageError
 
 LOGS = (

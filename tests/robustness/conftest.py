@@ -18,7 +18,7 @@ from midas.formats.simulated import GrainList, grain_list_header, write_grain_li
 from midas.parameters import ANALYSIS
 from midas.pipeline import layers
 from midas.pipeline.options import Options
-from midas.results.grain_sets import aggregate_grains
+from midas.results.matching.sets import aggregate_grains
 from midas.simulation import samples
 
 from .contents import Contents

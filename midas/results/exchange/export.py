@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from midas.results.exchange import damask, ebsd, feature_csv, file_of, hexrd, neper, nexus, paraview, read_grain_list
 from midas.results.exchange.exported import Exported, Files, NotPossibleError
 from midas.results.exchange.imaged11 import format_map
-from midas.results.exchange.imaged11_spots import format_parameters, format_spots, spot_columns
+from midas.results.exchange.imaged11_spots import format_parameters, format_spots, spot_table
 from midas.results.exchange.instrument import detector_of
 from midas.results.exchange.options import ALL, ExportOptions
 from midas.results.exchange.symmetry import centring
@@ -45,9 +45,9 @@ def _imaged11(exported: Exported) -> Files:
     if results is None or spots is None or detector is None:
         log.warning("%s: has no spots or no instrument beside it; only the .map is written", exported.file)
         return found
-    columns = spot_columns(spots, detector, _labels(results, len(spots)), _pixels(results, len(spots)))
+    table = spot_table(spots, detector, _labels(results, len(spots)), _pixels(results, len(spots)))
     letter = centring(exported.space_group, exported.cell)
-    return {**found, ".flt": format_spots(columns), ".par": format_parameters(detector, exported.cell, letter)}
+    return {**found, ".flt": format_spots(table), ".par": format_parameters(detector, exported.cell, letter)}
 
 
 def _labels(results: Results, count: int) -> NDArray[np.int64]:

@@ -8,31 +8,21 @@ distortion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.detector import DetectorGeometry
-from midas.formats.table import Table
+from midas.formats.table import Column, Layout, Table, integer
 
 Floats = NDArray[np.float64]
 
-#: what ImageD11 needs of every spot, and how it is printed
-_FORMATS = {
-    "sc": "%.6f",
-    "fc": "%.6f",
-    "omega": "%.6f",
-    "Number_of_pixels": "%d",
-    "avg_intensity": "%.4f",
-    "s_raw": "%.6f",
-    "f_raw": "%.6f",
-    "sum_intensity": "%.4f",
-    "spot3d_id": "%d",
-    "labels": "%d",
-    "ring": "%d",
-}
+#: what ImageD11 needs of every spot
+_WHOLE = ("Number_of_pixels", "spot3d_id", "labels", "ring")
+_PIXELS = ("Number_of_pixels", "avg_intensity")
+NAMES = ("sc", "fc", "omega", *_PIXELS, "s_raw", "f_raw", "sum_intensity", "spot3d_id", "labels", "ring")
 
 
 def undistorted(detector: DetectorGeometry) -> DetectorGeometry:
@@ -40,10 +30,10 @@ def undistorted(detector: DetectorGeometry) -> DetectorGeometry:
     return replace(detector, p0=0.0, p1=0.0, p2=0.0, p3=0.0)
 
 
-def spot_columns(
+def spot_table(
     spots: Table, detector: DetectorGeometry, labels: NDArray[np.int64], pixels: NDArray[np.int64] | None = None
-) -> dict[str, Floats | NDArray[np.int64]]:
-    """The columns of a ``.flt``.
+) -> Table:
+    """The columns of a ``.flt``, of the spots that were not rejected.
 
     Parameters
     ----------
@@ -51,30 +41,23 @@ def spot_columns(
     detector : of the layer
     labels : (n,) for each of them the place of its grain in the ``.map``, from 0; -1: of no grain
     pixels : (n,) pixels of each; without them there are neither numbers of pixels nor mean intensities
-
-    Returns
-    -------
-    name to column, of the spots that were not rejected
     """
     rows = np.flatnonzero(spots["ring"] > 0)
-    spots, labels = spots.take(rows), labels[rows]
+    spots = spots.take(rows)
     fc, sc = undistorted(detector).pixel_of_plane(spots["y_plane"], spots["z_plane"])
-    columns: dict[str, Floats | NDArray[np.int64]] = {"sc": sc, "fc": fc, "omega": spots["omega_recorded"]}
-    total = spots["intensity"]
+    columns = {"sc": sc, "fc": fc, "omega": spots["omega_recorded"], "labels": labels[rows]}
+    columns |= {"s_raw": spots["z_recorded"], "f_raw": spots["y_recorded"], "sum_intensity": spots["intensity"]}
+    columns |= {"spot3d_id": spots["spot_id"], "ring": spots["ring"]}
     if pixels is not None:
-        columns["Number_of_pixels"] = pixels[rows]
-        columns["avg_intensity"] = total / np.maximum(pixels[rows], 1)
-    columns |= {"s_raw": spots["z_recorded"], "f_raw": spots["y_recorded"], "sum_intensity": total}
-    columns |= {"spot3d_id": spots.integers("spot_id"), "labels": labels, "ring": spots.integers("ring")}
-    return columns
+        counts = np.maximum(pixels[rows], 1)
+        columns |= {"Number_of_pixels": counts, "avg_intensity": spots["intensity"] / counts}
+    return Table.from_columns([name for name in NAMES if name in columns], columns)
 
 
-def format_spots(columns: Mapping[str, Floats | NDArray[np.int64]]) -> bytes:
+def format_spots(table: Table) -> bytes:
     """The content of a ``.flt``: one line of titles, since ImageD11 takes the last comment line for them."""
-    lines = ["#  " + "  ".join(columns)]
-    form = "  ".join(_FORMATS[name] for name in columns)
-    lines += [form % row for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
-    return "".join(f"{line}\n" for line in lines).encode()
+    columns = tuple(integer(name) if name in _WHOLE else Column(name, 6) for name in table.names)
+    return Layout("#  " + "  ".join(table.names), columns, separator="  ").format(table)
 
 
 def format_parameters(detector: DetectorGeometry, cell: Sequence[float], lattice: str) -> bytes:

@@ -14,6 +14,7 @@ from midas.results.figures.pixels import montage, powder_profile
 from midas.results.figures.poles import inverse_pole_figure, pole_figure
 from midas.results.figures.residuals import residuals
 from midas.results.figures.spots import detector, eta_omega
+from midas.results.figures.tracks import macroscopic, motion_paths, strain_paths
 
 __all__ = [
     "Choice",
@@ -32,7 +33,10 @@ __all__ = [
     "montage",
     "pole_figure",
     "powder_profile",
+    "macroscopic",
+    "motion_paths",
     "residuals",
     "sizes",
+    "strain_paths",
     "strains",
 ]

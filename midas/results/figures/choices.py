@@ -54,7 +54,7 @@ class Choice:
         if self.values is None:
             return {"color": self.colours, "showscale": False}
         low, high, trimmed = limits(self.values, self.symmetric)
-        text = f"{self.label}<br>scale without the outer 2 %" if trimmed else self.label
+        text = f"{self.label}<br>scale: 1 to 99 %" if trimmed else self.label
         return {
             "color": np.asarray(self.values, np.float32),
             "cmin": low,
@@ -145,12 +145,22 @@ def _numbers(values: ArrayLike) -> Floats:
     return np.array(values, np.float64)
 
 
-def _ipf(results: Results, name: str, direction: tuple[float, ...], symmetry: str) -> Choice:
-    setting = results.parameters.get("SpaceGroupSetting", "") if results.parameters else ""
+def orientation_colours(results: Results, direction: ArrayLike, symmetry: str = "laue") -> list[str]:
+    """``#rrggbb`` of the orientation of every grain along a direction of the sample."""
     colours = ipf_colours(
-        results.grains["orientation"], results.space_group, direction, results.cell, symmetry, str(setting)
+        results.grains["orientation"], results.space_group, direction, results.cell, symmetry, setting_word(results)
     )
-    return Choice(f"ipf_{name}", f"orientation along {_AXES.get(name, name)}", colours=rgb_texts(colours))
+    return rgb_texts(colours)
+
+
+def setting_word(results: Results) -> str:
+    """The name of the setting of the space group, where the parameters have one; "" where the cell tells."""
+    return str(results.parameters.get("SpaceGroupSetting", ""))
+
+
+def _ipf(results: Results, name: str, direction: tuple[float, ...], symmetry: str) -> Choice:
+    colours = orientation_colours(results, direction, symmetry)
+    return Choice(f"ipf_{name}", f"orientation along {_AXES.get(name, name)}", colours=colours)
 
 
 def _tensor(name: str, title: str, unit: str, tensors: Floats) -> list[Choice]:

@@ -90,7 +90,7 @@ def strains(results: Results, tensors: Floats | None = None, unit: str = "10⁻�
         row, column = k % 3 + 1, k // 3 + 1
         counts, edges = _histogram(values, bins, np.ones(len(values)))
         figure.add_trace(_bars(edges, counts, BLUE, name, "%{y} grains"), row=row, col=column)
-        text = f"{name}: {values.mean():.0f} ± {values.std():.0f}"
+        text = f"{name}: {round(float(values.mean())):d} ± {values.std():.0f}"
         if sigma is not None:
             median = float(np.nanmedian(sigma[_SIGMAS[name]]))
             text += f", σ {median:.0f}"

@@ -55,8 +55,11 @@ def ipf_key(
     )  # fmt: skip
     axes = "; hexagonal axes" if key.group.hexagonal else ""
     what = "Laue group" if symmetry == "laue" else "symmetry of the lattice"
-    return styled(figure, f"Colours of directions<br><sub>{what} {key.group.name}{axes}; {projection}</sub>", 400,
-                  margin={"l": 5, "r": 5, "t": 85, "b": 5})  # fmt: skip
+    lattice = key_of(space_group, cell, "lattice", setting).group.name
+    note = "" if lattice == key.group.name else f"<br>spots know orientations up to the lattice only: {lattice}"
+    text = f"{what} {key.group.name}{axes}; {projection}{note}"
+    margin = {"l": 5, "r": 5, "t": 105, "b": 5}
+    return styled(figure, f"Colours of directions<br><sub>{text}</sub>", 410, margin=margin)
 
 
 def sector_on(figure: go.Figure, sector: Sector, projection: str) -> tuple[Floats, Floats]:

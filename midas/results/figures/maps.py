@@ -20,8 +20,8 @@ __all__ = ["grain_map", "grain_views"]
 _LABELS = ("X (µm)", "Y (µm)", "Z (µm)")
 #: markers of the largest grain in space and in the views, px, for few grains and for very many
 _LARGEST, _LEAST, _SMALLEST = 26.0, 7.0, 0.2
-#: around the markers, so that pale ones are seen
-_LINE = {"width": 1, "color": "#555"}
+#: around the markers, so that pale ones are seen; none around small ones
+_LINE, _NO_LINE, _LINED = {"width": 1, "color": "#555"}, {"width": 0}, 400
 #: from where the camera looks; its field of view (degrees), the part of it that the box fills, and the shape of the
 #: picture in a window of 390 px
 _EYE, _FIELD, _ROOM, _SHAPE = np.array([1.1, -1.5, 0.9]), 45.0, 0.85, 0.84
@@ -62,7 +62,7 @@ def grain_map(
     trace = go.Scatter3d(
         x=position[:, 0], y=position[:, 1], z=position[:, 2],
         mode="markers", name="grains",
-        marker={"size": _sizes(results.grains["radius"]), "line": _LINE, "opacity": 1, **choice.marker()},
+        marker={"size": _sizes(results.grains["radius"]), **_look(choice, len(position))},
         **hover_of(results, choice, "xyz"),
     )  # fmt: skip
     ranges = box_of(position, results.grains["radius"])
@@ -100,7 +100,7 @@ def grain_views(
         rows=2, cols=2, column_widths=[width[0], width[1]], row_heights=[width[1], width[2]],
         horizontal_spacing=0.16, vertical_spacing=0.14,
     )  # fmt: skip
-    marker = {"size": _sizes(results.grains["radius"], 0.7), "line": _LINE, **choice.marker(), "opacity": 0.9}
+    marker = {"size": _sizes(results.grains["radius"], 0.7), **_look(choice, len(position))}
     if choice.values is not None:
         marker["colorbar"] = {**marker["colorbar"], "x": 0.8, "len": 0.42, "y": 0.75, "yanchor": "middle", "nticks": 3}
     kind = points(len(position))
@@ -154,6 +154,11 @@ def camera_of(ranges: Floats, shape: float = _SHAPE) -> dict[str, Any]:
     aside = np.maximum(np.abs(corners @ right) / (half * min(shape, 1.0)), np.abs(corners @ up) / half)
     eye = float((aside + corners @ towards).max()) * towards
     return {"eye": dict(zip("xyz", eye.tolist(), strict=True)), "center": {"x": 0, "y": 0, "z": 0}}
+
+
+def _look(choice: Choice, n: int) -> dict[str, Any]:
+    """Colours of the markers of n grains, and their rims."""
+    return {"line": _LINE if n <= _LINED else _NO_LINE, "opacity": 1, **choice.marker()}
 
 
 def _sizes(radius: Floats, part: float = 1.0) -> NDArray[np.float32]:

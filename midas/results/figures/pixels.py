@@ -67,7 +67,7 @@ def powder_profile(profile: Profile, logarithmic: bool = False) -> go.Figure:
     """
     spots = profile.source == "spots"
     what = "sum of the spots" if spots else "mean of the frames"
-    title = f"Powder profile<br><sub>{what}; bars: rings of the unstrained crystal, red where grains are sought</sub>"
+    title = f"Powder profile<br><sub>{what}<br>lines: rings of the crystal, red where grains are sought</sub>"
     edges, intensity = np.asarray(profile.two_theta, float), np.asarray(profile.intensity, float)
     if not len(intensity) or not np.isfinite(intensity).any():
         return empty("Powder profile", "There is no intensity here: no spot and no frame.")

@@ -10,13 +10,14 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from midas.experiment.crystal import reciprocal_basis
-from midas.results.figures.choices import DIRECTIONS
-from midas.results.figures.colours import ipf_colours, key_of, rgb_texts
+from midas.results.figures.choices import DIRECTIONS, orientation_colours, setting_word
+from midas.results.figures.colours import key_of
+from midas.results.figures.density import multiples_of_random
 from midas.results.figures.key import sector_on
 from midas.results.figures.laue import LaueGroup
-from midas.results.figures.projection import project
-from midas.results.figures.sectors import sector_of
-from midas.results.figures.style import BLUE, GREY, Floats, empty, points, styled, title_of
+from midas.results.figures.projection import project, unproject
+from midas.results.figures.sectors import Sector, sector_of
+from midas.results.figures.style import BLUE, GREY, SEQUENTIAL, Floats, empty, points, styled, title_of
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
@@ -25,8 +26,10 @@ __all__ = ["inverse_pole_figure", "pole_figure"]
 
 #: what lies to the right and up where an axis of the sample is in the middle
 _AROUND = {"z": ("x", "y"), "x": ("y", "z"), "y": ("z", "x")}
-#: up to so many points each has a colour of its own
-_COLOURED = 6000
+#: more points than so many are shown by how dense they are; up to so many each has a colour of its own
+_DENSE, _COLOURED = 4000, 1500
+#: pixels along the longer side of a picture of densities
+_PIXELS = 160
 
 
 def pole_figure(
@@ -40,7 +43,8 @@ def pole_figure(
     """Directions in the sample along which the normals of a family of planes point, one point for each plane.
 
     Poles of the lower hemisphere are shown by their opposites. Points have the colour of their grain along the axis in
-    the middle, unless there are very many.
+    the middle. Very many poles are shown by their density, in multiples of that without texture
+    (docs/theory/colours.md#density).
 
     Parameters
     ----------
@@ -58,26 +62,26 @@ def pole_figure(
         raise ValueError(f"hkl must be three indices that are not all zero, not {tuple(hkl)}")
     if centre not in _AROUND:
         raise ValueError(f"centre must be one of {', '.join(_AROUND)}, not {centre!r}")
-    name = "{" + " ".join(map(str, hkl)) + "}"
-    title = title_of(results, f"Pole figure {name}")
-    key = key_of(results.space_group, results.cell, symmetry)
-    normals = _family(key.group, reciprocal_basis(results.cell) @ np.asarray(hkl, float))
+    title = title_of(results, f"Pole figure {{{' '.join(map(str, hkl))}}}")
+    group = key_of(results.space_group, results.cell, symmetry, setting_word(results)).group
+    normals = _family(group, reciprocal_basis(results.cell) @ np.asarray(hkl, float))
     if not len(results.grains):
         project(normals[:0], projection)
         return empty(title)
     right, up = _AROUND[centre]
     u = np.asarray(results.grains["orientation"], float)
-    places = project(_upper_poles(u, normals, (right, up, centre)), projection)
-    ids = np.repeat(results.grains["grain_id"], len(normals))
+    poles = _upper_poles(u, normals, (right, up, centre))
     figure = go.Figure()
+    if len(poles) > _DENSE:
+        figure.add_trace(_density(poles, None, projection, (np.array([-1.0, -1.0]), np.array([1.0, 1.0]))))
+    else:
+        own = np.array(orientation_colours(results, DIRECTIONS[centre], symmetry))
+        colour = np.repeat(own, len(normals)).tolist() if len(poles) <= _COLOURED else BLUE
+        ids = np.repeat(results.grains["grain_id"], len(normals))
+        figure.add_trace(_points(project(poles, projection), ids, colour))
     _rim(figure, right.upper(), up.upper(), centre.upper())
-    colour: str | list[str] = BLUE
-    if len(places) <= _COLOURED:
-        own = rgb_texts(ipf_colours(u, results.space_group, DIRECTIONS[centre], results.cell, symmetry))
-        colour = np.repeat(own, len(normals)).tolist()
-    figure.add_trace(_points(places, ids, colour))
     axes = f"{centre.upper()} in the middle, {right.upper()} to the right; {projection}"
-    return styled(figure, f"{title}<br><sub>{axes}</sub>", 460, margin={"l": 5, "r": 5, "b": 10})
+    return styled(figure, f"{title}<br><sub>{axes}</sub>", 500, margin={"l": 5, "r": 5, "b": 55})
 
 
 def inverse_pole_figure(
@@ -107,23 +111,24 @@ def inverse_pole_figure(
     if along.shape != (3,) or not np.linalg.norm(along) > 0:
         raise ValueError(f"a direction is three numbers that are not all zero, not {direction!r}")
     title = title_of(results, f"Inverse pole figure along {name}")
-    group = key_of(results.space_group, results.cell, symmetry).group
+    group = key_of(results.space_group, results.cell, symmetry, setting_word(results)).group
     sector = sector_of(group)
     figure = go.Figure()
-    sector_on(figure, sector, projection)
+    ends = sector_on(figure, sector, projection)
     if not len(results.grains):
         return empty(title)
     u = np.asarray(results.grains["orientation"], float)
     crystal = np.einsum("nij,i->nj", u, along / np.linalg.norm(along)) @ group.turn.T
     equivalents = np.einsum("kij,nj->nki", group.operations, crystal)
-    inside = (equivalents @ sector.normals.T).min(axis=2)
-    folded = equivalents[np.arange(len(u)), np.argmax(inside, axis=1)]
-    colours = rgb_texts(ipf_colours(u, results.space_group, along, results.cell, symmetry))
-    figure.add_trace(
-        _points(project(folded, projection), results.grains["grain_id"], colours if len(u) <= _COLOURED else BLUE)
-    )
+    if len(u) > _DENSE / 2:
+        figure.add_trace(_density(equivalents.reshape(-1, 3), sector, projection, ends))
+    else:
+        inside = (equivalents @ sector.normals.T).min(axis=2)
+        folded = equivalents[np.arange(len(u)), np.argmax(inside, axis=1)]
+        colours = orientation_colours(results, along, symmetry)
+        figure.add_trace(_points(project(folded, projection), results.grains["grain_id"], colours))
     what = f"Laue group {group.name}" if symmetry == "laue" else f"symmetry of the lattice {group.name}"
-    return styled(figure, f"{title}<br><sub>{what}; {projection}</sub>", 420, margin={"l": 5, "r": 5, "b": 10})
+    return styled(figure, f"{title}<br><sub>{what}; {projection}</sub>", 420, margin={"l": 5, "r": 5, "b": 55})
 
 
 def _upper_poles(u: Floats, normals: Floats, axes: tuple[str, str, str]) -> Floats:
@@ -160,6 +165,23 @@ def _rim(figure: go.Figure, right: str, up: str, centre: str) -> None:
         figure.add_annotation(x=across, y=above, text=text, showarrow=False, font={"size": 14, "color": "black"})
     figure.update_xaxes(visible=False, range=[-1.2, 1.2], constrain="domain")
     figure.update_yaxes(visible=False, range=[-1.15, 1.2], scaleanchor="x", constrain="domain")
+
+
+def _density(poles: Floats, sector: Sector | None, projection: str, ends: tuple[Floats, Floats]) -> go.Heatmap:
+    """How dense the poles are within a sector, or on the whole hemisphere."""
+    low, high = ends
+    number = np.maximum(np.rint(_PIXELS * (high - low) / (high - low).max()), 2).astype(int)
+    x, y = (a + (np.arange(n) + 0.5) / n * (b - a) for a, b, n in zip(low, high, number, strict=True))
+    directions = unproject(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), projection)
+    inside = directions[:, 2] >= 0 if sector is None else sector.contains(directions)
+    values = np.full(len(directions), np.nan, np.float32)
+    values[inside] = multiples_of_random(poles, directions[inside])
+    return go.Heatmap(
+        x=x, y=y, z=values.reshape(len(y), len(x)), colorscale=SEQUENTIAL, hoverongaps=False, name="density",
+        zmin=0, zmax=max(2.0, float(np.nanmax(values))), hovertemplate="%{z:.2f}<extra></extra>",
+        colorbar={"title": {"text": "multiples of random", "side": "top"}, "orientation": "h", "thickness": 10,
+                  "len": 0.6, "y": 0, "yanchor": "top", "nticks": 5},
+    )  # fmt: skip
 
 
 def _points(places: Floats, ids: Floats, colour: str | list[str]) -> go.Scatter | go.Scattergl:

@@ -24,15 +24,20 @@ AGAINST: dict[str, tuple[str, tuple[float, float, int] | None]] = {
     "omega": ("omega, as recorded (°)", (-180.0, 180.0, 36)),
 }
 _FIELDS = {"ring": "ring", "eta": "eta", "omega": "omega_recorded"}
+#: titles and columns of the residuals of predicted spots
+_DISTANCES = {"radial (µm)": "d_radial", "along the ring (µm)": "d_arc", "omega (°)": "d_omega"}
 _NO_SPOTS = "There are no spots of grains here."
 
 
-def residuals(results: Results, against: str = "ring", values: Mapping[str, ArrayLike] | None = None) -> go.Figure:
+def residuals(
+    results: Results | NDArray[np.void], against: str = "ring", values: Mapping[str, ArrayLike] | None = None
+) -> go.Figure:
     """Residuals of the spots of all grains: median and quartiles of each ring, or of each ten degrees.
 
     Parameters
     ----------
-    results : of a layer
+    results : of a layer; or predicted spots, rows of `midas.results.evidence.predicted_spots`, of which the distances
+        of the observed ones are shown: along the radius, along the ring, and in omega
     against : "ring", "eta" or "omega"
     values : title with unit and (n,) residual of every row of `results.spots`, a panel for each; without them the
         relative strain that the tensor of the grain leaves of the spot, 1e-6
@@ -43,7 +48,11 @@ def residuals(results: Results, against: str = "ring", values: Mapping[str, Arra
     """
     if against not in AGAINST:
         raise ValueError(f"against must be one of {', '.join(AGAINST)}, not {against!r}")
-    spots = results.spots
+    if isinstance(results, np.ndarray):
+        spots, field = results[results["counted"]], _FIELDS[against].removesuffix("_recorded")
+        values = {title: spots[name] for title, name in _DISTANCES.items()} if values is None else values
+    else:
+        spots, field = results.spots, _FIELDS[against]
     if values is None:
         values = {"strain that the tensor leaves (10⁻⁶)": 1e6 * np.asarray(spots["strain_error"], float)}
     what = {name: np.asarray(one, float) for name, one in values.items()}
@@ -54,7 +63,7 @@ def residuals(results: Results, against: str = "ring", values: Mapping[str, Arra
     if not len(spots):
         return empty(title, _NO_SPOTS)
     label, bins = AGAINST[against]
-    at = np.asarray(spots[_FIELDS[against]], float)
+    at = np.asarray(spots[field], float)
     figure = make_subplots(rows=len(what), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, (name, one) in enumerate(what.items(), 1):
         _panel(figure, row, at, one, bins)

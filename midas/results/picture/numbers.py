@@ -5,22 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from midas.results.evidence import MISSING, Predicted
+from midas.results.stress.tensors import equivalent_strain
 from midas.runtime.errors import FormatError
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
-
-Array = NDArray[np.float64]
-
-
-def von_mises(strain: Array) -> Array:
-    """(n,) sqrt(2/3 e':e') of the deviators of (n, 3, 3) tensors."""
-    trace = np.trace(strain, axis1=1, axis2=2)[:, None, None]
-    deviator = strain - trace / 3 * np.eye(3)
-    return np.asarray(np.sqrt(2 / 3 * (deviator**2).sum(axis=(1, 2))), np.float64)
 
 
 def headlines(results: Results, predicted: Predicted | None) -> list[str]:
@@ -42,7 +33,7 @@ def headlines(results: Results, predicted: Predicted | None) -> list[str]:
             off = np.median(np.hypot(own["d_y"], own["d_z"]))
             turned = np.median(np.abs(own["d_omega"]))
             lines.append(f"spots are off by {off:.3f} px and {turned:.4f} degrees (medians)")
-    strain = von_mises(grains["strain"])
+    strain = equivalent_strain(grains["strain"])
     lines.append(f"equivalent strain: median {np.median(strain):.0f}e-6, largest {strain.max():.0f}e-6")
     return lines
 

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from midas.results.evidence import Predicted
 from midas.results.picture.charts import draw_components, draw_histogram, draw_residuals
 from midas.results.picture.map import draw_key, draw_view
-from midas.results.picture.numbers import headlines, von_mises
+from midas.results.picture.numbers import headlines
+from midas.results.stress.tensors import equivalent_strain
 from midas.runtime.drawing import Box, font, png_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _draw_charts(draw: ImageDraw.ImageDraw, results: Results, predicted: Predict
     boxes: list[Box] = [(x, y, x + _WIDE, y + _HIGH) for y in _ROWS for x in _COLUMNS]
     draw_histogram(draw, boxes[0], "radius (um)", grains["radius"])
     draw_histogram(draw, boxes[1], "completeness", grains["completeness"], upper=1.0)
-    draw_histogram(draw, boxes[2], "equivalent strain (1e-6)", von_mises(grains["strain"]))
+    draw_histogram(draw, boxes[2], "equivalent strain (1e-6)", equivalent_strain(grains["strain"]))
     draw_components(draw, boxes[3], "strain (1e-6): median, half, 95 %", grains["strain"])
     if predicted is None:
         return

@@ -86,3 +86,10 @@ def von_mises(vectors: Array) -> Array:
     """(...) equivalent stress of (..., 6) Mandel vectors: sqrt(3/2) times the length of the deviator."""
     length: Array = np.sqrt(1.5) * np.linalg.norm(vectors @ DEVIATORIC, axis=-1)
     return length
+
+
+def equivalent_strain(tensors: Array) -> Array:
+    """(n,) equivalent strain of (n, 3, 3) tensors: sqrt(2/3) times the length of the deviator."""
+    deviators = tensors - np.trace(tensors, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
+    length: Array = np.sqrt(2 / 3) * np.linalg.norm(deviators, axis=(1, 2))
+    return length

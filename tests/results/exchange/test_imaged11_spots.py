@@ -11,7 +11,7 @@ from midas.experiment.detector import DetectorGeometry
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
 from midas.results.exchange.imaged11 import format_map
-from midas.results.exchange.imaged11_spots import format_parameters, format_spots, spot_columns
+from midas.results.exchange.imaged11_spots import format_parameters, format_spots, spot_table
 from midas.results.grain_list import GrainList
 
 from .sample import busing_levy, grains
@@ -52,7 +52,7 @@ def written(tmp_path: Path) -> tuple[Path, GrainList, np.ndarray]:
     """A folder with all three files, the grains, and the indices of the spots that were not rejected."""
     some = grains("triclinic")
     table, labels, hkl = layer(some)
-    columns = spot_columns(table, DETECTOR, labels, np.full(len(table), 10))
+    columns = spot_table(table, DETECTOR, labels, np.full(len(table), 10))
     (tmp_path / "a.flt").write_bytes(format_spots(columns))
     (tmp_path / "a.par").write_bytes(format_parameters(DETECTOR, some.cell, "P"))
     (tmp_path / "a.map").write_bytes(format_map(some, ["# command: with = in it"]))
@@ -119,10 +119,14 @@ def test_columns(written: tuple[Path, GrainList, np.ndarray]) -> None:
 
 def test_pixels_are_not_invented() -> None:
     table, labels, _ = layer(grains("cubic", 1))
-    columns = spot_columns(table, DETECTOR, labels)
-    assert "Number_of_pixels" not in columns and "avg_intensity" not in columns and len(columns["sc"]) == len(table) - 1
+    columns = spot_table(table, DETECTOR, labels)
+    assert (
+        "Number_of_pixels" not in columns.names
+        and "avg_intensity" not in columns.names
+        and len(columns["sc"]) == len(table) - 1
+    )
 
 
 def test_no_spots() -> None:
     table, labels, _ = layer(grains("cubic", 1))
-    assert format_spots(spot_columns(table.take(slice(0, 0)), DETECTOR, labels[:0])).count(b"\n") == 1
+    assert format_spots(spot_table(table.take(slice(0, 0)), DETECTOR, labels[:0])).count(b"\n") == 1

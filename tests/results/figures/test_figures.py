@@ -189,6 +189,7 @@ def test_key_names_the_group_and_its_corners(number: int, monkeypatch: pytest.Mo
     figure = figures.ipf_key(number)
     group = figures.key_of(number).group.name
     assert f"Laue group {group};" in texts(figure)
+    assert ("up to the lattice only" in texts(figure)) == (number in (87, 147, 162, 164, 175, 205))
     assert figure.layout.images[0].source.startswith("data:image/png;base64,")
     assert len(figure.layout.annotations) >= 3
     assert figures.ipf_key(number).to_json() == figure.to_json()

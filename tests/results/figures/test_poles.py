@@ -7,6 +7,7 @@ import pytest
 from made_results import MadeResults
 
 from midas.results import figures
+from midas.results.figures.density import multiples_of_random
 from midas.results.figures.laue import laue_group
 from midas.results.figures.projection import PROJECTIONS, project, unproject
 from midas.results.figures.sectors import sector_of
@@ -19,11 +20,12 @@ def single(orientation: np.ndarray, crystal: tuple[int, tuple[float, ...]] | Non
 
 
 def places(figure) -> np.ndarray:
-    return np.column_stack([figure.data[-1].x, figure.data[-1].y])
+    shown = next(trace for trace in figure.data if trace.name == "grains")
+    return np.column_stack([shown.x, shown.y])
 
 
-@pytest.mark.parametrize(("projection", "radius"), [("stereographic", 3**0.5 - 2**0.5), ("equal-area", None)])
-def test_cube_poles(projection: str, radius: float | None):
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_cube_poles(projection: str):
     """{111} of a crystal along the axes: four poles on the diagonals, 54.7 degrees from the middle."""
     found = places(figures.pole_figure(single(np.eye(3)), projection=projection))
     angle = np.arccos(1 / 3**0.5)
@@ -118,3 +120,33 @@ def test_what_is_not_there_is_named():
         figures.pole_figure(MadeResults(0), projection="flat")
     with pytest.raises(ValueError, match="direction must be one of x, y, z"):
         figures.inverse_pole_figure(MadeResults(1), "w")
+
+
+def test_density_is_one_without_texture_and_high_where_poles_are():
+    at = np.random.default_rng(5).normal(size=(500, 3))
+    at /= np.linalg.norm(at, axis=1, keepdims=True)
+    k = np.arange(200_000) + 0.5  # evenly over the hemisphere
+    z = 1 - k / 200_000
+    around = np.pi * (3 - 5**0.5) * k
+    even = np.stack([np.sqrt(1 - z * z) * np.cos(around), np.sqrt(1 - z * z) * np.sin(around), z], axis=1)
+    np.testing.assert_allclose(multiples_of_random(even, at), 1, atol=0.05)
+    pole = np.array([[0.6, 0.0, 0.8]])
+    values = multiples_of_random(np.repeat(pole, 50, axis=0), np.array([[0.6, 0, 0.8], [-0.6, 0, -0.8], [0, 1.0, 0]]))
+    # A normal distribution of 4 degrees over the hemisphere: 1 / sigma^2 at its top.
+    assert values[0] == values[1] == pytest.approx(1 / np.radians(4) ** 2, rel=0.05)
+    assert values[2] == 0
+    assert multiples_of_random(np.empty((0, 3)), at).max() == 0
+
+
+def test_density_at_the_rim_holds_both_sides():
+    rim = np.array([[1.0, 0, 0]])
+    inner = np.array([[0, 0, 1.0]])
+    assert multiples_of_random(rim, rim)[0] == pytest.approx(multiples_of_random(inner, inner)[0], rel=0.05)
+
+
+def test_many_grains_are_shown_by_their_density():
+    results = MadeResults(3000)
+    for figure in (figures.pole_figure(results), figures.inverse_pole_figure(results)):
+        density = next(trace for trace in figure.data if trace.type == "heatmap")
+        values = np.array(density.z, float)
+        assert np.nanmean(values) == pytest.approx(1, abs=0.1)

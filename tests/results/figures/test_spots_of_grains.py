@@ -13,7 +13,8 @@ from midas.results import figures
 PREDICTED = np.dtype(
     [("grain_id", "<i8"), ("ring", "<i4"), ("h", "<i4"), ("k", "<i4"), ("l", "<i4"), ("state", "u1"), ("omega", "<f8"),
      ("y", "<f8"), ("z", "<f8"), ("eta", "<f8"), ("spot_id", "<i8"), ("other_grain", "<i8"), ("omega_observed", "<f8"),
-     ("y_observed", "<f8"), ("z_observed", "<f8"), ("d_omega", "<f8"), ("d_y", "<f8"), ("d_z", "<f8")]
+     ("y_observed", "<f8"), ("z_observed", "<f8"), ("d_omega", "<f8"), ("d_y", "<f8"), ("d_z", "<f8"),
+     ("d_radial", "<f8"), ("d_arc", "<f8"), ("counted", "?")]
 )  # fmt: skip
 
 
@@ -55,6 +56,20 @@ def test_eta_and_omega(spots: np.ndarray):
     figure = figures.eta_omega(spots)
     np.testing.assert_allclose(figure.data[1].x, spots["omega"][:2] + 0.5)
     np.testing.assert_allclose(figure.data[1].y, spots["eta"][:2])
+
+
+def test_residuals_of_predicted_spots(spots: np.ndarray):
+    """Those that the grain has; the others do not count."""
+    spots["counted"], spots["d_radial"] = (
+        spots["state"] == 0,
+        np.where(spots["state"] == 0, [3.0, 5, 0, 0, 0, 0, 9, 9], 9),
+    )
+    figure = figures.residuals(spots)
+    assert "2 spots" in figure.layout.title.text
+    radial = next(trace for trace in figure.data if trace.mode == "markers")
+    assert list(radial.x) == [1] and list(radial.y) == [4]
+    assert [axis.title.text for axis in figure.select_yaxes()] == ["radial (µm)", "along the ring (µm)", "omega (°)"]
+    assert len(figures.residuals(spots, "omega").data) > 3
 
 
 def test_a_grain_alone_shows_its_observed_spots():

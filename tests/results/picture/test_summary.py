@@ -18,8 +18,9 @@ from midas.results.evidence import Predictor
 from midas.results.figures.colours import ipf_colours
 from midas.results.picture import summary_picture
 from midas.results.picture.map import draw_key
-from midas.results.picture.numbers import headlines, von_mises
+from midas.results.picture.numbers import headlines
 from midas.results.reading import Results, read_results
+from midas.results.stress.tensors import equivalent_strain
 
 
 def opened(content: bytes) -> np.ndarray:
@@ -117,9 +118,9 @@ def test_headlines_say_what_there_is(results: Results) -> None:
     assert len(headlines(results, fewer)) == len(headlines(results, None)) == len(lines) - 2
 
 
-def test_von_mises_of_known_tensors() -> None:
+def test_equivalent_strain_of_known_tensors() -> None:
     shear = np.zeros((1, 3, 3))
     shear[0, 0, 1] = shear[0, 1, 0] = 300.0
     tension = np.diag([-150.0, -150.0, 300.0])[None]
-    assert np.allclose(von_mises(shear), 2 / np.sqrt(3) * 300)
-    assert np.allclose(von_mises(tension + 1000 * np.eye(3)), 300.0)
+    assert np.allclose(equivalent_strain(shear), 2 / np.sqrt(3) * 300)
+    assert np.allclose(equivalent_strain(tension + 1000 * np.eye(3)), 300.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from midas.experiment.orientation import matrices_from_quaternions
-from midas.results.grain_sets import aggregate_grains
-from midas.results.matching import stitch_layers
+from midas.results.matching.pairs import stitch_layers
+from midas.results.matching.sets import aggregate_grains
 
 from .grain_files import angle, cubic_group, quaternions, rows, write
 

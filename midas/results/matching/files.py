@@ -17,7 +17,17 @@ from midas.experiment.crystal import why_impossible
 from midas.experiment.setting import axes_vary
 from midas.formats.matched import GRAIN_SET, Matches, write_legacy_matches, write_matches
 from midas.formats.table import Table
-from midas.results.grain_sets import (
+from midas.results.matching.options import MODES, MatchOptions, StitchOptions
+from midas.results.matching.pairs import (
+    LEGACY_REJECTED,
+    compute_cost_matrix,
+    differing_sizes,
+    match_grains,
+    match_greedily,
+    matches,
+    stitch_layers,
+)
+from midas.results.matching.sets import (
     aggregate_grains,
     cell_of,
     files_of,
@@ -27,16 +37,6 @@ from midas.results.grain_sets import (
     read_points,
     read_state_list,
 )
-from midas.results.matching import (
-    LEGACY_REJECTED,
-    compute_cost_matrix,
-    differing_sizes,
-    match_grains,
-    match_greedily,
-    matches,
-    stitch_layers,
-)
-from midas.results.matching_options import MODES, MatchOptions, StitchOptions
 from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.files import keep_inputs
 from midas.runtime.result import StageResult

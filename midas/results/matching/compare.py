@@ -6,8 +6,8 @@ settings of a strained cell differ by up to the shear strain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,28 @@ from numpy.typing import NDArray
 from midas.experiment import crystal
 from midas.experiment.orientation import (
     matrices_from_quaternions,
-    misorientation,
     nearest_rotations,
     quaternions_from_matrices,
     symmetry_operators,
 )
 from midas.formats.grains import CELL, FABLE, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
 from midas.formats.table import Table
+from midas.results.exchange import read_grain_list
+from midas.results.exchange.own import is_grains
+from midas.results.grain_list import GrainList
+from midas.results.matching.assignment import assign
+from midas.results.matching.candidates import Finder, Snapshot
+from midas.results.matching.lattice import direct_axes, rotation_vectors
 from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.files import read_bytes
 
 #: a found grain is a candidate for a true one within this misorientation (degrees)
 _FARTHEST = 1.0
 #: misorientation (degrees) and distance (µm) that count the same when candidates are ranked
 _ANGLE_UNIT, _DISTANCE_UNIT = 0.1, 50.0
-_PAIRS_AT_ONCE = 1_000_000
+
+#: grain lists in every form that is compared
+Source = Path | Table | GrainList
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,9 @@ class Comparison:
     misorientation : (k,) degrees
     lattice_strain : (k, 3, 3) left stretch from the true to the found lattice minus 1, sample frame
     fable, kenesei : (k, 3, 3) errors of the tensors eFab, eKen, sample frame; None when `found` has no such columns
-    confidence : (k,)
+    confidence : (k,) NaN where the list does not tell it
+    true_id : (k,) of the true grain
+    lost, surplus : ids of true grains that have no partner, and of found ones that are nobody's
     """
 
     true_count: int
@@ -61,6 +71,9 @@ class Comparison:
     fable: NDArray[np.float64] | None
     kenesei: NDArray[np.float64] | None
     confidence: NDArray[np.float64]
+    true_id: NDArray[np.int64]
+    lost: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    surplus: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def misorientation(self) -> NDArray[np.float64]:
@@ -100,6 +113,7 @@ class Comparison:
             None if self.fable is None else self.fable[kept],
             None if self.kenesei is None else self.kenesei[kept],
             self.confidence[kept],
+            self.true_id[kept],
         )
 
     def grain_table(self) -> str:
@@ -163,89 +177,132 @@ def tensor_error(tensors: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def compare(
-    true: Path | Table,
-    found: Path | Table,
+    true: Source,
+    found: Source,
     *,
     omega_step: float = 0.0,
     space_group: int | None = None,
     lattice: Sequence[float] | None = None,
     turn_positions: bool = False,
+    one_to_one: bool = False,
 ) -> Comparison:
-    """Compare a reconstruction with the truth.
+    """Compare a reconstruction with the truth, or with another one.
 
     Parameters
     ----------
-    true : grain list of the simulation (Grains.csv form), or its table in the layout `midas.formats.grains.GRAINS`
-    found : Grains.csv of the analysis, or its table
+    true : grain list of the simulation, or of another analysis, of any kind; its table in the layout
+        `midas.formats.grains.GRAINS`, or the list itself
+    found : the same of the analysis
     omega_step : rotation per frame, degrees, signed. A frame gets the angle at its beginning, the spots lie on average
         in its middle: the reconstruction is turned by half a step about z, and so are the true orientations before
         they are compared.
-    space_group, lattice : symmetry and unstrained cell; by default from the header of `found`
+    space_group, lattice : symmetry and unstrained cell; by default what `found` tells, or else `true`
     turn_positions : turn true positions and strain tensors as well. The legacy programs' figures leave them as they
         are, which adds half a step times the distance from the axis to the position errors (1.7 µm at 400 µm and 0.5°).
+    one_to_one : every grain has one partner at most, of all ways to pair them that of the least sum; else every true
+        grain has the nearest, which may be that of another one, too
     """
-    space_group, cell = _crystal(found, space_group, lattice)
-    reference = _direct_axes(np.array([cell], np.float64))[0]
+    space_group, cell = _crystal(found, true, space_group, lattice)
+    reference = direct_axes(np.array([cell], np.float64))[0]
     operators = symmetry_operators(space_group, cell)
-    truth, reconstruction = _Grains(true), _Grains(found)
-    if turn_positions:
-        truth.turn(0.5 * omega_step)
-    positions, expected = truth.positions, truth.strain(reference)
-    if not turn_positions:
-        truth.turn(0.5 * omega_step)
-
-    pairs = list(_partners(truth, reconstruction, operators, reference))
-    true_row = np.array([t for t, _ in pairs], np.intp)
-    found_row = np.array([f for _, f in pairs], np.intp)
+    truth, reconstruction = _Grains(true, cell), _Grains(found, cell)
+    positions, expected = _after_half_a_step(truth, omega_step, reference, turn_positions)
+    true_row, found_row = _partners(truth, reconstruction, operators, reference, one_to_one)
     rotation, strain = _lattice_differences(truth, reconstruction, true_row, found_row, operators, reference)
     return Comparison(
         true_count=len(truth),
         found_count=len(reconstruction),
         true_row=true_row,
         found_row=found_row,
-        grain_id=reconstruction.table.integers("GrainID")[found_row],
+        grain_id=reconstruction.ids[found_row],
         true_position=positions[true_row],
         found_position=reconstruction.positions[found_row],
         rotation=rotation,
         lattice_strain=strain,
         fable=reconstruction.errors(FABLE, found_row, expected[true_row]),
         kenesei=reconstruction.errors(KENESEI, found_row, expected[true_row]),
-        confidence=reconstruction.table["Confidence"][found_row],
+        confidence=reconstruction.confidence[found_row],
+        true_id=truth.ids[true_row],
+        lost=np.delete(truth.ids, true_row),
+        surplus=np.delete(reconstruction.ids, found_row),
     )
 
 
+def _after_half_a_step(
+    truth: _Grains, omega_step: float, reference: NDArray[np.float64], turn_positions: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn the truth; positions and strains that the reconstruction is compared with."""
+    if turn_positions:
+        truth.turn(0.5 * omega_step)
+    positions, expected = truth.positions, truth.strain(reference)
+    if not turn_positions:
+        truth.turn(0.5 * omega_step)
+    return positions, expected
+
+
 def _crystal(
-    found: Path | Table, space_group: int | None, lattice: Sequence[float] | None
+    found: Source, true: Source, space_group: int | None, lattice: Sequence[float] | None
 ) -> tuple[int, Sequence[float]]:
-    """Space group and unstrained cell; what is not given is in the header of the grain list."""
+    """Space group and unstrained cell; what is not given is told by one of the lists."""
+    for source in (found, true):
+        if space_group is None or lattice is None:
+            told = _told(source)
+            space_group = told[0] if space_group is None else space_group
+            lattice = told[1] if lattice is None else lattice
     if space_group is None or lattice is None:
         if isinstance(found, Table):
             raise ValueError("a table has no header: space_group and lattice are needed")
-        header_group, header_cell = read_crystal(found)
-        space_group = header_group if space_group is None else space_group
-        lattice = header_cell if lattice is None else lattice
+        reason = "tells no SpaceGroup and unstrained cell; give --space-group and --lattice"
+        raise FormatError(reason, file=found if isinstance(found, Path) else found.name)
     if reason := crystal.why_impossible(lattice):
         raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
     return space_group, lattice
 
 
+def _told(source: Source) -> tuple[int | None, Sequence[float] | None]:
+    """What a list says of its crystal."""
+    if isinstance(source, Table):
+        return None, None
+    if isinstance(source, Path):
+        if _is_ours(source):
+            return read_crystal(source)
+        source = read_grain_list(source)
+    return source.space_group, source.cell
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is a ``Grains.csv``, whose columns are all compared; what cannot be read is one that is missing."""
+    return not path.is_dir() and is_grains(read_bytes(path, advice="a grain list (Grains.csv) is needed"))
+
+
 class _Grains:
     """A grain list as rotations, positions and lattices."""
 
-    def __init__(self, source: Path | Table):
-        self.table = source if isinstance(source, Table) else read_grains(source)
-        cells = self.table.numbers(CELL)
-        for grain, cell in zip(self.table["GrainID"], cells, strict=True):
-            if reason := crystal.why_impossible(cell):
-                file = None if isinstance(source, Table) else source
+    def __init__(self, source: Source, cell: Sequence[float]):
+        file = source if isinstance(source, Path) else source.name if isinstance(source, GrainList) else None
+        if isinstance(source, Path):
+            source = read_grains(source) if _is_ours(source) else read_grain_list(source, cell=cell)
+        if isinstance(source, Table):
+            self.ids, self.confidence = source.integers("GrainID"), source["Confidence"]
+            cells, orientations = source.numbers(CELL), source.numbers(ORIENTATION).reshape(-1, 3, 3)
+            self.positions = source.numbers(POSITION)
+            tensors = source if source.numbers((*FABLE, *KENESEI)).any() else None
+            self.tensors = {n: None if tensors is None else tensors.numbers(n) for n in (FABLE, KENESEI)}
+        else:
+            self.ids, self.confidence, self.positions = source.ids, source.completeness, source.positions.copy()
+            orientations = source.orientations
+            known = np.isfinite(source.cells).all(axis=1, keepdims=True)
+            cells = np.where(known, source.cells, np.array(cell, np.float64))
+            strains = source.strains.reshape(-1, 9)
+            self.tensors = {FABLE: None, KENESEI: strains if np.isfinite(strains).all() and len(strains) else None}
+        for grain, one in zip(self.ids, cells, strict=True):
+            if reason := crystal.why_impossible(one):
                 raise FormatError(f"cell of grain {grain:g}: {reason}", file=file)
-        self.rotations = nearest_rotations(self.table.numbers(ORIENTATION).reshape(-1, 3, 3))
-        self.positions = self.table.numbers(POSITION)
-        self.axes = _direct_axes(cells)
-        self.has_tensors = bool(self.table.numbers((*FABLE, *KENESEI)).any())
+        self.rotations = nearest_rotations(orientations)
+        self.axes = direct_axes(cells)
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.ids)
 
     def turn(self, degrees: float) -> None:
         """Rotate the sample about z."""
@@ -271,37 +328,36 @@ class _Grains:
         self, tensor: Sequence[str], rows: NDArray[np.intp], expected: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
         """(k, 3, 3) differences of a tensor of the table, dimensionless; None when the table has no tensors."""
-        if not self.has_tensors:
-            return None
-        return 1e-6 * self.table.numbers(tensor).reshape(-1, 3, 3)[rows] - expected
-
-
-def _direct_axes(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 3, 3) cell vectors as columns in the crystal frame."""
-    bases = np.array([crystal.reciprocal_basis(cell) for cell in cells]).reshape(-1, 3, 3)
-    return np.linalg.inv(bases).transpose(0, 2, 1)
+        values = self.tensors[tuple(tensor)]
+        return None if values is None else 1e-6 * values.reshape(-1, 3, 3)[rows] - expected
 
 
 def _partners(
-    truth: _Grains, found: _Grains, operators: NDArray[np.float64], reference: NDArray[np.float64]
-) -> Iterator[tuple[int, int]]:
-    """True grain and the found grain that is nearest in misorientation and position together."""
-    q_true, q_found = (quaternions_from_matrices(g.rotations) for g in (truth, found))
-    block = max(_PAIRS_AT_ONCE // max(len(found) * len(operators), 1), 1)
-    for start in range(0, len(truth), block):
-        # Matrices may be turned against lattices by the strain, a small fraction of a degree.
-        rough = misorientation(q_true[start : start + block, None], q_found[None], operators)
-        rows, candidates = np.nonzero(rough < 1.5 * _FARTHEST)
-        rows += start
-        rotation, _ = _lattice_differences(truth, found, rows, candidates, operators, reference)
-        angle = np.linalg.norm(rotation, axis=1)
-        distance = np.linalg.norm(found.positions[candidates] - truth.positions[rows], axis=1)
-        cost = np.where(angle <= _FARTHEST, angle / _ANGLE_UNIT + distance / _DISTANCE_UNIT, np.inf)
-        for row in np.unique(rows):
-            mine = np.flatnonzero(rows == row)
-            best = mine[np.argmin(cost[mine])]
-            if np.isfinite(cost[best]):
-                yield int(row), int(candidates[best])
+    truth: _Grains,
+    found: _Grains,
+    operators: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    one_to_one: bool,
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of true grains and of the found ones that are nearest to them in misorientation and position together."""
+    one, two = (
+        Snapshot(quaternions_from_matrices(g.rotations), g.positions, np.full(len(g), np.nan)) for g in (truth, found)
+    )
+    # Matrices may be turned against lattices by the strain, a small fraction of a degree.
+    rough = Finder(two, operators, 1.5 * _FARTHEST).candidates(one)
+    rotation, _ = _lattice_differences(truth, found, rough.first, rough.second, operators, reference)
+    angle = np.linalg.norm(rotation, axis=1)
+    near = angle <= _FARTHEST
+    rows, candidates = rough.first[near], rough.second[near]
+    cost = angle[near] / _ANGLE_UNIT + np.linalg.norm(rough.displacements[near], axis=1) / _DISTANCE_UNIT
+    if one_to_one:
+        # Dearer than any choice of pairs: no grain is given up for the sake of the others.
+        dear = 1.0 + 2.0 * min(len(truth), len(found)) * float(cost.max(initial=0.0))
+        chosen = assign(rows, candidates, cost, (len(truth), len(found)), dear)
+    else:
+        order = np.lexsort((candidates, cost, rows))
+        chosen = order[np.unique(rows[order], return_index=True)[1]]
+    return rows[chosen], candidates[chosen]
 
 
 def _lattice_differences(
@@ -322,13 +378,4 @@ def _lattice_differences(
     chosen = np.arange(len(true_rows))
     rotation = rotations[chosen, best]
     strain = carried[chosen, best] @ rotation.transpose(0, 2, 1) - np.eye(3)
-    return _rotation_vectors(rotation), strain
-
-
-def _rotation_vectors(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(k, 3) axis times angle in degrees."""
-    q = quaternions_from_matrices(rotations)
-    sine: NDArray[np.float64] = np.linalg.norm(q[:, 1:], axis=1)
-    angle = np.degrees(2 * np.arctan2(sine, q[:, 0]))
-    vectors: NDArray[np.float64] = q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
-    return vectors
+    return rotation_vectors(quaternions_from_matrices(rotation)), strain

@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 from midas.experiment.orientation import misorientation, symmetry_operators
 from midas.formats.matched import QUATERNION, SET_POSITION, Matches
 from midas.formats.table import Table
+from midas.results.matching.assignment import assign
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def compute_cost_matrix(
 
     Parameters
     ----------
-    first, second : grains, see `midas.results.grain_sets.aggregate_grains`
+    first, second : grains, see `midas.results.matching.sets.aggregate_grains`
     space_group, cell : the symmetry of the lattice makes orientations equal; the cell (Å, degrees) tells the setting,
         which without one is the standard setting
     mode : "orientation": the misorientation's difference from `ref_misorientation` (degrees), "position": the distance
@@ -102,9 +103,13 @@ def match_grains(cost: NDArray[np.float64], remove_duplicates: bool = True) -> N
         return np.empty((0, 2), np.intp)
     if remove_duplicates:
         possible = np.isfinite(cost)
-        # Dearer than any choice of possible pairs, so that one of these is never given up for it.
-        dear = 1.0 + 2.0 * min(cost.shape) * float(cost.max(where=possible, initial=0.0))
-        rows, columns = linear_sum_assignment(cost if possible.all() else np.where(possible, cost, dear))
+        if not possible.all():
+            rows, columns = np.nonzero(possible)
+            # Dearer than any choice of possible pairs, so that one of these is never given up for it.
+            dear = 1.0 + 2.0 * min(cost.shape) * float(cost.max(where=possible, initial=0.0))
+            chosen = assign(rows, columns, cost[rows, columns], cost.shape, dear)
+            return np.column_stack([rows[chosen], columns[chosen]]).astype(np.intp)
+        rows, columns = linear_sum_assignment(cost)
     else:
         columns = np.arange(cost.shape[1])
         rows = np.argmin(cost, axis=0)
@@ -163,7 +168,7 @@ def stitch_layers(
 
     Parameters
     ----------
-    grains : of all layers in one frame, see `midas.results.grain_sets.aggregate_grains`
+    grains : of all layers in one frame, see `midas.results.matching.sets.aggregate_grains`
     misorientation_tol : degrees; a grain belongs to another one below it
     position_tol : µm; up to this distance
     cell : tells the setting of the space group; without one the standard setting

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from midas.formats.matched import GRAIN_SET
-from midas.results.grain_sets import LOADED, aggregate_grains, cell_of, load_grains
-from midas.results.matching import compute_cost_matrix, match_grains, match_greedily
+from midas.results.matching.pairs import compute_cost_matrix, match_grains, match_greedily
+from midas.results.matching.sets import LOADED, aggregate_grains, cell_of, load_grains
 
 from .grain_files import angle, cubic_group, quaternions, rows, write
 
 Call = Callable[..., int]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 #: numbers of a row of MatchGrains
 COST, ANGLE, DISTANCE = 22, 23, 27
 

@@ -1,4 +1,4 @@
-"""`midas.results.compare`: docs/theory/simulation.md#comparison-with-the-truth, and what must not matter."""
+"""`midas.results.matching.compare`: docs/theory/simulation.md#comparison-with-the-truth, and what must not matter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from midas.experiment import crystal
 from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
 from midas.formats.grains import GRAINS, GrainsHeader
 from midas.formats.table import Table
-from midas.results.compare import compare, spread, tensor_error
+from midas.results.matching.compare import compare, spread, tensor_error
 from midas.runtime.errors import FormatError, ParameterError
 
 CUBIC = (3.524, 3.524, 3.524, 90.0, 90.0, 90.0)

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas.experiment.crystal import why_impossible
 from midas.experiment.orientation import quaternions_from_matrices
-from midas.formats.grains import GRAINS, ORIENTATION, POSITION, read_crystal, read_grains
+from midas.formats.grains import ORIENTATION, POSITION
 from midas.formats.matched import GRAIN_SET, QUATERNION, SET_ORIENTATION, SET_POSITION
 from midas.formats.table import Layout, Table, concatenate, fixed, integer
-from midas.runtime.errors import FormatError, one_line
+from midas.results.exchange import file_of, read_grain_list
+from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
@@ -35,67 +34,28 @@ def load_grains(path: str | Path) -> Table:
 
     Parameters
     ----------
-    path : a ``Grains.csv``, a consolidated HDF5 file, a table that stitching wrote (its ``UniqueID`` is the identity),
-        or a layer folder. Of a folder its ``Grains.csv`` is read, and only without one its newest consolidated file.
+    path : a grain list of any kind or a layer folder, see `midas.results.exchange.read_grain_list`
 
     Raises
     ------
     FormatError : there is no such file, or it is none of these.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = _in_folder(path)
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        return _consolidated(path)
-    content = read_bytes(path, advice="a grain list (Grains.csv) is needed")
-    if content[: content.find(b"\n") + 1].decode("latin-1").split()[:3] == _STITCHED:
-        stitched = GRAIN_SET.parse(content, path)
-        names = ("UniqueID", *SET_ORIENTATION, *SET_POSITION, "GrainSize")
-        return Table(LOADED, stitched.select(names).columns)
-    return read_grains(path, through="GrainRadius", strict=False).select(LOADED)
+    grains = read_grain_list(path)
+    columns = [grains.ids, *grains.orientations.reshape(-1, 9).T, *grains.positions.T, grains.radii]
+    return Table(LOADED, np.array(columns, np.float64).reshape(len(LOADED), -1))
 
 
 def cell_of(path: str | Path) -> tuple[float, ...] | None:
     """The unstrained cell (Å and degrees) that one of the files of `load_grains` tells; None if it tells none."""
-    path = Path(path)
-    path = _in_folder(path) if path.is_dir() else path
     try:
-        if path.suffix.lower() in (".h5", ".hdf5"):
-            with h5py.File(path, "r") as file:
-                cell = tuple(np.asarray(file["parameters/LatticeParameter"], np.float64).ravel().tolist())
-        else:
-            cell = read_crystal(path)[1]
-    except (FormatError, OSError, RuntimeError, KeyError, TypeError, ValueError):
+        return read_grain_list(path).cell
+    except FormatError:
         return None
-    return None if len(cell) != 6 or why_impossible(cell) else cell
 
 
 def files_of(paths: Iterable[str | Path]) -> list[Path]:
     """The grain lists that `load_grains` reads for these; those that are not there stay as they are."""
-    return [_in_folder(path) if path.is_dir() else path for path in map(Path, paths)]
-
-
-def _in_folder(folder: Path) -> Path:
-    if (folder / "Grains.csv").exists():
-        return folder / "Grains.csv"
-    found = sorted(folder.glob("*_consolidated.h5"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise FormatError("has no Grains.csv; name a layer folder or a grain list", file=folder)
-    log.info("%s: has no Grains.csv; %s is read", folder, found[-1].name)
-    return found[-1]
-
-
-def _consolidated(path: Path) -> Table:
-    try:
-        with h5py.File(path, "r") as file:
-            rows = np.asarray(file["grains/summary"], np.float64)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"has no readable grains/summary ({one_line(error)})", file=path) from None
-    if rows.ndim != 2 or rows.shape[1] != len(GRAINS.names):
-        raise FormatError(f"must hold {len(GRAINS.names)} columns", file=path, key="grains/summary", value=rows.shape)
-    if not np.isfinite(rows[:, : GRAINS.names.index("GrainRadius") + 1]).all():
-        raise FormatError("holds numbers that are not finite", file=path, key="grains/summary")
-    return Table(GRAINS.names, rows.T).select(LOADED)
+    return [file_of(path) for path in paths]
 
 
 def aggregate_grains(

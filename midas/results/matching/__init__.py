@@ -1,0 +1,1 @@
+"""Which grains of two or more lists are the same crystal: one engine to match, stitch, compare and track."""
