@@ -13,9 +13,9 @@ from midas.formats.grain_spots import spot_ranges
 from midas.formats.grains import GRAINS
 from midas.formats.table import Table
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS
-from midas.results.consolidated.hdf5 import Group
-from midas.results.consolidated.objects import Appender
 from midas.results.consolidated.spot_objects import GrainSpots, PeakTypes, peak_record
+from midas.results.hdf5 import Group
+from midas.results.hdf5_objects import Appender
 from midas.results.joins import SpotLinks
 from midas.results.sources import Sources
 from midas.runtime.errors import FormatError

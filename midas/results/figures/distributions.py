@@ -96,8 +96,8 @@ def strains(results: Results, tensors: Floats | None = None, unit: str = "10⁻�
             text += f", σ {median:.0f}"
             _noise(figure, row, column, float(values.mean()), median, float(counts.max()))
         figure.layout.annotations[2 * (row - 1) + column - 1].update(text=text, font={"size": 11})
-    figure.update_xaxes(title_text=f"{unit}", row=3, showticklabels=True, nticks=6)
-    figure.update_xaxes(showticklabels=True, nticks=6)
+    figure.update_xaxes(title_text=f"{unit}", row=3, showticklabels=True)
+    figure.update_xaxes(showticklabels=True, nticks=5, tickangle=0)
     figure.update_yaxes(title_text="grains", col=1, rangemode="tozero")
     notes = f"mean ± standard deviation over grains, {unit}" + (
         "<br>σ and red: median uncertainty of a grain" if sigma is not None else ""

@@ -24,7 +24,7 @@ _LARGEST, _LEAST, _SMALLEST = 26.0, 7.0, 0.2
 _LINE, _NO_LINE, _LINED = {"width": 1, "color": "#555"}, {"width": 0}, 400
 #: from where the camera looks; its field of view (degrees), the part of it that the box fills, and the shape of the
 #: picture in a window of 390 px
-_EYE, _FIELD, _ROOM, _SHAPE = np.array([1.1, -1.5, 0.9]), 45.0, 0.85, 0.84
+_EYE, _FIELD, _ROOM, _SHAPE = np.array([1.1, -1.5, 0.9]), 45.0, 0.8, 0.84
 
 
 def grain_map(
@@ -66,8 +66,9 @@ def grain_map(
         **hover_of(results, choice, "xyz"),
     )  # fmt: skip
     ranges = box_of(position, results.grains["radius"])
+    thin = 0.5 * float(np.ptp(ranges, axis=1).max())
     scene: dict[str, Any] = {
-        f"{axis}axis": {"title": {"text": label}, "range": limits.tolist()}
+        f"{axis}axis": {"title": {"text": label}, "range": limits.tolist(), "nticks": 4 if np.ptp(limits) < thin else 7}
         for axis, label, limits in zip("xyz", _LABELS, ranges, strict=True)
     }
     scene |= {"aspectmode": "data", "camera": camera_of(ranges)}

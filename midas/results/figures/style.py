@@ -22,6 +22,8 @@ SEQUENTIAL, DIVERGING = "Viridis", "RdBu_r"
 _MANY_POINTS = 1500
 #: from this many values on the colour scale leaves out a hundredth at either end
 _MANY_VALUES = 100
+#: bars of values that spread, about and at least
+_FEWEST = 8
 
 NO_GRAINS = "There are no grains here:<br>no candidate had enough spots to be one."
 
@@ -106,10 +108,9 @@ def bins_of(values: Sequence[Floats] | Floats, most: int = 60) -> dict[str, floa
     scale = max(abs(low), abs(high))
     if spread <= 1e-9 * scale or spread == 0:
         width = 0.02 * scale or 0.02
-    width = max(width, spread / most, spread / (2 * np.sqrt(len(known)) + 4) if width == 0 else 0.0)
+    else:
+        width = float(np.clip(width, spread / most, spread / _FEWEST))
     width = nice(width)
-    while spread > 0 and width >= spread and spread > 1e-9 * scale:
-        width = nice(width / 2.6)
     start = np.floor(low / width - 0.5) * width
     return {"start": float(start), "end": float(np.ceil(high / width + 0.5) * width), "size": float(width)}
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from midas._ext.numerics.lookup3 import seal
-from midas.results import consolidated
-from midas.results.consolidated import hdf5, objects, spot_objects
-from midas.results.consolidated.hdf5 import atomic_hdf5
-from midas.results.consolidated.objects import Appender
+from midas.results import consolidated, hdf5
+from midas.results import hdf5_objects as objects
+from midas.results.consolidated import spot_objects
 from midas.results.consolidated.spot_objects import GrainSpots, PeakTypes, peak_record
+from midas.results.hdf5 import atomic_hdf5
+from midas.results.hdf5_objects import Appender
 from midas.runtime.errors import OutputError
 
 NAMES = ("intensity", "omega")
