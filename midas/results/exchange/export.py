@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,11 +173,12 @@ def _paths(file: Path, made: Mapping[str, Files], options: ExportOptions) -> dic
 
 
 def _stem(file: Path) -> str:
-    """A ``Grains.csv`` is called after its layer, anything else after itself."""
-    if file.name == "Grains.csv":
-        return file.resolve().parent.name or "grains"
-    ending = next((ending for ending in _ENDINGS if file.name.lower().endswith(ending)), "")
-    return file.name[: len(file.name) - len(ending)] or "grains"
+    """A ``Grains.csv`` is called after its layer, anything else after itself; _ stands for what Neper cannot read."""
+    name = file.resolve().parent.name
+    if file.name != "Grains.csv":
+        ending = next((ending for ending in _ENDINGS if file.name.lower().endswith(ending)), "")
+        name = file.name[: len(file.name) - len(ending)]
+    return re.sub(r"[^\w.+-]", "_", name) or "grains"
 
 
 def _summary(name: str, count: int, contents: Mapping[Path, bytes], skipped: Mapping[str, str]) -> Mapping[str, object]:

@@ -19,7 +19,7 @@ from midas.results.exchange.hexrd import format_grains
 from midas.results.exchange.imaged11 import format_map
 from midas.runtime.errors import FormatError
 
-from ..grain_files import CELL, quaternions, write
+from ..matching.grain_files import CELL, quaternions, write
 from .sample import exported, grains
 
 
