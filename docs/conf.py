@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -13,18 +14,26 @@ copyright = author
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # and with it myst_parser
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
 ]
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+# The first one is also that of the pages that autosummary makes.
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 templates_path = ["_templates"]
 
 # Formulas between dollars; an anchor at every heading, which the code cites as docs/theory/<page>.md#<heading>.
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 4
+
+# Notebooks are run, each time, and an error in one of them is an error of the page.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+# Figures as HTML with the drawing program in the page: read by the kernel that runs them.
+os.environ["PLOTLY_RENDERER"] = "notebook"
 
 # Docstrings: what stands between single backquotes is code, as in Markdown.
 default_role = "code"

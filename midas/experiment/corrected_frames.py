@@ -5,6 +5,7 @@ See docs/theory/peaks.md#selected-pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -96,3 +97,20 @@ class CorrectedFrames:
         dark, gain = (plane.reshape(-1) for plane in (self._dark, self._gain))
         dark, gain = (plane if len(plane) == 1 else plane[numbers] for plane in (dark, gain))
         return np.where(nothing, np.nan, (values - dark) * gain)
+
+    def mean_counts(self, frames: Sequence[int]) -> NDArray[np.float64]:
+        """(rows x columns,) mean corrected counts of frames by raw pixel; NaN where one of them has no value.
+
+        Masked pixels have their counts, too; `numbers` leaves them out.
+        """
+        buffer, total, blank = self.buffer(), np.zeros(self._frames.shape[1:]), np.zeros(self._frames.shape[1:], bool)
+        for frame in frames:
+            self.read_into(frame, buffer)
+            total += buffer
+            for value in self._blanks.tolist():
+                blank |= buffer == value
+        mean = total.reshape(-1) / max(len(frames), 1)
+        mean -= self._dark.reshape(-1)
+        mean *= self._gain.reshape(-1)
+        mean[blank.reshape(-1)] = np.nan
+        return mean

@@ -252,7 +252,7 @@ def test_a_folder_with_the_file_alone(stored: Stored, results: Results, tmp_path
     shutil.copy(stored.file, tmp_path)
     left = midas.read_results(tmp_path)
     assert_equal(results, left)
-    assert left.layer is None and left.folder == tmp_path and left.record is None
+    assert left.layer is None and left.folder == tmp_path
     assert left.archive == stored.layer.archive  # the file says where it was, and it still is
 
 
@@ -302,6 +302,29 @@ def test_two_archives_must_be_told_apart(copy: Path, results: Results) -> None:
         midas.read_results(copy)
     chosen = midas.read_results(copy, archive=copy / many_grains.ARCHIVE)
     np.testing.assert_array_equal(chosen.peaks, results.peaks)
+
+    lone = midas.read_results(copy / "Grains.csv")  # the grains need no archive
+    assert lone.archive is None and len(lone) == COUNT
+    with pytest.raises(FormatError, match="does not exist"):
+        midas.read_results(copy, archive=copy / "absent.MIDAS.zip")
+
+
+def test_uncertainties_of_other_grains(copy: Path) -> None:
+    for name in ("GrainsSigma.csv", "GrainQuality.csv"):
+        lines = (copy / name).read_text().splitlines()
+        (copy / name).write_text("\n".join([*lines[:-2], lines[-1], lines[-2]]) + "\n")
+    results = midas.read_results(copy)
+    with pytest.raises(FormatError, match="GrainsSigma.csv lists other grains"):
+        results.sigma  # noqa: B018
+    with pytest.raises(FormatError, match="GrainQuality.csv lists other grains"):
+        results.quality  # noqa: B018
+
+
+def test_links_of_folders_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(FormatError, match="one: cannot be read"):
+        midas.read_results(tmp_path / "one").grains  # noqa: B018
 
 
 def test_what_is_no_layer(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import midas
+from midas.formats.run_record import Input
 from midas.results import consolidated
 from midas.results.reading import Results
 from midas.results.sources import LayerTables
@@ -182,6 +184,20 @@ def test_changed_bytes_of_the_tables(file: Path, tmp_path: Path, places: list[tu
             flat[int(place * (len(flat) - 1))] = byte
             values[...] = content
     answers(path)
+
+
+def test_the_run_that_a_file_describes(copy: Path) -> None:
+    inputs = [{"role": "raw", "path": "a.h5", "size": 7, "sha256": "0" * 64}]
+    with h5py.File(copy, "a") as file:
+        file.attrs.update(program="ff-midas", version="10.0", date="2026-11-26T11:00:00Z", command_line="ff-midas")
+        file.attrs["inputs"] = json.dumps(inputs)
+    record = midas.read_results(copy).record
+    assert (record.program, record.version, record.inputs) == ("ff-midas", "10.0", (Input(**inputs[0]),))
+    for wrong in ("{", "[1]", '[{"size": 1}]'):
+        with h5py.File(copy, "a") as file:
+            file.attrs["inputs"] = wrong
+        with pytest.raises(FormatError, match="cannot be read"):
+            midas.read_results(copy).record  # noqa: B018
 
 
 # The form of the legacy exporter

@@ -149,20 +149,13 @@ def _of_frames(
         raise StageError("has no archive, whose frames would make the profile", file=layer.folder)
     with Archive(layer.archive) as archive:
         frames = CorrectedFrames.of(archive, parameters)
-        y, z = (index.astype(np.float64) for index in np.nonzero(frames.numbers >= 0))
-        pixels = frames.numbers[frames.numbers >= 0]
-        two_theta = view.detector.ideal(*true_pixels(view.panels, y, z)).two_theta
-        edges = _edges(view.detector, np.array([two_theta.max()]), rings)
-        place = np.digitize(two_theta, edges) - 1
-        inside = (place >= 0) & (place < len(edges) - 1)
-        place, pixels = place[inside], pixels[inside]
-        total, known = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
-        buffer = frames.buffer()
-        for frame in np.unique(np.linspace(0, len(frames) - 1, number).round().astype(int)).tolist():
-            frames.read_into(frame, buffer)
-            counts = frames.counts(buffer, pixels)
-            there = np.isfinite(counts)
-            total += np.bincount(place[there], counts[there], len(total))
-            known += np.bincount(place[there], minlength=len(total))
-    mean = total / np.maximum(known, 1)
+        which = np.unique(np.linspace(0, len(frames) - 1, number).round().astype(int)).tolist()
+        y, z = np.nonzero(frames.numbers >= 0)
+        counts = frames.mean_counts(which)[frames.numbers[y, z]]
+    two_theta = view.detector.ideal(*true_pixels(view.panels, y.astype(np.float64), z.astype(np.float64))).two_theta
+    edges = _edges(view.detector, np.array([two_theta.max()]), rings)
+    known = np.isfinite(counts)
+    total, _ = np.histogram(two_theta[known], edges, weights=counts[known])
+    pixels, _ = np.histogram(two_theta[known], edges)
+    mean = total / np.maximum(pixels, 1)
     return PowderProfile(edges, mean, np.zeros(len(mean), np.int64), rings, "frames")

@@ -253,20 +253,17 @@ def predicted_spots(results: Results, grain: Grain | int) -> NDArray[np.void]:
     return predictor_of(results).grain(row)
 
 
-#: predictors of the results that were asked last
-_KEPT: list[Predictor] = []
-_MOST_KEPT = 4
+#: under which results keep what predicts their spots, so that both go at the same time
+_KEPT = "_predictor"
 
 
 def predictor_of(results: Results) -> Predictor:
     """The predictor of these results, made once."""
-    for one in _KEPT:
-        if one.results is results:
-            return one
-    made = Predictor.of(results)
-    _KEPT.insert(0, made)
-    del _KEPT[_MOST_KEPT:]
-    return made
+    kept = vars(results)
+    if _KEPT not in kept:
+        kept[_KEPT] = Predictor.of(results)
+    predictor: Predictor = kept[_KEPT]
+    return predictor
 
 
 def layer_of(results: Results) -> Layer:

@@ -16,6 +16,7 @@ from midas.results.exchange.crystal_frames import Frame, to_frame
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.laguerre import Grid, grid_of, owners, radii_of, slice_of
 from midas.results.exchange.symmetry import edax_number, oxford_number, short_symbol
+from midas.runtime.files import readable
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +53,7 @@ def ctf_files(exported: Exported) -> Files:
     step = f"{grid.spacing:.6f}"
     lines = [
         "Channel Text File",
-        f"Prj\t{grains.name}",
+        f"Prj\t{readable(grains.name)}",
         f"Author\t{'; '.join(_remarks(exported, grid))}",
         "JobMode\tGrid",
         f"XCells\t{grid.shape[0]}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from midas.results.exchange.options import ALL, ExportOptions
 from midas.results.exchange.symmetry import centring
 from midas.results.reading import Results, read_results
 from midas.runtime.errors import MidasError, UsageError
-from midas.runtime.files import keep_inputs, make_folder, write_together
+from midas.runtime.files import keep_inputs, make_folder, readable, write_together
 from midas.runtime.provenance import header_lines
 from midas.runtime.result import StageResult
 
@@ -129,11 +130,21 @@ def export(path: Path, options: ExportOptions | None = None) -> StageResult[Expo
     paths = _paths(file, made, options)
     contents = {paths[name, ending]: content for name, files in made.items() for ending, content in files.items()}
     for target in contents:
-        keep_inputs(target, file, None if results is None else results.archive)
+        keep_inputs(target, *_inputs(file, results))
     if contents:
         make_folder(next(iter(contents)).parent)
         write_together(contents)
     return StageResult("export", _summary(grains.name, len(grains), contents, skipped), Exports([*contents], skipped))
+
+
+def _inputs(file: Path, results: Results | None) -> list[Path]:
+    """Files that no export may be written over."""
+    if results is None or results.layer is None:
+        return [file]
+    layer, lengths = results.layer, results.folder.glob("R*_StartNr_1_EndNr_*.csv")
+    of_spots = (layer.hkls, layer.merge_map, layer.id_rings, layer.ids_hash, layer.spots_to_index, layer.extra_info)
+    others = (layer.input_all, layer.paramstest, layer.stress, results.archive)
+    return [file, *of_spots, *layer.grain_results, *lengths, *(path for path in others if path is not None)]
 
 
 def _results(path: Path) -> Results | None:
@@ -150,12 +161,8 @@ def _paths(file: Path, made: Mapping[str, Files], options: ExportOptions) -> dic
     """Where each file goes: into a folder, under the name of the layer; or one file where the user says."""
     endings = [(name, ending) for name, files in made.items() for ending in files]
     output = options.output
-    if (
-        output is not None
-        and output.suffix
-        and not output.is_dir()
-        and any(output.name.endswith(e) for _, e in endings)
-    ):
+    suffixes = {Path(ending).suffix or ending for _, ending in endings}
+    if output is not None and output.suffix in suffixes and not output.is_dir():
         if len(endings) != 1:
             reason = f"is one file, but {len(endings)} would be written; name a folder"
             raise UsageError(reason, key="-o", value=output)
@@ -166,20 +173,20 @@ def _paths(file: Path, made: Mapping[str, Files], options: ExportOptions) -> dic
 
 
 def _stem(file: Path) -> str:
-    """A ``Grains.csv`` is called after its layer, anything else after itself."""
-    if file.name == "Grains.csv":
-        return file.resolve().parent.name or "grains"
-    ending = next((ending for ending in _ENDINGS if file.name.lower().endswith(ending)), "")
-    return file.name[: len(file.name) - len(ending)] or "grains"
+    """A ``Grains.csv`` is called after its layer, anything else after itself; _ stands for what Neper cannot read."""
+    name = file.resolve().parent.name
+    if file.name != "Grains.csv":
+        ending = next((ending for ending in _ENDINGS if file.name.lower().endswith(ending)), "")
+        name = file.name[: len(file.name) - len(ending)]
+    return re.sub(r"[^\w.+-]", "_", name) or "grains"
 
 
 def _summary(name: str, count: int, contents: Mapping[Path, bytes], skipped: Mapping[str, str]) -> Mapping[str, object]:
-    rows: dict[str, object] = {"Grains": f"{count} of {name}"}
+    rows: dict[str, object] = {"Grains": f"{count} of {readable(name)}"}
     for path, content in contents.items():
-        rows[path.name] = f"{len(content):,} bytes"
+        rows[readable(path.name)] = f"{len(content):,} bytes"
     rows |= {f"{name} not written": reason for name, reason in skipped.items()}
     if contents:
-        rows["Next"] = (
-            f"open the files in {next(iter(contents)).parent}; docs/exports.md says how, and which axes they use"
-        )
+        folder = readable(str(next(iter(contents)).parent))
+        rows["Next"] = f"open the files in {folder}; docs/exports.md says how, and which axes they use"
     return rows

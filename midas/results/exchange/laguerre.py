@@ -1,6 +1,6 @@
 """Space divided among grains: Laguerre cells on a grid (docs/exports.md#laguerre-cells).
 
-A point belongs to the grain whose power distance |x - c|² - r² is smallest. With the radii of spheres of the grains'
+A point belongs to the grain whose power distance `|x - c|² - r²` is smallest. With the radii of spheres of the grains'
 volumes the cells come close to these volumes; equal radii give the Voronoi cells.
 """
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 #: voxels along the longest side, unless the user says how large they are
 _VOXELS = 64
 #: more do not fit into the memory of a usual machine
-_MOST_VOXELS = 300_000_000
+_MOST_VOXELS = 100_000_000
 #: points that are looked up at a time
 _AT_ONCE = 1 << 20
 

@@ -21,6 +21,7 @@ from midas.results.exchange.instrument import detector_of
 from midas.results.exchange.lists import grain_list
 from midas.results.grain_list import GrainList
 from midas.runtime.errors import FormatError, one_line
+from midas.runtime.files import readable
 from midas.runtime.provenance import command_line, now
 
 _GRAINS, _SAMPLE = "entry/grains", "entry/sample"
@@ -34,7 +35,7 @@ def files(exported: Exported) -> Files:
         file.attrs["default"] = "entry"
         entry = _group(file, "entry", "NXentry")
         entry.attrs["default"] = "grains"
-        _put(entry, "title", f"grains of {exported.file.name}")
+        _put(entry, "title", readable(f"grains of {exported.file.name}"))
         process = _group(entry, "process", "NXprocess")
         for name, text in {
             "program": "midas",
@@ -66,7 +67,7 @@ def _put(group: h5py.Group, name: str, value: ArrayLike, units: str = "", **attr
 
 def _sample(entry: h5py.Group, exported: Exported) -> None:
     sample = _group(entry, "sample", "NXsample")
-    _put(sample, "name", exported.file.parent.name)
+    _put(sample, "name", readable(exported.file.resolve().parent.name))
     if exported.grains.space_group is not None:
         _put(sample, "space_group", str(exported.grains.space_group))
     if exported.grains.cell is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices
+from midas.formats.stress import SAMPLE, SAMPLE_SIGMA, read_stress
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.vtk import Array, points_file
 from midas.results.figures.colours import ipf_colours
@@ -37,6 +38,7 @@ def point_data(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
         "von_mises_strain": (_von_mises(grains.strains), ()),
         **_colours(exported),
         **_sigmas(exported),
+        **_stresses(exported),
     }
     return {
         name: (values, components)
@@ -76,3 +78,20 @@ def _sigmas(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
         "sigma_strain": (("sE11", "sE22", "sE33", "sE12", "sE23", "sE13"), _TENSOR),
     }
     return {name: (np.ascontiguousarray(table.numbers(names)), parts) for name, (names, parts) in groups.items()}
+
+
+def _stresses(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
+    """Stress (MPa, sample frame), where ``ff-stress`` has been run on these grains."""
+    layer = None if exported.results is None else exported.results.layer
+    if layer is None or not layer.stress.exists():
+        return {}
+    table = read_stress(layer.stress).table
+    if not np.array_equal(table.integers("GrainID"), exported.grains.ids):
+        return {}
+    order = [0, 1, 2, 5, 3, 4]  # of 11 22 33 23 13 12 to xx yy zz xy yz xz
+    return {
+        "stress": (np.ascontiguousarray(table.numbers(SAMPLE)[:, order]), _TENSOR),
+        "sigma_stress": (np.ascontiguousarray(table.numbers(SAMPLE_SIGMA)[:, order]), _TENSOR),
+        "hydrostatic_stress": (table["Hydrostatic"], ()),
+        "von_mises_stress": (table["VonMises"], ()),
+    }

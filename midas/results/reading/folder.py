@@ -41,7 +41,7 @@ class FolderOrigin(Origin):
 
     def __init__(self, folder: Path, archive: Path | None = None, grains: Path | None = None):
         super().__init__(folder if grains is None else grains, folder)
-        self.archive = _archive_in(folder) if archive is None else archive
+        self.archive = _archive_in(folder, needed=grains is None) if archive is None else archive
         self.layer = Layer(folder, self.archive)
         self._grains = self.layer.grains if grains is None else grains
         named = self.archive or folder / (_name_of_archive(self.layer) or _UNKNOWN)
@@ -146,10 +146,12 @@ class _StoredTables(Sources):
         return next(iter(self._lengths), 1 << 60)
 
 
-def _archive_in(folder: Path) -> Path | None:
-    """The archive in a layer folder, if there is one and only one."""
+def _archive_in(folder: Path, needed: bool) -> Path | None:
+    """The archive in a layer folder, if there is one and only one; of several an error, or none if it is not needed."""
     found = sorted(folder.glob(_ARCHIVE))
     if len(found) > 1:
+        if not needed:
+            return None
         names = ", ".join(path.name for path in found)
         raise FormatError(f"holds {names}; name one of them: read_results(folder, archive=...)", file=folder)
     return found[0] if found else None

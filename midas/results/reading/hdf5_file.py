@@ -7,6 +7,7 @@ wrong in legacy files.
 from __future__ import annotations
 
 import ast
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from midas.formats.grains import GRAINS, SPOT_MATRIX
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
-from midas.formats.run_record import RunRecord, read_run_record
+from midas.formats.run_record import Input, RunRecord, read_run_record
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES
 from midas.results.reading.origin import Origin
@@ -73,7 +74,8 @@ class FileOrigin(Origin):
         """``what(dataset or group)``; None where the file has none of this name."""
         try:
             with h5py.File(self.path, "r") as file:
-                return what(file[name]) if file.get(name, getlink=True) is not None else None
+                there = name == "/" or file.get(name, getlink=True) is not None
+                return what(file[name]) if there else None
         except FormatError:
             raise
         except _DAMAGED as error:
@@ -227,8 +229,10 @@ class FileOrigin(Origin):
 
     @cached_property
     def record(self) -> RunRecord | None:
-        """That of the layer folder in which the file stands, if it still does."""
-        return read_run_record(self.folder) if Layer(self.folder).grains.exists() else None
+        """What the attributes of the file say; of the layer in which it stands the whole record, if of the same run."""
+        named: RunRecord | None = self._read("/", _record_of)
+        beside = read_run_record(self.folder) if Layer(self.folder).grains.exists() else None
+        return beside if beside is not None and (named is None or beside.date == named.date) else named
 
     @cached_property
     def owners(self) -> Table | None:
@@ -249,3 +253,13 @@ def _plain_values(group: Any) -> dict[str, Plain]:
         if name != "column_names":
             values[name] = tuple(ast.literal_eval(str(text)))
     return values
+
+
+def _record_of(root: Any) -> RunRecord | None:
+    """The run that the attributes of a file describe: without steps and warnings, which are in no file."""
+    names = ("program", "version", "date", "command_line", "parameter_hash")
+    program, version, date, command_line, parameter_hash = (str(root.attrs.get(name, "")) for name in names)
+    if not program:
+        return None
+    inputs = tuple(Input(**item) for item in json.loads(str(root.attrs.get("inputs", "[]"))))
+    return RunRecord(program, version, date, command_line, parameter_hash, inputs)

@@ -54,6 +54,8 @@ def read_results(path: str | os.PathLike[str], *, archive: str | os.PathLike[str
     """
     path = Path(path)
     archive = None if archive is None else Path(archive)
+    if archive is not None and not archive.is_file():
+        raise FormatError("does not exist", file=archive)
     if path.is_dir():
         return Results(_origin_of_folder(path, archive))
     if path.suffix.lower() in (".h5", ".hdf5"):
@@ -163,7 +165,7 @@ class Results:
     @property
     def sigma(self) -> Table | None:
         """How well the numbers of the grains are known, a row a grain; None without ``GrainsSigma.csv``."""
-        return self._origin.sigma
+        return self._of_grains(self._origin.sigma, "GrainsSigma.csv")
 
     @property
     def covariance(self) -> NDArray[np.float64] | None:
@@ -173,12 +175,18 @@ class Results:
     @property
     def quality(self) -> Table | None:
         """How sure the grains are, a row a grain; None with ``GrainMerging legacy``."""
-        return self._origin.quality
+        return self._of_grains(self._origin.quality, "GrainQuality.csv")
 
     @property
     def owners(self) -> Table | None:
         """The grain of every spot; None with ``GrainMerging legacy``."""
         return self._origin.owners
+
+    def _of_grains(self, table: Table | None, name: str) -> Table | None:
+        """A table with a row a grain, if it is of these grains."""
+        if table is not None and table.integers("GrainID").tolist() != self.grains["grain_id"].tolist():
+            raise FormatError(f"{name} lists other grains than Grains.csv; run ff-grains again", file=self.path)
+        return table
 
     @cached_property
     def grain_list(self) -> GrainList:

@@ -63,4 +63,5 @@ def _table(title: str, facts: Mapping[str, str]) -> str:
         f'<td style="text-align:left">{html.escape(value)}</td></tr>'
         for name, value in facts.items()
     )
-    return f"<table><caption>{html.escape(title)}</caption>{rows}</table>"
+    caption = f'<caption style="text-align:left;white-space:nowrap">{html.escape(title)}</caption>'
+    return f"<table>{caption}{rows}</table>"

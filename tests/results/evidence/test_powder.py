@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from midas.archive import Archive
 from midas.results.evidence import powder_profile
 from midas.results.reading import Results, read_results
 from midas.runtime.errors import StageError
@@ -54,3 +55,19 @@ def test_what_is_missing_is_named(layer_folder: Path, tmp_path: Path) -> None:
     (folder / "InputAllExtraInfoFittingAll.csv").unlink()
     with pytest.raises(StageError, match="InputAllExtraInfoFittingAll.csv: is missing"):
         powder_profile(read_results(folder))
+
+
+def test_a_profile_of_frames_is_the_mean_of_their_pixels(results: Results) -> None:
+    """Bin by bin against the frames themselves, of a detector without tilts."""
+    profile = powder_profile(results, 4)
+    assert results.archive is not None
+    with Archive(results.archive) as archive:
+        which = np.unique(np.linspace(0, len(archive.frames) - 1, 4).round().astype(int))
+        mean = np.mean([archive.frames[int(frame)].astype(float) for frame in which], axis=0)
+        y_bc, z_bc = archive.parameters["BC"]
+    px, lsd = results.parameters["px"], results.parameters["Distance"]
+    z, y = np.indices(mean.shape)
+    two_theta = np.degrees(np.arctan(px * np.hypot(y - y_bc, z - z_bc) / lsd))
+    for low, high, found in zip(profile.two_theta[:-1:9], profile.two_theta[1::9], profile.intensity[::9], strict=True):
+        inside = (two_theta >= low) & (two_theta < high)
+        assert np.isclose(found, mean[inside].mean() if inside.any() else 0.0, rtol=1e-6, atol=1e-9)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from many_grains import write as write_layer
 
 import midas.commands.run as commands
 from midas.formats.layer import Layer
+from midas.formats.stress import NAMES as STRESS
+from midas.formats.stress import StressFile
+from midas.formats.table import Table
 from midas.results import consolidated
 from midas.results.exchange import read_grain_list
 from midas.results.exchange.export import export
@@ -19,8 +24,9 @@ from midas.results.exchange.hexrd import format_grains
 from midas.results.exchange.options import FORMATS, ExportOptions
 from midas.results.reading import read_results
 
-from ..grain_files import quaternions, write
+from ..matching.grain_files import quaternions, write
 from .sample import grains
+from .test_vtk import arrays
 
 ENDINGS = {
     *(
@@ -168,13 +174,44 @@ def test_few_grains(tmp_path: Path, call: Call, count: int) -> None:
         assert code == 1 and "has no grains, of which no cells can be made" in err
 
 
-def test_inputs_stay(tmp_path: Path, call: Call) -> None:
-    some = grains("cubic")
-    path = tmp_path / "a.grains.out"
-    path.write_bytes(format_grains(some, some.cell))
-    before = path.read_bytes()
-    code, _, err = call(path, "-format", "hexrd", "-o", path)
-    assert code == 2 and "is an input" in err and path.read_bytes() == before
+def test_inputs_stay(layer: Path, tmp_path: Path, call: Call) -> None:
+    """Neither the grain list nor any other table of the layer."""
+    copy = Path(shutil.copytree(layer, tmp_path / "layer"))
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    for name in ("Grains.csv", "SpotMatrix.csv", next(copy.glob("Radius*")).name):
+        code, _, err = call(copy, "-format", "dream3d", "-o", copy / name)
+        assert code == 2 and "is an input" in err and err.count("\n") == 1
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+    for _ in range(2):  # an export may be written again
+        assert call(copy, "-format", "dream3d", "-o", copy / "mine.csv")[0] == 0
+
+
+def test_stress_comes_along(layer: Path, tmp_path: Path, call: Call) -> None:
+    """What ff-stress found of the same grains is in the .vtp, xx yy zz xy yz xz."""
+    copy = Path(shutil.copytree(layer, tmp_path / "layer"))
+    ids = read_grain_list(copy).ids
+    table = Table.from_columns(STRESS, {name: np.arange(len(ids)) + 10.0 * k for k, name in enumerate(STRESS)})
+    table["GrainID"][:] = ids
+    StressFile(table, {}).write(copy / "Stress.csv")
+    assert call(copy, "-format", "paraview", "-o", tmp_path / "a.vtp")[0] == 0
+    data = arrays((tmp_path / "a.vtp").read_bytes())
+    expected = np.column_stack([table[f"S{ij}"] for ij in ("11", "22", "33", "12", "23", "13")])
+    np.testing.assert_array_equal(data["stress"], expected)
+    np.testing.assert_array_equal(data["von_mises_stress"], table["VonMises"])
+    assert {"sigma_stress", "sigma_position", "sigma_strain"} <= set(data)
+    table["GrainID"][:] = ids + 1  # of other grains
+    StressFile(table, {}).write(copy / "Stress.csv")
+    assert call(copy, "-format", "paraview", "-o", tmp_path / "a.vtp")[0] == 0
+    assert "stress" not in arrays((tmp_path / "a.vtp").read_bytes())
+
+
+def test_any_path(layer: Path, tmp_path: Path, call: Call) -> None:
+    """A folder whose name is no text."""
+    copy = Path(shutil.copytree(layer, tmp_path / os.fsdecode(b"l\xff--yer 1")))
+    code, _, err = call(copy)
+    assert (code, err) == (0, "")
+    assert {path.name for path in (copy / "exports").iterdir()} == {f"l_--yer_1{ending}" for ending in ENDINGS}
+    ElementTree.fromstring(next((copy / "exports").glob("*.vtp")).read_bytes())
 
 
 @pytest.mark.parametrize(

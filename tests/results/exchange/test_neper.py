@@ -29,17 +29,17 @@ def test_lists(crystal: str) -> None:
 
 
 def test_script_runs(tmp_path: Path) -> None:
-    """With a neper that tells how it was called, from another folder and a name with a blank."""
+    """With a neper that tells how it was called, from another folder and with further options."""
     some = grains("hexagonal")
     folder = tmp_path / "some where"
     folder.mkdir()
     for ending, content in neper.files(exported(some, box=(-500, 500, -400, 400, -300, 300))).items():
-        (folder / f"my layer{ending}").write_bytes(content)
+        (folder / f"layer{ending}").write_bytes(content)
     fake = tmp_path / "bin" / "neper"
     fake.parent.mkdir()
     fake.write_text('#!/bin/sh\npwd\nfor word in "$@"; do printf "%s\\n" "$word"; done\n')
     fake.chmod(0o755)
-    command = ["sh", str(folder / "my layer.neper.sh"), "-statcell", "vol"]
+    command = ["sh", str(folder / "layer.neper.sh"), "-statcell", "vol"]
     done = subprocess.run(
         command, env={"PATH": f"{fake.parent}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
     )
@@ -49,9 +49,9 @@ def test_script_runs(tmp_path: Path) -> None:
     assert (
         options["-domain"] == "cube(1000.000000,800.000000,600.000000):translate(-500.000000,-400.000000,-300.000000)"
     )
-    assert options["-morphooptiini"] == "coo:file(my layer.neper-centres),weight:file(my layer.neper-radii)"
-    assert options["-ori"] == "file(my layer.neper-orientations,des=quaternion:active)"
-    assert options["-oricrysym"] == "6/mmm" and options["-o"] == "my layer"
-    for name in ("my layer.neper-centres", "my layer.neper-radii", "my layer.neper-orientations"):
+    assert options["-morphooptiini"] == "coo:file(layer.neper-centres),weight:file(layer.neper-radii)"
+    assert options["-ori"] == "file(layer.neper-orientations,des=quaternion:active)"
+    assert options["-oricrysym"] == "6/mmm" and options["-o"] == "layer"
+    for name in ("layer.neper-centres", "layer.neper-radii", "layer.neper-orientations"):
         assert len((folder / name).read_text().splitlines()) == 4
-    assert shlex.split((folder / "my layer.neper.sh").read_text(), comments=True)
+    assert shlex.split((folder / "layer.neper.sh").read_text(), comments=True)

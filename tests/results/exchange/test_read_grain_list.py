@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from midas.formats.grains import GRAINS
 from midas.formats.matched import GRAIN_SET
 from midas.formats.table import Table
-from midas.results.exchange import read_grain_list
+from midas.results.exchange import nexus, read_grain_list
+from midas.results.exchange.hexrd import format_grains
+from midas.results.exchange.imaged11 import format_map
 from midas.runtime.errors import FormatError
 
-from ..grain_files import CELL, quaternions, write
-from .sample import grains
+from ..matching.grain_files import CELL, quaternions, write
+from .sample import exported, grains
 
 
 @pytest.fixture
@@ -154,3 +159,29 @@ def test_no_grains(own: Path) -> None:
     own.write_text("\n".join(["%NumGrains 0", *lines[1:9]]) + "\n")
     assert len(read_grain_list(own)) == 0
     assert len(grains(count=0)) == 0
+
+
+KINDS: dict[str, Callable[[], bytes]] = {
+    "map": lambda: format_map(grains("triclinic", 3)),
+    "out": lambda: format_grains(grains("hexagonal", 3), grains("hexagonal").cell),
+    "nxs": lambda: nexus.files(exported(grains("cubic", 3)))[".nxs"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_anywhere(kind: str, tmp_path: Path, data: st.DataObject) -> None:
+    """Whatever happens to a file, it is read or said to be wrong in one line."""
+    content = bytearray(KINDS[kind]())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    del content[len(content) - data.draw(st.sampled_from([0, 0, 1, 100])) :]
+    (tmp_path / "x").write_bytes(content)
+    try:
+        found = read_grain_list(tmp_path / "x")
+    except FormatError as error:
+        assert "\n" not in str(error)
+    else:
+        assert np.isfinite(found.positions).all() and np.isfinite(found.orientations).all()
