@@ -61,6 +61,7 @@ class Page:
     def open(self, path: Path, width: int, height: int = 900) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.errors()  # those of an earlier page
         self.driver.get(path.as_uri())
         self.wait("return window.midasReport && window.midasReport.ready")
 
@@ -231,6 +232,7 @@ def test_text_is_not_executed(page: Page, tmp_path: Path) -> None:
     )
     page.see_all()
     assert page.ask("return window.evil") is None
+    assert any("Content Security Policy" in error for error in page.errors())
     assert page.ask("return document.querySelector('h1').textContent").endswith(folder.name)
 
 
