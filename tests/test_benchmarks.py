@@ -19,6 +19,7 @@ SMALL = {
     "binning": ["--spots", "3000", "--bin-size", "2"],
     "blind": ["--pixels", "512", "--grains", "5", "2"],
     "calibrating": ["--small", "flat", "bins"],
+    "consolidated": ["--grains", "3", "--repeats", "1"],
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "crowd": ["--grains", "8", "--pixels", "256", "--step", "2"],
     "fit_setup": ["--spots", "3000"],

@@ -64,7 +64,7 @@ class Options:
     data_location: str = option("-dataLoc", TEXT, "", "HDF5 dataset of the frames; replaces the key dataLoc")
     dark_location: str = option("-darkLoc", TEXT, "", "HDF5 dataset of the dark frames; replaces the key darkLoc")
     per_spot_groups: int = option(
-        "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 1 always, 0 never, -1 up to 5000 spots"
+        "-perSpotGroups", WHOLE, -1, "groups per spot in the HDF5: 0 none; 1 and -1: of every spot"
     )
     measure_spots: int | None = option(
         "-measureSpots",

@@ -1,18 +1,21 @@
-"""Fast writing of HDF5: many small datasets cost 20 µs each through the low-level interface, 400 through the other."""
+"""Fast writing of HDF5: small datasets through the low-level interface of h5py, large ones and many without it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5g, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5g, h5o, h5p, h5r, h5s, h5t
 from numpy.typing import ArrayLike, NDArray
 
+from midas.results.hdf5_objects import Appender, add_links, end_of_file, place_of_layout, set_end_of_file
 from midas.runtime.errors import OutputError
 from midas.runtime.files import readable
 
@@ -34,34 +37,170 @@ _GROUP.set_obj_track_times(False)
 _SPACES: dict[tuple[int, ...], Identifier] = {(): h5s.create(h5s.SCALAR)}
 
 
+#: of all that the library writes: the oldest forms that serve, for readers of any age
+_VERSIONS = ("earliest", "v110")
+#: arrays of more bytes do not go through the library
+_LARGE = 4096
+#: what the links to objects of our own take in the file at most, each and together
+_LINK_BYTES, _LINKS_BYTES = 1024, 1 << 16
+
+#: writes objects behind everything else, and says which groups are to have a link of which name to which address
+Later: TypeAlias = Callable[[Appender], Iterable[tuple[str, str, int]]]
+
+
 @contextmanager
 def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
-    """The root group of a file that gets its name only once it is complete."""
+    """The root group of a file that gets its name only once it is complete.
+
+    The library works in memory: a disk that is full would crash it. Large arrays and what is written `later` go to the
+    file without it, and last, in space that is already there, it links the latter.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".part")
     try:
-        with h5py.File(partial, "w") as file:
-            yield Group(file.id)
+        with h5py.File(partial, "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
+            made = _Made()
+            yield Group(file.id, made)
+            addresses = _reference_dataset(file, made)
+            file.flush()
+            image = bytearray(file.id.get_file_image())
+        with open(partial, "w+b") as stream:
+            links = made.write(image, addresses, stream)
+        if links:
+            reserve(partial, _LINKS_BYTES + _LINK_BYTES * len(links))
+            try:
+                _link(partial, links)
+            except KeyError as error:  # so h5py says that the library has refused an object
+                raise RuntimeError(error.args[0]) from None
         os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # h5py reports a full disk as either of the two
+    except (OSError, RuntimeError) as error:  # h5py reports what it cannot do as either of the two
         partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot be written ({error})", file=path) from None
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise OutputError(f"cannot be written ({reason})", file=path) from None
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
 
 
+def reserve(path: Path, size: int) -> None:
+    """Let a file have more bytes than it needs, which the library takes for what it adds, and cuts off at the end.
+
+    A disk that is full or a quota shows here, as an error, and not in the library, which would crash.
+    """
+    block = bytes(1 << 16)
+    with open(path, "ab") as stream:
+        for _ in range(-(-size // len(block))):
+            stream.write(block)
+
+
+#: objects that are looked at before a file gets its name
+_MOST_READ = 200
+
+#: a dataset that is there while the file is made: what is to be linked
+_REFERENCES = "references"
+
+
+def _reference_dataset(file: h5py.File, made: _Made) -> int:
+    """Where the dataset is that leads to the objects to be linked; 0 if there are none."""
+    if not made.count:
+        return 0
+    dataset = h5d.create(file.id, _REFERENCES.encode(), h5t.STD_REF_OBJ, _space((made.count,)), _DATASET)
+    return int(h5o.get_info(dataset).addr)
+
+
+class _Made:
+    """What is to go into a file beside what the library makes.
+
+    Attributes
+    ----------
+    arrays : address of the header of a dataset, its numbers, and the type of these in the file
+    later : what writes objects
+    count : links that it will ask for
+    extra : further links to an object of the library, by its address
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[tuple[int, NDArray[Any], np.dtype[Any]]] = []
+        self.later: list[Later] = []
+        self.count = 0
+        self.extra: Counter[int] = Counter()
+
+    def write(self, image: bytearray, references: int, stream: IO[bytes]) -> list[tuple[str, str, int]]:
+        """The whole file but for the links, which are returned."""
+        if end_of_file(image) != len(image):
+            raise ValueError("the library has left a file of another length")
+        out = Appender(stream)
+        out.write(bytes(len(image)))  # its place; it is complete only at the end
+        for header, array, dtype in self.arrays:
+            struct.pack_into("<Q", image, place_of_layout(image, header), out.array(array, dtype))
+        links = [link for write in self.later for link in write(out)]
+        if references:
+            if len(links) != self.count:
+                raise ValueError(f"{len(links)} links instead of {self.count}")
+            address = out.write(np.array([target for _, _, target in links], "<u8"))
+            struct.pack_into("<Q", image, place_of_layout(image, references), address)
+        for header, count in self.extra.items():
+            add_links(image, header, count)
+        end = out.end
+        stream.seek(0)
+        stream.write(image)
+        set_end_of_file(stream, end)
+        stream.seek(end)
+        return links
+
+
+def _link(path: Path, links: Sequence[tuple[str, str, int]]) -> None:
+    """Link our own objects into groups of the library, and see that it finds these and all below some of them."""
+    with h5py.File(path, "r+", libver=_VERSIONS) as file:
+        for (group, name, _), reference in zip(links, file[_REFERENCES][:], strict=True):
+            h5o.link(h5r.dereference(reference, file.id), h5g.open(file.id, group.encode()), name.encode())
+        del file[_REFERENCES]
+    with h5py.File(path, "r") as file:
+        for group, name, address in (links[0], links[len(links) // 2], links[-1]):
+            linked = file[group][name].id
+            if h5o.get_info(linked).addr != address:
+                raise RuntimeError(f"this HDF5 library does not find {group}/{name}")
+            _read_headers(linked)
+
+
+def _read_headers(group: Identifier) -> None:
+    """Have the library read the first of the objects below a group; the others are of the same makes."""
+    left = _MOST_READ
+
+    def read(_: bytes) -> bool | None:
+        nonlocal left
+        left -= 1
+        return None if left else True
+
+    h5o.visit(group, read)
+
+
 class Group:
     """A group that is being written."""
 
-    __slots__ = ("_id",)
+    __slots__ = ("_id", "_made")
 
-    def __init__(self, identifier: Identifier):
-        self._id = identifier
+    def __init__(self, identifier: Identifier, made: _Made):
+        self._id, self._made = identifier, made
 
     def group(self, name: str) -> Group:
         """A new group in this one."""
-        return Group(h5g.create(self._id, name.encode(), gcpl=_GROUP))
+        return Group(h5g.create(self._id, name.encode(), gcpl=_GROUP), self._made)
+
+    def later(self, write: Later, links: int) -> None:
+        """Have objects written behind everything else, so many of which are to be linked."""
+        self._made.later.append(write)
+        self._made.count += links
+
+    def commit(self, name: str, dtype: np.dtype[np.void]) -> int:
+        """A type under a name in this group, for datasets that `later` writes; its address."""
+        committed = h5t.py_create(dtype, logical=True)
+        committed.commit(self._id, name.encode())
+        return int(h5o.get_info(committed).addr)
+
+    def used(self, address: int, count: int) -> None:
+        """So many datasets are of a committed type."""
+        self._made.extra[address] += count
 
     def copy_from(self, source: Identifier, name: str) -> None:
         """A group or dataset of another file."""
@@ -71,10 +210,11 @@ class Group:
         """A dataset of float64 or int64 numbers, contiguous, with attributes of text."""
         array = np.asarray(value)
         kind = "f" if array.dtype.kind == "f" else "i"
-        array = np.ascontiguousarray(array, _DTYPES[kind]).reshape(array.shape)
         dataset = h5d.create(self._id, name.encode(), _TYPES[kind], _space(array.shape), _DATASET)
-        if array.size:
-            dataset.write(h5s.ALL, h5s.ALL, array)
+        if array.nbytes > _LARGE:
+            self._made.arrays.append((int(h5o.get_info(dataset).addr), array, _DTYPES[kind]))
+        elif array.size:
+            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array, _DTYPES[kind]).reshape(array.shape))
         for key, text in attributes.items():
             _attach(dataset, key, text)
 
@@ -96,7 +236,7 @@ class Group:
 
     def dataset(self, name: str) -> Group:
         """A dataset of this group, to attach something to."""
-        return Group(h5d.open(self._id, name.encode()))
+        return Group(h5d.open(self._id, name.encode()), self._made)
 
     def attach_names(self, key: str, names: Sequence[str]) -> None:
         """An attribute that is a list of texts."""

@@ -21,12 +21,15 @@ from midas.formats.panels import read_shifts
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline.geometry.parameter_file import Values, source_of, with_values
+from midas.results.hdf5 import reserve
 from midas.runtime.errors import OutputError
 from midas.runtime.files import located, readable, write_together
 
 #: what the modes of the data do to the grains
 RESPONSES = ("mean X", "mean Y", "mean Z", "turn x", "turn y", "turn z", "mean strain", "E33 - (E11 + E22)/2")
 _FIGURES = ("radial", "tangential", "distance")
+#: more than the group in the consolidated file takes
+_GROUP_BYTES = 1 << 22
 
 
 def keys_of(result: GeometryResult, detector: int, parameters: Parameters) -> Values:
@@ -150,6 +153,7 @@ def _with_group(result: GeometryResult, detector: int, layer: Layer) -> tuple[Pa
         shutil.copyfile(path, partial)
         if not partial.stat().st_size:
             raise OSError("it is empty")
+        reserve(partial, _GROUP_BYTES)
         with h5py.File(partial, "r+") as file:
             file.pop("geometry", None)
             _fill(file.create_group("geometry"), result, detector)

@@ -104,7 +104,7 @@ def test_tables_equal_the_files(au3_file: h5py.File, golden: Callable[[str], Pat
     lines = [[int(n) for n in line.split()] for line in (folder / "GrainIDsKey.csv").read_text().splitlines()]
     assert h5["grain_ids_key/data"][:].tolist() == lines
     assert h5["raw_data_ref/zarr_path"].asstr()[()].endswith("/au3.MIDAS.zip")
-    assert not h5.attrs
+    assert set(h5.attrs) == {"program", "version", "date", "command_line"}  # nobody knows how legacy was called
 
 
 @pytest.mark.golden
@@ -154,7 +154,7 @@ def test_joins_agree_in_ring_omega_and_position(au3_file: h5py.File) -> None:
             np.testing.assert_allclose(np.average(cp["ycen"][:], weights=weights), spot["dety"][()], atol=2e-5)
             np.testing.assert_allclose(np.average(cp["zcen"][:], weights=weights), spot["detz"][()], atol=2e-5)
             np.testing.assert_array_equal(cp["peak_id"][:], cp["spotid"][:])
-            assert len(cp) == 3 + 27
+            assert len(cp.dtype.names) == 3 + 27
     assert spots_seen == 340
     final, data = h5["constituent_peaks/final_spot_id"][:], h5["constituent_peaks/data"][:]
     assert data.shape == (318, 30) and final.dtype == np.int64
@@ -176,8 +176,11 @@ def test_parameters_of_the_layer(au3_file: h5py.File) -> None:
 
 
 @pytest.mark.golden
-def test_the_same_results_are_the_same_bytes_and_left_overs_stay_out(legacy_layer: Callable[[str], Layer]) -> None:
+def test_the_same_results_are_the_same_bytes_and_left_overs_stay_out(
+    legacy_layer: Callable[[str], Layer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     layer = legacy_layer("ds2")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     first = consolidated.write(layer, per_spot_groups=0).read_bytes()
     some = next(path for path in sorted(layer.temp.glob("*_PS.csv")) if len(path.read_text().splitlines()) > 1)
     (layer.temp / "other.MIDAS.zip_000001_PS.csv").write_bytes(some.read_bytes())

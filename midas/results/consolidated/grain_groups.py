@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,14 @@ from midas.formats.grain_spots import spot_ranges
 from midas.formats.grains import GRAINS
 from midas.formats.table import Table
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS
+from midas.results.consolidated.spot_objects import GrainSpots, PeakTypes, peak_record
 from midas.results.hdf5 import Group
+from midas.results.hdf5_objects import Appender
 from midas.results.joins import SpotLinks
 from midas.results.sources import Sources
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
-
-#: more grain spots than this get no group of their own unless asked for: each costs fifty datasets
-MOST_SPOT_GROUPS = 5000
 
 #: columns of ``SpotMatrix.csv`` after the grain id, and their names in the groups
 _SPOT_COLUMNS = (
@@ -44,23 +43,31 @@ _PEAK_NAMES = [name.lower() for name in PEAK_COLUMNS]
 def write_grains(root: Group, sources: Sources, links: SpotLinks, per_spot_groups: int) -> None:
     """``/grains`` with its summary and groups; `per_spot_groups` as for `consolidated.write`."""
     grains, spots = sources.grains, sources.spot_matrix
-    with_spots = per_spot_groups == 1 or (per_spot_groups == -1 and len(spots) <= MOST_SPOT_GROUPS)
+    with_spots = per_spot_groups != 0
     group = root.group("grains")
     group.put_columns("summary", grains.columns.T, GRAINS.names)
     if not with_spots:
         group.attach(per_spot_groups=0)
-        log.info("no groups for each of the %d grain spots; -perSpotGroups 1 writes them", len(spots))
+        log.info("no groups for each of the %d grain spots: -perSpotGroups 0", len(spots))
     sigma = _write_sigmas(group, sources)
     offsets = spot_ranges(sources.layer, grains, spots, sources.spots_to_index)
-    joined = _joined(sources, links, spots)
     names = _unique(f"grain_{i:04d}" for i in grains.integers("GrainID").tolist())
     for row, name in enumerate(names):
         own = group.group(name)
         _write_grain(own, grains.columns[:, row])
         if sigma is not None:
             own.put("sigma", sigma[row])
-        rows = slice(int(offsets[row]), int(offsets[row + 1]))
-        _Spots(own.group("spots"), spots, joined, links, rows).write(with_spots, sources.merge_map is not None)
+    _write_spots_later(root, names, _spots_of(root, sources, links, np.asarray(offsets), with_spots))
+
+
+def _write_spots_later(root: Group, grains: Sequence[str], spots: GrainSpots) -> None:
+    def write(out: Appender) -> Iterable[tuple[str, str, int]]:
+        links = [(f"grains/{name}", "spots", at) for name, at in zip(grains, spots.write(out), strict=True)]
+        for address, count in spots.types.used.items():
+            root.used(address, count)
+        return links
+
+    root.later(write, len(grains))
 
 
 def _write_sigmas(group: Group, sources: Sources) -> NDArray[np.float64] | None:
@@ -128,42 +135,32 @@ def _joined(sources: Sources, links: SpotLinks, spots: Table) -> NDArray[np.floa
     return out
 
 
-class _Spots:
-    """The spots of one grain."""
-
-    def __init__(self, group: Group, spots: Table, joined: NDArray[np.float64], links: SpotLinks, rows: slice):
-        self.group = group
-        self.columns = {name: spots[column][rows] for column, name in zip(*_SPOT_COLUMNS, strict=True)}
-        self.sizes = dict(zip(_RADIUS_COLUMNS[1], joined[:, rows], strict=True))
-        self.links = links
-
-    def write(self, with_spots: bool, with_peaks: bool) -> None:
-        """The columns as arrays and, if asked for, the groups of the spots and their constituent peaks."""
-        self.group.put("n_spots", len(self.columns["spotid"]))
-        for name, column in self.columns.items():
-            self.group.put(name, column)
-        for name, column in self.sizes.items():
-            self.group.put(f"radius_{name}", column)
-        if not with_spots:
-            return
-        ids = self.columns["spotid"].astype(np.int64).tolist()
-        scalars = {name: column for name, column in self.sizes.items() if name != "theta"} | {
-            name: column for name, column in self.columns.items() if name != "spotid"
-        }
-        for row, name in enumerate(_unique(f"spot_{i:06d}" for i in ids)):
-            spot = self.group.group(name)
-            spot.put("spot_id", ids[row])
-            for key, column in scalars.items():
-                spot.put(key, column[row])
-            if with_peaks:
-                self.write_peaks(spot.group("constituent_peaks"), ids[row])
-
-    def write_peaks(self, group: Group, spot: int) -> None:
-        known = 0 < spot < len(self.links.first)
-        rows = slice(int(self.links.first[spot]), int(self.links.last[spot])) if known else slice(0)
-        constituents, peaks = self.links.constituents[rows], self.links.peaks[rows]
-        group.put("n_constituent_peaks", len(constituents))
-        group.put("frame_nr", constituents[:, 1])
-        group.put("peak_id", constituents[:, 2])
-        for name, column in zip(_PEAK_NAMES, peaks.T, strict=True):
-            group.put(name, column)
+def _spots_of(
+    group: Group, sources: Sources, links: SpotLinks, offsets: NDArray[np.int64], with_groups: bool
+) -> GrainSpots:
+    """The spots of the grains, and the types of their peaks in the file."""
+    spots = sources.spot_matrix
+    columns = {name: spots[column] for column, name in zip(*_SPOT_COLUMNS, strict=True)}
+    sizes = dict(zip(_RADIUS_COLUMNS[1], _joined(sources, links, spots), strict=True))
+    ids = spots.integers("SpotID")
+    scalars: dict[str, NDArray[np.float64]] = {}
+    first = last = None
+    names: list[str] = []
+    counts: list[int] = []
+    if with_groups:
+        own = {name: column for name, column in sizes.items() if name != "theta"}
+        scalars = own | {name: column for name, column in columns.items() if name != "spotid"}
+        for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+            names += _unique(f"spot_{i:06d}" for i in ids[start:end].tolist())
+        if sources.merge_map is not None:
+            known = np.where((ids > 0) & (ids < len(links.first)), ids, 0)
+            first, last = (np.where(known > 0, rows[known], 0) for rows in (links.first, links.last))
+            counts = np.unique(last - first).tolist()
+    committed = [n for n in counts if n]
+    room = group.group("types") if committed else group
+    types = {n: room.commit(f"constituent_peaks_{n}", peak_record(_PEAK_NAMES, n)) for n in committed}
+    all_columns = columns | {f"radius_{name}": column for name, column in sizes.items()}
+    return GrainSpots(
+        offsets, all_columns, ids, scalars, names, first, last, links.constituents, links.peaks,
+        PeakTypes(_PEAK_NAMES, types),
+    )  # fmt: skip

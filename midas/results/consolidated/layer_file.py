@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._version import __version__
 from midas.formats.layer import Layer
 from midas.formats.paramstest import plain_values
 from midas.formats.resolved import VERDICTS
+from midas.formats.run_record import read_run_record
 from midas.formats.table import Table
-from midas.results.grain_groups import PEAK_COLUMNS, write_grains
+from midas.results.consolidated.grain_groups import PEAK_COLUMNS, write_grains
 from midas.results.hdf5 import Group, atomic_hdf5
 from midas.results.joins import SpotLinks
 from midas.results.sources import LayerTables, Sources
+from midas.runtime import provenance
 from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
@@ -44,7 +49,7 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
 
     Parameters
     ----------
-    per_spot_groups : 1: a group for every spot of every grain; 0: none; -1: up to 5000 of them
+    per_spot_groups : 0: no groups for single spots; 1 or -1: a group for every spot of every grain
     tables : tables that are in memory; the others come from the files
 
     Returns
@@ -55,6 +60,7 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
     sources = Sources(layer, tables)
     links = SpotLinks.of(sources)
     with atomic_hdf5(path) as root:
+        root.attach(**_run_attributes(layer))
         _write_parameters(root.group("parameters"), layer, sources)
         _write_spots(root, sources)
         _write_peaks(root, sources, links)
@@ -68,6 +74,27 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
         log.warning("%s: readers may take %s instead of %s", layer.folder, ", ".join(others), path.name)
     log.info("Consolidated results: %s", path)
     return path
+
+
+def _run_attributes(layer: Layer) -> dict[str, str]:
+    """How the results came about: as the record of the run says, else who has put them into one file."""
+    record = read_run_record(layer.run_record)
+    if record is None:
+        return {
+            "program": "midas",
+            "version": __version__,
+            "date": provenance.now(),
+            "command_line": provenance.command_line(),
+        }
+    inputs = [asdict(item) for item in record.inputs]
+    return {
+        "program": record.program,
+        "version": record.version,
+        "date": record.date,
+        "command_line": record.command_line,
+        "parameter_hash": record.parameter_hash,
+        "inputs": json.dumps(inputs, ensure_ascii=False),
+    }
 
 
 def _keep_geometry(root: Group, path: Path) -> None:

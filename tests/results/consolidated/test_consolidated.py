@@ -15,7 +15,7 @@ from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader,
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.results import consolidated, grain_groups
+from midas.results import consolidated
 from midas.results.sources import LayerTables
 from midas.runtime.errors import FormatError, OutputError
 
@@ -62,23 +62,17 @@ def written(folder: Path, tables: dict[str, Any], **options: int) -> h5py.File:
     return h5py.File(consolidated.write(Layer(folder, folder / "x.MIDAS.zip"), tables=LayerTables(**tables), **options))
 
 
-@pytest.mark.parametrize(("asked", "most", "written_"), [(-1, 3, True), (-1, 2, False), (0, 3, False), (1, 2, True)])
-def test_groups_of_spots_are_written_when_few_or_asked_for(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    asked: int,
-    most: int,
-    written_: bool,
+@pytest.mark.parametrize(("asked", "written_"), [(-1, True), (0, False), (1, True)])
+def test_groups_of_spots_are_written_unless_not_wanted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, asked: int, written_: bool
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(grain_groups, "MOST_SPOT_GROUPS", most)
     with written(tmp_path, small(), per_spot_groups=asked) as h5:
         own = h5["grains/grain_0003/spots"]
         assert sum(n.startswith("spot_") for n in own) == (3 if written_ else 0)
         assert h5["grains"].attrs.get("per_spot_groups") == (None if written_ else 0)
         assert own["n_spots"][()] == len(own["radius_theta"]) == 3
-    assert ("-perSpotGroups 1 writes them" in caplog.text) is not written_
+    assert ("-perSpotGroups 0" in caplog.text) is not written_
 
 
 def test_joins_where_a_spot_is_on_no_ring_and_another_on_two(tmp_path: Path) -> None:
@@ -86,7 +80,7 @@ def test_joins_where_a_spot_is_on_no_ring_and_another_on_two(tmp_path: Path) -> 
     with written(tmp_path, small(grain_spots=((3, (1, 2, 3, 4)),))) as h5:
         own = h5["grains/grain_0003/spots"]
         assert own["radius_grainradius"][:].tolist() == [2, 1, 4, 3]
-        found = {i: own[f"spot_{i:06d}/constituent_peaks/integratedintensity"][:] for i in (1, 2, 3, 4)}
+        found = {i: own[f"spot_{i:06d}"]["constituent_peaks"]["integratedintensity"][:] for i in (1, 2, 3, 4)}
         assert found[1].tolist() == found[4].tolist() == [31, 21]
         assert found[2].tolist() == [11]
         assert found[3][0] == 32 and np.isnan(found[3][1])  # peak 9 of frame 2 is in no table
