@@ -55,11 +55,11 @@ def read_grain_list(path: str | os.PathLike[str], *, cell: Sequence[float] | Non
     FormatError : in one line, when there is no such file, it is of none of these kinds, or it is damaged
     """
     file = file_of(path)
+    if own.is_hdf5(file):
+        return own.from_hdf5(file)
     content = read_bytes(file, advice="a grain list is needed")
     if own.is_grains(content):
         return own.from_grains(file, content)
-    if own.is_hdf5(content):
-        return own.from_hdf5(file, content)
     if own.is_stitched(content):
         return own.from_stitched(file, content)
     if b"\0" not in content:

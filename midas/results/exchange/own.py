@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from io import BytesIO
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -32,9 +32,13 @@ def is_stitched(content: bytes) -> bool:
     return content[: content.find(b"\n") + 1].decode("latin-1").split()[:3] == _STITCHED
 
 
-def is_hdf5(content: bytes) -> bool:
-    """Whether this is an HDF5 file."""
-    return content.startswith(b"\x89HDF\r\n\x1a\n")
+def is_hdf5(path: Path) -> bool:
+    """Whether this is an HDF5 file: by its first bytes, since it may be large."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except OSError:
+        return False  # which whoever reads it says
 
 
 def from_grains(path: str | os.PathLike[str], content: bytes) -> GrainList:
@@ -86,13 +90,13 @@ def from_stitched(path: str | os.PathLike[str], content: bytes) -> GrainList:
     )
 
 
-def from_hdf5(path: str | os.PathLike[str], content: bytes) -> GrainList:
+def from_hdf5(path: Path) -> GrainList:
     """A consolidated file, also a legacy one: the columns of its summary count by position, whatever they are called.
 
     See docs/formats.md.
     """
     try:
-        with h5py.File(BytesIO(content), "r") as file:
+        with h5py.File(path, "r") as file:
             if is_nexus(file):
                 return parse_nexus(path, file)
             rows = np.asarray(file["grains/summary"], np.float64)

@@ -30,7 +30,9 @@ def differences(found: Comparison) -> go.Figure:
     )
     for values, names, row, col in groups:
         for name, column in zip(names, values.T, strict=True):
-            box = go.Box(y=column.tolist(), name=name, boxpoints="outliers", marker={"size": 3}, showlegend=False)
+            box = go.Box(
+                y=column.round(5).tolist(), name=name, boxpoints="outliers", marker={"size": 3}, showlegend=False
+            )
             figure.add_trace(box, row=row, col=col)
     pairs = go.Scatter(
         x=found.misorientation.tolist(), y=found.distance.tolist(), mode="markers", marker={"size": 5},
@@ -55,7 +57,13 @@ def where(found: Comparison) -> go.Figure:
         title="Distance of partners (µm)",
         height=560,
         margin={"l": 0, "r": 0, "t": 60, "b": 0},
-        scene={"xaxis_title": "X (µm)", "yaxis_title": "Y (µm)", "zaxis_title": "Z (µm)", "aspectmode": "data"},
+        scene={
+            "xaxis_title": "X (µm)",
+            "yaxis_title": "Y (µm)",
+            "zaxis_title": "Z (µm)",
+            "aspectmode": "data",
+            "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 1.3}, "center": {"x": 0, "y": 0, "z": -0.15}},
+        },
     )
     return figure
 

@@ -42,20 +42,22 @@ def strain_paths(tracks: Tracks, quantity: str = "strain", most: int = 200) -> g
 
 def motion_paths(tracks: Tracks, most: int = 200) -> go.Figure:
     """How every grain turned and moved since it was seen first: x, y and z of either."""
-    titles = [f"rotation {axis} (°)" for axis in "xyz"] + [f"displacement {axis} (µm)" for axis in "XYZ"]
-    values = np.concatenate([np.moveaxis(tracks.rotations, -1, 0), np.moveaxis(tracks.displacements, -1, 0)])
-    return _paths(values, titles, tracks, "Rotation and displacement of the grains", most)
+    titles, values = [], []
+    for k, (small, large) in enumerate(zip("xyz", "XYZ", strict=True)):
+        titles += [f"rotation {small} (°)", f"displacement {large} (µm)"]
+        values += [tracks.rotations[..., k], tracks.displacements[..., k]]
+    return _paths(np.array(values), titles, tracks, "Rotation and displacement of the grains", most)
 
 
 def _paths(values: Floats, titles: Sequence[str], tracks: Tracks, title: str, most: int) -> go.Figure:
-    """Six panels of (6, t, s) values against the steps."""
+    """Six panels of (6, t, s) values against the steps, two in a row."""
     figure = make_subplots(rows=3, cols=2, subplot_titles=titles, shared_xaxes=True, vertical_spacing=0.07)
     steps = list(range(1, values.shape[2] + 1))
     length = np.isfinite(values[0]).sum(axis=1)
     drawn = np.sort(np.argsort(-length, kind="stable")[:most])
     drawn = drawn[length[drawn] > 1]
     for k, panel in enumerate(values):
-        place = {"row": k % 3 + 1, "col": k // 3 + 1}
+        place = {"row": k // 2 + 1, "col": k % 2 + 1}
         figure.add_trace(_grains(panel[drawn], drawn, steps), **place)
         marks = np.full((3, len(steps)), np.nan)
         for step in range(len(steps)):
@@ -64,7 +66,8 @@ def _paths(values: Floats, titles: Sequence[str], tracks: Tracks, title: str, mo
                 marks[:, step] = np.percentile(seen, [25, 50, 75])
         band = go.Scatter(
             x=[*steps, *steps[::-1]], y=[*marks[0].tolist(), *marks[2, ::-1].tolist()], fill="toself", fillcolor=_BAND,
-            line={"width": 0}, hoverinfo="skip", name="quartiles", showlegend=k == 0, legendgroup="quartiles",
+            mode="lines", line={"width": 0}, hoverinfo="skip", name="quartiles", showlegend=k == 0,
+            legendgroup="quartiles",
         )  # fmt: skip
         median = go.Scatter(
             x=steps, y=marks[1].tolist(), mode="lines+markers", line={"color": _MEDIAN, "width": 2}, name="median",
@@ -76,7 +79,7 @@ def _paths(values: Floats, titles: Sequence[str], tracks: Tracks, title: str, mo
     figure.update_xaxes(title_text="step", row=3)
     figure.update_annotations(font_size=13)
     figure.update_layout(
-        title=title, height=820, margin={"l": 45, "r": 10, "t": 90, "b": 45}, legend={"orientation": "h", "y": 1.09}
+        title=title, height=820, margin={"l": 45, "r": 10, "t": 80, "b": 80}, legend={"orientation": "h", "y": -0.1}
     )
     return figure
 
@@ -109,8 +112,8 @@ def macroscopic(tracks: Tracks) -> go.Figure:
     figure.update_layout(
         title="Strain of the sample (Green–Lagrange, %)",
         height=420,
-        margin={"l": 45, "r": 10, "t": 90, "b": 45},
-        legend={"orientation": "h", "y": 1.12},
+        margin={"l": 45, "r": 10, "t": 60, "b": 80},
+        legend={"orientation": "h", "y": -0.2},
     )
     return figure
 
@@ -126,9 +129,14 @@ def tracks_page(tracks: Tracks) -> str:
     whole = int((tracks.grain_ids >= 0).all(axis=1).sum())
     steps = len(tracks.names)
     said = f"<p>{len(tracks)} tracks, of them {whole} through all {steps} steps.</p>"
-    body = said + '<div class="wide">' + _counts(tracks) + "</div><h2>Lost, returned, new</h2>"
-    body += '<div class="wide">' + _named(tracks) + "</div>" + drawings(figures)
-    style = "body{margin:1em}.wide{overflow-x:auto}td,th{padding:.2em .8em;text-align:left;vertical-align:top}"
+    body = (
+        said
+        + '<div class="wide">'
+        + _counts(tracks)
+        + "</div><h2>Which grains</h2><p>Ids in the list of the step; of lost grains in that of the step before.</p>"
+    )
+    body += _named(tracks) + drawings(figures)
+    style = "body{margin:1em}.wide{overflow-x:auto}td,th{padding:.2em .8em;text-align:left;white-space:nowrap}"
     return document(f"Grains through {steps} steps", style, body)
 
 
@@ -155,17 +163,18 @@ def _counts(tracks: Tracks) -> str:
 
 
 def _named(tracks: Tracks) -> str:
-    """Which grains: tracks that are lost, and grains of the step that return or are new."""
-    series, rows = tracks.series, []
+    """Which grains: those of the step before that are lost, and those of the step that return or are new."""
+    series, parts = tracks.series, []
     for step in range(1, len(tracks.names)):
         gone = (tracks.grain_ids[:, step - 1] >= 0) & (series.states[:, step] == LOST)
-        cells = [_list(tracks.grain_ids[gone, step - 1])]
-        for state in (RETURNED, NEW, UNDECIDED):
-            cells.append(_list(tracks.grain_ids[series.states[:, step] == state, step]))
-        rows.append([str(step + 1), *cells])
-    return table(["step", "lost (ids of the step before)", "returned", "new", "undecided"], rows)
+        groups = {"lost": tracks.grain_ids[gone, step - 1]}
+        for name, state in (("returned", RETURNED), ("new", NEW), ("undecided", UNDECIDED)):
+            groups[name] = tracks.grain_ids[series.states[:, step] == state, step]
+        said = "; ".join(f"{name} {_list(ids)}" for name, ids in groups.items() if len(ids))
+        parts.append(f"<p><b>Step {step + 1}</b>: {said or 'all grains are those of the step before'}</p>")
+    return "".join(parts)
 
 
 def _list(ids: NDArray[np.int64]) -> str:
     shown = " ".join(map(str, np.sort(ids)[:_NAMED].tolist()))
-    return f"{shown} … ({len(ids)})" if len(ids) > _NAMED else shown or "–"
+    return f"({len(ids)}): {shown}{' …' if len(ids) > _NAMED else ''}"

@@ -17,6 +17,7 @@ from midas.experiment.crystal import why_impossible
 from midas.experiment.setting import axes_vary
 from midas.formats.matched import GRAIN_SET, Matches, write_legacy_matches, write_matches
 from midas.formats.table import Table
+from midas.results.matching.limited import limited, match_limited
 from midas.results.matching.options import MODES, MatchOptions, StitchOptions
 from midas.results.matching.pairs import (
     LEGACY_REJECTED,
@@ -63,6 +64,19 @@ def match(options: MatchOptions) -> StageResult[Matches]:
     first = aggregate_grains(options.state1, options.beam_thickness)
     second = aggregate_grains(options.state2, options.beam_thickness, options.offset, offsets, _affine(options))
     cell = _cell(options.state1, space_group, options.lattice)
+    if limited(options):
+        pairs, costs = match_limited(first, second, options, space_group, cell)
+    else:
+        pairs, costs = _among_all(first, second, options, space_group, cell)
+    found = matches(first, second, pairs, costs, space_group, cell)
+    write_matches(options.output, found)
+    return StageResult("match", _summary(found), found)
+
+
+def _among_all(
+    first: Table, second: Table, options: MatchOptions, space_group: int, cell: Sequence[float] | None
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs and their costs where any two grains may be one."""
     cost = compute_cost_matrix(
         first,
         second,
@@ -76,9 +90,8 @@ def match(options: MatchOptions) -> StageResult[Matches]:
     )
     cost[differing_sizes(first, second, options.size_filter) & (first["GrainSize"][:, None] > 0)] = np.inf
     cost[cost > _limit(options.max_cost)] = np.inf
-    found = matches(first, second, match_grains(cost, not options.keep_duplicates), cost, space_group, cell)
-    write_matches(options.output, found)
-    return StageResult("match", _summary(found), found)
+    pairs = match_grains(cost, not options.keep_duplicates)
+    return pairs, cost[pairs[:, 0], pairs[:, 1]]
 
 
 def stitch(options: StitchOptions) -> StageResult[Table]:
@@ -125,7 +138,7 @@ def match_legacy(options: LegacyMatch) -> StageResult[Matches]:
     cost[differing_sizes(second, first, options.size_filter).T] = LEGACY_REJECTED
     cost[cost > _limit(options.max_cost)] = np.inf
     pairs = match_greedily(cost, options.remove_duplicates)
-    found = matches(first, second, pairs, cost, options.space_group, cell)
+    found = matches(first, second, pairs, cost[pairs[:, 0], pairs[:, 1]], options.space_group, cell)
     write_legacy_matches(options.output, found)
     return StageResult("match", _summary(found), found)
 

@@ -144,14 +144,14 @@ def matches(
     first: Table,
     second: Table,
     pairs: NDArray[np.intp],
-    cost: NDArray[np.float64],
+    costs: NDArray[np.float64],
     space_group: int,
     cell: Sequence[float] | None = None,
 ) -> Matches:
     """The pairs with what the tables say about them."""
     one, two = (state.numbers(QUATERNION)[pairs[:, side]] for side, state in enumerate((first, second)))
     angles = misorientation(one, two, symmetry_operators(space_group, cell))
-    return Matches(first, second, pairs, cost[pairs[:, 0], pairs[:, 1]], angles)
+    return Matches(first, second, pairs, costs, angles)
 
 
 def stitch_layers(

@@ -87,7 +87,7 @@ def test_table_and_arrays(series: Path, in_process: Call, capsys: pytest.Capture
 def test_page(series: Path, in_process: Call) -> None:
     assert in_process(*LINE, cwd=series) == 0
     page = (series / "out" / "Tracks.html").read_text()
-    assert "\\u03b511" in page and "rotation x" in page and "lost (ids of the step before)" in page
+    assert "\\u03b511" in page and "rotation x" in page and "<b>Step 2</b>: lost (" in page
     assert "\\u03c311" not in page  # there is no stress
 
 
