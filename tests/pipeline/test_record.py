@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
 
+import h5py
 from tiny_scan import FRAMES, GRAINS, Call, Finished, TinyScan
 
 import midas
@@ -112,3 +114,19 @@ def test_counts_of_frames(finished: Finished) -> None:
     """What the console does not show is in the record too."""
     peaks = record_of(finished[0]).step("peaksearch")
     assert peaks is not None and FRAMES in peaks.counts.values()
+
+
+def test_record_of_a_run_from_a_spot_table(
+    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call
+) -> None:
+    table = shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
+    assert in_process("ff-midas", "-paramFN", scan.parameters, "-provideInputAll", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+    found = record_of(tmp_path / "LayerNr_1")
+    inputs = {item.role: item for item in found.inputs}
+    assert set(inputs) == {"parameters", "spots"}
+    assert inputs["spots"].path == str(table) and inputs["spots"].of == "whole"
+    assert found.origins["Lsd"] == "file" and found.step("spot_table") is not None
+    with h5py.File(tmp_path / "LayerNr_1" / "output_consolidated.h5") as file:
+        assert file.attrs["parameter_hash"] == found.parameter_hash and file.attrs["date"] == found.date
+        assert file.attrs["command_line"] == found.command_line and file.attrs["version"] == __version__
+        assert [item["role"] for item in json.loads(file.attrs["inputs"])] == ["parameters", "spots"]

@@ -96,6 +96,9 @@ def test_legacy_layers(name: str, golden: Callable[[str], Path], tmp_path: Path)
     links = SpotLinks.of(Sources(layer))
     first, last = (numbers[results.spots["spot_id"]] for numbers in (links.first, links.last))
     assert (last > first).all()
+    found = np.stack([results.peaks[field] for field in ("merged_id", "frame", "peak_id")], axis=1)
+    np.testing.assert_array_equal(found, links.constituents)
+    np.testing.assert_array_equal(results.peaks["spot_id"], links.final_spot_id)
     for row in range(0, len(results.spots), 50):
         spot = results.spots[row]
         peaks = results.peaks_of(int(spot["spot_id"]))

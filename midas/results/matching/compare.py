@@ -158,7 +158,8 @@ class Comparison:
             if tensor is not None:
                 rms, largest = tensor_error(tensor)
                 lines.append(f"{name}: rms {1e6 * rms:.1f}, max {1e6 * largest:.1f} × 1e-6")
-        lines.append(f"smallest confidence: {self.confidence.min():.3f}")
+        if np.isfinite(self.confidence).any():
+            lines.append(f"smallest confidence: {np.nanmin(self.confidence):.3f}")
         return "\n".join(lines)
 
 

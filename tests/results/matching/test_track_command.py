@@ -175,3 +175,18 @@ def test_options_of_the_command(series: Path, in_process: Call, capsys: pytest.C
     assert moved == pytest.approx(100 + 40, abs=10)
     assert in_process(*LINE, "-maxRotation", 0.1, cwd=series) == 0
     assert "no common motion found" in capsys.readouterr().out
+
+
+def test_stress_beside_the_list(series: Path, in_process: Call) -> None:
+    constants = ("-stiffness", "C11=246.5", "C12=147.3", "C44=124.7")
+    for step in range(2):
+        assert in_process("ff-stress", f"load{step}/LayerNr_1", *constants, cwd=series) == 0
+    assert in_process(*LINE, cwd=series) == 0
+    table = read_tracks(series / "out" / "Tracks.csv")
+    seen, stressed = table["GrainID"] >= 0, table["Step"] <= 2
+    # Strains are equal along all axes: the stress is hydrostatic.
+    pressure = table["E11"] * 1e-6 * (246.5 + 2 * 147.3) * 1e3
+    for name in ("S11", "S22", "S33"):
+        np.testing.assert_allclose(table[name][seen & stressed], pressure[seen & stressed], rtol=1e-4, atol=1e-4)
+    assert np.isnan(table["S11"][~stressed]).all()
+    assert "\\u03c311" in (series / "out" / "Tracks.html").read_text()
