@@ -36,6 +36,7 @@ _VOLATILE = (
     ".MIDAS.zip.old",
     "_consolidated.h5",
     "_report.html",
+    "_report.png",
     "Parameters.txt",
 )
 
