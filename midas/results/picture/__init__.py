@@ -3,6 +3,6 @@
 See docs/theory/evidence.md#the-picture.
 """
 
-from midas.results.picture.summary import summary_picture
+from midas.results.picture.summary import summary_picture, write_picture
 
-__all__ = ["summary_picture"]
+__all__ = ["summary_picture", "write_picture"]

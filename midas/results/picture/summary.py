@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -14,6 +15,7 @@ from midas.results.picture.map import draw_key, draw_view
 from midas.results.picture.numbers import headlines
 from midas.results.stress.tensors import equivalent_strain
 from midas.runtime.drawing import Box, font, png_of
+from midas.runtime.files import write_atomic
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
@@ -61,6 +63,17 @@ def summary_picture(
         draw.text((60, 90), "No grains were found.", "black", font=font(24))
     _write(draw, headlines(results, predicted), lines)
     return png_of(picture)
+
+
+def write_picture(results: Results, path: Path, lines: Sequence[str] = (), predicted: Predicted | None = None) -> Path:
+    """Write `summary_picture` of these results into a file, whole or not at all; parameters are its own.
+
+    Returns
+    -------
+    the file
+    """
+    write_atomic(path, summary_picture(results, lines, predicted))
+    return path
 
 
 def _draw_charts(draw: ImageDraw.ImageDraw, results: Results, predicted: Predicted | None) -> None:

@@ -16,7 +16,7 @@ from tiny_scan import Finished
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.results.evidence import Predictor
 from midas.results.figures.colours import ipf_colours
-from midas.results.picture import summary_picture
+from midas.results.picture import summary_picture, write_picture
 from midas.results.picture.map import draw_key
 from midas.results.picture.numbers import headlines
 from midas.results.reading import Results, read_results
@@ -38,6 +38,12 @@ def test_the_same_results_are_the_same_bytes(results: Results) -> None:
     assert first == again and first[:8] == b"\x89PNG\r\n\x1a\n"
     assert opened(first).shape == (1000, 1600, 3)
     assert summary_picture(results, ["All is ill."], predicted) != first
+
+
+def test_the_file_holds_the_picture(results: Results, tmp_path: Path) -> None:
+    path = write_picture(results, tmp_path / "report.png", ["All is well."])
+    assert path.read_bytes() == summary_picture(results, ["All is well."])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.png"]
 
 
 def test_grains_have_the_colours_of_the_key(results: Results) -> None:
