@@ -17,6 +17,8 @@ from midas.results import consolidated
 
 Array = np.ndarray
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "formats.md"
+#: of made spots: a frame, and seven standard deviations of where their peaks lie
+WITHIN = (many_grains.STEP, 0.35)
 LOOP = "                    intensities = cp['integratedintensity'][:]\n"
 
 
@@ -133,10 +135,10 @@ def test_example_on_legacy_results(
 
 def test_example_on_some_grains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = many_grains.write(tmp_path / "layer", 12)
-    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, (many_grains.STEP, 0.2)) > 12 * 40
+    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, WITHIN) > 12 * 40
 
 
-@pytest.mark.long
+@pytest.mark.long  # nine minutes, almost all of them h5py's, in the loop
 def test_example_on_thousands_of_grains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = many_grains.write(tmp_path / "layer", 5000)
-    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, (many_grains.STEP, 0.2)) > 5000 * 40
+    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, WITHIN) > 5000 * 40
