@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from midas.results.hdf5_objects import Appender, add_links, end_of_file, place_of_layout, set_end_of_file
 from midas.runtime.errors import OutputError
-from midas.runtime.files import readable
+from midas.runtime.files import keep_devices, readable
 
 #: what the low-level interface of h5py, which has no types, works with: a file, group, dataset or data space
 Identifier: TypeAlias = Any
@@ -56,6 +56,7 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
     file without it, and last, in space that is already there, it links the latter.
     """
     path = Path(path)
+    keep_devices(path)
     partial = path.with_name(path.name + ".part")
     try:
         with h5py.File(partial, "w", driver="core", backing_store=False, libver=_VERSIONS) as file:

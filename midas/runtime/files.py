@@ -43,6 +43,18 @@ def keep_inputs(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] 
             raise UsageError("is an input, which would be overwritten; give the output another name", file=output)
 
 
+def keep_devices(output: str | os.PathLike[str]) -> None:
+    """An error where the output is neither a file nor a folder: root would put a file in place of ``/dev/null``.
+
+    Raises
+    ------
+    OutputError : for a device, a pipe or a socket, also behind a link such as ``/dev/stdout``
+    """
+    path = Path(output)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OutputError("is a device or a pipe, not a file; give the output another name", file=path)
+
+
 @contextmanager
 def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[IO[bytes]]:
     """A binary file that gets its name only once it is complete.
@@ -65,6 +77,8 @@ def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Ite
     earlier: dict[Path, Path] = {}
     streams: list[IO[bytes]] = []
     named = 0
+    for path in targets:
+        keep_devices(path)
     try:
         for partial in partials:
             streams.append(open(partial, "wb"))  # noqa: SIM115 - closed in every case below
