@@ -24,6 +24,8 @@ NAMES = (
 )
 #: by how much a constant may miss its symmetry, as a part of the largest: what rounding does in published tables
 TOLERANCE = 5e-3
+#: between these the largest constant of every crystal lies, GPa (diamond: 1079; caesium, the softest metal: 2.5)
+LEAST, MOST = 1.0, 1e4
 
 
 def place(name: str) -> tuple[int, int] | None:
@@ -79,6 +81,7 @@ def voigt_of(constants: Mapping[str, float], frame: Frame) -> Array:
         names = ", ".join(missing)
         raise ParameterError(f"{_needs(frame, basis)}; missing: {names}", key="stiffness")
     values = np.array([value for _, value in given.values()])
+    _check_unit([name for name, _ in given.values()], values)
     weights = np.linalg.lstsq(rows, values, rcond=None)[0]
     wrong = np.abs(rows @ weights - values)
     if (k := int(np.argmax(wrong))) >= 0 and wrong[k] > TOLERANCE * np.abs(values).max():
@@ -90,6 +93,15 @@ def voigt_of(constants: Mapping[str, float], frame: Frame) -> Array:
         raise ParameterError(reason, key=name)
     matrix: Array = np.tensordot(weights, basis, 1)
     return matrix
+
+
+def _check_unit(names: Sequence[str], values: Array) -> None:
+    """Tables have GPa, MPa, Pa, or megabars; a factor of a thousand is found in no result."""
+    k = int(np.argmax(np.abs(values)))
+    largest = float(np.abs(values[k]))
+    if not LEAST <= largest <= MOST:
+        size = "large" if largest > MOST else "small"
+        raise ParameterError(f"is too {size} for any crystal: the unit is GPa", key=names[k], value=values[k])
 
 
 def independent(basis: Array) -> tuple[str, ...]:

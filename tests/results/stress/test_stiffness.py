@@ -246,3 +246,11 @@ def test_orientations_that_the_spots_do_not_tell() -> None:
     tetragonal = {"C11": 140.0, "C12": 60.0, "C13": 40.0, "C16": 17.0, "C33": 130.0, "C44": 34.0, "C66": 40.0}
     cell = (5.2, 5.2, 11.4, 90.0, 90.0, 90.0)
     assert not told_by_the_spots(Stiffness.from_constants(tetragonal, 88, cell), 88, cell)
+
+
+@pytest.mark.parametrize(("unit", "told"), [(1e3, "C11: 250800.0: is too large"), (1e9, "large"), (1e-3, "small")])
+def test_constants_in_another_unit(unit: float, told: str) -> None:
+    """MPa, Pa and TPa: every stress would be wrong by the factor, and nothing would show it."""
+    given = {name: value * unit for name, value in NICKEL.items()}
+    with pytest.raises(ParameterError, match=f"{told}.*the unit is GPa"):
+        Stiffness.from_constants(given, 225)
