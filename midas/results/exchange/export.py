@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,10 +132,23 @@ def export(path: Path, options: ExportOptions | None = None) -> StageResult[Expo
     contents = {paths[name, ending]: content for name, files in made.items() for ending, content in files.items()}
     for target in contents:
         keep_inputs(target, *_inputs(file, results))
-    if contents:
-        make_folder(next(iter(contents)).parent)
-        write_together(contents)
+    _write(contents)
     return StageResult("export", _summary(grains.name, len(grains), contents, skipped), Exports([*contents], skipped))
+
+
+def _write(contents: Mapping[Path, bytes]) -> None:
+    """All files or none, and then no new folder either."""
+    folders = dict.fromkeys(path.parent for path in contents)
+    new = [folder for folder in folders if not folder.exists()]
+    for folder in folders:
+        make_folder(folder)
+    try:
+        write_together(contents)
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _inputs(file: Path, results: Results | None) -> list[Path]:

@@ -91,7 +91,16 @@ def grid_of(grains: GrainList, voxel: float | None = None, box: Sequence[float] 
 
 
 def slice_of(grid: Grid, height: float | None) -> Grid:
-    """One layer of voxels whose middle is at z = `height` (µm), by default that of the grid."""
+    """One layer of voxels whose middle is at z = `height` (µm), by default that of the grid.
+
+    Raises
+    ------
+    UsageError : `height` lies outside the grid
+    """
+    low, high = grid.origin[2], grid.origin[2] + grid.spacing * grid.shape[2]
+    if height is not None and not low <= height <= high:
+        reason = f"lies outside of what is filled, z from {low:.6g} to {high:.6g}; see -box"
+        raise UsageError(reason, key="-slice", value=height)
     middle = grid.origin[2] + 0.5 * grid.spacing * grid.shape[2] if height is None else height
     return Grid(
         np.array([*grid.origin[:2], middle - 0.5 * grid.spacing]), grid.spacing, (grid.shape[0], grid.shape[1], 1)

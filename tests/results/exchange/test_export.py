@@ -23,6 +23,7 @@ from midas.results.exchange.export import export
 from midas.results.exchange.hexrd import format_grains
 from midas.results.exchange.options import FORMATS, ExportOptions
 from midas.results.reading import read_results
+from midas.runtime.errors import OutputError
 
 from ..matching.grain_files import quaternions, write
 from .sample import grains
@@ -222,6 +223,7 @@ def test_any_path(layer: Path, tmp_path: Path, call: Call) -> None:
         (("-box", *"012345"), None),
         (("-box", *"102345"), "x0 < x1"),
         (("-format", "excel"), "invalid choice"),
+        (("-slice", "1e6"), "-slice: 1000000.0: lies outside"),
         (("-o", "Grains.csv/x"), "cannot be created"),
     ],
 )
@@ -236,6 +238,18 @@ def test_mistakes(layer: Path, tmp_path: Path, call: Call, words: tuple[str, ...
     else:
         assert code in (1, 2) and reason in err and err.count("\n") == 1
         assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_leaves_no_folder(layer: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("cannot be written (No space left on device)", file="x")
+
+    monkeypatch.setattr("midas.results.exchange.export.write_together", full)
+    (tmp_path / "old").mkdir()
+    for name in ("new", "old"):
+        code, _, err = call(layer, "-format", "hexrd", "-o", tmp_path / name)
+        assert code == 1 and "No space" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_no_list(tmp_path: Path, call: Call) -> None:
