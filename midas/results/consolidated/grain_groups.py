@@ -135,6 +135,21 @@ def _joined(sources: Sources, links: SpotLinks, spots: Table) -> NDArray[np.floa
     return out
 
 
+def _tell_missing(sources: Sources, without: int, total: int) -> None:
+    """A warning where spots have no peaks, and what would tell these; none of a layer that began with its spots."""
+    chain = {
+        "IDRings.csv": sources.id_rings,
+        "Radius_*.csv": sources.radius,
+        "Result_*.csv": sources.merged,
+        "hkls.csv": sources.hkls,
+        "MergeMap.csv": sources.merge_map,
+    }
+    missing = [name for name, table in chain.items() if table is None]
+    if without and any(chain[name] is not None for name in ("Radius_*.csv", "Result_*.csv", "MergeMap.csv")):
+        reason = f"without {', '.join(missing)}" if missing else "MergeMap.csv does not list their merged spots"
+        log.warning("%d of the %d spots of grains have no constituent peaks: %s", without, total, reason)
+
+
 def _spots_of(
     group: Group, sources: Sources, links: SpotLinks, offsets: NDArray[np.int64], with_groups: bool
 ) -> GrainSpots:
@@ -156,6 +171,7 @@ def _spots_of(
             known = np.where((ids > 0) & (ids < len(links.first)), ids, 0)
             first, last = (np.where(known > 0, rows[known], 0) for rows in (links.first, links.last))
             counts = np.unique(last - first).tolist()
+        _tell_missing(sources, len(ids) if first is None or last is None else int((last == first).sum()), len(ids))
     committed = [n for n in counts if n]
     room = group.group("types") if committed else group
     types = {n: room.commit(f"constituent_peaks_{n}", peak_record(_PEAK_NAMES, n)) for n in committed}

@@ -137,7 +137,7 @@ def test_grains_of_one_id_take_their_spots_from_the_refinement(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("missing", ["merge_map", "peaks", "radius", "id_rings", "hkls", "extra_info"])
-def test_groups_without_source_are_left_out(tmp_path: Path, missing: str) -> None:
+def test_groups_without_source_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture, missing: str) -> None:
     tables = small()
     tables[missing] = None if missing != "peaks" else []
     # Without an archive nobody knows the name of the Radius file.
@@ -152,15 +152,21 @@ def test_groups_without_source_are_left_out(tmp_path: Path, missing: str) -> Non
             assert (h5["constituent_peaks/final_spot_id"][:] == -1).all()
         if missing == "peaks":
             assert np.isnan(h5["constituent_peaks/data"][:, 3:]).all()
+    told = {"merge_map": "MergeMap.csv", "radius": "Radius_*.csv", "id_rings": "IDRings.csv", "hkls": "hkls.csv"}
+    if missing in told:
+        assert f"3 of the 3 spots of grains have no constituent peaks: without {told[missing]}" in caplog.text
+    else:
+        assert "no constituent peaks" not in caplog.text
 
 
-def test_a_run_from_a_spot_table_has_no_archive(tmp_path: Path) -> None:
+def test_a_run_from_a_spot_table_has_no_archive(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tables = {name: value for name, value in small().items() if name in ("extra_info", "grains", "spot_matrix")}
     path = consolidated.write(Layer(tmp_path), tables=LayerTables(**tables))
     assert path.name == "output_consolidated.h5"
     with h5py.File(path) as h5:
         assert h5["raw_data_ref/zarr_path"].asstr()[()] == ""
         assert list(h5["peaks"]) == []
+    assert not caplog.text
 
 
 def test_lines_of_the_parameter_file(tmp_path: Path) -> None:
