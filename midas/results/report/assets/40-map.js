@@ -87,7 +87,7 @@ class GrainMap {
       marker: { symbol: "circle-open", color: "#000", size: 14, line: { width: 2 } } });
     const traces = [view(y, x, ""), view(y, z, "2"), view(x, z, "3"), ring(""), ring("2"), ring("3")];
     const places = narrow ? [[[0, 1], [0.73, 1]], [[0, 1], [0.37, 0.63]], [[0, 1], [0, 0.27]]]
-      : [[[0, 0.44], [0.56, 1]], [[0, 0.44], [0, 0.44]], [[0.56, 1], [0, 0.44]]];
+      : [[[0, 0.42], [0.57, 1]], [[0, 0.42], [0, 0.43]], [[0.58, 1], [0, 0.43]]];
     const names = [["Y", "X, beam"], ["Y", "Z, axis"], ["X, beam", "Z, axis"]];
     const titles = ["from above", "along the beam", "from the side"];
     // Seen from above and downstream Y points to the left.

@@ -29,7 +29,7 @@ class GrainPanel {
       const row = element("tr"), sigma = this.grains.columns.find((each) => each.of === column.name);
       const text = shown(value, column.digits);
       const with_ = sigma ? `${text} ± ${shown(numbersOf(sigma.data)[this.row], sigma.digits)}` : text;
-      row.append(element("td", column.title), element("td", with_, "number"), element("td", column.unit || ""));
+      row.append(element("td", column.title), element("td", with_, "number"), element("td", column.unit || "", "unit"));
       if (column.help) row.title = column.help;
       rows.push(row);
     }
