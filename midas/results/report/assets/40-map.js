@@ -100,7 +100,8 @@ class GrainMap {
         gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(a[0]), scaleanchor: "y" + n,
         constrain: "domain" };
       layout["yaxis" + n] = { domain: places[k][1], title: { text: b + unit, standoff: 4 }, anchor: "x" + n,
-        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(b[0]), constrain: "domain" };
+        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(b[0]), constrain: "domain",
+        constraintoward: "top" };
       layout.annotations.push({ text: titles[k], xref: "paper", yref: "paper", x: places[k][0][0], y: places[k][1][1],
         xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 12, color: "#5b6977" } });
     });
