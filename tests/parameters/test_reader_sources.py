@@ -33,6 +33,7 @@ MODULES = {
     "geometry": "calibration/grains/layers.py calibration/grains/geometry.py pipeline/geometry/outputs.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
     "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
+    "export": "results/exchange/instrument.py experiment/detector.py",
     "evidence": "experiment/layer_view.py experiment/corrected_frames.py results/evidence/predicted.py",
     "sigma": "calibration/grains/layer.py experiment/scan.py",
     "simulation": "simulation/scan.py simulation/frames.py experiment/crystal.py experiment/panels.py",

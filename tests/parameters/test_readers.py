@@ -46,6 +46,7 @@ from midas.pipeline.calibration_request import CalibrationRequest, fitted_names,
 from midas.pipeline.powder_images import numbered_files, read_image
 from midas.results import consolidated
 from midas.results.evidence import Predictor
+from midas.results.exchange.instrument import detector_of
 from midas.results.reading import read_results
 from midas.runtime.errors import ParameterError
 from midas.simulation import samples
@@ -270,6 +271,7 @@ def predict(layer: Layer) -> None:
     Predictor.of(read_results(layer.folder))
     panels = {"NPanelsY": 2, "NPanelsZ": 1, "PanelSizeY": 120, "PanelSizeZ": 256, "PanelGapsY": (16,)}
     np.full(32, 0xFFFFFFFF, "<u4").tofile(layer.detector_mask)
+    detector_of(read_results(layer.folder))
     own = _parameters(layer).changed(**panels).for_stage("evidence")
     of_setup = Parameters.read(layer.paramstest, "paramstest").changed(BigDetSize=32).for_stage("evidence")
     layer_view(layer, own, of_setup, hkls_format.LAYOUT.read(layer.hkls))

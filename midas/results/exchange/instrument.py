@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from midas.archive import Archive
 from midas.experiment.detector import DetectorGeometry
 from midas.results.reading import Results
 from midas.runtime.errors import MidasError
+
+log = logging.getLogger(__name__)
 
 
 def detector_of(results: Results | None) -> DetectorGeometry | None:
@@ -20,8 +24,8 @@ def detector_of(results: Results | None) -> DetectorGeometry | None:
         try:
             with Archive(results.archive) as archive:
                 return DetectorGeometry.from_parameters(archive.parameters.for_stage("export"))
-        except MidasError:
-            return _of_text(results)
+        except MidasError as error:
+            log.warning("%s; the detector is taken from paramstest.txt, without tilts", error)
     return _of_text(results)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from midas.results import consolidated
 
 Array = np.ndarray
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "formats.md"
+#: of made spots: a frame, and seven standard deviations of where their peaks lie
+WITHIN = (many_grains.STEP, 0.35)
 LOOP = "                    intensities = cp['integratedintensity'][:]\n"
 
 
@@ -133,10 +136,21 @@ def test_example_on_legacy_results(
 
 def test_example_on_some_grains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = many_grains.write(tmp_path / "layer", 12)
-    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, (many_grains.STEP, 0.2)) > 12 * 40
+    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, WITHIN) > 12 * 40
 
 
 @pytest.mark.long
-def test_example_on_thousands_of_grains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = many_grains.write(tmp_path / "layer", 5000)
-    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, (many_grains.STEP, 0.2)) > 5000 * 40
+@pytest.mark.parametrize(
+    "grains",
+    [
+        500,
+        pytest.param(
+            5000,
+            marks=pytest.mark.skipif("MIDAS_PATIENT" not in os.environ, reason="nine minutes; MIDAS_PATIENT=1 runs it"),
+        ),
+    ],
+)
+def test_example_on_many_grains(grains: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Almost all of the time is h5py's, in the loop."""
+    made = many_grains.write(tmp_path / "layer", grains)
+    assert check(consolidated.write(made.layer), tmp_path, monkeypatch, WITHIN) > grains * 40
