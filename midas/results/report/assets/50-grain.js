@@ -86,7 +86,7 @@ class GrainPanel {
     const side = this.spots.side;
     const layout = layoutOf({ title: { text: "On the detector", font: { size: 13 }, x: 0.02 },
       showlegend: true, legend: { orientation: "h", y: -0.3, yanchor: "top", font: { size: 11 } },
-      xaxis: { title: { text: "column (px)" }, range: [0, side[0]], gridcolor: GRID, zeroline: false, constrain: "domain" },
+      xaxis: { title: { text: "column (px)" }, range: [0, side[0]], nticks: 5, tickangle: 0, gridcolor: GRID, zeroline: false, constrain: "domain" },
       yaxis: { title: { text: "row (px)" }, range: [0, side[1]], gridcolor: GRID, zeroline: false, scaleanchor: "x",
         constrain: "domain" },
       shapes: this.rings() });
