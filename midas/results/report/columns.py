@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from midas.formats.stress import StressFile
 from midas.results.report.packing import packed
 from midas.results.report.source import Source
 
@@ -99,6 +100,26 @@ def _stresses(source: Source) -> Iterator[Column]:
     yield Column("stress_hydrostatic", "Hydrostatic stress", "MPa", trace / 3, 1)
     for name, (i, j) in _COMPONENTS.items():
         yield Column(f"s{name}", f"Stress {name}", "MPa", stress[:, i, j], 1, help="sample frame")
+    if source.stress_file is not None:
+        yield from _of_stress_file(source.stress_file)
+
+
+#: columns of Stress.csv that may be without numbers: name, column there, title, unit, digits, help, whose uncertainty
+_MORE_STRESS = (
+    ("shear", "MaxShear", "Resolved shear", "MPa", 1, "largest of all slip systems", ""),
+    ("schmid", "Schmid", "Schmid factor", "", 3, "largest, of uniaxial load along -load", ""),
+    ("sigma_stress_vm", "sVonMises", "σ von Mises stress", "MPa", 2, "", "stress_vm"),
+    ("sigma_stress_hydrostatic", "sHydrostatic", "σ hydrostatic stress", "MPa", 2, "", "stress_hydrostatic"),
+    *((f"sigma_s{name}", f"sS{name}", f"σ stress {name}", "MPa", 2, "", f"s{name}") for name in _COMPONENTS),
+    ("sigma_shear", "sMaxShear", "σ resolved shear", "MPa", 2, "", "shear"),
+)
+
+
+def _of_stress_file(found: StressFile) -> Iterator[Column]:
+    for name, column, title, unit, digits, text, of in _MORE_STRESS:
+        values = found.table[column]
+        if np.isfinite(values).any():
+            yield Column(name, title, unit, values, digits, help=text, of=of)
 
 
 def _orientation(source: Source) -> Iterator[Column]:
