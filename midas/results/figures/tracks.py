@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from midas.formats.tracks import COMPONENTS, INDICES
+from midas.results.figures.style import styled
 from midas.results.matching.tracking import LINKED, LOST, NEW, RETURNED, UNDECIDED
 from midas.runtime.pages import document, drawings, table
 
@@ -78,10 +79,8 @@ def _paths(values: Floats, titles: Sequence[str], tracks: Tracks, title: str, mo
     figure.update_xaxes(dtick=1 if len(steps) < 12 else None, tick0=1)
     figure.update_xaxes(title_text="step", row=3)
     figure.update_annotations(font_size=13)
-    figure.update_layout(
-        title=title, height=820, margin={"l": 45, "r": 10, "t": 80, "b": 80}, legend={"orientation": "h", "y": -0.1}
-    )
-    return figure
+    margin = {"l": 45, "r": 10, "t": 105, "b": 80}
+    return styled(figure, title, 845, margin=margin, legend={"orientation": "h", "y": -0.1})
 
 
 def _grains(panel: Floats, drawn: NDArray[np.intp], steps: list[int]) -> go.Scattergl | go.Scatter:
@@ -109,13 +108,9 @@ def macroscopic(tracks: Tracks) -> go.Figure:
     for name, (i, j) in zip(COMPONENTS, INDICES, strict=True):
         figure.add_trace(go.Scatter(x=steps, y=(100 * strain[:, i, j]).tolist(), mode="lines+markers", name=f"E{name}"))
     figure.update_xaxes(title_text="step", dtick=1 if len(steps) < 12 else None, tick0=1)
-    figure.update_layout(
-        title="Strain of the sample (Green–Lagrange, %)",
-        height=420,
-        margin={"l": 45, "r": 10, "t": 60, "b": 80},
-        legend={"orientation": "h", "y": -0.2},
-    )
-    return figure
+    title = "Strain of the sample (Green–Lagrange, %)"
+    margin = {"l": 45, "r": 10, "t": 75, "b": 80}
+    return styled(figure, title, 435, margin=margin, legend={"orientation": "h", "y": -0.2})
 
 
 def tracks_page(tracks: Tracks) -> str:
