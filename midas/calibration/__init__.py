@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from midas.runtime.lazy import names_of
 
 if TYPE_CHECKING:
     from midas.calibration.grains.geometry import geometry_from_grains
@@ -43,14 +44,4 @@ _HOMES = {
     "powder.result": "Calibration",
     "powder.settings": "CalibrationSettings",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = names_of(__name__, _HOMES)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from midas.runtime.lazy import names_of
 
 if TYPE_CHECKING:
     from midas.experiment.angles import DEG2RAD, RAD2DEG, wrapped
@@ -68,14 +69,4 @@ _HOMES = {
     "rings": "Rings",
     "scan": "Scan",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = names_of(__name__, _HOMES)

@@ -9,6 +9,7 @@ from midas.formats.stress import SAMPLE, SAMPLE_SIGMA, read_stress
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.vtk import Array, points_file
 from midas.results.figures.colours import ipf_colours
+from midas.results.stress.tensors import equivalent_strain
 
 _AXES = ("X", "Y", "Z")
 _TENSOR = ("XX", "YY", "ZZ", "XY", "YZ", "XZ")
@@ -35,7 +36,7 @@ def point_data(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
         "euler_angles": (np.degrees(euler_angles(u)), ("phi1", "Phi", "phi2")),
         "cell": (grains.cells, ("a", "b", "c", "alpha", "beta", "gamma")),
         "strain": (np.ascontiguousarray(grains.strains[:, _ROWS, _COLUMNS]), _TENSOR),
-        "von_mises_strain": (_von_mises(grains.strains), ()),
+        "von_mises_strain": (equivalent_strain(grains.strains), ()),
         **_colours(exported),
         **_sigmas(exported),
         **_stresses(exported),
@@ -45,14 +46,6 @@ def point_data(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:
         for name, (values, components) in data.items()
         if not len(values) or not np.isnan(values.astype(np.float64)).all()
     }
-
-
-def _von_mises(tensors: Array) -> Array:
-    """(n,) equivalent strain: sqrt(2/3 e':e') of the deviator."""
-    strains = np.asarray(tensors, np.float64)
-    deviator = strains - np.trace(strains, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
-    equivalent: Array = np.sqrt(2 / 3 * (deviator**2).sum(axis=(1, 2)))
-    return equivalent
 
 
 def _colours(exported: Exported) -> dict[str, tuple[Array, tuple[str, ...]]]:

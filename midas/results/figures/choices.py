@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from midas.results.figures.colours import ipf_colours, rgb_texts
 from midas.results.figures.style import DIVERGING, SEQUENTIAL, Floats, limits
+from midas.results.stress.tensors import equivalent_strain, equivalent_stress, traces
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
@@ -166,19 +167,16 @@ def _ipf(results: Results, name: str, direction: tuple[float, ...], symmetry: st
 def _tensor(name: str, title: str, unit: str, tensors: Floats) -> list[Choice]:
     """Components, the part that changes the volume, and the equivalent of the rest."""
     tensors = tensors.reshape(-1, 3, 3)
-    trace = np.trace(tensors, axis1=1, axis2=2)
-    deviator = tensors - trace[:, None, None] / 3 * np.eye(3)
-    square = (deviator**2).sum(axis=(1, 2))
     found = [
         Choice(f"{name}_{key}", f"{title} {key}", unit, tensors[:, i, j].copy(), symmetric=True)
         for key, (i, j) in COMPONENTS.items()
     ]
     if name == "strain":
-        found.append(Choice("volume_strain", "volume strain", unit, trace, symmetric=True))
-        found.append(Choice("von_mises_strain", "von Mises strain", unit, np.sqrt(2 / 3 * square)))
+        found.append(Choice("volume_strain", "volume strain", unit, traces(tensors), symmetric=True))
+        found.append(Choice("von_mises_strain", "von Mises strain", unit, equivalent_strain(tensors)))
     else:
-        found.append(Choice("hydrostatic_stress", "hydrostatic stress", unit, trace / 3, symmetric=True))
-        found.append(Choice("von_mises_stress", "von Mises stress", unit, np.sqrt(3 / 2 * square)))
+        found.append(Choice("hydrostatic_stress", "hydrostatic stress", unit, traces(tensors) / 3, symmetric=True))
+        found.append(Choice("von_mises_stress", "von Mises stress", unit, equivalent_stress(tensors)))
     return found
 
 

@@ -18,6 +18,11 @@ __all__ = ["completeness", "sizes", "strains"]
 
 _SIGMAS = {"xx": "sE11", "yy": "sE22", "zz": "sE33", "yz": "sE23", "xz": "sE13", "xy": "sE12"}
 
+#: so few grains in a bar are counted one by one
+_FEW = 6
+#: numbers below the axis stand clear of those beside it
+_TICKS = {"ticks": "outside", "ticklen": 5, "tickcolor": "#c8d0d8"}
+
 #: panels, row by row
 _PANELS = (("xx", "yz"), ("yy", "xz"), ("zz", "xy"))
 
@@ -41,6 +46,8 @@ def sizes(results: Results) -> go.Figure:
         mean = float(np.average(radius, weights=weights)) if weights.sum() > 0 else float(radius.mean())
         figure.add_vline(x=mean, line={"color": RED, "dash": "dot", "width": 1.5}, row=1, col=column)
         figure.layout.annotations[column - 1].text += f"<br><sub>mean {mean:.4g} µm</sub>"
+        if name == "grains":
+            figure.update_yaxes(dtick=_whole_steps(counts), row=1, col=column)
     figure.update_xaxes(title_text="grain radius (µm)", nticks=6)
     figure.update_yaxes(title_text="grains", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="volume (%)", rangemode="tozero", row=1, col=2)
@@ -60,7 +67,8 @@ def completeness(results: Results) -> go.Figure:
     counts, edges = _histogram(values, bins, np.ones(len(values)))
     figure = go.Figure(_bars(edges, counts, BLUE, "grains", "%{y} grains"))
     figure.update_xaxes(title_text="found spots / expected spots", range=[min(float(edges[0]), 0.9), 1.005])
-    figure.update_yaxes(title_text="grains", rangemode="tozero")
+    figure.update_xaxes(_TICKS)
+    figure.update_yaxes(title_text="grains", rangemode="tozero", dtick=_whole_steps(counts))
     below = f"median {np.median(values):.4g}, least {values.min():.4g}"
     return styled(figure, f"{title}<br><sub>{below}</sub>", 340, showlegend=False, bargap=0.03)
 
@@ -90,6 +98,7 @@ def strains(results: Results, tensors: Floats | None = None, unit: str = "10⁻�
         row, column = k % 3 + 1, k // 3 + 1
         counts, edges = _histogram(values, bins, np.ones(len(values)))
         figure.add_trace(_bars(edges, counts, BLUE, name, "%{y} grains"), row=row, col=column)
+        figure.update_yaxes(dtick=_whole_steps(counts), row=row, col=column)
         text = f"{name}: {round(float(values.mean())):d} ± {values.std():.0f}"
         if sigma is not None:
             median = float(np.nanmedian(sigma[_SIGMAS[name]]))
@@ -140,4 +149,9 @@ def _bars(edges: Floats, heights: Floats, colour: str, name: str, text: str) -> 
 
 def _roomy(figure: go.Figure) -> go.Figure:
     """Room for the titles of panels below that of the figure."""
-    return figure.update_layout(margin={"t": 115})
+    return figure.update_xaxes(_TICKS).update_layout(margin={"t": 115})
+
+
+def _whole_steps(counts: Floats) -> int | None:
+    """Between the ticks of numbers of grains, of which there are no halves; None where there are many."""
+    return 1 if counts.max() < _FEW else None

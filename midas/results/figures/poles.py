@@ -28,6 +28,8 @@ __all__ = ["inverse_pole_figure", "pole_figure"]
 _AROUND = {"z": ("x", "y"), "x": ("y", "z"), "y": ("z", "x")}
 #: more points than so many are shown by how dense they are; up to so many each has a colour of its own
 _DENSE, _COLOURED = 4000, 1500
+#: so many points have the largest size
+_FEW = 300
 #: pixels along the longer side of a picture of densities
 _PIXELS = 160
 
@@ -187,10 +189,11 @@ def _density(poles: Floats, sector: Sector | None, projection: str, ends: tuple[
 def _points(places: Floats, ids: Floats, colour: str | list[str]) -> go.Scatter | go.Scattergl:
     """Points on paper, smaller and paler the more there are."""
     n = len(places)
-    many = n > 500
+    many = n > 1000
+    size = max(3.5, 8 * min(1.0, (_FEW / max(n, 1)) ** 0.4))
     return points(n)(
         x=np.asarray(places[:, 0], np.float32), y=np.asarray(places[:, 1], np.float32), mode="markers",
         customdata=ids, hovertemplate="grain %{customdata}<extra></extra>", showlegend=False, name="grains",
-        marker={"color": colour, "size": 4 if many else 8, "opacity": 0.6 if many else 1,
+        marker={"color": colour, "size": round(size, 1), "opacity": 0.6 if many else 1,
                 "line": {"width": 0 if many else 0.7, "color": "#444"}},
     )  # fmt: skip

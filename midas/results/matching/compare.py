@@ -6,6 +6,7 @@ settings of a strained cell differ by up to the shear strain.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ from midas.results.matching.candidates import Finder, Snapshot
 from midas.results.matching.lattice import direct_axes, rotation_vectors
 from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.files import read_bytes
+
+log = logging.getLogger(__name__)
 
 #: a found grain is a candidate for a true one within this misorientation (degrees)
 _FARTHEST = 1.0
@@ -245,11 +248,20 @@ def _crystal(
     found: Source, true: Source, space_group: int | None, lattice: Sequence[float] | None
 ) -> tuple[int, Sequence[float]]:
     """Space group and unstrained cell; what is not given is told by one of the lists."""
+    of_lists: list[int] = []
+    given = space_group is not None
     for source in (found, true):
-        if space_group is None or lattice is None:
+        if not given or lattice is None:
             told = _told(source)
+            of_lists += [] if told[0] is None else [told[0]]
             space_group = told[0] if space_group is None else space_group
             lattice = told[1] if lattice is None else lattice
+    if not given and len(set(of_lists)) > 1:
+        of_found, of_true = of_lists
+        log.warning(
+            "space group %d of the true grains, %d of the found ones: all are compared as %d (--space-group)",
+            of_true, of_found, of_found,
+        )  # fmt: skip
     if space_group is None or lattice is None:
         if isinstance(found, Table):
             raise ValueError("a table has no header: space_group and lattice are needed")

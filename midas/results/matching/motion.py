@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.experiment.noise import PER_MAD
 from midas.experiment.orientation import matrices_from_quaternions, quaternion_product
 from midas.results.matching.candidates import Candidates, Finder, Snapshot
 from midas.results.matching.lattice import quaternions_of_vectors, rotation_vectors
@@ -28,7 +29,6 @@ _VOTE_ANGLE = 0.25
 #: grains that vote; pairs that are looked at for it
 _VOTERS, _FEWEST_VOTERS, _VOTES = 400, 60, 60_000
 _ROUNDS = 10
-_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _refitted(motion: Motion, first: Snapshot, second: Snapshot, moved: Snapshot
     size, sigma_size = 0.0, PRIOR_SIZE
     if len(grown):
         size = float(np.median(grown))
-        mad = _MAD * float(np.median(np.abs(grown - size)))
+        mad = PER_MAD * float(np.median(np.abs(grown - size)))
         sigma_size = float(_with_prior(np.array([mad]), len(grown), PRIOR_SIZE)[0])
     return replace(
         motion,
@@ -240,7 +240,7 @@ def _robust(place: Floats, values: Floats, changing: bool, prior: float) -> tupl
         root = np.sqrt(weights)[:, None]
         solution, _, rank, _ = np.linalg.lstsq(design * root, values * root, rcond=1e-6)
         left = values - design @ solution
-        spread = _MAD * np.median(np.abs(left), axis=0) * np.sqrt(count / max(count - rank, 1))
+        spread = PER_MAD * np.median(np.abs(left), axis=0) * np.sqrt(count / max(count - rank, 1))
         far = np.sqrt(np.mean((left / np.maximum(spread, 1e-6 * prior)) ** 2, axis=1))
         fresh = np.clip(1 - (far / 5) ** 2, 0, None) ** 2
         if not fresh.any() or (number and np.abs(fresh - weights).max() < 1e-4):

@@ -29,11 +29,15 @@ _COLUMNS, _WIDE, _ROWS, _HIGH = (690, 1005, 1320), 250, (90, 385), 220
 #: lines of text, how far apart, and letters in a line
 _TEXT_AT, _LINE, _LETTERS = (930, 680), 20, 84
 _MOST_LINES, _MORE = 15, "... more in the report"
-_NUMBER, _VERDICT = (0, 0, 0), (160, 30, 0)
+_NUMBER = (0, 0, 0)
+#: colours of the verdicts by their level, those of the page
+_LEVELS = {"wrong": (179, 38, 30), "look": (160, 90, 0), "note": (61, 90, 128), "fine": (30, 122, 70)}
+#: a text, or with the level of the verdict that it is
+Line = str | tuple[str, str]
 
 
 def summary_picture(
-    results: Results, lines: Sequence[str] = (), predicted: Predicted | None = None, title: str = ""
+    results: Results, lines: Sequence[Line] = (), predicted: Predicted | None = None, title: str = ""
 ) -> bytes:
     """A PNG of 1600 x 1000 pixels: map with its key, sizes, completeness, strain, residuals, and what they mean.
 
@@ -41,7 +45,8 @@ def summary_picture(
 
     Parameters
     ----------
-    lines : verdicts in words, below the headline numbers; long ones are wrapped, and what does not fit is left out
+    lines : verdicts in words, below the headline numbers; long ones are wrapped, and what does not fit is left out.
+        Beside its text a verdict may have its level ("wrong", "look", "note", "fine"), which gives its colour
     predicted : reflections of the grains, for the residuals; None: there are none in the picture
     title : by default the number of grains and the folder
 
@@ -65,7 +70,7 @@ def summary_picture(
     return png_of(picture)
 
 
-def write_picture(results: Results, path: Path, lines: Sequence[str] = (), predicted: Predicted | None = None) -> Path:
+def write_picture(results: Results, path: Path, lines: Sequence[Line] = (), predicted: Predicted | None = None) -> Path:
     """Write `summary_picture` of these results into a file, whole or not at all; parameters are its own.
 
     Returns
@@ -91,14 +96,17 @@ def _draw_charts(draw: ImageDraw.ImageDraw, results: Results, predicted: Predict
     draw_residuals(draw, boxes[5], "omega observed - predicted (degrees)", {"omega": own["d_omega"]})
 
 
-def _write(draw: ImageDraw.ImageDraw, numbers: Sequence[str], verdicts: Sequence[str]) -> None:
+def _write(draw: ImageDraw.ImageDraw, numbers: Sequence[str], verdicts: Sequence[Line]) -> None:
     """The lines of text, the numbers first."""
     x, y = _TEXT_AT
-    shown = [line for text in numbers for line in textwrap.wrap(text, _LETTERS)]
-    wrapped = [line for text in verdicts for line in textwrap.wrap(text, _LETTERS)]
+    shown = [(line, _NUMBER) for text in numbers for line in textwrap.wrap(text, _LETTERS)]
+    wrapped = [
+        (line, _LEVELS[level])
+        for text, level in ((entry, "note") if isinstance(entry, str) else entry for entry in verdicts)
+        for line in textwrap.wrap(text, _LETTERS)
+    ]
     room = _MOST_LINES - len(shown)
     if len(wrapped) > room:
-        wrapped = [*wrapped[: max(room - 1, 0)], _MORE]
-    for number, line in enumerate([*shown, *wrapped]):
-        colour = _NUMBER if number < len(shown) else _VERDICT
+        wrapped = [*wrapped[: max(room - 1, 0)], (_MORE, _NUMBER)]
+    for number, (line, colour) in enumerate([*shown, *wrapped]):
         draw.text((x, y + number * _LINE), line, colour, font=font(15))

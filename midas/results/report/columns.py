@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from midas.formats.stress import StressFile
 from midas.results.report.packing import packed
 from midas.results.report.source import Source
+from midas.results.stress.tensors import equivalent_strain, equivalent_stress, traces
 
 _COMPONENTS = {"11": (0, 0), "22": (1, 1), "33": (2, 2), "12": (0, 1), "13": (0, 2), "23": (1, 2)}
 _CELL = (("a", "Å", 4), ("b", "Å", 4), ("c", "Å", 4), ("alpha", "°", 3), ("beta", "°", 3), ("gamma", "°", 3))
@@ -81,9 +83,7 @@ def columns_of(source: Source) -> Iterator[Column]:
 
 def _strains(source: Source) -> Iterator[Column]:
     strain = source.results.grains["strain"]
-    trace = np.trace(strain, axis1=1, axis2=2)
-    deviatoric = strain - trace[:, None, None] / 3 * np.eye(3)
-    equivalent = np.sqrt(2 / 3 * (deviatoric**2).sum(axis=(1, 2)))
+    equivalent = equivalent_strain(strain)
     yield Column("strain_vm", "von Mises strain", "10⁻⁶", equivalent, 0, True, "equivalent strain of the tensor")
     for name, (i, j) in _COMPONENTS.items():
         yield Column(f"e{name}", f"Strain {name}", "10⁻⁶", strain[:, i, j], 0, help="sample frame, from the spots")
@@ -93,12 +93,30 @@ def _stresses(source: Source) -> Iterator[Column]:
     if source.stress is None:
         return
     stress = source.stress
-    trace = np.trace(stress, axis1=1, axis2=2)
-    deviatoric = stress - trace[:, None, None] / 3 * np.eye(3)
-    yield Column("stress_vm", "von Mises stress", "MPa", np.sqrt(1.5 * (deviatoric**2).sum(axis=(1, 2))), 1, True)
-    yield Column("stress_hydrostatic", "Hydrostatic stress", "MPa", trace / 3, 1)
+    yield Column("stress_vm", "von Mises stress", "MPa", equivalent_stress(stress), 1, True)
+    yield Column("stress_hydrostatic", "Hydrostatic stress", "MPa", traces(stress) / 3, 1)
     for name, (i, j) in _COMPONENTS.items():
         yield Column(f"s{name}", f"Stress {name}", "MPa", stress[:, i, j], 1, help="sample frame")
+    if source.stress_file is not None:
+        yield from _of_stress_file(source.stress_file)
+
+
+#: columns of Stress.csv that may be without numbers: name, column there, title, unit, digits, help, whose uncertainty
+_MORE_STRESS = (
+    ("shear", "MaxShear", "Resolved shear", "MPa", 1, "largest of all slip systems", ""),
+    ("schmid", "Schmid", "Schmid factor", "", 3, "largest, of uniaxial load along -load", ""),
+    ("sigma_stress_vm", "sVonMises", "σ von Mises stress", "MPa", 2, "", "stress_vm"),
+    ("sigma_stress_hydrostatic", "sHydrostatic", "σ hydrostatic stress", "MPa", 2, "", "stress_hydrostatic"),
+    *((f"sigma_s{name}", f"sS{name}", f"σ stress {name}", "MPa", 2, "", f"s{name}") for name in _COMPONENTS),
+    ("sigma_shear", "sMaxShear", "σ resolved shear", "MPa", 2, "", "shear"),
+)
+
+
+def _of_stress_file(found: StressFile) -> Iterator[Column]:
+    for name, column, title, unit, digits, text, of in _MORE_STRESS:
+        values = found.table[column]
+        if np.isfinite(values).any():
+            yield Column(name, title, unit, values, digits, help=text, of=of)
 
 
 def _orientation(source: Source) -> Iterator[Column]:

@@ -58,18 +58,28 @@ def write(results: Results | Path, path: Path | None = None, options: PageOption
     FormatError : a table of the layer is missing or damaged
     """
     results = read_results(results) if isinstance(results, Path) else results
-    if path is None:
-        layer = results.layer
-        path = results.path.with_name(f"{results.path.stem}_report.html") if layer is None else layer.report
+    path = _default_path(results) if path is None else path
     record = read_run_record(results.folder) if results.layer is not None else None
     source = Source(results, record, options or PageOptions())
     sections = _sections(source)
     text = _rendered(source, sections)
-    lines = [f"{verdict.topic}: {verdict.says}" for verdict in sections[0].values["verdicts"]]
+    lines = [(f"{verdict.topic}: {verdict.says}", verdict.level) for verdict in sections[0].values["verdicts"]]
     picture = summary_picture(results, lines, source.predicted)
     write_together({path: readable(text).encode(), path.with_suffix(".png"): picture})
     log.info("Report: %s", path)
     return path
+
+
+def _default_path(results: Results) -> Path:
+    """By the name of the one consolidated file, which may be that of the raw file; without one `Layer.report`."""
+    layer = results.layer
+    if layer is None or results.path.is_file():
+        return results.path.with_name(f"{results.path.stem}_report.html")
+    ending = "_consolidated.h5"
+    consolidated = [entry.name for entry in results.folder.iterdir() if entry.name.endswith(ending)]
+    if len(consolidated) != 1 or layer.consolidated.exists():
+        return layer.report
+    return results.folder / f"{consolidated[0].removesuffix(ending)}_report.html"
 
 
 def page(results: Results, record: RunRecord | None = None, options: PageOptions | None = None) -> str:

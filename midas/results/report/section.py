@@ -35,11 +35,20 @@ class Drawing:
 
 @dataclass(frozen=True)
 class PageTable:
-    """A small table of texts."""
+    """A small table.
+
+    Parameters
+    ----------
+    title : above it
+    heads : of the columns; empty without them
+    rows : their cells
+    numbers : whether all but the first column are numbers, and not sentences
+    """
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
+    numbers: bool = True
 
 
 @dataclass(frozen=True)

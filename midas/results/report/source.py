@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from midas.experiment.explained import Explained, explained_spots
 from midas.experiment.panels import true_pixels
 from midas.experiment.spot_flags import read_spot_flags
+from midas.formats.layer import Layer
 from midas.formats.merged import MERGE_MAP
 from midas.formats.resolved import VERDICTS, read_verdicts
 from midas.formats.run_record import RunRecord
@@ -22,6 +23,7 @@ from midas.results.reading import Results
 from midas.results.residuals import Grains, SpotPlaces, SpotResiduals, spot_residuals
 from midas.runtime.errors import MidasError
 from midas.runtime.files import read_bytes
+from midas.runtime.provenance import fingerprint
 
 Floats = NDArray[np.float64]
 
@@ -145,7 +147,7 @@ class Source:
         if layer is None or not layer.stress.exists():
             return None
         found = read_stress(layer.stress)
-        if np.array_equal(found.table.integers("GrainID"), self.results.grains["grain_id"]):
+        if np.array_equal(found.table.integers("GrainID"), self.results.grains["grain_id"]) and _is_of(found, layer):
             return found
         self.missing.append(f"No stresses: {layer.stress} is of other grains; run ff-stress again")
         return None
@@ -183,6 +185,14 @@ class Source:
             counts["indexed seeds"] = counts["seeds"] - self.seed_verdicts["unsolved"] - self.seed_verdicts["explained"]
         counts["grains"] = len(self)
         return counts
+
+
+def _is_of(found: StressFile, layer: Layer) -> bool:
+    """Whether the grain list is still the one that the stresses were made of; true where the file does not say."""
+    path, _, rest = found.notes.get("input", "").partition(" sha256 ")
+    if not path.endswith("/" + layer.grains.name) or not rest:
+        return True
+    return rest.split()[0] == fingerprint(layer.grains).sha256
 
 
 #: labels of the summaries of the steps, and those of the funnel

@@ -6,16 +6,13 @@ what needs numpy is imported when it is asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from midas.runtime.lazy import names_of
 
 if TYPE_CHECKING:
     from midas.results.stress.stiffness import Stiffness, stresses
 
 __all__ = ["Stiffness", "stresses"]
 
-
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        return getattr(import_module("midas.results.stress.stiffness"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = names_of(__name__, {"stiffness": "Stiffness stresses"})

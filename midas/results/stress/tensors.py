@@ -88,8 +88,26 @@ def von_mises(vectors: Array) -> Array:
     return length
 
 
-def equivalent_strain(tensors: Array) -> Array:
-    """(n,) equivalent strain of (n, 3, 3) tensors: sqrt(2/3) times the length of the deviator."""
-    deviators = tensors - np.trace(tensors, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
-    length: Array = np.sqrt(2 / 3) * np.linalg.norm(deviators, axis=(1, 2))
-    return length
+def equivalent_strain(tensors: ArrayLike) -> Array:
+    """(n,) equivalent strain of (n, 3, 3) tensors, in their unit: sqrt(2/3) times the length of the deviator."""
+    equivalent: Array = np.sqrt(2 / 3 * _square_of_deviator(tensors))
+    return equivalent
+
+
+def equivalent_stress(tensors: ArrayLike) -> Array:
+    """(n,) von Mises stress of (n, 3, 3) tensors, in their unit: sqrt(3/2) times the length of the deviator."""
+    equivalent: Array = np.sqrt(3 / 2 * _square_of_deviator(tensors))
+    return equivalent
+
+
+def traces(tensors: ArrayLike) -> Array:
+    """(n,) sum of the diagonal of (n, 3, 3) tensors: of a strain the change of volume, of a stress 3 times its mean."""
+    sums: Array = np.trace(np.asarray(tensors, np.float64), axis1=1, axis2=2)
+    return sums
+
+
+def _square_of_deviator(tensors: ArrayLike) -> Array:
+    t = np.asarray(tensors, np.float64)
+    deviators = t - traces(t)[:, None, None] / 3 * np.eye(3)
+    square: Array = (deviators**2).sum(axis=(1, 2))
+    return square

@@ -158,6 +158,14 @@ def test_histograms_count_every_grain_once(samples: dict[int, MadeResults]):
         assert all(sum(trace.y) == n for trace in figures.strains(samples[n]).data if trace.type == "bar")
 
 
+def test_few_grains_are_counted_in_whole_numbers(samples: dict[int, MadeResults]):
+    assert (
+        figures.sizes(samples[1]).layout.yaxis.dtick == 1 and figures.completeness(samples[1]).layout.yaxis.dtick == 1
+    )
+    assert figures.strains(samples[1]).layout.yaxis5.dtick == 1
+    assert figures.sizes(samples[5000]).layout.yaxis.dtick is None
+
+
 @pytest.mark.parametrize(
     "values", [[1.0], [1.0, 1.0], [0.0, 0, 0], [57.1, 57.2, 57.3, 58.4], [-3e-9, 4e-9], [1, np.nan]]
 )

@@ -184,6 +184,18 @@ def test_symmetry_comes_from_the_header_or_the_options(tmp_path: Path) -> None:
         compare(table, table)
 
 
+def test_lists_of_different_crystals_are_worth_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = grains(*sample(3, CUBIC, 1e-3))
+    for name, group in (("true.csv", 225), ("found.csv", 221)):
+        GRAINS.write(tmp_path / name, table, header=GrainsHeader(3, 0, 0, 0, 1, group, CUBIC).text())
+    compare(tmp_path / "true.csv", tmp_path / "found.csv")
+    assert "225 of the true grains, 221 of the found ones" in caplog.text
+    caplog.clear()
+    compare(tmp_path / "true.csv", tmp_path / "found.csv", space_group=225)
+    compare(tmp_path / "true.csv", tmp_path / "true.csv")
+    assert not caplog.text
+
+
 def test_a_trigonal_grain_in_either_description_and_a_rhombohedral_cell() -> None:
     """Turned by 60 degrees about c the spots of a primitive trigonal crystal are where they were, with its strain."""
     sixth = np.array([[1, -1, 0], [1, 0, 0], [0, 0, 1]])  # columns: other cell vectors of the same lattice

@@ -46,6 +46,13 @@ def test_the_file_holds_the_picture(results: Results, tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.png"]
 
 
+@pytest.mark.parametrize(("level", "colour"), [("fine", (30, 122, 70)), ("wrong", (179, 38, 30))])
+def test_verdicts_have_the_colour_of_their_level(results: Results, level: str, colour: tuple[int, int, int]) -> None:
+    text = opened(summary_picture(results, [("HHHHHHHH", level)]))[680:980, 925:1590]
+    assert (text == colour).all(axis=2).sum() > 20
+    assert (opened(summary_picture(results))[680:980, 925:1590] == colour).all(axis=2).sum() == 0
+
+
 def test_grains_have_the_colours_of_the_key(results: Results) -> None:
     image = opened(summary_picture(results))
     top_view = image[90:640, 60:610].reshape(-1, 3)

@@ -200,6 +200,10 @@ def test_filtering(page: Page, file: Path, layer: Path) -> None:
     )
     assert page.show(str(grains["grain_id"][3])) == f"1 of {COUNT} grains"
     assert "not understood: colour" in page.show("colour = 3")
+    least = float(grains["radius"].min()) - 1
+    said = page.show(f"radius > {least} < 7")  # 7 is not a grain then
+    assert said.startswith(f"{COUNT} of {COUNT} grains; not understood: <")
+    assert page.show("σ X < 1e9") == f"{COUNT} of {COUNT} grains" and page.show("σ X > 100") == f"0 of {COUNT} grains"
     assert page.show("radius > 1e9") == f"0 of {COUNT} grains" and page.ask(_ROWS) == []
     assert page.show("") == f"{COUNT} of {COUNT} grains"
     assert page.errors() == []

@@ -180,6 +180,32 @@ def test_the_same_layer_is_the_same_page(layer: Path, text: str) -> None:
 def test_its_place(layer: Path, tmp_path: Path) -> None:
     assert report.write(layer, tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
     assert report.write(made(tmp_path, 2).folder).name == "output_report.html"
+    assert report.write(tmp_path / "Grains.csv").name == "Grains_report.html"
+
+
+def test_it_is_named_as_the_consolidated_file(tmp_path: Path) -> None:
+    """The run names its files after the raw file, which nobody knows any more when the page is written again."""
+    many_grains.write(tmp_path, 2)
+    (tmp_path / "gold_2um_consolidated.h5").touch()
+    assert report.write(tmp_path).name == "gold_2um_report.html"
+    (tmp_path / "other_consolidated.h5").touch()
+    assert report.write(tmp_path).name == "many.analysis.MIDAS_report.html"
+    assert (tmp_path / "gold_2um_report.png").exists()
+
+
+def test_stresses(tmp_path: Path, in_process: Callable[..., int]) -> None:
+    """Averages by component, slip systems, uncertainties; and none of them once the grains are others."""
+    many_grains.write(tmp_path, 8)
+    assert in_process("ff-stress", tmp_path, "-material", "nickel", "-load", 0, 0, 1, cwd=tmp_path) == 0
+    text = text_of(tmp_path)
+    page = Outline(text)
+    assert page.sections[-1] == "stresses" and "± sampling" in text and "slip system" in text
+    names = {column["name"] for column in json.loads(page.data["data-grains"])["columns"]}
+    assert {"stress_vm", "s11", "sigma_s11", "shear", "schmid"} <= names
+    lines = (tmp_path / "Grains.csv").read_text().splitlines()
+    (tmp_path / "Grains.csv").write_text("\n".join([*lines, "", ""]))
+    text = text_of(tmp_path)
+    assert "stresses" not in Outline(text).sections and "is of other grains; run ff-stress again" in text
 
 
 @pytest.mark.golden

@@ -46,6 +46,8 @@ def test_beam_centre_names_size_and_direction() -> None:
     assert "BC in y (the column) is about 512.410 px instead of 512.000 px" in verdict.says and "+0.410" in verdict.says
     (small,) = instrument.instrument([GeometryError("Wedge", 0.0, -0.01, 0.001, -0.1)])
     assert small.level == LOOK and small.topic == "Rotation axis" and "-0.0100°" in small.says
+    (none,) = instrument.instrument([GeometryError("tx", 0.2, -0.20001, 0.0002, -1.0)])
+    assert "about 0.0000° instead of 0.2000°" in none.says
     assert not list(instrument.instrument([]))
 
 

@@ -55,7 +55,7 @@ class GrainTable {
   // Conditions as "radius > 40 completeness <= 0.9", or the numbers of grains.
   filter(text) {
     const conditions = [], wrong = [], ids = new Set();
-    const rest = text.replace(/([A-Za-z_][A-Za-z_0-9 ]*?)\s*(<=|>=|<|>|=)\s*(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)/gi,
+    const rest = text.replace(/([A-Za-zσ_][A-Za-zσ_0-9 ]*?)\s*(<=|>=|<|>|=)\s*(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)/gi,
       (_, name, sign, number) => {
         const column = this.named(name);
         if (column) conditions.push([numbersOf(column.data), sign, Number(number)]); else wrong.push(name.trim());
@@ -64,6 +64,8 @@ class GrainTable {
     for (const word of rest.split(/[\s,;]+/).filter(Boolean)) {
       if (/^\d+$/.test(word)) ids.add(Number(word)); else if (!/^(and|&|&&)$/i.test(word)) wrong.push(word);
     }
+    // Numbers in what is not understood are no grains.
+    if (wrong.length) ids.clear();
     const id = numbersOf(this.named("grain").data);
     const holds = { "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
       "=": (a, b) => a === b || Math.abs(a - b) < 1e-6 * Math.abs(b) };
@@ -84,7 +86,7 @@ class GrainTable {
   }
 
   named(name) {
-    const plain = (text) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+    const plain = (text) => text.toLowerCase().replace(/σ/g, "sigma").replace(/[^a-z0-9]/g, "");
     const wanted = plain(name.replace(/^\s*and\s+/i, ""));
     const same = (column) => plain(column.name) === wanted || plain(column.title) === wanted;
     return this.grains.columns.find(same) ||

@@ -59,7 +59,7 @@ class GrainMap {
 
   inSpace(choice, [x, y, z], common) {
     const axis = (title) => ({ title: { text: title, font: { size: 12 } }, backgroundcolor: "#f7f9fb", showbackground: true,
-      gridcolor: "#d3dce4", zerolinecolor: "#aab6c1", tickfont: { size: 10 } });
+      gridcolor: "#d3dce4", zerolinecolor: "#aab6c1", tickfont: { size: 10 }, nticks: 6 });
     const ranges = [x, y, z].map((values) => this.extent(values));
     const longest = Math.max(...ranges.map(([a, b]) => b - a));
     // A thin layer keeps a box that can be looked into.
@@ -87,7 +87,7 @@ class GrainMap {
       marker: { symbol: "circle-open", color: "#000", size: 14, line: { width: 2 } } });
     const traces = [view(y, x, ""), view(y, z, "2"), view(x, z, "3"), ring(""), ring("2"), ring("3")];
     const places = narrow ? [[[0, 1], [0.73, 1]], [[0, 1], [0.37, 0.63]], [[0, 1], [0, 0.27]]]
-      : [[[0, 0.44], [0.56, 1]], [[0, 0.44], [0, 0.44]], [[0.56, 1], [0, 0.44]]];
+      : [[[0, 0.42], [0.57, 1]], [[0, 0.42], [0, 0.43]], [[0.58, 1], [0, 0.43]]];
     const names = [["Y", "X, beam"], ["Y", "Z, axis"], ["X, beam", "Z, axis"]];
     const titles = ["from above", "along the beam", "from the side"];
     // Seen from above and downstream Y points to the left.
@@ -98,13 +98,21 @@ class GrainMap {
       const n = k ? String(k + 1) : "";
       layout["xaxis" + n] = { domain: places[k][0], title: { text: a + unit, standoff: 4 }, anchor: "y" + n,
         gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(a[0]), scaleanchor: "y" + n,
-        constrain: "domain" };
+        constrain: "domain", nticks: this.ticks(data, a[0]), tickangle: 0 };
       layout["yaxis" + n] = { domain: places[k][1], title: { text: b + unit, standoff: 4 }, anchor: "x" + n,
-        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(b[0]), constrain: "domain" };
+        gridcolor: GRID, zerolinecolor: "#b7c2cc", range: range(b[0]), constrain: "domain",
+        constraintoward: "top" };
       layout.annotations.push({ text: titles[k], xref: "paper", yref: "paper", x: places[k][0][0], y: places[k][1][1],
         xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 12, color: "#5b6977" } });
     });
     this.plot(this.views, traces, layout);
+  }
+
+  // Few where the sample is narrow, so that their numbers do not touch each other.
+  ticks(data, name) {
+    const widths = Object.fromEntries(Object.entries(data).map(([key, values]) => {
+      const [a, b] = this.extent(values); return [key, b - a]; }));
+    return widths[name] < 0.4 * Math.max(...Object.values(widths)) ? 2 : 6;
   }
 
   // Room for the largest grain on both sides.

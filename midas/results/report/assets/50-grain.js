@@ -29,7 +29,7 @@ class GrainPanel {
       const row = element("tr"), sigma = this.grains.columns.find((each) => each.of === column.name);
       const text = shown(value, column.digits);
       const with_ = sigma ? `${text} ± ${shown(numbersOf(sigma.data)[this.row], sigma.digits)}` : text;
-      row.append(element("td", column.title), element("td", with_, "number"), element("td", column.unit || ""));
+      row.append(element("td", column.title), element("td", with_, "number"), element("td", column.unit || "", "unit"));
       if (column.help) row.title = column.help;
       rows.push(row);
     }
@@ -85,8 +85,8 @@ class GrainPanel {
   detector(s) {
     const side = this.spots.side;
     const layout = layoutOf({ title: { text: "On the detector", font: { size: 13 }, x: 0.02 },
-      showlegend: true, legend: { orientation: "h", y: isNarrow() ? -0.3 : -0.18, yanchor: "top", font: { size: 11 } },
-      xaxis: { title: { text: "column (px)" }, range: [0, side[0]], gridcolor: GRID, zeroline: false, constrain: "domain" },
+      showlegend: true, legend: { orientation: "h", y: -0.3, yanchor: "top", font: { size: 11 } },
+      xaxis: { title: { text: "column (px)" }, range: [0, side[0]], nticks: 5, tickangle: 0, gridcolor: GRID, zeroline: false, constrain: "domain" },
       yaxis: { title: { text: "row (px)" }, range: [0, side[1]], gridcolor: GRID, zeroline: false, scaleanchor: "x",
         constrain: "domain" },
       shapes: this.rings() });
@@ -104,7 +104,7 @@ class GrainPanel {
     const eta = Float32Array.from(s.yo, (y, i) =>
       Math.atan2(y - this.spots.bc[0], s.zo[i] - this.spots.bc[1]) * 180 / Math.PI);
     const layout = layoutOf({ title: { text: "In omega and eta", font: { size: 13 }, x: 0.02 }, showlegend: true,
-      legend: { orientation: "h", y: isNarrow() ? -0.3 : -0.18, yanchor: "top", font: { size: 11 } },
+      legend: { orientation: "h", y: -0.3, yanchor: "top", font: { size: 11 } },
       xaxis: { title: { text: "omega (°)" }, gridcolor: GRID, zeroline: false },
       yaxis: { title: { text: "eta (°)" }, gridcolor: GRID, zeroline: false, range: [-185, 185], dtick: 60 } });
     Plotly.react("grain-angles", this.traces(s, s.omega, s.eta, omega, eta), layout, configOf());
@@ -113,7 +113,8 @@ class GrainPanel {
   residuals(s) {
     const rows = Array.from({ length: s.n }, (_, i) => i).filter((i) => !Number.isNaN(s.radial[i]));
     const parts = [["radial", "radial (µm)"], ["arc", "along the ring (µm)"], ["domega", "omega (°)"]];
-    const narrow = isNarrow();
+    // Side by side only where their numbers and titles have room.
+    const narrow = document.getElementById("grain-residuals").clientWidth < 760;
     const colours = ["#1f5fa6", "#c0392b", "#1e7a46", "#a05a00", "#8a4fbf", "#0e7c86", "#5b6977"];
     const rings = [...new Set(rows.map((i) => s.ring[i]))].sort((a, b) => a - b);
     const traces = [];

@@ -40,7 +40,7 @@ def instrument(errors: Sequence[GeometryError]) -> Iterator[Verdict]:
         key = _KEYS.get(error.name, error.name)
         unit, digits = (" px", 3) if error.name.startswith("BC") else ("°", 4)
         axis = {"BCy": " in y (the column)", "BCz": " in z (the row)"}.get(error.name, "")
-        better = error.value + error.change
+        better = round(error.value + error.change, digits) + 0.0  # not minus zero
         says = (
             f"{key}{axis} is about {better:.{digits}f}{unit} instead of {error.value:.{digits}f}{unit} "
             f"({error.change:+.{digits}f} ± {error.error:.1g}): {_SHOWS.get(error.name, 'the residuals show it')}."
