@@ -65,7 +65,7 @@ def few(grains: int, diagnosis: str) -> Iterator[Verdict]:
 
     Parameters
     ----------
-    diagnosis : content of diagnosis.txt, "" where the run was satisfied; a line of its own, ``- ``, for each cause
+    diagnosis : content of diagnosis.txt, "" where the run was satisfied; a line for each cause begins with a dash
     """
     causes = [line[2:] for line in diagnosis.splitlines() if line.startswith("- ")]
     for k, cause in enumerate(causes):
