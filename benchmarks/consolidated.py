@@ -20,7 +20,7 @@ from calibration import calibrate, cpu_seconds, report
 
 from midas.formats.layer import Layer
 from midas.results import consolidated
-from midas.results.sources import LayerTables, Sources
+from midas.results.tables.sources import LayerTables, Sources
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import many_grains

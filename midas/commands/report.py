@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
-from midas.results.report_options import ReportOptions
+from midas.results.report.options import ReportOptions
 from midas.runtime.options import absolute, from_words, options_of
 
 if TYPE_CHECKING:

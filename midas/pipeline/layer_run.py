@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from midas.formats.run_record import RunRecord
     from midas.formats.spots import SpotTables
     from midas.formats.table import Table
-    from midas.results.sources import LayerTables
+    from midas.results.tables.sources import LayerTables
     from midas.runtime.result import StageResult
     from midas.stages.binning import BinaryTables
     from midas.stages.peaks import FramePeaks
@@ -52,7 +52,7 @@ class LayerRun:
     """
 
     def __init__(self, options: Options, plan: LayerPlan, comm: Communicator, said: Sequence[str] = ()):
-        from midas.results.sources import LayerTables
+        from midas.results.tables.sources import LayerTables
 
         self.options, self.plan, self.comm, self.said = options, plan, comm, said
         self.threads = options.thread_count
@@ -300,7 +300,8 @@ class LayerRun:
 
     def consolidate(self) -> None:
         """The results of the layer in one file, and the provenance in its archive."""
-        from midas.results import consolidated, provenance
+        from midas.results import consolidated
+        from midas.results.consolidated import provenance
 
         self.tables.parameters = self.parameters
         self.write_record()

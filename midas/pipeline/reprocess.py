@@ -73,8 +73,9 @@ def _number(folder: Path) -> tuple[int, str]:
 def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> None:
     from midas.calibration import sigma_of_grains
     from midas.formats.geometry import read_geometry
-    from midas.results import consolidated, provenance
-    from midas.results.sources import LayerTables
+    from midas.results import consolidated
+    from midas.results.consolidated import provenance
+    from midas.results.tables.sources import LayerTables
 
     archives = sorted(folder.glob("*.MIDAS.zip"))
     if not archives:

@@ -16,7 +16,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline import inputs
 from midas.pipeline.layer_run import LayerRun
-from midas.results.sources import LayerTables
+from midas.results.tables.sources import LayerTables
 from midas.runtime.files import read_bytes, remove, write_atomic
 from midas.runtime.result import StageResult
 

@@ -12,7 +12,7 @@ from midas.runtime.files import make_folder, remove, write_atomic
 if TYPE_CHECKING:
     from midas.diagnosis.failure import Diagnosis
     from midas.pipeline.layer_run import LayerRun
-    from midas.results.sources import LayerTables
+    from midas.results.tables.sources import LayerTables
 
 log = logging.getLogger(__name__)
 

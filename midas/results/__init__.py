@@ -1,1 +1,1 @@
-"""What becomes of a finished layer: consolidated HDF5, provenance, report, comparison with the truth."""
+"""What becomes of a finished layer: HDF5, reading it back, report, stress, tracking, comparison, exports."""

@@ -17,7 +17,7 @@ from midas.pipeline import layers
 from midas.pipeline.layer_run import LayerRun
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan, plans
-from midas.results.sources import LayerTables
+from midas.results.tables.sources import LayerTables
 from midas.runtime import logs
 from midas.runtime.errors import NothingFoundError
 from midas.runtime.parallel import SERIAL, Communicator

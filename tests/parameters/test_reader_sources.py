@@ -32,7 +32,7 @@ MODULES = {
     "pull": "stages/grains/pull/__init__.py stages/grains/pull/instrument.py experiment/read_out.py",
     "geometry": "calibration/grains/layers.py calibration/grains/geometry.py pipeline/geometry/outputs.py",
     "diagnosis": "diagnosis/trial.py diagnosis/frames.py",
-    "results": "results/joins.py results/sources.py experiment/rings.py experiment/scan.py",
+    "results": "results/tables/joins.py results/tables/sources.py experiment/rings.py experiment/scan.py",
     "export": "results/exchange/instrument.py experiment/detector.py",
     "evidence": "experiment/layer_view.py experiment/corrected_frames.py results/evidence/predicted.py",
     "sigma": "calibration/grains/layer.py experiment/scan.py",

@@ -21,7 +21,7 @@ from midas.formats.panels import read_shifts
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline.geometry.parameter_file import Values, source_of, with_values
-from midas.results.hdf5 import reserve
+from midas.results.hdf5.writing import reserve
 from midas.runtime.errors import OutputError
 from midas.runtime.files import located, readable, write_together
 

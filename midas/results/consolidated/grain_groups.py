@@ -14,10 +14,10 @@ from midas.formats.grains import GRAINS
 from midas.formats.table import Table
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES, UNITS
 from midas.results.consolidated.spot_objects import GrainSpots, PeakTypes, peak_record
-from midas.results.hdf5 import Group
-from midas.results.hdf5_objects import Appender
-from midas.results.joins import SpotLinks
-from midas.results.sources import Sources
+from midas.results.hdf5.objects import Appender
+from midas.results.hdf5.writing import Group
+from midas.results.tables.joins import SpotLinks
+from midas.results.tables.sources import Sources
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)

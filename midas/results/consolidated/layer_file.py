@@ -18,9 +18,9 @@ from midas.formats.resolved import VERDICTS
 from midas.formats.run_record import read_run_record
 from midas.formats.table import Table
 from midas.results.consolidated.grain_groups import PEAK_COLUMNS, write_grains
-from midas.results.hdf5 import Group, atomic_hdf5
-from midas.results.joins import SpotLinks
-from midas.results.sources import LayerTables, Sources
+from midas.results.hdf5.writing import Group, atomic_hdf5
+from midas.results.tables.joins import SpotLinks
+from midas.results.tables.sources import LayerTables, Sources
 from midas.runtime import provenance
 from midas.runtime.files import read_bytes
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.results import hdf5_objects as objects
-from midas.results.hdf5_objects import FLOAT64, INT64, MOST_COMPACT, UNDEFINED, Appender
+from midas.results.hdf5 import objects
+from midas.results.hdf5.objects import FLOAT64, INT64, MOST_COMPACT, UNDEFINED, Appender
 
 #: spots whose objects are made at a time, which bounds the memory
 _MOST_SPOTS = 20_000

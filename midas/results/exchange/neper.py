@@ -9,10 +9,10 @@ from __future__ import annotations
 import shlex
 
 from midas.experiment.orientation import quaternions_from_matrices
+from midas.results.colours.laue import laue_symbol
 from midas.results.exchange.crystal_frames import to_frame
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.laguerre import box_around, radii_of
-from midas.results.exchange.symmetry import laue_symbol
 
 CENTRES, RADII, ORIENTATIONS, SCRIPT = ".neper-centres", ".neper-radii", ".neper-orientations", ".neper.sh"
 
@@ -35,7 +35,7 @@ def _script(exported: Exported) -> bytes:
     low, high = box_around(grains, exported.options.box)
     size, start = (",".join(f"{x:.6f}" for x in corner) for corner in (high - low, low))
     header = "\n".join(exported.header)
-    symmetry = shlex.quote(laue_symbol(exported.space_group, exported.cell))
+    symmetry = shlex.quote(laue_symbol(exported.space_group))
     return (
         f"#!/bin/sh\n{header}\n"
         "# Laguerre cells of the grains for Neper 4; lengths in um, axes of the sample: X along the beam, Z up.\n"

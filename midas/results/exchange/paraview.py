@@ -6,9 +6,9 @@ import numpy as np
 
 from midas.experiment.orientation import euler_angles, quaternions_from_matrices
 from midas.formats.stress import SAMPLE, SAMPLE_SIGMA, read_stress
+from midas.results.colours.keys import ipf_colours
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.vtk import Array, points_file
-from midas.results.figures.colours import ipf_colours
 from midas.results.stress.tensors import equivalent_strain
 
 _AXES = ("X", "Y", "Z")

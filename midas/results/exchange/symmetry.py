@@ -7,41 +7,22 @@ from collections.abc import Sequence
 import gemmi
 
 from midas.experiment.setting import setting_of
+from midas.results.colours.laue import LAUE_GROUPS, laue_symbol
 
-#: last space group of each Laue group, its symbol, its number in a .ctf, its number in an .ang
-_LAUE = (
-    (2, "-1", 1, 1),
-    (15, "2/m", 2, 20),
-    (74, "mmm", 3, 22),
-    (88, "4/m", 4, 4),
-    (142, "4/mmm", 5, 42),
-    (148, "-3", 6, 3),
-    (167, "-3m", 7, 32),
-    (176, "6/m", 8, 6),
-    (194, "6/mmm", 9, 62),
-    (206, "m-3", 10, 23),
-    (230, "m-3m", 11, 43),
-)
+#: numbers of a Laue group in a .ctf and in an .ang
+_OXFORD = {name: number for number, name in enumerate(LAUE_GROUPS, 1)}
+_EDAX = dict(zip(LAUE_GROUPS, (1, 20, 22, 4, 42, 3, 32, 6, 62, 23, 43), strict=True))
 _FAMILIES = ((2, "a"), (15, "m"), (74, "o"), (142, "t"), (194, "h"), (230, "c"))
-
-
-def laue_symbol(space_group: int, cell: Sequence[float] | None = None) -> str:
-    """Symbol of the Laue group."""
-    return _laue(space_group)[1]
 
 
 def oxford_number(space_group: int) -> int:
     """Number of the Laue group in a ``.ctf``, 1 ... 11."""
-    return _laue(space_group)[2]
+    return _OXFORD[laue_symbol(space_group)]
 
 
 def edax_number(space_group: int) -> int:
     """Number of the symmetry in an ``.ang``."""
-    return _laue(space_group)[3]
-
-
-def _laue(space_group: int) -> tuple[int, str, int, int]:
-    return next(row for row in _LAUE if space_group <= row[0])
+    return _EDAX[laue_symbol(space_group)]
 
 
 def centring(space_group: int, cell: Sequence[float] | None = None) -> str:

@@ -4,8 +4,8 @@ A notebook, the report and a script draw with the same functions. Lengths are µ
 MPa.
 """
 
+from midas.results.colours.keys import ipf_colours, key_of
 from midas.results.figures.choices import Choice, colour_choice, colour_choices
-from midas.results.figures.colours import ipf_colours, key_of
 from midas.results.figures.disorientations import misorientations
 from midas.results.figures.distributions import completeness, sizes, strains
 from midas.results.figures.key import ipf_key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from midas.results.figures.colours import ipf_colours, rgb_texts
+from midas.results.colours.keys import ipf_colours, rgb_texts
 from midas.results.figures.style import DIVERGING, SEQUENTIAL, Floats, limits
 from midas.results.stress.tensors import equivalent_strain, equivalent_stress, traces
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from midas.results.figures.projection import project
+from midas.results.colours.projection import project
 
 __all__ = ["multiples_of_random"]
 

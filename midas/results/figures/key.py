@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
-from midas.results.figures.colours import ColourKey, key_of
-from midas.results.figures.projection import project, unproject
-from midas.results.figures.sectors import Sector, sector_of
+from midas.results.colours.keys import ColourKey, key_of
+from midas.results.colours.projection import project, unproject
+from midas.results.colours.sectors import Sector, sector_of
 from midas.results.figures.style import styled
 
 __all__ = ["ipf_key"]

@@ -10,13 +10,13 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from midas.experiment.crystal import reciprocal_basis
+from midas.results.colours.keys import key_of
+from midas.results.colours.laue import LaueGroup
+from midas.results.colours.projection import project, unproject
+from midas.results.colours.sectors import Sector, sector_of
 from midas.results.figures.choices import DIRECTIONS, orientation_colours, setting_word
-from midas.results.figures.colours import key_of
 from midas.results.figures.density import multiples_of_random
 from midas.results.figures.key import sector_on
-from midas.results.figures.laue import LaueGroup
-from midas.results.figures.projection import project, unproject
-from midas.results.figures.sectors import Sector, sector_of
 from midas.results.figures.style import BLUE, GREY, SEQUENTIAL, Floats, empty, points, styled, title_of
 
 if TYPE_CHECKING:

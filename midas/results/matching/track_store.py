@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from midas._version import __version__
-from midas.results.hdf5 import Group, atomic_hdf5
+from midas.results.hdf5.writing import Group, atomic_hdf5
 from midas.results.matching.tracking import STATES
 from midas.results.matching.tracks import Tracks
 from midas.runtime.provenance import command_line, fingerprint, now

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from midas.results.figures.colours import ipf_colours, key_of
-from midas.results.figures.projection import project, unproject
-from midas.results.figures.sectors import sector_of
+from midas.results.colours.keys import ipf_colours, key_of
+from midas.results.colours.projection import project, unproject
+from midas.results.colours.sectors import sector_of
 from midas.runtime.drawing import Axes, Box, font, ticks
 
 if TYPE_CHECKING:

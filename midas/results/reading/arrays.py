@@ -9,7 +9,7 @@ from midas.formats.grains import CELL, EULER_ANGLES, FABLE, KENESEI, ORIENTATION
 from midas.formats.peaks import LAYOUT as PEAKS
 from midas.formats.table import Table
 from midas.results.columns import GRAIN_DTYPE, PEAK_DTYPE, SPOT_DTYPE
-from midas.results.joins import SpotLinks
+from midas.results.tables.joins import SpotLinks
 
 Structured = NDArray[np.void]
 

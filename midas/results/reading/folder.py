@@ -18,7 +18,7 @@ from midas.formats.run_record import RunRecord, read_run_record
 from midas.formats.table import Layout, Table
 from midas.results.reading.hdf5_file import FileOrigin
 from midas.results.reading.origin import Origin
-from midas.results.sources import Sources
+from midas.results.tables.sources import Sources
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 

@@ -25,7 +25,7 @@ from midas.formats.run_record import Input, RunRecord, read_run_record
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES
 from midas.results.reading.origin import Origin
-from midas.results.sources import PEAK_NAMES
+from midas.results.tables.sources import PEAK_NAMES
 from midas.runtime.errors import FormatError, one_line
 from midas.runtime.ragged import offsets_of
 

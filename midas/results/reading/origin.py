@@ -13,7 +13,7 @@ from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
 from midas.formats.run_record import RunRecord
 from midas.formats.table import Table
-from midas.results.joins import SpotLinks
+from midas.results.tables.joins import SpotLinks
 from midas.runtime.errors import FormatError
 
 
@@ -80,7 +80,7 @@ class Origin(ABC):
     @property
     @abstractmethod
     def peaks(self) -> Table | None:
-        """The peaks of all frames; columns `midas.results.sources.PEAK_NAMES`."""
+        """The peaks of all frames; columns `midas.results.tables.sources.PEAK_NAMES`."""
 
     @property
     @abstractmethod

@@ -19,8 +19,8 @@ from midas.formats.stress import SAMPLE, StressFile, read_stress
 from midas.results.columns import SPOT_DTYPE
 from midas.results.evidence import Predicted
 from midas.results.evidence.predicted import Predictor, predictor_of
+from midas.results.evidence.residuals import Grains, SpotPlaces, SpotResiduals, spot_residuals
 from midas.results.reading import Results
-from midas.results.residuals import Grains, SpotPlaces, SpotResiduals, spot_residuals
 from midas.runtime.errors import MidasError
 from midas.runtime.files import read_bytes
 from midas.runtime.provenance import fingerprint

@@ -16,7 +16,7 @@ from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.results import consolidated
-from midas.results.sources import LayerTables
+from midas.results.tables.sources import LayerTables
 from midas.runtime.errors import FormatError, OutputError
 
 # Layers made by hand

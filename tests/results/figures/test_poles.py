@@ -7,10 +7,10 @@ import pytest
 from made_results import MadeResults
 
 from midas.results import figures
+from midas.results.colours.laue import laue_group
+from midas.results.colours.projection import PROJECTIONS, project, unproject
+from midas.results.colours.sectors import sector_of
 from midas.results.figures.density import multiples_of_random
-from midas.results.figures.laue import laue_group
-from midas.results.figures.projection import PROJECTIONS, project, unproject
-from midas.results.figures.sectors import sector_of
 
 
 def single(orientation: np.ndarray, crystal: tuple[int, tuple[float, ...]] | None = None) -> MadeResults:

@@ -14,8 +14,8 @@ from PIL import Image
 from tiny_scan import Finished
 
 from midas.experiment.orientation import matrices_from_quaternions
+from midas.results.colours.keys import ipf_colours
 from midas.results.evidence import Predictor
-from midas.results.figures.colours import ipf_colours
 from midas.results.picture import summary_picture, write_picture
 from midas.results.picture.map import draw_key
 from midas.results.picture.numbers import headlines

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import midas
-from midas.results.geometry_errors import GeometryError
+from midas.results.evidence.geometry_errors import GeometryError
+from midas.results.evidence.residuals import SpotResiduals, spot_residuals
 from midas.results.report.source import PageOptions, Source
 from midas.results.report.verdicts import grains, instrument, spots
 from midas.results.report.verdicts.funnel import funnel
 from midas.results.report.verdicts.verdict import LOOK, NOTE, WRONG, Verdict, ordered
-from midas.results.residuals import SpotResiduals, spot_residuals
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from midas.results.geometry_errors import geometry_errors
+from midas.results.evidence.geometry_errors import geometry_errors
 from midas.results.report.section import Section
 from midas.results.report.source import Source
 from midas.results.report.verdicts import grains, instrument, spots

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.results.geometry_errors import GeometryError
+from midas.results.evidence.geometry_errors import GeometryError
 from midas.results.report.verdicts.verdict import LOOK, NOTE, WRONG, Verdict
 
 Floats = NDArray[np.float64]

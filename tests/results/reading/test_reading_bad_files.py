@@ -18,7 +18,7 @@ import midas
 from midas.formats.run_record import Input
 from midas.results import consolidated
 from midas.results.reading import Results
-from midas.results.sources import LayerTables
+from midas.results.tables.sources import LayerTables
 from midas.runtime.errors import FormatError
 
 COUNT = 4

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.results.figures.laue import LaueGroup
+from midas.results.colours.laue import LaueGroup
 
 Floats = NDArray[np.float64]
 

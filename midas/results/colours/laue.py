@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
 from midas.experiment.setting import setting_of
 
-__all__ = ["LAUE_GROUPS", "LaueGroup", "laue_group"]
+__all__ = ["LAUE_GROUPS", "LaueGroup", "laue_group", "laue_symbol"]
 
 Floats = NDArray[np.float64]
 
@@ -81,13 +81,18 @@ def laue_group(
     if symmetry == "lattice":
         proper = matrices_from_quaternions(symmetry_operators(space_group, cell, setting))
         return LaueGroup(_OF_LATTICE[len(proper)], _with_inversion(turn @ proper @ turn.T), turn)
-    name = next(name for name, last in zip(LAUE_GROUPS, _LAST, strict=True) if space_group <= last)
+    name = laue_symbol(space_group)
     group = setting_of(space_group).group if found.rhombohedral_axes else found.group
     operations = group.operations()
     rotations = np.array([op.rot for op in operations.sym_ops], float) / operations.sym_ops[0].DEN
     if name in _HEXAGONAL:
         rotations = _AXES @ rotations @ np.linalg.inv(_AXES)
     return LaueGroup(name, _with_inversion(rotations), turn)
+
+
+def laue_symbol(space_group: int) -> str:
+    """Which of `LAUE_GROUPS` a space group, 1 ... 230, belongs to."""
+    return next(name for name, last in zip(LAUE_GROUPS, _LAST, strict=True) if space_group <= last)
 
 
 def _with_inversion(operations: Floats) -> Floats:

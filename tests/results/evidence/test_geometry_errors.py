@@ -12,9 +12,9 @@ import pytest
 
 import midas
 from midas.experiment.detector import DetectorGeometry
-from midas.results.geometry_errors import geometry_errors, scales_of
+from midas.results.evidence.geometry_errors import geometry_errors, scales_of
+from midas.results.evidence.residuals import SpotResiduals, spot_residuals
 from midas.results.report.source import PageOptions, Source
-from midas.results.residuals import SpotResiduals, spot_residuals
 
 #: what is put wrong: field of the detector, amount, name among the numbers of the instrument, tolerance
 WRONG = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from midas.experiment.orientation import matrices_from_quaternions, symmetry_operators
-from midas.results.figures.colours import ipf_colours, key_of, rgb_texts
-from midas.results.figures.laue import LAUE_GROUPS, laue_group
+from midas.results.colours.keys import ipf_colours, key_of, rgb_texts
+from midas.results.colours.laue import LAUE_GROUPS, laue_group
 
 #: a space group of each Laue group, those of -3m with their two kinds of mirrors, and other settings
 CRYSTALS = [

@@ -28,10 +28,10 @@ from midas.results.columns import (
     SPOT_FIELDS,
     page_table,
 )
-from midas.results.joins import SpotLinks
 from midas.results.reading import Results
-from midas.results.sources import LayerTables, Sources
 from midas.results.stress import Stiffness
+from midas.results.tables.joins import SpotLinks
+from midas.results.tables.sources import LayerTables, Sources
 from midas.runtime.errors import FormatError, MidasError, ParameterError
 
 COUNT = 12

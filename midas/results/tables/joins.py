@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from midas.experiment.rings import Rings, distances_from_beam, rings_of_merged
 from midas.formats.table import Table
-from midas.results.sources import PEAK_NAMES, Sources
+from midas.results.tables.sources import PEAK_NAMES, Sources
 from midas.runtime.errors import FormatError
 
 

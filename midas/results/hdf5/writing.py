@@ -15,7 +15,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5o, h5p, h5r, h5s, h5t
 from numpy.typing import ArrayLike, NDArray
 
-from midas.results.hdf5_objects import Appender, add_links, end_of_file, place_of_layout, set_end_of_file
+from midas.results.hdf5.objects import Appender, add_links, end_of_file, place_of_layout, set_end_of_file
 from midas.runtime.errors import OutputError
 from midas.runtime.files import keep_devices, readable
 

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas.results.figures.laue import Floats, LaueGroup, laue_group
+from midas.results.colours.laue import Floats, LaueGroup, laue_group
 
 __all__ = ["ColourKey", "ipf_colours", "key_of", "rgb_texts"]
 

@@ -12,8 +12,8 @@ from midas.archive import Archive
 from midas.formats.grains import SPOT_MATRIX
 from midas.formats.layer import Layer
 from midas.formats.table import Table
-from midas.results import provenance
-from midas.results.sources import LayerTables
+from midas.results.consolidated import provenance
+from midas.results.tables.sources import LayerTables
 from midas.runtime.errors import ArchiveError
 
 

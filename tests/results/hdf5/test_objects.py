@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from midas._ext.numerics.lookup3 import seal
-from midas.results import consolidated, hdf5
-from midas.results import hdf5_objects as objects
+from midas.results import consolidated
 from midas.results.consolidated import spot_objects
 from midas.results.consolidated.spot_objects import GrainSpots, PeakTypes, peak_record
-from midas.results.hdf5 import atomic_hdf5
-from midas.results.hdf5_objects import Appender
+from midas.results.hdf5 import objects, writing
+from midas.results.hdf5.objects import Appender
+from midas.results.hdf5.writing import atomic_hdf5
 from midas.runtime.errors import OutputError
 
 NAMES = ("intensity", "omega")
@@ -225,7 +225,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for place, name in ((Appender, "write"), (Appender, "whole"), (hdf5, "reserve")):
+    for place, name in ((Appender, "write"), (Appender, "whole"), (writing, "reserve")):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, full)
             with pytest.raises(OutputError, match=r"x\.h5: cannot be written \(No space left on device\)"):

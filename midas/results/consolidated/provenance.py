@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from midas.archive import set_datasets
 from midas.formats.layer import Layer
-from midas.results.sources import LayerTables, Sources
+from midas.results.tables.sources import LayerTables, Sources
 from midas.runtime.errors import ArchiveError
 
 log = logging.getLogger(__name__)

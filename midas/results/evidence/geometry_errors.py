@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from midas._ext.calibrate.joint import PARAMETERS
 from midas.experiment.instrument_numbers import numbers_of
 from midas.experiment.noise import PER_MAD
-from midas.results.residuals import SpotResiduals
+from midas.results.evidence.residuals import SpotResiduals
 
 Floats = NDArray[np.float64]
 
