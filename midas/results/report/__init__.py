@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from midas.runtime.lazy import names_of
 
 if TYPE_CHECKING:
-    from midas.results.report.page import page, write
+    from midas.results.report.page import write
     from midas.results.report.source import PageOptions
 
-__all__ = ["PageOptions", "page", "write"]
+__all__ = ["PageOptions", "write"]
 
-__getattr__, __dir__ = names_of(__name__, {"page": "page write", "source": "PageOptions"})
+__getattr__, __dir__ = names_of(__name__, {"page": "write", "source": "PageOptions"})

@@ -353,7 +353,7 @@ def test_spots_of_other_grains(copy: Path) -> None:
 
 
 def test_the_page_lists_the_columns() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "results.md").read_text(encoding="utf-8")
     for fields in (GRAIN_FIELDS, SPOT_FIELDS, PEAK_FIELDS):
         assert page_table(fields) in page, f"docs/results.md must hold:\n{page_table(fields)}"
 

@@ -19,6 +19,7 @@ from midas.formats.layer import Layer
 from midas.formats.run_record import Input, RunRecord, StepRecord
 from midas.formats.table import Table
 from midas.results import report
+from midas.results.report.page import page
 from midas.runtime.errors import FormatError
 
 SECTIONS = ["verdicts", "run", "grains", "powder", "residuals", "orientations", "misorientations", "sizes", "strains"]
@@ -69,7 +70,7 @@ def text(layer: Path) -> str:
 
 
 def text_of(folder: Path, record: RunRecord | None = None) -> str:
-    return report.page(midas.read_results(folder), record, report.PageOptions(montages=0))
+    return page(midas.read_results(folder), record, report.PageOptions(montages=0))
 
 
 def made(folder: Path, count: int, space_group: int = 225) -> Layer:
