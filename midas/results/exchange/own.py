@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from midas.experiment.crystal import why_impossible
 from midas.formats.grains import CELL, GRAINS, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
@@ -15,6 +14,7 @@ from midas.formats.table import Table
 from midas.results.exchange.lists import grain_list
 from midas.results.exchange.nexus import is_nexus, parse_nexus
 from midas.results.grain_list import GrainList
+from midas.results.reading.hdf5_file import FileOrigin
 from midas.runtime.errors import FormatError, one_line
 
 _STITCHED = GRAIN_SET.header.split("\t")[:3]
@@ -72,9 +72,13 @@ def _from_table(
 def _crystal(path: str | os.PathLike[str]) -> tuple[int | None, tuple[float, ...] | None]:
     """Space group and unstrained cell in the header, if it tells them."""
     try:
-        space_group, cell = read_crystal(path)
+        return _known(*read_crystal(path))
     except FormatError:
         return None, None
+
+
+def _known(space_group: int, cell: tuple[float, ...]) -> tuple[int | None, tuple[float, ...] | None]:
+    """Those of the two that there can be."""
     return space_group if 1 <= space_group <= 230 else None, None if why_impossible(cell) else cell
 
 
@@ -99,26 +103,11 @@ def from_hdf5(path: Path) -> GrainList:
         with h5py.File(path, "r") as file:
             if is_nexus(file):
                 return parse_nexus(path, file)
-            rows = np.asarray(file["grains/summary"], np.float64)
-            space_group, cell = _crystal_of_hdf5(file)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"has no readable grains/summary ({one_line(error)})", file=path) from None
-    if rows.ndim != 2 or rows.shape[1] != len(GRAINS.names):
-        raise FormatError(f"must hold {len(GRAINS.names)} columns", file=path, key="grains/summary", value=rows.shape)
-    if not np.isfinite(rows).all():
-        raise FormatError("holds numbers that are not finite", file=path, key="grains/summary")
-    return _from_table(path, Table(GRAINS.names, rows.T), space_group, cell)
-
-
-def _crystal_of_hdf5(file: h5py.File) -> tuple[int | None, tuple[float, ...] | None]:
-    """Space group and unstrained cell among the parameters, if they are there."""
-
-    def numbers(name: str) -> tuple[float, ...]:
-        try:
-            return tuple(np.asarray(file[f"parameters/{name}"], np.float64).ravel().tolist())
-        except (KeyError, TypeError, ValueError):
-            return ()
-
-    group, cell = numbers("SpaceGroup"), numbers("LatticeParameter")
-    known = len(group) == 1 and group[0] in range(1, 231)
-    return int(group[0]) if known else None, cell if len(cell) == 6 and not why_impossible(cell) else None
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"cannot be read ({one_line(error)})", file=path) from None
+    origin = FileOrigin(path)
+    try:
+        space_group, cell = _known(*origin.crystal)
+    except FormatError:
+        space_group, cell = None, None
+    return _from_table(path, origin.grains, space_group, cell)

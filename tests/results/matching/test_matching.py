@@ -344,4 +344,4 @@ def test_an_hdf5_file_without_grains(tmp_path: Path, in_process: Call, capsys: p
         file["grains/summary"] = np.zeros((2, 5))
     line = ["--layers", "x.h5", "--space-group", 225, "--beam-thickness", 1]
     assert in_process("ff-stitch", *line, cwd=tmp_path) == 1
-    assert "grains/summary: (2, 5): must hold 47 columns" in capsys.readouterr().err
+    assert "grains/summary: (2 x 5): must be rows of 47 columns" in capsys.readouterr().err
