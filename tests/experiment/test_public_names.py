@@ -12,11 +12,13 @@ import pytest
 
 from midas import experiment
 
+HOME = {name: module for module, names in experiment._HOMES.items() for name in names.split()}
+
 
 @pytest.mark.parametrize("name", experiment.__all__)
 def test_name_is_that_of_its_module(name: str) -> None:
     found = getattr(experiment, name)
-    assert found is getattr(import_module(f"midas.experiment.{experiment._HOME[name]}"), name)
+    assert found is getattr(import_module(f"midas.experiment.{HOME[name]}"), name)
     assert getattr(found, "__doc__", None)
 
 
@@ -24,7 +26,7 @@ def test_checker_and_interpreter_see_the_same_names() -> None:
     tree = ast.parse(Path(experiment.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     typed = {alias.name: line.module for line in block.body for alias in line.names}
-    assert {name: f"midas.experiment.{home}" for name, home in experiment._HOME.items()} == typed
+    assert {name: f"midas.experiment.{home}" for name, home in HOME.items()} == typed
     assert sorted(typed) == sorted(experiment.__all__)
     assert set(experiment.__all__) <= set(dir(experiment))
 
