@@ -48,6 +48,15 @@ def earlier_archive_name(data_file: str | os.PathLike[str]) -> str:
     return f"{PurePath(data_file).name}.analysis.MIDAS.zip"
 
 
+#: of the HDF5 file with all results
+CONSOLIDATED_ENDING = "_consolidated.h5"
+
+
+def consolidated_files(folder: Path) -> list[Path]:
+    """The consolidated HDF5 files in a folder, the newest last."""
+    return sorted(folder.glob(f"*{CONSOLIDATED_ENDING}"), key=lambda path: path.stat().st_mtime)
+
+
 @dataclass(frozen=True)
 class Layer:
     """A layer folder and the archive of its frames.
@@ -282,7 +291,7 @@ class Layer:
     @property
     def consolidated(self) -> Path:
         """The HDF5 file with all results."""
-        return self.folder / f"{self._stem}_consolidated.h5"
+        return self.folder / f"{self._stem}{CONSOLIDATED_ENDING}"
 
     @property
     def report(self) -> Path:

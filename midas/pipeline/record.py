@@ -60,16 +60,7 @@ def started(
     inputs = list(_inputs(options, plan, layer))
     given = dict(parameters.as_given())
     given |= {key: getattr(options, name) for name, key in _OF_OPTIONS.items() if getattr(options, name) is not None}
-    record = RunRecord(
-        _PROGRAM,
-        __version__,
-        provenance.now(),
-        provenance.command_line(),
-        _parameter_hash(given),
-        threads=options.thread_count,
-        ranks=ranks,
-        origins=_origins(options, plan, given),
-    )
+    record = _new(given, _origins(options, plan, given), options.thread_count, ranks)
     return _continued(record, inputs, before, kept=() if options.convert else _before_grains(options))
 
 
@@ -77,17 +68,17 @@ def again(layer: Layer, parameters: Parameters, threads: int) -> RunRecord:
     """The record of a layer whose merging runs once more: what is said of the run before stays."""
     before = earlier(layer.folder)
     given = dict(parameters.as_given())
-    record = RunRecord(
-        _PROGRAM,
-        __version__,
-        provenance.now(),
-        provenance.command_line(),
-        _parameter_hash(given),
-        threads=threads,
-        origins=_origins(None, None, given) if before is None else before.origins,
-    )
+    record = _new(given, _origins(None, None, given) if before is None else before.origins, threads)
     inputs = [] if layer.archive is None else [archive_input(layer.archive)]
     return _continued(record, inputs, before, kept=None)
+
+
+def _new(given: Mapping[str, object], origins: Mapping[str, str], threads: int, ranks: int = 1) -> RunRecord:
+    """A record that begins now."""
+    said = provenance.now(), provenance.command_line()
+    return RunRecord(
+        _PROGRAM, __version__, *said, _parameter_hash(given), threads=threads, ranks=ranks, origins=origins
+    )
 
 
 def archive_input(path: Path) -> Input:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
 from midas.calibration.powder.image import PowderImage
-from midas.experiment.noise import robust_spread
+from midas.experiment.noise import PER_MAD, robust_spread
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -121,7 +121,7 @@ def _signal(values: Floats, used: Mask) -> Floats:
     weight = ndimage.uniform_filter(used.astype(np.float32), _BOX, mode="constant")
     smooth = ndimage.uniform_filter(np.where(used, values, 0), _BOX, mode="constant") / np.maximum(weight, 1e-3)
     signal = np.where(used, values - smooth, 0)
-    spread = 1.4826 * np.median(np.abs(signal[used]))
+    spread = PER_MAD * np.median(np.abs(signal[used]))
     return np.clip(signal / (spread or 1.0), _LOWEST, _HIGHEST).astype(np.float32)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._version import __version__
-from midas.formats.layer import Layer
+from midas.formats.layer import Layer, consolidated_files
 from midas.formats.paramstest import plain_values
 from midas.formats.resolved import VERDICTS
 from midas.formats.run_record import read_run_record
@@ -30,7 +30,8 @@ _ALL_SPOTS = (
     "YLab ZLab Omega GrainRadius SpotID RingNumber Eta Ttheta OmegaIni YOrig ZOrig YOrigDetCor ZOrigDetCor "
     "OmegaOrigDetCor IntegratedIntensity RawSumIntensity"
 ).split()
-_RADIUS = (
+#: columns of the radius table, which are datasets of their own
+RADIUS = (
     "SpotID IntegratedIntensity Omega YCen ZCen IMax MinOme MaxOme Radius Theta Eta DeltaOmega NImgs RingNr "
     "GrainVolume GrainRadius PowderIntensity SigmaR SigmaEta NrPx NrPxTot RawSumIntensity"
 ).split()
@@ -69,7 +70,7 @@ def write(layer: Layer, *, per_spot_groups: int = -1, tables: LayerTables | None
         write_grains(root, sources, links, per_spot_groups)
         _keep_geometry(root, path)
         root.group("raw_data_ref").put_text("zarr_path", str(layer.archive.absolute()) if layer.archive else "")
-    others = sorted(p.name for p in layer.folder.glob("*_consolidated.h5") if p != path)
+    others = sorted(p.name for p in consolidated_files(layer.folder) if p != path)
     if others:
         log.warning("%s: readers may take %s instead of %s", layer.folder, ", ".join(others), path.name)
     log.info("Consolidated results: %s", path)
@@ -137,9 +138,9 @@ def _write_spots(root: Group, sources: Sources) -> None:
         root.group("all_spots").put_columns("data", _rows(sources.extra_info), _ALL_SPOTS)
     if sources.radius is not None:
         group = root.group("radius_data")
-        for name, column in zip(_RADIUS, sources.radius.columns, strict=True):
+        for name, column in zip(RADIUS, sources.radius.columns, strict=True):
             group.put(name, column)
-        group.attach_names("column_names", _RADIUS)
+        group.attach_names("column_names", RADIUS)
     if sources.hkls is not None:
         root.group("hkls").put_columns("data", _rows(sources.hkls), _HKLS)
     if sources.id_rings is not None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from midas.formats.layer import consolidated_files
 from midas.results.exchange import hexrd, imaged11, own
 from midas.results.grain_list import GrainList
 from midas.runtime.errors import FormatError
@@ -31,7 +32,7 @@ def file_of(path: str | os.PathLike[str]) -> Path:
         return path
     if (path / "Grains.csv").exists():
         return path / "Grains.csv"
-    found = sorted(path.glob("*_consolidated.h5"), key=lambda one: one.stat().st_mtime)
+    found = consolidated_files(path)
     if not found:
         raise FormatError("has no Grains.csv; name a layer folder or a grain list", file=path)
     return found[-1]

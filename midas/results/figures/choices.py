@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 
 from midas.results.colours.keys import ipf_colours, rgb_texts
 from midas.results.figures.style import DIVERGING, SEQUENTIAL, Floats, limits
+from midas.results.stress.tensors import COMPONENTS as TENSOR
 from midas.results.stress.tensors import equivalent_strain, equivalent_stress, traces
+from midas.results.tables.sigmas import POSITION_SIGMAS, ROTATION_SIGMAS, together
 
 if TYPE_CHECKING:
     from midas.results.reading import Results
@@ -185,16 +187,9 @@ def _sigmas(results: Results) -> list[Choice]:
     table = results.sigma
     if table is None:
         return []
-    norms = {
-        name: np.sqrt(sum(np.asarray(table[column], float) ** 2 for column in columns))
-        for name, columns in (
-            ("position", ("sX", "sY", "sZ")),
-            ("orientation", ("sRx", "sRy", "sRz")),
-            ("strain", ("sE11", "sE22", "sE33", "sE23", "sE13", "sE12")),
-        )
-    }
+    strain = together(table, tuple(f"sE{name}" for name in TENSOR)) / 6**0.5
     return [
-        Choice("sigma_position", "uncertainty of the position", "µm", norms["position"]),
-        Choice("sigma_orientation", "uncertainty of the orientation", "°", norms["orientation"]),
-        Choice("sigma_strain", "uncertainty of the strain, RMS of the components", "10⁻⁶", norms["strain"] / 6**0.5),
+        Choice("sigma_position", "uncertainty of the position", "µm", together(table, POSITION_SIGMAS)),
+        Choice("sigma_orientation", "uncertainty of the orientation", "°", together(table, ROTATION_SIGMAS)),
+        Choice("sigma_strain", "uncertainty of the strain, RMS of the components", "10⁻⁶", strain),
     ]

@@ -19,19 +19,24 @@ _AT_ONCE = 256
 _TINY = 1e-9
 
 
-def assign(rows: Indices, columns: Indices, cost: Floats, shape: tuple[int, int], alone: float) -> Indices:
+def assign(
+    rows: Indices, columns: Indices, cost: Floats, shape: tuple[int, int], alone: float | None = None
+) -> Indices:
     """Which candidates are pairs: each row and column in one at most, the sum of costs and of `alone` least.
 
     Parameters
     ----------
     rows, columns, cost : (k,) the candidates, each once, with finite costs
     shape : numbers of rows and of columns
-    alone : what a row without a partner costs
+    alone : what a row without a partner costs; by default more than any choice of candidates, so that there are as many
+        pairs as possible
 
     Returns
     -------
     indices of the chosen candidates, by their rows
     """
+    if alone is None:
+        alone = 1.0 + 2.0 * min(shape) * float(cost.max(initial=0.0))
     good = np.flatnonzero(cost < alone)
     if not len(good):
         return np.empty(0, np.intp)
@@ -110,6 +115,8 @@ def _exchanges(
     The last node stands for nobody: a row goes there that takes a column without a partner, or stays alone (the edges
     marked as spare), and from there to every row, whose partner is then left alone.
     """
+    if alone is None:
+        alone = 1.0 + 2.0 * min(shape) * float(cost.max(initial=0.0))
     good = np.flatnonzero(cost < alone)
     partner_of_column = np.full(shape[1], -1, np.intp)
     partner_of_column[columns[pairs]] = rows[pairs]

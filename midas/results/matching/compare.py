@@ -364,9 +364,7 @@ def _partners(
     rows, candidates = rough.first[near], rough.second[near]
     cost = angle[near] / _ANGLE_UNIT + np.linalg.norm(rough.displacements[near], axis=1) / _DISTANCE_UNIT
     if one_to_one:
-        # Dearer than any choice of pairs: no grain is given up for the sake of the others.
-        dear = 1.0 + 2.0 * min(len(truth), len(found)) * float(cost.max(initial=0.0))
-        chosen = assign(rows, candidates, cost, (len(truth), len(found)), dear)
+        chosen = assign(rows, candidates, cost, (len(truth), len(found)))
     else:
         order = np.lexsort((candidates, cost, rows))
         chosen = order[np.unique(rows[order], return_index=True)[1]]

@@ -46,10 +46,7 @@ def match_limited(
     possible = _within(apart, options.max_distance) & _within(turned, options.max_misorientation)
     possible &= _within(cost, options.max_cost) & ~_of_other_size(first, second, rows, columns, options.size_filter)
     rows, columns, cost = rows[possible], columns[possible], cost[possible]
-    shape = len(first), len(second)
-    # Dearer than any choice of possible pairs, so that one of these is never given up for it.
-    dear = 1.0 + 2.0 * min(shape) * float(cost.max(initial=0.0))
-    chosen = assign(rows, columns, cost, shape, dear)
+    chosen = assign(rows, columns, cost, (len(first), len(second)))
     return np.column_stack([rows[chosen], columns[chosen]]).astype(np.intp), cost[chosen]
 
 

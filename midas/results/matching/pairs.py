@@ -105,9 +105,7 @@ def match_grains(cost: NDArray[np.float64], remove_duplicates: bool = True) -> N
         possible = np.isfinite(cost)
         if not possible.all():
             rows, columns = np.nonzero(possible)
-            # Dearer than any choice of possible pairs, so that one of these is never given up for it.
-            dear = 1.0 + 2.0 * min(cost.shape) * float(cost.max(where=possible, initial=0.0))
-            chosen = assign(rows, columns, cost[rows, columns], cost.shape, dear)
+            chosen = assign(rows, columns, cost[rows, columns], cost.shape)
             return np.column_stack([rows[chosen], columns[chosen]]).astype(np.intp)
         rows, columns = linear_sum_assignment(cost)
     else:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from midas.formats.grain_spots import spot_ranges
 from midas.formats.grains import read_crystal, read_grains
-from midas.formats.layer import Layer
+from midas.formats.layer import Layer, consolidated_files
 from midas.formats.paramstest import Plain, plain_values
 from midas.formats.run_record import RunRecord, read_run_record
 from midas.formats.table import Layout, Table
@@ -115,8 +115,7 @@ class FolderOrigin(Origin):
     @cached_property
     def covariance(self) -> NDArray[np.float64] | None:
         """Of the consolidated HDF5 file, which alone holds it, unless that is of other grains."""
-        files = sorted(self.folder.glob("*_consolidated.h5"), key=lambda path: path.stat().st_mtime)
-        for path in reversed(files):
+        for path in reversed(consolidated_files(self.folder)):
             beside = FileOrigin(path)
             if np.array_equal(beside.grains["GrainID"], self.grains["GrainID"]):
                 return beside.covariance

@@ -24,16 +24,12 @@ from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
 from midas.formats.run_record import Input, RunRecord, read_run_record
 from midas.formats.table import LARGEST, Layout, Table, fixed, integer
 from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES
+from midas.results.consolidated.layer_file import RADIUS
 from midas.results.reading.origin import Origin
 from midas.results.tables.sources import PEAK_NAMES
 from midas.runtime.errors import FormatError, one_line
 from midas.runtime.ragged import offsets_of
 
-#: columns of ``radius_data`` in the order of the radius table
-_RADIUS = (
-    "SpotID IntegratedIntensity Omega YCen ZCen IMax MinOme MaxOme Radius Theta Eta DeltaOmega NImgs RingNr "
-    "GrainVolume GrainRadius PowderIntensity SigmaR SigmaEta NrPx NrPxTot RawSumIntensity"
-).split()
 #: what h5py raises for a file or a dataset that is damaged
 _DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, MemoryError)
 
@@ -180,7 +176,7 @@ class FileOrigin(Origin):
 
     @cached_property
     def radius(self) -> Table | None:
-        return self._columns("radius_data", _RADIUS, radius.LAYOUT, 21)
+        return self._columns("radius_data", RADIUS, radius.LAYOUT, 21)
 
     @cached_property
     def id_rings(self) -> Table | None:

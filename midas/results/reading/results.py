@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.orientation import symmetry_operators
-from midas.formats.layer import Layer
+from midas.formats.layer import Layer, consolidated_files
 from midas.formats.paramstest import Plain
 from midas.formats.run_record import RunRecord
 from midas.formats.table import Table
@@ -67,7 +67,7 @@ def _origin_of_folder(folder: Path, archive: Path | None) -> Origin:
     """The tables of a folder; where only its HDF5 file is left, those of the file."""
     if Layer(folder).grains.exists():
         return FolderOrigin(folder, archive)
-    found = sorted(folder.glob("*_consolidated.h5"), key=lambda path: path.stat().st_mtime)
+    found = consolidated_files(folder)
     if found:
         return FileOrigin(found[-1])
     layers = sorted(path.name for path in folder.glob("LayerNr_*") if path.is_dir())

@@ -13,6 +13,7 @@ from midas.formats.stress import StressFile
 from midas.results.report.packing import packed
 from midas.results.report.source import Source
 from midas.results.stress.tensors import equivalent_strain, equivalent_stress, traces
+from midas.results.tables.sigmas import POSITION_SIGMAS, ROTATION_SIGMAS, together
 
 _COMPONENTS = {"11": (0, 0), "22": (1, 1), "33": (2, 2), "12": (0, 1), "13": (0, 2), "23": (1, 2)}
 _CELL = (("a", "Å", 4), ("b", "Å", 4), ("c", "Å", 4), ("alpha", "°", 3), ("beta", "°", 3), ("gamma", "°", 3))
@@ -140,9 +141,9 @@ def _sigmas(source: Source) -> Iterator[Column]:
     sigma = source.results.sigma
     if sigma is None:
         return
-    position = np.sqrt(sum(np.asarray(sigma[f"s{axis}"]) ** 2 for axis in "XYZ"))
+    position = together(sigma, POSITION_SIGMAS)
     yield Column("sigma", "σ position", "µm", position, 2, True, "uncertainty of the position, all three axes")
-    rotation = np.sqrt(sum(np.asarray(sigma[f"sR{axis}"]) ** 2 for axis in "xyz"))
+    rotation = together(sigma, ROTATION_SIGMAS)
     yield Column("sigma_angle", "σ orientation", "°", rotation, 4)
     yield Column("flag", "Flag", "", sigma["Flag"], 0, True,
                  "0 sound, 1 copy of another, 2 few spots, 3 poor fit, 4 open")  # fmt: skip

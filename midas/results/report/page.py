@@ -16,6 +16,7 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from midas._version import __version__
+from midas.formats.layer import CONSOLIDATED_ENDING, consolidated_files
 from midas.formats.run_record import RunRecord, read_run_record
 from midas.results.picture import summary_picture
 from midas.results.reading import Results, read_results
@@ -23,6 +24,7 @@ from midas.results.report.packing import figure_json, script_json
 from midas.results.report.section import Section
 from midas.results.report.sections import SECTIONS
 from midas.results.report.source import PageOptions, Source
+from midas.results.tables.sigmas import POSITION_SIGMAS, together
 from midas.runtime.files import readable, write_together
 
 log = logging.getLogger(__name__)
@@ -75,11 +77,10 @@ def _default_path(results: Results) -> Path:
     layer = results.layer
     if layer is None or results.path.is_file():
         return results.path.with_name(f"{results.path.stem}_report.html")
-    ending = "_consolidated.h5"
-    consolidated = [entry.name for entry in results.folder.iterdir() if entry.name.endswith(ending)]
+    consolidated = consolidated_files(results.folder)
     if len(consolidated) != 1 or layer.consolidated.exists():
         return layer.report
-    return results.folder / f"{consolidated[0].removesuffix(ending)}_report.html"
+    return results.folder / f"{consolidated[0].name.removesuffix(CONSOLIDATED_ENDING)}_report.html"
 
 
 def page(results: Results, record: RunRecord | None = None, options: PageOptions | None = None) -> str:
@@ -143,7 +144,7 @@ def _known(source: Source) -> Iterator[Fact]:
     sigma = source.results.sigma
     if sigma is None:
         return
-    position = np.sqrt(sum(np.asarray(sigma[f"s{axis}"]) ** 2 for axis in "XYZ"))
+    position = together(sigma, POSITION_SIGMAS)
     strain = np.asarray([sigma[f"sE{name}"] for name in ("11", "22", "33", "12", "13", "23")])
     if np.isfinite(position).any():
         yield Fact(f"{np.nanmedian(position):.2f} µm", "uncertainty of a position")
