@@ -126,6 +126,7 @@ PROGRAMS = (
             "-darkFN",
             "-dataLoc",
             "-darkLoc",
+            "-allowLinks",
         ),
         run=run,
         shared=True,

@@ -81,6 +81,9 @@ class Options:
         "it until nothing moves, in the folder Geometry of the layer; by default the key RefineGeometry says",
     )
     report: bool = option("-report", FLAG, True, "1: also a web page about the grains (ff-report); 0: none")
+    allow_links: bool = option(
+        "-allowLinks", FLAG, False, "1: HDF5 files may lead to others anywhere; 0: only below their own folder"
+    )
     look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")
 
     def checked(self) -> Options:

@@ -62,7 +62,7 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
     """The items of an iterator, each made and sent when there is room for it; otherwise as `apart`."""
     global _apart
     if _apart or not hasattr(os, "fork"):
-        yield from work()
+        yield from _guarded(work, file)
         return
     with _FORKING, warnings.catch_warnings():
         # The other threads hold no lock that the new process needs: h5py sees to its own.
@@ -133,21 +133,29 @@ def _serve(work: Callable[[], Iterator[object]], file: Path, writing: int) -> No
 
             _forward_logs(send)
             try:
-                for item in work():
+                for item in _guarded(work, file):
                     send(_ITEM, item)
                     _more_time(file)
                 send(_END, None)
             except MidasError as error:
                 send(_ERROR, (type(error), error.reason, error.file, error.line, error.key, error.value))
-            except MemoryError:
-                reason = "needs more memory than a file of its size may ask for; it is damaged"
-                send(_ERROR, (FormatError, reason, os.fspath(file), None, None, None))
-            except Exception as error:  # the libraries have many exceptions, the file is at fault in each
-                reason = f"cannot be read ({one_line(error)})"
-                send(_ERROR, (FormatError, reason, os.fspath(file), None, None, None))
         code = 0
     finally:
         os._exit(code)
+
+
+def _guarded(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]:
+    """The items, with what goes wrong as an error about the file."""
+    try:
+        yield from work()
+        return
+    except (MidasError, GeneratorExit):
+        raise
+    except MemoryError:
+        reason = "cannot be read: it needs more memory than a file of its size may ask for; it is damaged"
+    except Exception as error:  # the libraries have many exceptions, the file is at fault in each
+        reason = f"cannot be read ({one_line(error)})"
+    raise FormatError(reason, file=file)
 
 
 def _set_limits(file: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from ..harness import Target
 from ..mutations import BYTES, mixed
 from ..structures import hdf5_block
 
+#: of files: the library may hold one open that has failed
+_NUMBERS = count()
 FRAMES = np.random.default_rng(3).integers(0, 60, (3, 6, 8)).astype("<u2")
 
 
@@ -109,7 +111,7 @@ def corpus() -> Mapping[str, bytes]:
 
 
 def run(data: bytes, folder: Path) -> None:
-    path = folder / "scan.h5"
+    path = folder / f"scan{next(_NUMBERS)}.h5"
     path.write_bytes(data)
     for _ in metadata(path, {"Pressure": "measurement/instrument/GSAS2_PVS/Pressure"}):
         pass
@@ -121,4 +123,4 @@ def run(data: bytes, folder: Path) -> None:
 
 
 _STEPS = (*BYTES, (12, hdf5_block))
-TARGETS = (Target("hdf5", run, corpus, mixed(_STEPS)),)
+TARGETS = (Target("hdf5", run, corpus, mixed(_STEPS), contained=True),)
