@@ -27,7 +27,7 @@ def write(path: Path, location: str, frames: np.ndarray) -> None:
 def test_a_source_of_a_virtual_dataset_that_is_missing(
     scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """HDF5 reads zeros there without an error: a sixth of the scan was lost, and the grains looked as if all were well."""
+    """HDF5 reads zeros there without an error: a sixth of the scan was lost, and nobody was told."""
     parts = np.split(frames_of(scan), 6)
     layout = h5py.VirtualLayout((180, 256, 256), "u2")
     for number, part in enumerate(parts):
