@@ -61,6 +61,15 @@ def kind_of(dataset: h5py.Dataset) -> np.dtype[Any] | None:
     return np.dtype(dtype.str) if known else None
 
 
+def touch(dataset: h5py.Dataset) -> None:
+    """Let the library look for all parts of a dataset, and read it if it is text, whose damage it does not notice."""
+    dtype = kind_of(dataset)
+    if dtype is not None and h5py.check_string_dtype(dtype) is not None:
+        values_of(dataset)
+    elif dataset.chunks and hasattr(dataset.id, "chunk_iter"):
+        dataset.id.chunk_iter(lambda info: None)
+
+
 def values_of(dataset: h5py.Dataset) -> NDArray[Any]:
     """All values of a dataset, numbers or texts (as bytes).
 

@@ -16,13 +16,13 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert import decompressed
 from midas.convert.readers.hdf5_chunks import Place, blocks_of, can_read, frames_of
-from midas.convert.readers.hdf5_files import item_at, opened, values
 from midas.convert.readers.hdf5_location import Frames, find_frames, scan_location
 from midas.convert.readers.hdf5_masks import gaps, is_counting, pixel_mask
 from midas.convert.readers.hdf5_omegas import Wanted, found_omegas, named_omegas
 from midas.convert.readers.hdf5_stacks import Stack, stacks_of
 from midas.convert.source import Reading, checked_pixels, made
 from midas.formats.hdf5 import kind_of, text_name
+from midas.formats.hdf5_links import item_at, opened, values
 from midas.runtime.apart import apart, stream
 from midas.runtime.errors import FormatError
 

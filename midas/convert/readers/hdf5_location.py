@@ -18,9 +18,9 @@ import h5py
 
 from midas.archive import DARK, DATA
 from midas.archive.zarr_array import is_pixel
-from midas.convert.readers.hdf5_files import Item, attribute, child, children, identity, item_at, missing_target, names
 from midas.convert.source import Reading
 from midas.formats.hdf5 import kind_of
+from midas.formats.hdf5_links import Item, attribute, child, children, identity, item_at, missing_target, names
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)

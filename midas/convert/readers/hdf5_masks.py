@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive import Pixel
-from midas.convert.readers.hdf5_files import attribute, child, children, item_at, text_of, values
 from midas.formats.hdf5 import kind_of, text_name
+from midas.formats.hdf5_links import attribute, child, children, item_at, text_of, values
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)

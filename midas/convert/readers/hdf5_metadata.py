@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.convert.readers.hdf5_files import Item, child, children, identity, item_at, opened, values
 from midas.formats.hdf5 import kind_of, text_name
+from midas.formats.hdf5_links import Item, child, children, identity, item_at, opened, values
 from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError
 

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from midas.convert.readers.hdf5_chunks import Place
-from midas.convert.readers.hdf5_files import check_storage, item_at, located, opened
 from midas.convert.readers.hdf5_storage import Stored, stored
+from midas.formats.hdf5_links import check_storage, item_at, located, opened
 from midas.runtime.errors import FormatError
 
 #: virtual datasets may have virtual sources; more levels than this are a circle

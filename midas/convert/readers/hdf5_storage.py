@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401  registers the filters of detector software
 import numpy as np
 from h5py import h5t
 from numpy.typing import NDArray

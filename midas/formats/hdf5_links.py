@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the filters of detector software
 import numpy as np
 from h5py import h5a, h5l
 from numpy.typing import NDArray
@@ -87,6 +86,13 @@ def item_at(group: h5py.Group, location: str) -> Item | None:
         link names.
     """
     return _walked(group, location, _LONGEST_CHAIN)
+
+
+def has_link(group: h5py.Group, location: str) -> bool:
+    """Whether there is such a name, wherever it leads."""
+    parent, _, name = location.rpartition("/")
+    above = item_at(group, parent)
+    return isinstance(above, h5py.Group) and above.id.links.exists(name.encode("utf-8", "surrogateescape"))
 
 
 def child(group: h5py.Group, name: str) -> Item | None:
