@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from midas.convert.frame_headers import NO_MOTOR
 from midas.convert.readers import CBF, EDF, format_of, open_source, tiff
 from midas.convert.source import Reading, made
 from midas.runtime import logs
+from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
     if not path.is_file():
         raise FormatError("is missing", file=path, key="MaskFN")
     try:
-        image = _frame(path, shape) if format_of(path) in (CBF, EDF) else _image(path, shape)
+        image = _frame(path, shape) if format_of(path) in (CBF, EDF) else apart(partial(_image, path, shape), path)
     except FormatError:
         raise
     except tifffile.TiffFileError as error:
@@ -71,6 +73,6 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
 
 def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:
     """What keeps an image from being a mask of frames of this shape; its pixels are not read yet."""
-    if reason := tiff.unfit(page):
+    if reason := tiff.unfit(page) or tiff.too_much(page, page.parent.filehandle.size):
         return reason
     return "" if page.shape == shape else f"has {page.shape} pixels, the frames have {shape} (rows, columns)"
