@@ -90,7 +90,7 @@ def _array(cache: NpzFile, name: str, path: Path) -> NDArray[np.generic]:
     major, _ = npy.read_magic(stream)
     shape, _, dtype = (npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0)(stream)
     claimed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or dtype.hasobject or claimed != member.file_size - stream.tell():
+    if not dtype.hasobject and (min(shape, default=0) < 0 or claimed != member.file_size - stream.tell()):
         reason = f"should be an array of shape {shape} and type {dtype}, which has other than {member.file_size} bytes"
         raise FormatError(f"{reason}; it is damaged", file=path, key=name)
     stream.seek(0)
