@@ -33,6 +33,7 @@ from midas.runtime.parallel import SERIAL, Communicator, ordered_map
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.stages.crowding import Crowding, first_looks
+from midas.stages.division import Division, restore_sizes
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
@@ -100,6 +101,7 @@ def run(
                 data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
                 advance(len(batch))
         search.crowding.warn(own)
+        search.division.warn(own)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
     peaks = sum(len(table) for table, _ in data)
@@ -197,6 +199,7 @@ class _Search:
             )
         log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
         self.crowding = Crowding(settings, selection, force)
+        self.division = Division(settings, len(selection.limits))
         self.looked_at: dict[int, Regions] = {}
         # One scanner and one frame buffer per thread; a thread takes any that is idle.
         self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Pixel]]] = queue.SimpleQueue()
@@ -223,9 +226,9 @@ class _Search:
         for batch, frames in self._scanned():
             for frame, regions in zip(batch, frames, strict=True):
                 self.crowding.look(frame, regions)
-            solved = solve_regions(
-                concatenate_regions(frames), *self.centre, self.panels, method=self.method, threads=self.threads
-            )
+            regions = concatenate_regions(frames)
+            solved = solve_regions(regions, *self.centre, self.panels, method=self.method, threads=self.threads)
+            restore_sizes(solved, regions)
             if self.straight:
                 straighten_profiles(solved, *self.centre)
             yield batch, self._by_frame(batch, frames, solved)
@@ -264,7 +267,7 @@ class _Search:
                 "FrameNr: %d, NrOfRegions: %d, Filtered regions: %d, Number of peaks: %d, Total time: %f",
                 frame, regions.components, regions.in_window, len(regions.maxima), time.perf_counter() - start,
             )  # fmt: skip
-        return regions
+        return self.division.of(frame, regions, self.crowding.is_crowded(regions))
 
     def _by_frame(
         self, batch: range, frames: Sequence[Regions], solved: NDArray[np.void]

@@ -28,6 +28,11 @@ cdef enum:
     MOST_MAXIMA = 100
     LEAST_PIXELS = 5
 
+#: the same for Python
+MOST_MAXIMA_OF_PEAKS = MOST_MAXIMA
+LEAST_PIXELS_OF_PEAK = LEAST_PIXELS
+
+
 cdef class FrameScanner:
     """Finds the regions of one frame after another; one scanner per thread.
 
