@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: the peaks of a frame, and their pixels
-FramePeaks: TypeAlias = tuple[Table, PixelLists]
+#: the peaks of a frame, and their pixels (None: they are in the file)
+FramePeaks: TypeAlias = tuple[Table, PixelLists | None]
 
 # The codes that scripts know from the legacy program.
 EXIT_NO_ARCHIVE = 3
@@ -64,6 +64,7 @@ def run(
     hkls: Table | None = None,
     fit: int | None = None,
     force: bool = False,
+    keep_pixels: bool = True,
 ) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
 
@@ -72,6 +73,7 @@ def run(
     hkls : ring radii; None = read ``hkls.csv`` (not needed with ``DoFullImage 1``)
     fit : replaces ``doPeakFit``
     force : go on when the frames are crowded
+    keep_pixels : hand the pixels of the peaks on; without them, which take most of the memory, there is None for each
 
     Returns
     -------
@@ -95,10 +97,12 @@ def run(
         _prepare_folder(layer, own)
         search.look(count)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
-        data = []
+        data: list[FramePeaks] = []
         with progress.bar(len(own), "Peak search") as advance:
             for batch, results in search.results():
-                data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
+                for frame, result in zip(batch, results, strict=True):
+                    table, pixels = _write(layer, frame, *result)
+                    data.append((table, pixels if keep_pixels else None))
                 advance(len(batch))
         search.crowding.warn(own)
         search.division.warn(own)
