@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: what the joint fits of a frame may cost for each pixel on rings, besides what one region may; peaks without a gap
-#: between them cost half of it, those of seven thousand grains a tenth
+#: what the joint fits of a frame may cost for each pixel on rings, besides what one region may; those of a hundred grains
+#: cost a hundredth
 _WORK_OF_PIXEL = 2.0
 
 
@@ -87,10 +87,10 @@ class Division:
         worst = max(range(len(frames)), key=lambda i: counts[i].pixels)
         total, centred = sum(count.divided for count in counts), sum(count.centred for count in counts)
         log.warning(
-            "%d regions of %d frames have too many peaks or pixels for a fit of all at once (MaxPeaksPerFit %d): "
-            "%d are divided among their peaks, which are fitted one by one, %d among peaks that are centroids; the "
-            "largest, of frame %d, has %d maxima and %d pixels; if these are no peaks, raise RingThresh",
-            total, len(frames), self._most, total - centred, centred,
+            "%d regions on %d frames are no single fits: %d have their peaks fitted one by one (more than MaxPeaksPerFit "
+            "%d, or too dear together), %d have centroids (on crowded frames, or too large to be peaks); the largest, of "
+            "frame %d, has %d maxima and %d pixels; if these are no peaks, raise RingThresh",
+            total, len(frames), total - centred, self._most, centred,
             frames[worst] + 1, counts[worst].maxima, counts[worst].pixels,
         )  # fmt: skip
 

@@ -92,8 +92,11 @@ def run(
         count = _frame_count(layer, frames, settings)
         own = comm.rows(count)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
-        thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
-        search = _Search(layer, archive, settings, thresholds, threads, own, force)
+        # Nobody keeps the thresholds, which are as large as several frames.
+        search = _Search(
+            layer, archive, settings, _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads),
+            threads, own, force,
+        )  # fmt: skip
         _prepare_folder(layer, own)
         search.look(count)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
