@@ -141,7 +141,12 @@ class LayerRun:
         self._peaks = self.steps.shared(
             "peaksearch",
             lambda: stage.run(
-                self.layer, self.parameters, threads=self.threads, comm=self.comm, hkls=hkls, force=self.options.force,
+                self.layer,
+                self.parameters,
+                threads=self.threads,
+                comm=self.comm,
+                hkls=hkls,
+                force=self.options.force,
                 keep_pixels=False,
             ),  # fmt: skip
         )

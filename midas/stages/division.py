@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: what the joint fits of a frame may cost for each pixel on rings, besides what one region may; those of a hundred grains
-#: cost a hundredth
+#: what the joint fits of a frame may cost for each pixel on rings, besides what one region may; those of a hundred
+#: grains cost a hundredth
 _WORK_OF_PIXEL = 2.0
 
 
@@ -87,9 +87,9 @@ class Division:
         worst = max(range(len(frames)), key=lambda i: counts[i].pixels)
         total, centred = sum(count.divided for count in counts), sum(count.centred for count in counts)
         log.warning(
-            "%d regions on %d frames are no single fits: %d have their peaks fitted one by one (more than MaxPeaksPerFit "
-            "%d, or too dear together), %d have centroids (on crowded frames, or too large to be peaks); the largest, of "
-            "frame %d, has %d maxima and %d pixels; if these are no peaks, raise RingThresh",
+            "%d regions on %d frames are no single fits: %d have their peaks fitted one by one (more than "
+            "MaxPeaksPerFit %d, or too dear together), %d have centroids (on crowded frames, or too large to be peaks);"
+            " the largest, of frame %d, has %d maxima and %d pixels; if these are no peaks, raise RingThresh",
             total, len(frames), total - centred, self._most, centred,
             frames[worst] + 1, counts[worst].maxima, counts[worst].pixels,
         )  # fmt: skip

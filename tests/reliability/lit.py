@@ -134,7 +134,9 @@ def make(folder: Path, frames: Frames, *lines: str) -> None:
     """Write the raw file of a scan and its parameters."""
     count, side = frames.shape[:2]
     with h5py.File(folder / "scan_000001.h5", "w") as file:
-        file.create_dataset("exchange/data", data=frames, chunks=(1, side, side), compression="gzip", compression_opts=1)
+        file.create_dataset(
+            "exchange/data", data=frames, chunks=(1, side, side), compression="gzip", compression_opts=1
+        )
     text = PARAMETERS.format(centre=side / 2, px=204800 / side, step=360 / count, threshold=THRESHOLD)
     (folder / "ps.txt").write_text(text + "\n".join([*lines, ""]))
 

@@ -1,7 +1,7 @@
 """Memory of long scans and of many layers.
 
-``python -m tests.reliability.memory scan [--frames 144 1440] [--side 2048] [--threads 2]`` runs ``ff-midas`` on a scan of
-a few grains, taken with coarse and with fine steps, and prints the peak of its resident memory in each step.
+``python -m tests.reliability.memory scan [--frames 144 1440] [--side 2048] [--threads 2]`` runs ``ff-midas`` on a scan
+of a few grains, taken with coarse and with fine steps, and prints the peak of its resident memory in each step.
 ``python -m tests.reliability.memory layers [--count 500]`` runs as many layers of a tiny scan in one process, by
 ``ff-midas`` and by `midas.run`, and prints memory, open files and threads after each of them.
 """
@@ -144,7 +144,8 @@ def states_of_layers(way: str, count: int, report: bool) -> list[State]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         prepare_layers(folder, count)
-        command = ["ff-midas", "-paramFN", "ps.txt", "-nCPUs", "1", "-endLayerNr", str(count), "-report", str(int(report))]
+        command = ["ff-midas", "-paramFN", "ps.txt", "-nCPUs", "1", "-endLayerNr", str(count)]
+        command += ["-report", str(int(report))]
         if way == "midas.run":
             command = [sys.executable, "-c", _FROM_PYTHON.format(count=count, report=report)]
         states = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ class Regions(NamedTuple):
     cut : regions with more maxima than are kept, and more than a set of peaks has
     full : (p,) uint8, pixels at the end of the detector's scale (docs/theory/peaks.md#full-pixels); None = none is
     centred : (n,) uint8, regions that become their centroids; None = none does
-    of_pixels, of_peaks : (n,) int64, pixels and maxima of the region that each is a share of, 0 = it is whole; None: all
-        are (docs/theory/peaks.md#too-many-peaks-for-one-fit)
+    of_pixels, of_peaks : (n,) int64, pixels and maxima of the region that each is a share of, 0 = it is whole; None:
+        all are (docs/theory/peaks.md#too-many-peaks-for-one-fit)
     """
 
     components: int
@@ -54,7 +54,7 @@ def concatenate_regions(frames: Sequence[Regions]) -> Regions:
         lengths = np.concatenate([np.diff(getattr(frame, name)) for frame in frames])
         return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
-    def joined(name: str, like: str) -> NDArray[np.uint8] | NDArray[np.int64] | None:
+    def joined(name: str, like: str) -> NDArray[Any] | None:
         """What may be absent; zeros for the frames without it."""
         given = [getattr(frame, name) for frame in frames]
         there = [values for values in given if values is not None]

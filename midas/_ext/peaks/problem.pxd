@@ -14,7 +14,7 @@ cdef struct PeakProblem:
     const int16_t* z
     const double* counts
     const uint8_t* full    # pixels at the end of the scale; NULL = none is
-    const uint8_t* centred # regions that become their centroids; NULL = none does
+    const uint8_t* centred    # regions that become their centroids; NULL = none does
     const int64_t* offsets
     const double* thresholds
     const int32_t* maxima
