@@ -100,19 +100,25 @@ def run(
         _prepare_folder(layer, own)
         search.look(count)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
-        data: list[FramePeaks] = []
-        with progress.bar(len(own), "Peak search") as advance:
-            for batch, results in search.results():
-                for frame, result in zip(batch, results, strict=True):
-                    table, pixels = _write(layer, frame, *result)
-                    data.append((table, pixels if keep_pixels else None))
-                advance(len(batch))
-        search.crowding.warn(own)
-        search.division.warn(own)
+        data = _search_all(layer, search, keep_pixels)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
     peaks = sum(len(table) for table, _ in data)
     return StageResult("peaks", {"frames": len(own), "peaks": peaks}, data)
+
+
+def _search_all(layer: Layer, search: _Search, keep_pixels: bool) -> list[FramePeaks]:
+    """Search and write this member's frames, batch by batch."""
+    data: list[FramePeaks] = []
+    with progress.bar(len(search.own), "Peak search") as advance:
+        for batch, results in search.results():
+            for frame, result in zip(batch, results, strict=True):
+                table, pixels = _write(layer, frame, *result)
+                data.append((table, pixels if keep_pixels else None))
+            advance(len(batch))
+    search.crowding.warn(search.own)
+    search.division.warn(search.own)
+    return data
 
 
 def _frames(archive: Archive) -> FrameStack:

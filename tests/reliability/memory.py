@@ -155,6 +155,14 @@ def states_of_layers(way: str, count: int, report: bool) -> list[State]:
         return states
 
 
+def stays_the_same(states: list[State], warm: int) -> bool:
+    """Whether memory, open files and threads are at the end what they were after the first so many layers."""
+    early, late = states[warm - 1], states[-1]
+    # The next layer may have begun when the process is looked at, with a file that it will close.
+    files = [min(state.files for state in part) for part in (states[: warm + 1], states[-warm:])]
+    return late.resident <= MORE_LAYERS * early.resident and files[1] <= files[0] and late.threads <= early.threads
+
+
 def report_layers(values: argparse.Namespace) -> bool:
     """Print the states; whether they stay the same."""
     holds = True
@@ -164,11 +172,7 @@ def report_layers(values: argparse.Namespace) -> bool:
         for number in sorted({1, warm, *range(50, len(states), 50), len(states)}):
             state = states[number - 1]
             print(f"{way} layer {number:4}: {state.resident:5.0f} MiB, {state.files} files, {state.threads} threads")
-        early, late = states[warm - 1], states[-1]
-        # The next layer may have begun when the process is looked at, with a file that it will close.
-        files = [min(state.files for state in part) for part in (states[: warm + 1], states[-warm:])]
-        same = late.resident <= MORE_LAYERS * early.resident and files[1] <= files[0]
-        same &= late.threads <= early.threads
+        same = stays_the_same(states, warm)
         print(f"{way}: {'holds' if same else 'FAILS'}", flush=True)
         holds &= same
     return holds
