@@ -53,13 +53,8 @@ def run(name: str, argv: Sequence[str]) -> int:
         if error.name != "midas._ext":
             raise
         return _fail(name, str(error), code=1)
-    except Ended as ended:
-        if parallel.launched_size() > 1:
-            # The launcher ends all ranks alike, mostly because one of them has failed and said why.
-            parallel.leave(128 + ended.signal)
-        return _fail(name, f"ended by {ended.signal.name}", code=128 + ended.signal)
-    except KeyboardInterrupt:
-        return _fail(name, "interrupted", code=130)
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(name, interrupt)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(name, f"{place}{error.strerror or error}", code=1)
@@ -116,6 +111,18 @@ def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
     return joined
 
 
+def _interrupted(name: str, interrupt: KeyboardInterrupt) -> int:
+    """Say it in a line, and how to go on; the exit code."""
+    number = interrupt.signal if isinstance(interrupt, Ended) else signal.SIGINT
+    if parallel.launched_size() > 1 and (number != signal.SIGINT or parallel.launched_rank() > 0):
+        # The launcher ends all ranks alike, mostly because one of them has failed and said why.
+        parallel.leave(128 + number)
+    return _fail(name, SIGNALS.line(number), code=128 + number)
+
+
+#: exit codes after a signal
+_INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
 #: seconds that a rank leaves to those before it, which mostly have the same to say and end the run with it
 _PATIENCE = 0.5
 
@@ -125,6 +132,7 @@ def _fail(name: str, *messages: str, code: int) -> int:
     sys.stdout.flush()
     _end_at_once_when_ended()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
+    SIGNALS.say_nothing()
     for message in messages:
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
@@ -154,8 +162,10 @@ def main() -> NoReturn:
     try:
         SIGNALS.start_raising()
         code = run(name, argv)
-    except KeyboardInterrupt:  # before `run` could hear it
-        code = _fail(name, "interrupted", code=130)
+    except KeyboardInterrupt as interrupt:  # before `run` could hear it
+        code = _interrupted(name, interrupt)
+    if code in _INTERRUPTED:
+        parallel.leave(code)  # what a regular end would wait for is of no use any more
     _end_at_once_when_ended()
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", code=1)

@@ -6,6 +6,7 @@ to wait and to agree. Legacy blocks (``blockNr nBlocks``) are members that canno
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
@@ -183,8 +184,9 @@ def abort(code: int) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End this rank at once: a regular end would wait in MPI for the other ones."""
+    """End this process at once: a regular end would wait for other ranks in MPI, and for threads still at work."""
     sys.stdout.flush()
+    atexit._run_exitfuncs()  # what removes files that nobody needs any more
     os._exit(code)
 
 

@@ -1,0 +1,209 @@
+"""The end that comes whatever the main thread does (docs/theory/conventions.md#interrupts).
+
+Python's handler of a signal waits for the main thread, which may sit in a C library that does not come back: HDF5 on a
+damaged file, MPI without its peers, a thread pool that waits for its last piece of work. So a program, once it works,
+has a handler in C before Python's. The first signal starts a clock and is passed on; most programs have tidied up and
+are gone long before it runs down. When it does, or when a second signal asks again, this handler ends the process
+itself: it removes the part files that the process holds open, says the one line unless it has been said, and leaves.
+It calls nothing but what POSIX allows in a handler of a signal, takes no lock and needs no interpreter.
+"""
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <poll.h>
+    #include <signal.h>
+    #include <string.h>
+    #include <sys/syscall.h>
+    #include <sys/time.h>
+    #include <time.h>
+    #include <unistd.h>
+
+    enum { MIDAS_ENDINGS = 3, MIDAS_MESSAGE = 1024, MIDAS_PATH = 4096 };
+    static const int midas_endings[MIDAS_ENDINGS] = {SIGINT, SIGTERM, SIGHUP};
+
+    static const double midas_deadline = 1.2;      /* seconds from the first signal to the end, tidied up or not */
+    static const double midas_once = 0.1;          /* signals within that time are one: of a terminal and of a launcher */
+    static const int midas_tick = 20000;           /* microseconds between two looks at the clock */
+
+    static struct sigaction midas_before[MIDAS_ENDINGS];
+    static char midas_words[MIDAS_ENDINGS][MIDAS_MESSAGE];
+    static size_t midas_lengths[MIDAS_ENDINGS];
+    static volatile sig_atomic_t midas_first = -1; /* which of the signals came first */
+    static volatile sig_atomic_t midas_again;      /* Python could not raise, and is to try again */
+    static volatile sig_atomic_t midas_silent;     /* the line has been said, or another process says it */
+    static struct timespec midas_since;
+
+    static double midas_elapsed(void)
+    {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)(now.tv_sec - midas_since.tv_sec) + 1e-9 * (double)(now.tv_nsec - midas_since.tv_nsec);
+    }
+
+    /* Whether a file is no result: "<name>.part", which is being written, or a copy ".<name>.part.<...>". */
+    static int midas_is_part(const char *path, size_t length, int written)
+    {
+        const char *name = strrchr(path, '/');
+        if (length < 6 || name == NULL)
+            return 0;
+        return (written && strcmp(path + length - 5, ".part") == 0) || (name[1] == '.' && strstr(name, ".part.") != NULL);
+    }
+
+    /* Removes the file of a descriptor if it is no result. */
+    static void midas_remove_part(const char *number)
+    {
+        static char link[64], path[MIDAS_PATH];
+        ssize_t length;
+        int flags, fd = 0;
+        const char *digit;
+        for (digit = number; *digit; digit++) {
+            if (*digit < '0' || *digit > '9')
+                return;
+            fd = 10 * fd + (*digit - '0');
+        }
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || strlen(number) > 20)
+            return;
+        strcpy(link, "/proc/self/fd/");
+        strcat(link, number);
+        length = readlink(link, path, sizeof path - 1);
+        if (length < 0)
+            return;
+        path[length] = 0;
+        if (midas_is_part(path, (size_t)length, (flags & O_ACCMODE) != O_RDONLY))
+            unlink(path);
+    }
+
+    static void midas_remove_parts(void)
+    {
+    #if defined(__linux__)
+        struct entry { unsigned long long ino; long long off; unsigned short length; unsigned char type; char name[]; };
+        static char entries[4096] __attribute__((aligned(8)));
+        int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        long size, place;
+        if (folder < 0)
+            return;
+        while ((size = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+            for (place = 0; place < size; place += ((struct entry *)(entries + place))->length)
+                midas_remove_part(((struct entry *)(entries + place))->name);
+        close(folder);
+    #endif
+    }
+
+    static void midas_leave(void)
+    {
+        struct pollfd errors = {2, POLLOUT, 0};
+        int which = midas_first;
+        midas_remove_parts();
+        /* a reader that has stopped reading keeps nobody from leaving */
+        if (!midas_silent && poll(&errors, 1, 0) == 1)
+            if (write(2, midas_words[which], midas_lengths[which]) < 0)
+                (void)which;
+        _exit(128 + midas_endings[which]);
+    }
+
+    static void midas_pass_on(int which, siginfo_t *info, void *context)
+    {
+        if (midas_before[which].sa_flags & SA_SIGINFO)
+            midas_before[which].sa_sigaction(midas_endings[which], info, context);
+        else
+            midas_before[which].sa_handler(midas_endings[which]);
+    }
+
+    static void midas_end(int number, siginfo_t *info, void *context)
+    {
+        int which, kept = errno;
+        struct itimerval every = {{0, midas_tick}, {0, midas_tick}};
+        for (which = 0; midas_endings[which] != number; which++)
+            ;
+        if (midas_first < 0) {
+            clock_gettime(CLOCK_MONOTONIC, &midas_since);
+            midas_first = which;
+            setitimer(ITIMER_REAL, &every, NULL);
+            midas_pass_on(which, info, context);
+        } else if (midas_elapsed() > midas_once)
+            midas_leave();
+        errno = kept;
+    }
+
+    static void midas_look_at_clock(int number, siginfo_t *info, void *context)
+    {
+        int kept = errno;
+        if (midas_first >= 0) {
+            if (midas_elapsed() > midas_deadline)
+                midas_leave();
+            if (midas_again) {
+                midas_again = 0;
+                midas_pass_on(midas_first, info, context);
+            }
+        }
+        errno = kept;
+        (void)number;
+    }
+
+    static int midas_install(int which, const char *words, size_t length)
+    {
+        struct sigaction own, *before = &midas_before[which];
+        if (length > MIDAS_MESSAGE)
+            length = MIDAS_MESSAGE;
+        memcpy(midas_words[which], words, length);
+        midas_lengths[which] = length;
+        if (sigaction(midas_endings[which], NULL, before) != 0)
+            return 0;
+        if (!(before->sa_flags & SA_SIGINFO) && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN))
+            return 0;
+        own = *before;
+        own.sa_flags |= SA_SIGINFO;
+        own.sa_sigaction = midas_end;
+        return sigaction(midas_endings[which], &own, NULL) == 0;
+    }
+
+    static void midas_start_clock(void)
+    {
+        struct sigaction clock;
+        sigset_t ticks;
+        memset(&clock, 0, sizeof clock);
+        clock.sa_flags = SA_SIGINFO | SA_RESTART;
+        clock.sa_sigaction = midas_look_at_clock;
+        sigaction(SIGALRM, &clock, NULL);
+        sigemptyset(&ticks);
+        sigaddset(&ticks, SIGALRM);
+        sigprocmask(SIG_UNBLOCK, &ticks, NULL);
+    }
+    """
+    int midas_install(int which, const char *words, size_t length) noexcept nogil
+    void midas_start_clock() noexcept nogil
+    void midas_remove_parts() noexcept nogil
+    int midas_again
+    int midas_silent
+
+
+def watch(interrupted: bytes, terminated: bytes, hung_up: bytes) -> None:
+    """From now on a signal that Python has a handler for ends the process in time.
+
+    Parameters
+    ----------
+    interrupted, terminated, hung_up : what to say after SIGINT, SIGTERM and SIGHUP, with the line end
+    """
+    midas_start_clock()
+    for which, words in enumerate((interrupted, terminated, hung_up)):
+        midas_install(which, words, len(words))
+
+
+def again() -> None:
+    """Python's handler of the signal is to run once more, a moment later; it could not raise."""
+    global midas_again
+    midas_again = 1
+
+
+def say_nothing() -> None:
+    """The line has been said, or another process says it."""
+    global midas_silent
+    midas_silent = 1
+
+
+def remove_parts() -> None:
+    """Remove the files named ``.part`` that the process has open for writing."""
+    midas_remove_parts()
