@@ -18,6 +18,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import NoReturn
 
+from midas.commands import surroundings
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.commands.signals import SIGNALS, Ended
@@ -47,22 +48,16 @@ def run(name: str, argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except MidasError as error:
         return _fail(name, *error.lines, code=error.exit_code)
-    except MemoryError:
-        return _fail(name, "not enough memory", code=1)
-    except ImportError as error:
-        if error.name != "midas._ext":
-            raise
-        return _fail(name, str(error), code=1)
     except KeyboardInterrupt as interrupt:
         return _interrupted(name, interrupt)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(name, f"{place}{error.strerror or error}", code=1)
-    except Exception:
+    except Exception as error:
+        if reason := _of_surroundings(error):
+            return _fail(name, reason, code=1)
         # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
         if parallel.launched_size() > 1:
             traceback.print_exc()
             parallel.abort(1)
+        surroundings.finish()
         raise
     return 0
 
@@ -109,6 +104,18 @@ def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
         numbers = [int(value) for value in values if isinstance(value, Integral)]
         joined[label] = sum(numbers) if len(numbers) == len(values) else ", ".join(dict.fromkeys(map(str, values)))
     return joined
+
+
+def _of_surroundings(error: Exception) -> str | None:
+    """What to say about an error that is no defect of the program."""
+    if reason := surroundings.explained(error):
+        return reason
+    if isinstance(error, ImportError) and error.name == "midas._ext":
+        return str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    return None
 
 
 def _interrupted(name: str, interrupt: KeyboardInterrupt) -> int:
@@ -159,6 +166,7 @@ def main() -> NoReturn:
         print(f"midas: no command is called {name}; there are {', '.join(sorted(MODULES))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     output = streams.prepare()
+    surroundings.prepare(name)
     try:
         SIGNALS.start_raising()
         code = run(name, argv)
@@ -167,6 +175,7 @@ def main() -> NoReturn:
     if code in _INTERRUPTED:
         parallel.leave(code)  # what a regular end would wait for is of no use any more
     _end_at_once_when_ended()
+    surroundings.finish()
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", code=1)
     sys.exit(code)

@@ -40,6 +40,8 @@ class Signals:
         self._raising = False
         self._silent = False
         self._advice = ""
+        #: the descriptor of standard error
+        self.errors = 2
         self._again: Callable[[], None] | None = None
 
     def listen(self) -> None:
@@ -102,7 +104,7 @@ class Signals:
         if not self._raising:
             # Of the ranks of a launcher, which ends all alike, mostly one has failed and said why.
             if not self._silent and not (number != signal.SIGINT and _is_rank()):
-                os.write(2, f"{_program()}: {self.line(number)}\n".encode("utf-8", "backslashreplace"))
+                os.write(self.errors, f"{_program()}: {self.line(number)}\n".encode("utf-8", "backslashreplace"))
             os._exit(128 + number)
         if self._again is not None and _is_importing(frame):
             self._again()
@@ -129,7 +131,8 @@ def _is_importing(frame: FrameType | None) -> bool:
 def _is_rank() -> bool:
     """Whether the process is one of several that a launcher started; known once there is something to tidy."""
     parallel = sys.modules.get("midas.runtime.parallel")
-    return parallel is not None and bool(parallel.launched_size() > 1)
+    size = getattr(parallel, "launched_size", None)  # it may be half imported
+    return size is not None and bool(size() > 1)
 
 
 def _program() -> str:

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +70,7 @@ def _mpirun() -> list[str]:
 def environment() -> Mapping[str, str]:
     """Variables with which the launchers find this very package."""
     package = str(Path(midas.__file__).resolve().parents[1])
-    return {**os.environ, "MIDAS_PYTHON": sys.executable, "PYTHONPATH": package, "OMP_NUM_THREADS": "2"}
+    return {**os.environ, "MIDAS_PYTHON": sys.executable, "PYTHONPATH": package, "SOURCE_DATE_EPOCH": "0"}
 
 
 def hear_signals() -> None:
@@ -87,13 +89,21 @@ def _made(base: Path) -> Path:
     made = layer.make(base)
     with Archive(made / ARCHIVE) as archive, h5py.File(base / "raw.h5", "w") as raw:
         raw["exchange/data"] = np.stack(list(archive.frames))
+        raw["exchange/dark"] = np.stack(list(archive.dark))
     (base / "whole").touch()
     return made
 
 
 def whole_layer(pristine: Path, folder: Path) -> None:
-    """All files of the layer; hard links, as no command writes into a file that it has not made."""
-    shutil.copytree(pristine, folder / "layer", copy_function=os.link, symlinks=True, dirs_exist_ok=True)
+    """All files of the layer; hard links where they can be, as no command writes into a file that it has not made."""
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:  # another file system
+            shutil.copy(source, target)
+
+    shutil.copytree(pristine, folder / "layer", copy_function=link, symlinks=True, dirs_exist_ok=True)
 
 
 def _two_layers(pristine: Path, folder: Path) -> None:
@@ -161,3 +171,26 @@ def ranks() -> list[Command]:
             if c.name == "PeaksFittingOMPZarrRefactor"
         ),
     ]
+
+
+# What a run has said and left
+
+
+def lines_of(errors: bytes) -> list[str]:
+    """Standard error without the log of the driver."""
+    return [line for line in errors.decode(errors="replace").splitlines() if " - MIDAS - " not in line]
+
+
+def part_files(folder: Path) -> list[str]:
+    """Files that are no results."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if ".part" in path.name)
+
+
+@contextmanager
+def in_folder(scratch: Path) -> Iterator[Path]:
+    """An empty folder, which is removed afterwards."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -19,11 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.reliability.commands import Command, hear_signals, pristine, ranks, table
+from tests.reliability.commands import Command, hear_signals, in_folder, lines_of, part_files, pristine, ranks, table
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: seconds from the signal to the end
 AT_ONCE = 2.0
+#: seconds until what a launcher has started or killed is gone
+_GRACE = 0.5
 #: seconds: of the fine steps at the start, and between two of them
 START, STEP = 0.4, 0.005
 
@@ -51,7 +52,7 @@ class Ended:
 
     @property
     def kind(self) -> str:
-        """ "said": in one line; "unheard": before the first line of midas; "finished": before the signal took effect."""
+        """Said in one line, unheard before the first line of midas, or finished before the signal took effect."""
         return "finished" if self.code == 0 else "unheard" if not self.lines else "said"
 
 
@@ -64,11 +65,11 @@ def run(command: Command, source: Path, folder: Path, by: signal.Signals, after:
     process.send_signal(by)
     _, errors = process.communicate(timeout=60)
     seconds = time.monotonic() - sent
-    lines = tuple(line for line in errors.decode(errors="replace").splitlines() if " - MIDAS - " not in line)
-    left = [str(path.relative_to(folder)) for path in folder.rglob("*") if ".part" in path.name]
-    if command.ranks:
-        time.sleep(0.2)  # mpirun does not wait for what it has killed
-    return Ended(by, after, seconds, process.returncode, lines, (*left, *_members(process.pid)))
+    lines, left = tuple(lines_of(errors)), part_files(folder)
+    deadline = time.monotonic() + _GRACE
+    while (members := _members(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return Ended(by, after, seconds, process.returncode, lines, (*left, *members))
 
 
 def _members(session: int) -> list[str]:
@@ -124,19 +125,13 @@ def duration(command: Command, source: Path, folder: Path) -> float:
 
 def trials(command: Command, source: Path, scratch: Path, count: int, chance: random.Random) -> list[Ended]:
     """All signals of one command."""
-    seconds = _in_folder(scratch, lambda folder: duration(command, source, folder))
-    return [
-        _in_folder(scratch, lambda folder, after=after: run(command, source, folder, chance.choice(SIGNALS), after))
-        for after in moments(seconds, count, chance)
-    ]
-
-
-def _in_folder(scratch, work):  # type: ignore[no-untyped-def]
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    try:
-        return work(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with in_folder(scratch) as folder:
+        seconds = duration(command, source, folder)
+    found = []
+    for after in moments(seconds, count, chance):
+        with in_folder(scratch) as folder:
+            found.append(run(command, source, folder, chance.choice(SIGNALS), after))
+    return found
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -12,8 +12,10 @@ cdef extern from *:
     """
     #include <errno.h>
     #include <fcntl.h>
+    #include <malloc.h>
     #include <poll.h>
     #include <signal.h>
+    #include <stdlib.h>
     #include <string.h>
     #include <sys/syscall.h>
     #include <sys/time.h>
@@ -33,6 +35,7 @@ cdef extern from *:
     static volatile sig_atomic_t midas_first = -1; /* which of the signals came first */
     static volatile sig_atomic_t midas_again;      /* Python could not raise, and is to try again */
     static volatile sig_atomic_t midas_silent;     /* the line has been said, or another process says it */
+    static volatile sig_atomic_t midas_errors = 2; /* the descriptor of standard error */
     static struct timespec midas_since;
 
     static double midas_elapsed(void)
@@ -92,15 +95,19 @@ cdef extern from *:
     #endif
     }
 
+    static void midas_say(const char *words, size_t length)
+    {
+        struct pollfd errors = {midas_errors, POLLOUT, 0};
+        /* a reader that has stopped reading keeps nobody from leaving */
+        if (!midas_silent && poll(&errors, 1, 0) == 1 && write(midas_errors, words, length) < 0)
+            midas_silent = 1;
+    }
+
     static void midas_leave(void)
     {
-        struct pollfd errors = {2, POLLOUT, 0};
         int which = midas_first;
         midas_remove_parts();
-        /* a reader that has stopped reading keeps nobody from leaving */
-        if (!midas_silent && poll(&errors, 1, 0) == 1)
-            if (write(2, midas_words[which], midas_lengths[which]) < 0)
-                (void)which;
+        midas_say(midas_words[which], midas_lengths[which]);
         _exit(128 + midas_endings[which]);
     }
 
@@ -172,7 +179,81 @@ cdef extern from *:
         sigaddset(&ticks, SIGALRM);
         sigprocmask(SIG_UNBLOCK, &ticks, NULL);
     }
+
+    /* A library ends the process because it gets no memory. */
+
+    static char midas_poor[MIDAS_MESSAGE];
+    static size_t midas_poor_length;
+    static volatile sig_atomic_t midas_regular;    /* the program has come to its own end */
+    static unsigned long midas_limit;              /* of the address space, kB */
+    static char midas_stack[1 << 16];
+
+    /* Whether the address space was used up but for a quarter, or 256 MB: what was asked for did not fit. */
+    static int midas_is_used_up(void)
+    {
+        static char status[4096];
+        const char *line;
+        unsigned long most = 0;
+        ssize_t length;
+        int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+        if (file < 0)
+            return 0;
+        length = read(file, status, sizeof status - 1);
+        close(file);
+        if (length <= 0)
+            return 0;
+        status[length] = 0;
+        line = strstr(status, "VmPeak:");
+        if (line == NULL)
+            return 0;
+        for (line += 7; *line == ' ' || *line == '\t'; line++)
+            ;
+        for (; *line >= '0' && *line <= '9'; line++)
+            most = 10 * most + (unsigned long)(*line - '0');
+        return most + (midas_limit / 4 > 262144 ? midas_limit / 4 : 262144) > midas_limit;
+    }
+
+    static void midas_end_poorly(void)
+    {
+        if (midas_regular)
+            return;
+        midas_remove_parts();
+        midas_say(midas_poor, midas_poor_length);
+        _exit(1);
+    }
+
+    static void midas_fall(int number)
+    {
+        if (midas_is_used_up())
+            midas_end_poorly();
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+
+    static void midas_watch_memory(const char *words, size_t length, int errors, unsigned long limit)
+    {
+        static const int falls[] = {SIGABRT, SIGSEGV, SIGBUS};
+        stack_t stack = {midas_stack, 0, sizeof midas_stack};
+        struct sigaction own;
+        int i;
+        midas_errors = errors;
+        midas_limit = limit / 1024;
+        midas_poor_length = length > MIDAS_MESSAGE ? MIDAS_MESSAGE : length;
+        memcpy(midas_poor, words, midas_poor_length);
+        memset(&own, 0, sizeof own);
+        own.sa_flags = SA_ONSTACK | SA_NODEFER;
+        own.sa_handler = midas_fall;
+        sigaltstack(&stack, NULL);
+        for (i = 0; i < 3; i++)
+            sigaction(falls[i], &own, NULL);
+        atexit(midas_end_poorly);
+    #if defined(M_ARENA_MAX)
+        mallopt(M_ARENA_MAX, 1);                   /* each further one reserves 64 MB */
+    #endif
+    }
     """
+    void midas_watch_memory(const char *words, size_t length, int errors, unsigned long limit) noexcept nogil
+    int midas_regular
     int midas_install(int which, const char *words, size_t length) noexcept nogil
     void midas_start_clock() noexcept nogil
     void midas_remove_parts() noexcept nogil
@@ -202,6 +283,24 @@ def say_nothing() -> None:
     """The line has been said, or another process says it."""
     global midas_silent
     midas_silent = 1
+
+
+def watch_memory(words: bytes, errors: int, limit: int) -> None:
+    """From now on the process says these words when a library ends it, which none does but for lack of memory.
+
+    Parameters
+    ----------
+    words : with the line end
+    errors : descriptor of standard error, for all lines of this module
+    limit : of the address space, bytes
+    """
+    midas_watch_memory(words, len(words), errors, limit)
+
+
+def end_regularly() -> None:
+    """The process ends of its own accord."""
+    global midas_regular
+    midas_regular = 1
 
 
 def remove_parts() -> None:
