@@ -21,7 +21,7 @@ from typing import NoReturn
 from midas.commands import surroundings
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
-from midas.commands.signals import SIGNALS, Ended
+from midas.commands.signals import SIGNALS
 from midas.runtime import logs, parallel, provenance, streams
 from midas.runtime.errors import IncompleteError, MidasError, UsageError
 
@@ -42,6 +42,7 @@ def run(name: str, argv: Sequence[str]) -> int:
         if argv and argv[0] in called.parts:
             called, name, argv = program(called.parts[argv[0]]), f"{name} {argv[0]}", argv[1:]
         values = parse(called, name, argv)
+        SIGNALS.advise("" if values.words else called.interrupted)
         shared = called.shared and getattr(values, "blockNr", None) is None and not values.words
         if parallel.launched_rank() == 0 or shared:
             _run(called, values, parallel.communicator() if shared else parallel.SERIAL)
@@ -120,7 +121,7 @@ def _of_surroundings(error: Exception) -> str | None:
 
 def _interrupted(name: str, interrupt: KeyboardInterrupt) -> int:
     """Say it in a line, and how to go on; the exit code."""
-    number = interrupt.signal if isinstance(interrupt, Ended) else signal.SIGINT
+    number = SIGNALS.number_of(interrupt)
     if parallel.launched_size() > 1 and (number != signal.SIGINT or parallel.launched_rank() > 0):
         # The launcher ends all ranks alike, mostly because one of them has failed and said why.
         parallel.leave(128 + number)

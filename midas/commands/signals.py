@@ -78,6 +78,15 @@ class Signals:
         if self._again is not None:
             self._watch()
 
+    def number_of(self, interrupt: KeyboardInterrupt) -> int:
+        """The signal behind an exception: a kernel in a thread cannot tell which one it was."""
+        if self._again is not None:
+            from midas._ext.numerics import ending
+
+            if number := ending.heard():
+                return number
+        return interrupt.signal if isinstance(interrupt, Ended) else signal.SIGINT
+
     def line(self, number: int) -> str:
         """What to say after a signal."""
         return what_ended(number) + self._advice

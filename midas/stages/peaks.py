@@ -87,8 +87,7 @@ def run(
     with archive:
         frames = _frames(archive)
         count = _frame_count(layer, frames, settings)
-        own = comm.rows(count)
-        _check_room(layer, frames, len(own), threads)
+        own = _with_room(comm.rows(count), layer, frames, threads)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
         search = _Search(layer, archive, settings, thresholds, threads, own, force)
@@ -128,12 +127,14 @@ def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
     return count
 
 
-def _check_room(layer: Layer, frames: FrameStack, count: int, threads: int) -> None:
-    """Whether the files of so many frames and the images of the threads have room."""
+def _with_room(own: range, layer: Layer, frames: FrameStack, threads: int) -> range:
+    """This member's frames, once it is certain that their files and the images of the threads may have room."""
     _, rows, columns = frames.shape
-    need_disk(layer.temp, count * (len(LAYOUT.header) + 1), "the peak search")  # old files are removed: not counted
+    if not layer.temp.exists():  # else there are old files, which make room
+        need_disk(layer.temp, len(own) * (len(LAYOUT.header) + 1), "the peak search", files=2 * len(own))
     images = threads * rows * columns * frames.dtype.itemsize + 8 * max(rows, columns) ** 2
     need_memory(images, f"the peak search on {threads} threads", "give a smaller -nCPUs")
+    return own
 
 
 def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:

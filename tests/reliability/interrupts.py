@@ -78,7 +78,9 @@ def _members(session: int) -> list[str]:
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and os.getsid(int(entry.name)) == session:
-                left.append(f"process {entry.name}: {(entry / 'cmdline').read_text()[:80]!r}")
+                words = (entry / "cmdline").read_text()
+                if words:  # else it is gone, and only nobody has asked how
+                    left.append(f"process {entry.name}: {words[:80]!r}")
         except OSError:
             continue
     return left

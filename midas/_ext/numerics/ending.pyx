@@ -26,7 +26,7 @@ cdef extern from *:
     static const int midas_endings[MIDAS_ENDINGS] = {SIGINT, SIGTERM, SIGHUP};
 
     static const double midas_deadline = 1.2;      /* seconds from the first signal to the end, tidied up or not */
-    static const double midas_once = 0.1;          /* signals within that time are one: of a terminal and of a launcher */
+    static const double midas_once = 0.1;          /* signals within that time are one: of a terminal and a launcher */
     static const int midas_tick = 20000;           /* microseconds between two looks at the clock */
 
     static struct sigaction midas_before[MIDAS_ENDINGS];
@@ -51,7 +51,9 @@ cdef extern from *:
         const char *name = strrchr(path, '/');
         if (length < 6 || name == NULL)
             return 0;
-        return (written && strcmp(path + length - 5, ".part") == 0) || (name[1] == '.' && strstr(name, ".part.") != NULL);
+        if (name[1] == '.' && strstr(name, ".part.") != NULL)
+            return 1;
+        return written && strcmp(path + length - 5, ".part") == 0;
     }
 
     /* Removes the file of a descriptor if it is no result. */
@@ -258,6 +260,8 @@ cdef extern from *:
     void midas_start_clock() noexcept nogil
     void midas_remove_parts() noexcept nogil
     int midas_again
+    int midas_first
+    const int *midas_endings
     int midas_silent
 
 
@@ -277,6 +281,11 @@ def again() -> None:
     """Python's handler of the signal is to run once more, a moment later; it could not raise."""
     global midas_again
     midas_again = 1
+
+
+def heard() -> int:
+    """The signal that came first; 0 if none has."""
+    return midas_endings[midas_first] if midas_first >= 0 else 0
 
 
 def say_nothing() -> None:
