@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -22,7 +23,7 @@ from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.commands.signals import SIGNALS, Ended
 from midas.runtime import logs, parallel, provenance, streams
-from midas.runtime.errors import IncompleteError, MidasError, UsageError
+from midas.runtime.errors import IncompleteError, MidasError, UsageError, printable, shown
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def print_table(rows: Mapping[str, object]) -> None:
     """The closing table of a command."""
     width = max((len(label) for label in rows), default=0)
     for label, value in rows.items():
-        print(f"{label:<{width}}  {value}")
+        print(f"{label:<{width}}  {printable(str(value))}")
 
 
 def run(name: str, argv: Sequence[str]) -> int:
@@ -61,7 +62,7 @@ def run(name: str, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail(name, "interrupted", code=130)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        place = f"{shown(os.fsdecode(error.filename))}: " if isinstance(error.filename, (str, bytes)) else ""
         return _fail(name, f"{place}{error.strerror or error}", code=1)
     except Exception:
         # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
@@ -126,7 +127,7 @@ def _fail(name: str, *messages: str, code: int) -> int:
     _end_at_once_when_ended()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
     for message in messages:
-        print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"{name}: {' '.join(printable(message).split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
     return code
 

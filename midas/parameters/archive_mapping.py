@@ -27,6 +27,7 @@ from midas.parameters.table import (
 )
 from midas.runtime.errors import ParameterError
 from midas.runtime.files import readable
+from midas.runtime.part_files import is_path
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,8 @@ def _from_dataset(key: Key, raw: Raw, path: str, source: str | os.PathLike[str])
             raise ParameterError("holds no text", file=source, key=path)
         text = os.fsdecode(items[-1]) if isinstance(items[-1], bytes) else str(items[-1])
         text = text.rstrip("\0")
+        if not is_path(text):
+            raise ParameterError("holds a NUL or letters that cannot be", file=source, key=path, value=text)
         return tuple(text.split(_SEPARATORS[key.kind])) if key.is_list else text
     try:
         flat = np.asarray(raw).astype(np.float64).ravel()

@@ -19,7 +19,8 @@ from midas.pipeline.record import again
 from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
-from midas.runtime.files import make_folder, write_atomic
+from midas.runtime.files import write_atomic
+from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import Communicator, communicator
 from midas.runtime.result import StageResult
 from midas.stages import merge
@@ -89,7 +90,7 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
         parameters = archive.parameters
     layer = Layer(folder, archives[0], f"{folder}/", data_file=parameters.for_stage("pipeline")["dataFN"])
     started = time.perf_counter()
-    errors = make_folder(layer.logs) / "merge_overlaps_reprocess_err.csv"
+    errors = make_subfolder(layer.logs) / "merge_overlaps_reprocess_err.csv"
     try:
         with logs.file(layer.logs / "merge_overlaps_reprocess_out.csv"):
             merged = merge.run(layer, parameters, threads=threads)

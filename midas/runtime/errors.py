@@ -11,6 +11,28 @@ if TYPE_CHECKING:
     from midas.runtime.result import StageResult
 
 
+#: what a terminal takes for a command or for another order of the letters, as escapes; line breaks and tabs stay
+_ESCAPES = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+#: letters of a name or value in a message
+_MOST_SHOWN = 400
+
+
+def printable(text: str) -> str:
+    """A message that may hold text of data, such that it cannot steer the terminal on which it is read."""
+    return text.translate(_ESCAPES)
+
+
+def shown(value: object) -> str:
+    """A name or a value as part of a message of one line: the beginning of a long one, line breaks as escapes."""
+    text = str(value)
+    if len(text) > _MOST_SHOWN:
+        text = f"{text[:_MOST_SHOWN]} ... ({len(text)} letters)"
+    return printable(text).replace("\n", "\\n")
+
+
 class MidasError(Exception):
     """A mistake in the user's input or surroundings, never a defect of the program.
 
@@ -36,11 +58,10 @@ class MidasError(Exception):
         self.line = line
         self.key = key
         self.value = value
-        place = [] if self.file is None else [self.file if line is None else f"{self.file}, line {line}"]
-        if key is not None:
-            place.append(key)
-        if value is not None:
-            place.append(str(value))
+        place = []
+        if self.file is not None:
+            place.append(shown(self.file) if line is None else f"{shown(self.file)}, line {line}")
+        place += [shown(part) for part in (key, value) if part is not None]
         super().__init__(": ".join([*place, reason]))
         self.lines: tuple[str, ...] = (str(self),)
 

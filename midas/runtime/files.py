@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from midas.runtime.errors import FormatError, OutputError, UsageError
-from midas.runtime.part_files import Part, keep_as, take_names
+from midas.runtime.part_files import Part, is_path, keep_as, take_names
 
 
 def located(path: str | os.PathLike[str], folder: Path) -> Path:
@@ -147,6 +148,8 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create the folder and its parents if they are missing."""
     path = Path(path)
     try:
+        if not is_path(path):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"folder cannot be created ({error.strerror})", file=path) from None
