@@ -11,26 +11,23 @@ if TYPE_CHECKING:
     from midas.runtime.result import StageResult
 
 
-#: what a terminal takes for a command or for another order of the letters, as escapes; line breaks and tabs stay
-_ESCAPES = {
-    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-}
 #: letters of a name or value in a message
 _MOST_SHOWN = 400
 
 
-def printable(text: str) -> str:
-    """A message that may hold text of data, such that it cannot steer the terminal on which it is read."""
-    return text.translate(_ESCAPES)
+def printable(text: str, breaks: str = "") -> str:
+    """The text with escapes for what begins a line, colours a terminal or cannot be printed: names in files have it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in breaks else repr(c)[1:-1] for c in text)
 
 
 def shown(value: object) -> str:
-    """A name or a value as part of a message of one line: the beginning of a long one, line breaks as escapes."""
+    """A name or a value as part of a message of one line; of a long one the beginning."""
     text = str(value)
     if len(text) > _MOST_SHOWN:
         text = f"{text[:_MOST_SHOWN]} ... ({len(text)} letters)"
-    return printable(text).replace("\n", "\\n")
+    return printable(text)
 
 
 class MidasError(Exception):
@@ -43,6 +40,8 @@ class MidasError(Exception):
     """
 
     exit_code = 1
+    #: what may divide the lines of a message
+    _breaks = ""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class MidasError(Exception):
         if self.file is not None:
             place.append(shown(self.file) if line is None else f"{shown(self.file)}, line {line}")
         place += [shown(part) for part in (key, value) if part is not None]
-        super().__init__(": ".join([*place, reason]))
+        super().__init__(printable(": ".join([*place, reason]), self._breaks))
         self.lines: tuple[str, ...] = (str(self),)
 
 
@@ -84,9 +83,12 @@ class Mistakes(ParameterError):
     lines : a sentence for each
     """
 
+    _breaks = "\n"
+
     def __init__(self, lines: Sequence[str]):
-        super().__init__("\n".join(lines))
-        self.lines = tuple(lines)
+        shown_lines = tuple(printable(line) for line in lines)
+        super().__init__("\n".join(shown_lines))
+        self.lines = shown_lines
 
 
 class ArchiveError(MidasError):

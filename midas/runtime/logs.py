@@ -208,7 +208,7 @@ class _Printable(logging.Formatter):
     """Messages as text that no terminal takes for commands; a warning is one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = printable(super().format(record))
+        text = printable(super().format(record), "\n\t")
         return " ".join(text.split()) if record.levelno >= logging.WARNING else text
 
 
