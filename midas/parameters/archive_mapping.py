@@ -164,7 +164,7 @@ def _from_dataset(key: Key, raw: Raw, path: str, source: str | os.PathLike[str])
         text = os.fsdecode(items[-1]) if isinstance(items[-1], bytes) else str(items[-1])
         text = text.rstrip("\0")
         if not is_path(text):
-            raise ParameterError("holds a NUL or letters that cannot be", file=source, key=path, value=text)
+            raise ParameterError("holds a NUL or letters that no path can have", file=source, key=path, value=text)
         return tuple(text.split(_SEPARATORS[key.kind])) if key.is_list else text
     try:
         flat = np.asarray(raw).astype(np.float64).ravel()

@@ -68,12 +68,13 @@ def test_a_copied_archive(
 def test_an_archive_apart_from_its_results(
     finished: Finished, copied: Path, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the folder that the archive names has none of this name, the results are meant to be there."""
+    """Where the folder that the archive names has no archive, the results are meant to be there; a line says so."""
     archive = shutil.move(next(copied.glob("*.MIDAS.zip")), tmp_path)
     set_dataset(archive, f"{ANALYSIS}ResultFolder", np.array([f"{copied}/".encode()]))
     (copied / "hkls.csv").unlink()
     assert in_process("ff-hkls", archive, cwd=tmp_path) == 0
-    assert (copied / "hkls.csv").exists() and "ResultFolder" not in capsys.readouterr().out
+    assert (copied / "hkls.csv").exists()
+    assert f"The results go to {copied}/, the ResultFolder of" in capsys.readouterr().out
 
 
 def test_another_layer_has_to_be_named(
