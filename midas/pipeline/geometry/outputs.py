@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from midas.results.hdf5.writing import reserve
 from midas.runtime.errors import OutputError
 from midas.runtime.files import located, readable, write_together
 from midas.runtime.part_files import Part, part
+from midas.runtime.provenance import now
 
 #: what the modes of the data do to the grains
 RESPONSES = ("mean X", "mean Y", "mean Z", "turn x", "turn y", "turn z", "mean strain", "E33 - (E11 + E22)/2")
@@ -114,7 +114,7 @@ def _spots(result: GeometryResult, detector: int) -> Table:
 
 def _first_line(result: GeometryResult, layer: Layer) -> str:
     spots = f"{len(result.grains.ids)} grains, {len(result.residuals.spots)} spots"
-    date = time.strftime("%Y-%m-%d")
+    date, _, _ = now().partition("T")
     return f"{date} from {layer.folder.absolute().name}: {spots}; {held_out_lines(result)[0]}"
 
 
