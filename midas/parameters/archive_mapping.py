@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -48,6 +49,9 @@ SENTINELS: dict[str, NDArray[np.generic]] = {
 
 #: between the items of a list of texts
 _SEPARATORS = {WORD: " ", TEXT: "\n", PATH: "\n"}
+
+#: a name that is none of a dataset: in a ZIP file it would lead to another folder, or be part of the layout
+_NO_MEMBER = re.compile(r"[/\\\0]|^\.")
 
 #: one of the two datasets of BC
 _COORDINATE = replace(KEYS["BC"], count=1)
@@ -106,7 +110,7 @@ def datasets_of(
         if name not in values:
             yield _dataset(KEYS[name]), _to_dataset(KEYS[name], sentinel)
     for name, words in unknown.items():
-        if words and "/" not in name:
+        if words and not _NO_MEMBER.search(name):
             yield ANALYSIS + readable(name), guessed(name, words)
 
 

@@ -70,6 +70,7 @@ NrFilesPerSweep 1
 """
 
 _NUMBERS = {FLOAT: "1.5", INT: "2"}
+_TYPES = ("<f8", "<f4", "<f2", "<i4", "<i8", "<u2", "|u1", "|b1", ">i4", ">f8", "<c16")
 _TEXTS = {WORD: "word", TEXT: "some text", PATH: "a folder/file.txt"}
 
 
@@ -173,25 +174,29 @@ def _some(names: list[str], data: bytes, count: int) -> Iterator[str]:
 
 
 def _datasets(data: bytes, folder: Path) -> None:
-    datasets: dict[str, np.ndarray | bytes | str] = {}
+    datasets: dict[str, np.ndarray] = {}
     for line in data.decode("latin-1").split("\n"):
         path, _, rest = line.partition("\t")
         dtype, _, text = rest.partition("\t")
-        try:
-            if dtype.startswith("|S"):
-                value = np.array([text.encode("latin-1")])
-            else:
-                value = np.array([float(x) for x in text.split(chr(31))]).astype(dtype)
-        except (ValueError, TypeError, OverflowError):
-            value = np.array(text.split(chr(31)))
-        datasets[path] = value
-    with np.errstate(all="ignore"):
-        parameters = Parameters.from_archive_values(datasets, "archive")
+        datasets[path] = _array(dtype, text)
+    parameters = Parameters.from_archive_values(datasets, "archive")
     for name in _some(list(READERS), data, 3):
         own = parameters.for_stage(name)
         for key in parameters:
             if key in READERS[name].keys:
                 own.get(key)
+
+
+def _array(dtype: str, text: str) -> np.ndarray:
+    """As an archive would hold it: numbers of a type that it knows, else bytes, else letters."""
+    items = text.split(chr(31))
+    if dtype in _TYPES:
+        try:
+            with np.errstate(all="ignore"):
+                return np.array([float(item) for item in items]).astype(dtype)
+        except (ValueError, OverflowError):
+            return np.array(items)
+    return np.array([text.encode("latin-1")])
 
 
 def _physics(data: bytes, folder: Path) -> None:
