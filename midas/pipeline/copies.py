@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def copy(source: Path, target: Path) -> None:
         if not _alike(source, target, f"{DATA}/"):
             log.warning("%s has other frames: peaks in %s are those of the old archive", source, target.parent / "Temp")
     with atomic_output(target, keep_old=True) as copied, open(source, "rb") as stream:
+        shutil.copyfileobj(stream, copied, 1 << 24)
+
+
+def instead_of_link(archive: Path) -> None:
+    """Put a copy in the place of a link: what the pipeline writes into the archive of a layer goes nowhere else."""
+    if not archive.is_symlink():
+        return
+    log.warning("%s is a link to %s, which stays as it is: a copy takes its place", archive, os.path.realpath(archive))
+    with atomic_output(archive) as copied, open(archive, "rb") as stream:
         shutil.copyfileobj(stream, copied, 1 << 24)
 
 

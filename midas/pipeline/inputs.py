@@ -221,6 +221,7 @@ def _copied(options: Options, plan: LayerPlan) -> Path:
     if path == given:
         if plan.data_file is not None:
             copies.say_difference(plan.data_file, path)
+        copies.instead_of_link(path)
         log.info("Using %s", path)
         return path
     with Archive(given):  # an unreadable archive is not worth a copy

@@ -14,7 +14,7 @@ from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer
 from midas.formats.run_record import StepRecord
 from midas.parameters import ANALYSIS, Parameters
-from midas.pipeline import layer_page
+from midas.pipeline import copies, layer_page
 from midas.pipeline.record import again
 from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
@@ -84,6 +84,7 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     if len(archives) > 1:
         names = ", ".join(path.name for path in archives)
         raise ArchiveError(f"holds {names}; move all but one of them away", file=folder)
+    copies.instead_of_link(archives[0])
     # The folder may have been moved since.
     set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{folder}/")]))
     with Archive(archives[0]) as archive:
