@@ -19,6 +19,7 @@ from midas.results.hdf5.objects import Appender, add_links, end_of_file, place_o
 from midas.runtime.errors import OutputError
 from midas.runtime.files import keep_devices, readable
 from midas.runtime.part_files import part
+from midas.runtime.room import need_disk
 
 #: what the low-level interface of h5py, which has no types, works with: a file, group, dataset or data space
 Identifier: TypeAlias = Any
@@ -66,6 +67,7 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
                 addresses = _reference_dataset(file, made)
                 file.flush()
                 image = bytearray(file.id.get_file_image())
+            need_disk(path, len(image) + made.size, "the file")
             links = made.write(image, addresses, partial.stream)
             partial.complete()
             if links:
@@ -122,6 +124,11 @@ class _Made:
         self.later: list[Later] = []
         self.count = 0
         self.extra: Counter[int] = Counter()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays."""
+        return sum(array.size * dtype.itemsize for _, array, dtype in self.arrays)
 
     def write(self, image: bytearray, references: int, stream: IO[bytes]) -> list[tuple[str, str, int]]:
         """The whole file but for the links, which are returned."""
