@@ -221,13 +221,16 @@ def _check(data: bytes, folder: Path) -> None:
 
 def _words(data: bytes, folder: Path) -> None:
     words = data.decode("utf-8", "surrogateescape").replace("\0", "").split("\n")
-    name = words[0] if words[0] in MODULES else "ff-midas"
+    name, argv = words[0] if words[0] in MODULES else "ff-midas", words[1:]
+    called = program(name)
+    if argv and argv[0] in called.parts:
+        called, name, argv = program(called.parts[argv[0]]), f"{name} {argv[0]}", argv[1:]
     try:
-        values = parse(program(name), name, words[1:])
+        values = parse(called, name, argv)
     except SystemExit as end:  # --help, --version
         assert end.code == 0
         return
-    if MODULES[name] == "driver" and not values.words:
+    if called.names[0] == "ff-midas" and not values.words:
         values.paramFN = ""
         _options(values).check_numbers()
 
