@@ -154,13 +154,16 @@ cdef extern from *:
 
     static int midas_install(int which, const char *words, size_t length)
     {
-        struct sigaction own, *before = &midas_before[which];
+        struct sigaction own, now, *before = &midas_before[which];
         if (length > MIDAS_MESSAGE)
             length = MIDAS_MESSAGE;
         memcpy(midas_words[which], words, length);
         midas_lengths[which] = length;
-        if (sigaction(midas_endings[which], NULL, before) != 0)
+        if (sigaction(midas_endings[which], NULL, &now) != 0)
             return 0;
+        if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == midas_end)
+            return 1;                              /* other words, the same handlers */
+        *before = now;
         if (!(before->sa_flags & SA_SIGINFO) && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN))
             return 0;
         own = *before;
