@@ -1,7 +1,7 @@
 """Every command on a disk that is full at any size: ``python -m tests.reliability.full_disk --count 60``.
 
-A file system in memory holds the inputs and the results of an earlier run; it is then made as small as what it holds
-and a bit more, from nothing up to what a second run needs. At each size the command either succeeds or says so in one
+A file system in memory holds the inputs and, of every second size, the results of an earlier run; it is then made as small
+as what it holds and a bit more, from nothing up to what the run needs. At each size the command either succeeds or says so in one
 line and ends with exit code 1; no part file is left, and of the earlier results what is there is whole. Only root can
 make such a file system; for others every file may have so many bytes (``ulimit -f``).
 """
@@ -134,10 +134,15 @@ def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tu
             shutil.copytree(folder, state, symlinks=True, dirs_exist_ok=True)
         earlier = contents(state)
         most = max(path.stat().st_size for path in state.rglob("*") if path.is_file())
-        whole = 1.1 * (2 * needed if mounted else most)
+        whole = 1.1 * (needed if mounted else most)
         for k in range(count):
             with disk(folder) as on:
-                shutil.copytree(state, folder, symlinks=True, dirs_exist_ok=True)  # of the same name: files hold paths
+                if k % 2:
+                    shutil.copytree(
+                        state, folder, symlinks=True, dirs_exist_ok=True
+                    )  # under its name: files hold paths
+                else:
+                    command.fill(source, folder)
                 room = int(whole * k / max(count - 1, 1))
                 on.resize(room)
                 found.append((room, verdict(command, folder, *run(command, on), earlier)))
