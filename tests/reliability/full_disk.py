@@ -1,8 +1,8 @@
 """Every command on a disk that is full at any size: ``python -m tests.reliability.full_disk --count 60``.
 
-A file system in memory holds the inputs and, of every second size, the results of an earlier run; it is then made as small
-as what it holds and a bit more, from nothing up to what the run needs. At each size the command either succeeds or says so in one
-line and ends with exit code 1; no part file is left, and of the earlier results what is there is whole. Only root can
+A file system in memory holds the inputs and, every second time, the results of an earlier run. It is then made as small
+as what it holds and a bit more, from nothing up to what the run needs. At each size the command either succeeds or says
+so in one line and ends with exit code 1; no part file is left, and what there is of results is whole. Only root can
 make such a file system; for others every file may have so many bytes (``ulimit -f``).
 """
 
@@ -138,9 +138,7 @@ def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tu
         for k in range(count):
             with disk(folder) as on:
                 if k % 2:
-                    shutil.copytree(
-                        state, folder, symlinks=True, dirs_exist_ok=True
-                    )  # under its name: files hold paths
+                    shutil.copytree(state, folder, symlinks=True, dirs_exist_ok=True)  # same name: paths stay true
                 else:
                     command.fill(source, folder)
                 room = int(whole * k / max(count - 1, 1))
