@@ -27,7 +27,8 @@ from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
-from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.files import remove, write_atomic
+from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
@@ -176,7 +177,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
 def _prepare_folder(layer: Layer, own: range) -> None:
     """The folder, without this member's files of an earlier run."""
     with exiting_with(EXIT_NO_FOLDER):
-        make_folder(layer.temp)
+        make_subfolder(layer.temp)
         remove(*(path(frame + 1) for frame in own for path in (layer.peaks, layer.peak_pixels)))
 
 
