@@ -198,6 +198,7 @@ def _forward_logs(send: Callable[[int, object], None]) -> None:
     for logger in (logging.getLogger(), *logging.Logger.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.handlers[:] = []
+            logger.propagate = True
     logging.getLogger().addHandler(Forward())
 
 

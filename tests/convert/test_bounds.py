@@ -1,4 +1,4 @@
-"""Files that claim more than they hold: one line with file, key and number, in bounded memory (docs/inputs.md#limits)."""
+"""Files that claim more than they hold: a line with file, key and number, in bounded memory (docs/inputs.md#limits)."""
 
 from __future__ import annotations
 

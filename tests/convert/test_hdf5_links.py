@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from tiny_scan import TinyScan
 
 from midas.convert.readers import open_source
 from midas.convert.readers.hdf5 import HDF5Frames, has_dataset
@@ -183,3 +185,25 @@ def test_the_option(places: tuple[Path, Path], convert) -> None:
         convert(data_file=str(path))
     with convert(data_file=str(path), allow_links=True) as archive:
         assert (all_of(archive.frames) == FRAMES).all()
+
+
+def test_the_option_of_other_commands(
+    places: tuple[Path, Path], in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, elsewhere = places
+    linked(own, str(elsewhere / "secret.h5"))
+    for command in (["ff-dark", "scan.h5", "dark.tif"], ["ff-mask", "scan.h5", 1, "-o", "mask.tif"]):
+        assert in_process(*command, cwd=own) == 1
+        assert "-allowLinks 1" in capsys.readouterr().err
+        assert in_process(*command, "-allowLinks", 1, cwd=own) == 0
+
+
+def test_the_option_of_the_driver(
+    scan: TinyScan, tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(tmp_path / "scan_000001.h5", "w") as file:
+        file["exchange/data"] = h5py.ExternalLink(str(scan.raw), "exchange/data")
+    arguments = ["ff-midas", "-paramFN", scan.parameters, "-dataFN", "scan_000001.h5", "-peakSearchOnly", 1]
+    assert in_process(*arguments, cwd=tmp_path) == 1
+    assert "-allowLinks 1" in capsys.readouterr().err
+    assert in_process(*arguments, "-allowLinks", 1, "-nCPUs", 1, cwd=tmp_path) == 0
