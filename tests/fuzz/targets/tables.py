@@ -105,7 +105,7 @@ def _consolidated(folder: Path) -> None:
 
 
 def _stress(folder: Path) -> None:
-    stress.run(read_results(folder), StressOptions(layer=folder, material="copper"))
+    stress.run(read_results(folder), StressOptions(material="copper"))
 
 
 #: who reads the layer, and which of its files are mutated
