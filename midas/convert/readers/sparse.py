@@ -80,13 +80,15 @@ def _array(cache: NpzFile, name: str, path: Path) -> NDArray[np.generic]:
     size = path.stat().st_size
     packed = member.compress_size * (_DEFLATE_RATIO if member.compress_type else 1)
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise FormatError(f"is compressed by ZIP method {member.compress_type}", file=path, key=name)
+        raise FormatError(f"cannot be read (compressed by ZIP method {member.compress_type})", file=path, key=name)
     if member.compress_size > size or member.file_size > packed:
         reason = f"should have {member.file_size} bytes, stored in {member.compress_size}, which a file of {size} bytes"
         raise FormatError(f"{reason} cannot hold; it is damaged", file=path, key=name)
     if reason := too_large(member.file_size, size):
         raise FormatError(reason, file=path, key=name)
     stream = io.BytesIO(cache.zip.read(member))
+    if not stream.getvalue().startswith(npy.MAGIC_PREFIX):
+        raise FormatError("is no array; is this a sparse frame cache?", file=path, key=name)
     major, _ = npy.read_magic(stream)
     shape, _, dtype = (npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0)(stream)
     claimed = math.prod(shape) * dtype.itemsize
