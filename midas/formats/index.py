@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.binary import FLOAT64, numbers, read_records
-from midas.formats.marks import MarkFile, is_marked, marks_file, runs_of
+from midas.formats.marks import MarkFile, is_marked, marks_file
 from midas.formats.slots import SlotFile, read_slots, unfinished
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove, replace
@@ -166,12 +166,9 @@ class SlotWriter:
         self._best, self._full, self._marks = best, full, marks
         self._overwrite = overwrite
 
-    def pieces(self, rows: range) -> Iterator[tuple[range, bool]]:
-        """Stretches of these rows, and whether the run has written them before it was interrupted."""
-        done = self._marks.of(rows)
-        pieces = [(piece, True) for piece in runs_of(done, rows.start)]
-        pieces += [(piece, False) for piece in runs_of(~done, rows.start)]
-        yield from sorted(pieces, key=lambda piece: piece[0].start)
+    def pieces(self, rows: range) -> list[tuple[range, bool]]:
+        """Stretches of these rows, and whether the run has indexed them before it was interrupted."""
+        return self._marks.pieces(rows)
 
     def read(self, rows: range) -> IndexedSeeds:
         """What is written of these rows."""
@@ -251,13 +248,13 @@ def open_slots(
     if comm.rank == 0:
         _begin(names, own, range(slots), mark, resume)
     comm.barrier()
-    complete = resume and bool(is_marked(names[2], range(slots), mark).all()) and not own[2].exists()
+    complete = resume and best_path.exists() and bool(is_marked(names[2], range(slots), mark).all())
     targets = names if complete else own
     comm.barrier()
     try:
         with ExitStack() as stack:
             best, full, marks = map(stack.enter_context, _slot_files(*targets, mark))
-            for file in (marks, best, full):
+            for file in (best, full, marks):
                 file.reserve(slots)
             yield SlotWriter(best, full, marks, overwrite=resume)
         comm.barrier()
@@ -273,8 +270,10 @@ def open_slots(
 
 def _begin(names: tuple[Path, ...], own: tuple[Path, ...], rows: range, mark: int, resume: bool) -> None:
     """Nothing that does not count any more is left: without `resume` everything goes."""
-    if resume and is_marked(names[2], rows, mark).all() and len(rows):
-        remove(*own)
+    if resume and len(rows) and is_marked(names[2], rows, mark).all():
+        for target, path in zip(reversed(own), reversed(names), strict=True):
+            if target.exists():  # interrupted while the files got their names
+                replace(target, path)
     elif resume and is_marked(own[2], rows, mark).any():
         remove(*names)
     elif resume and is_marked(names[2], rows, mark).any():  # some blocks of the run were through

@@ -140,6 +140,13 @@ class MarkFile:
         """Which of these rows this run has written."""
         return is_marked(self._file.path, rows, self._mark)
 
+    def pieces(self, rows: range) -> list[tuple[range, bool]]:
+        """Stretches of these rows, in order, and whether this run has written them."""
+        done = self.of(rows)
+        pieces = [(piece, True) for piece in runs_of(done, rows.start)]
+        pieces += [(piece, False) for piece in runs_of(~done, rows.start)]
+        return sorted(pieces, key=lambda piece: piece[0].start)
+
     def put(self, rows: range) -> None:
         """Mark rows whose content is written."""
         self._file.write(rows.start, np.full(len(rows), self._mark, MARK).tobytes())

@@ -22,10 +22,13 @@ from midas.formats.binary import filled
 from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
+from midas.formats.marks import mark_of
 from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
+from midas.ledger.run_key import run_key
 from midas.runtime import progress
+from midas.runtime.chunks import Chunks
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
@@ -42,7 +45,7 @@ _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 #: smallest step and bin, degrees: finer ones would fill the memory with tables
 _FINEST = 0.001
 
-#: seeds searched between two writes; many more than threads, few enough to keep memory flat
+#: seeds searched between two writes at most: few enough to keep memory flat
 _CHUNK = 512
 
 
@@ -56,6 +59,7 @@ def run(
     seeds: ArrayLike | None = None,
     spots: Table | None = None,
     hkls: Table | None = None,
+    resume: bool = False,
 ) -> StageResult[IndexedSeeds]:
     """Index the start spots and write ``IndexBest.bin`` and ``IndexBestFull.bin``.
 
@@ -68,6 +72,7 @@ def run(
     seeds : spot ids, as in ``SpotsToIndex.csv``
     spots : table of ``Spots.bin``
     hkls : table of ``hkls.csv``
+    resume : seeds that a run like this one has indexed before it was interrupted are not searched again
 
     Returns
     -------
@@ -88,11 +93,13 @@ def run(
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = _slots(ids, seed_count)
     if ids is None or tracking:
-        data = _track(layer, p, indexer, spots, slots, threads)
+        data = _track(layer, p, indexer, spots, hkls, slots, threads)
         comm.barrier()
     else:
         start = _start_rows(spots, ids[:slots], rings)
-        with index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer:
+        mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots))
+        files = (layer.index_best, layer.index_best_full)
+        with index.open_slots(*files, slots, comm, mark=mark, resume=resume) as writer:
             data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
@@ -116,6 +123,7 @@ def run_again(
     comm: Communicator = SERIAL,
     spots: Table | None = None,
     hkls: Table | None = None,
+    resume: bool = False,
 ) -> StageResult[IndexedSeeds]:
     """Index the seeds of a later pass among the spots that it sees; the rows of the passes before stay as they are.
 
@@ -123,7 +131,7 @@ def run_again(
 
     Parameters
     ----------
-    spots, hkls : as of `run`
+    spots, hkls, resume : as of `run`
 
     Returns
     -------
@@ -133,11 +141,18 @@ def run_again(
     spots, hkls = _inputs(layer, spots, hkls)
     spots, rings = _seen(spots, seed_pass), rings_in_use(p, hkls)
     indexer = make_indexer(layer, p, rings, spots, hkls)
-    start, mine = _start_rows(spots, seed_pass.seeds, rings), comm.rows(len(seed_pass.seeds))
-    best, full = layer.index_best, layer.index_best_full
-    with index.append_slots(best, full, seed_pass.first, len(seed_pass.seeds), comm) as writer:
-        data = _index(writer, indexer, start, spots, mine, threads, seed_pass.first)
+    seeds, first = seed_pass.seeds, seed_pass.first
+    start, mine = _start_rows(spots, seeds, rings), comm.rows(len(seeds))
+    mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=seeds, first=first))
+    files, rows = (layer.index_best, layer.index_best_full), range(first, seed_pass.total)
+    with index.append_slots(*files, rows, comm, mark=mark, resume=resume) as writer:
+        data = _index(writer, indexer, start, spots, mine, threads, first)
     return StageResult("indexing", _summary(data, comm), data)
+
+
+def _mark(layer: Layer, p: Parameters, spots: Table, hkls: Table, **more: object) -> int:
+    """The mark of the slots of this run (docs/theory/indexing.md#marks)."""
+    return mark_of(run_key("indexing", p, _beside_spots(layer), spots=spots.columns, hkls=hkls.columns, **more))
 
 
 def _seen(spots: Table, seed_pass: SeedPass) -> Table:
@@ -323,20 +338,23 @@ def _index(
     kept: int = 0,
 ) -> IndexedSeeds:
     """Search this member's seeds chunk by chunk and write each chunk's slots, behind those `kept` of earlier passes."""
-    parts = []
+    parts, rows = [], range(kept + mine.start, kept + mine.stop)
+    chunks, wanted = Chunks(_CHUNK, threads), np.full(mine.stop, -1, np.int64)
+    wanted[: len(start)] = start[: mine.stop]
     with progress.bar(len(mine), "Indexing", "seed") as advance:
-        for first in range(mine.start, mine.stop, _CHUNK):
-            own = range(first, min(first + _CHUNK, mine.stop))
-            chosen = np.full(len(own), -1, np.int64)
-            present = start[own.start : own.stop]
-            chosen[: len(present)] = present
-            rows = range(kept + own.start, kept + own.stop)
-            part = _seeds_of(rows, spots, *indexer.search(chosen, threads=threads))
-            writer.write(part)
-            parts.append(part)
-            _log_found(part, chosen, spots, range(kept + mine.start, kept + mine.stop))
-            advance(len(own))
-    return index.join(range(kept + mine.start, kept + mine.stop), parts)
+        for piece, done in writer.pieces(rows):
+            if done:
+                parts.append(writer.read(piece))
+                advance(len(piece))
+                continue
+            for own in chunks.of(piece):
+                chosen = wanted[own.start - kept : own.stop - kept]
+                part = _seeds_of(own, spots, *indexer.search(chosen, threads=threads))
+                writer.write(part)
+                parts.append(part)
+                _log_found(part, chosen, spots, rows)
+                advance(len(own))
+    return index.join(rows, parts)
 
 
 def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine: range) -> None:
@@ -351,7 +369,9 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
         )  # fmt: skip
 
 
-def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
+def _track(
+    layer: Layer, p: Parameters, indexer: Indexer, spots: Table, hkls: Table, slots: int, threads: int
+) -> IndexedSeeds:
     """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots.
 
     See docs/theory/indexing.md#given-grains.
@@ -364,8 +384,9 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
     )
     part = _seeds_of(range(len(grains)), spots, found, offsets, matched)
     rows = range(max(slots, len(grains)))
-    with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL) as writer:
-        writer.write(part)
+    mark = _mark(layer, p, spots, hkls, grains=orientations, positions=positions, slots=len(rows))
+    with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL, mark=mark) as writer:
+        writer.write(index.join(rows, [part]))
     firsts = [part.ids[part.offsets[i]] if part.found[i] else NO_SPOT for i in range(len(part))]
     remove(layer.seed_passes)
     tracked = Table.from_columns(_TRACKED.names, {"spot_id": firsts, "grain_id": grains["GrainID"]})
