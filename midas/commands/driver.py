@@ -118,6 +118,7 @@ PROGRAMS = (
         ),
         newer=(
             "-force",
+            "-allowPartial",
             "-perSpotGroups",
             "-measureSpots",
             "-refineGeometry",

@@ -36,7 +36,7 @@ LOCK = ".midas.lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 #: how often the lock is asked for again when its file goes with the run that held it, and the seconds between
-_TRIES, _PAUSE = 50, 0.02
+_TRIES, _PAUSE = 25, 0.02
 
 #: characters of a lock file that are looked at
 _MOST_CHARACTERS = 1 << 16
@@ -185,7 +185,7 @@ def _acquired(folder: Path, own: Holder) -> int | None:
             return handle
         os.close(handle)
         time.sleep(_PAUSE)
-    raise InUseError("other runs come and go there; try again", file=folder)
+    raise InUseError("is in use by another run, which has not said its name; wait for its end", file=folder)
 
 
 def _taken(handle: int, path: Path, own: Holder) -> bool:
@@ -202,12 +202,11 @@ def _taken(handle: int, path: Path, own: Holder) -> bool:
         other = _named(handle)
         if other is not None and other.work != own.work:
             raise _in_use(path.parent, other)
-        if other is None:
-            return False
-    else:
-        os.ftruncate(handle, 0)
-    os.lseek(handle, 0, os.SEEK_END)
-    os.write(handle, f"{json.dumps(asdict(own))}\n".encode())
+    with suppress(OSError):  # on a full disk the lock holds, too, and nobody learns whose it is
+        if alone:
+            os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_END)
+        os.write(handle, f"{json.dumps(asdict(own))}\n".encode())
     # No step down in one: another run may come between, and then this one has lost.
     return not (alone and own.work) or _locked(handle, fcntl.LOCK_SH)
 
