@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,10 @@ BEST = np.dtype(
 
 #: ``IndexBestFull.bin``: (spot id, grain radius) float64 pairs, SLOT per seed
 FULL_BYTES = 16 * SLOT
+
+
+#: ``IndexBest.bin``, ``IndexBestFull.bin`` and their marks
+_Names: TypeAlias = tuple[Path, Path, Path]
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,10 @@ class SlotWriter:
         self._marks.put(seeds.rows)
 
 
-def _slot_files(best: Path, full: Path, marks: Path, mark: int) -> tuple[SlotFile, SlotFile, MarkFile]:
-    return SlotFile(best, BEST.itemsize), SlotFile(full, FULL_BYTES), MarkFile(marks, mark)
+@contextmanager
+def _opened(best: Path, full: Path, marks: Path, mark: int) -> Iterator[tuple[SlotFile, SlotFile, MarkFile]]:
+    with SlotFile(best, BEST.itemsize) as of_best, SlotFile(full, FULL_BYTES) as of_full, MarkFile(marks, mark) as of:
+        yield of_best, of_full, of
 
 
 @contextmanager
@@ -204,8 +210,7 @@ def append_slots(
     resume : rows that have this mark stay, too
     """
     marks_path = marks_file(best_path)
-    with ExitStack() as stack:
-        best, full, marks = map(stack.enter_context, _slot_files(best_path, full_path, marks_path, mark))
+    with _opened(best_path, full_path, marks_path, mark) as (best, full, marks):
         kept = resume and comm.rank == 0 and bool(is_marked(marks_path, rows, mark).any())
         if comm.rank == 0:
             for file in (marks, best, full):
@@ -244,7 +249,7 @@ def open_slots(
         with _open_block(names, comm.rows(slots), slots, mark, resume) as writer:
             yield writer
         return
-    own = tuple(map(unfinished, names))
+    own = (unfinished(best_path), unfinished(full_path), unfinished(names[2]))
     if comm.rank == 0:
         _begin(names, own, range(slots), mark, resume)
     comm.barrier()
@@ -252,8 +257,7 @@ def open_slots(
     targets = names if complete else own
     comm.barrier()
     try:
-        with ExitStack() as stack:
-            best, full, marks = map(stack.enter_context, _slot_files(*targets, mark))
+        with _opened(*targets, mark) as (best, full, marks):
             for file in (best, full, marks):
                 file.reserve(slots)
             yield SlotWriter(best, full, marks, overwrite=resume)
@@ -268,7 +272,7 @@ def open_slots(
             replace(target, path)
 
 
-def _begin(names: tuple[Path, ...], own: tuple[Path, ...], rows: range, mark: int, resume: bool) -> None:
+def _begin(names: _Names, own: _Names, rows: range, mark: int, resume: bool) -> None:
     """Nothing that does not count any more is left: without `resume` everything goes."""
     if resume and len(rows) and is_marked(names[2], rows, mark).all():
         for target, path in zip(reversed(own), reversed(names), strict=True):
@@ -285,14 +289,11 @@ def _begin(names: tuple[Path, ...], own: tuple[Path, ...], rows: range, mark: in
 
 
 @contextmanager
-def _open_block(
-    names: tuple[Path, ...], mine: range, slots: int, mark: int, resume: bool
-) -> Iterator[SlotWriter]:
+def _open_block(names: _Names, mine: range, slots: int, mark: int, resume: bool) -> Iterator[SlotWriter]:
     """The files of a run whose members do not know each other, for one of them."""
     if not resume:
         remove(*map(unfinished, names))
-    with ExitStack() as stack:
-        best, full, marks = map(stack.enter_context, _slot_files(*names, mark))
+    with _opened(*names, mark) as (best, full, marks):
         marks.reserve(slots)
         marks.clear_others(range(slots))
         if not resume:

@@ -36,7 +36,7 @@ def marks_file(path: Path) -> Path:
 
 
 def read_marks(path: Path, rows: range) -> NDArray[np.uint64] | None:
-    """The marks of these rows, 0 behind the end; None where there is no such file, as beside those of other programs."""
+    """The marks of these rows, 0 behind the end; None where there is no such file."""
     try:
         content = np.fromfile(path, MARK, count=len(rows), offset=rows.start * MARK.itemsize)
     except FileNotFoundError:

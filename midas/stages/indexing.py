@@ -11,11 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.index.indexer import Indexer
-from midas._ext.index.table import SpotTable
-from midas.experiment import crystal
-from midas.experiment.detector import has_exact_wedge, surface_tilts
-from midas.experiment.orientation import rotation_range
-from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
 from midas.formats import index
 from midas.formats.binary import filled
@@ -33,6 +28,7 @@ from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.index_setup import beside_spots, make_indexer, rings_in_use
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -41,9 +37,6 @@ log = logging.getLogger(__name__)
 
 #: ``SpotsToIndex.csv`` of seed mode
 _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
-
-#: smallest step and bin, degrees: finer ones would fill the memory with tables
-_FINEST = 0.001
 
 #: seeds searched between two writes at most: few enough to keep memory flat
 _CHUNK = 512
@@ -78,10 +71,8 @@ def run(
     -------
     StageResult whose data is the `IndexedSeeds` of this member
     """
-    started = time.perf_counter()
-    if seed_count is not None and seed_count < 0:
-        raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
-    p = parameters.for_stage("indexing")
+    started, p = time.perf_counter(), parameters.for_stage("indexing")
+    _check_count(seed_count)
     if (tracking := bool(p.get("GrainsFile"))) and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
@@ -96,13 +87,17 @@ def run(
         data = _track(layer, p, indexer, spots, hkls, slots, threads)
         comm.barrier()
     else:
-        start = _start_rows(spots, ids[:slots], rings)
+        start, files = _start_rows(spots, ids[:slots], rings), (layer.index_best, layer.index_best_full)
         mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots))
-        files = (layer.index_best, layer.index_best_full)
         with index.open_slots(*files, slots, comm, mark=mark, resume=resume) as writer:
             data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _check_count(seed_count: int | None) -> None:
+    if seed_count is not None and seed_count < 0:
+        raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
 
 
 def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
@@ -152,7 +147,7 @@ def run_again(
 
 def _mark(layer: Layer, p: Parameters, spots: Table, hkls: Table, **more: object) -> int:
     """The mark of the slots of this run (docs/theory/indexing.md#marks)."""
-    return mark_of(run_key("indexing", p, _beside_spots(layer), spots=spots.columns, hkls=hkls.columns, **more))
+    return mark_of(run_key("indexing", p, beside_spots(layer), spots=spots.columns, hkls=hkls.columns, **more))
 
 
 def _seen(spots: Table, seed_pass: SeedPass) -> Table:
@@ -215,100 +210,6 @@ def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -
     for spot_id in np.unique(ids[(rows >= 0) & ~on_ring]):
         log.warning("start spot %d lies on no ring in use; its slot stays empty", spot_id)
     return np.where(on_ring, rows, -1)
-
-
-def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
-    """Ring number to radius (µm), in the order of the file."""
-    numbers, radii = p["RingNumbers"], p["RingRadii"]
-    if not radii:
-        raise p.error("RingRadii", "is missing; give one line per ring")
-    if len(numbers) < len(radii):
-        raise p.error("RingNumbers", f"{len(radii)} RingRadii lines need as many RingNumbers lines")
-    rings: dict[int, float] = {}
-    for number, radius in zip(numbers, radii, strict=False):
-        if not radius > 0:
-            raise p.error("RingRadii", f"ring {number} must have a radius greater than 0")
-        if number not in hkls["ring"]:
-            raise p.error("RingNumbers", f"ring {number} has no reflection in hkls.csv")
-        rings.setdefault(number, radius)
-    return rings
-
-
-def _beside_spots(layer: Layer) -> tuple[Path, Path]:
-    """The mask of the user and the pixels of the detector, which stand beside Spots.bin."""
-    folder = layer.spots_binary.parent
-    return folder / layer.detector_mask.name, folder / layer.detector_pixels.name
-
-
-def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
-    """The kernel with everything that is the same for all seeds."""
-    for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
-        if not p[key] >= _FINEST:
-            raise p.error(key, f"must be at least {_FINEST} degrees, is {p[key]:g}")
-    numbers = list(rings)
-    place = {number: i for i, number in enumerate(numbers)}
-    # The last reflection of a ring represents it.
-    last = hkls.take(np.array([np.flatnonzero(hkls["ring"] == number)[-1] for number in numbers]))
-    used = hkls.take(np.isin(hkls["ring"], numbers))
-    log.info("No of hkl's: %d", len(used))
-    excluded = np.isin(numbers, p["RingsToExcludeFraction"])
-    if excluded.all():
-        log.warning("RingsToExcludeFraction names all rings: nothing can be indexed")
-    ranges = _rotation_ranges(p, last)
-    return Indexer(
-        _spot_table(p, spots, place),
-        radii=np.array(list(rings.values())),
-        two_theta=last["two_theta"],
-        rotation_range=ranges,
-        ring_g=np.column_stack([last["g1"], last["g2"], last["g3"]]),
-        excluded=excluded,
-        g=np.column_stack([used["g1"], used["g2"], used["g3"]]),
-        theta=used["theta"],
-        hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
-        region=accepted_region(p, *_beside_spots(layer)),
-        lsd=p["Lsd"],
-        wedge=p["Wedge"],
-        exact_wedge=has_exact_wedge(p),
-        tilts=surface_tilts(p),
-        r_sample=p["Rsample"],
-        h_beam=p["Hbeam"],
-        position_step=p["StepSizePos"],
-        orientation_step=p["StepSizeOrient"],
-        margin_omega=p["MarginOme"],
-        margin_eta=p["MarginEta"],
-        margin_radius=p["MarginRadius"],
-        margin_radial=p["MarginRadial"],
-        min_completeness=p["Completeness"],
-        friedel=p["UseFriedelPairs"] == 1,
-    )
-
-
-def _rotation_ranges(p: Parameters, last: Table) -> NDArray[np.float64]:
-    """Degrees about the plane normal of the last reflection of each ring after which the spots repeat."""
-    group = int(p["SpaceGroup"])
-    angles, rhombohedral = (90.0, 90.0, 90.0), False
-    if 3 <= group <= 15 or 143 <= group <= 167:  # else the number alone says it
-        angles = p["LatticeParameter"][3:]
-        rhombohedral = crystal.chosen_setting(p, p["LatticeParameter"]).rhombohedral_axes
-    indices = zip(last["h"], last["k"], last["l"], strict=True)
-    return np.array([rotation_range(group, hkl, angles, rhombohedral) for hkl in indices])
-
-
-def _spot_table(p: Parameters, spots: Table, place: dict[int, int]) -> SpotTable:
-    """The look-up of the observed spots; `place` is the index of each ring."""
-    return SpotTable(
-        spots["y_ideal"],
-        spots["z_ideal"],
-        spots["omega_ideal"],
-        spots["eta"],
-        spots["grain_radius"],
-        spots["radial_deviation"],
-        np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32),
-        n_rings=len(place),
-        omega_bin=p["OmeBinSize"],
-        margin_omega=p["MarginOme"],
-        orientation_step=p["StepSizeOrient"],
-    )
 
 
 # ---------------------------------------------------------------- work

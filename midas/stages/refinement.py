@@ -98,9 +98,10 @@ def run(
     hkls = hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls
     refiner = _refiner(layer, parameters, hkls, spots, tracking)
     every = range(rows.start - own.start, rows.start - own.start + len(ids))
-    together = comm.connected or comm.size == 1
-    found = _indexed_of(layer, indexed, rows, every if together else rows, seed_pass, allow_partial)
-    mark = comm.broadcast(_mark(layer, parameters, spots, hkls, _best_of(layer, found if indexed is None else indexed, every), seeds=ids))
+    checked = every if comm.connected or comm.size == 1 else rows
+    found = _indexed_of(layer, indexed, rows, checked, seed_pass, allow_partial)
+    best = _best_of(layer, found if indexed is None else indexed, every)
+    mark = comm.broadcast(_mark(layer, parameters, spots, hkls, seeds=ids, best=best))
     log.info("We are tracking grains!" if tracking else "Running full file!")
     work = _work(parameters, found, spots, ids[own.start : own.stop])
     with open_refined(layer, rows, every, comm, mark=mark, resume=resume) as writer:
@@ -117,13 +118,10 @@ def _best_of(layer: Layer, found: IndexedSeeds, rows: range) -> NDArray[np.void]
     return read_records(layer.index_best, index.BEST, (), written_by="ff-index")[rows.start : rows.stop]
 
 
-def _mark(
-    layer: Layer, parameters: Parameters, spots: Table, hkls: Table, best: NDArray[np.void], **more: object
-) -> int:
+def _mark(layer: Layer, parameters: Parameters, spots: Table, hkls: Table, **more: object) -> int:
     """The mark of the slots of this run, the same for all members of it (docs/theory/indexing.md#marks)."""
     inputs = [layer.detector_mask, layer.detector_pixels, layer.spot_flags]
-    more |= {"spots": spots.columns, "hkls": hkls.columns, "best": best}
-    return mark_of(run_key("refinement", parameters, inputs, **more))
+    return mark_of(run_key("refinement", parameters, inputs, spots=spots.columns, hkls=hkls.columns, **more))
 
 
 def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | None) -> NDArray[np.int64]:
