@@ -22,7 +22,7 @@ from midas.formats import hkls as hkl_format
 from midas.formats.layer import Layer
 from midas.formats.spots import SPOTS_BINARY, read_binary_spots
 from midas.parameters import Parameters
-from midas.stages import index_setup, indexing
+from midas.stages import index_setup
 
 GOLD = """
 LatticeParameter 4.08 4.08 4.08 90 90 90

@@ -89,14 +89,14 @@ def described(missing: NDArray[np.bool_], first: int, total: int) -> str:
     Examples
     --------
     >>> described(np.array([False, False, True, True]), 0, 4)
-    'rows 2-3 (block 1 of 2?) of 4'
+    'rows 2-3 (block 1 of 2?) of 4 were'
     """
     found = runs_of(missing, first)
     words = [f"{rows.start}-{rows.stop - 1}" if len(rows) > 1 else f"{rows.start}" for rows in found[:_MOST_LISTED]]
     more = f" and {len(found) - _MOST_LISTED} more ranges" if len(found) > _MOST_LISTED else ""
     block = _block(found[0], total) if len(found) == 1 else ""
-    plural = "s" if np.count_nonzero(missing) > 1 else ""
-    return f"row{plural} {', '.join(words)}{more}{block} of {total}"
+    one = np.count_nonzero(missing) == 1
+    return f"{'row' if one else 'rows'} {', '.join(words)}{more}{block} of {total} {'was' if one else 'were'}"
 
 
 def _block(rows: range, total: int) -> str:

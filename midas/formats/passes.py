@@ -54,10 +54,6 @@ class SeedPass:
         """Rows of all passes so far."""
         return self.first + len(self.seeds)
 
-    def rows(self, own: range) -> range:
-        """The rows in the files of a part of these seeds."""
-        return range(self.first + own.start, self.first + own.stop)
-
 
 def partial_key(layer: Layer) -> Path:
     """Where the keys of all rows stand until the seeds of a pass are among the others."""

@@ -163,6 +163,8 @@ def read_refined(layer: Layer, n: int, missing: NDArray[np.bool_] | None = None)
         when a file is missing, or too short or long for the seeds and their numbers of spots
     """
     key = read_records(layer.key, INT32, (2,), written_by="ff-refine")
+    if missing is not None and len(key) < n and missing[len(key) :].all():
+        key = np.concatenate([key, np.zeros((n - len(key), 2), INT32)])
     if len(key) != n:
         need = n * KEY_BYTES
         raise FormatError(f"has {len(key) * KEY_BYTES} bytes where {n} seeds need {need}", file=layer.key)

@@ -1,4 +1,7 @@
-"""Work in parts of about a second, so that little is lost when a run is killed between two of them."""
+"""Work in parts of about a second, so that little is lost when a run is killed between two of them.
+
+See docs/theory/indexing.md#blocks-and-threads.
+"""
 
 from __future__ import annotations
 

@@ -78,8 +78,7 @@ def run(
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
-    if not tracking:
-        _forget_passes(layer, seeds, comm)
+    _forget_passes(layer, seeds, comm, tracking)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = _slots(ids, seed_count)
@@ -87,9 +86,9 @@ def run(
         data = _track(layer, p, indexer, spots, hkls, slots, threads)
         comm.barrier()
     else:
-        start, files = _start_rows(spots, ids[:slots], rings), (layer.index_best, layer.index_best_full)
+        start, best, full = _start_rows(spots, ids[:slots], rings), layer.index_best, layer.index_best_full
         mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots))
-        with index.open_slots(*files, slots, comm, mark=mark, resume=resume) as writer:
+        with index.open_slots(best, full, slots, comm, mark=mark, resume=resume) as writer:
             data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
@@ -157,8 +156,10 @@ def _seen(spots: Table, seed_pass: SeedPass) -> Table:
     return hidden
 
 
-def _forget_passes(layer: Layer, seeds: ArrayLike | None, comm: Communicator) -> None:
+def _forget_passes(layer: Layer, seeds: ArrayLike | None, comm: Communicator, tracking: bool) -> None:
     """Who indexes the seeds of the file again begins with the first pass. Only the first rank may have others."""
+    if tracking:  # the first rank alone, which makes its own seeds
+        return
     if seeds is None and (comm.rank == 0 or not comm.connected):
         back_to_first(layer)
     comm.barrier()

@@ -34,9 +34,9 @@ def missing_rows(
     missing = unwritten(path, rows, passes)
     if not missing.any():
         return None
-    which = described(missing, rows.start, sum(passes))
+    which = f"by the last run of {program} {described(missing, rows.start, sum(passes))} not written"
     if not allow_partial:
-        reason = f"{which} were not written by the last run of {program}; run {program} for them again"
-        raise FormatError(f"{reason}, or give -allowPartial 1 to go on without them", file=path)
-    log.warning("%s: %s were not written by the last run of %s and count as not found", path, which, program)
+        reason = f"{which}; run {program} again for what is missing, or give -allowPartial 1 to go on without"
+        raise FormatError(reason, file=path)
+    log.warning("%s: %s; what is missing counts as not found", path, which)
     return missing

@@ -92,12 +92,10 @@ def run(
     parameters = parameters.for_stage("refinement")
     tracking = bool(parameters.get("GrainsFile"))
     ids = _seed_ids(layer, seeds, seed_count) if seed_pass is None else seed_pass.seeds
-    own = comm.rows(len(ids))
-    rows = own if seed_pass is None else seed_pass.rows(own)
+    own, rows, every = _rows(comm, len(ids), seed_pass)
     spots = extra_info if extra_info is not None else read_binary_spots(layer.extra_info_binary, EXTRA_INFO_BINARY)
     hkls = hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls
     refiner = _refiner(layer, parameters, hkls, spots, tracking)
-    every = range(rows.start - own.start, rows.start - own.start + len(ids))
     checked = every if comm.connected or comm.size == 1 else rows
     found = _indexed_of(layer, indexed, rows, checked, seed_pass, allow_partial)
     best = _best_of(layer, found if indexed is None else indexed, every)
@@ -106,9 +104,19 @@ def run(
     work = _work(parameters, found, spots, ids[own.start : own.stop])
     with open_refined(layer, rows, every, comm, mark=mark, resume=resume) as writer:
         refined = _refine(writer, refiner, work, rows, threads)
-    solved = int(np.count_nonzero(refined.key[:, 0]))
-    log.info("Refined %d of %d seeds", solved, len(rows))
-    return StageResult("refinement", {"seeds": len(rows), "refined": solved}, refined)
+    return StageResult("refinement", _summary(refined), refined)
+
+
+def _rows(comm: Communicator, seeds: int, seed_pass: SeedPass | None) -> tuple[range, range, range]:
+    """This member's part of the seeds, its rows in the files, and those of the whole run."""
+    own, first = comm.rows(seeds), 0 if seed_pass is None else seed_pass.first
+    return own, range(first + own.start, first + own.stop), range(first, first + seeds)
+
+
+def _summary(refined: RefinedSeeds) -> dict[str, object]:
+    seeds, solved = len(refined.key), int(np.count_nonzero(refined.key[:, 0]))
+    log.info("Refined %d of %d seeds", solved, seeds)
+    return {"seeds": seeds, "refined": solved}
 
 
 def _best_of(layer: Layer, found: IndexedSeeds, rows: range) -> NDArray[np.void]:

@@ -71,13 +71,13 @@ def test_members_forget_other_runs_and_go_on_with_their_own(path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "total", "words"),
     [
-        ([range(512, 1024)], 2048, "rows 512-1023 (block 1 of 4?) of 2048"),
-        ([range(500, 999)], 999, "rows 500-998 (block 1 of 2?) of 999"),
-        ([range(7)], 7, "rows 0-6 of 7"),
-        ([range(3, 4)], 9, "row 3 (block 3 of 9?) of 9"),
-        ([range(2, 5)], 9, "rows 2-4 of 9"),
-        ([range(3), range(5, 6)], 9, "rows 0-2, 5 of 9"),
-        ([range(i, i + 1) for i in range(0, 16, 2)], 20, "rows 0, 2, 4, 6, 8 and 3 more ranges of 20"),
+        ([range(512, 1024)], 2048, "rows 512-1023 (block 1 of 4?) of 2048 were"),
+        ([range(500, 999)], 999, "rows 500-998 (block 1 of 2?) of 999 were"),
+        ([range(7)], 7, "rows 0-6 of 7 were"),
+        ([range(3, 4)], 9, "row 3 (block 3 of 9?) of 9 was"),
+        ([range(2, 5)], 9, "rows 2-4 of 9 were"),
+        ([range(3), range(5, 6)], 9, "rows 0-2, 5 of 9 were"),
+        ([range(i, i + 1) for i in range(0, 16, 2)], 20, "rows 0, 2, 4, 6, 8 and 3 more ranges of 20 were"),
     ],
 )
 def test_what_is_missing_in_words(missing: list[range], total: int, words: str) -> None:
