@@ -132,6 +132,7 @@ PROGRAMS = (
         shared=True,
         ignored=_IGNORED,
         words=("demo",),
+        interrupted="go on with the same command and -resume 1",
         console="stderr",
     ),
 )

@@ -25,8 +25,9 @@ from midas.formats.refined import (
     read_rows,
 )
 from midas.formats.slots import SlotFile
-from midas.runtime.files import make_folder, remove
+from midas.runtime.files import remove
 from midas.runtime.files import replace as rename
+from midas.runtime.named_paths import make_subfolder
 
 if TYPE_CHECKING:
     from midas.runtime.parallel import Communicator
@@ -113,8 +114,8 @@ def open_refined(
     if resume and together and not kept:
         complete = files.key.exists() and bool(is_marked(files.marks, every, mark).all())
     comm.barrier()
-    make_folder(layer.output)
-    make_folder(layer.results)
+    make_subfolder(layer.output)
+    make_subfolder(layer.results)
     try:
         with ExitStack() as stack:
             writer = RefinedWriter(files if complete else own, mark, stack)

@@ -90,7 +90,7 @@ class SlotFile:
     def opened(self) -> int:
         """Its descriptor; the file is created if it is missing."""
         if self._handle is None:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         return self._handle
 
     @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from midas.runtime.errors import FormatError, OutputError, UsageError
+from midas.runtime.part_files import Part, is_path, keep_as, take_names
 
 
 def located(path: str | os.PathLike[str], folder: Path) -> Path:
@@ -50,19 +52,26 @@ def keep_devices(output: str | os.PathLike[str]) -> None:
     ------
     OutputError : for a device, a pipe or a socket, also behind a link such as ``/dev/stdout``
     """
-    path = Path(output)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OutputError("is a device or a pipe, not a file; give the output another name", file=path)
+    if os.path.exists(output) and not (os.path.isfile(output) or os.path.isdir(output)):
+        raise OutputError("is a device or a pipe, not a file; give the output another name", file=output)
 
 
 @contextmanager
-def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[IO[bytes]]:
+def atomic_output(
+    path: str | os.PathLike[str], *, durable: bool = False, keep_old: bool = False
+) -> Iterator[IO[bytes]]:
     """A binary file that gets its name only once it is complete.
 
-    The content goes to ``<name>.part`` in the same folder and is renamed when the block ends without an error; on an
-    error the partial file is removed and whatever stood under the name stays.
+    The content goes to a part file in the same folder (`midas.runtime.part_files`) and is renamed when the block ends
+    without an error; on an error the partial file is removed and whatever stood under the name stays. A link under the
+    name is replaced; the file that it leads to stays as it is.
+
+    Parameters
+    ----------
+    durable : wait until the file would survive a power cut
+    keep_old : the file that stands under the name is kept as ``<name>.old``
     """
-    with atomic_outputs(path, durable=durable) as (stream,):
+    with _outputs([Path(path)], durable=durable, keep_old=keep_old) as (stream,):
         yield stream
 
 
@@ -70,61 +79,55 @@ def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Ite
 def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Iterator[tuple[IO[bytes], ...]]:
     """Files that belong together, as `atomic_output`: all of them get their names, in this order, or none does.
 
-    An error leaves the earlier files of all names as they were.
+    An error leaves the earlier files of all names as they were, and at no instant is a name without the earlier file or
+    the new one.
     """
-    targets = [Path(path) for path in paths]
-    partials = [path.with_name(path.name + ".part") for path in targets]
-    earlier: dict[Path, Path] = {}
-    streams: list[IO[bytes]] = []
-    named = 0
+    with _outputs([Path(path) for path in paths], durable=durable) as streams:
+        yield streams
+
+
+@contextmanager
+def _outputs(
+    targets: Sequence[Path], *, durable: bool = False, keep_old: bool = False, others: Sequence[Part] = ()
+) -> Iterator[tuple[IO[bytes], ...]]:
+    parts: list[Part] = []
     for path in targets:
         keep_devices(path)
     try:
-        for partial in partials:
-            streams.append(open(partial, "wb"))  # noqa: SIM115 - closed in every case below
-        yield tuple(streams)
-        for stream in streams:
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
-            stream.close()  # a full disk may show only here
-        for partial, path in zip(partials, targets, strict=True):
-            if path != targets[-1] and path.is_file():  # after the last name nothing can fail
-                earlier[path] = path.with_name(path.name + ".earlier")
-                os.replace(path, earlier[path])
-            os.replace(partial, path)
-            named += 1
-    except BaseException as error:
-        at_fault = [path for path, stream in zip(targets, streams, strict=False) if not _closes(stream)]
-        at_fault += targets[len(streams) :] or targets[named:]
-        for path in (*partials, *targets[:named]):
-            with suppress(OSError):
-                path.unlink()
-        for path, kept in earlier.items():
-            with suppress(OSError):
-                os.replace(kept, path)
-        if isinstance(error, OSError):
-            raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
-        raise
-    for kept in earlier.values():
-        with suppress(OSError):
-            kept.unlink()
+        for path in targets:
+            parts.append(Part(path))
+        yield tuple(part.stream for part in parts)
+        for part in parts:
+            part.complete(durable=durable)
+            if keep_old:
+                keep_as(part.target, part.target.with_name(f"{part.target.name}.old"))
+        take_names([*parts, *others])
+        if durable:
+            _synchronise({path.parent for path in targets})
+    except OSError as error:
+        at_fault = [part.target for part in parts if not part.closes()]
+        at_fault += targets[len(parts) :] or targets
+        raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
+    finally:
+        for part in parts:
+            part.discard()
 
 
-def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files that belong together and are in memory, as `atomic_outputs`."""
-    with atomic_outputs(*contents) as streams:
+def _synchronise(folders: Iterable[Path]) -> None:
+    """Names last, too, when the power fails."""
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_together(contents: Mapping[Path, bytes], others: Sequence[Part] = ()) -> None:
+    """Write files that belong together and are in memory, as `atomic_outputs`; parts `others` are complete already."""
+    with _outputs([*contents], others=others) as streams:
         for stream, content in zip(streams, contents.values(), strict=True):
             stream.write(content)
-
-
-def _closes(stream: IO[bytes]) -> bool:
-    """Close the stream; whether what was left to write could be written."""
-    try:
-        stream.close()
-    except OSError:
-        return False
-    return True
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
@@ -145,6 +148,8 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create the folder and its parents if they are missing."""
     path = Path(path)
     try:
+        if not is_path(path):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"folder cannot be created ({error.strerror})", file=path) from None

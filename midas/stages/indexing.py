@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ from midas.runtime import progress
 from midas.runtime.chunks import Chunks
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
+from midas.runtime.named_paths import named_file
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.index_setup import beside_spots, make_indexer, rings_in_use
@@ -278,7 +278,8 @@ def _track(
 
     See docs/theory/indexing.md#given-grains.
     """
-    grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
+    named = named_file(p["GrainsFile"], layer.folder, key="GrainsFile", source=layer.paramstest)
+    grains = read_grains(named, through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
     found, offsets, matched, fractions = indexer.evaluate(

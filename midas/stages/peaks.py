@@ -6,7 +6,6 @@ import logging
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -28,10 +27,12 @@ from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
-from midas.runtime.files import make_folder, remove, write_atomic
-from midas.runtime.parallel import SERIAL, Communicator, ordered_map
+from midas.runtime.files import remove, write_atomic
+from midas.runtime.named_paths import make_subfolder
+from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
+from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
@@ -87,7 +88,7 @@ def run(
     with archive:
         frames = _frames(archive)
         count = _frame_count(layer, frames, settings)
-        own = comm.rows(count)
+        own = _with_room(comm.rows(count), layer, frames, threads)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
         search = _Search(layer, archive, settings, thresholds, threads, own, force)
@@ -127,6 +128,16 @@ def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
     return count
 
 
+def _with_room(own: range, layer: Layer, frames: FrameStack, threads: int) -> range:
+    """This member's frames, once it is certain that their files and the images of the threads may have room."""
+    _, rows, columns = frames.shape
+    if not layer.temp.exists():  # else there are old files, which make room
+        need_disk(layer.temp, len(own) * (len(LAYOUT.header) + 1), "the peak search", files=2 * len(own))
+    images = threads * rows * columns * frames.dtype.itemsize + 8 * max(rows, columns) ** 2
+    need_memory(images, f"the peak search on {threads} threads", "give a smaller -nCPUs")
+    return own
+
+
 def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
     """Threshold of each pixel, (N, N) and indexed [y, z]; 0 outside the rings."""
     rings = settings.rings()
@@ -151,7 +162,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
 def _prepare_folder(layer: Layer, own: range) -> None:
     """The folder, without this member's files of an earlier run."""
     with exiting_with(EXIT_NO_FOLDER):
-        make_folder(layer.temp)
+        make_subfolder(layer.temp)
         remove(*(path(frame + 1) for frame in own for path in (layer.peaks, layer.peak_pixels)))
 
 
@@ -237,17 +248,17 @@ class _Search:
             for batch in batches:
                 yield batch, [self._scan(frame) for frame in batch]
             return
-        with ThreadPoolExecutor(self.threads) as pool:
+        with pool(self.threads) as workers:
             try:
-                pending = [pool.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
+                pending = [workers.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
                 for number, batch in enumerate(batches):
                     following = [
-                        pool.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
+                        workers.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
                     ]
                     yield batch, [future.result() for future in pending]
                     pending = following
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                workers.shutdown(wait=True, cancel_futures=True)
 
     def _scan(self, frame: int) -> Regions:
         if frame in self.looked_at:
