@@ -127,6 +127,7 @@ PROGRAMS = (
             "-darkFN",
             "-dataLoc",
             "-darkLoc",
+            "-allowLinks",
         ),
         run=run,
         shared=True,
