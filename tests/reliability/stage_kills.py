@@ -1,9 +1,9 @@
 """Commands that are killed and run again: ``python -m tests.reliability.stage_kills --count 10 --seed 1``.
 
 Each command of a stage, at random moments, with one process and with ranks of ``mpirun`` of which one is killed, or the
-launcher, and the indexing and the refinement also gone on with (``-resume 1``). The rerun must leave the files that an undisturbed run
-leaves, to the byte, and of the killed one no process. Then two runs of ``ff-midas`` with different parameters begin in
-one folder: one of them has its own results, the other has said who is first.
+launcher, and the indexing and the refinement also gone on with (``-resume 1``). The rerun must leave the files that an
+undisturbed run leaves, to the byte, and of the killed one no process. Then two runs of ``ff-midas`` with different
+parameters begin in one folder: one of them has its own results, the other has said who is first.
 
 The table says how many were killed before their end (``--signal TERM``: ended), how many reruns left the same bytes,
 and what was wrong.
