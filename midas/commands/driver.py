@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midas.commands import machines
@@ -29,6 +32,8 @@ def run(values: argparse.Namespace) -> StageResult[object]:
         values.nCPUs = values.nCPUs or cores
     options = _options(values)
     options.check_numbers()
+    if options.resume is None and (options.batch or submitted()):
+        options = replace(options, resume=1)
     if values.reprocess == 1:
         from midas.pipeline import reprocess
 
@@ -47,6 +52,15 @@ def run(values: argparse.Namespace) -> StageResult[object]:
     from midas.pipeline import layers
 
     return layers.run(options, finished=_say_grain_count)
+
+
+#: what batch systems set in the environment of a job: Slurm, PBS and Torque, LSF, Grid Engine, Cobalt, Flux, OAR
+_OF_JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "COBALT_JOBID", "FLUX_JOB_ID", "OAR_JOB_ID")
+
+
+def submitted() -> bool:
+    """Whether this is a job that a batch system runs, and nobody sits at its terminal."""
+    return any(os.environ.get(variable) for variable in _OF_JOBS) and not (sys.stdin and sys.stdin.isatty())
 
 
 #: options that the demonstration takes too
@@ -123,6 +137,8 @@ PROGRAMS = (
             "-refineGeometry",
             "-report",
             "-look",
+            "-resume",
+            "-restartFrom",
             "-darkFN",
             "-dataLoc",
             "-darkLoc",

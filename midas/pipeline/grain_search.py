@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._version import __version__
 from midas.formats import passes
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import IndexedSeeds
+from midas.formats.ledger import COMPLETE, STARTED, Entry
 from midas.formats.passes import SeedPass
 from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
 from midas.formats.table import Table
+from midas.ledger.recorded import update
+from midas.ledger.steps import PASSES
 from midas.parameters import Parameters
 from midas.runtime.files import remove
 from midas.runtime.result import StageResult
@@ -70,14 +74,25 @@ class GrainSearch:
     def find(self) -> GrainTables | None:
         """The grains of all passes, on the first rank."""
         run, last = self._run, 1 if self._tracking else self._passes()
+        if run.steps.keeps("process_grains"):  # and so are the passes
+            return None
+        self._record(STARTED)
         self._solve(None)
         found = self._resolve("process_grains")
         try:
-            return self._again(found, last)
+            found = self._again(found, last)
+            self._record(COMPLETE)
+            return found
         except BaseException:
             if run.comm.rank == 0:  # stopped before the keys of a pass are among the others
                 remove(passes.partial_key(run.layer))
             raise
+
+    def _record(self, state: str) -> None:
+        """Write into the ledger that the passes have begun, or that no other one follows."""
+        layer, parameters = self._run.layer, self._run.pass_parameters()
+        if self._run.comm.rank == 0:
+            update(layer, lambda ledger: ledger.with_entry(Entry(PASSES, state, "", __version__, parameters)))
 
     def _again(self, found: GrainTables | None, last: int) -> GrainTables | None:
         """The passes behind the first one; `found` are its grains."""
@@ -119,8 +134,10 @@ class GrainSearch:
             ),
         )  # fmt: skip
         earlier, self._refined = self._refined, refined
-        if earlier is not None and refined is not None:
-            self._refined = joined_seeds([earlier, refined])
+        if seed_pass is not None:  # the rows of all passes, or none: then they are in their files
+            self._refined = None
+            if earlier is not None and refined is not None:
+                self._refined = joined_seeds([earlier, refined])
         return True
 
     def _index(self, seed_pass: SeedPass | None) -> StageResult[IndexedSeeds]:

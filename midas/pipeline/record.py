@@ -49,6 +49,7 @@ def started(
     parameters: Parameters,
     before: RunRecord | None,
     ranks: int = 1,
+    kept: tuple[str, ...] = (),
 ) -> RunRecord:
     """The record of a run that has its archive and has run no stage yet.
 
@@ -56,12 +57,14 @@ def started(
     ----------
     parameters : that count, of the archive or of the user's file
     before : record of the run before, which holds as far as this run goes on from its archive
+    kept : steps that are left as that run has done them
     """
     inputs = list(_inputs(options, plan, layer))
     given = dict(parameters.as_given())
     given |= {key: getattr(options, name) for name, key in _OF_OPTIONS.items() if getattr(options, name) is not None}
     record = _new(given, _origins(options, plan, given), options.thread_count, ranks)
-    return _continued(record, inputs, before, kept=() if options.convert else _before_grains(options))
+    kept = (*kept, *(() if options.convert else _before_grains(options)))
+    return _continued(record, inputs, before, kept=kept)
 
 
 def again(layer: Layer, parameters: Parameters, threads: int) -> RunRecord:

@@ -25,6 +25,8 @@ from midas.formats.layer import Layer
 from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import INDEXING
 from midas.runtime import progress
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
@@ -46,6 +48,7 @@ _FINEST = 0.001
 _CHUNK = 512
 
 
+@recorded(INDEXING)
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -107,6 +110,7 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
     return seed_count
 
 
+@recorded(INDEXING)
 def run_again(
     layer: Layer,
     parameters: Parameters,

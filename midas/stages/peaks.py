@@ -26,13 +26,16 @@ from midas.formats import hkls as hkls_format
 from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import PEAKS
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
-from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.files import make_folder, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.stages.crowding import Crowding, first_looks
+from midas.stages.kept_frames import kept_frames, remove_others
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
@@ -54,6 +57,7 @@ EXIT_NO_CORRECTION = 6
 BATCH = 16
 
 
+@recorded(PEAKS)
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -63,6 +67,7 @@ def run(
     hkls: Table | None = None,
     fit: int | None = None,
     force: bool = False,
+    resume: bool = False,
 ) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
 
@@ -71,6 +76,7 @@ def run(
     hkls : ring radii; None = read ``hkls.csv`` (not needed with ``DoFullImage 1``)
     fit : replaces ``doPeakFit``
     force : go on when the frames are crowded
+    resume : keep the frames that a run like this one has searched before it was stopped
 
     Returns
     -------
@@ -91,14 +97,17 @@ def run(
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
         search = _Search(layer, archive, settings, thresholds, threads, own, force)
-        _prepare_folder(layer, own)
-        search.look(count)
+        found = kept_frames(layer, own) if resume else {}
+        _prepare_folder(layer, own, set(found), count, comm)
+        if not found:
+            search.look(count)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
-        data = []
-        with progress.bar(len(own), "Peak search") as advance:
-            for batch, results in search.results():
-                data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
+        left = [frame for frame in own if frame not in found]
+        with progress.bar(len(left), "Peak search") as advance:
+            for batch, results in search.results(left):
+                found |= {frame: _write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)}
                 advance(len(batch))
+        data = [found[frame] for frame in own]
         search.crowding.warn(own)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
@@ -148,11 +157,11 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
     return ring_thresholds(size, detector.packed(), known_radii, lowest, settings.positive("Width") / px, threads)
 
 
-def _prepare_folder(layer: Layer, own: range) -> None:
-    """The folder, without this member's files of an earlier run."""
+def _prepare_folder(layer: Layer, own: range, kept: set[int], count: int, comm: Communicator) -> None:
+    """The folder, without this member's files of an earlier run but those that are kept."""
     with exiting_with(EXIT_NO_FOLDER):
         make_folder(layer.temp)
-        remove(*(path(frame + 1) for frame in own for path in (layer.peaks, layer.peak_pixels)))
+        remove_others(layer, own, kept, count, comm)
 
 
 def _write(layer: Layer, frame: int, table: Table, exact: Table, pixels: PixelLists) -> tuple[Table, PixelLists]:
@@ -218,9 +227,9 @@ class _Search:
 
         self.crowding.check(kept(), lambda frame: self.frames[frame + self.skip])
 
-    def results(self) -> Iterator[tuple[range, list[tuple[Table, Table, PixelLists]]]]:
+    def results(self, wanted: list[int]) -> Iterator[tuple[list[int], list[tuple[Table, Table, PixelLists]]]]:
         """Batches of frames with the rounded table, the exact table and the pixels of each."""
-        for batch, frames in self._scanned():
+        for batch, frames in self._scanned(wanted):
             for frame, regions in zip(batch, frames, strict=True):
                 self.crowding.look(frame, regions)
             solved = solve_regions(
@@ -230,9 +239,9 @@ class _Search:
                 straighten_profiles(solved, *self.centre)
             yield batch, self._by_frame(batch, frames, solved)
 
-    def _scanned(self) -> Iterator[tuple[range, list[Regions]]]:
+    def _scanned(self, wanted: list[int]) -> Iterator[tuple[list[int], list[Regions]]]:
         length = BATCH * self.threads
-        batches = [self.own[i : i + length] for i in range(0, len(self.own), length)]
+        batches = [wanted[i : i + length] for i in range(0, len(wanted), length)]
         if self.threads == 1:
             for batch in batches:
                 yield batch, [self._scan(frame) for frame in batch]
@@ -267,7 +276,7 @@ class _Search:
         return regions
 
     def _by_frame(
-        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.void]
+        self, batch: list[int], frames: Sequence[Regions], solved: NDArray[np.void]
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]

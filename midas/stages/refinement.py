@@ -26,6 +26,8 @@ from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds, joined
 from midas.formats.refined_writer import RefinedWriter, remove_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import REFINEMENT
 from midas.runtime import progress
 from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
@@ -51,6 +53,7 @@ _METHODS: dict[str, tuple[Method, Solver]] = {
 _OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 
 
+@recorded(REFINEMENT)
 def run(
     layer: Layer,
     parameters: Parameters,
