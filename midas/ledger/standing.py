@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from midas.formats.layer import Layer
@@ -27,6 +27,7 @@ class Asked:
     more : keywords of its function
     appended : names of files that it writes, and behind whose content later passes of the indexing write
     latest : names of files that it reads as they are after all passes
+    same : whether it is taken to be asked for as before, with `more` of the ledger
     """
 
     step: Step
@@ -34,6 +35,7 @@ class Asked:
     more: Mapping[str, object] = field(default_factory=dict)
     appended: frozenset[str] = frozenset()
     latest: frozenset[str] = frozenset()
+    same: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,21 @@ def _broken(
     """Steps that stand but for what they have left."""
     kept = [one for one in asked if one.step.name not in reasons]
     last = {file: one for one in kept for file in ledger.entries[one.step.name].outputs}
+    later = _overwritten(ledger, [one for one in asked if one.step.name in reasons])
     for one in kept:
         mine = {file for file, writer in last.items() if writer is one}
-        if text := changed_outputs(layer, one, ledger.entries[one.step.name], mine):
+        if text := changed_outputs(layer, one, ledger.entries[one.step.name], mine, later):
             yield one.step.name, Reason(text)
+
+
+def _overwritten(ledger: Ledger, behind: Sequence[Asked]) -> dict[str, Overwritten]:
+    """What steps that run again have written over the files of others."""
+    found: dict[str, Overwritten] = {}
+    for one in behind:
+        entry = ledger.entries.get(one.step.name)
+        for name, left in ({} if entry is None else entry.outputs).items():
+            found[name] = Overwritten(one.step.name, left, harmless=name in one.step.rewrites)
+    return found
 
 
 def why_not(
@@ -124,6 +137,8 @@ def why_not(
         now = Wanted.now(layer, one.step, one.parameters(), one.more, known)
     except MidasError:
         return Reason("cannot tell what it would read", other=True)  # running it says why
+    if one.same:
+        now = replace(now, more=entry.more)
     if text := "; ".join(_differences(entry, now)):
         return Reason(text, other=True)
     return None if entry.complete else Reason(UNFINISHED)
@@ -152,12 +167,35 @@ def _change(was: Stamp | None, found: Stamp | None) -> str:
     return "is missing" if found is None else "is new" if was is None else "has changed"
 
 
-def changed_outputs(layer: Layer, one: Asked, entry: Entry, names: Collection[str] | None = None) -> str:
+@dataclass(frozen=True)
+class Overwritten:
+    """A file that a later step has written over.
+
+    Parameters
+    ----------
+    by : the name of that step
+    left : what it left
+    harmless : whether that step can run again on what it has written
+    """
+
+    by: str
+    left: Stamp | None
+    harmless: bool
+
+
+def changed_outputs(
+    layer: Layer,
+    one: Asked,
+    entry: Entry,
+    names: Collection[str] | None = None,
+    later: Mapping[str, Overwritten] | None = None,
+) -> str:
     """Which file that a step wrote is not as it was; "" if all of them are.
 
     Parameters
     ----------
     names : of the files to look at; all by default
+    later : what others have written over them
     """
     try:
         files: Files = one.step.outputs(layer, one.parameters().for_stage(one.step.reader))
@@ -167,12 +205,17 @@ def changed_outputs(layer: Layer, one: Asked, entry: Entry, names: Collection[st
         if names is not None and name in entry.outputs and name not in names:
             continue
         was, paths = entry.outputs.get(name), files.get(name, ())
-        if not _as_it_was(was, paths, appended=name in one.appended):
+        if _as_it_was(was, paths, appended=name in one.appended):
+            continue
+        over = (later or {}).get(name)
+        if over is None or over.left is None or not _as_it_was(over.left, paths):
             return f"{name} {_change(was, stamp(*paths) if paths else None)}"
+        if not over.harmless:
+            return f"{name} was changed by {over.by}"
     return ""
 
 
-def _as_it_was(was: Stamp | None, paths: Sequence[Path], *, appended: bool) -> bool:
+def _as_it_was(was: Stamp | None, paths: Sequence[Path], *, appended: bool = False) -> bool:
     """Whether files still hold what they held; those that were not changed since are not read."""
     try:
         states = [path.stat() for path in paths]

@@ -32,6 +32,7 @@ class Step:
     more : keywords of its function on which its results depend
     leaf : no other step reads what it writes
     placed : whether what it writes names the folder of the layer
+    rewrites : names of files that another step has written, and that it may write again after itself
     """
 
     name: str
@@ -41,6 +42,7 @@ class Step:
     more: tuple[str, ...] = ()
     leaf: bool = False
     placed: bool = False
+    rewrites: frozenset[str] = frozenset()
 
 
 def _of(layer: Layer, *paths: Path | None) -> dict[str, Sequence[Path]]:
@@ -140,7 +142,7 @@ def _read_by_pull(layer: Layer, settings: Parameters) -> Files:
 
 
 def _read_by_sigma(layer: Layer, settings: Parameters) -> Files:
-    of_grains = (layer.grains, layer.spot_matrix, layer.spot_owners, layer.spots_measured, layer.grain_quality)
+    of_grains = (layer.grains, layer.spot_matrix, layer.spot_owners, layer.spots_measured)
     of_setup = (layer.extra_info, layer.id_rings, layer.paramstest, layer.spot_flags, _radius(layer, settings))
     return _of(layer, *of_grains, *of_setup, layer.geometry_fit)
 
@@ -212,6 +214,7 @@ SIGMA = Step(
     _read_by_sigma,
     lambda layer, _: _of(layer, layer.grains_sigma, layer.grain_quality),
     more=("track",),
+    rewrites=frozenset({"GrainQuality.csv"}),
 )
 CONSOLIDATION = Step(
     "consolidation",

@@ -89,7 +89,7 @@ def _passes_again(run: LayerRun, ledger: Ledger, reasons: Mapping[str, Reason]) 
     if "indexing" in reasons or (behind and not several):
         return {}
     if behind:
-        text = f"{behind[0]} {reasons[behind[0]].text}"
+        text = f"{behind[0]}: {reasons[behind[0]].text}"
     elif entry is None or not entry.complete:
         text = "its passes are not complete"
     elif entry.parameters != now:
@@ -113,7 +113,7 @@ def _check_restart(options: Options, names: list[str], reasons: Mapping[str, Rea
         if not restart or name in (restart, "spot_table" if restart == "fit_setup" else restart):
             return
         if name in reasons and restart != "ZipOut" and reasons[name] is not _ASKED_FOR:
-            reason = f"cannot go on there: {name} {reasons[name].text}; use -resume 1"
+            reason = f"cannot go on there, {name} must run again first ({reasons[name].text}); use -resume 1"
             raise UsageError(reason, key="-restartFrom", value=options.restart_from)
 
 
@@ -125,6 +125,6 @@ def _say(names: list[str], reasons: Mapping[str, Reason]) -> None:
     causes = [name for name in names if name in reasons and not reasons[name].follows]
     for name in causes:
         behind = [other for other in names if other in reasons and reasons[other].text == f"comes after {name}"]
-        end = f", and so do the steps behind it: {', '.join(behind)}" if behind else ""
+        end = f"; behind it {', '.join(behind)}" if behind else ""
         if reasons[name].text != NEVER:
-            log.info("Again: %s, since it %s%s", name, reasons[name].text, end)
+            log.info("Again: %s (%s)%s", name, reasons[name].text, end)

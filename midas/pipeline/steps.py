@@ -63,7 +63,7 @@ def _kind(name: str) -> str:
     return name.partition("_pass")[0]
 
 
-def _shown(name: str, summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
+def shown(name: str, summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
     """What the console shows of the summaries of a step."""
     return {
         label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
@@ -98,7 +98,7 @@ class Steps:
             return False
         if self.comm.rank == 0 and name not in self.found:
             self.found[name] = dict(entry.counts)
-            self.counts[name] = _shown(name, [entry.counts])
+            self.counts[name] = shown(name, [entry.counts])
         return True
 
     def serial(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
@@ -127,7 +127,7 @@ class Steps:
 
     def say(self, name: str, summaries: Sequence[Mapping[str, object]] = ()) -> None:
         """What a step found and how long it took, on the console."""
-        self.counts[name] = counts = _shown(name, summaries)
+        self.counts[name] = counts = shown(name, summaries)
         self.found[name] = whole_numbers(summaries)
         found = "".join(f", {count} {label}" for label, count in counts.items())
         log.info("%s: %.2f s%s", name, self.seconds[name], found)
