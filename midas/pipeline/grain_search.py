@@ -24,6 +24,7 @@ from midas.formats.table import Table
 from midas.ledger.recorded import update
 from midas.ledger.steps import PASSES
 from midas.parameters import Parameters
+from midas.pipeline import asked
 from midas.runtime.files import remove
 from midas.runtime.result import StageResult
 
@@ -90,7 +91,7 @@ class GrainSearch:
 
     def _record(self, state: str) -> None:
         """Write into the ledger that the passes have begun, or that no other one follows."""
-        layer, parameters = self._run.layer, self._run.pass_parameters()
+        layer, parameters = self._run.layer, asked.of_passes(self._run)
         if self._run.comm.rank == 0:
             update(layer, lambda ledger: ledger.with_entry(Entry(PASSES, state, "", __version__, parameters)))
 

@@ -16,7 +16,7 @@ from midas.ledger.recorded import recording
 from midas.ledger.standing import Asked
 from midas.ledger.steps import GEOMETRY, first_look
 from midas.parameters import Parameters
-from midas.pipeline import inputs, layer_page, record
+from midas.pipeline import asked, inputs, layer_page, record
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
@@ -82,46 +82,12 @@ class LayerRun:
                 self.steps.keeps(name)
 
     def asked(self, appended: frozenset[str]) -> Iterator[Asked]:
-        """The steps that the options ask for behind the conversion, in order.
+        """The steps that the options ask for behind the conversion; see `midas.pipeline.asked`."""
+        return asked.of_frames(self, appended)
 
-        Parameters
-        ----------
-        appended : names of files that later passes of the indexing have grown
-        """
-        from midas.ledger import steps
-
-        own = self.parameters
-        if self.options.look:
-            yield Asked(steps.first_look(self._look_files()), lambda: own)
-        yield Asked(steps.HKLS, lambda: own)
-        if self.options.peak_search:
-            yield Asked(steps.PEAKS, lambda: own)
-        if self.options.peak_search_only:
-            return
-        yield Asked(steps.MERGE, lambda: own)
-        yield Asked(steps.RADIUS, lambda: own)
-        more = {"more_lines": self.paramstest_lines()}
-        yield Asked(steps.FIT_SETUP, lambda: own, more, appended)
-        yield from self.asked_from_spots(appended)
-
-    def asked_from_spots(self, appended: frozenset[str]) -> Iterator[Asked]:
-        """The steps from the spots on."""
-        from midas.ledger import steps
-
-        track = {"track": self.options.grains_file is not None}
-        yield Asked(steps.BINNING, self._binning_parameters)
-        yield Asked(steps.INDEXING, self._paramstest, {}, appended)
-        yield Asked(steps.REFINEMENT, self._paramstest, {}, appended)
-        yield Asked(steps.PROCESS_GRAINS, self.grain_parameters, track, latest=appended)
-        if self._measures_spots():
-            yield Asked(steps.PULL, self.grain_parameters)
-        yield Asked(steps.SIGMA, self.grain_parameters, track)
-        of_spots = {"per_spot_groups": self.options.per_spot_groups != 0}
-        yield Asked(steps.CONSOLIDATION, lambda: self.parameters, of_spots, latest=appended)
-        if self._refines_geometry():
-            yield Asked(steps.GEOMETRY, lambda: self.parameters)
-        if self.options.report:
-            yield Asked(steps.REPORT, lambda: self.parameters)
+    def own_parameters(self) -> Parameters:
+        """Those of the archive, or of the user's file where there is none."""
+        return self.parameters
 
     def _start(self) -> tuple[Layer, Parameters]:
         archive = None
@@ -161,7 +127,7 @@ class LayerRun:
             with self.steps.step("consolidation"):
                 self.consolidate()
             self.steps.say("consolidation")
-        if self._refines_geometry():
+        if self.refines_geometry():
             self.refine_geometry()
 
     def write_record(self, failure: str = "") -> None:
@@ -191,12 +157,12 @@ class LayerRun:
         if self.layer.archive is None:
             raise ValueError("the first look needs an archive")
         scan = RawScan.archived(Path(self.layer.archive), threads=self.threads)
-        with recording(self.layer, first_look(self._look_files()), self.parameters) as record:
+        with recording(self.layer, first_look(self.look_files()), self.parameters) as record:
             result = looking.run(scan, self.layer.folder, threads=self.threads)
             record({})
         return result
 
-    def _look_files(self) -> list[Path]:
+    def look_files(self) -> list[Path]:
         """What the first look writes."""
         name = "" if self.layer.archive is None else self.layer.archive.name
         stem = name.removesuffix(".MIDAS.zip").removesuffix(".analysis")
@@ -275,32 +241,28 @@ class LayerRun:
             lines += [f"RingsToExcludeFraction {ring}" for ring in rings]
         return tuple(lines)
 
-    def _paramstest(self) -> Parameters:
+    def paramstest(self) -> Parameters:
+        """Those that the setup hands on."""
         return Parameters.read(self.layer.paramstest, "paramstest")
 
     def grain_parameters(self) -> Parameters:
         """Those that the grain stage reads."""
         return self.parameters
 
-    def _binning_parameters(self) -> Parameters:
-        parameters = self._paramstest()
+    def binning_parameters(self) -> Parameters:
+        """Those of paramstest.txt, without bins unless somebody asked for them."""
+        parameters = self.paramstest()
         if "WriteLegacyBins" not in self.parameters.for_stage("pipeline"):
             # Of all stages only legacy programs read the bins, which are half a gigabyte.
             parameters = parameters.changed(WriteLegacyBins=0)
         return parameters
-
-    def pass_parameters(self) -> dict[str, str]:
-        """What says how often the spots that are left are indexed again, and which of them, as the ledger keeps it."""
-        keys = ("IndexPasses", "GrainMerging", "Completeness", "UniqueCompleteness", "OverAllRingToIndex")
-        own = self.grain_parameters().for_stage("pipeline")
-        return {"track": repr(self.options.grains_file is not None), **{key: repr(own[key]) for key in keys}}
 
     def binning(self, setup: SpotTables | None) -> BinaryTables | None:
         """The spots in the form that indexing and refinement read."""
         from midas.stages import binning as stage
 
         def run() -> StageResult[BinaryTables]:
-            return stage.run(self.layer, self._binning_parameters(), threads=self.threads, spots=setup)
+            return stage.run(self.layer, self.binning_parameters(), threads=self.threads, spots=setup)
 
         return self.steps.serial("binning", run)
 
@@ -308,18 +270,18 @@ class LayerRun:
         """Seeds to orientations, refined seeds, grains."""
         from midas.pipeline.grain_search import GrainSearch
 
-        search = GrainSearch(self, self._paramstest(), setup, binned, hkls)
+        search = GrainSearch(self, self.paramstest(), setup, binned, hkls)
         found = search.find()
         if found is not None:
             self.tables.grains, self.tables.spot_matrix = found.grains, found.spot_matrix
             self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, search.seeds
             self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
             self.tables.seed_verdicts = found.seed_verdicts
-        if self._measures_spots():
+        if self.measures_spots():
             self.measure_spots(hkls)
         self.uncertainty()
 
-    def _measures_spots(self) -> bool:
+    def measures_spots(self) -> bool:
         """What the option says, or else the key."""
         if self.options.measure_spots is not None:
             return self.options.measure_spots == 1
@@ -363,7 +325,7 @@ class LayerRun:
             self.tables.sigmas = found.sigmas
             self.tables.grain_quality = found.quality
 
-    def _refines_geometry(self) -> bool:
+    def refines_geometry(self) -> bool:
         """What the option says, or else the key."""
         if self.options.refine_geometry is not None:
             return self.options.refine_geometry == 1

@@ -11,6 +11,7 @@ from midas.formats.layer import Layer
 from midas.formats.ledger import Entry, Ledger, read_ledger
 from midas.ledger import steps
 from midas.ledger.standing import NEVER, Asked, Reason, standing
+from midas.pipeline import asked as asked_steps
 from midas.pipeline.step_names import steps_named
 from midas.runtime.errors import UsageError
 
@@ -84,7 +85,7 @@ def _passes_again(run: LayerRun, ledger: Ledger, reasons: Mapping[str, Reason]) 
     the others, the way back leads through all passes, in which the seeds that are done are kept.
     """
     several = run.layer.seed_passes.exists()
-    entry, now = ledger.entries.get(steps.PASSES), run.pass_parameters()
+    entry, now = ledger.entries.get(steps.PASSES), asked_steps.of_passes(run)
     behind = [name for name in ("refining", "process_grains") if name in reasons]
     if "indexing" in reasons or (behind and not several):
         return {}

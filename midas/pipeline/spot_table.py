@@ -20,7 +20,7 @@ from midas.ledger.recorded import recording
 from midas.ledger.standing import Asked
 from midas.ledger.steps import Step, spot_table
 from midas.parameters import Parameters
-from midas.pipeline import inputs
+from midas.pipeline import asked, inputs
 from midas.pipeline.layer_run import LayerRun
 from midas.results.tables.sources import LayerTables
 from midas.runtime.files import read_bytes, remove, write_atomic
@@ -70,7 +70,7 @@ class SpotTableRun(LayerRun):
 
     def grain_parameters(self) -> Parameters:
         """There is no archive: paramstest.txt holds the user's whole file."""
-        return self._paramstest()
+        return self.paramstest()
 
     def _spots(self, hkls: Table | None) -> StageResult[SpotTables]:
         """The table as the setup stage would leave it, the seeds, and paramstest.txt."""
@@ -90,7 +90,7 @@ class SpotTableRun(LayerRun):
         """The steps of a run without frames."""
         yield Asked(steps.HKLS, lambda: self.parameters)
         yield Asked(self._step(), lambda: self.parameters, {}, appended)
-        yield from self.asked_from_spots(appended)
+        yield from asked.of_spots(self, appended)
 
     def _made(self, hkls: Table) -> StageResult[SpotTables]:
         own = self.parameters.for_stage("pipeline")
@@ -113,7 +113,7 @@ class SpotTableRun(LayerRun):
         write_atomic(self.layer.paramstest, self._paramstest_text(radii, ranges))
         none = Table(formats.ID_RINGS.names, np.empty((len(formats.ID_RINGS.names), 0)))
         no_hash = Table(formats.IDS_HASH.names, np.empty((len(formats.IDS_HASH.names), 0)))
-        data = SpotTables(table.select(formats.INPUT_ALL.names), table, none, no_hash, seeds, self._paramstest())
+        data = SpotTables(table.select(formats.INPUT_ALL.names), table, none, no_hash, seeds, self.paramstest())
         return StageResult("spot_table", {"spots": len(table), "seeds": len(seeds)}, data)
 
     def _paramstest_text(self, radii: dict[int, float], ranges: Ranges) -> bytes:

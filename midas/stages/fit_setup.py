@@ -119,15 +119,9 @@ def _run(
         detector = _fitted(detector, peaks, rings, parameters, threads)
     write_detector_pixels(layer, detector, np.array([ring.two_theta for ring in rings]), parameters)
     parameters = _with_limits(parameters, layer, scan, detector, rings)
+    recorded_at = (peaks[name] for name in ("y_recorded", "z_recorded", "omega_recorded"))
     spots = laboratory_spots(
-        peaks["y_recorded"],
-        peaks["z_recorded"],
-        peaks["omega_recorded"],
-        detector.packed(),
-        parameters["Wavelength"],
-        detector.wedge,
-        detector.exact_wedge,
-        threads,
+        *recorded_at, detector.packed(), parameters["Wavelength"], detector.wedge, detector.exact_wedge, threads
     )
     omega, reasons = _verdicts(peaks, spots, detector, parameters, threads)
     seeds = _seeds(peaks, omega, reasons, parameters)
@@ -141,8 +135,8 @@ def _run(
         # A fitted distance moves the ideal rings with it.
         RingRadii=tuple(ring.radius * (detector.lsd / parameters["Lsd"]) for ring in in_use),
     )
-    paramstest = format_paramstest(handed_on, layer)  # first: it finds the keys that are missing
-    paramstest += os.fsencode("".join(f"{line}\n" for line in more_lines))
+    # First: it finds the keys that are missing.
+    paramstest = format_paramstest(handed_on, layer) + os.fsencode("".join(f"{line}\n" for line in more_lines))
     tables = _write(layer, paramstest, peaks, spots, reasons, seeds, rings, threads)
     accepted = int((reasons == ACCEPTED).sum())
     summary = {"spots": len(peaks), "accepted": accepted, "rings": len(in_use), "seeds": len(seeds)}

@@ -101,18 +101,24 @@ def run(
         _prepare_folder(layer, own, set(found), count, comm)
         if not found:
             search.look(count)
-        log.info("Processing frames %d to %d", own.start, own.stop - 1)
-        left = [frame for frame in own if frame not in found]
-        with progress.bar(len(left), "Peak search") as advance:
-            for batch, results in search.results(left):
-                found |= {frame: _write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)}
-                advance(len(batch))
-        data = [found[frame] for frame in own]
+        data = _searched(layer, search, own, found)
         search.crowding.warn(own)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
     peaks = sum(len(table) for table, _ in data)
     return StageResult("peaks", {"frames": len(own), "peaks": peaks}, data)
+
+
+def _searched(layer: Layer, search: _Search, own: range, kept: dict[int, FramePeaks]) -> list[FramePeaks]:
+    """The peaks of the frames of this member, in order; those that are not kept are searched and written."""
+    log.info("Processing frames %d to %d", own.start, own.stop - 1)
+    left = [frame for frame in own if frame not in kept]
+    found = dict(kept)
+    with progress.bar(len(left), "Peak search") as advance:
+        for batch, results in search.results(left):
+            found |= {frame: _write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)}
+            advance(len(batch))
+    return [found[frame] for frame in own]
 
 
 def _frames(archive: Archive) -> FrameStack:
