@@ -11,6 +11,7 @@ from midas._version import __version__
 from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.formats.run_record import Input, RunRecord, StepRecord, read_run_record
+from midas.ledger.steps import first_of
 from midas.parameters import ANALYSIS, Parameters
 from midas.parameters.readers import READERS, read_from_archive
 from midas.parameters.table import KEYS, PATH
@@ -106,8 +107,10 @@ def _continued(
     archive = _archive_of(inputs)
     if before is not None and archive is not None and archive == _archive_of(before.inputs):
         roles = {item.role for item in inputs}
-        inputs = [*(item for item in before.inputs if item.role not in roles), *inputs]
-        steps = tuple(step for step in before.steps if kept is None or step.name in kept)
+        grown = {item.role: item for item in before.inputs if item.role == "archive"}  # by what the pipeline adds
+        of_now = [grown.get(item.role, item) for item in inputs]
+        inputs = [*(item for item in before.inputs if item.role not in roles), *of_now]
+        steps = tuple(step for step in before.steps if kept is None or first_of(step.name) in kept)
         record = record.changed(steps=steps)
     return record.changed(inputs=tuple(inputs))
 

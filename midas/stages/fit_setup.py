@@ -119,10 +119,9 @@ def _run(
         detector = _fitted(detector, peaks, rings, parameters, threads)
     write_detector_pixels(layer, detector, np.array([ring.two_theta for ring in rings]), parameters)
     parameters = _with_limits(parameters, layer, scan, detector, rings)
-    recorded_at = (peaks[name] for name in ("y_recorded", "z_recorded", "omega_recorded"))
-    spots = laboratory_spots(
-        *recorded_at, detector.packed(), parameters["Wavelength"], detector.wedge, detector.exact_wedge, threads
-    )
+    y, z, recorded_omega = (peaks[name] for name in ("y_recorded", "z_recorded", "omega_recorded"))
+    wavelength, wedge = parameters["Wavelength"], (detector.wedge, detector.exact_wedge)
+    spots = laboratory_spots(y, z, recorded_omega, detector.packed(), wavelength, *wedge, threads)
     omega, reasons = _verdicts(peaks, spots, detector, parameters, threads)
     seeds = _seeds(peaks, omega, reasons, parameters)
     in_use = _in_use(rings, peaks, reasons, detector, scan, parameters)
