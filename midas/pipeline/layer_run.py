@@ -66,7 +66,7 @@ class LayerRun:
         self._keep()
         self.record: RunRecord | None = None
         if comm.rank == 0:
-            kept = tuple(self.steps.kept)
+            kept = self.steps.kept
             self.record = record.started(options, plan, self.layer, self.parameters, before, comm.size, kept)
             self.write_record()
 

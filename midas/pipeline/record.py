@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from midas._version import __version__
 from midas.archive import Archive
 from midas.formats.layer import Layer
+from midas.formats.ledger import Entry
 from midas.formats.run_record import Input, RunRecord, StepRecord, read_run_record
-from midas.ledger.steps import first_of
 from midas.parameters import ANALYSIS, Parameters
 from midas.parameters.readers import READERS, read_from_archive
 from midas.parameters.table import KEYS, PATH
@@ -50,7 +50,7 @@ def started(
     parameters: Parameters,
     before: RunRecord | None,
     ranks: int = 1,
-    kept: tuple[str, ...] = (),
+    kept: Mapping[str, Entry] | None = None,
 ) -> RunRecord:
     """The record of a run that has its archive and has run no stage yet.
 
@@ -64,8 +64,10 @@ def started(
     given = dict(parameters.as_given())
     given |= {key: getattr(options, name) for name, key in _OF_OPTIONS.items() if getattr(options, name) is not None}
     record = _new(given, _origins(options, plan, given), options.thread_count, ranks)
-    kept = (*kept, *(() if options.convert else _before_grains(options)))
-    return _continued(record, inputs, before, kept=kept)
+    record = _continued(record, inputs, before, kept=() if options.convert else _before_grains(options))
+    entries = sorted((kept or {}).values(), key=lambda entry: entry.number)
+    mine = [StepRecord(entry.step, entry.seconds, entry.counts, entry.date) for entry in entries]
+    return record.changed(steps=(*(step for step in record.steps if step.name not in (kept or {})), *mine))
 
 
 def again(layer: Layer, parameters: Parameters, threads: int) -> RunRecord:
@@ -110,7 +112,7 @@ def _continued(
         grown = {item.role: item for item in before.inputs if item.role == "archive"}  # by what the pipeline adds
         of_now = [grown.get(item.role, item) for item in inputs]
         inputs = [*(item for item in before.inputs if item.role not in roles), *of_now]
-        steps = tuple(step for step in before.steps if kept is None or first_of(step.name) in kept)
+        steps = tuple(step for step in before.steps if kept is None or step.name in kept)
         record = record.changed(steps=steps)
     return record.changed(inputs=tuple(inputs))
 

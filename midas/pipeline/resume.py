@@ -65,7 +65,10 @@ def kept_steps(run: LayerRun) -> Mapping[str, Entry]:
         reasons = standing(run.layer, ledger, asked, {**given, **again})
     _say(names, reasons)
     _check_restart(options, names, reasons)
-    return {name: ledger.entries[name] for name in names if name not in reasons}
+    kept = {name: ledger.entries[name] for name in names if name not in reasons}
+    if "process_grains" in kept:  # and with it the later passes
+        kept |= {name: entry for name, entry in ledger.entries.items() if steps.first_of(name) != name}
+    return kept
 
 
 def of_passes(layer: Layer, ledger: Ledger) -> frozenset[str]:

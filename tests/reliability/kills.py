@@ -2,8 +2,8 @@
 
 ``python -m tests.reliability.kills --count 100 --seed 1 [--signal TERM]`` prints a table: when each run was killed, in
 which step, what the run with ``-resume 1`` cost, and whether all results are those of a run that nobody disturbed, to
-the byte. What differs from run to run by its nature is left out: the logs with the record of the run and the ledger, and
-the part of the report that shows that record.
+the byte. What differs from run to run by its nature is left out: the logs, with the record of the run and the ledger,
+and the part of the report that shows that record.
 """
 
 from __future__ import annotations
