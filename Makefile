@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: build test lint bench fuzz docs clean
+.PHONY: build test lint sanitize bench fuzz docs clean
 
 build:  ## compile the kernels in place (MIDAS_CHECKED=1: bounds checks; MIDAS_NATIVE=1: for this processor only)
 	$(PYTHON) setup.py build_ext --inplace
@@ -13,6 +13,10 @@ lint:
 	ruff format --check .
 	mypy
 	cython-lint midas/_ext
+
+sanitize:  ## the tests with kernels that report every wrong access (gcc), and every race of two threads (clang and its libomp)
+	PYTHON=$(PYTHON) tests/sanitize/run memory
+	PYTHON=$(PYTHON) tests/sanitize/run threads
 
 bench:  ## every benchmark prints ratios to a calibration kernel of the same run
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
