@@ -42,6 +42,7 @@ class StepRun:
     key : of the run; "" if nothing is recorded
     again : whether a run with the same key was there before, and the caller wants to go on with it
     kept : rows whose results that run has left
+    entry : as it was when the step began
     """
 
     layer: Layer | None = None
@@ -49,6 +50,7 @@ class StepRun:
     key: str = ""
     again: bool = False
     kept: Ranges = ()
+    entry: Entry | None = None
 
     def forget(self, rows: range) -> None:
         """Say that the files of these rows are going."""
@@ -136,8 +138,8 @@ def recording(
 
     def found(summary: Mapping[str, object]) -> None:
         everybody = comm.gather(summary) if talks else [summary]
-        if everybody is not None and run.key and run.layer is not None:
-            _completed(layer, step, parameters, comm, run.key, whole_numbers(everybody), time.perf_counter() - begin)
+        if everybody is not None and run.entry is not None:
+            _completed(layer, step, parameters, comm, run.entry, whole_numbers(everybody), time.perf_counter() - begin)
 
     try:
         yield found
@@ -155,12 +157,15 @@ def _started(
         return StepRun()
     run = StepRun(layer, step, wanted.key)
 
+    run.entry = Entry(
+        step.name, STARTED, run.key, wanted.version, wanted.parameters, wanted.more, wanted.inputs,
+        date=provenance.now(), host=socket.gethostname(), pid=os.getpid(),
+        blocks=comm.size if not comm.connected else 1,
+    )  # fmt: skip
+    started = run.entry
+
     def changed(ledger: Ledger) -> Ledger:
-        entry = Entry(
-            step.name, STARTED, run.key, wanted.version, wanted.parameters, wanted.more, wanted.inputs,
-            date=provenance.now(), number=ledger.next_number(), host=socket.gethostname(), pid=os.getpid(),
-            blocks=comm.size if not comm.connected else 1,
-        )  # fmt: skip
+        entry = started.changed(number=ledger.next_number())
         earlier = ledger.entries.get(step.name)
         if earlier is not None and earlier.key == run.key:
             if more.get("resume"):
@@ -171,7 +176,7 @@ def _started(
                 entry = entry.changed(cleared=earlier.cleared)
         return ledger.with_entry(entry)
 
-    if layer.folder.is_dir():
+    if layer.logs.is_dir():  # else there is nothing to take back, and a step that fails leaves nothing
         update(layer, changed)
     return run
 
@@ -181,7 +186,7 @@ def _completed(
     step: Step,
     parameters: Parameters,
     comm: Communicator,
-    key: str,
+    started: Entry,
     counts: dict[str, int],
     seconds: float,
 ) -> None:
@@ -193,7 +198,9 @@ def _completed(
 
     def changed(ledger: Ledger) -> Ledger:
         entry = ledger.entries.get(step.name)
-        if entry is None or entry.key != key:
+        if entry is None:
+            entry = started.changed(number=ledger.next_number())
+        if entry.key != started.key:  # another run has begun meanwhile
             return ledger
         if entry.blocks > 1:
             members = tuple(sorted({*entry.members, comm.rank}))
