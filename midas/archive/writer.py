@@ -27,6 +27,7 @@ from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import OutputError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map, thread_count
+from midas.runtime.room import need_disk
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ _GROUPS = (
     *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
 )
 STACKS = (DATA, DARK, BRIGHT)
+#: frames of a stack whose size tells how large all will be
+_SAMPLE = 16
 #: a frame, or a function that makes it, which one of the compressing threads then calls
 Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
 
@@ -55,7 +58,7 @@ class ArchiveWriter:
     shape : frames, rows along Z, columns along Y; -1 frames: as many as come
     dtype : of the pixels; kept, little-endian
     threads : that compress (None: one per available core); the bytes written do not depend on it
-    keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
+    keep_old : an archive that stands under this name is kept as ``<name>.old``
     bare : only the frames, without the groups of the parameters, as the legacy simulator writes it; whoever adds
         parameters to such an archive expects that none are there
 
@@ -80,9 +83,8 @@ class ArchiveWriter:
         if self.shape[1] * self.shape[2] * self.dtype.itemsize >= 1 << 31:
             raise OutputError("a frame has 2 GiB or more; archives cannot hold it", file=path)
         self._threads = thread_count(threads)
-        self._keep_old = keep_old
         self._bare = bare
-        self._output = atomic_output(self.path)
+        self._output = atomic_output(self.path, keep_old=keep_old)
         self._members: dict[str, Member] = {}
         self._empty_chunk: tuple[bytes, int] | None = None
 
@@ -106,16 +108,7 @@ class ArchiveWriter:
             except BaseException as failure:
                 self._output.__exit__(type(failure), failure, failure.__traceback__)
                 raise
-        old = self.path.with_name(self.path.name + ".old")
-        moved = error is None and self._keep_old and self.path.exists()
-        if moved:
-            os.replace(self.path, old)
-        try:
-            self._output.__exit__(kind, error, trace)
-        except BaseException:
-            if moved:
-                os.replace(old, self.path)
-            raise
+        self._output.__exit__(kind, error, trace)
 
     def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[Frame]) -> None:
         """Write a stack of frames (``exchange/data``, ``exchange/dark``).
@@ -136,16 +129,22 @@ class ArchiveWriter:
         for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
             if name not in self:
                 self._add_stack(name, size)
-        count = 0
+        count, start = 0, self._stream.tell()
         for chunk, crc in chunks:
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
             count += 1
+            if count == _SAMPLE:
+                self._check_room(shape[0] - count, (self._stream.tell() - start) / count)
         if path == DATA and shape[0] < 0:
             self.shape = (count, *shape[1:])
             zarray, document = f"{path}/.zarray", self.stack_metadata(self.shape, self.dtype).document()
             self._members[zarray] = self._zip.add(zarray, document)
         elif count != shape[0]:
             raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
+
+    def _check_room(self, left: int, each: float) -> None:
+        """Whether the disk has room for the frames that are left, should they compress twice as well as the first."""
+        need_disk(self.path, left * each / 2, f"the archive, with {left} more frames like the first {_SAMPLE},")
 
     def _add_stack(self, name: str, size: tuple[int, int, int]) -> None:
         """Announce a stack; while its number of frames is not known, this only keeps the place in the directory."""

@@ -161,6 +161,7 @@ PROGRAMS = (
         shared=True,
         ignored=_IGNORED,
         words=("demo", "status"),
+        interrupted="go on with the same command and -resume 1",
         console="stderr",
     ),
 )

@@ -27,6 +27,7 @@ from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.files import make_folder
 from midas.runtime.result import StageResult
+from midas.runtime.room import need_memory
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,8 @@ def _write(
     if frames_of is not None:
         with Archive(frames_of) as archive:
             shape = archive.frames.shape
+    _, height, width = shape
+    need_memory(threads * height * width * sweep.dtype.itemsize, f"the conversion on {threads} threads")
     with ArchiveWriter(path, shape, sweep.dtype, threads=threads, keep_old=keep_old) as writer:
         _write_metadata(writer, sweep, parameters)
         if frames_of is not None:

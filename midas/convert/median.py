@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from midas.archive import DARK, Pixel
 from midas.archive.writer import Frame
 from midas.convert.source import UNKNOWN, FrameSource, made
-from midas.runtime.errors import FormatError, OutputError, UsageError
+from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.files import atomic_output
-from midas.runtime.parallel import ordered_map
+from midas.runtime.parallel import ordered_map, pool
 
 #: memory for the pixels of all frames that are sorted at once
 MEMORY = 512 << 20
@@ -101,8 +100,8 @@ def _median_of(stack: NDArray[Pixel], threads: int) -> NDArray[Pixel]:
     def sort(row: int) -> None:
         out[row] = np.partition(stack[:, row], middle, axis=0)[middle]
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(sort, range(stack.shape[1])))
+    with pool(threads) as workers:
+        list(workers.map(sort, range(stack.shape[1])))
     return out
 
 
@@ -136,7 +135,7 @@ def write_frame(path: Path, frame: NDArray[Pixel], *, plain: bool = False) -> No
         if suffix in _TIFF_SUFFIXES:
             stream.write(tiff(pixels))
         elif suffix in _HDF5_SUFFIXES:
-            _write_hdf5(stream.name, path, pixels)
+            stream.write(_hdf5(pixels))
         else:
             stream.write(bytes(_GE_HEADER) if suffix in _GE_SUFFIXES else b"")
             stream.write(pixels.tobytes())
@@ -149,9 +148,8 @@ def tiff(pixels: NDArray[np.generic]) -> bytes:
     return content.getvalue()
 
 
-def _write_hdf5(partial: str, path: Path, pixels: NDArray[Pixel]) -> None:
-    try:
-        with h5py.File(partial, "w") as file:
-            file.create_dataset(DARK, data=pixels[np.newaxis], track_times=False)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot be written ({error})", file=path) from None
+def _hdf5(pixels: NDArray[Pixel]) -> bytes:
+    content = io.BytesIO()  # the library does not survive a disk that is full
+    with h5py.File(content, "w") as file:
+        file.create_dataset(DARK, data=pixels[np.newaxis], track_times=False)
+    return content.getvalue()

@@ -14,7 +14,8 @@ from midas.formats.layer import Layer
 from midas.formats.passes import abandon_append, partial_key
 from midas.formats.refined import FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.slots import SlotFile
-from midas.runtime.files import make_folder, remove
+from midas.runtime.files import remove
+from midas.runtime.named_paths import make_subfolder
 
 
 def remove_refined(layer: Layer) -> None:
@@ -47,8 +48,8 @@ class RefinedWriter:
         self._key, self._orient_pos_fit, self._process_key, self._fit_best = files
 
     def __enter__(self) -> RefinedWriter:
-        make_folder(self._layer.output)
-        make_folder(self._layer.results)
+        make_subfolder(self._layer.output)
+        make_subfolder(self._layer.results)
         try:
             for file in (self._key, self._orient_pos_fit, self._process_key, self._fit_best):
                 self._stack.enter_context(file)

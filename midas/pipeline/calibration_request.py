@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from midas.archive import Archive
 from midas.experiment.detector import KEV_ANGSTROM
@@ -165,7 +165,10 @@ def parameters_of(source: Path | None) -> tuple[Parameters, Path]:
         return Parameters({}), Path()
     if source.suffix == ".zip":
         with Archive(source) as archive:
-            return archive.parameters.without("Dark", "MaskFN", "FloodFN"), source.parent
+            given = archive.parameters.without("Dark", "MaskFN", "FloodFN")
+        if named := given.get("PanelShiftsFile", ""):  # which is written, too
+            given = given.changed(PanelShiftsFile=PurePath(named).name)
+        return given, source.parent
     given = Parameters.read(source, "calibration")
     foreign = FOREIGN_FLOATS | FOREIGN_INTS | FOREIGN_WORDS | FOREIGN_OTHERS
     if unknown := [name for name in given.unknown if name not in foreign]:

@@ -182,7 +182,8 @@ class LayerRun:
                 hkls=hkls,
                 force=self.options.force,
                 resume=self.options.keeps_parts,
-            ),
+                keep_pixels=False,
+            ),  # fmt: skip
         )
 
     def merge(self) -> Table | None:
@@ -193,7 +194,7 @@ class LayerRun:
         merged = self.steps.serial(
             "merge_overlaps", lambda: stage.run(self.layer, self.parameters, threads=self.threads, peaks=peaks)
         )
-        if peaks is not None:  # without their pixels, which take more memory than anything that follows
+        if peaks is not None:
             self.tables.peaks = [table for table, _ in peaks]
         if merged is None:
             return None

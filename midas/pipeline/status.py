@@ -17,7 +17,7 @@ from midas.ledger.steps import Step, first_of
 from midas.parameters import Parameters
 from midas.pipeline.resume import of_passes
 from midas.pipeline.step_names import STEPS
-from midas.pipeline.steps import shown
+from midas.pipeline.steps import counts_of
 from midas.runtime.errors import FormatError, MidasError
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def _rows(folder: Path) -> list[tuple[str, ...]]:
 
     rows: list[tuple[str, ...]] = [_HEAD]
     for entry in sorted((e for e in ledger.entries.values() if e.step != steps.PASSES), key=place):
-        found = ", ".join(f"{count} {label}" for label, count in shown(entry.step, [entry.counts]).items())
+        found = ", ".join(f"{count} {label}" for label, count in counts_of(entry.step, [entry.counts]).items())
         seconds = f"{entry.seconds:.2f}" if entry.complete else ""
         rows.append((entry.step, entry.state, entry.date, seconds, found, _outlook(entry, reasons)))
     return rows

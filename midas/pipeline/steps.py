@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from midas.formats.ledger import Entry
 from midas.runtime import logs
-from midas.runtime.errors import MidasError, NothingFoundError, StageError
+from midas.runtime.errors import MidasError, NothingFoundError, StageError, shown
 from midas.runtime.files import write_atomic
 from midas.runtime.parallel import Communicator
 from midas.runtime.result import StageResult, whole_numbers
@@ -63,7 +63,7 @@ def _kind(name: str) -> str:
     return name.partition("_pass")[0]
 
 
-def shown(name: str, summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
+def counts_of(name: str, summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
     """What the console shows of the summaries of a step."""
     return {
         label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
@@ -98,7 +98,7 @@ class Steps:
             return False
         if self.comm.rank == 0 and name not in self.found:
             self.found[name] = dict(entry.counts)
-            self.counts[name] = shown(name, [entry.counts])
+            self.counts[name] = counts_of(name, [entry.counts])
         return True
 
     def serial(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
@@ -127,7 +127,7 @@ class Steps:
 
     def say(self, name: str, summaries: Sequence[Mapping[str, object]] = ()) -> None:
         """What a step found and how long it took, on the console."""
-        self.counts[name] = counts = shown(name, summaries)
+        self.counts[name] = counts = counts_of(name, summaries)
         self.found[name] = whole_numbers(summaries)
         found = "".join(f", {count} {label}" for label, count in counts.items())
         log.info("%s: %.2f s%s", name, self.seconds[name], found)
@@ -161,7 +161,7 @@ class Steps:
         except MidasError as error:
             raise StageError(f"{_FAILURES[_kind(name)]}: {error}") from None
         except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
+            place = f"{shown(error.filename)}: " if error.filename else ""
             raise StageError(f"{_FAILURES[_kind(name)]}: {place}{error.strerror or error}") from None
         except MemoryError:
             raise StageError(f"{_FAILURES[_kind(name)]}: not enough memory") from None

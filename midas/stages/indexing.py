@@ -30,6 +30,7 @@ from midas.ledger.steps import INDEXING
 from midas.runtime import progress
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
+from midas.runtime.named_paths import named_file
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 
@@ -360,7 +361,8 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
 
     See docs/theory/indexing.md#given-grains.
     """
-    grains = read_grains(layer.folder / Path(p["GrainsFile"]), through="GrainRadius", strict=False)
+    named = named_file(p["GrainsFile"], layer.folder, key="GrainsFile", source=layer.paramstest)
+    grains = read_grains(named, through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
     found, offsets, matched, fractions = indexer.evaluate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -29,14 +28,14 @@ from midas.ledger.steps import MERGE
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
-from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.parallel import SERIAL, Communicator, pool
 from midas.runtime.result import StageResult
 from midas.stages.saturated_chains import ChainedPeaks, without_tails
 
 log = logging.getLogger(__name__)
 
-#: What the peak search hands over in memory: of each frame the peaks and their pixels.
-Peaks: TypeAlias = Sequence[tuple[Table, PixelLists]]
+#: What the peak search hands over in memory: of each frame the peaks and their pixels (None: they are in the file).
+Peaks: TypeAlias = Sequence[tuple[Table, PixelLists | None]]
 
 #: offsets, y and z of the pixels of a frame
 FramePixels: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]]
@@ -162,8 +161,8 @@ def _read_peaks(layer: Layer, frames: int, threads: int) -> list[Table]:
         tables[i] = peak_format.LAYOUT.read(paths[i])
 
     if threads > 1 and sum(sizes[i] for i in occupied) > _WORTH_THREADS:
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(read, occupied):
+        with pool(threads) as workers:
+            for _ in workers.map(read, occupied):
                 pass
     else:
         for i in occupied:
@@ -227,7 +226,8 @@ class _PixelSource:
         if not self.counts[frame]:
             return np.zeros(1, np.int64), np.empty(0, np.int16), np.empty(0, np.int16)
         path = self.layer.peak_pixels(frame + 1)
-        pixels = self.peaks[frame][1] if self.peaks is not None else peak_format.read_pixels(path)
+        given = None if self.peaks is None else self.peaks[frame][1]
+        pixels = peak_format.read_pixels(path) if given is None else given
         if len(pixels) != self.counts[frame]:
             reason = f"has the pixels of {len(pixels)} peaks, the table of the frame has {self.counts[frame]} peaks"
             raise FormatError(reason, file=path)

@@ -6,7 +6,6 @@ import logging
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,11 +29,14 @@ from midas.ledger.recorded import recorded
 from midas.ledger.steps import PEAKS
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
-from midas.runtime.files import make_folder, write_atomic
-from midas.runtime.parallel import SERIAL, Communicator, ordered_map
+from midas.runtime.files import write_atomic
+from midas.runtime.named_paths import make_subfolder
+from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
+from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
+from midas.stages.division import Division, restore_sizes
 from midas.stages.kept_frames import kept_frames, remove_others
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: the peaks of a frame, and their pixels
-FramePeaks: TypeAlias = tuple[Table, PixelLists]
+#: the peaks of a frame, and their pixels (None: they are in the file)
+FramePeaks: TypeAlias = tuple[Table, PixelLists | None]
 
 # The codes that scripts know from the legacy program.
 EXIT_NO_ARCHIVE = 3
@@ -67,6 +69,7 @@ def run(
     hkls: Table | None = None,
     fit: int | None = None,
     force: bool = False,
+    keep_pixels: bool = True,
     resume: bool = False,
 ) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
@@ -76,6 +79,7 @@ def run(
     hkls : ring radii; None = read ``hkls.csv`` (not needed with ``DoFullImage 1``)
     fit : replaces ``doPeakFit``
     force : go on when the frames are crowded
+    keep_pixels : hand the pixels of the peaks on; without them, which take most of the memory, there is None for each
     resume : keep the frames that a run like this one has searched before it was stopped
 
     Returns
@@ -93,32 +97,39 @@ def run(
     with archive:
         frames = _frames(archive)
         count = _frame_count(layer, frames, settings)
-        own = comm.rows(count)
+        own = _with_room(comm.rows(count), layer, frames, threads)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
-        thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
-        search = _Search(layer, archive, settings, thresholds, threads, own, force)
-        found = kept_frames(layer, own) if resume else {}
-        _prepare_folder(layer, own, set(found), count, comm)
-        if not found:
-            search.look(count)
-        data = _searched(layer, search, own, found)
-        search.crowding.warn(own)
+        # Nobody keeps the thresholds, which are as large as several frames.
+        search = _Search(
+            layer, archive, settings, _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads),
+            threads, own, force,
+        )  # fmt: skip
+        kept = kept_frames(layer, own) if resume else {}
+        _prepare_folder(layer, own, set(kept), count, comm)
+        data = _search_all(layer, search, count, kept, keep_pixels)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
-    peaks = sum(len(table) for table, _ in data)
-    return StageResult("peaks", {"frames": len(own), "peaks": peaks}, data)
+    return StageResult("peaks", {"frames": len(own), "peaks": sum(len(table) for table, _ in data)}, data)
 
 
-def _searched(layer: Layer, search: _Search, own: range, kept: dict[int, FramePeaks]) -> list[FramePeaks]:
-    """The peaks of the frames of this member, in order; those that are not kept are searched and written."""
-    log.info("Processing frames %d to %d", own.start, own.stop - 1)
-    left = [frame for frame in own if frame not in kept]
-    found = dict(kept)
+def _search_all(
+    layer: Layer, search: _Search, count: int, kept: dict[int, tuple[Table, PixelLists]], keep_pixels: bool
+) -> list[FramePeaks]:
+    """Search and write this member's frames but those that are kept, batch by batch; all of them, in order."""
+    if not kept:
+        search.look(count)
+    log.info("Processing frames %d to %d", search.own.start, search.own.stop - 1)
+    found: dict[int, FramePeaks] = {n: (table, pixels if keep_pixels else None) for n, (table, pixels) in kept.items()}
+    left = [frame for frame in search.own if frame not in kept]
     with progress.bar(len(left), "Peak search") as advance:
         for batch, results in search.results(left):
-            found |= {frame: _write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)}
+            for frame, result in zip(batch, results, strict=True):
+                table, pixels = _write(layer, frame, *result)
+                found[frame] = table, pixels if keep_pixels else None
             advance(len(batch))
-    return [found[frame] for frame in own]
+    search.crowding.warn(search.own)
+    search.division.warn(search.own)
+    return [found[frame] for frame in search.own]
 
 
 def _frames(archive: Archive) -> FrameStack:
@@ -140,6 +151,16 @@ def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
         reason = f"must leave at least one of the {len(frames)} frames"
         raise ParameterError(reason, file=layer.archive, key="SkipFrame", value=settings["SkipFrame"])
     return count
+
+
+def _with_room(own: range, layer: Layer, frames: FrameStack, threads: int) -> range:
+    """This member's frames, once it is certain that their files and the images of the threads may have room."""
+    _, rows, columns = frames.shape
+    if not layer.temp.exists():  # else there are old files, which make room
+        need_disk(layer.temp, len(own) * (len(LAYOUT.header) + 1), "the peak search", files=2 * len(own))
+    images = threads * rows * columns * frames.dtype.itemsize + 8 * max(rows, columns) ** 2
+    need_memory(images, f"the peak search on {threads} threads", "give a smaller -nCPUs")
+    return own
 
 
 def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
@@ -166,7 +187,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
 def _prepare_folder(layer: Layer, own: range, kept: set[int], count: int, comm: Communicator) -> None:
     """The folder, without this member's files of an earlier run but those that are kept."""
     with exiting_with(EXIT_NO_FOLDER):
-        make_folder(layer.temp)
+        make_subfolder(layer.temp)
         remove_others(layer, own, kept, count, comm)
 
 
@@ -212,6 +233,7 @@ class _Search:
             )
         log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
         self.crowding = Crowding(settings, selection, force)
+        self.division = Division(settings, len(selection.limits))
         self.looked_at: dict[int, Regions] = {}
         # One scanner and one frame buffer per thread; a thread takes any that is idle.
         self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Pixel]]] = queue.SimpleQueue()
@@ -238,9 +260,9 @@ class _Search:
         for batch, frames in self._scanned(wanted):
             for frame, regions in zip(batch, frames, strict=True):
                 self.crowding.look(frame, regions)
-            solved = solve_regions(
-                concatenate_regions(frames), *self.centre, self.panels, method=self.method, threads=self.threads
-            )
+            regions = concatenate_regions(frames)
+            solved = solve_regions(regions, *self.centre, self.panels, method=self.method, threads=self.threads)
+            restore_sizes(solved, regions)
             if self.straight:
                 straighten_profiles(solved, *self.centre)
             yield batch, self._by_frame(batch, frames, solved)
@@ -252,17 +274,17 @@ class _Search:
             for batch in batches:
                 yield batch, [self._scan(frame) for frame in batch]
             return
-        with ThreadPoolExecutor(self.threads) as pool:
+        with pool(self.threads) as workers:
             try:
-                pending = [pool.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
+                pending = [workers.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
                 for number, batch in enumerate(batches):
                     following = [
-                        pool.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
+                        workers.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
                     ]
                     yield batch, [future.result() for future in pending]
                     pending = following
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                workers.shutdown(wait=True, cancel_futures=True)
 
     def _scan(self, frame: int) -> Regions:
         if frame in self.looked_at:
@@ -279,7 +301,7 @@ class _Search:
                 "FrameNr: %d, NrOfRegions: %d, Filtered regions: %d, Number of peaks: %d, Total time: %f",
                 frame, regions.components, regions.in_window, len(regions.maxima), time.perf_counter() - start,
             )  # fmt: skip
-        return regions
+        return self.division.of(frame, regions, self.crowding.is_crowded(regions))
 
     def _by_frame(
         self, batch: list[int], frames: Sequence[Regions], solved: NDArray[np.void]

@@ -18,11 +18,12 @@ from midas.formats.resolved import VERDICTS
 from midas.formats.run_record import read_run_record
 from midas.formats.table import Table
 from midas.results.consolidated.grain_groups import PEAK_COLUMNS, write_grains
-from midas.results.hdf5.writing import Group, atomic_hdf5
+from midas.results.hdf5.writing import Group, atomic_hdf5, plain_name
 from midas.results.tables.joins import SpotLinks
 from midas.results.tables.sources import LayerTables, Sources
 from midas.runtime import provenance
 from midas.runtime.files import read_bytes
+from midas.runtime.room import need_memory
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +116,12 @@ def _write_parameters(group: Group, layer: Layer, sources: Sources) -> None:
         return
     values = plain_values(read_bytes(layer.paramstest).decode("utf-8", "replace"))
     values.setdefault("GrainMerging", sources.grain_merging)
+    taken: set[str] = set()
     for key, value in values.items():
-        name = key.replace("/", "_")
+        name = plain_name(key)
+        if name in taken:
+            continue
+        taken.add(name)
         if isinstance(value, str):
             group.put_text(name, value)
         elif isinstance(value, tuple) and isinstance(value[0], str):
@@ -167,6 +172,8 @@ def _write_peaks(root: Group, sources: Sources, links: SpotLinks) -> None:
     for name, column in zip(_MERGE_MAP, sources.merge_map.columns, strict=True):
         group.put(name, column.astype(np.int64))
     group = root.group("constituent_peaks")
+    count = len(links.constituents) * (links.constituents.shape[1] + links.peaks.shape[1])
+    need_memory(8.0 * count, "joining the peaks of all spots")
     rows = np.concatenate([links.constituents.astype(np.float64), links.peaks], axis=1)
     missing = int(np.isnan(links.peaks).all(axis=1).sum())
     if missing:
