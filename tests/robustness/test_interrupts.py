@@ -52,7 +52,7 @@ def end_at_work(
 
 
 def mesh_of_peaks() -> np.ndarray:
-    """A frame of regions with 25 overlapping peaks each, whose joint fits take a second."""
+    """A frame of regions with 25 overlapping peaks each, which are too many for joint fits of a second each."""
     y, z = np.meshgrid(np.arange(30), np.arange(30), indexing="ij")
     region = 40 + 60 * (np.cos(2 * np.pi * (y - 3) / 6) + np.cos(2 * np.pi * (z - 3) / 6) + 2)
     tile = np.zeros((32, 32))
@@ -63,9 +63,10 @@ def mesh_of_peaks() -> np.ndarray:
 
 
 def test_among_peaks_of_one_region(tmp_path: Path, environment: dict[str, str]) -> None:
-    frame = mesh_of_peaks()
-    with ArchiveWriter(tmp_path / ARCHIVE, (1, *frame.shape), frame.dtype, threads=1) as writer:
-        writer.add_frames(DATA, (1, *frame.shape), [frame])
+    frames = [mesh_of_peaks()] * 8
+    shape = (len(frames), *frames[0].shape)
+    with ArchiveWriter(tmp_path / ARCHIVE, shape, frames[0].dtype, threads=1) as writer:
+        writer.add_frames(DATA, shape, frames)
         writer.add_parameters(Parameters.parse(ONE_THRESHOLD, tmp_path / "ps.txt"))
     arguments = (ARCHIVE, "0", "1", "2")
     program = "PeaksFittingOMPZarrRefactor"
