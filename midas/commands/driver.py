@@ -146,6 +146,7 @@ PROGRAMS = (
         ),
         newer=(
             "-force",
+            "-allowPartial",
             "-perSpotGroups",
             "-measureSpots",
             "-refineGeometry",
@@ -156,6 +157,7 @@ PROGRAMS = (
             "-darkFN",
             "-dataLoc",
             "-darkLoc",
+            "-allowLinks",
         ),
         run=run,
         shared=True,
