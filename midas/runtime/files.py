@@ -16,21 +16,41 @@ from midas.runtime.part_files import Part, is_path, keep_as, take_names
 def located(path: str | os.PathLike[str], folder: Path) -> Path:
     """A path that a user wrote into a file or typed: as it stands, else relative to `folder`."""
     path = Path(path).expanduser()
-    return path if path.is_absolute() or path.exists() else folder / path
+    return path if path.is_absolute() or os.path.exists(path) else folder / path
 
 
 def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
     """The whole file, or a `FormatError` that names it and says what to do."""
     try:
+        ordinary(path)
         return Path(path).read_bytes()
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
         raise FormatError(f"{reason}; {advice}" if advice else reason, file=path) from None
+    except ValueError:
+        raise FormatError("can be no file", file=path) from None
+
+
+def ordinary(path: str | os.PathLike[str]) -> None:
+    """An error for a pipe or a device among data, where reading would never end; those of a shell may be read.
+
+    Raises
+    ------
+    FormatError : for one
+    """
+    if is_path(path) and os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        if os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/self/fd/")):
+            return
+        raise FormatError("is a pipe or a device, not a file", file=path)
 
 
 def readable(text: str) -> str:
-    """Text as valid Unicode, for files that must be: a path may hold any bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Text as valid Unicode without NUL, for files that must be: a path or a damaged table may hold any bytes."""
+    try:
+        content = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # halves of a letter
+        content = text.encode("utf-8", "replace")
+    return content.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def keep_inputs(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:

@@ -181,6 +181,16 @@ def _read_headers(group: Identifier) -> None:
     h5o.visit(group, read)
 
 
+#: letters of a name that comes from data
+_LONGEST_NAME = 200
+
+
+def plain_name(text: str) -> str:
+    """A text of data as the name of one object in a group: no path, and not the group itself."""
+    name = readable(text)[:_LONGEST_NAME].replace("/", "_")
+    return "_" if name in ("", ".") else name
+
+
 class Group:
     """A group that is being written."""
 

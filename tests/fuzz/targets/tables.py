@@ -33,10 +33,13 @@ from midas.formats.table import Layout, Table
 from midas.formats.tracks import read_tracks
 from midas.formats.uncertainty import read_sigma
 from midas.parameters import Parameters
+from midas.results import consolidated
 from midas.results.exchange import read_grain_list
 from midas.results.matching.sets import load_grains, read_offset_table, read_points, read_state_list
 from midas.results.reading import read_results
 from midas.results.reading.words import of_grain, of_results
+from midas.results.stress import run as stress
+from midas.results.stress.options import StressOptions
 from midas.runtime.errors import MidasError
 from midas.stages import binning, indexing, refinement
 from midas.stages import grains as grain_stage
@@ -97,6 +100,14 @@ def _index(folder: Path) -> None:
     index.read(layer.index_best, layer.index_best_full, range(2))
 
 
+def _consolidated(folder: Path) -> None:
+    consolidated.write(Layer(folder), per_spot_groups=0)
+
+
+def _stress(folder: Path) -> None:
+    stress.run(read_results(folder), StressOptions(material="copper"))
+
+
 #: who reads the layer, and which of its files are mutated
 LAYERS: dict[str, tuple[Reader, str]] = {
     "whole": (
@@ -116,6 +127,8 @@ LAYERS: dict[str, tuple[Reader, str]] = {
         "Results/Key.bin Results/ProcessKey.bin Results/OrientPosFit.bin Output/FitBest.bin SpotsToIndex.csv "
         "IDsHash.csv InputAllExtraInfoFittingAll.csv hkls.csv paramstest.txt Spots.bin",
     ),
+    "consolidated": (_consolidated, "paramstest.txt MergeMap.csv GrainIDsKey.csv midas_log/run.json IDRings.csv"),
+    "stress": (_stress, "Grains.csv GrainsSigma.csv paramstest.txt"),
     "refined": (_refined, "Results/Key.bin Results/ProcessKey.bin Results/OrientPosFit.bin Output/FitBest.bin"),
     "indexed": (_index, "Output/IndexBest.bin Output/IndexBestFull.bin"),
 }
