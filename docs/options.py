@@ -44,6 +44,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "0: a raw file names the archive that was made of it; Padding counts; a newer archive replaces the copy",
     ),
     ("ff-midas", "-doPeakSearch"): (f"{_OPTIONS}peak_search_alone_and_the_rest_later", _SAME),
+    ("ff-midas", "-allowPartial"): ("tests/robustness/test_missing_parts.py::test_the_driver_hands_it_on", "new"),
     ("ff-peaks", "-force"): (f"{_STAGES}test_crowding.py::test_the_option", "new"),
     ("ff-midas", "-force"): (f"{_STAGES}test_crowding.py::test_the_option_of_the_driver", "new"),
     ("ff-midas", "-peakSearchOnly"): (
@@ -87,6 +88,8 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "tests/pipeline/geometry/test_parameter_file.py::test_the_copy_in_the_layer_folder",
         "new",
     ),
+    ("ff-midas", "-resume"): ("tests/pipeline/test_resume.py::test_what_stands_is_kept", "new"),
+    ("ff-midas", "-restartFrom"): ("tests/pipeline/test_resume.py::test_restart", "new"),
     ("ff-midas", "-look"): ("tests/diagnosis/look/test_look.py::test_the_driver_looks_too", "new"),
     ("ff-midas", "-machineName"): (
         f"{_OPTIONS}a_cluster_is_told_what_to_type",
@@ -125,6 +128,11 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
 }
 #: options that mean the same in every program
 EVERYWHERE: dict[str, tuple[str, str]] = {
+    "-allowPartial": (
+        "tests/robustness/test_missing_parts.py::test_missing_rows_are_named",
+        "new; rows that nobody has written passed as not found",
+    ),
+    "-resume": ("tests/robustness/test_chunks_kept.py::test_an_interrupted_stage_goes_on", "new"),
     "-force": ("tests/stages/test_crowding.py::test_the_option", "new"),
     "--threads": ("tests/end_to_end/test_determinism.py::test_threads", "new; the legacy argument nCPUs works too"),
     "-allowLinks": (f"{_LINKS}the_option_of_other_commands", "new"),
