@@ -34,15 +34,20 @@ log = logging.getLogger(__name__)
 
 def files_of(options: ConversionOptions, relative_to: Path) -> dict[str, list[Path]]:
     """The files that a conversion reads: raw, dark, mask and flood, as far as there are any."""
-    with logs.muted("midas.parameters.parser"):
-        given = Parameters.read(options.parameter_file, known_as=options.original)
-        parameters = settings.settled(given.for_stage("convert"), options)
+    parameters = settled_parameters(options)
     paths, _ = _raw_files(parameters, options, relative_to)
     dark = [file for name in parameters["Dark"] for file in raw_files(located(name, relative_to), 1)]
     single = {role: parameters.get(key, "") for role, key in (("mask", "MaskFN"), ("flood", "FloodFN"))}
     images = {role: [located(name, relative_to)] for role, name in single.items() if name}
     found = {"raw": paths, "dark": dark, **images}
     return {role: files for role, files in found.items() if files}
+
+
+def settled_parameters(options: ConversionOptions) -> Parameters:
+    """The parameters of a conversion with its options; the check before a run says more about repeated keys."""
+    with logs.muted("midas.parameters.parser"):
+        given = Parameters.read(options.parameter_file, known_as=options.original)
+        return settings.settled(given.for_stage("convert"), options)
 
 
 def _raw_files(parameters: Parameters, options: ConversionOptions, folder: Path) -> tuple[list[Path], str]:
@@ -79,12 +84,13 @@ class RawScan:
         relative_to : where relative paths are also looked for, after the current folder (default: beside the parameter
             file)
         """
-        with logs.muted("midas.parameters.parser"):  # the check before a run says more about repeated keys
-            given = Parameters.read(options.parameter_file, known_as=options.original)
-            parameters = settings.settled(given.for_stage("convert"), options)
+        parameters = settled_parameters(options)
         folder = relative_to or options.parameter_file.absolute().parent
         paths, name = _raw_files(parameters, options, folder)
-        scan = cls.of(paths, parameters, folder, archive_name=name, scratch=options.result_folder, threads=threads)
+        scan = cls.of(
+            paths, parameters, folder, archive_name=name, scratch=options.result_folder, threads=threads,
+            links=options.allow_links,
+        )  # fmt: skip
         for remark in scan.rotation.remarks:
             log.warning("%s: %s", parameters.source, remark)
         if scan.rotation.told is not None and "OmegaStep" not in parameters:
@@ -102,6 +108,7 @@ class RawScan:
         archive_name: str = "",
         scratch: Path | None = None,
         threads: int = 1,
+        links: bool = False,
     ) -> RawScan:
         """The scan in some files, with settled parameters.
 
@@ -109,8 +116,9 @@ class RawScan:
         ----------
         folder, archive_name : as of the scan
         scratch : folder for decompressed copies
+        links : as of `Reading`
         """
-        reading = settings.reading_of(parameters, scratch)
+        reading = settings.reading_of(parameters, scratch, links)
         sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
         return cls(reconciled(parameters, sweep.omegas, sweep.misfit), sweep, reading, folder, archive_name)
 
