@@ -2,8 +2,9 @@
 
 A parameter vector is the background and then eight numbers per peak.
 """
-from libc.math cimport exp
 from libc.stdint cimport uint8_t
+
+from midas._ext.numerics.elementary cimport exp
 
 
 cdef struct Peak:
