@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: build test lint bench docs clean
+.PHONY: build test lint sanitize bench fuzz docs clean
 
 build:  ## compile the kernels in place (MIDAS_CHECKED=1: bounds checks; MIDAS_NATIVE=1: for this processor only)
 	$(PYTHON) setup.py build_ext --inplace
@@ -14,8 +14,16 @@ lint:
 	mypy
 	cython-lint midas/_ext
 
+sanitize:  ## the tests with kernels that report every wrong access (gcc), and every race of two threads (clang and its libomp)
+	PYTHON=$(PYTHON) tests/sanitize/run memory
+	PYTHON=$(PYTHON) tests/sanitize/run threads
+
 bench:  ## every benchmark prints ratios to a calibration kernel of the same run
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+
+COUNT ?= 20000
+fuzz:  ## COUNT mutated inputs for every target; what is found is kept in tests/fuzz/corpus
+	$(PYTHON) -m tests.fuzz all --count $(COUNT)
 
 docs:  ## the parameter reference from the one table, then HTML in build/docs; every warning is an error
 	$(PYTHON) -m midas.parameters > docs/parameters.md

@@ -4,6 +4,8 @@ Switches (environment variables):
 
 ``MIDAS_CHECKED=1``  bounds checks in every kernel, for tests; off in a release build.
 ``MIDAS_NATIVE=1``   code for the processor of this machine (``-march=native``); the result does not run elsewhere.
+``MIDAS_SANITIZE=address,undefined``  kernels that report wrong accesses to memory and undefined operations; with ``thread``
+races of two threads; ``tests/sanitize/run`` sets it.
 """
 
 import os
@@ -19,12 +21,17 @@ from setuptools import Extension, setup
 KERNELS = sorted(Path("midas/_ext").rglob("*.pyx"))
 CHECKED = os.environ.get("MIDAS_CHECKED") == "1"
 NATIVE = os.environ.get("MIDAS_NATIVE") == "1"
+SANITIZE = os.environ.get("MIDAS_SANITIZE", "")
 
 # No contraction into fused multiply-adds and no -ffast-math: the same input must give the same bytes on every machine.
 # -fno-math-errno and -fno-trapping-math change no result, they let the compiler vectorise square roots and selections.
 COMPILE = "-O3 -g0 -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-unused-function".split()
+LINK = ["-fopenmp"]
 if NATIVE:
     COMPILE.append("-march=native")
+if SANITIZE:
+    COMPILE += [f"-fsanitize={SANITIZE}", "-O1", "-g1", "-fno-omit-frame-pointer", "-ftrapping-math"]
+    LINK.append(f"-fsanitize={SANITIZE}")
 
 #: Cython's own code for memoryviews, compiled once instead of in every kernel: a third of the build time
 SHARED = "midas._ext._memoryview"
@@ -38,7 +45,7 @@ def extension(name: str, source: Path) -> Extension:
         include_dirs=[numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=COMPILE,
-        extra_link_args=["-fopenmp"],
+        extra_link_args=LINK,
         libraries=["m"],  # or the kernels would load only into a python that happens to bring sin and exp along
     )
 

@@ -7,10 +7,11 @@ their own in `midas.stages`. ``midas.read_results("results/LayerNr_1")`` opens w
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from midas._version import __version__
 
+# Not that of `typing`, which takes longer to import than the rest: a command hears Ctrl-C only after this module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from midas.pipeline.layers import FinishedLayer
     from midas.results.reading import Results

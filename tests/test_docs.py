@@ -104,6 +104,30 @@ def test_nothing_cites_what_a_reader_cannot_open():
     assert not wrong, "\n".join(wrong)
 
 
+#: a test that a page names, below tests/
+NAMED_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("page", ["legacy-defects.md", "reliability.md"])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    """A row that says what shows a defect absent says it of a test that runs."""
+    wrong = []
+    for file, name in NAMED_TEST.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
+        path = ROOT / "tests" / file
+        if not (name.startswith("test_") and path.is_file() and f"\ndef {name}(" in path.read_text(encoding="utf-8")):
+            wrong.append(f"{page}: {file}::{name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_defect_of_the_legacy_programs_has_a_test() -> None:
+    """Each row of the page's tables says what happened, what happens, and names a test."""
+    text = (ROOT / "docs" / "legacy-defects.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if "shown by" not in row[-1]]
+    assert len(rows) > 300
+    assert [row for row in rows if len(row) != 3 or not NAMED_TEST.search(row[2])] == []
+
+
 #: where a page says what code a section belongs to, up to the end of the paragraph
 CODE = re.compile(r"^\*\*Code:\*\*.*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 CODE_NAME = re.compile(r"`([A-Za-z_][\w.]*)`")

@@ -60,7 +60,8 @@ class _Filter(Protocol):
 _STREAMS: dict[str, Callable[[], _Stream]] = {
     "bz2": bz2.BZ2Decompressor,
     "gzip": partial(zlib.decompressobj, zlib.MAX_WBITS | 16),
-    "lzma": lzma.LZMADecompressor,
+    # a stream of any size may ask for a dictionary of 4 GiB; those of the strongest settings take 65 MiB
+    "lzma": partial(lzma.LZMADecompressor, memlimit=128 << 20),
     "zlib": zlib.decompressobj,
 }
 

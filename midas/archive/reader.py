@@ -21,6 +21,7 @@ from midas.archive.zarr_array import Pixel, StoredArray, is_pixel
 from midas.archive.zip_container import ZipReader
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import ArchiveError
+from midas.runtime.limits import odd_size
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ class FrameStack:
         if len(array.shape) != 3:
             reason = f"has {len(array.shape)} dimensions instead of frame, row and column"
             raise ArchiveError(reason, file=array.file, key=array.path)
-        if array.shape[1] * array.shape[2] * array.dtype.itemsize >= 1 << 31:
-            raise ArchiveError(f"has frames of impossible size {array.shape[1:]}", file=array.file, key=array.path)
+        if reason := odd_size(array.shape, array.dtype.itemsize, array.container.size):
+            raise ArchiveError(reason, file=array.file, key=array.path)
         self._array = array
         self.shape: tuple[int, int, int] = array.shape
         if not is_pixel(array.dtype):

@@ -27,6 +27,7 @@ from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import OutputError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map, thread_count
+from midas.runtime.room import need_disk
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ _GROUPS = (
     *("analysis", "analysis/process", ANALYSIS.rstrip("/")),
 )
 STACKS = (DATA, DARK, BRIGHT)
+#: frames of a stack whose size tells how large all will be
+_SAMPLE = 16
 #: a frame, or a function that makes it, which one of the compressing threads then calls
 Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
 
@@ -136,16 +139,22 @@ class ArchiveWriter:
         for name, size in {DATA: self.shape, path: shape}.items():  # the data come first, as in legacy archives
             if name not in self:
                 self._add_stack(name, size)
-        count = 0
+        count, start = 0, self._stream.tell()
         for chunk, crc in chunks:
             self._add_member(f"{path}/{count}.0.0", chunk, crc)
             count += 1
+            if count == _SAMPLE:
+                self._check_room(shape[0] - count, (self._stream.tell() - start) / count)
         if path == DATA and shape[0] < 0:
             self.shape = (count, *shape[1:])
             zarray, document = f"{path}/.zarray", self.stack_metadata(self.shape, self.dtype).document()
             self._members[zarray] = self._zip.add(zarray, document)
         elif count != shape[0]:
             raise ValueError(f"{path}: {count} frames came, {shape[0]} were announced")
+
+    def _check_room(self, left: int, each: float) -> None:
+        """Whether the disk has room for the frames that are left, should they compress twice as well as the first."""
+        need_disk(self.path, left * each / 2, f"the archive, with {left} more frames like the first {_SAMPLE},")
 
     def _add_stack(self, name: str, size: tuple[int, int, int]) -> None:
         """Announce a stack; while its number of frames is not known, this only keeps the place in the directory."""

@@ -18,6 +18,7 @@ from midas.archive import codecs
 from midas.archive.codecs import Chunk, Settings
 from midas.archive.zip_container import Member, ZipReader
 from midas.runtime.errors import ArchiveError
+from midas.runtime.limits import too_large
 
 # Frames are coded by many threads at once, one frame each: Blosc must neither start threads of its own nor share a
 # global state between ours.
@@ -40,7 +41,8 @@ FRAME_CODEC: BloscSettings = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuf
 SMALL_CODEC: BloscSettings = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 
 _LARGEST = 1 << 31
-_LARGEST_TEXT = 1 << 26
+_LARGEST_TEXT = 1 << 24
+_LARGEST_DOCUMENT = 1 << 20
 _WIDEST_NUMBER = 8
 _FLOAT_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -177,9 +179,10 @@ class StoredArray:
         if member is None:
             raise ArchiveError("is missing", file=self.container.path, key=self.path)
         try:
-            self.metadata = ArrayMetadata.parse(self.container.read(member))
+            self.metadata = ArrayMetadata.parse(self.container.read(member, _LARGEST_DOCUMENT))
         except ValueError as error:
             raise ArchiveError(f"cannot be read ({error})", file=self.container.path, key=member.name) from None
+        self._check_size("a chunk", self.metadata.chunks)
 
     @property
     def file(self) -> str:
@@ -195,9 +198,7 @@ class StoredArray:
 
     def read(self) -> NDArray[np.generic]:
         """The whole array."""
-        if math.prod(self.shape) * self.dtype.itemsize >= _LARGEST:
-            reason = f"with shape {self.shape} is too large to be read at once"
-            raise ArchiveError(reason, file=self.file, key=self.path)
+        self._check_size("the array", self.shape)
         out = np.empty(self.shape, self.dtype)
         chunks = self.metadata.chunks
         grid = (range(-(-length // chunk)) for length, chunk in zip(self.shape, chunks, strict=True))
@@ -232,7 +233,7 @@ class StoredArray:
             target = np.empty(metadata.chunks, metadata.native) if out is None else out
             target[...] = metadata.fill()
             return target
-        raw = self.container.read(member)
+        raw = self.container.read(member, metadata.limit)
         try:
             chunk = _decode(raw, metadata, out)
         except Exception as error:  # each codec has its own exceptions
@@ -241,6 +242,11 @@ class StoredArray:
             out[...] = chunk.reshape(out.shape)
             return out
         return chunk
+
+    def _check_size(self, what: str, shape: tuple[int, ...]) -> None:
+        """ArchiveError for more bytes than this file may ask for."""
+        if reason := too_large(math.prod(shape) * self.dtype.itemsize, self.container.size):
+            raise ArchiveError(f"{what} of shape {list(shape)} {reason}", file=self.file, key=self.path)
 
     def _damaged(self, member: Member, error: Exception) -> ArchiveError:
         return ArchiveError(f"cannot be decoded ({error})", file=self.file, key=member.name)

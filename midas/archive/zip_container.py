@@ -47,6 +47,10 @@ _UNIX = 3 << 8
 #: how far before the end of the file the directory may end: one interrupted update is far smaller
 _SEARCHED = 64 << 20
 _WINDOW = 1 << 20
+#: readers accept members of less than 2 GiB
+LARGEST_MEMBER = (1 << 31) - 1
+#: deflate makes at most so many bytes of one (RFC 1951: 258 bytes of two bits)
+_DEFLATE_RATIO = 1032
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class ZipReader:
     ----------
     entries : every record of the directory, in its order
     members : by name, in order of the directory; where a name occurs twice, the later one
+    size : of the file, bytes
     end : where the file ends that the directory describes; what follows is the rest of an interrupted update
     """
 
@@ -103,24 +108,37 @@ class ZipReader:
         if getattr(self, "_descriptor", -1) >= 0:
             self.close()
 
-    def read(self, member: Member) -> bytes:
-        """The content of a member; thread safe, and the interpreter lock is released while it is read and checked."""
+    def read(self, member: Member, most: int = LARGEST_MEMBER) -> bytes:
+        """The content of a member; thread safe, and the interpreter lock is released while it is read and checked.
+
+        Parameters
+        ----------
+        most : bytes that it may have
+        """
         if member.flags & _ENCRYPTED:
             raise self._error("is encrypted", member)
+        if member.method not in (STORED, DEFLATED):
+            raise self._error(f"is compressed by ZIP method {member.method}; only stored and deflated work", member)
+        if member.size > most:
+            raise self._error(f"has {member.size} bytes, where at most {most} can be of use", member)
         content = self._stored(member)
         if member.method == DEFLATED:
-            try:
-                content = zlib.decompress(content, -zlib.MAX_WBITS, member.size)
+            try:  # one byte more, to see whether there is more than the directory says
+                content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.size + 1)
             except zlib.error as error:
                 raise self._error(f"is damaged ({error})", member) from None
-        elif member.method != STORED:
-            raise self._error(f"is compressed by ZIP method {member.method}; only stored and deflated work", member)
         if len(content) != member.size or zlib.crc32(content) != member.crc:
             raise self._error("is damaged (its checksum does not fit); copy or convert the file again", member)
         return content
 
     def _stored(self, member: Member) -> bytes:
         """The bytes of a member as they are in the file."""
+        largest = member.stored_size * _DEFLATE_RATIO if member.method == DEFLATED else member.stored_size
+        if member.offset + member.stored_size > self.size or member.size > largest:
+            reason = (
+                f"should have {member.size} bytes, stored in {member.stored_size} at byte {member.offset}, which a "
+            )
+            raise self._error(f"{reason}file of {self.size} bytes cannot hold; the file is damaged", member)
         try:
             header = os.pread(self._descriptor, _LOCAL.size, member.offset)
             if len(header) < _LOCAL.size or not header.startswith(_LOCAL_MARK):
@@ -141,7 +159,7 @@ class ZipReader:
         return ArchiveError(reason, file=self.path, key=member.name)
 
     def _read_directory(self) -> None:
-        size = os.fstat(self._descriptor).st_size
+        size = self.size = os.fstat(self._descriptor).st_size
         if size == 0:
             raise ArchiveError("is empty", file=self.path)
         for position, record in self._end_records(size):
@@ -186,11 +204,13 @@ class ZipReader:
             locator = os.pread(self._descriptor, _LOCATOR64.size, max(0, position - _LOCATOR64.size))
             if len(locator) == _LOCATOR64.size and locator.startswith(_LOCATOR64_MARK):
                 end = _LOCATOR64.unpack(locator)[2]
+                if end > position:
+                    return None
                 record64 = os.pread(self._descriptor, _END64.size, end)
                 if len(record64) < _END64.size or not record64.startswith(_END64_MARK):
                     return None
                 *_, count, length, offset = _END64.unpack(record64)
-        if offset + length != end:
+        if offset + length != end or end > position:
             return None
         content = os.pread(self._descriptor, length, offset)
         return _parse_directory(content, count) if len(content) == length else None
@@ -225,7 +245,7 @@ def _large_sizes(extra: bytes, *values: int) -> tuple[int, ...]:
     while len(extra) >= 4:
         identity, length = struct.unpack_from("<2H", extra)
         if identity == 1:
-            numbers = iter(struct.unpack_from(f"<{length // 8}Q", extra, 4))
+            numbers = iter(struct.unpack_from(f"<{min(length, len(extra) - 4) // 8}Q", extra, 4))
             return tuple(next(numbers, value) if value == _LIMIT32 else value for value in values)
         extra = extra[4 + length :]
     return values
@@ -246,7 +266,7 @@ class ZipWriter:
 
     def add(self, name: str, content: bytes, crc: int | None = None) -> Member:
         """Append a member; `crc` is its CRC-32 where the caller has it already."""
-        if len(content) >= 1 << 31:
+        if len(content) > LARGEST_MEMBER:
             raise ValueError(f"member {name} has {len(content)} bytes; readers accept less than 2 GiB")
         raw_name = name.encode()
         flags = 0 if name.isascii() else _UTF8

@@ -131,6 +131,7 @@ PROGRAMS = (
         shared=True,
         ignored=_IGNORED,
         words=("demo",),
+        interrupted="go on with the same command and -resume 1",
         console="stderr",
     ),
 )

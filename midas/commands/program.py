@@ -58,6 +58,7 @@ class Program:
     words : surplus words, by the first of them, that are no mistake (``ff-midas demo``)
     parts : first words that mean another program (``match_grains.py stitch``), and the names of these
     closing : last line on stdout, which scripts look for
+    interrupted : how to go on after Ctrl-C or a signal, as the end of a sentence
     console : where its messages go: "stdout", or "stderr" with the time in front
     """
 
@@ -77,6 +78,7 @@ class Program:
     words: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     closing: str = ""
+    interrupted: str = ""
     console: str = "stdout"
 
     @property

@@ -18,9 +18,10 @@ from numbers import Integral
 from pathlib import Path
 from typing import NoReturn
 
+from midas.commands import surroundings
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
-from midas.commands.signals import SIGNALS, Ended
+from midas.commands.signals import SIGNALS
 from midas.runtime import logs, parallel, provenance, streams
 from midas.runtime.errors import IncompleteError, MidasError, UsageError
 
@@ -41,33 +42,23 @@ def run(name: str, argv: Sequence[str]) -> int:
         if argv and argv[0] in called.parts:
             called, name, argv = program(called.parts[argv[0]]), f"{name} {argv[0]}", argv[1:]
         values = parse(called, name, argv)
+        SIGNALS.advise("" if values.words else called.interrupted)
         shared = called.shared and getattr(values, "blockNr", None) is None and not values.words
         if parallel.launched_rank() == 0 or shared:
             _run(called, values, parallel.communicator() if shared else parallel.SERIAL)
         sys.stdout.flush()
     except MidasError as error:
         return _fail(name, *error.lines, code=error.exit_code)
-    except MemoryError:
-        return _fail(name, "not enough memory", code=1)
-    except ImportError as error:
-        if error.name != "midas._ext":
-            raise
-        return _fail(name, str(error), code=1)
-    except Ended as ended:
-        if parallel.launched_size() > 1:
-            # The launcher ends all ranks alike, mostly because one of them has failed and said why.
-            parallel.leave(128 + ended.signal)
-        return _fail(name, f"ended by {ended.signal.name}", code=128 + ended.signal)
-    except KeyboardInterrupt:
-        return _fail(name, "interrupted", code=130)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(name, f"{place}{error.strerror or error}", code=1)
-    except Exception:
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(name, interrupt)
+    except Exception as error:
+        if reason := _of_surroundings(error):
+            return _fail(name, reason, code=1)
         # A defect: Python shows it at the end of the process, which ranks that wait for this one would never let come.
         if parallel.launched_size() > 1:
             traceback.print_exc()
             parallel.abort(1)
+        surroundings.finish()
         raise
     return 0
 
@@ -116,6 +107,30 @@ def _joined(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
     return joined
 
 
+def _of_surroundings(error: Exception) -> str | None:
+    """What to say about an error that is no defect of the program."""
+    if reason := surroundings.explained(error):
+        return reason
+    if isinstance(error, ImportError) and error.name == "midas._ext":
+        return str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    return None
+
+
+def _interrupted(name: str, interrupt: KeyboardInterrupt) -> int:
+    """Say it in a line, and how to go on; the exit code."""
+    number = SIGNALS.number_of(interrupt)
+    if parallel.launched_size() > 1 and (number != signal.SIGINT or parallel.launched_rank() > 0):
+        # The launcher ends all ranks alike, mostly because one of them has failed and said why.
+        parallel.leave(128 + number)
+    return _fail(name, SIGNALS.line(number), code=128 + number)
+
+
+#: exit codes after a signal
+_INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
 #: seconds that a rank leaves to those before it, which mostly have the same to say and end the run with it
 _PATIENCE = 0.5
 
@@ -125,6 +140,7 @@ def _fail(name: str, *messages: str, code: int) -> int:
     sys.stdout.flush()
     _end_at_once_when_ended()
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
+    SIGNALS.say_nothing()
     for message in messages:
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
@@ -151,12 +167,16 @@ def main() -> NoReturn:
         print(f"midas: no command is called {name}; there are {', '.join(sorted(MODULES))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     output = streams.prepare()
+    surroundings.prepare(name)
     try:
         SIGNALS.start_raising()
         code = run(name, argv)
-    except KeyboardInterrupt:  # before `run` could hear it
-        code = _fail(name, "interrupted", code=130)
+    except KeyboardInterrupt as interrupt:  # before `run` could hear it
+        code = _interrupted(name, interrupt)
+    if code in _INTERRUPTED:
+        parallel.leave(code)  # what a regular end would wait for is of no use any more
     _end_at_once_when_ended()
+    surroundings.finish()
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", code=1)
     sys.exit(code)

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
-
-#: seconds until a signal that came during an import is looked at again
-_SOON = 0.01
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,29 +24,80 @@ class Ended(KeyboardInterrupt):
         self.signal = signal.Signals(number)
 
 
+def what_ended(number: int) -> str:
+    """How a message says that this signal ended a process."""
+    return "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+
+
 class Signals:
     """What the signals that end a process do: at its two ends they end it at once, in between they raise.
 
     A signal in the middle of an import raises once the import is over: extension modules do not survive an exception
-    at any line of theirs.
+    at any line of theirs. So does one whose exception a callback of a library has swallowed.
     """
 
     def __init__(self) -> None:
         self._raising = False
-        self._waiting: int | None = None
+        self._silent = False
+        self._advice = ""
+        #: the descriptor of standard error
+        self.errors = 2
+        self._again: Callable[[], None] | None = None
 
     def listen(self) -> None:
-        """Hear the signals that nobody ignores or hears already; SIGTERM and SIGHUP once there is something to tidy."""
+        """Hear the signals that nobody ignores or hears already."""
         self._raising = False
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._heard)
+        for number in _SIGNALS:
+            if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+                signal.signal(number, self._heard)
+        # The launchers block Ctrl-C from before the interpreter starts until somebody hears it, which is now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     def start_raising(self) -> None:
-        """From now on there is somebody who catches the exceptions."""
-        for number in _SIGNALS[1:]:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._heard)
+        """From now on there is somebody who catches the exceptions, and the end comes even if nobody does."""
         self._raising = True
+        try:
+            from midas._ext.numerics import ending
+        except ImportError:
+            return  # kernels that are not built: the command will say so
+        self._again = ending.again
+        sys.unraisablehook = self._unraisable
+        self._watch()
+
+    def _watch(self) -> None:
+        from midas._ext.numerics import ending
+
+        lines = (f"{_program()}: {what_ended(number)}{self._advice}\n" for number in _SIGNALS)
+        ending.watch(*(line.encode("utf-8", "backslashreplace") for line in lines))
+        if self._silent:
+            ending.say_nothing()
+
+    def advise(self, advice: str) -> None:
+        """What the line says besides, now that there is something to go on with."""
+        self._advice = f"; {advice}" if advice else ""
+        if self._again is not None:
+            self._watch()
+
+    def number_of(self, interrupt: KeyboardInterrupt) -> int:
+        """The signal behind an exception: a kernel in a thread cannot tell which one it was."""
+        if self._again is not None:
+            from midas._ext.numerics import ending
+
+            if number := ending.heard():
+                return number
+        return interrupt.signal if isinstance(interrupt, Ended) else signal.SIGINT
+
+    def line(self, number: int) -> str:
+        """What to say after a signal."""
+        return what_ended(number) + self._advice
+
+    def say_nothing(self) -> None:
+        """The line has been said, or another process says it."""
+        self._silent = True
+        if self._again is not None:
+            from midas._ext.numerics import ending
+
+            ending.say_nothing()
 
     def stop_raising(self) -> None:
         """All is done, and nobody catches exceptions any more."""
@@ -61,20 +110,22 @@ class Signals:
                 signal.signal(number, signal.SIG_DFL)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGALRM:
-            number, self._waiting = self._waiting or number, None
         if not self._raising:
-            said = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
-            if number != signal.SIGINT and _is_rank():
-                os._exit(128 + number)  # the launcher ends all ranks alike, mostly because one has failed and said why
-            os.write(2, f"{_program()}: {said}\n".encode("utf-8", "backslashreplace"))
+            # Of the ranks of a launcher, which ends all alike, mostly one has failed and said why.
+            if not self._silent and not (number != signal.SIGINT and _is_rank()):
+                os.write(self.errors, f"{_program()}: {self.line(number)}\n".encode("utf-8", "backslashreplace"))
             os._exit(128 + number)
-        if _is_importing(frame):
-            self._waiting = number
-            signal.signal(signal.SIGALRM, self._heard)
-            signal.setitimer(signal.ITIMER_REAL, _SOON)
+        if self._again is not None and _is_importing(frame):
+            self._again()
             return
         raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
+
+    def _unraisable(self, what: sys.UnraisableHookArgs) -> None:
+        """An exception in a place that can raise none: that of a signal is raised once more, a moment later."""
+        if isinstance(what.exc_value, KeyboardInterrupt) and self._raising and self._again is not None:
+            self._again()
+        else:
+            sys.__unraisablehook__(what)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
@@ -89,13 +140,14 @@ def _is_importing(frame: FrameType | None) -> bool:
 def _is_rank() -> bool:
     """Whether the process is one of several that a launcher started; known once there is something to tidy."""
     parallel = sys.modules.get("midas.runtime.parallel")
-    return parallel is not None and bool(parallel.launched_size() > 1)
+    size = getattr(parallel, "launched_size", None)  # it may be half imported
+    return size is not None and bool(size() > 1)
 
 
 def _program() -> str:
     """What the process was called by: ``python -m midas NAME ...`` says it in the first word."""
     name = os.path.basename(sys.argv[0]).removesuffix(".exe")
-    return sys.argv[1] if name == "__main__.py" and len(sys.argv) > 1 else name
+    return sys.argv[1] if name in ("__main__.py", "-c", "-m") and len(sys.argv) > 1 else name
 
 
 SIGNALS = Signals()

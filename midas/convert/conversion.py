@@ -24,6 +24,7 @@ from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime import progress
 from midas.runtime.files import make_folder
 from midas.runtime.result import StageResult
+from midas.runtime.room import need_memory
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     sweep, parameters, counted = scan.sweep, scan.parameters, scan.counted
 
     path = make_folder(options.result_folder) / scan.archive_name
+    _, height, width = sweep.shape
+    need_memory(threads * height * width * sweep.dtype.itemsize, f"the conversion on {threads} threads")
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
         _write_metadata(writer, sweep, parameters)
         _write_frames(writer, scan)

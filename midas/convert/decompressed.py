@@ -99,7 +99,7 @@ def seekable(path: Path, scratch: Path | None, owner: object, known: io.BytesIO 
     name, folder = plain(path), make_folder(scratch)
     with opened(path) if known is None else io.BytesIO(known.getbuffer()) as stream:
         try:
-            handle, copy = tempfile.mkstemp(prefix=f".{name.stem}.", suffix=name.suffix, dir=folder)
+            handle, copy = tempfile.mkstemp(prefix=f".{name.stem}.part.", suffix=name.suffix, dir=folder)
         except OSError as error:
             raise OutputError(f"no copy of {name} can be made ({error.strerror})", file=folder) from None
         weakref.finalize(owner, Path(copy).unlink, missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from midas.archive.writer import Frame
 from midas.convert.source import UNKNOWN, FrameSource, made
 from midas.runtime.errors import FormatError, OutputError, UsageError
 from midas.runtime.files import atomic_output
-from midas.runtime.parallel import ordered_map
+from midas.runtime.parallel import ordered_map, pool
 
 #: memory for the pixels of all frames that are sorted at once
 MEMORY = 512 << 20
@@ -101,8 +100,8 @@ def _median_of(stack: NDArray[Pixel], threads: int) -> NDArray[Pixel]:
     def sort(row: int) -> None:
         out[row] = np.partition(stack[:, row], middle, axis=0)[middle]
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(sort, range(stack.shape[1])))
+    with pool(threads) as workers:
+        list(workers.map(sort, range(stack.shape[1])))
     return out
 
 

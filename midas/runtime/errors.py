@@ -21,6 +21,8 @@ class MidasError(Exception):
     """
 
     exit_code = 1
+    #: what may divide the lines of a message
+    _breaks = ""
 
     def __init__(
         self,
@@ -41,7 +43,7 @@ class MidasError(Exception):
             place.append(key)
         if value is not None:
             place.append(str(value))
-        super().__init__(": ".join([*place, reason]))
+        super().__init__(_printable(": ".join([*place, reason]), self._breaks))
         self.lines: tuple[str, ...] = (str(self),)
 
 
@@ -63,9 +65,12 @@ class Mistakes(ParameterError):
     lines : a sentence for each
     """
 
+    _breaks = "\n"
+
     def __init__(self, lines: Sequence[str]):
-        super().__init__("\n".join(lines))
-        self.lines = tuple(lines)
+        printable = tuple(_printable(line) for line in lines)
+        super().__init__("\n".join(printable))
+        self.lines = printable
 
 
 class ArchiveError(MidasError):
@@ -98,6 +103,13 @@ class IncompleteError(StageError):
     def __init__(self, reason: str, result: StageResult[Any]):
         super().__init__(reason)
         self.result = result
+
+
+def _printable(text: str, breaks: str = "") -> str:
+    """The text with escapes for what begins a line, colours a terminal or cannot be printed: names in files have it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in breaks else repr(c)[1:-1] for c in text)
 
 
 def one_line(error: BaseException) -> str:

@@ -125,11 +125,15 @@ def options_of(cls: type[D]) -> tuple[Option, ...]:
 
 
 def from_words(cls: type[D], words: Mapping[str, object], **others: object) -> D:
-    """The dataclass of what stands on a command line; `others` are fields that do not come from there."""
+    """The dataclass of what stands on a command line; `others` are fields that do not come from there.
+
+    A path that nobody names is its default, from where the command was called.
+    """
     values = dict(others)
     for item in fields(cls):
         if "option" in item.metadata and item.name not in values:
-            values[item.name] = item.metadata["kind"].read(words[item.metadata["option"].key])
+            value = item.metadata["kind"].read(words[item.metadata["option"].key])
+            values[item.name] = absolute(item.default) if value is None and isinstance(item.default, Path) else value
     return cast("Callable[..., D]", cls)(**values)
 
 

@@ -6,15 +6,18 @@ to wait and to agree. Legacy blocks (``blockNr nBlocks``) are members that canno
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import NoReturn, TypeVar, cast
 
 from midas.runtime.errors import MidasError, UsageError
+from midas.runtime.room import free_address_space
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -183,8 +186,9 @@ def abort(code: int) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End this rank at once: a regular end would wait in MPI for the other ones."""
+    """End this process at once: a regular end would wait for other ranks in MPI, and for threads still at work."""
     sys.stdout.flush()
+    atexit._run_exitfuncs()  # what removes files that nobody needs any more
     os._exit(code)
 
 
@@ -200,12 +204,44 @@ def available_cores() -> int:
 def thread_count(requested: int | None) -> int:
     """Threads to use: what the user asked for, else every core that this process may use."""
     if requested is None:
-        return available_cores()
+        requested = min(available_cores(), _MOST_THREADS)
     if requested < 1:
         raise UsageError("must be at least 1", key="nCPUs", value=requested)
     if requested > _MOST_THREADS:
         raise UsageError(f"must be at most {_MOST_THREADS}", key="nCPUs", value=requested)
+    _check_threads(requested)
     return requested
+
+
+@cache
+def _check_threads(count: int) -> None:
+    """An error if so many threads cannot be started: OpenMP would end the process."""
+    if count == 1:
+        return
+    from midas._ext.numerics.threads import startable
+
+    started = 1 + startable(count - 1)
+    if started < count:
+        reason = f"only {started} of {count} threads can be started here"
+        raise MidasError(f"{reason}; give a smaller -nCPUs, or raise the limit (ulimit -u, ulimit -v)")
+
+
+#: bytes that a thread takes of a limited address space: its stack, and what it does first
+_OF_A_THREAD = 12 << 20
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """Threads of Python.
+
+    Raises
+    ------
+    MemoryError : they do not fit into a limited address space, where one that starts and gets no memory is waited for
+        without end
+    """
+    free = free_address_space()
+    if free is not None and free < threads * _OF_A_THREAD:
+        raise MemoryError
+    return ThreadPoolExecutor(threads)
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
@@ -217,13 +253,13 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threa
         yield from map(function, items)
         return
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with pool(threads) as workers:
         try:
             for item in items:
-                pending.append(pool.submit(function, item))
+                pending.append(workers.submit(function, item))
                 if len(pending) > threads:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            workers.shutdown(cancel_futures=True)

@@ -119,10 +119,14 @@ def hash_of_lines(lines: Sequence[str]) -> str:
     return hashlib.sha256(os.fsencode("".join(f"{line}\n" for line in lines))).hexdigest()
 
 
+def to_be_made_again() -> bool:
+    """Whether SOURCE_DATE_EPOCH fixes the date, because somebody wants to make a result again, to the byte."""
+    return os.environ.get("SOURCE_DATE_EPOCH", "").isdecimal()
+
+
 def now() -> str:
     """The date in UTC, ISO 8601; that of SOURCE_DATE_EPOCH where it is set, so that a result can be made again."""
-    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
-    seconds = int(fixed) if fixed.isdecimal() else int(time.time())
+    seconds = int(os.environ["SOURCE_DATE_EPOCH"] if to_be_made_again() else time.time())
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from midas._ext.binning import bin_count, fill_bins, spot_windows
 from midas.formats.binary import write_records
-from midas.formats.bins import RECORD, bin_writer
+from midas.formats.bins import RECORD, ROW, bin_writer
 from midas.formats.layer import Layer
 from midas.formats.spots import (
     EXTRA_INFO,
@@ -27,6 +27,7 @@ from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.runtime.room import need_disk
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +78,16 @@ def _run(
     y, z = input_all["y_ideal"], input_all["z_ideal"]
     columns = np.vstack([input_all.columns, np.sqrt(y * y + z * z) - radius])
     spots = Table(SPOTS_BINARY, columns)
+    width = len(SPOTS_BINARY) + len(EXTRA_INFO_BINARY)
     extra = extra_info.select(EXTRA_INFO_BINARY)
     summary = {"spots": len(spots)}
     _warn_of_unlisted(rings, radius)
     legacy_bins = parameters["WriteLegacyBins"] and not parameters["NoSaveAll"]
+    size = 8 * width * len(spots)
     if legacy_bins:
         windows = _windows(spots, radius, parameters, threads)
+        size += _bytes_of_bins(parameters, np.where(radius != 0, rings, 0), windows)
+    need_disk(layer.folder, size, "binning (see WriteLegacyBins)" if legacy_bins else "binning")
     write_records(layer.spots_binary, spots.columns.T, "<f8")
     write_records(layer.extra_info_binary, extra.columns.T, "<f8")
     if legacy_bins:
@@ -160,6 +165,17 @@ def _windows(spots: Table, radius: NDArray[np.float64], parameters: Parameters, 
 
 def _shape(parameters: Parameters) -> tuple[int, int]:
     return bin_count(parameters["EtaBinSize"])[0], bin_count(parameters["OmeBinSize"])[0]
+
+
+def _bytes_of_bins(parameters: Parameters, rings: NDArray[np.int64], windows: NDArray[np.void]) -> int:
+    """What Data.bin and nData.bin take at least: the first ring with entries begins with a hole, and does not count."""
+    eta_bins, omega_bins = _shape(parameters)
+    entries = np.where(rings > 0, windows["eta_count"].astype(np.int64) * windows["omega_count"], 0)
+    if not entries.any():
+        return 0
+    whole = max(parameters["RingNumbers"]) - int(rings[entries > 0].min())
+    size: int = int(entries.sum()) * ROW.itemsize + whole * eta_bins * omega_bins * RECORD.itemsize
+    return size
 
 
 def _write_bins(

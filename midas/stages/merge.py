@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -27,7 +26,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
-from midas.runtime.parallel import SERIAL, Communicator
+from midas.runtime.parallel import SERIAL, Communicator, pool
 from midas.runtime.result import StageResult
 from midas.stages.saturated_chains import ChainedPeaks, without_tails
 
@@ -159,8 +158,8 @@ def _read_peaks(layer: Layer, frames: int, threads: int) -> list[Table]:
         tables[i] = peak_format.LAYOUT.read(paths[i])
 
     if threads > 1 and sum(sizes[i] for i in occupied) > _WORTH_THREADS:
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(read, occupied):
+        with pool(threads) as workers:
+            for _ in workers.map(read, occupied):
                 pass
     else:
         for i in occupied:

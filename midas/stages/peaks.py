@@ -6,7 +6,6 @@ import logging
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,9 +28,10 @@ from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
 from midas.runtime.files import make_folder, remove, write_atomic
-from midas.runtime.parallel import SERIAL, Communicator, ordered_map
+from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
+from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
@@ -87,7 +87,7 @@ def run(
     with archive:
         frames = _frames(archive)
         count = _frame_count(layer, frames, settings)
-        own = comm.rows(count)
+        own = _with_room(comm.rows(count), layer, frames, threads)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
         thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
         search = _Search(layer, archive, settings, thresholds, threads, own, force)
@@ -125,6 +125,16 @@ def _frame_count(layer: Layer, frames: FrameStack, settings: Parameters) -> int:
         reason = f"must leave at least one of the {len(frames)} frames"
         raise ParameterError(reason, file=layer.archive, key="SkipFrame", value=settings["SkipFrame"])
     return count
+
+
+def _with_room(own: range, layer: Layer, frames: FrameStack, threads: int) -> range:
+    """This member's frames, once it is certain that their files and the images of the threads may have room."""
+    _, rows, columns = frames.shape
+    if not layer.temp.exists():  # else there are old files, which make room
+        need_disk(layer.temp, len(own) * (len(LAYOUT.header) + 1), "the peak search", files=2 * len(own))
+    images = threads * rows * columns * frames.dtype.itemsize + 8 * max(rows, columns) ** 2
+    need_memory(images, f"the peak search on {threads} threads", "give a smaller -nCPUs")
+    return own
 
 
 def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | None, threads: int) -> NDArray[np.float64]:
@@ -237,17 +247,17 @@ class _Search:
             for batch in batches:
                 yield batch, [self._scan(frame) for frame in batch]
             return
-        with ThreadPoolExecutor(self.threads) as pool:
+        with pool(self.threads) as workers:
             try:
-                pending = [pool.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
+                pending = [workers.submit(self._scan, frame) for batch in batches[:1] for frame in batch]
                 for number, batch in enumerate(batches):
                     following = [
-                        pool.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
+                        workers.submit(self._scan, frame) for b in batches[number + 1 : number + 2] for frame in b
                     ]
                     yield batch, [future.result() for future in pending]
                     pending = following
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                workers.shutdown(wait=True, cancel_futures=True)
 
     def _scan(self, frame: int) -> Regions:
         if frame in self.looked_at:

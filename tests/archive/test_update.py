@@ -235,6 +235,19 @@ def test_angles_of_single_frames_must_fit(
     assert "which count" in capsys.readouterr().out
 
 
+def test_folders_of_the_user_beside_the_archive_stay(path: Path, change: Callable[..., int], tmp_path: Path) -> None:
+    """They have the names of the groups of the archive, which is not unpacked into them."""
+    mine = [folder / name for folder in (path.parent, tmp_path) for name in ("analysis", "exchange", "measurement")]
+    for folder in mine:
+        (folder / "process").mkdir(parents=True, exist_ok=True)
+        (folder / "notes.txt").write_text("mine")
+    before = sorted(p for p in tmp_path.rglob("*"))
+    for key, value in (("Lsd", 900000), (f"{ANALYSIS}ImTransOpt", 2), (f"{SCAN}start", -10)):
+        assert change(key, value) == 0
+    assert sorted(p for p in tmp_path.rglob("*")) == before
+    assert all((folder / "notes.txt").read_text() == "mine" for folder in mine)
+
+
 def test_wider_pixels_do_not_fit(written: Written, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
     import h5py
 

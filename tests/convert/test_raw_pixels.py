@@ -87,6 +87,30 @@ def test_an_archive_from_a_stream_is_as_any_other(convert, tmp_path: Path) -> No
     assert members(convert(SIZES, data_file=str(ge(tmp_path / "scan.ge3.bz2", pixels())))) == plain
 
 
+def test_a_missing_file_of_a_sweep(convert, tmp_path: Path) -> None:
+    """The scan does not end there in silence, whichever file it is."""
+    for number in (1, 2, 3):
+        ge(tmp_path / f"scan_{number}.ge3", pixels(seed=number))
+    for missing in (3, 2):
+        (tmp_path / f"scan_{missing}.ge3").unlink()
+        with pytest.raises(FormatError, match=rf"scan_{missing}\.ge3: is missing"):
+            convert(SIZES, data_file=str(tmp_path / "scan_1.ge3"), files_per_scan=3)
+        assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("suffix", [".bz2", ".gz"])
+def test_a_plain_file_beside_a_compressed_one_is_left_alone(convert, tmp_path: Path, suffix: str) -> None:
+    """Another file of the user, which a decompression in place would overwrite and then delete."""
+    frames = pixels()
+    path = ge(tmp_path / f"scan.ge3{suffix}", frames)
+    (tmp_path / "scan.ge3").write_bytes(b"mine")
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("scan*")}
+    with convert(SIZES, data_file=str(path)) as archive:
+        np.testing.assert_array_equal(all_of(archive.frames), frames)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.glob("scan*")} == before
+    assert (tmp_path / "scan.ge3").read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_sizes_that_do_not_fit(convert, tmp_path: Path, suffix: str) -> None:
     content = bytes(8192) + pixels().tobytes()

@@ -110,9 +110,22 @@ def test_other_axes_give_the_same_grains(
     agree(compare(standard, same, space_group=space_group, lattice=cell), 0.01, 1)
 
 
-def test_a_trigonal_grain_is_reported_once(tmp_path: Path) -> None:
-    """Its spots are those of the same crystal turned by 60 degrees about c, and seeds find either of the two."""
-    raw, truth = simulated(tmp_path, 164, (3.59, 3.59, 4.91, 90.0, 90.0, 120.0), Lsd=800000, RhoD=100000)
+@pytest.mark.parametrize(
+    ("space_group", "cell", "changes"),
+    [
+        (164, (3.59, 3.59, 4.91, 90.0, 90.0, 120.0), {"Lsd": 800000, "RhoD": 100000}),
+        (152, (4.913, 4.913, 5.405, 90.0, 90.0, 120.0), {"OverAllRingToIndex": 1, "RhoD": 100000}),
+    ],
+    ids=["P-3m1", "quartz"],
+)
+def test_a_trigonal_grain_is_reported_once(
+    space_group: int, cell: tuple[float, ...], changes: dict[str, object], tmp_path: Path
+) -> None:
+    """Its spots are those of the same crystal turned by 60 degrees about c, and seeds find either of the two.
+
+    In the field every grain of quartz was listed twice.
+    """
+    raw, truth = simulated(tmp_path, space_group, cell, **changes)
     found = analysed(tmp_path / "run", raw)
     agree(compare(truth, found, omega_step=1), 0.05, 10)
     parameters = Parameters.read(tmp_path / "run" / "ps.txt").changed(GrainMerging="legacy")

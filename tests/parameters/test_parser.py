@@ -28,6 +28,14 @@ def test_union_of_the_legacy_languages() -> None:
     assert p.unknown == {"NoSuchKey": ("1", "x")}
 
 
+def test_lines_of_any_length() -> None:
+    """Long names, many values and long comments belong to one line, and the next one is read as it stands."""
+    name = "/raw" + "/a folder" * 1000
+    p = Parameters.parse(f"# {'x ' * 5000}Lsd 1\nRawFolder {name} # {'y ' * 5000}\nLsd 2\nKept {'3 ' * 9000}\npx 4\n")
+    assert (p["RawFolder"], p["Lsd"], p["px"]) == (name, 2.0, 4.0)
+    assert len(p.unknown["Kept"]) == 9000
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

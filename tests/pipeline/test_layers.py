@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_folder_of_a_layer(finished: Finished) -> None:
     assert len(list((layer / "Temp").glob("sim.analysis.MIDAS.zip_*_PS.csv"))) == FRAMES
     assert len(list((layer / "Temp").iterdir())) == 2 * FRAMES
     assert (layer / "output").readlink() == Path("midas_log")
+
+
+def test_files_have_the_mode_of_the_umask(finished: Finished) -> None:
+    """Others in the group read the results: nothing is for its owner only, as temporary files are at first."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    for path in finished[0].rglob("*"):
+        if not path.is_symlink():
+            assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~mask, path
 
 
 def test_logs(finished: Finished) -> None:

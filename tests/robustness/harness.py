@@ -319,4 +319,7 @@ def prepare(program: Program, pristine: Path, folder: Path, *, stale: bool = Fal
 def _link(source: str, target: str) -> None:
     """Share a file with the pristine folder: the commands replace files, they do not write into them."""
     if not os.path.exists(target):
-        os.link(source, target)
+        try:
+            os.link(source, target)
+        except OSError:  # another file system
+            shutil.copy(source, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_near_z_orientation_is_not_snapped(simulate) -> None:
 
 
 def test_strain_tensor_input(simulate, tmp_path: Path) -> None:
-    """A shear of 1e-3 lengthens <111> of a cubic cell by two thirds of it (the legacy program doubled it, S7)."""
+    """A shear of 1e-3 lengthens <111> of a cubic cell by two thirds of it (the legacy program doubled it)."""
     strains = np.zeros((2, 18))
     strains[:, [3, 7, 11]] = 1.0
     strains[1, 13] = 1e-3
@@ -100,6 +101,23 @@ def test_scans_beyond_half_a_turn(simulate, start: int, end: int, step: int) -> 
     assert len(twice) == 2 * len(turn)
 
 
+def test_a_hair_above_a_whole_number_of_frames(simulate) -> None:
+    """No frame is made for what rounding has left over; half a frame more is one."""
+    counts = [len(frames_of(simulate(f"OmegaEnd {end!r}").archive)) for end in (-40.0, -40.0 + 1e-7, -37.5)]
+    assert counts[0] == counts[1] == counts[2] - 1
+
+
+def test_memory_is_that_of_the_spots(simulate) -> None:
+    """Not that of tables for twenty million of them."""
+    simulate("WriteImage 0")
+    tracemalloc.start()
+    try:
+        assert 0 < len(simulate("WriteImage 0").spots) < 1000
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
 def test_no_image_and_no_rows(simulate, tmp_path: Path) -> None:
     simulate()
     result = simulate("WriteImage 0", "WriteSpots 0")
@@ -110,6 +128,13 @@ def test_no_image_and_no_rows(simulate, tmp_path: Path) -> None:
 def test_result_in_memory_is_the_file(simulate, tmp_path: Path) -> None:
     result = simulate()
     np.testing.assert_array_equal(result.spots.columns, SPOT_MATRIX_GEN.read(tmp_path / "SpotMatrixGen.csv").columns)
+
+
+def test_names_with_blanks(simulate, tmp_path: Path) -> None:
+    """A name is the rest of its line."""
+    (tmp_path / "my grains.csv").write_text(GRAINS)
+    result = simulate("InFileName my grains.csv", "OutFileName a scan")
+    assert result.archive == tmp_path / "a scan_scanNr_0.zip" and len(result.spots) == len(simulate().spots)
 
 
 def test_gaps_before_panels_are_fine(simulate, tmp_path: Path) -> None:

@@ -219,6 +219,18 @@ def test_too_many_entries(bins: Callable[..., tuple[Layer, tuple[Table, Table]]]
         bins(text, tables([1] * 5))
 
 
+def test_room_is_looked_for(
+    bins: Callable[..., tuple[Layer, tuple[Table, Table]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked for is never more than the files take, and not much less."""
+    asked: list[float] = []
+    monkeypatch.setattr(binning, "need_disk", lambda path, size, what: asked.append(size))
+    layer, _ = bins(content=tables([1, 3, 1, 0, 3] * 20))
+    on_disk = sum(p.stat().st_size for p in (layer.spots_binary, layer.extra_info_binary, layer.bins))
+    on_disk += 512 * layer.bin_counts.stat().st_blocks
+    assert 0.5 * on_disk < asked[0] <= on_disk
+
+
 def test_bins_that_do_not_divide_the_turn(
     bins: Callable[..., tuple[Layer, tuple[Table, Table]]], caplog: pytest.LogCaptureFixture
 ) -> None:

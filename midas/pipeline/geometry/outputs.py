@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from midas.pipeline.geometry.parameter_file import Values, source_of, with_value
 from midas.results.hdf5.writing import reserve
 from midas.runtime.errors import OutputError
 from midas.runtime.files import located, readable, write_together
+from midas.runtime.provenance import now
 
 #: what the modes of the data do to the grains
 RESPONSES = ("mean X", "mean Y", "mean Z", "turn x", "turn y", "turn z", "mean strain", "E33 - (E11 + E22)/2")
@@ -120,7 +120,7 @@ def _spots(result: GeometryResult, detector: int) -> Table:
 
 def _first_line(result: GeometryResult, layer: Layer) -> str:
     spots = f"{len(result.grains.ids)} grains, {len(result.residuals.spots)} spots"
-    date = time.strftime("%Y-%m-%d")
+    date, _, _ = now().partition("T")
     return f"{date} from {layer.folder.absolute().name}: {spots}; {held_out_lines(result)[0]}"
 
 

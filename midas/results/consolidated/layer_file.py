@@ -23,6 +23,7 @@ from midas.results.tables.joins import SpotLinks
 from midas.results.tables.sources import LayerTables, Sources
 from midas.runtime import provenance
 from midas.runtime.files import read_bytes
+from midas.runtime.room import need_memory
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +168,8 @@ def _write_peaks(root: Group, sources: Sources, links: SpotLinks) -> None:
     for name, column in zip(_MERGE_MAP, sources.merge_map.columns, strict=True):
         group.put(name, column.astype(np.int64))
     group = root.group("constituent_peaks")
+    count = len(links.constituents) * (links.constituents.shape[1] + links.peaks.shape[1])
+    need_memory(8.0 * count, "joining the peaks of all spots")
     rows = np.concatenate([links.constituents.astype(np.float64), links.peaks], axis=1)
     missing = int(np.isnan(links.peaks).all(axis=1).sum())
     if missing:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas.results.hdf5.objects import Appender, add_links, end_of_file, place_of_layout, set_end_of_file
 from midas.runtime.errors import OutputError
 from midas.runtime.files import keep_devices, readable
+from midas.runtime.room import need_disk
 
 #: what the low-level interface of h5py, which has no types, works with: a file, group, dataset or data space
 Identifier: TypeAlias = Any
@@ -65,6 +66,7 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
             addresses = _reference_dataset(file, made)
             file.flush()
             image = bytearray(file.id.get_file_image())
+        need_disk(path, len(image) + made.size, "the file")
         with open(partial, "w+b") as stream:
             links = made.write(image, addresses, stream)
         if links:
@@ -125,6 +127,11 @@ class _Made:
         self.later: list[Later] = []
         self.count = 0
         self.extra: Counter[int] = Counter()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays."""
+        return sum(array.size * dtype.itemsize for _, array, dtype in self.arrays)
 
     def write(self, image: bytearray, references: int, stream: IO[bytes]) -> list[tuple[str, str, int]]:
         """The whole file but for the links, which are returned."""

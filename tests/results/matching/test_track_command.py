@@ -177,6 +177,12 @@ def test_options_of_the_command(series: Path, in_process: Call, capsys: pytest.C
     assert "no common motion found" in capsys.readouterr().out
 
 
+def test_the_current_folder_is_the_default(series: Path, in_process: Call, tmp_path: Path) -> None:
+    steps = [series / f"load{step}" / "LayerNr_1" for step in (0, 1)]
+    assert in_process("ff-track", *steps, cwd=tmp_path) == 0
+    assert {path.name for path in tmp_path.iterdir()} >= {"Tracks.csv", "Tracks.h5", "Tracks.html"}
+
+
 def test_stress_beside_the_list(series: Path, in_process: Call) -> None:
     constants = ("-stiffness", "C11=246.5", "C12=147.3", "C44=124.7")
     for step in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -176,6 +177,32 @@ def test_a_list_of_true_grains_is_no_result(tmp_path: Path) -> None:
 
 def test_the_same_layer_is_the_same_page(layer: Path, text: str) -> None:
     assert text_of(layer) == text
+
+
+def test_a_page_that_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SOURCE_DATE_EPOCH it has nothing of the machine and of the day: no times, no number of threads."""
+    many_grains.write(tmp_path, 1)
+    first = RunRecord("ff-midas", "10.1", "1970-01-02T00:00:00Z", "ff-midas demo", "ab" * 32, (), 1, 1,
+                      (StepRecord("peaksearch", 1.25, {"peaks": 9}),), (), {})  # fmt: skip
+    again = dataclasses.replace(first, threads=2, steps=(StepRecord("peaksearch", 77.7, {"peaks": 9}),))
+    assert text_of(tmp_path, first) != text_of(tmp_path, again)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    text = text_of(tmp_path, first)
+    assert text == text_of(tmp_path, again)
+    assert "ff-midas demo" in text and "9 peaks" in text and "77.7" not in text
+
+
+def test_keys_are_listed_once_in_one_order(tmp_path: Path) -> None:
+    """Whatever the spelling in paramstest.txt; two spellings of one key were in the order of their hashes."""
+    record = RunRecord("ff-midas", "10.1", "1970-01-02T00:00:00Z", "ff-midas demo", "ab" * 32, (), 1, 1, (), (),
+                       {"StepSizeOrient": "file", "Lsd": "default"})  # fmt: skip
+    many_grains.write(tmp_path, 1)
+    assert "StepsizeOrient 0.2" in (tmp_path / "paramstest.txt").read_text()
+    text = text_of(tmp_path, record)
+    assert "<td>StepSizeOrient</td><td>0.2</td><td>file</td>" in text
+    assert "StepsizeOrient" not in text and "<td>Distance</td>" not in text
+    keys = re.findall(r"<tr><td>(\w+)</td><td>[^<]*</td><td>(?:file|default|)</td></tr>", text)
+    assert len(keys) > 10 and keys == sorted(set(keys), key=str.casefold)
 
 
 def test_its_place(layer: Path, tmp_path: Path) -> None:

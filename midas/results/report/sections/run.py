@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from midas._version import __version__
+from midas.parameters.table import spellings
 from midas.results.report.section import Section
 from midas.results.report.source import Source
+from midas.runtime.provenance import to_be_made_again
 
 
 def section(source: Source) -> Section:
-    """Facts first, the long tables folded."""
+    """Facts first, the long tables folded.
+
+    A page that is to be made again has nothing of the machine that made it: no times, no number of threads.
+    """
     record = source.record
     steps = () if record is None else record.steps
     return Section(
@@ -22,7 +27,7 @@ def section(source: Source) -> Section:
             "steps": [
                 {
                     "name": step.name,
-                    "seconds": step.seconds,
+                    "seconds": None if to_be_made_again() else step.seconds,
                     "found": ", ".join(f"{count} {label}" for label, count in step.counts.items()),
                 }
                 for step in steps
@@ -41,9 +46,10 @@ def _facts(source: Source) -> Iterator[tuple[str, str]]:
         yield "Program", f"{record.program} {record.version}"
         yield "Date", record.date
         yield "Command line", record.command_line
-        parallel = f"{record.threads} thread{'s' * (record.threads != 1)}"
-        yield "Ran on", parallel + (f" in each of {record.ranks} processes" if record.ranks > 1 else "")
-        yield "Time", f"{sum(step.seconds for step in record.steps):.1f} s"
+        if not to_be_made_again():
+            parallel = f"{record.threads} thread{'s' * (record.threads != 1)}"
+            yield "Ran on", parallel + (f" in each of {record.ranks} processes" if record.ranks > 1 else "")
+            yield "Time", f"{sum(step.seconds for step in record.steps):.1f} s"
         yield "Hash of the parameters", record.parameter_hash
     cell = " ".join(f"{x:g}" for x in results.cell)
     yield "Crystal", f"space group {results.space_group}, cell {cell} (Å, °)"
@@ -53,8 +59,9 @@ def _facts(source: Source) -> Iterator[tuple[str, str]]:
 
 def _parameters(source: Source) -> Iterator[tuple[str, str, str]]:
     origins = {} if source.record is None else dict(source.record.origins)
-    values = source.results.parameters
-    for key in sorted({*values, *origins}, key=str.casefold):
+    spelled = spellings("paramstest")
+    values = {spelled[key].name if key in spelled else key: value for key, value in source.results.parameters.items()}
+    for key in sorted({*values, *origins}, key=lambda key: (key.casefold(), key)):
         value = values.get(key, "")
         text = " ".join(f"{x:g}" if isinstance(x, float) else str(x) for x in _listed(value))
         if text or key in origins:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from midas.archive import Pixel
 from midas.experiment.angles import wrapped
 from midas.experiment.corrected_frames import CorrectedFrames
 from midas.runtime import progress
+from midas.runtime.parallel import pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.stages.grains.pull.boxes import REACH, REACH_WITH_SHELL, Boxes
 
@@ -144,7 +144,7 @@ class BoxFiller:
         for _ in range(self._threads):
             idle.put(self._reader.buffer())
         groups: list[_Group] = []
-        with ThreadPoolExecutor(self._threads) as pool, progress.bar(len(self._reader), "Measured spots") as advance:
+        with pool(self._threads) as workers, progress.bar(len(self._reader), "Measured spots") as advance:
             for batch in self._batches():
                 rows = np.flatnonzero((begins >= batch.start) & (begins < batch.stop))
                 if len(rows):
@@ -158,7 +158,7 @@ class BoxFiller:
                     finally:
                         idle.put(buffer)
 
-                list(pool.map(fill, needed))
+                list(workers.map(fill, needed))
                 for group in groups:
                     if len(which := group.ended(batch.stop)):
                         for measure in work:

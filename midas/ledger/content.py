@@ -1,0 +1,56 @@
+"""What files hold, as the ledger compares it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from midas.archive import Archive
+from midas.formats.ledger import Stamp
+from midas.parameters import SCAN
+from midas.runtime import provenance
+from midas.runtime.errors import MidasError
+
+#: members of an archive that are parameters of the analysis, or results: each step names the parameters that it reads
+_NO_FRAMES = ("analysis/", f"{SCAN}doPeakFit/")
+
+#: stamps that hold as long as size and time of the files do, so that what one step writes the next need not read
+_known: dict[tuple[tuple[str, int, int], ...], Stamp] = {}
+_MOST_KNOWN = 4096
+
+
+def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
+    """The stamp of a file, or of several that belong together; of an archive that of its frames and angles.
+
+    Returns
+    -------
+    None if one of the files is missing, or cannot be read
+    """
+    files = [Path(path) for path in paths]
+    try:
+        states = [file.stat() for file in files]
+    except OSError:
+        return None
+    identity = tuple((os.fspath(f), s.st_size, s.st_mtime_ns) for f, s in zip(files, states, strict=True))
+    if identity not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        try:
+            found = _of_archive(files[0]) if _is_archive(files) else provenance.fingerprint(*files)
+        except (MidasError, OSError):
+            return None
+        newest = max((state.st_mtime_ns for state in states), default=0)
+        _known[identity] = Stamp(sum(s.st_size for s in states), newest, found.sha256, found.of, len(files))
+    return _known[identity]
+
+
+def _is_archive(files: Sequence[Path]) -> bool:
+    return len(files) == 1 and files[0].suffix == ".zip"
+
+
+def _of_archive(path: Path) -> provenance.Fingerprint:
+    """All but parameters and results, whatever the pipeline has added."""
+    with Archive(path) as archive:
+        sums = archive.checksums()
+    return provenance.of_members(path, {name: crc for name, crc in sums.items() if not name.startswith(_NO_FRAMES)})

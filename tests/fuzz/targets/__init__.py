@@ -1,0 +1,1 @@
+"""A module a target, or a family of targets; each has a tuple `TARGETS`."""
