@@ -28,6 +28,7 @@ from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk
+from midas.stages.digits import digits
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ _PART = 1 << 21
 _RING_LIMIT = 500
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

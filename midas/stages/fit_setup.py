@@ -51,6 +51,7 @@ from midas.runtime.files import make_folder, remove, write_atomic
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.detector_pixels import write_detector_pixels
+from midas.stages.digits import digits
 from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import FREE, GeometryFit, fit_geometry
 from midas.stages.legacy_geometry_fit import fit_legacy_geometry
@@ -64,6 +65,7 @@ ACCEPTED = VERDICTS["accepted"]
 _COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded", "ring", "grain_radius", "raw_sum")
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

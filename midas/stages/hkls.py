@@ -12,6 +12,7 @@ from midas.formats.table import Table
 from midas.runtime.files import make_folder, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@digits
 def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult[Table]:
     """Write the reflections of the sample to ``hkls.csv``.
 

@@ -30,6 +30,7 @@ from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -46,6 +47,7 @@ _FINEST = 0.001
 _CHUNK = 512
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -107,6 +109,7 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
     return seed_count
 
 
+@digits
 def run_again(
     layer: Layer,
     parameters: Parameters,

@@ -28,6 +28,7 @@ from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator, pool
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.saturated_chains import ChainedPeaks, without_tails
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ VALLEY_DEVIATIONS = 5.0
 _WORTH_THREADS = 1 << 20
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

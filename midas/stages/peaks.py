@@ -33,6 +33,7 @@ from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
+from midas.stages.digits import digits
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
@@ -54,6 +55,7 @@ EXIT_NO_CORRECTION = 6
 BATCH = 16
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -20,6 +20,7 @@ from midas.parameters import Parameters
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _COPIED = (
 ).split()
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -31,6 +31,7 @@ from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -51,6 +52,7 @@ _METHODS: dict[str, tuple[Method, Solver]] = {
 _OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

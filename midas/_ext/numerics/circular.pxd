@@ -4,10 +4,12 @@ W. J. Cody, W. Waite, Software Manual for the Elementary Functions, Prentice-Hal
 SIGNUM Newsletter 18 (1983) 19; P. T. P. Tang, Proc. 10th IEEE Symp. Computer Arithmetic (1991) 232.
 """
 from libc.math cimport INFINITY, NAN, fabs
+from libc.math cimport cos as c_cos, sin as c_sin, tan as c_tan
 from libc.stdint cimport int64_t, uint64_t
 
 from midas._ext.numerics.direct_tables cimport SINE_TABLE, TWO_OVER_PI
 from midas._ext.numerics.double_double cimport bits_of, fast_two_sum, two_product, two_sum, unlikely
+from midas._ext.numerics.variant cimport c_library
 
 cdef extern from *:
     """
@@ -19,7 +21,8 @@ cdef extern from *:
     #define MIDAS_STEP 0x1.921fb54442d18p-6              /* pi / 128 in two parts */
     #define MIDAS_STEP_REST 0x1.1a62633145c07p-60
 
-    /* Steps of pi / 128 in x >= 16, modulo 256 (0 to 256), and the rest of a step times 2^127. The window of 192 bits of 2/pi begins where x 2/pi has its bit of weight 2. */
+    /* Steps of pi / 128 in x >= 16, modulo 256 (0 to 256), and the rest of a step times 2^127.
+       The window of 192 bits of 2/pi begins where x 2/pi has its bit of weight 2. */
     static inline int64_t midas_large_steps(double x, const uint64_t *two_over_pi, double *high, double *low)
     {
         uint64_t u = midas_bits(x), mantissa = (u & 0xfffffffffffffu) | 0x10000000000000u, window[3];
@@ -128,6 +131,8 @@ cdef inline double sin(double x) noexcept nogil:
     cdef Circle at
     cdef int64_t quarter
     cdef double value
+    if unlikely(c_library):
+        return c_sin(x)
     if unlikely(not 7.450580596923828e-09 < fabs(x) < INFINITY):       # 2^-27
         return x if fabs(x) < 1.0 else NAN
     t = _turn(x)
@@ -143,6 +148,8 @@ cdef inline double cos(double x) noexcept nogil:
     cdef Circle at
     cdef int64_t quarter
     cdef double value
+    if unlikely(c_library):
+        return c_cos(x)
     if unlikely(not fabs(x) < INFINITY):
         return NAN
     t = _turn(x)
@@ -158,6 +165,10 @@ cdef inline void sincos(double x, double* sine, double* cosine) noexcept nogil:
     cdef Circle at
     cdef int64_t quarter
     cdef double s, c
+    if unlikely(c_library):
+        sine[0] = c_sin(x)
+        cosine[0] = c_cos(x)
+        return
     if unlikely(not 7.450580596923828e-09 < fabs(x) < INFINITY):
         sine[0] = x if fabs(x) < 1.0 else NAN
         cosine[0] = 1.0 if fabs(x) < 1.0 else NAN
@@ -178,6 +189,8 @@ cdef inline double tan(double x) noexcept nogil:
     cdef Turn t
     cdef Circle at
     cdef double above, above_low, below, below_low, quotient, product, rest
+    if unlikely(c_library):
+        return c_tan(x)
     if unlikely(not 7.450580596923828e-09 < fabs(x) < INFINITY):
         return x if fabs(x) < 1.0 else NAN
     t = _turn(x)

@@ -3,12 +3,14 @@
 P. T. P. Tang, ACM Trans. Math. Softw. 15 (1989) 144 and 16 (1990) 378.
 """
 from libc.math cimport INFINITY, NAN, fabs
+from libc.math cimport exp as c_exp, log as c_log
 from libc.stdint cimport int64_t, uint64_t
 
 from midas._ext.numerics.direct_tables cimport EXP_TABLE, LOG_TABLE
 from midas._ext.numerics.double_double cimport (
     EXPONENT_BIAS, MANTISSA_BITS, bits_of, double_of, fast_two_sum, power_of_two, two_product, two_sum, unlikely,
 )
+from midas._ext.numerics.variant cimport c_library
 
 cdef extern from *:
     """
@@ -60,8 +62,8 @@ cdef inline double _exp_at_the_ends(double x) noexcept nogil:
     return ((high + (value + low)) - 1.0) * power_of_two(-1022)
 
 
-cdef inline double exp(double x) noexcept nogil:
-    """The exponential function; the error is below 0.51 units of the last place."""
+cdef inline double exp_with_fixed_bits(double x) noexcept nogil:
+    """`exp` for loops that ask for the C library's outside."""
     cdef int64_t n
     cdef double growth, power
     if unlikely(not fabs(x) < 690.0):
@@ -69,6 +71,13 @@ cdef inline double exp(double x) noexcept nogil:
     growth = _small_exp(x, &n)
     power = double_of(bits_of(EXP_TABLE[2 * (n & 127)]) + (<uint64_t>(n >> 7) << MANTISSA_BITS))
     return power + power * growth
+
+
+cdef inline double exp(double x) noexcept nogil:
+    """The exponential function; the error is below 0.511 units of the last place."""
+    if unlikely(c_library):
+        return c_exp(x)
+    return exp_with_fixed_bits(x)
 
 
 cdef inline double _log_near_one(double f) noexcept nogil:
@@ -89,6 +98,8 @@ cdef inline double log(double x) noexcept nogil:
     cdef int64_t exponent
     cdef double mantissa, head, inverse, high, r, r_rest, rest
     cdef const double* row
+    if unlikely(c_library):
+        return c_log(x)
     if fabs(x - 1.0) < 1.0 / 32.0:
         return _log_near_one(x - 1.0)
     if not 0.0 < x < INFINITY:

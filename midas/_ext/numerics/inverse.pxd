@@ -1,8 +1,10 @@
 """asin, acos, atan and atan2 with fixed bits (docs/theory/elementary.md#inverse-functions)."""
 from libc.math cimport INFINITY, NAN, copysign, fabs, sqrt
+from libc.math cimport acos as c_acos, asin as c_asin, atan as c_atan, atan2 as c_atan2
 
 from midas._ext.numerics.double_double cimport fast_two_sum, two_product, unlikely
 from midas._ext.numerics.inverse_tables cimport ASIN_TABLE, ATAN_TABLE
+from midas._ext.numerics.variant cimport c_library
 
 cdef extern from *:
     """
@@ -14,7 +16,7 @@ cdef extern from *:
 
 
 cdef inline double _asin(double x, double x_low, double* low) noexcept nogil:
-    """asin of x + x_low, 0 <= x <= 1/2, in two parts: x itself, or the knot of the table and the way there, and the rest."""
+    """asin of x + x_low, 0 <= x <= 1/2, in two parts: x or a knot and the way there, and the rest."""
     cdef double x2, d, tail, knot, rest
     cdef int k
     cdef const double* a
@@ -53,6 +55,8 @@ cdef inline double _asin_of_root(double z, double* low) noexcept nogil:
 cdef inline double asin(double x) noexcept nogil:
     """The arc sine, radians; NaN beyond ±1; the error is below 0.53 units of the last place."""
     cdef double size = fabs(x), low, high, rest
+    if unlikely(c_library):
+        return c_asin(x)
     if size <= 0.5:
         if size < 7.450580596923828e-09:                               # 2^-27
             return x
@@ -68,6 +72,8 @@ cdef inline double asin(double x) noexcept nogil:
 cdef inline double acos(double x) noexcept nogil:
     """The arc cosine, radians; NaN beyond ±1; the error is below 0.53 units of the last place."""
     cdef double size = fabs(x), low, high, rest
+    if unlikely(c_library):
+        return c_acos(x)
     if size <= 0.5:
         high = _asin(size, 0.0, &low)
         if x > 0.0:
@@ -85,7 +91,7 @@ cdef inline double acos(double x) noexcept nogil:
 
 
 cdef inline double _atan(double x, double x_low, double* low) noexcept nogil:
-    """atan of x + x_low, 0 <= x <= 1, in two parts: x itself, or the knot of the table and the way there, and the rest."""
+    """atan of x + x_low, 0 <= x <= 1, in two parts: x or a knot and the way there, and the rest."""
     cdef double x2, d, tail, knot, rest
     cdef int k
     cdef const double* a
@@ -116,6 +122,8 @@ cdef inline double _quotient_atan(double above, double below, double* low) noexc
 cdef inline double atan(double x) noexcept nogil:
     """The arc tangent, radians; the error is below 0.54 units of the last place."""
     cdef double size = fabs(x), low, high, rest
+    if unlikely(c_library):
+        return c_atan(x)
     if size <= 1.0:
         if size < 7.450580596923828e-09:                               # 2^-27
             return x
@@ -151,6 +159,8 @@ cdef inline double atan2(double y, double x) noexcept nogil:
     cdef double size_x = fabs(x), size_y = fabs(y), low, high, base, base_rest, rest
     cdef bint steep = size_y > size_x
     cdef double above = size_x if steep else size_y, below = size_y if steep else size_x
+    if unlikely(c_library):
+        return c_atan2(y, x)
     if unlikely(not (above > 9.313225746154785e-10 * below and below < INFINITY)):     # 2^-30
         return _atan2_at_the_ends(y, x)
     if unlikely(not 1e-150 < below < 1e150):

@@ -1,11 +1,13 @@
 """cbrt, hypot and erf with fixed bits (docs/theory/elementary.md#roots-and-the-error-function)."""
 from libc.math cimport INFINITY, copysign, fabs, sqrt
+from libc.math cimport cbrt as c_cbrt, erf as c_erf, hypot as c_hypot
 from libc.stdint cimport int64_t, uint64_t
 
 from midas._ext.numerics.double_double cimport (
-    EXPONENT_BIAS, MANTISSA_BITS, bits_of, double_of, fast_two_sum, power_of_two, two_product,
+    EXPONENT_BIAS, MANTISSA_BITS, bits_of, double_of, fast_two_sum, power_of_two, two_product, unlikely,
 )
 from midas._ext.numerics.erf_table cimport ERF_TABLE
+from midas._ext.numerics.variant cimport c_library
 
 cdef extern from *:
     """
@@ -15,10 +17,12 @@ cdef extern from *:
 
 
 cdef inline double cbrt(double x) noexcept nogil:
-    """The cube root: Halley's iteration, its last step in two parts; the error is below 0.51 units of the last place."""
+    """The cube root, by Halley's iteration, the last step in two parts; the error is below 0.51 units of the last place."""
     cdef double size = fabs(x), scale = 1.0, root, cube, square, square_rest, cube_rest
     cdef int64_t exponent
     cdef int _step
+    if unlikely(c_library):
+        return c_cbrt(x)
     if size == 0.0 or not size < INFINITY:
         return x
     if size < power_of_two(-1022):
@@ -41,6 +45,8 @@ cdef inline double cbrt(double x) noexcept nogil:
 cdef inline double hypot(double x, double y) noexcept nogil:
     """√(x² + y²) without over- or underflow in between; the error is below 0.51 units of the last place."""
     cdef double a = fabs(x), b = fabs(y), scale = 1.0, root, square, rest, a2, a2_rest, b2_rest, total, total_rest
+    if unlikely(c_library):
+        return c_hypot(x, y)
     if a < b:
         a, b = b, a
     if a == INFINITY or b == INFINITY:
@@ -66,6 +72,8 @@ cdef inline double erf(double x) noexcept nogil:
     cdef double size = fabs(x), x2, d, tail, knot, rest
     cdef int k
     cdef const double* a
+    if unlikely(c_library):
+        return c_erf(x)
     if size < 0.125:
         x2 = x * x
         tail = 1.0 / 1320.0 - x2 * (1.0 / 9360.0 - x2 * (1.0 / 75600.0))

@@ -19,6 +19,7 @@ from midas.parameters import Parameters
 from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
 from midas.stages.grains.none_left import limit_at_fault
@@ -47,6 +48,7 @@ class GrainTables:
     unowned: NDArray[np.int64] | None = None
 
 
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -1,10 +1,11 @@
 """The tables of `midas/_ext/numerics/elementary.pxd` (docs/theory/elementary.md#tables), from sixty digits.
 
-    python tests/_ext/numerics/elementary_tables.py    writes midas/_ext/numerics/{direct,inverse,erf}_tables.pxd
+python tests/_ext/numerics/elementary_tables.py    writes midas/_ext/numerics/{direct,inverse,erf}_tables.pxd
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import high_precision as exact
 
 FOLDER = Path(__file__).resolve().parents[3] / "midas" / "_ext" / "numerics"
-PER_LINE = 5
+WIDTH = 116
 
 
 def two_parts(x: Decimal) -> tuple[float, float]:
@@ -45,7 +46,7 @@ def sine_rows() -> Iterator[list[float]]:
 
 
 def log_rows() -> Iterator[list[float]]:
-    """Nine bits of the inverse of the middle of [1 + j/128, 1 + (j + 1)/128), minus its logarithm; from √2 on, of half."""
+    """Nine bits of 1/c, c between 1 + j/128 and the next, and minus its logarithm; from √2 on, of half."""
     for j in range(128):
         inverse = round(512 / (1 + (j + 0.5) / 128)) / 512
         with localcontext(prec=100):
@@ -107,9 +108,8 @@ def two_over_pi() -> list[int]:
 
 
 def lines(words: Iterable[str]) -> Iterator[str]:
-    words = list(words)
-    for i in range(0, len(words), PER_LINE):
-        yield "    " + ", ".join(words[i : i + PER_LINE]) + ","
+    text = textwrap.fill(", ".join(words) + ",", WIDTH, break_on_hyphens=False)
+    yield from textwrap.indent(text, "    ").splitlines()
 
 
 def table(name: str, rows: Iterable[list[float]]) -> tuple[list[str], str]:
