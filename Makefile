@@ -14,7 +14,7 @@ lint:
 	mypy
 	cython-lint midas/_ext
 
-sanitize:  ## the tests with kernels that report every wrong access (gcc), and every race of two threads (clang and its libomp)
+sanitize:  ## the tests with kernels that report every wrong access, and every race of two threads
 	PYTHON=$(PYTHON) tests/sanitize/run memory
 	PYTHON=$(PYTHON) tests/sanitize/run threads
 

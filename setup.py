@@ -4,8 +4,8 @@ Switches (environment variables):
 
 ``MIDAS_CHECKED=1``  bounds checks in every kernel, for tests; off in a release build.
 ``MIDAS_NATIVE=1``   code for the processor of this machine (``-march=native``); the result does not run elsewhere.
-``MIDAS_SANITIZE=address,undefined``  kernels that report wrong accesses to memory and undefined operations; with ``thread``
-races of two threads; ``tests/sanitize/run`` sets it.
+``MIDAS_SANITIZE=NAMES`` kernels that report wrong accesses to memory, undefined operations, or races of threads
+                     (``tests/sanitize/run``).
 """
 
 import os

@@ -31,6 +31,7 @@ ELEMENTS = {
     "float": "np.float32",
     "int": "np.int32",
     "long long": "np.int64",
+    "uint8_t": "np.uint8",
     "int16_t": "np.int16",
     "uint16_t": "np.uint16",
     "unsigned char": "np.uint8",

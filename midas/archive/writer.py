@@ -58,7 +58,7 @@ class ArchiveWriter:
     shape : frames, rows along Z, columns along Y; -1 frames: as many as come
     dtype : of the pixels; kept, little-endian
     threads : that compress (None: one per available core); the bytes written do not depend on it
-    keep_old : rename an archive that stands under this name to ``<name>.old`` instead of replacing it
+    keep_old : an archive that stands under this name is kept as ``<name>.old``
     bare : only the frames, without the groups of the parameters, as the legacy simulator writes it; whoever adds
         parameters to such an archive expects that none are there
 
@@ -83,9 +83,8 @@ class ArchiveWriter:
         if self.shape[1] * self.shape[2] * self.dtype.itemsize >= 1 << 31:
             raise OutputError("a frame has 2 GiB or more; archives cannot hold it", file=path)
         self._threads = thread_count(threads)
-        self._keep_old = keep_old
         self._bare = bare
-        self._output = atomic_output(self.path)
+        self._output = atomic_output(self.path, keep_old=keep_old)
         self._members: dict[str, Member] = {}
         self._empty_chunk: tuple[bytes, int] | None = None
 
@@ -109,16 +108,7 @@ class ArchiveWriter:
             except BaseException as failure:
                 self._output.__exit__(type(failure), failure, failure.__traceback__)
                 raise
-        old = self.path.with_name(self.path.name + ".old")
-        moved = error is None and self._keep_old and self.path.exists()
-        if moved:
-            os.replace(self.path, old)
-        try:
-            self._output.__exit__(kind, error, trace)
-        except BaseException:
-            if moved:
-                os.replace(old, self.path)
-            raise
+        self._output.__exit__(kind, error, trace)
 
     def add_frames(self, path: str, shape: tuple[int, int, int], frames: Iterable[Frame]) -> None:
         """Write a stack of frames (``exchange/data``, ``exchange/dark``).

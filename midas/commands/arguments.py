@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.runtime.errors import ParameterError, UsageError
+from midas.runtime.errors import ParameterError, UsageError, shown
 from midas.runtime.files import make_folder
+from midas.runtime.named_paths import follow, why_not_into
 from midas.runtime.parallel import Communicator, communicator, thread_count
 
 log = logging.getLogger(__name__)
@@ -34,33 +37,49 @@ def layer_of_archive(values: argparse.Namespace, *, create: bool = False) -> tup
         parameters = archive.parameters
     given = getattr(values, "folder", None) or getattr(values, "result_folder", None)
     own = parameters.for_stage("commands")
-    folder = given or _folder_of_archive(path, own.get("ResultFolder", ""), create=create)
-    if create:
+    folder = given or _folder_of_archive(path, own.get("ResultFolder", ""))
+    if given and create:
         make_folder(folder)
-    elif not Path(folder).is_dir():
+    elif not os.path.isdir(folder):
         raise ParameterError("is not a folder", file=path, key="ResultFolder", value=folder)
     return Layer(Path(folder), path, folder, data_file=own["dataFN"]), parameters
 
 
-def _folder_of_archive(path: Path, named: str, *, create: bool) -> str:
-    """The folder that an archive names; its own one, with a warning, where it was copied or moved away from there."""
+def _folder_of_archive(path: Path, named: str) -> str:
+    """The folder that an archive names, where it is surely meant; never made, for anybody may have written the archive.
+
+    It is the folder in which the archive lies, or one that exists and belongs to the user and is not that of another
+    scan. Else the results go to the folder of the archive if the pipeline has worked there, or to the current one.
+    """
     if not named:
         raise ParameterError("is missing; give the folder as an argument", file=path, key="ResultFolder")
     there, here = Path(named), path.parent
-    if there.is_dir():
-        original = there / path.name
-        if not original.exists() or original.samefile(path):
-            return named
-        reason = f"which has an archive {path.name} of its own"
-    elif create and not _is_layer(here):
+    if _same(there, here):
         return named
-    else:
-        reason = "which does not exist"
+    reason = why_not_into(there) or _of_another_scan(there, path)
+    if not reason:
+        if not _same(there, Path()):
+            log.info("The results go to %s, the ResultFolder of %s", shown(named), path)
+        return named
+    folder, which = (here, "folder of the archive") if _is_layer(here) else (Path(), "current folder")
     log.warning(
-        "%s: ResultFolder names %s, %s; the folder of the archive is used (an argument names another one)",
-        *(path, named, reason),
+        "%s: ResultFolder names %s, which %s; the %s is used (an argument names another one)",
+        *(path, shown(named), reason, which),
     )
-    return str(here)
+    return str(folder)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.isdir(one) and os.path.samefile(one, other)
+
+
+def _of_another_scan(there: Path, path: Path) -> str:
+    """Why results of an archive do not belong into a folder; "" where they may."""
+    original = there / path.name
+    if original.exists():
+        return "" if original.samefile(path) else f"has an archive {path.name} of its own"
+    others = sorted(other.name for other in there.glob("*.MIDAS.zip"))
+    return f"is that of another scan ({others[0]})" if others else ""
 
 
 def _is_layer(folder: Path) -> bool:
@@ -80,11 +99,19 @@ def layer_of_paramstest(path: str, folder: str | None = None) -> tuple[Layer, Pa
     folders = parameters.for_stage("commands")
     if folder is not None:
         log.info("The layer is %s", folder)
-        return Layer(Path(folder)), parameters
-    here = folder_of(path)
-    named = (folders["OutputFolder"], folders.get("ResultFolder"))
-    output, results = (None if name is None else _in_layer(Path(name), here, path) for name in named)
-    return Layer(here, output_folder=output, results_folder=results), parameters
+        layer = Layer(Path(folder))
+    else:
+        plain = Layer(folder_of(path))
+        named = (folders["OutputFolder"], folders.get("ResultFolder"))
+        output, results = (
+            None if name is None else _in_layer(name, own, plain.folder, path)
+            for name, own in zip(named, (plain.output, plain.results), strict=True)
+        )
+        layer = replace(plain, output_folder=output, results_folder=results)
+    for subfolder in (layer.output, layer.results):
+        if subfolder.is_symlink():
+            follow(subfolder)
+    return layer, parameters
 
 
 def folder_of(paramstest: str) -> Path:
@@ -93,14 +120,22 @@ def folder_of(paramstest: str) -> Path:
     return Path() if not Layer(here).hkls.exists() and Layer(Path()).hkls.exists() else here
 
 
-def _in_layer(named: Path, layer: Path, source: str) -> Path:
-    """A folder in the layer; the one of the same name, with a warning, where the file names one elsewhere."""
-    path = layer / named
-    if path.resolve().is_relative_to(layer.resolve()):
+def _in_layer(named: str, plain: Path, layer: Path, source: str) -> Path:
+    """A folder in the layer; the one of the same name, with a warning, where the file names one elsewhere.
+
+    A link in the layer by that name is left to `follow`.
+
+    Parameters
+    ----------
+    plain : the folder of the layer where the name says nothing
+    """
+    text, path = Path(named), layer / named
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(layer)):
         return path
-    own = layer / named.name
-    reason = "%s names %s, which is not in the folder of the file; %s is used (--folder names another layer)"
-    log.warning(reason, source, named, own)
+    own = plain if path.name in ("", "..") else layer / path.name
+    if own != path:
+        reason = "%s names %s, which is not in the folder of the file; %s is used (--folder names another layer)"
+        log.warning(reason, source, shown(text), own)
     return own
 
 

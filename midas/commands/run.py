@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from midas.commands import surroundings
+from midas.commands.holding import until_end
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.commands.signals import SIGNALS
 from midas.runtime import logs, parallel, provenance, streams
-from midas.runtime.errors import IncompleteError, MidasError, UsageError
+from midas.runtime.errors import IncompleteError, MidasError, UsageError, printable, shown
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ def print_table(rows: Mapping[str, object]) -> None:
     """The closing table of a command."""
     width = max((len(label) for label in rows), default=0)
     for label, value in rows.items():
-        print(f"{label:<{width}}  {value}")
+        print(f"{label:<{width}}  {printable(str(value))}")
 
 
 def run(name: str, argv: Sequence[str]) -> int:
@@ -73,7 +75,7 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             log.warning("ignored: %s", " ".join(values.surplus))
         incomplete = None
         try:
-            with logs.one_run(), provenance.called(shlex.join([values.name, *values.argv])):
+            with logs.one_run(), provenance.called(shlex.join([values.name, *values.argv])), until_end():
                 result = called.run(values)
         except IncompleteError as error:
             result, incomplete = error.result, error
@@ -114,7 +116,7 @@ def _of_surroundings(error: Exception) -> str | None:
     if isinstance(error, ImportError) and error.name == "midas._ext":
         return str(error)
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
+        place = f"{shown(os.fsdecode(error.filename))}: " if isinstance(error.filename, (str, bytes)) else ""
         return f"{place}{error.strerror or error}"
     return None
 
@@ -142,7 +144,7 @@ def _fail(name: str, *messages: str, code: int) -> int:
     time.sleep(min(_PATIENCE * parallel.launched_rank(), 5.0))
     SIGNALS.say_nothing()
     for message in messages:
-        print(f"{name}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"{name}: {' '.join(printable(message).split())}", file=sys.stderr, flush=True)
     parallel.abort(code)
     return code
 

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from midas.commands.program import Program
-from midas.runtime.errors import MidasError, UsageError
+from midas.runtime.errors import MidasError, UsageError, printable
 from midas.runtime.options import Option
 from midas.runtime.parallel import thread_count
 
@@ -34,8 +34,8 @@ def run(values: argparse.Namespace) -> None:
 
     _check(archive, name, words, values.new)
     for change in update(archive, name, words):
-        print(f"Initial value: {text_of(change.before)}" if change.before is not None else _NEW)
-        print(f"Updated value: {change.path}:{text_of(change.after)}")
+        print(f"Initial value: {printable(text_of(change.before))}" if change.before is not None else _NEW)
+        print(f"Updated value: {change.path}:{printable(text_of(change.after))}")
         print(change.after.shape)
 
 

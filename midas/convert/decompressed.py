@@ -10,7 +10,6 @@ import gzip
 import io
 import shutil
 import sys
-import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import IO, Any, cast
 
 from midas.runtime.errors import FormatError, OutputError, one_line
 from midas.runtime.files import make_folder
+from midas.runtime.limits import largest
+from midas.runtime.part_files import Part
 
 
 def _zstandard(path: Path) -> IO[bytes]:
@@ -34,6 +35,10 @@ SUFFIXES = tuple(_OPENERS)
 
 #: files of more bytes are never held in memory
 _SMALL = 1 << 27
+
+#: copies that hold a handle of the process, of which there may be a thousand
+_MOST_HELD = 256
+_held: weakref.WeakSet[Part] = weakref.WeakSet()
 
 #: what is copied, read or thrown away at once
 _PIECE = 1 << 20
@@ -69,9 +74,20 @@ def beginning(path: Path, count: int) -> bytes:
 
 
 def content(path: Path) -> io.BytesIO:
-    """All of a small file, a single image say, in memory."""
+    """All of a small file, a single image say, in memory.
+
+    Raises
+    ------
+    FormatError : it is compressed and holds more than a file of its size may ask for.
+    """
     with opened(path) as stream:
-        return io.BytesIO(stream.read())
+        if not is_compressed(path):
+            return io.BytesIO(stream.read())
+        most = largest(path.stat().st_size)
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise FormatError(f"holds more than {most} bytes, which no image needs", file=path)
+    return io.BytesIO(found)
 
 
 def small(path: Path) -> io.BytesIO | None:
@@ -99,16 +115,20 @@ def seekable(path: Path, scratch: Path | None, owner: object, known: io.BytesIO 
     name, folder = plain(path), make_folder(scratch)
     with opened(path) if known is None else io.BytesIO(known.getbuffer()) as stream:
         try:
-            handle, copy = tempfile.mkstemp(prefix=f".{name.stem}.part.", suffix=name.suffix, dir=folder)
+            copy = Part(folder / name.name)
         except OSError as error:
             raise OutputError(f"no copy of {name} can be made ({error.strerror})", file=folder) from None
-        weakref.finalize(owner, Path(copy).unlink, missing_ok=True)
+        weakref.finalize(owner, copy.discard)
         try:  # what goes wrong with the stream is no OSError
-            with open(handle, "wb") as target:
-                shutil.copyfileobj(stream, target, _PIECE)
+            shutil.copyfileobj(stream, copy.stream, _PIECE)
+            copy.complete()
         except OSError as error:
-            raise OutputError(f"cannot be written ({error.strerror})", file=copy) from None
-    return Path(copy)
+            raise OutputError(f"cannot be written ({error.strerror})", file=copy.path) from None
+    if len(_held) < _MOST_HELD:
+        _held.add(copy)
+    else:
+        copy.unlock()
+    return copy.path
 
 
 class _Decompressed(io.RawIOBase):

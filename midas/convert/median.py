@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from midas.archive import DARK, Pixel
 from midas.archive.writer import Frame
 from midas.convert.source import UNKNOWN, FrameSource, made
-from midas.runtime.errors import FormatError, OutputError, UsageError
+from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.files import atomic_output
 from midas.runtime.parallel import ordered_map, pool
 
@@ -135,7 +135,7 @@ def write_frame(path: Path, frame: NDArray[Pixel], *, plain: bool = False) -> No
         if suffix in _TIFF_SUFFIXES:
             stream.write(tiff(pixels))
         elif suffix in _HDF5_SUFFIXES:
-            _write_hdf5(stream.name, path, pixels)
+            stream.write(_hdf5(pixels))
         else:
             stream.write(bytes(_GE_HEADER) if suffix in _GE_SUFFIXES else b"")
             stream.write(pixels.tobytes())
@@ -148,9 +148,8 @@ def tiff(pixels: NDArray[np.generic]) -> bytes:
     return content.getvalue()
 
 
-def _write_hdf5(partial: str, path: Path, pixels: NDArray[Pixel]) -> None:
-    try:
-        with h5py.File(partial, "w") as file:
-            file.create_dataset(DARK, data=pixels[np.newaxis], track_times=False)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot be written ({error})", file=path) from None
+def _hdf5(pixels: NDArray[Pixel]) -> bytes:
+    content = io.BytesIO()  # the library does not survive a disk that is full
+    with h5py.File(content, "w") as file:
+        file.create_dataset(DARK, data=pixels[np.newaxis], track_times=False)
+    return content.getvalue()

@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +150,8 @@ def scan_names(parameters: Parameters, layer: int, *, any_layer: bool = False) -
         return Path(given), archive_name(given, layer)
     number = parameters["StartFileNrFirstLayer"] + (layer - 1) * parameters["NrFilesPerSweep"]
     name = f"{parameters['FileStem']}_{number:0{parameters['Padding']}d}"
-    return Path(parameters["RawFolder"]) / f"{name}{parameters['Ext']}", f"{name}.MIDAS.zip"
+    # A stem may be a path below RawFolder; the archive goes into the folder of the results all the same.
+    return Path(parameters["RawFolder"]) / f"{name}{parameters['Ext']}", f"{PurePath(name).name}.MIDAS.zip"
 
 
 def raw_files(first: Path, count: int, *, scan: bool = False) -> list[Path]:

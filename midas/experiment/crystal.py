@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 LEGACY_LIMIT = 10
 #: A list longer than this is a mistake in the parameters and would not fit into memory.
 _MOST_REFLECTIONS = 2e7
+#: of a reflection; the search for families takes a byte for each triple of indices
+_LARGEST_INDEX = 300
 #: No crystal has a cell edge (Å) beyond these.
 _SHORTEST, _LONGEST = 1e-3, 1e6
 #: Two spacings (Å) further apart than this are different rings.
@@ -311,9 +313,9 @@ def _first_indices(setting: Setting, limit: int, half: bool) -> tuple[int, int]:
 
 
 def _check_length(parameters: Parameters, cell: tuple[float, ...], d_min: float) -> None:
-    """Raise when the sphere of radius 1 / d_min holds more reflections than any experiment has."""
+    """Raise when the sphere of radius 1 / d_min holds more reflections than any experiment has, or larger indices."""
     volume = 4 / 3 * math.pi * math.sqrt(float(np.linalg.det(metric_of(cell))))
-    if volume > _MOST_REFLECTIONS * d_min * d_min * d_min:
+    if volume > _MOST_REFLECTIONS * d_min * d_min * d_min or max(cell[:3]) > _LARGEST_INDEX * d_min:
         reason = f"too many reflections down to {d_min:.3g} Å: check the cell (Å), Lsd and RhoD (µm)"
         raise parameters.error("LatticeParameter", reason)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from midas.experiment.angles import DEG2RAD, RAD2DEG
 from midas.formats.panels import read_shifts
+from midas.runtime.named_paths import named_file
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -42,7 +43,8 @@ def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
     y_ranges, z_ranges = (_ranges(parameters, axis) for axis in "YZ")
     shifts = {}
     if parameters["PanelShiftsFile"]:
-        shifts = read_shifts(folder / parameters["PanelShiftsFile"])
+        name: str = parameters["PanelShiftsFile"]
+        shifts = read_shifts(named_file(name, folder, key="PanelShiftsFile", source=parameters.source))
     rows = []
     for number, (y, z) in enumerate((y, z) for y in y_ranges for z in z_ranges):
         dy, dz, turn = shifts.get(number, (0.0, 0.0, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -27,6 +28,7 @@ from midas.parameters.table import (
 )
 from midas.runtime.errors import ParameterError
 from midas.runtime.files import readable
+from midas.runtime.part_files import is_path
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ SENTINELS: dict[str, NDArray[np.generic]] = {
 
 #: between the items of a list of texts
 _SEPARATORS = {WORD: " ", TEXT: "\n", PATH: "\n"}
+
+#: a name that is none of a dataset: in a ZIP file it would lead to another folder, or be part of the layout
+_NO_MEMBER = re.compile(r"[/\\\0]|^\.")
 
 #: one of the two datasets of BC
 _COORDINATE = replace(KEYS["BC"], count=1)
@@ -105,7 +110,7 @@ def datasets_of(
         if name not in values:
             yield _dataset(KEYS[name]), _to_dataset(KEYS[name], sentinel)
     for name, words in unknown.items():
-        if words and "/" not in name:
+        if words and not _NO_MEMBER.search(name):
             yield ANALYSIS + readable(name), guessed(name, words)
 
 
@@ -162,6 +167,8 @@ def _from_dataset(key: Key, raw: Raw, path: str, source: str | os.PathLike[str])
             raise ParameterError("holds no text", file=source, key=path)
         text = os.fsdecode(items[-1]) if isinstance(items[-1], bytes) else str(items[-1])
         text = text.rstrip("\0")
+        if not is_path(text):
+            raise ParameterError("holds a NUL or letters that no path can have", file=source, key=path, value=text)
         return tuple(text.split(_SEPARATORS[key.kind])) if key.is_list else text
     try:
         flat = np.asarray(raw).astype(np.float64).ravel()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from midas.parameters.table import INT, KEYS, WORD, Key, Value, spellings
 from midas.runtime.errors import ParameterError
+from midas.runtime.files import ordinary
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def lines_of(name: str, value: Value, spelled: str = "") -> list[str]:
 def text_of(path: str | os.PathLike[str]) -> str:
     """The text of a parameter file."""
     try:
+        ordinary(path)
         content = Path(path).read_bytes()
     except OSError as error:
         raise ParameterError(f"parameter file cannot be read ({error.strerror})", file=path) from None

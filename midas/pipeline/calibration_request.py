@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from midas.archive import Archive
 from midas.experiment.detector import KEV_ANGSTROM
@@ -61,6 +61,7 @@ class CalibrationRequest:
     rejection : of rings; None = none
     first_ring : number of the first ring that is used
     threshold, background : of the arrays of the legacy driver
+    links : whether HDF5 files may lead to others anywhere
     """
 
     parameters: Parameters
@@ -80,6 +81,7 @@ class CalibrationRequest:
     first_ring: int = 1
     threshold: float = 0.0
     background: bool = True
+    links: bool = False
 
 
 def fitted_names(
@@ -165,7 +167,10 @@ def parameters_of(source: Path | None) -> tuple[Parameters, Path]:
         return Parameters({}), Path()
     if source.suffix == ".zip":
         with Archive(source) as archive:
-            return archive.parameters.without("Dark", "MaskFN", "FloodFN"), source.parent
+            given = archive.parameters.without("Dark", "MaskFN", "FloodFN")
+        if named := given.get("PanelShiftsFile", ""):  # which is written, too
+            given = given.changed(PanelShiftsFile=PurePath(named).name)
+        return given, source.parent
     given = Parameters.read(source, "calibration")
     foreign = FOREIGN_FLOATS | FOREIGN_INTS | FOREIGN_WORDS | FOREIGN_OTHERS
     if unknown := [name for name in given.unknown if name not in foreign]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
 from midas.archive import DATA, Archive
 from midas.formats.layer import archive_name, earlier_archive_name
 from midas.parameters import ANALYSIS
-from midas.runtime.files import atomic_output, replace
+from midas.runtime.files import atomic_output
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,22 @@ def say_difference(named: Path, copy: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy an archive; a different one that stands there is renamed to ``<name>.old``."""
+    """Copy an archive; a different one that stands there is kept as ``<name>.old``."""
     if target.exists():
-        old = target.with_name(f"{target.name}.old")
-        log.warning("%s is newer than the copy of an earlier run and replaces it; the old one is %s", source, old.name)
+        reason = "is newer than the copy of an earlier run and replaces it; the old one is"
+        log.warning("%s %s %s.old", source, reason, target.name)
         if not _alike(source, target, f"{DATA}/"):
             log.warning("%s has other frames: peaks in %s are those of the old archive", source, target.parent / "Temp")
-        replace(target, old)
-    with atomic_output(target) as copied, open(source, "rb") as stream:
+    with atomic_output(target, keep_old=True) as copied, open(source, "rb") as stream:
+        shutil.copyfileobj(stream, copied, 1 << 24)
+
+
+def instead_of_link(archive: Path) -> None:
+    """Put a copy in the place of a link: what the pipeline writes into the archive of a layer goes nowhere else."""
+    if not archive.is_symlink():
+        return
+    log.warning("%s is a link to %s, which stays as it is: a copy takes its place", archive, os.path.realpath(archive))
+    with atomic_output(archive) as copied, open(archive, "rb") as stream:
         shutil.copyfileobj(stream, copied, 1 << 24)
 
 

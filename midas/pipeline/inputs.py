@@ -17,7 +17,9 @@ from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
 from midas.runtime.errors import ArchiveError, FormatError, MidasError, ParameterError
-from midas.runtime.files import make_folder, read_bytes, remove, replace, write_atomic
+from midas.runtime.files import read_bytes, remove, replace, write_atomic
+from midas.runtime.named_paths import make_subfolder
+from midas.runtime.part_files import sweep
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -139,7 +141,8 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
     check_peaks(options, plan)
     layer = Layer(plan.folder)
     for folder in (layer.logs, layer.output, layer.temp, layer.results):
-        make_folder(folder)
+        make_subfolder(folder)
+    sweep(layer.folder, layer.logs, layer.output, layer.temp, layer.results)
     link = layer.folder / "output"
     if not link.exists() and not link.is_symlink():  # on a case-insensitive file system it is Output/
         try:
@@ -188,6 +191,7 @@ def conversion_options(options: Options, plan: LayerPlan) -> ConversionOptions:
         threshold=options.threshold,
         layer=plan.number,
         any_layer=bool(raw),
+        allow_links=options.allow_links,
         original=original,
     )
 
@@ -218,6 +222,7 @@ def _copied(options: Options, plan: LayerPlan) -> Path:
     if path == given:
         if plan.data_file is not None:
             copies.say_difference(plan.data_file, path)
+        copies.instead_of_link(path)
         log.info("Using %s", path)
         return path
     with Archive(given):  # an unreadable archive is not worth a copy

@@ -141,8 +141,14 @@ class LayerRun:
         self._peaks = self.steps.shared(
             "peaksearch",
             lambda: stage.run(
-                self.layer, self.parameters, threads=self.threads, comm=self.comm, hkls=hkls, force=self.options.force
-            ),
+                self.layer,
+                self.parameters,
+                threads=self.threads,
+                comm=self.comm,
+                hkls=hkls,
+                force=self.options.force,
+                keep_pixels=False,
+            ),  # fmt: skip
         )
 
     def merge(self) -> Table | None:
@@ -153,7 +159,7 @@ class LayerRun:
         merged = self.steps.serial(
             "merge_overlaps", lambda: stage.run(self.layer, self.parameters, threads=self.threads, peaks=peaks)
         )
-        if peaks is not None:  # without their pixels, which take more memory than anything that follows
+        if peaks is not None:
             self.tables.peaks = [table for table, _ in peaks]
         if merged is None:
             return None

@@ -14,12 +14,14 @@ from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer
 from midas.formats.run_record import StepRecord
 from midas.parameters import ANALYSIS, Parameters
-from midas.pipeline import layer_page
+from midas.pipeline import copies, layer_page
 from midas.pipeline.record import again
 from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
-from midas.runtime.files import make_folder, write_atomic
+from midas.runtime.files import write_atomic
+from midas.runtime.locks import folder_lock
+from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import Communicator, communicator
 from midas.runtime.result import StageResult
 from midas.stages import merge
@@ -55,7 +57,8 @@ def run(
     for path in folders:
         log.info("Reprocessing %s", path)
         try:
-            _layer(path.absolute(), threads, per_spot_groups, report)
+            with folder_lock(path.absolute(), "ff-midas -reprocess"):
+                _layer(path.absolute(), threads, per_spot_groups, report)
         except MidasError as error:
             log.error("%s", error)
             failed.append(str(error))
@@ -83,13 +86,14 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     if len(archives) > 1:
         names = ", ".join(path.name for path in archives)
         raise ArchiveError(f"holds {names}; move all but one of them away", file=folder)
+    copies.instead_of_link(archives[0])
     # The folder may have been moved since.
     set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{folder}/")]))
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
     layer = Layer(folder, archives[0], f"{folder}/", data_file=parameters.for_stage("pipeline")["dataFN"])
     started = time.perf_counter()
-    errors = make_folder(layer.logs) / "merge_overlaps_reprocess_err.csv"
+    errors = make_subfolder(layer.logs) / "merge_overlaps_reprocess_err.csv"
     try:
         with logs.file(layer.logs / "merge_overlaps_reprocess_out.csv"):
             merged = merge.run(layer, parameters, threads=threads)

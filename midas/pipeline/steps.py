@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from midas.runtime import logs
-from midas.runtime.errors import MidasError, NothingFoundError, StageError
+from midas.runtime.errors import MidasError, NothingFoundError, StageError, shown
 from midas.runtime.files import write_atomic
 from midas.runtime.parallel import Communicator
 from midas.runtime.result import StageResult
@@ -150,7 +150,7 @@ class Steps:
         except MidasError as error:
             raise StageError(f"{_FAILURES[_kind(name)]}: {error}") from None
         except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
+            place = f"{shown(error.filename)}: " if error.filename else ""
             raise StageError(f"{_FAILURES[_kind(name)]}: {place}{error.strerror or error}") from None
         except MemoryError:
             raise StageError(f"{_FAILURES[_kind(name)]}: not enough memory") from None

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from midas.runtime.errors import MidasError, NothingFoundError
-from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.files import remove, write_atomic
+from midas.runtime.named_paths import make_subfolder
 
 if TYPE_CHECKING:
     from midas.diagnosis.failure import Diagnosis
@@ -68,7 +69,7 @@ def _diagnosis(run: LayerRun, among: Collection[int] = ()) -> Diagnosis | None:
             among=among,
             counts=counts,
         )
-        make_folder(run.layer.logs)
+        make_subfolder(run.layer.logs)
         write_atomic(run.layer.diagnosis, found.text().encode())
     except MidasError as error:
         log.info("no diagnosis: %s", error)

@@ -11,6 +11,25 @@ if TYPE_CHECKING:
     from midas.runtime.result import StageResult
 
 
+#: letters of a name or value in a message
+_MOST_SHOWN = 400
+
+
+def printable(text: str, breaks: str = "") -> str:
+    """The text with escapes for what begins a line, colours a terminal or cannot be printed: names in files have it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in breaks else repr(c)[1:-1] for c in text)
+
+
+def shown(value: object) -> str:
+    """A name or a value as part of a message of one line; of a long one the beginning."""
+    text = str(value)
+    if len(text) > _MOST_SHOWN:
+        text = f"{text[:_MOST_SHOWN]} ... ({len(text)} letters)"
+    return printable(text)
+
+
 class MidasError(Exception):
     """A mistake in the user's input or surroundings, never a defect of the program.
 
@@ -38,12 +57,11 @@ class MidasError(Exception):
         self.line = line
         self.key = key
         self.value = value
-        place = [] if self.file is None else [self.file if line is None else f"{self.file}, line {line}"]
-        if key is not None:
-            place.append(key)
-        if value is not None:
-            place.append(str(value))
-        super().__init__(_printable(": ".join([*place, reason]), self._breaks))
+        place = []
+        if self.file is not None:
+            place.append(shown(self.file) if line is None else f"{shown(self.file)}, line {line}")
+        place += [shown(part) for part in (key, value) if part is not None]
+        super().__init__(printable(": ".join([*place, reason]), self._breaks))
         self.lines: tuple[str, ...] = (str(self),)
 
 
@@ -68,9 +86,9 @@ class Mistakes(ParameterError):
     _breaks = "\n"
 
     def __init__(self, lines: Sequence[str]):
-        printable = tuple(_printable(line) for line in lines)
-        super().__init__("\n".join(printable))
-        self.lines = printable
+        shown_lines = tuple(printable(line) for line in lines)
+        super().__init__("\n".join(shown_lines))
+        self.lines = shown_lines
 
 
 class ArchiveError(MidasError):
@@ -103,13 +121,6 @@ class IncompleteError(StageError):
     def __init__(self, reason: str, result: StageResult[Any]):
         super().__init__(reason)
         self.result = result
-
-
-def _printable(text: str, breaks: str = "") -> str:
-    """The text with escapes for what begins a line, colours a terminal or cannot be printed: names in files have it."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in breaks else repr(c)[1:-1] for c in text)
 
 
 def one_line(error: BaseException) -> str:

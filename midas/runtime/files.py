@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from midas.runtime.errors import FormatError, OutputError, UsageError
+from midas.runtime.part_files import Part, is_path, keep_as, take_names
 
 
 def located(path: str | os.PathLike[str], folder: Path) -> Path:
     """A path that a user wrote into a file or typed: as it stands, else relative to `folder`."""
     path = Path(path).expanduser()
-    return path if path.is_absolute() or path.exists() else folder / path
+    return path if path.is_absolute() or os.path.exists(path) else folder / path
 
 
 def read_bytes(path: str | os.PathLike[str], *, advice: str = "") -> bytes:
     """The whole file, or a `FormatError` that names it and says what to do."""
     try:
+        ordinary(path)
         return Path(path).read_bytes()
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
         raise FormatError(f"{reason}; {advice}" if advice else reason, file=path) from None
+    except ValueError:
+        raise FormatError("can be no file", file=path) from None
+
+
+def ordinary(path: str | os.PathLike[str]) -> None:
+    """An error for a pipe or a device among data, where reading would never end; those of a shell may be read.
+
+    Raises
+    ------
+    FormatError : for one
+    """
+    if is_path(path) and os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        if os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/self/fd/")):
+            return
+        raise FormatError("is a pipe or a device, not a file", file=path)
 
 
 def readable(text: str) -> str:
-    """Text as valid Unicode, for files that must be: a path may hold any bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Text as valid Unicode without NUL, for files that must be: a path or a damaged table may hold any bytes."""
+    try:
+        content = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # halves of a letter
+        content = text.encode("utf-8", "replace")
+    return content.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def keep_inputs(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
@@ -50,19 +72,26 @@ def keep_devices(output: str | os.PathLike[str]) -> None:
     ------
     OutputError : for a device, a pipe or a socket, also behind a link such as ``/dev/stdout``
     """
-    path = Path(output)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OutputError("is a device or a pipe, not a file; give the output another name", file=path)
+    if os.path.exists(output) and not (os.path.isfile(output) or os.path.isdir(output)):
+        raise OutputError("is a device or a pipe, not a file; give the output another name", file=output)
 
 
 @contextmanager
-def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[IO[bytes]]:
+def atomic_output(
+    path: str | os.PathLike[str], *, durable: bool = False, keep_old: bool = False
+) -> Iterator[IO[bytes]]:
     """A binary file that gets its name only once it is complete.
 
-    The content goes to ``<name>.part`` in the same folder and is renamed when the block ends without an error; on an
-    error the partial file is removed and whatever stood under the name stays.
+    The content goes to a part file in the same folder (`midas.runtime.part_files`) and is renamed when the block ends
+    without an error; on an error the partial file is removed and whatever stood under the name stays. A link under the
+    name is replaced; the file that it leads to stays as it is.
+
+    Parameters
+    ----------
+    durable : wait until the file would survive a power cut
+    keep_old : the file that stands under the name is kept as ``<name>.old``
     """
-    with atomic_outputs(path, durable=durable) as (stream,):
+    with _outputs([Path(path)], durable=durable, keep_old=keep_old) as (stream,):
         yield stream
 
 
@@ -70,61 +99,55 @@ def atomic_output(path: str | os.PathLike[str], *, durable: bool = False) -> Ite
 def atomic_outputs(*paths: str | os.PathLike[str], durable: bool = False) -> Iterator[tuple[IO[bytes], ...]]:
     """Files that belong together, as `atomic_output`: all of them get their names, in this order, or none does.
 
-    An error leaves the earlier files of all names as they were.
+    An error leaves the earlier files of all names as they were, and at no instant is a name without the earlier file or
+    the new one.
     """
-    targets = [Path(path) for path in paths]
-    partials = [path.with_name(path.name + ".part") for path in targets]
-    earlier: dict[Path, Path] = {}
-    streams: list[IO[bytes]] = []
-    named = 0
+    with _outputs([Path(path) for path in paths], durable=durable) as streams:
+        yield streams
+
+
+@contextmanager
+def _outputs(
+    targets: Sequence[Path], *, durable: bool = False, keep_old: bool = False, others: Sequence[Part] = ()
+) -> Iterator[tuple[IO[bytes], ...]]:
+    parts: list[Part] = []
     for path in targets:
         keep_devices(path)
     try:
-        for partial in partials:
-            streams.append(open(partial, "wb"))  # noqa: SIM115 - closed in every case below
-        yield tuple(streams)
-        for stream in streams:
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
-            stream.close()  # a full disk may show only here
-        for partial, path in zip(partials, targets, strict=True):
-            if path != targets[-1] and path.is_file():  # after the last name nothing can fail
-                earlier[path] = path.with_name(path.name + ".earlier")
-                os.replace(path, earlier[path])
-            os.replace(partial, path)
-            named += 1
-    except BaseException as error:
-        at_fault = [path for path, stream in zip(targets, streams, strict=False) if not _closes(stream)]
-        at_fault += targets[len(streams) :] or targets[named:]
-        for path in (*partials, *targets[:named]):
-            with suppress(OSError):
-                path.unlink()
-        for path, kept in earlier.items():
-            with suppress(OSError):
-                os.replace(kept, path)
-        if isinstance(error, OSError):
-            raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
-        raise
-    for kept in earlier.values():
-        with suppress(OSError):
-            kept.unlink()
+        for path in targets:
+            parts.append(Part(path))
+        yield tuple(part.stream for part in parts)
+        for part in parts:
+            part.complete(durable=durable)
+            if keep_old:
+                keep_as(part.target, part.target.with_name(f"{part.target.name}.old"))
+        take_names([*parts, *others])
+        if durable:
+            _synchronise({path.parent for path in targets})
+    except OSError as error:
+        at_fault = [part.target for part in parts if not part.closes()]
+        at_fault += targets[len(parts) :] or targets
+        raise OutputError(f"cannot be written ({error.strerror or error})", file=at_fault[0]) from None
+    finally:
+        for part in parts:
+            part.discard()
 
 
-def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files that belong together and are in memory, as `atomic_outputs`."""
-    with atomic_outputs(*contents) as streams:
+def _synchronise(folders: Iterable[Path]) -> None:
+    """Names last, too, when the power fails."""
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_together(contents: Mapping[Path, bytes], others: Sequence[Part] = ()) -> None:
+    """Write files that belong together and are in memory, as `atomic_outputs`; parts `others` are complete already."""
+    with _outputs([*contents], others=others) as streams:
         for stream, content in zip(streams, contents.values(), strict=True):
             stream.write(content)
-
-
-def _closes(stream: IO[bytes]) -> bool:
-    """Close the stream; whether what was left to write could be written."""
-    try:
-        stream.close()
-    except OSError:
-        return False
-    return True
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
@@ -145,6 +168,8 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create the folder and its parents if they are missing."""
     path = Path(path)
     try:
+        if not is_path(path):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"folder cannot be created ({error.strerror})", file=path) from None

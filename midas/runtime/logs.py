@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import IO
+
+from midas.runtime.errors import OutputError, printable
 
 #: the logger above all loggers of the suite
 ROOT = logging.getLogger("midas")
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -31,8 +36,15 @@ def attached(handler: logging.Handler, level: int | None = None) -> Iterator[Non
 
 @contextmanager
 def file(path: Path) -> Iterator[None]:
-    """Messages also go to a file, which takes the place of an earlier one, while the block runs."""
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="surrogateescape")
+    """Messages also go to a file, which takes the place of an earlier one, while the block runs.
+
+    When it cannot be written any more, one warning says so and the work goes on: results have errors of their own.
+
+    Raises
+    ------
+    OutputError : it cannot be made
+    """
+    handler = _File(path)
     handler.setFormatter(_Plain())
     heard = ROOT.getEffectiveLevel()
     if heard <= logging.INFO:
@@ -53,6 +65,54 @@ def _only_to_parents_from(level: int) -> Iterator[None]:
             yield
     finally:
         ROOT.propagate = before
+
+
+class _File(logging.StreamHandler[IO[str]]):
+    """A log file, made anew: where a link stands under its name, that is replaced and not followed."""
+
+    def __init__(self, path: Path):
+        self.path, self._lost = path, False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            path.unlink(missing_ok=True)
+            handle = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise OutputError(f"cannot be written ({error.strerror})", file=path) from None
+        super().__init__(os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._lost:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of the library
+        if isinstance(error := sys.exc_info()[1], OSError):
+            self._lose(error)
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            self.stream.close()
+        except OSError as error:
+            self._lose(error)
+        super().close()
+
+    def _lose(self, error: OSError) -> None:
+        first, self._lost = not self._lost, True
+        if first:
+            log.warning("%s: cannot be written (%s); the rest of this log is lost", self.path, error.strerror)
+
+
+class _Console(logging.StreamHandler[IO[str]]):
+    """A stream on which a message may be lost: where errors would go, nothing can be said either."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of the library
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 class _Parents(logging.Handler):
@@ -109,7 +169,7 @@ def _is_new(record: logging.LogRecord) -> bool:
 
 def stdout() -> logging.Handler:
     """Messages of a command."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Console(sys.stdout)
     handler.setFormatter(_Plain())
     handler.addFilter(_is_new)
     return handler
@@ -117,8 +177,8 @@ def stdout() -> logging.Handler:
 
 def driver_stderr() -> logging.Handler:
     """Messages of the driver with the time; of its stages only warnings, the rest stands in their files."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler = _Console(sys.stderr)
+    handler.setFormatter(_Printable("%(asctime)s - MIDAS - %(levelname)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
     handler.addFilter(lambda record: record.name.startswith(_DRIVER) or record.levelno >= logging.WARNING)
     handler.addFilter(_is_new)
     return handler
@@ -130,7 +190,7 @@ _DRIVER = ("midas.commands.run", "midas.pipeline.")
 @contextmanager
 def only_of(name: str) -> Iterator[None]:
     """On the console nothing but warnings and the messages of one logger and those below it, while the block runs."""
-    consoles = [handler for handler in ROOT.handlers if type(handler) is logging.StreamHandler]
+    consoles = [handler for handler in ROOT.handlers if isinstance(handler, _Console)]
 
     def passes(record: logging.LogRecord) -> bool:
         return record.name.startswith(name) or record.levelno >= logging.WARNING
@@ -144,7 +204,15 @@ def only_of(name: str) -> Iterator[None]:
             handler.removeFilter(passes)
 
 
-class _Plain(logging.Formatter):
+class _Printable(logging.Formatter):
+    """Messages as text that no terminal takes for commands; a warning is one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = printable(super().format(record), "\n\t")
+        return " ".join(text.split()) if record.levelno >= logging.WARNING else text
+
+
+class _Plain(_Printable):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return f"warning: {text}" if record.levelno >= logging.WARNING else text

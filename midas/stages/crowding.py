@@ -56,11 +56,17 @@ class Crowding:
 
     def look(self, frame: int, regions: Regions) -> bool:
         """Whether a frame is crowded; it is remembered if so."""
-        crowd = _Crowd(100.0 * regions.unresolved / max(len(self._selection.positions), 1), regions.cut)
-        if not (crowd.share > self._limit or crowd.cut):
+        if not self.is_crowded(regions):
             return False
-        self._crowded[frame] = crowd
+        self._crowded[frame] = _Crowd(self._share(regions), regions.cut)
         return True
+
+    def is_crowded(self, regions: Regions) -> bool:
+        """Whether a frame with these regions is crowded."""
+        return self._share(regions) > self._limit or regions.cut > 0
+
+    def _share(self, regions: Regions) -> float:
+        return 100.0 * regions.unresolved / max(len(self._selection.positions), 1)
 
     def check(self, looks: Iterable[tuple[int, Regions]], pixels_of: Callable[[int], NDArray[Any]]) -> None:
         """Look at frames until enough of them are crowded.

@@ -47,7 +47,8 @@ from midas.formats.spots import (
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import NothingFoundError
-from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.files import remove, write_atomic
+from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.detector_pixels import write_detector_pixels
@@ -359,8 +360,8 @@ def _write(
     ids = {"ring": peaks["ring"], "radius_id": peaks["spot_id"], "spot_id": extra_info["spot_id"]}
     id_rings = ID_RINGS.rounded(Table.from_columns(ID_RINGS.names, ids))
     ids_hash = _ids_hash(peaks, rings)
-    make_folder(layer.output)
-    make_folder(layer.results)
+    make_subfolder(layer.output)
+    make_subfolder(layer.results)
     ID_RINGS.write(layer.id_rings, id_rings)
     IDS_HASH.write(layer.ids_hash, ids_hash)
     SPOTS_TO_INDEX.write(layer.spots_to_index, Table(SPOTS_TO_INDEX.names, seeds[None].astype(np.float64)))

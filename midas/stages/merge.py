@@ -33,8 +33,8 @@ from midas.stages.saturated_chains import ChainedPeaks, without_tails
 
 log = logging.getLogger(__name__)
 
-#: What the peak search hands over in memory: of each frame the peaks and their pixels.
-Peaks: TypeAlias = Sequence[tuple[Table, PixelLists]]
+#: What the peak search hands over in memory: of each frame the peaks and their pixels (None: they are in the file).
+Peaks: TypeAlias = Sequence[tuple[Table, PixelLists | None]]
 
 #: offsets, y and z of the pixels of a frame
 FramePixels: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]]
@@ -225,7 +225,8 @@ class _PixelSource:
         if not self.counts[frame]:
             return np.zeros(1, np.int64), np.empty(0, np.int16), np.empty(0, np.int16)
         path = self.layer.peak_pixels(frame + 1)
-        pixels = self.peaks[frame][1] if self.peaks is not None else peak_format.read_pixels(path)
+        given = None if self.peaks is None else self.peaks[frame][1]
+        pixels = peak_format.read_pixels(path) if given is None else given
         if len(pixels) != self.counts[frame]:
             reason = f"has the pixels of {len(pixels)} peaks, the table of the frame has {self.counts[frame]} peaks"
             raise FormatError(reason, file=path)

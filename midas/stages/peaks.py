@@ -27,13 +27,18 @@ from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
-from midas.runtime.files import make_folder, remove, write_atomic
+from midas.runtime.files import remove, write_atomic
+from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
+<<<<<<< HEAD
 from midas.stages.digits import digits
+=======
+from midas.stages.division import Division, restore_sizes
+>>>>>>> hard
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
@@ -42,8 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: the peaks of a frame, and their pixels
-FramePeaks: TypeAlias = tuple[Table, PixelLists]
+#: the peaks of a frame, and their pixels (None: they are in the file)
+FramePeaks: TypeAlias = tuple[Table, PixelLists | None]
 
 # The codes that scripts know from the legacy program.
 EXIT_NO_ARCHIVE = 3
@@ -65,6 +70,7 @@ def run(
     hkls: Table | None = None,
     fit: int | None = None,
     force: bool = False,
+    keep_pixels: bool = True,
 ) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
 
@@ -73,6 +79,7 @@ def run(
     hkls : ring radii; None = read ``hkls.csv`` (not needed with ``DoFullImage 1``)
     fit : replaces ``doPeakFit``
     force : go on when the frames are crowded
+    keep_pixels : hand the pixels of the peaks on; without them, which take most of the memory, there is None for each
 
     Returns
     -------
@@ -91,21 +98,33 @@ def run(
         count = _frame_count(layer, frames, settings)
         own = _with_room(comm.rows(count), layer, frames, threads)
         log.info("nFrames: %d, nrPixelsZ: %d, nrPixelsY: %d", *frames.shape)
-        thresholds = _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads)
-        search = _Search(layer, archive, settings, thresholds, threads, own, force)
+        # Nobody keeps the thresholds, which are as large as several frames.
+        search = _Search(
+            layer, archive, settings, _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads),
+            threads, own, force,
+        )  # fmt: skip
         _prepare_folder(layer, own)
         search.look(count)
         log.info("Processing frames %d to %d", own.start, own.stop - 1)
-        data = []
-        with progress.bar(len(own), "Peak search") as advance:
-            for batch, results in search.results():
-                data += [_write(layer, frame, *result) for frame, result in zip(batch, results, strict=True)]
-                advance(len(batch))
-        search.crowding.warn(own)
+        data = _search_all(layer, search, keep_pixels)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
     peaks = sum(len(table) for table, _ in data)
     return StageResult("peaks", {"frames": len(own), "peaks": peaks}, data)
+
+
+def _search_all(layer: Layer, search: _Search, keep_pixels: bool) -> list[FramePeaks]:
+    """Search and write this member's frames, batch by batch."""
+    data: list[FramePeaks] = []
+    with progress.bar(len(search.own), "Peak search") as advance:
+        for batch, results in search.results():
+            for frame, result in zip(batch, results, strict=True):
+                table, pixels = _write(layer, frame, *result)
+                data.append((table, pixels if keep_pixels else None))
+            advance(len(batch))
+    search.crowding.warn(search.own)
+    search.division.warn(search.own)
+    return data
 
 
 def _frames(archive: Archive) -> FrameStack:
@@ -163,7 +182,7 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
 def _prepare_folder(layer: Layer, own: range) -> None:
     """The folder, without this member's files of an earlier run."""
     with exiting_with(EXIT_NO_FOLDER):
-        make_folder(layer.temp)
+        make_subfolder(layer.temp)
         remove(*(path(frame + 1) for frame in own for path in (layer.peaks, layer.peak_pixels)))
 
 
@@ -209,6 +228,7 @@ class _Search:
             )
         log.info("%d of %d pixels are on rings; method %s", len(selection.limits), thresholds.size, self.method)
         self.crowding = Crowding(settings, selection, force)
+        self.division = Division(settings, len(selection.limits))
         self.looked_at: dict[int, Regions] = {}
         # One scanner and one frame buffer per thread; a thread takes any that is idle.
         self.idle: queue.SimpleQueue[tuple[FrameScanner, NDArray[Pixel]]] = queue.SimpleQueue()
@@ -235,9 +255,9 @@ class _Search:
         for batch, frames in self._scanned():
             for frame, regions in zip(batch, frames, strict=True):
                 self.crowding.look(frame, regions)
-            solved = solve_regions(
-                concatenate_regions(frames), *self.centre, self.panels, method=self.method, threads=self.threads
-            )
+            regions = concatenate_regions(frames)
+            solved = solve_regions(regions, *self.centre, self.panels, method=self.method, threads=self.threads)
+            restore_sizes(solved, regions)
             if self.straight:
                 straighten_profiles(solved, *self.centre)
             yield batch, self._by_frame(batch, frames, solved)
@@ -276,7 +296,7 @@ class _Search:
                 "FrameNr: %d, NrOfRegions: %d, Filtered regions: %d, Number of peaks: %d, Total time: %f",
                 frame, regions.components, regions.in_window, len(regions.maxima), time.perf_counter() - start,
             )  # fmt: skip
-        return regions
+        return self.division.of(frame, regions, self.crowding.is_crowded(regions))
 
     def _by_frame(
         self, batch: range, frames: Sequence[Regions], solved: NDArray[np.void]

@@ -68,12 +68,27 @@ def test_a_copied_archive(
 def test_an_archive_apart_from_its_results(
     finished: Finished, copied: Path, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the folder that the archive names has none of this name, the results are meant to be there."""
+    """Where the folder that the archive names has no archive, the results are meant to be there; a line says so."""
     archive = shutil.move(next(copied.glob("*.MIDAS.zip")), tmp_path)
     set_dataset(archive, f"{ANALYSIS}ResultFolder", np.array([f"{copied}/".encode()]))
     (copied / "hkls.csv").unlink()
     assert in_process("ff-hkls", archive, cwd=tmp_path) == 0
-    assert (copied / "hkls.csv").exists() and "ResultFolder" not in capsys.readouterr().out
+    assert (copied / "hkls.csv").exists()
+    assert f"The results go to {copied}/, the ResultFolder of" in capsys.readouterr().out
+
+
+def test_an_archive_that_is_a_link_is_copied_before_it_is_changed(
+    copied: Path, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pipeline writes its folder and its provenance into the archive of a layer, not into one elsewhere."""
+    archive = next(copied.glob("*.MIDAS.zip"))
+    elsewhere = tmp_path / "precious.MIDAS.zip"
+    archive.rename(elsewhere)
+    archive.symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    assert in_process("ff-midas", "-resultFolder", copied, "-reprocess", 1, "-report", 0, cwd=tmp_path) == 0
+    assert f"{archive} is a link to {elsewhere}, which stays as it is" in capsys.readouterr().err
+    assert elsewhere.read_bytes() == before and not archive.is_symlink() and archive.stat().st_size >= len(before)
 
 
 def test_another_layer_has_to_be_named(

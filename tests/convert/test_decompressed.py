@@ -49,7 +49,7 @@ def test_a_copy_lives_as_long_as_its_owner(tmp_path: Path, suffix: str) -> None:
     path, scratch = compressed(tmp_path / f"scan.h5{suffix}", CONTENT), tmp_path / "results"
     owner = Owner()
     copy = decompressed.seekable(path, scratch, owner)
-    assert copy.parent == scratch and copy.suffix == ".h5" and copy.read_bytes() == CONTENT
+    assert copy.parent == scratch and copy.name.startswith("scan.h5.") and copy.read_bytes() == CONTENT
     del owner
     gc.collect()
     assert not list(scratch.iterdir()) and path.exists()

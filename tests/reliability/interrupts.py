@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,7 +19,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.reliability.commands import Command, hear_signals, in_folder, lines_of, part_files, pristine, ranks, table
+from tests.reliability.commands import (
+    Command,
+    hear_signals,
+    in_folder,
+    lines_of,
+    mpirun,
+    part_files,
+    pristine,
+    ranks,
+    table,
+)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: seconds from the signal to the end
@@ -96,10 +107,10 @@ def verdict(command: Command, ended: Ended) -> str:
         return f"left: {', '.join(ended.left)}"
     if ended.code == 0:
         return "" if not ended.lines else f"exit 0 and {ended.lines[0]}"
+    if command.ranks:
+        return ""  # the launcher has an exit code and words of its own
     if ended.code not in (128 + ended.by, -ended.by):
         return f"exit {ended.code}"
-    if command.ranks:
-        return ""  # the launcher has words of its own
     if len(ended.lines) > 1:
         return f"{len(ended.lines)} lines"
     if ended.lines and not ended.lines[0].startswith(f"{command.name}: "):
@@ -146,7 +157,8 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(words)
     hear_signals()
     chance, source = random.Random(asked.seed), pristine(asked.folder / "layer")
-    chosen = [c for c in (*table(), *ranks()) if not asked.names or c.title in asked.names or c.name in asked.names]
+    several = ranks() if shutil.which(mpirun()[0]) else []
+    chosen = [c for c in (*table(), *several) if not asked.names or c.title in asked.names or c.name in asked.names]
     print(f"{'command':36} signals   said unheard finished  wrong  slowest end, s", flush=True)
     wrong = 0
     for command in chosen:

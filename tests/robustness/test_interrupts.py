@@ -52,7 +52,7 @@ def end_at_work(
 
 
 def mesh_of_peaks() -> np.ndarray:
-    """A frame of regions with 25 overlapping peaks each, whose joint fits take a second."""
+    """A frame of regions with 25 overlapping peaks each, which are too many for joint fits of a second each."""
     y, z = np.meshgrid(np.arange(30), np.arange(30), indexing="ij")
     region = 40 + 60 * (np.cos(2 * np.pi * (y - 3) / 6) + np.cos(2 * np.pi * (z - 3) / 6) + 2)
     tile = np.zeros((32, 32))
@@ -63,9 +63,10 @@ def mesh_of_peaks() -> np.ndarray:
 
 
 def test_among_peaks_of_one_region(tmp_path: Path, environment: dict[str, str]) -> None:
-    frame = mesh_of_peaks()
-    with ArchiveWriter(tmp_path / ARCHIVE, (1, *frame.shape), frame.dtype, threads=1) as writer:
-        writer.add_frames(DATA, (1, *frame.shape), [frame])
+    frames = [mesh_of_peaks()] * 8
+    shape = (len(frames), *frames[0].shape)
+    with ArchiveWriter(tmp_path / ARCHIVE, shape, frames[0].dtype, threads=1) as writer:
+        writer.add_frames(DATA, shape, frames)
         writer.add_parameters(Parameters.parse(ONE_THRESHOLD, tmp_path / "ps.txt"))
     arguments = (ARCHIVE, "0", "1", "2")
     program = "PeaksFittingOMPZarrRefactor"
@@ -79,7 +80,7 @@ def test_within_one_seed_of_the_indexer(pristine: Path, tmp_path: Path, environm
     folder = prepare(BY_NAME["IndexerOMP"], pristine, tmp_path / "layer")
     with open(folder / "paramstest.txt", "a", encoding="utf-8") as stream:
         stream.write("UseFriedelPairs 0;\nStepsizePos 1;\nStepsizeOrient 0.01;\nRsample 5000;\nHbeam 5000;\n")
-    started = folder / f"{INDEXED[0]}.part"
+    started = folder / f"{INDEXED[0]}.unfinished"
     arguments = ("paramstest.txt", "0", "1", "1", "1")
     code, errors, seconds = end_at_work("IndexerOMP", folder, started, environment, signal.SIGTERM, *arguments)
     assert (code, errors) == (143, "IndexerOMP: ended by SIGTERM\n")
@@ -100,7 +101,7 @@ def test_among_the_seeds_of_a_refinement(pristine: Path, tmp_path: Path, environ
     with open(folder / "paramstest.txt", "a", encoding="utf-8") as stream:
         stream.write("RefineMethod staged\n")
     arguments = ("paramstest.txt", "0", "1", str(3 * repeats), "1")
-    started = folder / REFINED[-1]
+    started = folder / f"{REFINED[-1]}.unfinished"
     code, errors, seconds = end_at_work("FitPosOrStrainsOMP", folder, started, environment, signal.SIGHUP, *arguments)
     assert (code, errors) == (129, "FitPosOrStrainsOMP: ended by SIGHUP\n")
     assert seconds < AT_ONCE

@@ -43,14 +43,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 def interrupted(
     command: list[str], cwd: Path, started: Path, environment: dict[str, str], by: signal.Signals = signal.SIGINT
 ) -> subprocess.Popen[str]:
-    """Run, wait until the file `started` is there, send a signal; the finished process."""
+    """Run, wait until a file of the name or pattern `started` is there, send a signal; the finished process."""
     # Tests that run in the background inherit ignored signals, which the command would rightly go on ignoring.
     command = [sys.executable, "-c", DEFAULT_SIGNALS, *command]
     process = subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
-    while not started.exists():
+    while not any(started.parent.glob(started.name)):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline, "it never began to write"
         time.sleep(0.01)
@@ -118,7 +118,7 @@ def test_interrupted_among_many_seeds(
                     stream.write(content)
         seeds.write_bytes(seeds.read_bytes()[: 2000 * len((pristine / "SpotsToIndex.csv").read_bytes())])
         repeats = 2000
-    started = folder / (f"{INDEXED[0]}.part" if name == "IndexerOMP" else REFINED[-1])
+    started = folder / (f"{INDEXED[0] if name == 'IndexerOMP' else REFINED[-1]}.unfinished")
     command = command_line(name, "paramstest.txt", "0", "1", str(3 * repeats), "1")
     process = interrupted(command, folder, started, environment)
     check_interrupted(process, name, folder, *outputs)
@@ -139,7 +139,7 @@ def test_interrupted_simulation(
     samples.write("demo", tmp_path, NrPixels=1024, BC=(512, 512))
     command = command_line("ForwardSimulationCompressed", PARAMETERS, "1")
     archive = tmp_path / "sim.analysis.MIDAS.zip"
-    process = interrupted(command, tmp_path, archive.with_name(archive.name + ".part"), environment, by)
+    process = interrupted(command, tmp_path, archive.with_name(archive.name + ".*.part"), environment, by)
     check_interrupted(process, "ForwardSimulationCompressed", tmp_path, archive.name, code=code, said=said)
 
 

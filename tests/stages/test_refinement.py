@@ -96,6 +96,19 @@ def test_unknown_spots_are_left_out(made: Made, caplog: pytest.LogCaptureFixture
     assert "not in the spot table" in caplog.text and str(made.ids[1]) in caplog.text
 
 
+@pytest.mark.parametrize("method", ["joint", "converged"])
+@pytest.mark.parametrize("at", [0, 7])
+def test_a_spot_that_is_lost_takes_no_other_with_it(made: Made, method: str, at: int) -> None:
+    """It is the foreign one that leaves the list, wherever it stands, and not as many of the last ones."""
+    made.parameters += f"RefineMethod {method}\n"
+    own, (foreign, *_) = made.lists[0], made.lists[1]
+    made.lists[0] = np.insert(own, at, foreign)
+    made.write()
+    result = made.run()
+    assert result.data.key[0].tolist() == [made.ids[0], len(own)]
+    assert np.fromfile(made.layer.process_key, "<i4", len(own)).tolist() == own.tolist()
+
+
 def test_seed_ids_that_occur_twice_each_have_their_row(made: Made) -> None:
     made.ids[2] = made.ids[0]
     made.write()

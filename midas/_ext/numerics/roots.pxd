@@ -17,7 +17,7 @@ cdef extern from *:
 
 
 cdef inline double cbrt(double x) noexcept nogil:
-    """The cube root, by Halley's iteration, the last step in two parts; the error is below 0.51 units of the last place."""
+    """The cube root, by Halley's iteration; the error is below 0.51 units of the last place."""
     cdef double size = fabs(x), scale = 1.0, root, cube, square, square_rest, cube_rest
     cdef int64_t exponent
     cdef int _step

@@ -5,7 +5,7 @@ where it began.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort
 
 from midas._ext.numerics.stop cimport stopped
 
@@ -20,25 +20,61 @@ cdef struct Share:             # of one peak in the region's pixels
     int64_t maxima_offsets[2]
 
 
-cdef void _assign(const PeakProblem* p, Py_ssize_t r, int32_t* nearest) noexcept nogil:
-    """The peak that each pixel of the region is nearest to; the first of several."""
+cdef int _ascending(const void* left, const void* right) noexcept nogil:
+    cdef int64_t a = (<const int64_t*>left)[0], b = (<const int64_t*>right)[0]
+    return -1 if a < b else a > b
+
+
+cdef inline bint _nearer(int64_t dy, int64_t dz, int32_t peak, int64_t* best, int32_t* nearest) noexcept nogil:
+    """Remember a peak at this distance if it is the nearest so far; False when no other one farther in y can be."""
+    cdef int64_t distance = dy * dy + dz * dz
+    if dy * dy > best[0]:
+        return False
+    if distance < best[0] or (distance == best[0] and peak < nearest[0]):
+        best[0] = distance
+        nearest[0] = peak
+    return True
+
+
+cdef void assign_nearest(const PeakProblem* p, Py_ssize_t r, int64_t* order, int32_t* nearest) noexcept nogil:
+    """The peak that each pixel of the region is nearest to; the first of several.
+
+    From the y of the pixel the peaks are looked at in both directions until they are farther in y alone than the
+    nearest one, so that thousands of peaks on a million pixels take a second.
+
+    Parameters
+    ----------
+    p, r : the region
+    order : one per peak, work space
+    nearest : one per pixel, filled
+    """
     cdef const int16_t* y = p.y + p.offsets[r]
     cdef const int16_t* z = p.z + p.offsets[r]
     cdef const int32_t* maxima = p.maxima + p.maxima_offsets[r]
     cdef Py_ssize_t pixels = p.offsets[r + 1] - p.offsets[r], i
-    cdef int peaks = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r]), j
-    cdef int64_t dy, dz, distance, best
+    cdef int32_t peaks = <int32_t>(p.maxima_offsets[r + 1] - p.maxima_offsets[r]), j, up, down, low
+    cdef int64_t best
+    for j in range(peaks):
+        order[j] = (<int64_t>y[maxima[j]] << 32) + j
+    qsort(order, peaks, sizeof(int64_t), _ascending)
     for i in range(pixels):
-        if stopped():
-            return
+        low, up = 0, peaks
+        while low < up:
+            j = (low + up) // 2
+            if (order[j] >> 32) < y[i]:
+                low = j + 1
+            else:
+                up = j
         best = 1 << 62
-        for j in range(peaks):
-            dy = y[i] - y[maxima[j]]
-            dz = z[i] - z[maxima[j]]
-            distance = dy * dy + dz * dz
-            if distance < best:
-                best = distance
-                nearest[i] = j
+        nearest[i] = 0
+        down = up - 1
+        while up < peaks or down >= 0:
+            if up < peaks:
+                j = <int32_t>order[up]      # its lower half
+                up = up + 1 if _nearer(y[i] - y[maxima[j]], z[i] - z[maxima[j]], j, &best, nearest + i) else peaks
+            if down >= 0:
+                j = <int32_t>order[down]
+                down = down - 1 if _nearer(y[i] - y[maxima[j]], z[i] - z[maxima[j]], j, &best, nearest + i) else -1
 
 
 cdef void _take(const PeakProblem* p, Py_ssize_t r, const int32_t* nearest, int peak, Share* share) noexcept nogil:
@@ -61,6 +97,7 @@ cdef bint _solve_share(const PeakProblem* p, Py_ssize_t r, Share* share, solver_
                        FittedPeak* row) noexcept nogil:
     cdef PeakProblem own = p[0]
     own.y, own.z, own.counts, own.full = share.y, share.z, share.counts, share.full
+    own.centred = NULL
     own.thresholds = p.thresholds + r
     own.offsets, own.maxima, own.maxima_offsets = share.offsets, &share.maximum, share.maxima_offsets
     return solve(&own, 0, row)
@@ -81,20 +118,23 @@ cdef bint solve_apart(const PeakProblem* p, Py_ssize_t r, solver_t solve, Fitted
     """
     cdef size_t pixels = p.offsets[r + 1] - p.offsets[r]
     cdef int peaks = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r]), j
-    cdef double* memory = <double*>malloc(pixels * (sizeof(double) + sizeof(int32_t) + 2 * sizeof(int16_t) + 1))
+    cdef size_t of_pixels = pixels * (sizeof(double) + sizeof(int32_t) + 2 * sizeof(int16_t) + 1)
+    cdef double* memory = <double*>malloc(peaks * sizeof(int64_t) + of_pixels)
+    cdef int64_t* order
     cdef int32_t* nearest
     cdef Share share
     cdef bint done = memory != NULL
     if not done:
         return False
-    share.counts = memory
+    order = <int64_t*>memory
+    share.counts = memory + peaks
     nearest = <int32_t*>(share.counts + pixels)
     share.y = <int16_t*>(nearest + pixels)
     share.z = share.y + pixels
     share.full = <uint8_t*>(share.z + pixels)
     share.offsets[0] = share.maxima_offsets[0] = share.maximum = 0
     share.maxima_offsets[1] = 1
-    _assign(p, r, nearest)
+    assign_nearest(p, r, order, nearest)
     for j in range(peaks):
         if stopped() or not done:
             break

@@ -9,11 +9,11 @@ from libc.stdlib cimport free, malloc
 
 from midas._ext.numerics.nelder_mead cimport minimise, nelder_mead_workspace
 from midas._ext.numerics.stop cimport Listening, stopped
-from midas._ext.peaks.apart cimport solve_apart
+from midas._ext.peaks.apart cimport LARGEST_WORK, joint_work, solve_apart
 from midas._ext.peaks.clipped cimport count_measured, is_clipped, is_determined, open_clipped
 from midas._ext.peaks.least_squares cimport CONVERGED, least_squares, least_squares_workspace
 from midas._ext.peaks.model cimport PEAK_SIZE, misfit, region_parameters
-from midas._ext.peaks.problem cimport PeakFit, PeakProblem, has_full
+from midas._ext.peaks.problem cimport PeakFit, PeakProblem, has_full, is_centroid
 from midas._ext.peaks.result cimport _SATURATED, FittedPeak, describe_centroid, describe_fit
 from midas._ext.peaks.start cimport set_pixels, set_start
 from midas._ext.physics.panels cimport PANEL_NUMBERS
@@ -22,7 +22,6 @@ from midas._ext.peaks.result import FITTED_PEAK
 
 cdef enum:
     MAX_EVALUATIONS = 5000
-    LARGEST_WORK = 40000   # of a joint fit: about a second
 
 cdef double TOLERANCE = 1e-5
 
@@ -56,11 +55,11 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
     cdef PeakFit fit
     cdef Py_ssize_t n = p.offsets[r + 1] - p.offsets[r]
     cdef int k = <int>(p.maxima_offsets[r + 1] - p.maxima_offsets[r])
-    cdef int m = 0 if p.centroids else 1 + PEAK_SIZE * k
+    cdef bint determined = False, centroid = is_centroid(p, r)
+    cdef int m = 0 if centroid else 1 + PEAK_SIZE * k
     cdef size_t extra = 0
     cdef double* memory
-    cdef bint determined = False
-    if not p.centroids:
+    if not centroid:
         extra = nelder_mead_workspace(m, MAX_EVALUATIONS)
         if p.by_least_squares or has_full(p, r):
             extra = least_squares_workspace(m)
@@ -81,25 +80,19 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
     fit.sums = fit.upper + m
     fit.workspace = fit.sums + 3 * k
     set_pixels(p, r, &fit)
-    if not p.centroids:
+    if not centroid:
         determined = _fit(p, r, &fit, rows)
-    if p.centroids or (k == 1 and not determined):
+    if centroid or (k == 1 and not determined):
         describe_centroid(p, r, &fit.region, rows)
         determined = True
     free(memory)
     return determined or solve_apart(p, r, _solve_together, rows)
 
 
-cdef double _work(bint by_least_squares, Py_ssize_t pixels, Py_ssize_t peaks) noexcept nogil:
-    """What a joint fit costs: evaluations of a peak at a pixel, and what the minimiser does besides, on one scale."""
-    cdef double k = peaks
-    return k * k * pixels / 5.0 if by_least_squares else k * (pixels + 16.0 * k)
-
-
 cdef bint _solve(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept nogil:
     """Rows of one region; False when memory is short."""
     cdef Py_ssize_t pixels = p.offsets[r + 1] - p.offsets[r], peaks = p.maxima_offsets[r + 1] - p.maxima_offsets[r]
-    if p.centroids or _work(p.by_least_squares or has_full(p, r), pixels, peaks) <= LARGEST_WORK:
+    if is_centroid(p, r) or joint_work(p.by_least_squares or has_full(p, r), pixels, peaks) <= LARGEST_WORK:
         return _solve_together(p, r, rows)
     return solve_apart(p, r, _solve_together, rows)
 
@@ -110,7 +103,7 @@ cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1
     cdef const double[::1] counts = regions.counts, thresholds = regions.thresholds
     cdef const int64_t[::1] offsets = regions.offsets, maxima_offsets = regions.maxima_offsets
     cdef const int32_t[::1] maxima = regions.maxima
-    cdef const uint8_t[::1] full
+    cdef const uint8_t[::1] full, centred
     cdef PeakProblem p
     p.y = &y[0]
     p.z = &z[0]
@@ -119,6 +112,10 @@ cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1
     if regions.full is not None:
         full = regions.full
         p.full = &full[0]
+    p.centred = NULL
+    if regions.centred is not None:
+        centred = regions.centred
+        p.centred = &centred[0]
     p.offsets = &offsets[0]
     p.thresholds = &thresholds[0]
     p.maxima = &maxima[0]
@@ -186,6 +183,8 @@ def _check(regions, panels, method):
         raise ValueError(f"a panel has {PANEL_NUMBERS} numbers, not {panels.shape[1]}")
     if not len(pixels) == len(peaks) == len(regions.thresholds) or (pixels < 1).any() or (peaks < 1).any():
         raise ValueError("each region needs a threshold, a pixel and a maximum")
+    if regions.centred is not None and (len(regions.centred) != len(pixels) or (peaks[regions.centred != 0] > 1).any()):
+        raise ValueError("only a region of one maximum can become its centroid")
     full = regions.counts if regions.full is None else regions.full
     if not regions.offsets[len(pixels)] == len(regions.y) == len(regions.z) == len(regions.counts) == len(full):
         raise ValueError("the pixels do not fit the offsets")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ class Regions(NamedTuple):
     unresolved : pixels in components that are no set of peaks (docs/theory/peaks.md#crowded-frames)
     cut : regions with more maxima than are kept, and more than a set of peaks has
     full : (p,) uint8, pixels at the end of the detector's scale (docs/theory/peaks.md#full-pixels); None = none is
+    centred : (n,) uint8, regions that become their centroids; None = none does
+    of_pixels, of_peaks : (n,) int64, pixels and maxima of the region that each is a share of, 0 = it is whole; None:
+        all are (docs/theory/peaks.md#too-many-peaks-for-one-fit)
     """
 
     components: int
@@ -39,6 +42,9 @@ class Regions(NamedTuple):
     unresolved: int = 0
     cut: int = 0
     full: NDArray[np.uint8] | None = None
+    centred: NDArray[np.uint8] | None = None
+    of_pixels: NDArray[np.int64] | None = None
+    of_peaks: NDArray[np.int64] | None = None
 
 
 def concatenate_regions(frames: Sequence[Regions]) -> Regions:
@@ -47,6 +53,19 @@ def concatenate_regions(frames: Sequence[Regions]) -> Regions:
     def offsets(name: str) -> NDArray[np.int64]:
         lengths = np.concatenate([np.diff(getattr(frame, name)) for frame in frames])
         return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    def joined(name: str, like: str) -> NDArray[Any] | None:
+        """What may be absent; zeros for the frames without it."""
+        given = [getattr(frame, name) for frame in frames]
+        there = [values for values in given if values is not None]
+        if not there:
+            return None
+        return np.concatenate(
+            [
+                np.zeros(len(getattr(frame, like)), there[0].dtype) if values is None else values
+                for frame, values in zip(frames, given, strict=True)
+            ]
+        )
 
     return Regions(
         components=sum(frame.components for frame in frames),
@@ -60,7 +79,8 @@ def concatenate_regions(frames: Sequence[Regions]) -> Regions:
         maxima_offsets=offsets("maxima_offsets"),
         unresolved=sum(frame.unresolved for frame in frames),
         cut=sum(frame.cut for frame in frames),
-        full=np.concatenate(
-            [np.zeros(len(frame.y), np.uint8) if frame.full is None else frame.full for frame in frames]
-        ),
+        full=joined("full", "y"),
+        centred=joined("centred", "thresholds"),
+        of_pixels=joined("of_pixels", "thresholds"),
+        of_peaks=joined("of_peaks", "thresholds"),
     )

@@ -14,6 +14,7 @@ cdef struct PeakProblem:
     const int16_t* z
     const double* counts
     const uint8_t* full    # pixels at the end of the scale; NULL = none is
+    const uint8_t* centred    # regions that become their centroids; NULL = none does
     const int64_t* offsets
     const double* thresholds
     const int32_t* maxima
@@ -55,6 +56,11 @@ cdef inline double azimuth(const PeakProblem* p, double y, double z) noexcept no
 
 cdef inline double centre_distance(const PeakProblem* p, double y, double z) noexcept nogil:
     return sqrt((y - p.y_bc) * (y - p.y_bc) + (z - p.z_bc) * (z - p.z_bc))
+
+
+cdef inline bint is_centroid(const PeakProblem* p, Py_ssize_t r) noexcept nogil:
+    """Whether the region becomes one peak at its centroid."""
+    return p.centroids or (p.centred != NULL and p.centred[r])
 
 
 cdef inline bint has_full(const PeakProblem* p, Py_ssize_t r) noexcept nogil:

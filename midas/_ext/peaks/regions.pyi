@@ -9,6 +9,9 @@ from midas._ext.peaks.frame_regions import Regions
 #: what the pixels of a frame may be
 _Pixel: TypeAlias = np.integer | np.floating
 
+MOST_MAXIMA_OF_PEAKS: int
+LEAST_PIXELS_OF_PEAK: int
+
 class _Selection(Protocol):
     @property
     def size(self) -> int: ...

@@ -28,6 +28,11 @@ cdef enum:
     MOST_MAXIMA = 100
     LEAST_PIXELS = 5
 
+#: the same for Python
+MOST_MAXIMA_OF_PEAKS = MOST_MAXIMA
+LEAST_PIXELS_OF_PEAK = LEAST_PIXELS
+
+
 cdef class FrameScanner:
     """Finds the regions of one frame after another; one scanner per thread.
 
@@ -108,7 +113,8 @@ cdef class FrameScanner:
         self.min_pixels = min_pixels
         self.max_pixels = max_pixels
         self.max_peaks = max_peaks
-        self.stamp = np.zeros(self.size * self.size, np.uint32)
+        # All of it is touched now: memory does not grow while spots come to lie everywhere.
+        self.stamp = np.full(self.size * self.size, 0, np.uint32)
         self.base = 1
         self._reserve(k)
 

@@ -6,6 +6,10 @@ from it (``python -m midas.parameters``). A group of keys is a module.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
 from midas.parameters.table import (
     calibration,
     datasets,
@@ -55,10 +59,11 @@ FOREIGN_OTHERS = frozenset(
 )
 
 
-def spellings(dialect: str) -> dict[str, Key]:
+@cache
+def spellings(dialect: str) -> Mapping[str, Key]:
     """Every spelling that is understood in a kind of file, and the key it means."""
     names = dict(KEYS)
     for key in KEYS.values():
         for alias in (*key.aliases, *key.dialect_aliases.get(dialect, ())):
             names[alias] = key
-    return names
+    return MappingProxyType(names)

@@ -24,6 +24,8 @@ KEYS: tuple[Key, ...] = (
     Key("MinNrPx", INT, 1, "a region has more than this many pixels", "px"),
     Key("MaxNrPx", INT, 10000, "a region has fewer than this many pixels", "px"),
     Key("MaxNPeaks", INT, 400, "maxima kept per region", range=POSITIVE),
+    Key("MaxPeaksPerFit", INT, 48, "peaks that are fitted together; a region with more is divided among them",
+        range=POSITIVE),
     Key("CrowdedShare", FLOAT, 2.0, "a frame is crowded when more of its ring pixels than this are above threshold and "
         "resolve into no peaks", "%", range=Range(0, 100)),
     flag("DoFullImage", 0, "1: no rings, the first threshold everywhere"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
@@ -23,6 +23,7 @@ from midas.pipeline.geometry.parameter_file import Values, source_of, with_value
 from midas.results.hdf5.writing import reserve
 from midas.runtime.errors import OutputError
 from midas.runtime.files import located, readable, write_together
+from midas.runtime.part_files import Part, part
 from midas.runtime.provenance import now
 
 #: what the modes of the data do to the grains
@@ -73,17 +74,10 @@ def write(
         elif source is None and file.parent.absolute() != layer.folder.absolute():
             keys |= _shifts_elsewhere(own, layer)
         contents[file] = with_values(text, keys, _first_line(result, origin))
-    with_group: list[tuple[Path, Path]] = []
-    try:
-        for d, layer in enumerate(layers):
-            if layer.consolidated.exists():
-                with_group.append(_with_group(result, d, layer))
-        write_together(contents)
-        for partial, path in with_group:
-            os.replace(partial, path)
-    finally:
-        for partial, _ in with_group:
-            partial.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        consolidated = [(d, layer) for d, layer in enumerate(layers) if layer.consolidated.exists()]
+        with_group = [stack.enter_context(_with_group(result, d, layer)) for d, layer in consolidated]
+        write_together(contents, with_group)
 
 
 def numbers_of(result: GeometryResult, detector: int) -> list[FittedNumber]:
@@ -145,27 +139,26 @@ def _shifts_elsewhere(parameters: Parameters, layer: Layer) -> dict[str, tuple[f
     return {"PanelShiftsFile": (str(copy),)} if name and copy.exists() else {}
 
 
-def _with_group(result: GeometryResult, detector: int, layer: Layer) -> tuple[Path, Path]:
-    """A copy of the consolidated file with the group ``geometry``, and the name that it is for."""
+@contextmanager
+def _with_group(result: GeometryResult, detector: int, layer: Layer) -> Iterator[Part]:
+    """A copy of the consolidated file with the group ``geometry``, which has yet to get the name of the file."""
     path = layer.consolidated
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        shutil.copyfile(path, partial)
-        if not partial.stat().st_size:
-            raise OSError("it is empty")
-        reserve(partial, _GROUP_BYTES)
-        with h5py.File(partial, "r+") as file:
-            file.pop("geometry", None)
-            _fill(file.create_group("geometry"), result, detector)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot be written ({error}); remove it: ff-midas writes it anew with -reprocess 1", file=path
-        ) from None
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return partial, path
+    with part(path) as copy:
+        try:
+            with open(path, "rb") as source:
+                shutil.copyfileobj(source, copy.stream, 1 << 20)
+            copy.complete()
+            if not copy.path.stat().st_size:
+                raise OSError("it is empty")
+            reserve(copy.path, _GROUP_BYTES)
+            with h5py.File(copy.path, "r+", locking=False) as file:
+                file.pop("geometry", None)
+                _fill(file.create_group("geometry"), result, detector)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(
+                f"cannot be written ({error}); remove it: ff-midas writes it anew with -reprocess 1", file=path
+            ) from None
+        yield copy
 
 
 def _fill(group: h5py.Group, result: GeometryResult, detector: int) -> None:

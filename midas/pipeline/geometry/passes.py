@@ -19,7 +19,8 @@ from midas.pipeline.layer_run import LayerRun
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.runtime import logs
-from midas.runtime.files import located, make_folder, read_bytes, remove, write_atomic
+from midas.runtime.files import located, read_bytes, remove, write_atomic
+from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import SERIAL
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _merged(layer: Layer) -> Path:
 def _prepared(layer: Layer, keys: Values, merged: Path) -> Layer:
     """The folder with the archive and the tables that the stages start from."""
     assert layer.archive is not None  # `layer_of` sees to it
-    folder = make_folder(layer.geometry_folder)
+    folder = make_subfolder(layer.geometry_folder)
     archive = folder / layer.archive.name
     old = Layer(folder)
     remove(*folder.glob("*.MIDAS.zip"), *folder.glob("Result_StartNr_*.csv"))

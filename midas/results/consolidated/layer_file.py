@@ -18,7 +18,7 @@ from midas.formats.resolved import VERDICTS
 from midas.formats.run_record import read_run_record
 from midas.formats.table import Table
 from midas.results.consolidated.grain_groups import PEAK_COLUMNS, write_grains
-from midas.results.hdf5.writing import Group, atomic_hdf5
+from midas.results.hdf5.writing import Group, atomic_hdf5, plain_name
 from midas.results.tables.joins import SpotLinks
 from midas.results.tables.sources import LayerTables, Sources
 from midas.runtime import provenance
@@ -116,8 +116,12 @@ def _write_parameters(group: Group, layer: Layer, sources: Sources) -> None:
         return
     values = plain_values(read_bytes(layer.paramstest).decode("utf-8", "replace"))
     values.setdefault("GrainMerging", sources.grain_merging)
+    taken: set[str] = set()
     for key, value in values.items():
-        name = key.replace("/", "_")
+        name = plain_name(key)
+        if name in taken:
+            continue
+        taken.add(name)
         if isinstance(value, str):
             group.put_text(name, value)
         elif isinstance(value, tuple) and isinstance(value[0], str):

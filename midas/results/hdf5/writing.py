@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas.results.hdf5.objects import Appender, add_links, end_of_file, place_of_layout, set_end_of_file
 from midas.runtime.errors import OutputError
 from midas.runtime.files import keep_devices, readable
+from midas.runtime.part_files import part
 from midas.runtime.room import need_disk
 
 #: what the low-level interface of h5py, which has no types, works with: a file, group, dataset or data space
@@ -58,31 +59,27 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
     """
     path = Path(path)
     keep_devices(path)
-    partial = path.with_name(path.name + ".part")
     try:
-        with h5py.File(partial, "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
-            made = _Made()
-            yield Group(file.id, made)
-            addresses = _reference_dataset(file, made)
-            file.flush()
-            image = bytearray(file.id.get_file_image())
-        need_disk(path, len(image) + made.size, "the file")
-        with open(partial, "w+b") as stream:
-            links = made.write(image, addresses, stream)
-        if links:
-            reserve(partial, _LINKS_BYTES + _LINK_BYTES * len(links))
-            try:
-                _link(partial, links)
-            except KeyError as error:  # so h5py says that the library has refused an object
-                raise RuntimeError(error.args[0]) from None
-        os.replace(partial, path)
+        with part(path) as partial:
+            with h5py.File("memory", "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
+                made = _Made()
+                yield Group(file.id, made)
+                addresses = _reference_dataset(file, made)
+                file.flush()
+                image = bytearray(file.id.get_file_image())
+            need_disk(path, len(image) + made.size, "the file")
+            links = made.write(image, addresses, partial.stream)
+            partial.complete()
+            if links:
+                reserve(partial.path, _LINKS_BYTES + _LINK_BYTES * len(links))
+                try:
+                    _link(partial.path, links)
+                except KeyError as error:  # so h5py says that the library has refused an object
+                    raise RuntimeError(error.args[0]) from None
+            partial.take_name()
     except (OSError, RuntimeError) as error:  # h5py reports what it cannot do as either of the two
-        partial.unlink(missing_ok=True)
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise OutputError(f"cannot be written ({reason})", file=path) from None
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def reserve(path: Path, size: int) -> None:
@@ -159,11 +156,12 @@ class _Made:
 
 def _link(path: Path, links: Sequence[tuple[str, str, int]]) -> None:
     """Link our own objects into groups of the library, and see that it finds these and all below some of them."""
-    with h5py.File(path, "r+", libver=_VERSIONS) as file:
+    # The lock of the library would be a second one beside that of the part file.
+    with h5py.File(path, "r+", libver=_VERSIONS, locking=False) as file:
         for (group, name, _), reference in zip(links, file[_REFERENCES][:], strict=True):
             h5o.link(h5r.dereference(reference, file.id), h5g.open(file.id, group.encode()), name.encode())
         del file[_REFERENCES]
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         for group, name, address in (links[0], links[len(links) // 2], links[-1]):
             linked = file[group][name].id
             if h5o.get_info(linked).addr != address:
@@ -181,6 +179,16 @@ def _read_headers(group: Identifier) -> None:
         return None if left else True
 
     h5o.visit(group, read)
+
+
+#: letters of a name that comes from data
+_LONGEST_NAME = 200
+
+
+def plain_name(text: str) -> str:
+    """A text of data as the name of one object in a group: no path, and not the group itself."""
+    name = readable(text)[:_LONGEST_NAME].replace("/", "_")
+    return "_" if name in ("", ".") else name
 
 
 class Group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -16,7 +17,7 @@ from midas.formats.grains import ORIENTATION, POSITION
 from midas.formats.matched import GRAIN_SET, QUATERNION, SET_ORIENTATION, SET_POSITION
 from midas.formats.table import Layout, Table, concatenate, fixed, integer
 from midas.results.exchange import file_of, read_grain_list
-from midas.runtime.errors import FormatError
+from midas.runtime.errors import FormatError, shown
 from midas.runtime.files import read_bytes
 
 log = logging.getLogger(__name__)
@@ -136,10 +137,10 @@ def read_state_list(path: Path) -> list[Path]:
     named = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not named:
         raise FormatError("is neither a Grains.csv nor a list of them", file=path)
-    paths = [Path(name) if Path(name).exists() else path.parent / name for name in named]
+    paths = [Path(name) if os.path.exists(name) else path.parent / name for name in named]
     for name, found in zip(named, paths, strict=True):
-        if not found.exists():
-            raise FormatError(f"names {name}, which does not exist", file=path)
+        if not os.path.exists(found):
+            raise FormatError(f"names {shown(name)}, which does not exist", file=path)
     return paths
 
 

@@ -132,7 +132,7 @@ class Origin(ABC):
         if self.merge_map is None:
             return None
         merged_ids = np.full(len(self.radius_row), -1, np.int64)
-        if self.merged is not None and self.radius is not None:
+        if self.merged is not None and len(self.merged) and self.radius is not None:
             rows = merged_rows(self.radius, self.merged)
             known = self.radius_row >= 0
             of_spot = rows[self.radius_row[known]]

@@ -174,10 +174,9 @@ def test_bins_that_do_not_fill_the_turn(omega_bin: float) -> None:
     assert compare(reference, start_rows(reference, 21, 8)) >= 2
 
 
-@pytest.mark.parametrize("omega_bin", [0.02, 1.0])
-def test_bins_of_any_size_find_the_same(omega_bin: float) -> None:
-    """Numbers of fine bins times rings are beyond 32 bits in the tables of the legacy program; here they only sort."""
-    reference = scene(22, settings_of(), omega_bin=omega_bin)
+def test_fine_bins() -> None:
+    """The legacy program numbers those of all rings with 32 bits, which fine ones overflow."""
+    reference = scene(22, settings_of(), omega_bin=0.02)
     assert compare(reference, start_rows(reference, 22, 8)) >= 2
 
 

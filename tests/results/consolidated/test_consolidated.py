@@ -16,6 +16,7 @@ from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.results import consolidated
+from midas.results.hdf5.writing import atomic_hdf5, plain_name
 from midas.results.tables.sources import LayerTables
 from midas.runtime.errors import FormatError, OutputError
 
@@ -234,3 +235,16 @@ def test_grains_are_read_from_the_files(tmp_path: Path) -> None:
         assert h5["grains/summary"].shape == (1, 47) and len(read_grains(layer.grains)) == 1
         assert h5["spots_to_index/data"][:].tolist() == [[1, 11], [0, 12]]
         assert list(h5["spots_to_index/data"].attrs["column_names"]) == ["SpotID", "OriginalGrainID"]
+
+
+def test_keys_that_are_no_names(tmp_path: Path) -> None:
+    """A key of paramstest.txt may be any word; in the file it is one name in the group of the parameters."""
+    with atomic_hdf5(tmp_path / "names.h5") as root:
+        group = root.group("parameters")
+        for key in (".", "..", "../../x", "a/b", "", "nul\0", "\udcff", "half \ud800", "x" * 70_000):
+            if key:
+                group.put_text(plain_name(key), key)
+    with h5py.File(tmp_path / "names.h5") as file:
+        assert list(file) == ["parameters"]
+        assert plain_name("") == "_"
+        assert {"_", "..", ".._.._x", "a_b", "x" * 200} <= set(file["parameters"])
