@@ -28,11 +28,8 @@ from midas.runtime.files import remove
 from midas.runtime.named_paths import named_file
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
-<<<<<<< HEAD
 from midas.stages.digits import digits
-=======
 from midas.stages.index_setup import beside_spots, make_indexer, rings_in_use
->>>>>>> hard
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters

@@ -34,11 +34,8 @@ from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
-<<<<<<< HEAD
 from midas.stages.digits import digits
-=======
 from midas.stages.division import Division, restore_sizes
->>>>>>> hard
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
