@@ -16,6 +16,8 @@ from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
 from midas.formats.radius import LAYOUT
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import RADIUS
 from midas.parameters import Parameters
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
@@ -31,7 +33,11 @@ _COPIED = (
 ).split()
 
 
+<<<<<<< HEAD
 @digits
+=======
+@recorded(RADIUS)
+>>>>>>> hard
 def run(
     layer: Layer,
     parameters: Parameters,
