@@ -44,11 +44,8 @@ _PART = 1 << 21
 _RING_LIMIT = 500
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(BINNING)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -69,11 +69,8 @@ ACCEPTED = VERDICTS["accepted"]
 _COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded", "ring", "grain_radius", "raw_sum")
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(FIT_SETUP)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

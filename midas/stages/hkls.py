@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(HKLS)
->>>>>>> hard
+@digits
 def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult[Table]:
     """Write the reflections of the sample to ``hkls.csv``.
 

@@ -45,11 +45,8 @@ _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 _CHUNK = 512
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(INDEXING)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -116,11 +113,8 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
     return seed_count
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(INDEXING)
->>>>>>> hard
+@digits
 def run_again(
     layer: Layer,
     parameters: Parameters,

@@ -69,11 +69,8 @@ VALLEY_DEVIATIONS = 5.0
 _WORTH_THREADS = 1 << 20
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(MERGE)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

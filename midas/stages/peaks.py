@@ -60,11 +60,8 @@ EXIT_NO_CORRECTION = 6
 BATCH = 16
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(PEAKS)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -33,11 +33,8 @@ _COPIED = (
 ).split()
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(RADIUS)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -58,11 +58,8 @@ _METHODS: dict[str, tuple[Method, Solver]] = {
 _OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(REFINEMENT)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -50,11 +50,8 @@ class GrainTables:
     unowned: NDArray[np.int64] | None = None
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(PROCESS_GRAINS)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -51,11 +51,8 @@ class PullTables:
     quality: Table | None
 
 
-<<<<<<< HEAD
-@digits
-=======
 @recorded(PULL)
->>>>>>> hard
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,
