@@ -22,7 +22,7 @@ from midas.formats import hkls as hkl_format
 from midas.formats.layer import Layer
 from midas.formats.spots import SPOTS_BINARY, read_binary_spots
 from midas.parameters import Parameters
-from midas.stages import indexing
+from midas.stages import index_setup
 
 GOLD = """
 LatticeParameter 4.08 4.08 4.08 90 90 90
@@ -98,9 +98,9 @@ def measure(name: str, layer: Layer, calibration: float, *, most: int, **changes
     """CPU milliseconds per start spot of the search alone, one thread."""
     p = Parameters.read(layer.paramstest, "paramstest").changed(**changes).for_stage("indexing")
     spots, hkls = read_binary_spots(layer.spots_binary, SPOTS_BINARY), hkl_format.LAYOUT.read(layer.hkls)
-    rings = indexing.rings_in_use(p, hkls)
+    rings = index_setup.rings_in_use(p, hkls)
     made: list[Indexer] = []
-    setup = cpu_seconds(lambda: made.append(indexing.make_indexer(layer, p, rings, spots, hkls)), 1)
+    setup = cpu_seconds(lambda: made.append(index_setup.make_indexer(layer, p, rings, spots, hkls)), 1)
     ids = np.loadtxt(layer.spots_to_index, dtype=np.int64, ndmin=1)[:most]
     found: list[int] = []
     seconds = cpu_seconds(lambda: found.append(int((made[0].search(ids - 1)[0]["matched"] > 0).sum())), 3)

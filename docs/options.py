@@ -22,6 +22,8 @@ _STAGES = "tests/stages/"
 _EXPORT = "tests/results/exchange/"
 _GEOMETRY = "tests/end_to_end/test_geometry_command.py::test_"
 _SAME = "–"
+_LINKS = "tests/convert/test_hdf5_links.py::test_"
+_NOT_FOLLOWED = "new; links to other folders were followed"
 
 #: (short name of a program, option) -> test, difference from the legacy program
 TESTS: dict[tuple[str, str], tuple[str, str]] = {
@@ -42,6 +44,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "0: a raw file names the archive that was made of it; Padding counts; a newer archive replaces the copy",
     ),
     ("ff-midas", "-doPeakSearch"): (f"{_OPTIONS}peak_search_alone_and_the_rest_later", _SAME),
+    ("ff-midas", "-allowPartial"): ("tests/robustness/test_missing_parts.py::test_the_driver_hands_it_on", "new"),
     ("ff-peaks", "-force"): (f"{_STAGES}test_crowding.py::test_the_option", "new"),
     ("ff-midas", "-force"): (f"{_STAGES}test_crowding.py::test_the_option_of_the_driver", "new"),
     ("ff-midas", "-peakSearchOnly"): (
@@ -68,6 +71,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-midas", "-darkFN"): (f"{_STARTS}other_datasets_and_another_dark", "new in the driver"),
     ("ff-midas", "-dataLoc"): (f"{_STARTS}other_datasets_and_another_dark", "new in the driver"),
     ("ff-midas", "-darkLoc"): (f"{_STARTS}other_datasets_and_another_dark", "new in the driver"),
+    ("ff-midas", "-allowLinks"): (f"{_LINKS}the_option_of_the_driver", "new"),
     ("ff-midas", "-perSpotGroups"): (f"{_OPTIONS}per_spot_groups", "new"),
     ("ff-midas", "-report"): (f"{_OPTIONS}report", "new; 1 by default"),
     ("ff-midas", "-refineGeometry"): (f"{_GEOMETRY}the_loop_of_the_driver", "new"),
@@ -96,6 +100,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
     ("ff-convert", "-dataFN"): (f"{_CONVERT}the_command_line", "name of the archive"),
     ("ff-convert", "-darkFN"): ("tests/convert/test_dark.py::test_dark_files", _SAME),
     ("ff-convert", "-dataLoc"): (f"{_CONVERT}any_layout_of_the_file_and_any_block", _SAME),
+    ("ff-convert", "-allowLinks"): (f"{_LINKS}the_option", _NOT_FOLLOWED),
     ("ff-convert", "-darkLoc"): ("tests/convert/test_dark.py::test_dark_files", _SAME),
     ("ff-convert", "-numFrameChunks"): (f"{_CONVERT}any_layout_of_the_file_and_any_block", _SAME),
     ("ff-convert", "-preProcThresh"): ("tests/convert/test_dark.py::test_a_threshold_subtracts_the_dark_now", _SAME),
@@ -121,8 +126,14 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
 }
 #: options that mean the same in every program
 EVERYWHERE: dict[str, tuple[str, str]] = {
+    "-allowPartial": (
+        "tests/robustness/test_missing_parts.py::test_missing_rows_are_named",
+        "new; rows that nobody has written passed as not found",
+    ),
+    "-resume": ("tests/robustness/test_chunks_kept.py::test_an_interrupted_stage_goes_on", "new"),
     "-force": ("tests/stages/test_crowding.py::test_the_option", "new"),
     "--threads": ("tests/end_to_end/test_determinism.py::test_threads", "new; the legacy argument nCPUs works too"),
+    "-allowLinks": (f"{_LINKS}the_option_of_other_commands", "new"),
     "--folder": ("tests/commands/test_folders.py::test_another_layer_has_to_be_named", "new"),
 }
 #: short name of a program -> a test of its whole command line, for options without a row of their own

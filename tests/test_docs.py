@@ -108,7 +108,7 @@ def test_nothing_cites_what_a_reader_cannot_open():
 NAMED_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
-@pytest.mark.parametrize("page", ["legacy-defects.md", "reliability.md"])
+@pytest.mark.parametrize("page", ["legacy-defects.md", "reliability.md", "security.md"])
 def test_every_test_that_a_page_names_exists(page: str) -> None:
     """A row that says what shows a defect absent says it of a test that runs."""
     wrong = []

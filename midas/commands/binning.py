@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[BinaryTables]:
     """Write the binary tables of a layer folder."""
     from midas.commands.arguments import threads_of
+    from midas.commands.holding import hold
     from midas.formats.layer import Layer
     from midas.parameters import Parameters
     from midas.stages import binning
 
     layer = Layer(Path(values.folder or "."))
-    return binning.run(layer, Parameters.read(layer.paramstest, "paramstest"), threads=threads_of(values))
+    parameters, threads = Parameters.read(layer.paramstest, "paramstest"), threads_of(values)
+    hold(layer.folder, values)
+    return binning.run(layer, parameters, threads=threads)
 
 
 PROGRAMS = (

@@ -50,7 +50,7 @@ def _request(values: argparse.Namespace, options: CalibrateOptions) -> Calibrati
                                   options.wavelength_fit)  # fmt: skip
     return CalibrationRequest(
         given, folder, images, free, demanded, options.travel or (), options.travel_sigma, options.out or Path(),
-        figure=options.figure, json=options.json,
+        figure=options.figure, json=options.json, links=options.allow_links,
     )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ def _request(values: argparse.Namespace) -> Request:
         settings=settings,
         options=options,
         needs_frames=False,
+        links=values.allowLinks == 1,
     )
 
 
@@ -105,6 +106,7 @@ PROGRAMS = (
             Option("-darkFN", "file with dark frames; replaces the key Dark", str, ""),
             Option("-dataLoc", "HDF5 dataset of the frames", str, ""),
             Option("-darkLoc", "HDF5 dataset of the dark frames", str, ""),
+            Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0),
             Option("-grainsFile", "seed grains (a Grains.csv)", str, ""),
             Option("-layerNr", "layer whose raw file is opened", int, 1),
             Option("-peakSearchOnly", "1: only what the peak search needs", int, 0),

@@ -32,6 +32,7 @@ def run(values: argparse.Namespace) -> StageResult[Path]:
         layer=options.layer,
         settings=settings,
         options={key: flags[key] for key in settings},
+        links=options.allow_links,
     )
     before_run(request)
     result = conversion.run(options, threads=thread_count(None))

@@ -71,7 +71,9 @@ def _files(values: argparse.Namespace) -> tuple[list[FrameSource], int]:
             raise FormatError("is missing", file=path)
         pixel = np.dtype(_RAW[values.dType][0])
         return [GEFrames(path, Reading(header=skipped, pixel=pixel, rows=rows, columns=columns))], 0
-    reading = Reading(values.Hdf5DatasetName, values.header, rows=rows, columns=columns, scratch=scratch)
+    reading = Reading(
+        values.Hdf5DatasetName, values.header, rows=rows, columns=columns, scratch=scratch, links=values.allowLinks == 1
+    )
     files = [open_source(file, reading) for file in raw_files(path, 1)]
     if values.dType is not None and files[0].shape[1:] != (rows, columns):
         reason = f"has frames of {files[0].shape[1]} x {files[0].shape[2]} pixels (rows, columns)"
@@ -131,6 +133,7 @@ PROGRAMS = (
         ),
         options=(
             Option("--location", "as Hdf5DatasetName"),
+            Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0),
             Option("--skip", "as skipFrames", int),
             Option("--header", "bytes before the first frame of a GE file, without dType", int, 8192),
             Option("--native", "with dType 8: the type of the frames instead of uint16", bool, False),

@@ -118,6 +118,7 @@ PROGRAMS = (
         ),
         newer=(
             "-force",
+            "-allowPartial",
             "-perSpotGroups",
             "-measureSpots",
             "-refineGeometry",
@@ -126,6 +127,7 @@ PROGRAMS = (
             "-darkFN",
             "-dataLoc",
             "-darkLoc",
+            "-allowLinks",
         ),
         run=run,
         shared=True,

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[SpotTables]:
     """Set up the indexing of a layer."""
     from midas.commands.arguments import layer_of_archive, threads_of
+    from midas.commands.holding import hold
     from midas.diagnosis.programs import explained
     from midas.stages import fit_setup
 
     (layer, parameters), threads = layer_of_archive(values), threads_of(values)
+    hold(layer.folder, values)
     with explained(layer, parameters, threads):
         return fit_setup.run(layer, parameters, threads=threads)
 

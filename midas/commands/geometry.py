@@ -18,8 +18,11 @@ def run(values: argparse.Namespace) -> StageResult[Refined]:
     """Refine the geometry, and print the table."""
     options = from_words(GeometryOptions, vars(values)).checked()
     folders = layer_folders(values.layer)
+    from midas.commands.holding import hold
     from midas.pipeline.geometry.run import run as refine
 
+    for folder in folders:
+        hold(folder, values)
     result = refine(folders, options)
     print(result.data.text())
     return result

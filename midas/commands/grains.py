@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midas.commands.program import THREADS, Argument, Program
+from midas.commands.program import ALLOW_PARTIAL, THREADS, Argument, Program
 
 if TYPE_CHECKING:
     from midas.runtime.result import StageResult
@@ -18,6 +18,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     from midas.archive import Archive
     from midas.calibration.grains import sigma
     from midas.commands.arguments import is_archive, threads_of
+    from midas.commands.holding import hold
     from midas.diagnosis.programs import explained
     from midas.formats.layer import Layer
     from midas.stages import grains
@@ -29,9 +30,12 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
         parameters = archive.parameters
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
     threads = threads_of(values)
+    hold(layer.folder, values)
     sigma.check(layer, parameters, track=values.TrackGrains == 1)
     with explained(layer, parameters, threads):
-        result = grains.run(layer, parameters, threads=threads, track=values.TrackGrains == 1)
+        result = grains.run(
+            layer, parameters, threads=threads, track=values.TrackGrains == 1, allow_partial=values.allowPartial == 1
+        )
     if parameters.for_stage("pull")["MeasureSpots"]:
         from midas.stages.grains import pull
 
@@ -48,13 +52,15 @@ def run_with_parameter_file(values: argparse.Namespace) -> StageResult[GrainTabl
 def _of_parameter_file(path: str, values: argparse.Namespace) -> StageResult[GrainTables]:
     from midas.calibration.grains import sigma
     from midas.commands.arguments import folder_of, threads_of
+    from midas.commands.holding import hold
     from midas.formats.layer import Layer
     from midas.parameters import Parameters
     from midas.stages import grains
 
     layer, parameters, threads = Layer(folder_of(path)), Parameters.read(path, "paramstest"), threads_of(values)
+    hold(layer.folder, values)
     sigma.check(layer, parameters)
-    result = grains.run(layer, parameters, threads=threads)
+    result = grains.run(layer, parameters, threads=threads, allow_partial=values.allowPartial == 1)
     sigma.run(layer, parameters, threads=threads)
     return result
 
@@ -82,7 +88,7 @@ PROGRAMS = (
             Argument("archive", "the scan, a .MIDAS.zip, or a parameter file"),
             Argument("TrackGrains", "1: every seed is a grain of its own", int, False),
         ),
-        options=(THREADS,),
+        options=(THREADS, ALLOW_PARTIAL),
         run=run,
     ),
     Program(
@@ -92,6 +98,7 @@ PROGRAMS = (
         uses=_USES,
         examples=(("ProcessGrains paramstest.txt", "of the current folder"),),
         arguments=(Argument("paramfile", "parameter file"),),
+        options=(ALLOW_PARTIAL,),
         run=run_with_parameter_file,
     ),
 )

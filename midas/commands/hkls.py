@@ -16,25 +16,30 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[Table]:
     """The reflections of an archive's crystal, or of a parameter file's."""
     from midas.commands.arguments import is_archive, layer_of_archive
+    from midas.commands.holding import hold
     from midas.stages import hkls
 
     if not is_archive(values.archive):
-        return _of_parameter_file(values.archive, values.result_folder or ".")
+        return _of_parameter_file(values, values.archive, values.result_folder or ".")
     layer, parameters = layer_of_archive(values, create=True)
+    hold(layer.folder, values)
     return hkls.run(layer, parameters)
 
 
 def run_in_current_folder(values: argparse.Namespace) -> StageResult[Table]:
     """The reflections of a parameter file's crystal."""
-    return _of_parameter_file(values.paramfile, ".")
+    return _of_parameter_file(values, values.paramfile, ".")
 
 
-def _of_parameter_file(path: str, folder: str) -> StageResult[Table]:
+def _of_parameter_file(values: argparse.Namespace, path: str, folder: str) -> StageResult[Table]:
+    from midas.commands.holding import hold
     from midas.formats.layer import Layer
     from midas.parameters import Parameters
     from midas.stages import hkls
 
-    return hkls.run(Layer(Path(folder)), Parameters.read(path))
+    parameters = Parameters.read(path)
+    hold(folder, values)
+    return hkls.run(Layer(Path(folder)), parameters)
 
 
 _DOES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import LAYER, SEEDS, THREADS, Program
+from midas.commands.program import LAYER, RESUME, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.index import IndexedSeeds
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
     """Index the seeds of this process."""
     from midas.commands.arguments import layer_of_paramstest, members, threads_of
+    from midas.commands.holding import hold
     from midas.stages import indexing
 
     comm, threads = members(values), threads_of(values)
     layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
-    result = indexing.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
+    hold(layer.folder, values, comm, blocks_of="the indexing")
+    result = indexing.run(
+        layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex, resume=values.resume == 1
+    )
     if result.summary.get("indexed") == 0:
         from midas.diagnosis.programs import warn
 
@@ -46,7 +50,7 @@ PROGRAMS = (
             ("IndexerOMP paramstest.txt 0 1 1824 18", "block 0 of 1, 1824 seeds, 18 threads"),
         ),
         arguments=SEEDS,
-        options=(THREADS, LAYER),
+        options=(THREADS, LAYER, RESUME),
         run=run,
         exact=True,
         shared=True,

@@ -31,7 +31,12 @@ def run(values: argparse.Namespace) -> StageResult[PixelMask]:
     image = absolute(values.image)
     output = Path(values.o) if values.o else image.with_name(f"{image.stem}_mask.tif")
     reading = Reading(
-        location=values.location, header=values.header, rows=values.rows, columns=values.columns, scratch=output.parent
+        location=values.location,
+        header=values.header,
+        rows=values.rows,
+        columns=values.columns,
+        scratch=output.parent,
+        links=values.allowLinks == 1,
     )
     paths = raw_files(image, 1)
     keep_inputs(output, *paths)
@@ -72,6 +77,7 @@ PROGRAMS = (
             Option("-o", "the mask; by default <image>_mask.tif beside the image", str, ""),
             *options_of(MaskRules),
             Option("--location", "dataset of the frames, in HDF5", str, "exchange/data"),
+            Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0),
             Option("--header", "bytes before the first frame, in formats that do not say it (GE)", int, 8192),
             Option("--rows", "of a frame, in formats that do not say it (GE)", int, 2048),
             Option("--columns", "of a frame, in formats that do not say it (GE)", int, 2048),

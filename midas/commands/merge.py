@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[tuple[Table, Table]]:
     """Merge the peaks of a layer."""
     from midas.commands.arguments import layer_of_archive, threads_of
+    from midas.commands.holding import hold
     from midas.stages import merge
 
     layer, parameters = layer_of_archive(values)
+    hold(layer.folder, values)
     return merge.run(layer, parameters, threads=threads_of(values))
 
 

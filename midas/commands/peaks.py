@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[list[FramePeaks]]:
     """Search the frames of this process."""
     from midas.commands.arguments import layer_of_archive, members, threads_of
+    from midas.commands.holding import hold
     from midas.runtime.errors import ArchiveError, exiting_with
     from midas.stages import peaks
 
     comm, threads = members(values), threads_of(values)
     with exiting_with(peaks.EXIT_NO_ARCHIVE, ArchiveError):
         layer, parameters = layer_of_archive(values)
+    hold(layer.folder, values, comm, blocks_of="the peak search")
     return peaks.run(layer, parameters, threads=threads, comm=comm, fit=values.fitPeaks, force=values.force == 1)
 
 

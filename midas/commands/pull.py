@@ -18,6 +18,7 @@ def run(values: argparse.Namespace) -> StageResult[PullTables]:
     from midas.archive import Archive
     from midas.calibration.grains import sigma
     from midas.commands.arguments import threads_of
+    from midas.commands.holding import hold
     from midas.formats.layer import Layer
     from midas.stages.grains import pull
 
@@ -26,6 +27,7 @@ def run(values: argparse.Namespace) -> StageResult[PullTables]:
         parameters = archive.parameters
     layer = Layer(Path(), path, data_file=parameters.for_stage("commands")["dataFN"])
     threads = threads_of(values)
+    hold(layer.folder, values)
     sigma.check(layer, parameters)
     result = pull.run(layer, parameters, threads=threads)
     sigma.run(layer, parameters, threads=threads)

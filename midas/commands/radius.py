@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[Table]:
     """Rings and grain sizes of a layer's spots."""
     from midas.commands.arguments import layer_of_archive
+    from midas.commands.holding import hold
     from midas.stages import radius
 
     layer, parameters = layer_of_archive(values)
+    hold(layer.folder, values)
     return radius.run(layer, parameters, threads=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import LAYER, SEEDS, THREADS, Program
+from midas.commands.program import ALLOW_PARTIAL, LAYER, RESUME, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.refined import RefinedSeeds
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 def run(values: argparse.Namespace) -> StageResult[RefinedSeeds]:
     """Refine the seeds of this process."""
     from midas.commands.arguments import layer_of_paramstest, members, threads_of
+    from midas.commands.holding import hold
     from midas.stages import refinement
 
     comm, threads = members(values), threads_of(values)
     layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
-    return refinement.run(layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex)
+    hold(layer.folder, values, comm, blocks_of="the refinement")
+    return refinement.run(
+        layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex, resume=values.resume == 1,
+        allow_partial=values.allowPartial == 1,
+    )  # fmt: skip
 
 
 PROGRAMS = (
@@ -40,7 +45,7 @@ PROGRAMS = (
             ("FitPosOrStrainsOMP paramstest.txt 0 1 1824 18", "block 0 of 1, 1824 seeds, 18 threads"),
         ),
         arguments=SEEDS,
-        options=(THREADS, LAYER),
+        options=(THREADS, LAYER, RESUME, ALLOW_PARTIAL),
         run=run,
         exact=True,
         shared=True,

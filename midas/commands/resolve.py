@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midas.commands.program import Argument, Program
+from midas.commands.program import ALLOW_PARTIAL, Argument, Program
 from midas.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     """The grains of a layer folder, with the parameters of its archive, or of its paramstest.txt where it has none."""
     from midas.archive import Archive
     from midas.commands.arguments import threads_of
+    from midas.commands.holding import hold
     from midas.diagnosis.programs import explained
     from midas.formats.layer import Layer
     from midas.parameters import Parameters
@@ -33,16 +34,18 @@ def run(values: argparse.Namespace) -> StageResult[GrainTables]:
     layer = Layer(folder)
     written = Parameters.read(layer.paramstest, "paramstest")
     tracking = bool(written.for_stage("refinement")["GrainsFile"])
-    threads = threads_of(values)
+    threads, allow_partial = threads_of(values), values.allowPartial == 1
+    hold(folder, values)
     if not archives:
         _check(layer, written)
-        return _with_sigmas(layer, written, threads, grains.run(layer, written, threads=threads, track=tracking))
+        result = grains.run(layer, written, threads=threads, track=tracking, allow_partial=allow_partial)
+        return _with_sigmas(layer, written, threads, result)
     with Archive(archives[0]) as archive:
         parameters = archive.parameters
     layer = Layer(folder, archives[0], data_file=parameters.for_stage("commands")["dataFN"])
     _check(layer, parameters)
     with explained(layer, parameters, threads):
-        result = grains.run(layer, parameters, threads=threads, track=tracking)
+        result = grains.run(layer, parameters, threads=threads, track=tracking, allow_partial=allow_partial)
     return _with_sigmas(layer, parameters, threads, result)
 
 
@@ -87,6 +90,7 @@ PROGRAMS = (
             Argument("folder", "layer folder; by default the current one", str, False),
             Argument("nCPUs", "threads; by default every core that the process may use", int, False),
         ),
+        options=(ALLOW_PARTIAL,),
         run=run,
     ),
 )

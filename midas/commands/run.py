@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from midas.commands import surroundings
+from midas.commands.holding import until_end
 from midas.commands.names import MODULES, program
 from midas.commands.program import Program, parse
 from midas.commands.signals import SIGNALS
@@ -74,7 +75,7 @@ def _run(called: Program, values: argparse.Namespace, comm: parallel.Communicato
             log.warning("ignored: %s", " ".join(values.surplus))
         incomplete = None
         try:
-            with logs.one_run(), provenance.called(shlex.join([values.name, *values.argv])):
+            with logs.one_run(), provenance.called(shlex.join([values.name, *values.argv])), until_end():
                 result = called.run(values)
         except IncompleteError as error:
             result, incomplete = error.result, error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
 def run(values: argparse.Namespace) -> StageResult[StressResult]:
     """The stress of the grains of a layer."""
+    from midas.commands.holding import hold
     from midas.results.reading import read_results
     from midas.results.stress import run as stress
 
-    return stress.run(read_results(values.layer), from_words(StressOptions, vars(values)))
+    results, options = read_results(values.layer), from_words(StressOptions, vars(values))
+    if Path(values.layer).is_dir():
+        hold(values.layer, values)
+    return stress.run(results, options)
 
 
 PROGRAMS = (

@@ -55,7 +55,7 @@ def run(options: ConversionOptions, *, threads: int, relative_to: Path | None = 
     _, height, width = sweep.shape
     need_memory(threads * height * width * sweep.dtype.itemsize, f"the conversion on {threads} threads")
     with ArchiveWriter(path, sweep.shape, sweep.dtype, threads=threads, keep_old=True) as writer:
-        _write_metadata(writer, sweep, parameters)
+        _write_metadata(writer, sweep, parameters, scan.reading.links)
         _write_frames(writer, scan)
         if not counted:  # else the check before the conversion has done that
             _check_frame_count(parameters, sweep.shape[0])
@@ -75,7 +75,7 @@ def _check_frame_count(parameters: Parameters, count: int) -> None:
         log.warning("%s: EndNr is %d, but the scan has %d frames; all are used", parameters.source, end, count)
 
 
-def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters) -> None:
+def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters, links: bool) -> None:
     """What an HDF5 file says about the scan."""
     first = sweep.sources[0]
     if not isinstance(first, HDF5Frames):
@@ -83,7 +83,7 @@ def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters)
     values = {"startOmeOverride": "startOmeOverride"}
     for name, location in _SCAN_VALUES.items():
         values[name] = " ".join(parameters.unknown.get(f"{name}DatasetPath", ())) or location
-    for name, content in metadata(first.file, values):
+    for name, content in metadata(first.file, values, links):
         path = name if "/" in name else f"{SCAN}{name}"
         if writer.accepts(path):
             writer.add_group(str(PurePosixPath(path).parent))

@@ -131,7 +131,7 @@ def find_dark(files: Sequence[Path], reading: Reading, data: FrameSource) -> lis
         return [_dark_file(path, reading, data) for file in files for path in raw_files(file, 1)]
     location = reading.location
     if isinstance(data, HDF5Frames):
-        return [open_source(data.file, reading)] if has_dataset(data.file, location) else []
+        return [open_source(data.file, reading)] if has_dataset(data.file, location, reading.links) else []
     if isinstance(data, ArchivedFrames):
         return [open_source(data.path, reading)] if data.extra_exists(location) else []
     return []
@@ -139,9 +139,9 @@ def find_dark(files: Sequence[Path], reading: Reading, data: FrameSource) -> lis
 
 def _dark_file(file: Path, reading: Reading, data: FrameSource) -> FrameSource:
     location = reading.location
-    if file.suffix.lower() in SUFFIXES and file.is_file() and not has_dataset(file, location):
+    if file.suffix.lower() in SUFFIXES and file.is_file() and not has_dataset(file, location, reading.links):
         short = PurePosixPath(location).name
-        if has_dataset(file, short):
+        if has_dataset(file, short, reading.links):
             reading = replace(reading, location=short)
         elif file.samefile(data.path):
             raise FormatError("no dataset of this name, where darkLoc says that the dark is", file=file, key=location)

@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 
 from midas.runtime.errors import FormatError, OutputError, one_line
 from midas.runtime.files import make_folder
+from midas.runtime.limits import largest
 from midas.runtime.part_files import Part
 
 
@@ -73,9 +74,20 @@ def beginning(path: Path, count: int) -> bytes:
 
 
 def content(path: Path) -> io.BytesIO:
-    """All of a small file, a single image say, in memory."""
+    """All of a small file, a single image say, in memory.
+
+    Raises
+    ------
+    FormatError : it is compressed and holds more than a file of its size may ask for.
+    """
     with opened(path) as stream:
-        return io.BytesIO(stream.read())
+        if not is_compressed(path):
+            return io.BytesIO(stream.read())
+        most = largest(path.stat().st_size)
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise FormatError(f"holds more than {most} bytes, which no image needs", file=path)
+    return io.BytesIO(found)
 
 
 def small(path: Path) -> io.BytesIO | None:

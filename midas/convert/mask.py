@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from midas.convert.frame_headers import NO_MOTOR
 from midas.convert.readers import CBF, EDF, format_of, open_source, tiff
 from midas.convert.source import Reading, made
 from midas.runtime import logs
+from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
@@ -34,15 +36,7 @@ def read_mask(path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic]) -
     """
     if not path.is_file():
         raise FormatError("is missing", file=path, key="MaskFN")
-    try:
-        image = _frame(path, shape) if format_of(path) in (CBF, EDF) else _image(path, shape)
-    except FormatError:
-        raise
-    except tifffile.TiffFileError as error:
-        reason = f"is no TIFF image ({one_line(error)}); save the mask as TIFF"
-        raise FormatError(reason, file=path, key="MaskFN") from None
-    except Exception as error:  # the library has many exceptions, the file is at fault in each
-        raise FormatError(f"cannot be read as a TIFF image ({one_line(error)})", file=path, key="MaskFN") from None
+    image = _frame(path, shape) if format_of(path) in (CBF, EDF) else apart(partial(_tiff, path, shape), path)
     masked: NDArray[np.bool_] = image != 0
     if 2 * (count := np.count_nonzero(masked)) > masked.size:
         log.warning("%s: MaskFN: masks %d of %d pixels; is it inverted? 0 = valid", path, count, masked.size)
@@ -55,6 +49,20 @@ def _frame(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     if source.shape != (1, *shape):
         raise FormatError(f"has {source.shape} pixels, a mask is one image of {shape}", file=path, key="MaskFN")
     return made(next(iter(source.frames())))
+
+
+def _tiff(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
+    try:
+        return _image(path, shape)
+    except FormatError:
+        raise
+    except tifffile.TiffFileError as error:
+        reason = f"is no TIFF image ({one_line(error)}); save the mask as TIFF"
+    except MemoryError:
+        reason = "needs more memory than a file of its size may ask for; it is damaged"
+    except Exception as error:  # the library has many exceptions, the file is at fault in each
+        reason = f"cannot be read as a TIFF image ({one_line(error)})"
+    raise FormatError(reason, file=path, key="MaskFN")
 
 
 def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
@@ -71,6 +79,6 @@ def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
 
 def _unfit(page: tifffile.TiffPage, shape: tuple[int, int]) -> str:
     """What keeps an image from being a mask of frames of this shape; its pixels are not read yet."""
-    if reason := tiff.unfit(page):
+    if reason := tiff.unfit(page) or tiff.too_much(page, page.parent.filehandle.size):
         return reason
     return "" if page.shape == shape else f"has {page.shape} pixels, the frames have {shape} (rows, columns)"

@@ -84,7 +84,10 @@ class RawScan:
             parameters = settings.settled(given.for_stage("convert"), options)
         folder = relative_to or options.parameter_file.absolute().parent
         paths, name = _raw_files(parameters, options, folder)
-        scan = cls.of(paths, parameters, folder, archive_name=name, scratch=options.result_folder, threads=threads)
+        scan = cls.of(
+            paths, parameters, folder, archive_name=name, scratch=options.result_folder, threads=threads,
+            links=options.allow_links,
+        )  # fmt: skip
         for remark in scan.rotation.remarks:
             log.warning("%s: %s", parameters.source, remark)
         if scan.rotation.told is not None and "OmegaStep" not in parameters:
@@ -102,6 +105,7 @@ class RawScan:
         archive_name: str = "",
         scratch: Path | None = None,
         threads: int = 1,
+        links: bool = False,
     ) -> RawScan:
         """The scan in some files, with settled parameters.
 
@@ -109,8 +113,9 @@ class RawScan:
         ----------
         folder, archive_name : as of the scan
         scratch : folder for decompressed copies
+        links : as of `Reading`
         """
-        reading = settings.reading_of(parameters, scratch)
+        reading = settings.reading_of(parameters, scratch, links)
         sweep = Sweep(paths, reading, parameters["SkipFrame"], parameters["numFrameChunks"], threads)
         return cls(reconciled(parameters, sweep.omegas, sweep.misfit), sweep, reading, folder, archive_name)
 

@@ -72,9 +72,9 @@ def _pixel_type(p: Parameters) -> np.dtype[Pixel]:
     return pixel
 
 
-def reading_of(p: Parameters, scratch: Path | None) -> Reading:
-    """What the parameters say about the raw files."""
+def reading_of(p: Parameters, scratch: Path | None, links: bool = False) -> Reading:
+    """What the parameters say about the raw files; `links` as of `Reading`."""
     width, height = detector_size(p)
     named = {"motor": p["OmegaMotor"], "omega_location": p["omegaLoc"]}
     choice = {"scan": p["ScanNumber"], "channel": p["ThresholdChannel"]}
-    return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch, **named, **choice)
+    return Reading(p["dataLoc"], p["HeadSize"], _pixel_type(p), height, width, scratch, **named, **choice, links=links)

@@ -41,6 +41,7 @@ class Reading:
     motor : motor or key in the header of a frame that has omega; "" = the usual ones
     omega_location : dataset of the angles, in files that hold it; "" = where the format has it
     scan : number of the scan, in files of several (BLISS); "" = there is one
+    links : whether what a file names as links and sources may be anywhere (HDF5); else below its folder
     channel : name or number, from 1, of the threshold, in files of several (Eiger); "" = there is one
     """
 
@@ -54,6 +55,7 @@ class Reading:
     omega_location: str = ""
     scan: str = ""
     channel: str = ""
+    links: bool = False
 
 
 class FrameSource(Protocol):

@@ -19,7 +19,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.parameters.table import Value
 from midas.runtime import logs
-from midas.stages.indexing import make_indexer
+from midas.stages.index_setup import make_indexer
 
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]

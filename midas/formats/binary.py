@@ -26,18 +26,15 @@ def read_records(
     record: tuple[int, ...],
     *,
     written_by: str = "",
-    mapped: bool = False,
 ) -> NDArray[Scalar]:
     """All records of a file as an array of shape ``(n, *record)``.
 
-    Parameters
-    ----------
-    mapped : map the file instead of reading it, for sparse or large files
+    The file is read, not mapped: one that is cut off while it is mapped would end the process.
 
     Raises
     ------
     FormatError
-        when the file is missing, or its size is not a whole number of records
+        when the file is missing, its size is not a whole number of records, or it gets shorter while it is read
     """
     size = dtype.itemsize * int(np.prod(record))
     try:
@@ -46,9 +43,10 @@ def read_records(
             raise FormatError(f"has {length} bytes, not a multiple of {size} bytes a record; it is cut off", file=path)
         if length == 0:
             return np.empty((0, *record), dtype)
-        if mapped:
-            return np.memmap(path, dtype, "r", shape=(length // size, *record))
-        return np.fromfile(path, dtype).reshape(-1, *record)
+        records = np.fromfile(path, dtype, count=length // dtype.itemsize)
+        if records.nbytes < length:
+            raise FormatError(f"has become shorter than its {length} bytes while it was read; read it again", file=path)
+        return records.reshape(-1, *record)
     except OSError as error:
         advice = f"; run {written_by} first" if written_by else ""
         raise FormatError(f"cannot be read ({error.strerror}){advice}", file=path) from None

@@ -58,10 +58,10 @@ def read_bins(layer: Layer, eta_bins: int, omega_bins: int) -> tuple[NDArray[np.
 
     Returns
     -------
-    records : (rings, eta_bins, omega_bins) `RECORD`, a map of the file; ring r is records[r - 1]
+    records : (rings, eta_bins, omega_bins) `RECORD`; ring r is records[r - 1]
     rows : (entries,) int32 spot rows
     """
-    records = read_records(layer.bin_counts, RECORD, (eta_bins, omega_bins), written_by="ff-bin", mapped=True)
+    records = read_records(layer.bin_counts, RECORD, (eta_bins, omega_bins), written_by="ff-bin")
     rows = read_records(layer.bins, ROW, (), written_by="ff-bin")
     _check_total(records, rows, layer.bins)
     return records, rows

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.formats.hdf5 import values_of
+from midas.formats.hdf5_links import attribute, item_at, opened
 from midas.formats.layer import Layer
+from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError
 
 
@@ -46,16 +51,25 @@ def read_geometry(layer: Layer) -> RefinedGeometry | None:
     if not path.is_file():
         return None
     try:
-        with h5py.File(path, "r") as file:
-            if "geometry" not in file:
-                return None
-            group = file["geometry"]
-            names = tuple(group["names"].asstr()[:].tolist())
-            covariance = np.asarray(group["covariance"][()], np.float64)
-            trust, z0 = (str(group.attrs.get(key, "-")) for key in ("trust", "z0"))
-    except (OSError, KeyError, TypeError, AttributeError) as error:
-        reason = f"geometry cannot be read ({str(error).splitlines()[0]}); run ff-geometry again"
-        raise FormatError(reason, file=path) from None
-    if covariance.shape != (len(names), len(names)) or not np.isfinite(covariance).all():
-        raise FormatError(f"geometry/covariance is no covariance of {len(names)} numbers", file=path)
-    return RefinedGeometry(names, covariance, trust, z0)
+        geometry = apart(partial(_geometry_in, path), path)
+    except FormatError as error:
+        raise FormatError(f"geometry cannot be read ({error.reason}); run ff-geometry again", file=path) from None
+    if geometry is None:
+        return None
+    count, covariance = len(geometry.names), geometry.covariance
+    if covariance.shape != (count, count) or not np.isfinite(covariance).all():
+        raise FormatError(f"geometry/covariance is no covariance of {count} numbers", file=path)
+    return geometry
+
+
+def _geometry_in(path: Path) -> RefinedGeometry | None:
+    with opened(path) as file:
+        group = item_at(file, "geometry")
+        if group is None:
+            return None
+        names, covariance = item_at(group, "names"), item_at(group, "covariance")
+        if not isinstance(names, h5py.Dataset) or not isinstance(covariance, h5py.Dataset):
+            raise FormatError("names or covariance is missing", file=path)
+        words = tuple(name.decode("utf-8", "replace") for name in values_of(names).ravel().tolist())
+        trust, z0 = (attribute(group, key) or "-" for key in ("trust", "z0"))
+        return RefinedGeometry(words, np.asarray(values_of(covariance), np.float64), trust, z0)

@@ -1,6 +1,7 @@
 """Results of the indexer: ``IndexBest.bin`` and ``IndexBestFull.bin`` (docs/theory/indexing.md#results).
 
 Every seed has a slot of fixed size in both files, and every member of a run writes the slots of its own seeds.
+``IndexBest.marks`` tells which slots are written (docs/theory/indexing.md#marks).
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.binary import FLOAT64, numbers, read_records
-from midas.formats.slots import SlotFile
+from midas.formats.marks import MarkFile, is_marked, marks_file
+from midas.formats.slots import SlotFile, read_slots, unfinished
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove, replace
 from midas.runtime.ragged import offsets_of
@@ -40,6 +42,10 @@ BEST = np.dtype(
 
 #: ``IndexBestFull.bin``: (spot id, grain radius) float64 pairs, SLOT per seed
 FULL_BYTES = 16 * SLOT
+
+
+#: ``IndexBest.bin``, ``IndexBestFull.bin`` and their marks
+_Names: TypeAlias = tuple[Path, Path, Path]
 
 
 @dataclass(frozen=True)
@@ -95,45 +101,82 @@ def join(rows: range, parts: list[IndexedSeeds]) -> IndexedSeeds:
 
 
 def read(
-    best_path: str | os.PathLike[str], full_path: str | os.PathLike[str], rows: range | None = None
+    best_path: str | os.PathLike[str],
+    full_path: str | os.PathLike[str],
+    rows: range | None = None,
+    missing: NDArray[np.bool_] | None = None,
 ) -> IndexedSeeds:
     """The slots `rows` of both files, all of them by default; rows beyond the end of ``IndexBest.bin`` have no result.
 
     A row with more spots than fit into a slot keeps its count in `best`, and has no spots here.
+
+    Parameters
+    ----------
+    missing : (rows,) flags of those that count as if nothing was found
 
     Raises
     ------
     FormatError
         when a file is missing or cut off, or holds no spots where ``IndexBest.bin`` counts some
     """
-    records = read_records(best_path, BEST, (), written_by="ff-index", mapped=True)
+    best_path, full_path = Path(best_path), Path(full_path)
+    records = read_records(best_path, BEST, (), written_by="ff-index")
     rows = range(len(records)) if rows is None else rows
     if len(rows) and not len(records):
         raise FormatError("is empty; run ff-index again", file=best_path)
     best = np.zeros(len(rows), BEST)
     found = records[rows.start : rows.stop]
     numbers(best)[: len(found)] = numbers(found)
+    if missing is not None:
+        best[missing] = np.zeros((), BEST)
     matched = best["matched"]
     if (bad := np.flatnonzero(~((matched >= 0) & (matched == np.trunc(matched))))).size:
         raise FormatError(f"slot {rows[bad[0]]} holds {matched[bad[0]]:g} matched spots", file=best_path)
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
     offsets = offsets_of(counts)
-    pairs = np.empty((offsets[-1], 2))
-    slots = read_records(full_path, FLOAT64, (SLOT, 2), written_by="ff-index", mapped=True)
-    for i in np.flatnonzero(counts):
-        if rows[i] >= len(slots):
-            raise FormatError(f"ends before slot {rows[i]}, which has spots in {best_path}", file=full_path)
-        pairs[offsets[i] : offsets[i + 1]] = slots[rows[i], : counts[i]]
+    pairs = _pairs(best_path, full_path, rows, counts)
     ids = np.where(np.abs(pairs[:, 0]) < 2**53, pairs[:, 0], 0).astype(np.int64)
     return IndexedSeeds(rows, best, offsets, ids, np.ascontiguousarray(pairs[:, 1]))
 
 
-class SlotWriter:
-    """Both files, open for writing. Made by `open_slots`."""
+def _pairs(best_path: Path, full_path: Path, rows: range, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(spot id, grain radius) of the spots of each row, one row after the other."""
+    try:
+        length = full_path.stat().st_size
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror}); run ff-index first", file=full_path) from None
+    if length % FULL_BYTES:
+        reason = f"has {length} bytes, not a multiple of {FULL_BYTES} bytes a record; it is cut off"
+        raise FormatError(reason, file=full_path)
+    used = np.flatnonzero(counts) + rows.start
+    if used.size and used[-1] >= length // FULL_BYTES:
+        first = used[np.searchsorted(used, length // FULL_BYTES)]
+        raise FormatError(f"ends before slot {first}, which has spots in {best_path}", file=full_path)
+    found = read_slots(
+        full_path, FLOAT64, FULL_BYTES, used, 2 * counts[used - rows.start], written_by="ff-index", what="spots"
+    )
+    return found.reshape(-1, 2)
 
-    def __init__(self, best: SlotFile, full: SlotFile, overwrite: bool):
-        self._best, self._full = best, full
+
+class SlotWriter:
+    """Both files and their marks, open for writing. Made by `open_slots` and `append_slots`.
+
+    Parameters
+    ----------
+    overwrite : whether the slots may hold anything
+    """
+
+    def __init__(self, best: SlotFile, full: SlotFile, marks: MarkFile, overwrite: bool):
+        self._best, self._full, self._marks = best, full, marks
         self._overwrite = overwrite
+
+    def pieces(self, rows: range) -> list[tuple[range, bool]]:
+        """Stretches of these rows, and whether the run has indexed them before it was interrupted."""
+        return self._marks.pieces(rows)
+
+    def read(self, rows: range) -> IndexedSeeds:
+        """What is written of these rows."""
+        return read(self._best.path, self._full.path, rows)
 
     def write(self, seeds: IndexedSeeds) -> None:
         """Fill the slots of these seeds; what a slot held before is gone."""
@@ -144,49 +187,116 @@ class SlotWriter:
             self._full.write(row, used)
             if self._overwrite:
                 self._full.clear(row, len(used))
+        self._marks.put(seeds.rows)
 
 
 @contextmanager
-def append_slots(best_path: Path, full_path: Path, first: int, slots: int, comm: Communicator) -> Iterator[SlotWriter]:
-    """Open both files for the rows ``first ... first + slots - 1`` behind those that are there and stay as they are.
+def _opened(best: Path, full: Path, marks: Path, mark: int) -> Iterator[tuple[SlotFile, SlotFile, MarkFile]]:
+    with SlotFile(best, BEST.itemsize) as of_best, SlotFile(full, FULL_BYTES) as of_full, MarkFile(marks, mark) as of:
+        yield of_best, of_full, of
+
+
+@contextmanager
+def append_slots(
+    best_path: Path, full_path: Path, rows: range, comm: Communicator, *, mark: int, resume: bool = False
+) -> Iterator[SlotWriter]:
+    """Open both files for these rows behind those that are there and stay as they are.
 
     Readers take as many rows as there are seeds, so that rows of a run that was stopped are never seen.
+
+    Parameters
+    ----------
+    mark : of the run
+    resume : rows that have this mark stay, too
     """
-    with SlotFile(best_path, BEST.itemsize) as best, SlotFile(full_path, FULL_BYTES) as full:
+    marks_path = marks_file(best_path)
+    with _opened(best_path, full_path, marks_path, mark) as (best, full, marks):
+        kept = resume and comm.rank == 0 and bool(is_marked(marks_path, rows, mark).any())
         if comm.rank == 0:
-            for file in (best, full):
-                file.shorten(first)
-                file.reserve(first + slots)
+            for file in (marks, best, full):
+                if not kept:
+                    file.shorten(rows.start)
+                file.reserve(rows.stop)
         comm.barrier()
-        yield SlotWriter(best, full, overwrite=False)
+        yield SlotWriter(best, full, marks, overwrite=resume)
     comm.barrier()
 
 
 @contextmanager
-def open_slots(best_path: Path, full_path: Path, slots: int, comm: Communicator) -> Iterator[SlotWriter]:
+def open_slots(
+    best_path: Path,
+    full_path: Path,
+    slots: int,
+    comm: Communicator,
+    *,
+    mark: int,
+    resume: bool = False,
+) -> Iterator[SlotWriter]:
     """Open both files with room for `slots` seeds, for the members of `comm` to fill side by side.
 
-    A run that knows all its members (one process, or MPI) writes under temporary names and renames at the end. Legacy
-    blocks cannot wait for each other: each creates the files if they are missing, extends them if they are short, never
+    A run that knows all its members (one process, or MPI) writes under names of their own and renames at the end. What
+    it has written by then stays when it is interrupted, for a run with the same mark that is to go on. Legacy blocks
+    cannot wait for each other: each creates the files if they are missing, extends them if they are short, never
     truncates, and overwrites its own slots completely, so that blocks may run in any order.
+
+    Parameters
+    ----------
+    mark : of the run
+    resume : slots that have this mark stay as they are
     """
-    together = comm.size == 1 or comm.connected
-    names = (best_path, full_path)
-    targets = tuple(path.with_name(path.name + ".part") for path in names) if together else names
-    first = together and comm.rank == 0
-    if first:
-        remove(*names, *targets)
+    names = (best_path, full_path, marks_file(best_path))
+    if comm.size > 1 and not comm.connected:
+        with _open_block(names, comm.rows(slots), slots, mark, resume) as writer:
+            yield writer
+        return
+    own = (unfinished(best_path), unfinished(full_path), unfinished(names[2]))
+    if comm.rank == 0:
+        _begin(names, own, range(slots), mark, resume)
+    comm.barrier()
+    complete = resume and best_path.exists() and bool(is_marked(names[2], range(slots), mark).all())
+    targets = names if complete else own
     comm.barrier()
     try:
-        with SlotFile(targets[0], BEST.itemsize) as best, SlotFile(targets[1], FULL_BYTES) as full:
-            had_content = [file.reserve(slots) for file in (best, full)]
-            yield SlotWriter(best, full, overwrite=any(had_content) and not together)
+        with _opened(*targets, mark) as (best, full, marks):
+            for file in (best, full, marks):
+                file.reserve(slots)
+            yield SlotWriter(best, full, marks, overwrite=resume)
         comm.barrier()
-        if first:
-            for target, path in zip(targets, names, strict=True):
-                replace(target, path)
     except BaseException:
-        if first:
-            for target in targets:
-                target.unlink(missing_ok=True)
+        if comm.rank == 0 and not complete and not is_marked(own[2], range(slots), mark).any():
+            for path in own:
+                path.unlink(missing_ok=True)  # there is nothing to go on with
         raise
+    if comm.rank == 0 and not complete:
+        for target, path in zip(reversed(targets), reversed(names), strict=True):
+            replace(target, path)
+
+
+def _begin(names: _Names, own: _Names, rows: range, mark: int, resume: bool) -> None:
+    """Nothing that does not count any more is left: without `resume` everything goes."""
+    if resume and len(rows) and is_marked(names[2], rows, mark).all():
+        for target, path in zip(reversed(own), reversed(names), strict=True):
+            if target.exists():  # interrupted while the files got their names
+                replace(target, path)
+    elif resume and is_marked(own[2], rows, mark).any():
+        remove(*names)
+    elif resume and is_marked(names[2], rows, mark).any():  # some blocks of the run were through
+        for path, target in zip(names, own, strict=True):
+            if path.exists():  # else it is there from an earlier try
+                replace(path, target)
+    else:
+        remove(*names, *own)
+
+
+@contextmanager
+def _open_block(names: _Names, mine: range, slots: int, mark: int, resume: bool) -> Iterator[SlotWriter]:
+    """The files of a run whose members do not know each other, for one of them."""
+    if not resume:
+        remove(*map(unfinished, names))
+    with _opened(*names, mark) as (best, full, marks):
+        marks.reserve(slots)
+        marks.clear_others(range(slots))
+        if not resume:
+            marks.clear(mine)
+        had_content = [file.reserve(slots) for file in (best, full)]
+        yield SlotWriter(best, full, marks, overwrite=any(had_content))

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from midas.formats.binary import INT32
 from midas.formats.index import BEST, FULL_BYTES
 from midas.formats.layer import Layer
+from midas.formats.marks import MARK, is_marked, marks_file
 from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
-from midas.formats.slots import shorten
+from midas.formats.slots import shorten, unfinished
 from midas.formats.table import Layout, Table, integer
 from midas.runtime.errors import FormatError, OutputError
 from midas.runtime.files import read_bytes, remove, write_atomic, write_together
@@ -53,23 +54,36 @@ class SeedPass:
         """Rows of all passes so far."""
         return self.first + len(self.seeds)
 
-    def rows(self, own: range) -> range:
-        """The rows in the files of a part of these seeds."""
-        return range(self.first + own.start, self.first + own.stop)
-
 
 def partial_key(layer: Layer) -> Path:
     """Where the keys of all rows stand until the seeds of a pass are among the others."""
-    return layer.key.with_name(f"{layer.key.name}.part")
+    return unfinished(layer.key)
 
 
-def begin_append(layer: Layer, first: int) -> None:
-    """Make room for rows from `first` on: what a run that was stopped left there goes, the rows before stay."""
-    abandon_append(layer, first)
+def begin_append(layer: Layer, rows: range, mark: int, *, resume: bool = False) -> None:
+    """Make room for these rows: what another run that was stopped left there goes, the rows before stay.
+
+    Parameters
+    ----------
+    mark : of the run
+    resume : rows with this mark stay, and so do those behind them
+    """
+    partial = partial_key(layer)
+    if resume and is_marked(marks_file(layer.key), rows, mark).any() and partial.exists():
+        return
+    abandon_append(layer, rows.start)
     try:
-        shutil.copyfile(layer.key, partial_key(layer))
+        shutil.copyfile(layer.key, partial)
     except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", file=partial_key(layer)) from None
+        raise OutputError(f"cannot be written ({error.strerror})", file=partial) from None
+
+
+def keep_later_keys(layer: Layer, first: int) -> None:
+    """Leave the keys of the `first` rows alone; those of later passes stand apart until a resumed run comes to them."""
+    content = read_bytes(layer.key, advice="run ff-refine first")
+    if len(content) > first * KEY_BYTES:
+        write_atomic(partial_key(layer), content)
+        write_atomic(layer.key, content[: first * KEY_BYTES])
 
 
 def abandon_append(layer: Layer, first: int) -> None:
@@ -92,6 +106,7 @@ def abandon_append(layer: Layer, first: int) -> None:
             remove(path)
         else:
             shorten(path, end)
+    shorten(marks_file(layer.key), first * MARK.itemsize)
 
 
 def commit(layer: Layer, seed_pass: SeedPass) -> None:
@@ -99,17 +114,27 @@ def commit(layer: Layer, seed_pass: SeedPass) -> None:
     known = read_bytes(layer.spots_to_index)
     if known and not known.endswith(b"\n"):
         known += b"\n"
-    sizes = [*_sizes(layer, seed_pass.first), len(seed_pass.seeds)]
-    table = Table.from_columns(SEED_PASSES.names, {"pass": np.arange(1, len(sizes) + 1), "seeds": sizes})
+    seeds = [*sizes(layer, seed_pass.first), len(seed_pass.seeds)]
+    table = Table.from_columns(SEED_PASSES.names, {"pass": np.arange(1, len(seeds) + 1), "seeds": seeds})
+    keys = read_bytes(partial_key(layer))
     contents = {
-        layer.key: read_bytes(partial_key(layer)),
+        layer.key: keys[: seed_pass.total * KEY_BYTES],
         layer.seed_passes: SEED_PASSES.format(table),
         layer.spots_to_index: known + "".join(f"{seed}\n" for seed in seed_pass.seeds.tolist()).encode(),
     }
     write_together(contents)
+    if len(keys) <= seed_pass.total * KEY_BYTES:  # else those of the next pass are there, of a run that was interrupted
+        remove(partial_key(layer))
 
 
-def _sizes(layer: Layer, seeds: int) -> list[int]:
+def end(layer: Layer) -> None:
+    """Leave nothing behind the rows of the seeds, where a resumed run kept what it then did not come to."""
+    seeds = sum(sizes_of_all(layer))
+    drop_indexed(layer, seeds)
+    abandon_append(layer, seeds)
+
+
+def sizes(layer: Layer, seeds: int) -> list[int]:
     """Seeds of each pass so far; `seeds` of them in all.
 
     A run that was stopped may have left one more pass than there are seeds of.
@@ -122,25 +147,30 @@ def _sizes(layer: Layer, seeds: int) -> list[int]:
     if not path.exists():
         return [seeds]
     table = SEED_PASSES.read(path)
-    numbers, sizes = table.integers("pass"), table.integers("seeds")
+    numbers, counts = table.integers("pass"), table.integers("seeds")
     if (bad := np.flatnonzero(numbers != np.arange(1, len(table) + 1))).size:
         reason = f"must be {bad[0] + 1}: the passes count from 1; {_ADVICE}"
         raise FormatError(reason, file=path, line=int(bad[0]) + 2, key="Pass", value=int(numbers[bad[0]]))
-    if (bad := np.flatnonzero(sizes < 1)).size:
+    if (bad := np.flatnonzero(counts < 1)).size:
         reason = f"must be greater than 0; {_ADVICE}"
-        raise FormatError(reason, file=path, line=int(bad[0]) + 2, key="Seeds", value=int(sizes[bad[0]]))
-    ends = np.cumsum(sizes)
+        raise FormatError(reason, file=path, line=int(bad[0]) + 2, key="Seeds", value=int(counts[bad[0]]))
+    ends = np.cumsum(counts)
     if seeds not in ends:
         total = int(ends[-1]) if len(ends) else 0
         reason = f"counts {total} seeds, {layer.spots_to_index.name} has {seeds}; {_ADVICE}"
         raise FormatError(f"{reason}, or remove this file if the seeds are your own", file=path)
-    known: list[int] = sizes[ends <= seeds].tolist()
+    known: list[int] = counts[ends <= seeds].tolist()
     return known
+
+
+def sizes_of_all(layer: Layer) -> list[int]:
+    """Seeds of each pass, of all seeds of a layer."""
+    return sizes(layer, len(read_bytes(layer.spots_to_index, advice="run ff-setup first").splitlines()))
 
 
 def first_pass(layer: Layer, seeds: int) -> int:
     """How many of the seeds of a layer, `seeds` in all, are those of the first pass."""
-    return _sizes(layer, seeds)[0]
+    return sizes(layer, seeds)[0]
 
 
 def back_to_first(layer: Layer) -> None:
@@ -162,5 +192,6 @@ def back_to_first(layer: Layer) -> None:
 
 def drop_indexed(layer: Layer, first: int) -> None:
     """Leave nothing of the rows from `first` on: the indexing has found nothing."""
-    for path, size in ((layer.index_best, BEST.itemsize), (layer.index_best_full, FULL_BYTES)):
+    marks = marks_file(layer.index_best)
+    for path, size in ((marks, MARK.itemsize), (layer.index_best, BEST.itemsize), (layer.index_best_full, FULL_BYTES)):
         shorten(path, first * size)

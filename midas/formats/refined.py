@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.binary import INT32, Scalar, joined, read_records
+from midas.formats.binary import INT32, joined, read_records
 from midas.formats.index import SLOT
 from midas.formats.layer import Layer
+from midas.formats.marks import marks_file
+from midas.formats.slots import read_slots, unfinished
 from midas.runtime.errors import FormatError
 from midas.runtime.ragged import offsets_of
 
@@ -104,7 +105,7 @@ class RefinedSeeds:
         if self.fit_best_file is None:
             raise ValueError("neither the fitted spots nor their file")
         counts = np.diff(self.offsets)[rows]
-        return _read_slots(self.fit_best_file, FIT_BEST, FIT_BEST_BYTES, rows, counts)
+        return read_slots(self.fit_best_file, FIT_BEST, FIT_BEST_BYTES, rows, counts, written_by="ff-refine")
 
 
 def joined_seeds(parts: Sequence[RefinedSeeds]) -> RefinedSeeds:
@@ -122,34 +123,39 @@ def joined_seeds(parts: Sequence[RefinedSeeds]) -> RefinedSeeds:
     )
 
 
-def _read_slots(
-    path: Path, dtype: np.dtype[Scalar], slot: int, rows: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray[Scalar]:
-    """The first ``counts[i]`` records of the slot of each row, one after the other: reads what is used and no more."""
-    out = np.empty(int(counts.sum()), dtype)
-    view = out.view(np.uint8).data if out.size else memoryview(b"")
-    size = out.dtype.itemsize
-    try:
-        with open(path, "rb", buffering=0) as stream:
-            handle, at = stream.fileno(), 0
-            for row, length in zip((rows * slot).tolist(), (counts * size).tolist(), strict=True):
-                part, done = view[at : at + length], 0
-                while done < length:
-                    got = os.preadv(handle, [part[done:]], row + done)
-                    if not got:
-                        have, need = os.fstat(handle).st_size, row + length
-                        raise FormatError(f"has {have} bytes where its solutions need {need}; it is cut off", file=path)
-                    done += got
-                at += length
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror}); run ff-refine first", file=path) from None
-    return out
+@dataclass(frozen=True)
+class RefinedFiles:
+    """Where the results of the refinement stand, and which rows are written."""
+
+    key: Path
+    orient_pos_fit: Path
+    process_key: Path
+    fit_best: Path
+    marks: Path
+
+    @classmethod
+    def of(cls, layer: Layer) -> RefinedFiles:
+        """Complete results."""
+        return cls(layer.key, layer.orient_pos_fit, layer.process_key, layer.fit_best, marks_file(layer.key))
+
+    @property
+    def unfinished(self) -> RefinedFiles:
+        """Those of a run that is not complete."""
+        return RefinedFiles(*map(unfinished, self))
+
+    def __iter__(self) -> Iterator[Path]:
+        """All of them, the keys first: without these the rest means nothing."""
+        yield from (self.key, self.orient_pos_fit, self.process_key, self.fit_best, self.marks)
 
 
-def read_refined(layer: Layer, n: int) -> RefinedSeeds:
+def read_refined(layer: Layer, n: int, missing: NDArray[np.bool_] | None = None) -> RefinedSeeds:
     """The solutions of `n` seeds from the layer's files; the records of FitBest stay there until they are used.
 
     OrientPosFit, ProcessKey and FitBest end with the last seed that has a solution; they may be absent when none has.
+
+    Parameters
+    ----------
+    missing : (n,) flags of seeds that count as if they had no solution
 
     Raises
     ------
@@ -157,23 +163,46 @@ def read_refined(layer: Layer, n: int) -> RefinedSeeds:
         when a file is missing, or too short or long for the seeds and their numbers of spots
     """
     key = read_records(layer.key, INT32, (2,), written_by="ff-refine")
+    if missing is not None and len(key) < n and missing[len(key) :].all():
+        key = np.concatenate([key, np.zeros((n - len(key), 2), INT32)])
     if len(key) != n:
         need = n * KEY_BYTES
         raise FormatError(f"has {len(key) * KEY_BYTES} bytes where {n} seeds need {need}", file=layer.key)
+    if missing is not None:
+        key[missing] = 0
+    return _with_key(RefinedFiles.of(layer), key, 0)
+
+
+def read_rows(files: RefinedFiles, rows: range) -> RefinedSeeds:
+    """The solutions of some rows, with their records of FitBest."""
+    key = read_records(files.key, INT32, (2,), written_by="ff-refine")[rows.start : rows.stop]
+    found = _with_key(files, key, rows.start)
+    counts, used = np.diff(found.offsets), np.arange(rows.start, rows.stop)
+    some = counts > 0
+    fits = np.empty(0, FIT_BEST)
+    if some.any():
+        fits = read_slots(files.fit_best, FIT_BEST, FIT_BEST_BYTES, used[some], counts[some], written_by="ff-refine")
+    return replace(found, fit_best=fits, fit_best_file=None)
+
+
+def _with_key(files: RefinedFiles, key: NDArray[np.int32], first: int) -> RefinedSeeds:
+    """The solutions of rows from `first` on that have these keys."""
     counts = np.where(key[:, 0] == 0, 0, key[:, 1]).astype(np.int64)
     if (bad := np.flatnonzero((counts < 0) | (counts > SLOT))).size:
-        raise FormatError(f"row {bad[0]}: {counts[bad[0]]} spots do not fit into a slot of {SLOT}", file=layer.key)
-    orient_pos_fit = np.zeros(n, ORIENT_POS_FIT)
+        row, count = first + bad[0], counts[bad[0]]
+        raise FormatError(f"row {row}: {count} spots do not fit into a slot of {SLOT}", file=files.key)
+    orient_pos_fit = np.zeros(len(key), ORIENT_POS_FIT)
     solved = np.flatnonzero(key[:, 0])
     if solved.size:
-        records = read_records(layer.orient_pos_fit, ORIENT_POS_FIT, (), written_by="ff-refine")
-        if len(records) <= solved[-1]:
-            have, need = records.nbytes, (int(solved[-1]) + 1) * ORIENT_POS_FIT.itemsize
-            raise FormatError(f"has {have} bytes where its solutions need {need}", file=layer.orient_pos_fit)
-        orient_pos_fit[solved] = records[solved]
-    offsets = offsets_of(counts)
+        records = read_records(files.orient_pos_fit, ORIENT_POS_FIT, (), written_by="ff-refine")
+        if len(records) <= first + solved[-1]:
+            have, need = records.nbytes, (first + int(solved[-1]) + 1) * ORIENT_POS_FIT.itemsize
+            raise FormatError(f"has {have} bytes where its solutions need {need}", file=files.orient_pos_fit)
+        orient_pos_fit[solved] = records[first + solved]
     used = np.flatnonzero(counts)
     spots = np.empty(0, np.int32)
     if used.size:
-        spots = _read_slots(layer.process_key, INT32, PROCESS_KEY_BYTES, used, counts[used])
-    return RefinedSeeds(key, orient_pos_fit, offsets, spots, fit_best_file=layer.fit_best)
+        spots = read_slots(
+            files.process_key, INT32, PROCESS_KEY_BYTES, first + used, counts[used], written_by="ff-refine"
+        )
+    return RefinedSeeds(key, orient_pos_fit, offsets_of(counts), spots, fit_best_file=files.fit_best)

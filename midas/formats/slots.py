@@ -11,8 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
-from midas.runtime.errors import OutputError
+import numpy as np
+from numpy.typing import NDArray
+
+from midas.runtime.errors import FormatError, OutputError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class SlotFile:
@@ -38,16 +44,16 @@ class SlotFile:
     def write(self, row: int, content: bytes | memoryview) -> None:
         """Write one record, or adjacent ones, from slot `row` on."""
         at, rest = row * self.slot, memoryview(content).cast("B")
-        with self._reported():
-            handle = self._opened()
+        with self.reporting():
+            handle = self.opened()
             while rest:
                 written = os.pwrite(handle, rest, at)
                 at, rest = at + written, rest[written:]
 
     def reserve(self, rows: int) -> bool:
         """Make the file long enough for so many slots; whether it had content before."""
-        with self._reported():
-            handle = self._opened()
+        with self.reporting():
+            handle = self.opened()
             size = os.fstat(handle).st_size
             if size < rows * self.slot:
                 os.ftruncate(handle, rows * self.slot)
@@ -56,8 +62,8 @@ class SlotFile:
     def clear(self, row: int, used: int) -> None:
         """Zeros in slot `row` behind its first `used` bytes, without filling holes of the file."""
         at, end = row * self.slot + used, (row + 1) * self.slot
-        with self._reported():
-            handle = self._opened()
+        with self.reporting():
+            handle = self.opened()
             while at < end:
                 try:
                     at = os.lseek(handle, at, os.SEEK_DATA)
@@ -78,20 +84,27 @@ class SlotFile:
         """Close the file; on some file systems a full disk is only noticed here."""
         if self._handle is not None:
             handle, self._handle = self._handle, None
-            with self._reported():
+            with self.reporting():
                 os.close(handle)
 
-    def _opened(self) -> int:
+    def opened(self) -> int:
+        """Its descriptor; the file is created if it is missing."""
         if self._handle is None:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         return self._handle
 
     @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def reporting(self) -> Iterator[None]:
+        """What the system cannot do is an error that names the file."""
         try:
             yield
         except OSError as problem:
             raise OutputError(f"cannot be written ({problem.strerror})", file=self.path) from None
+
+
+def unfinished(path: Path) -> Path:
+    """Where the slots of a run stand until all of them are written, and stay when it is interrupted."""
+    return path.with_name(f"{path.name}.unfinished")
 
 
 def shorten(path: Path, size: int) -> None:
@@ -103,3 +116,41 @@ def shorten(path: Path, size: int) -> None:
         return
     except OSError as problem:
         raise OutputError(f"cannot be written ({problem.strerror})", file=path) from None
+
+
+def read_slots(
+    path: Path,
+    dtype: np.dtype[Scalar],
+    slot: int,
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    *,
+    written_by: str,
+    what: str = "solutions",
+) -> NDArray[Scalar]:
+    """The first ``counts[i]`` records of the slot of each row, one after the other: reads what is used and no more.
+
+    A file that another program cuts off meanwhile is an error here; mapped into memory it would end the process.
+
+    Raises
+    ------
+    FormatError : for a file that is missing or too short
+    """
+    out = np.empty(int(counts.sum()), dtype)
+    view = out.view(np.uint8).data if out.size else memoryview(b"")
+    size = out.dtype.itemsize
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            handle, at = stream.fileno(), 0
+            for row, length in zip((rows * slot).tolist(), (counts * size).tolist(), strict=True):
+                part, done = view[at : at + length], 0
+                while done < length:
+                    got = os.preadv(handle, [part[done:]], row + done)
+                    if not got:
+                        have, need = os.fstat(handle).st_size, row + length
+                        raise FormatError(f"has {have} bytes where its {what} need {need}; it is cut off", file=path)
+                    done += got
+                at += length
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror}); run {written_by} first", file=path) from None
+    return out

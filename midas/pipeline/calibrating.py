@@ -140,7 +140,7 @@ def _calibrated(
 ) -> Calibrated:
     """One image, or several at different distances, round after round until no ring is left out any more."""
     p = request.parameters
-    images = [read_image(path, p, request.folder) for path in paths]
+    images = [read_image(path, p, request.folder, request.links) for path in paths]
     series = Series(images, request.travel, request.travel_sigma) if request.travel else Series(images)
     rings = _rings(request, powders)
     panels = _start_panels(p, request.folder)

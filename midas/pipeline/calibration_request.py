@@ -61,6 +61,7 @@ class CalibrationRequest:
     rejection : of rings; None = none
     first_ring : number of the first ring that is used
     threshold, background : of the arrays of the legacy driver
+    links : whether HDF5 files may lead to others anywhere
     """
 
     parameters: Parameters
@@ -80,6 +81,7 @@ class CalibrationRequest:
     first_ring: int = 1
     threshold: float = 0.0
     background: bool = True
+    links: bool = False
 
 
 def fitted_names(

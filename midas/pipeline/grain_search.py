@@ -20,7 +20,6 @@ from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.runtime.files import remove
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -69,15 +68,10 @@ class GrainSearch:
 
     def find(self) -> GrainTables | None:
         """The grains of all passes, on the first rank."""
-        run, last = self._run, 1 if self._tracking else self._passes()
+        last = 1 if self._tracking else self._passes()
         self._solve(None)
         found = self._resolve("process_grains")
-        try:
-            return self._again(found, last)
-        except BaseException:
-            if run.comm.rank == 0:  # stopped before the keys of a pass are among the others
-                remove(passes.partial_key(run.layer))
-            raise
+        return self._again(found, last)
 
     def _again(self, found: GrainTables | None, last: int) -> GrainTables | None:
         """The passes behind the first one; `found` are its grains."""
@@ -115,7 +109,7 @@ class GrainSearch:
             f"refining{end}",
             lambda: refinement.run(
                 layer, self._parameters, threads=threads, comm=comm, seeds=seeds, seed_pass=seed_pass, indexed=indexed,
-                extra_info=self._extra_info, hkls=self._hkls,
+                extra_info=self._extra_info, hkls=self._hkls, allow_partial=run.options.allow_partial,
             ),
         )  # fmt: skip
         earlier, self._refined = self._refined, refined
@@ -144,6 +138,7 @@ class GrainSearch:
             return grains.run(
                 run.layer, run.grain_parameters(), threads=run.threads, track=self._tracking, refined=self._refined,
                 hkls=self._hkls, extra_info=tables.extra_info, ids_hash=tables.ids_hash,
+                allow_partial=run.options.allow_partial,
             )  # fmt: skip
 
         if seed_pass is not None and self.seeds is not None:

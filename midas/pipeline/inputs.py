@@ -191,6 +191,7 @@ def conversion_options(options: Options, plan: LayerPlan) -> ConversionOptions:
         threshold=options.threshold,
         layer=plan.number,
         any_layer=bool(raw),
+        allow_links=options.allow_links,
         original=original,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from midas.pipeline import inputs, summary, why
@@ -18,6 +18,7 @@ from midas.pipeline.plan import LayerPlan, plans
 from midas.pipeline.summary import FinishedLayer
 from midas.runtime import logs
 from midas.runtime.errors import IncompleteError, MidasError, NothingFoundError, StageError
+from midas.runtime.locks import folder_lock
 from midas.runtime.parallel import Communicator, PeerError, Team, communicator
 from midas.runtime.result import StageResult
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from midas.pipeline.layer_run import LayerRun
 
 log = logging.getLogger(__name__)
+
+#: who holds the folder of a layer, for another run to read
+_PROGRAM = "ff-midas"
 
 
 __all__ = ["FinishedLayer", "run"]
@@ -117,13 +121,14 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator, said: list[str
 
     team, run = Team(comm), None
     try:
-        run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team, said)
-        why.forget(run)
-        tables = run.run()
-        warning = why.little(run, tables)
-        run.write_record()
-        page = run.report()
-        team.barrier()
+        with folder_lock(plan.folder, _PROGRAM) if comm.rank == 0 else nullcontext():
+            run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team, said)
+            why.forget(run)
+            tables = run.run()
+            warning = why.little(run, tables)
+            run.write_record()
+            page = run.report()
+            team.barrier()
     except PeerError as error:
         return _ended(run, error.reason)
     except NothingFoundError as error:

@@ -80,7 +80,13 @@ class Options:
         "1: also refine the geometry from the grains (ff-geometry), and run the stages from the radius on again with "
         "it until nothing moves, in the folder Geometry of the layer; by default the key RefineGeometry says",
     )
+    allow_partial: bool = option(
+        "-allowPartial", FLAG, False, "1: seeds that an earlier stage has not come to count as not found; 0: an error"
+    )
     report: bool = option("-report", FLAG, True, "1: also a web page about the grains (ff-report); 0: none")
+    allow_links: bool = option(
+        "-allowLinks", FLAG, False, "1: HDF5 files may lead to others anywhere; 0: only below their own folder"
+    )
     look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")
 
     def checked(self) -> Options:

@@ -56,6 +56,7 @@ def check(options: Options, plan: LayerPlan, archive: Path | None = None, *, sev
             settings=settings,
             options=flags,
             several=several,
+            links=options.allow_links,
             relative_to=None if options.parameter_file is None else options.parameter_file.absolute().parent,
         )
     )

@@ -71,7 +71,7 @@ def numbered_files(parameters: Parameters, folder: Path) -> list[Path]:
     return [there / f"{p['FileStem']}_{number:0{p['Padding']}d}{p['Ext']}" for number in range(first, last + 1)]
 
 
-def read_image(path: Path, parameters: Parameters, folder: Path) -> PowderImage:
+def read_image(path: Path, parameters: Parameters, folder: Path, links: bool = False) -> PowderImage:
     """The image in one file: its frames summed, the mean dark subtracted, in the orientation that all stages work in.
 
     Parameters
@@ -79,12 +79,13 @@ def read_image(path: Path, parameters: Parameters, folder: Path) -> PowderImage:
     path : a file of any raw format, an archive, or a folder or pattern of images that are summed
     parameters : of the stage "calibrate"
     folder : where relative paths of the parameters are looked for, after the current one
+    links : whether HDF5 files may lead to others anywhere
 
     Raises
     ------
     FormatError : missing, of another size than the parameters say, or without frames
     """
-    reading = _reading(parameters, path)
+    reading = replace(_reading(parameters, path), links=links)
     sources = [open_source(file, reading, announce=i == 0) for i, file in enumerate(raw_files(path, 1))]
     first = sources[0]
     shape = (first.shape[1], first.shape[2])

@@ -20,6 +20,7 @@ from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
 from midas.runtime.files import write_atomic
+from midas.runtime.locks import folder_lock
 from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import Communicator, communicator
 from midas.runtime.result import StageResult
@@ -56,7 +57,8 @@ def run(
     for path in folders:
         log.info("Reprocessing %s", path)
         try:
-            _layer(path.absolute(), threads, per_spot_groups, report)
+            with folder_lock(path.absolute(), "ff-midas -reprocess"):
+                _layer(path.absolute(), threads, per_spot_groups, report)
         except MidasError as error:
             log.error("%s", error)
             failed.append(str(error))

@@ -1,7 +1,7 @@
 """Paths that stand in data: where what an archive, a table or a link names is written, and what is read from there.
 
 Archives are exchanged between groups. What one names is used where that is surely what its user wants, and never makes
-a command write into, or wait for, something else (SECURITY.md).
+a command write into, or wait for, something else (docs/security.md#what-is-written-where).
 """
 
 from __future__ import annotations

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.index.indexer import Indexer
-from midas._ext.index.table import SpotTable
-from midas.experiment import crystal
-from midas.experiment.detector import has_exact_wedge, surface_tilts
-from midas.experiment.orientation import rotation_range
-from midas.experiment.region import accepted_region
 from midas.formats import hkls as hkl_format
 from midas.formats import index
 from midas.formats.binary import filled
 from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
+from midas.formats.marks import mark_of
 from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
+from midas.ledger.run_key import run_key
 from midas.runtime import progress
+from midas.runtime.chunks import Chunks
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
 from midas.runtime.named_paths import named_file
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.index_setup import beside_spots, make_indexer, rings_in_use
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -40,10 +38,7 @@ log = logging.getLogger(__name__)
 #: ``SpotsToIndex.csv`` of seed mode
 _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 
-#: smallest step and bin, degrees: finer ones would fill the memory with tables
-_FINEST = 0.001
-
-#: seeds searched between two writes; many more than threads, few enough to keep memory flat
+#: seeds searched between two writes at most: few enough to keep memory flat
 _CHUNK = 512
 
 
@@ -57,6 +52,7 @@ def run(
     seeds: ArrayLike | None = None,
     spots: Table | None = None,
     hkls: Table | None = None,
+    resume: bool = False,
 ) -> StageResult[IndexedSeeds]:
     """Index the start spots and write ``IndexBest.bin`` and ``IndexBestFull.bin``.
 
@@ -69,34 +65,38 @@ def run(
     seeds : spot ids, as in ``SpotsToIndex.csv``
     spots : table of ``Spots.bin``
     hkls : table of ``hkls.csv``
+    resume : seeds that a run like this one has indexed before it was interrupted are not searched again
 
     Returns
     -------
     StageResult whose data is the `IndexedSeeds` of this member
     """
-    started = time.perf_counter()
-    if seed_count is not None and seed_count < 0:
-        raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
-    p = parameters.for_stage("indexing")
+    started, p = time.perf_counter(), parameters.for_stage("indexing")
+    _check_count(seed_count)
     if (tracking := bool(p.get("GrainsFile"))) and comm.rank != 0:
         comm.barrier()
         return StageResult("indexing", {}, index.join(range(0), []))
     spots, hkls = _inputs(layer, spots, hkls)
     rings = rings_in_use(p, hkls)
-    if not tracking:
-        _forget_passes(layer, seeds, comm)
+    _forget_passes(layer, seeds, comm, tracking)
     indexer = make_indexer(layer, p, rings, spots, hkls)
     ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
     slots = _slots(ids, seed_count)
     if ids is None or tracking:
-        data = _track(layer, p, indexer, spots, slots, threads)
+        data = _track(layer, p, indexer, spots, hkls, slots, threads)
         comm.barrier()
     else:
-        start = _start_rows(spots, ids[:slots], rings)
-        with index.open_slots(layer.index_best, layer.index_best_full, slots, comm) as writer:
+        start, best, full = _start_rows(spots, ids[:slots], rings), layer.index_best, layer.index_best_full
+        mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots))
+        with index.open_slots(best, full, slots, comm, mark=mark, resume=resume) as writer:
             data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _check_count(seed_count: int | None) -> None:
+    if seed_count is not None and seed_count < 0:
+        raise UsageError("must not be negative", key="nSpotsToIndex", value=seed_count)
 
 
 def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
@@ -117,6 +117,7 @@ def run_again(
     comm: Communicator = SERIAL,
     spots: Table | None = None,
     hkls: Table | None = None,
+    resume: bool = False,
 ) -> StageResult[IndexedSeeds]:
     """Index the seeds of a later pass among the spots that it sees; the rows of the passes before stay as they are.
 
@@ -124,7 +125,7 @@ def run_again(
 
     Parameters
     ----------
-    spots, hkls : as of `run`
+    spots, hkls, resume : as of `run`
 
     Returns
     -------
@@ -134,11 +135,18 @@ def run_again(
     spots, hkls = _inputs(layer, spots, hkls)
     spots, rings = _seen(spots, seed_pass), rings_in_use(p, hkls)
     indexer = make_indexer(layer, p, rings, spots, hkls)
-    start, mine = _start_rows(spots, seed_pass.seeds, rings), comm.rows(len(seed_pass.seeds))
-    best, full = layer.index_best, layer.index_best_full
-    with index.append_slots(best, full, seed_pass.first, len(seed_pass.seeds), comm) as writer:
-        data = _index(writer, indexer, start, spots, mine, threads, seed_pass.first)
+    seeds, first = seed_pass.seeds, seed_pass.first
+    start, mine = _start_rows(spots, seeds, rings), comm.rows(len(seeds))
+    mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=seeds, first=first))
+    files, rows = (layer.index_best, layer.index_best_full), range(first, seed_pass.total)
+    with index.append_slots(*files, rows, comm, mark=mark, resume=resume) as writer:
+        data = _index(writer, indexer, start, spots, mine, threads, first)
     return StageResult("indexing", _summary(data, comm), data)
+
+
+def _mark(layer: Layer, p: Parameters, spots: Table, hkls: Table, **more: object) -> int:
+    """The mark of the slots of this run (docs/theory/indexing.md#marks)."""
+    return mark_of(run_key("indexing", p, beside_spots(layer), spots=spots.columns, hkls=hkls.columns, **more))
 
 
 def _seen(spots: Table, seed_pass: SeedPass) -> Table:
@@ -148,8 +156,10 @@ def _seen(spots: Table, seed_pass: SeedPass) -> Table:
     return hidden
 
 
-def _forget_passes(layer: Layer, seeds: ArrayLike | None, comm: Communicator) -> None:
+def _forget_passes(layer: Layer, seeds: ArrayLike | None, comm: Communicator, tracking: bool) -> None:
     """Who indexes the seeds of the file again begins with the first pass. Only the first rank may have others."""
+    if tracking:  # the first rank alone, which makes its own seeds
+        return
     if seeds is None and (comm.rank == 0 or not comm.connected):
         back_to_first(layer)
     comm.barrier()
@@ -203,100 +213,6 @@ def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -
     return np.where(on_ring, rows, -1)
 
 
-def rings_in_use(p: Parameters, hkls: Table) -> dict[int, float]:
-    """Ring number to radius (µm), in the order of the file."""
-    numbers, radii = p["RingNumbers"], p["RingRadii"]
-    if not radii:
-        raise p.error("RingRadii", "is missing; give one line per ring")
-    if len(numbers) < len(radii):
-        raise p.error("RingNumbers", f"{len(radii)} RingRadii lines need as many RingNumbers lines")
-    rings: dict[int, float] = {}
-    for number, radius in zip(numbers, radii, strict=False):
-        if not radius > 0:
-            raise p.error("RingRadii", f"ring {number} must have a radius greater than 0")
-        if number not in hkls["ring"]:
-            raise p.error("RingNumbers", f"ring {number} has no reflection in hkls.csv")
-        rings.setdefault(number, radius)
-    return rings
-
-
-def _beside_spots(layer: Layer) -> tuple[Path, Path]:
-    """The mask of the user and the pixels of the detector, which stand beside Spots.bin."""
-    folder = layer.spots_binary.parent
-    return folder / layer.detector_mask.name, folder / layer.detector_pixels.name
-
-
-def make_indexer(layer: Layer, p: Parameters, rings: dict[int, float], spots: Table, hkls: Table) -> Indexer:
-    """The kernel with everything that is the same for all seeds."""
-    for key in ("StepSizeOrient", "OmeBinSize", "EtaBinSize"):
-        if not p[key] >= _FINEST:
-            raise p.error(key, f"must be at least {_FINEST} degrees, is {p[key]:g}")
-    numbers = list(rings)
-    place = {number: i for i, number in enumerate(numbers)}
-    # The last reflection of a ring represents it.
-    last = hkls.take(np.array([np.flatnonzero(hkls["ring"] == number)[-1] for number in numbers]))
-    used = hkls.take(np.isin(hkls["ring"], numbers))
-    log.info("No of hkl's: %d", len(used))
-    excluded = np.isin(numbers, p["RingsToExcludeFraction"])
-    if excluded.all():
-        log.warning("RingsToExcludeFraction names all rings: nothing can be indexed")
-    ranges = _rotation_ranges(p, last)
-    return Indexer(
-        _spot_table(p, spots, place),
-        radii=np.array(list(rings.values())),
-        two_theta=last["two_theta"],
-        rotation_range=ranges,
-        ring_g=np.column_stack([last["g1"], last["g2"], last["g3"]]),
-        excluded=excluded,
-        g=np.column_stack([used["g1"], used["g2"], used["g3"]]),
-        theta=used["theta"],
-        hkl_ring=np.array([place[ring] for ring in used["ring"].tolist()], dtype=np.int32),
-        region=accepted_region(p, *_beside_spots(layer)),
-        lsd=p["Lsd"],
-        wedge=p["Wedge"],
-        exact_wedge=has_exact_wedge(p),
-        tilts=surface_tilts(p),
-        r_sample=p["Rsample"],
-        h_beam=p["Hbeam"],
-        position_step=p["StepSizePos"],
-        orientation_step=p["StepSizeOrient"],
-        margin_omega=p["MarginOme"],
-        margin_eta=p["MarginEta"],
-        margin_radius=p["MarginRadius"],
-        margin_radial=p["MarginRadial"],
-        min_completeness=p["Completeness"],
-        friedel=p["UseFriedelPairs"] == 1,
-    )
-
-
-def _rotation_ranges(p: Parameters, last: Table) -> NDArray[np.float64]:
-    """Degrees about the plane normal of the last reflection of each ring after which the spots repeat."""
-    group = int(p["SpaceGroup"])
-    angles, rhombohedral = (90.0, 90.0, 90.0), False
-    if 3 <= group <= 15 or 143 <= group <= 167:  # else the number alone says it
-        angles = p["LatticeParameter"][3:]
-        rhombohedral = crystal.chosen_setting(p, p["LatticeParameter"]).rhombohedral_axes
-    indices = zip(last["h"], last["k"], last["l"], strict=True)
-    return np.array([rotation_range(group, hkl, angles, rhombohedral) for hkl in indices])
-
-
-def _spot_table(p: Parameters, spots: Table, place: dict[int, int]) -> SpotTable:
-    """The look-up of the observed spots; `place` is the index of each ring."""
-    return SpotTable(
-        spots["y_ideal"],
-        spots["z_ideal"],
-        spots["omega_ideal"],
-        spots["eta"],
-        spots["grain_radius"],
-        spots["radial_deviation"],
-        np.array([place.get(ring, -1) for ring in spots["ring"].tolist()], dtype=np.int32),
-        n_rings=len(place),
-        omega_bin=p["OmeBinSize"],
-        margin_omega=p["MarginOme"],
-        orientation_step=p["StepSizeOrient"],
-    )
-
-
 # ---------------------------------------------------------------- work
 
 
@@ -324,20 +240,23 @@ def _index(
     kept: int = 0,
 ) -> IndexedSeeds:
     """Search this member's seeds chunk by chunk and write each chunk's slots, behind those `kept` of earlier passes."""
-    parts = []
+    parts, rows = [], range(kept + mine.start, kept + mine.stop)
+    chunks, wanted = Chunks(_CHUNK, threads), np.full(mine.stop, -1, np.int64)
+    wanted[: len(start)] = start[: mine.stop]
     with progress.bar(len(mine), "Indexing", "seed") as advance:
-        for first in range(mine.start, mine.stop, _CHUNK):
-            own = range(first, min(first + _CHUNK, mine.stop))
-            chosen = np.full(len(own), -1, np.int64)
-            present = start[own.start : own.stop]
-            chosen[: len(present)] = present
-            rows = range(kept + own.start, kept + own.stop)
-            part = _seeds_of(rows, spots, *indexer.search(chosen, threads=threads))
-            writer.write(part)
-            parts.append(part)
-            _log_found(part, chosen, spots, range(kept + mine.start, kept + mine.stop))
-            advance(len(own))
-    return index.join(range(kept + mine.start, kept + mine.stop), parts)
+        for piece, done in writer.pieces(rows):
+            if done:
+                parts.append(writer.read(piece))
+                advance(len(piece))
+                continue
+            for own in chunks.of(piece):
+                chosen = wanted[own.start - kept : own.stop - kept]
+                part = _seeds_of(own, spots, *indexer.search(chosen, threads=threads))
+                writer.write(part)
+                parts.append(part)
+                _log_found(part, chosen, spots, rows)
+                advance(len(own))
+    return index.join(rows, parts)
 
 
 def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine: range) -> None:
@@ -352,7 +271,9 @@ def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine:
         )  # fmt: skip
 
 
-def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: int, threads: int) -> IndexedSeeds:
+def _track(
+    layer: Layer, p: Parameters, indexer: Indexer, spots: Table, hkls: Table, slots: int, threads: int
+) -> IndexedSeeds:
     """Seed mode: match the grains of `GrainsFile`, make their first spots the start spots.
 
     See docs/theory/indexing.md#given-grains.
@@ -366,8 +287,9 @@ def _track(layer: Layer, p: Parameters, indexer: Indexer, spots: Table, slots: i
     )
     part = _seeds_of(range(len(grains)), spots, found, offsets, matched)
     rows = range(max(slots, len(grains)))
-    with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL) as writer:
-        writer.write(part)
+    mark = _mark(layer, p, spots, hkls, grains=orientations, positions=positions, slots=len(rows))
+    with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL, mark=mark) as writer:
+        writer.write(index.join(rows, [part]))
     firsts = [part.ids[part.offsets[i]] if part.found[i] else NO_SPOT for i in range(len(part))]
     remove(layer.seed_passes)
     tracked = Table.from_columns(_TRACKED.names, {"spot_id": firsts, "grain_id": grains["GrainID"]})

@@ -18,26 +18,30 @@ from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_u
 from midas.experiment.spot_flags import read_spot_flags
 from midas.formats import hkls as hkl_list
 from midas.formats import index
-from midas.formats.binary import filled
+from midas.formats.binary import filled, read_records
 from midas.formats.index import SLOT, IndexedSeeds
 from midas.formats.layer import Layer
-from midas.formats.passes import SeedPass, begin_append
+from midas.formats.marks import mark_of
+from midas.formats.passes import SeedPass, sizes_of_all
 from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds, joined_seeds
-from midas.formats.refined_writer import RefinedWriter, remove_refined
+from midas.formats.refined_writer import RefinedWriter, open_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
+from midas.ledger.run_key import run_key
 from midas.runtime import progress
+from midas.runtime.chunks import Chunks
 from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
+from midas.stages.missing_rows import missing_rows
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
 
-#: rows between two writes and two movements of the progress bar
+#: rows between two writes and two movements of the progress bar, at most
 CHUNK = 512
 
 #: which variables are fitted in which order, and by what, for each RefineMethod
@@ -63,6 +67,8 @@ def run(
     indexed: IndexedSeeds | None = None,
     extra_info: Table | None = None,
     hkls: Table | None = None,
+    resume: bool = False,
+    allow_partial: bool = False,
 ) -> StageResult[RefinedSeeds]:
     """Refine position, orientation and cell of this member's seeds and write the four result files.
 
@@ -75,6 +81,8 @@ def run(
     indexed : results of the indexer for these rows, or more
     extra_info : the table of ExtraInfo.bin
     hkls : the table of hkls.csv
+    resume : seeds that a run like this one has refined before it was interrupted are not refined again
+    allow_partial : seeds that the indexer has not come to count as not found, with a warning
 
     Returns
     -------
@@ -84,31 +92,44 @@ def run(
     parameters = parameters.for_stage("refinement")
     tracking = bool(parameters.get("GrainsFile"))
     ids = _seed_ids(layer, seeds, seed_count) if seed_pass is None else seed_pass.seeds
-    own = comm.rows(len(ids))
-    rows = own if seed_pass is None else seed_pass.rows(own)
+    own, rows, every = _rows(comm, len(ids), seed_pass)
     spots = extra_info if extra_info is not None else read_binary_spots(layer.extra_info_binary, EXTRA_INFO_BINARY)
-    refiner = _refiner(layer, parameters, hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls, spots, tracking)
-    found = _indexed_of(layer, indexed, rows)
-    if comm.size == 1 or (comm.connected and comm.rank == 0):
-        _make_room(layer, seed_pass)
-    comm.barrier()
+    hkls = hkl_list.LAYOUT.read(layer.hkls) if hkls is None else hkls
+    refiner = _refiner(layer, parameters, hkls, spots, tracking)
+    checked = every if comm.connected or comm.size == 1 else rows
+    found = _indexed_of(layer, indexed, rows, checked, seed_pass, allow_partial)
+    best = _best_of(layer, found if indexed is None else indexed, every)
+    mark = comm.broadcast(_mark(layer, parameters, spots, hkls, seeds=ids, best=best))
     log.info("We are tracking grains!" if tracking else "Running full file!")
     work = _work(parameters, found, spots, ids[own.start : own.stop])
-    kept = rows.start - own.start
-    with RefinedWriter(layer, rows, kept + len(ids), kept) as writer:
+    with open_refined(layer, rows, every, comm, mark=mark, resume=resume) as writer:
         refined = _refine(writer, refiner, work, rows, threads)
-    solved = int(np.count_nonzero(refined.key[:, 0]))
-    log.info("Refined %d of %d seeds", solved, len(rows))
-    comm.barrier()
-    return StageResult("refinement", {"seeds": len(rows), "refined": solved}, refined)
+    return StageResult("refinement", _summary(refined), refined)
 
 
-def _make_room(layer: Layer, seed_pass: SeedPass | None) -> None:
-    """Nothing of an earlier run stays, and of earlier passes everything."""
-    if seed_pass is None:
-        remove_refined(layer)
-    else:
-        begin_append(layer, seed_pass.first)
+def _rows(comm: Communicator, seeds: int, seed_pass: SeedPass | None) -> tuple[range, range, range]:
+    """This member's part of the seeds, its rows in the files, and those of the whole run."""
+    own, first = comm.rows(seeds), 0 if seed_pass is None else seed_pass.first
+    return own, range(first + own.start, first + own.stop), range(first, first + seeds)
+
+
+def _summary(refined: RefinedSeeds) -> dict[str, object]:
+    seeds, solved = len(refined.key), int(np.count_nonzero(refined.key[:, 0]))
+    log.info("Refined %d of %d seeds", solved, seeds)
+    return {"seeds": seeds, "refined": solved}
+
+
+def _best_of(layer: Layer, found: IndexedSeeds, rows: range) -> NDArray[np.void]:
+    """What the indexer found for all rows of the run, whose spots go with it."""
+    if found.rows.start <= rows.start and rows.stop <= found.rows.stop:
+        return found.best[rows.start - found.rows.start : rows.stop - found.rows.start]
+    return read_records(layer.index_best, index.BEST, (), written_by="ff-index")[rows.start : rows.stop]
+
+
+def _mark(layer: Layer, parameters: Parameters, spots: Table, hkls: Table, **more: object) -> int:
+    """The mark of the slots of this run, the same for all members of it (docs/theory/indexing.md#marks)."""
+    inputs = [layer.detector_mask, layer.detector_pixels, layer.spot_flags]
+    return mark_of(run_key("refinement", parameters, inputs, spots=spots.columns, hkls=hkls.columns, **more))
 
 
 def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | None) -> NDArray[np.int64]:
@@ -127,10 +148,20 @@ def _seed_ids(layer: Layer, seeds: Table | ArrayLike | None, seed_count: int | N
     return ids[:seed_count]
 
 
-def _indexed_of(layer: Layer, indexed: IndexedSeeds | None, rows: range) -> IndexedSeeds:
-    """The indexer's results of these rows, from memory if they are there."""
+def _indexed_of(
+    layer: Layer,
+    indexed: IndexedSeeds | None,
+    rows: range,
+    checked: range,
+    seed_pass: SeedPass | None,
+    allow_partial: bool,
+) -> IndexedSeeds:
+    """The indexer's results of these rows, from memory if they are there; in the files the `checked` ones must be."""
     if indexed is None:
-        return index.read(layer.index_best, layer.index_best_full, rows)
+        passes = sizes_of_all(layer) if seed_pass is None else [seed_pass.first, len(seed_pass.seeds)]
+        missing = missing_rows(layer.index_best, checked, passes, "ff-index", allow_partial=allow_partial)
+        own = None if missing is None else missing[rows.start - checked.start : rows.stop - checked.start]
+        return index.read(layer.index_best, layer.index_best_full, rows, own)
     if not (indexed.rows.start <= rows.start and rows.stop <= indexed.rows.stop):
         raise ValueError(f"results of rows {indexed.rows} where {rows} are needed")
     part = slice(rows.start - indexed.rows.start, rows.stop - indexed.rows.start)
@@ -178,15 +209,22 @@ def _work(parameters: Parameters, found: IndexedSeeds, spots: Table, ids: NDArra
 
 
 def _refine(writer: RefinedWriter, refiner: Refiner, work: _Work, rows: range, threads: int) -> RefinedSeeds:
-    """Refine this member's rows in chunks, each written as soon as it is done."""
-    parts = []
+    """Refine this member's rows in chunks, each written as soon as it is done; of those that are, read them."""
+    parts, chunks = [], Chunks(CHUNK, threads)
     with progress.bar(len(rows), "Refinement", "seeds") as advance:
-        for start in range(0, len(rows), CHUNK):
-            part = _refine_chunk(refiner, work, slice(start, min(start + CHUNK, len(rows))), threads)
-            writer.write(rows.start + start, part)
-            _log_rows(part, start, len(rows))
-            parts.append(part)
-            advance(len(part.key))
+        for piece, done in writer.pieces(rows):
+            if done:
+                parts.append(writer.read(piece))
+                work.status[piece.start - rows.start : piece.stop - rows.start] = REFINED
+                advance(len(piece))
+                continue
+            for chunk in chunks.of(piece):
+                start = chunk.start - rows.start
+                part = _refine_chunk(refiner, work, slice(start, start + len(chunk)), threads)
+                writer.write(chunk.start, part)
+                _log_rows(part, start, len(rows))
+                parts.append(part)
+                advance(len(chunk))
     _warn(work)
     return joined_seeds(parts)
 

@@ -1,4 +1,4 @@
-"""The folder that an archive names: used where it is surely meant, and never made (SECURITY.md)."""
+"""The folder that an archive names: used where that is surely meant (docs/security.md#what-is-written-where)."""
 
 from __future__ import annotations
 

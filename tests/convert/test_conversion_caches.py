@@ -114,7 +114,7 @@ def _header(text: str) -> bytes:
     [
         (b"no array", "shape: is no array"),
         (b"", "shape: is no array"),
-        (_header("{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000000,)}"), "cannot be read"),
+        (_header("{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000000,)}"), "it is damaged"),
         (_header("{'descr': '|O', 'fortran_order': False, 'shape': (2,)}"), "Object arrays cannot be loaded"),
         (_header("{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (2,)}"), "Object arrays cannot be loaded"),
         (_header("__import__('os').mkdir('code has run')"), "cannot be read"),

@@ -33,9 +33,9 @@ def part(whole: IndexedSeeds, rows: range) -> IndexedSeeds:
     return IndexedSeeds(rows, whole.best[rows.start : rows.stop], offsets, whole.ids[a:b], whole.radii[a:b])
 
 
-def write(folder: Path, whole: IndexedSeeds, comm: Communicator = SERIAL) -> tuple[bytes, bytes]:
+def write(folder: Path, whole: IndexedSeeds, comm: Communicator = SERIAL, mark: int = 7) -> tuple[bytes, bytes]:
     paths = folder / "IndexBest.bin", folder / "IndexBestFull.bin"
-    with index.open_slots(*paths, len(whole), comm) as writer:
+    with index.open_slots(*paths, len(whole), comm, mark=mark) as writer:
         writer.write(part(whole, comm.rows(len(whole))))
     return paths[0].read_bytes(), paths[1].read_bytes()
 
@@ -71,7 +71,7 @@ def test_blocks_in_any_order_give_the_same_files(tmp_path, order, stale):
     folder = tmp_path / "blocks"
     folder.mkdir()
     if stale:
-        write(folder, seeds(range(8), seed=1))
+        write(folder, seeds(range(8), seed=1), mark=6)
     for rank in order:
         result = write(folder, whole, Communicator(rank, 3))
     assert result == reference
@@ -93,16 +93,98 @@ def test_a_single_member_replaces_a_longer_file(tmp_path):
 
 
 def test_an_error_leaves_no_file(tmp_path):
-    whole = seeds(range(3))
-    with pytest.raises(ZeroDivisionError), index.open_slots(tmp_path / "a", tmp_path / "b", 3, SERIAL) as writer:
-        writer.write(whole)
+    with pytest.raises(ZeroDivisionError), index.open_slots(tmp_path / "a", tmp_path / "b", 3, SERIAL, mark=7):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
 
 
+def test_an_error_leaves_what_is_written_under_names_of_its_own(tmp_path):
+    """Who goes on finds it; who begins anew removes it."""
+    paths, whole = (tmp_path / "a.bin", tmp_path / "b.bin"), seeds(range(4))
+    with pytest.raises(ZeroDivisionError), index.open_slots(*paths, 4, SERIAL, mark=7) as writer:
+        writer.write(part(whole, range(1, 3)))
+        raise ZeroDivisionError
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["a.bin.unfinished", "a.marks.unfinished", "b.bin.unfinished"]
+    with index.open_slots(*paths, 4, SERIAL, mark=7, resume=True) as writer:
+        assert writer.pieces(range(4)) == [(range(1), False), (range(1, 3), True), (range(3, 4), False)]
+        assert equal(writer.read(range(1, 3)), part(whole, range(1, 3)))
+        for rows in (range(1), range(3, 4)):
+            writer.write(part(whole, rows))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.marks", "b.bin"]
+    assert equal(index.read(*paths), whole)
+    with index.open_slots(*paths, 4, SERIAL, mark=8, resume=True) as writer:  # another run
+        assert writer.pieces(range(4)) == [(range(4), False)]
+        writer.write(whole)
+    with index.open_slots(*paths, 4, SERIAL, mark=8) as writer:
+        assert writer.pieces(range(4)) == [(range(4), False)]
+
+
+def test_blocks_go_on_and_one_process_goes_on_with_what_they_have(tmp_path):
+    paths, whole = (tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"), seeds(range(9))
+    write(tmp_path, seeds(range(9), seed=3), mark=6)
+    write(tmp_path, whole, Communicator(1, 3))
+    with index.open_slots(*paths, 9, Communicator(1, 3), mark=7, resume=True) as writer:
+        assert writer.pieces(range(3, 6)) == [(range(3, 6), True)]
+    with index.open_slots(*paths, 9, SERIAL, mark=7, resume=True) as writer:
+        assert writer.pieces(range(9)) == [(range(3), False), (range(3, 6), True), (range(6, 9), False)]
+        for rows in (range(3), range(6, 9)):
+            writer.write(part(whole, rows))
+    assert equal(index.read(*paths), whole)
+    with index.open_slots(*paths, 9, SERIAL, mark=7, resume=True) as writer:
+        assert writer.pieces(range(9)) == [(range(9), True)]
+    found = paths[0].read_bytes(), paths[1].read_bytes()
+    folder = tmp_path / "one"
+    folder.mkdir()
+    assert found == write(folder, whole)
+
+
+def test_a_run_that_ends_while_its_files_get_their_names(tmp_path, monkeypatch):
+    paths, whole = (tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"), seeds(range(3))
+    for count in range(3):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(index, "replace", interrupted_after(count))
+            write(tmp_path, whole)
+        assert not paths[0].exists()
+        with index.open_slots(*paths, 3, SERIAL, mark=7, resume=True) as writer:
+            assert writer.pieces(range(3)) == [(range(3), True)]
+        assert equal(index.read(*paths), whole)
+
+
+def interrupted_after(count: int):
+    """`os.replace`, so many times."""
+    left = iter(range(count))
+
+    def replace(source, target):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        os.replace(source, target)
+
+    return replace
+
+
+@pytest.mark.parametrize("name", ["IndexBest.bin", "IndexBestFull.bin"])
+def test_a_file_that_is_cut_off_while_it_is_read(tmp_path, monkeypatch, name):
+    """An error, not the end of the process: nothing is mapped into memory."""
+    write(tmp_path, seeds(range(30)))
+    paths = tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"
+    read_slots = index.read_slots
+
+    def cut(path, *more, **options):
+        os.truncate(tmp_path / name, 0)
+        return read_slots(path, *more, **options)
+
+    monkeypatch.setattr(index, "read_slots", cut)
+    if name == "IndexBest.bin":
+        assert len(index.read(*paths)) == 30  # its records are in memory
+    else:
+        with pytest.raises(FormatError, match=r"IndexBestFull\.bin: has 0 bytes where its spots need"):
+            index.read(*paths)
+
+
 def test_a_missing_folder_is_named(tmp_path):
     path = tmp_path / "none" / "IndexBest.bin"
-    with pytest.raises(OutputError, match=r"none/IndexBest\.bin"), index.open_slots(path, path, 1, SERIAL):
+    with pytest.raises(OutputError, match=r"none/IndexBest\.bin"), index.open_slots(path, path, 1, SERIAL, mark=7):
         pass
 
 

@@ -80,7 +80,7 @@ def test_within_one_seed_of_the_indexer(pristine: Path, tmp_path: Path, environm
     folder = prepare(BY_NAME["IndexerOMP"], pristine, tmp_path / "layer")
     with open(folder / "paramstest.txt", "a", encoding="utf-8") as stream:
         stream.write("UseFriedelPairs 0;\nStepsizePos 1;\nStepsizeOrient 0.01;\nRsample 5000;\nHbeam 5000;\n")
-    started = folder / f"{INDEXED[0]}.part"
+    started = folder / f"{INDEXED[0]}.unfinished"
     arguments = ("paramstest.txt", "0", "1", "1", "1")
     code, errors, seconds = end_at_work("IndexerOMP", folder, started, environment, signal.SIGTERM, *arguments)
     assert (code, errors) == (143, "IndexerOMP: ended by SIGTERM\n")
@@ -101,7 +101,7 @@ def test_among_the_seeds_of_a_refinement(pristine: Path, tmp_path: Path, environ
     with open(folder / "paramstest.txt", "a", encoding="utf-8") as stream:
         stream.write("RefineMethod staged\n")
     arguments = ("paramstest.txt", "0", "1", str(3 * repeats), "1")
-    started = folder / REFINED[-1]
+    started = folder / f"{REFINED[-1]}.unfinished"
     code, errors, seconds = end_at_work("FitPosOrStrainsOMP", folder, started, environment, signal.SIGHUP, *arguments)
     assert (code, errors) == (129, "FitPosOrStrainsOMP: ended by SIGHUP\n")
     assert seconds < AT_ONCE

@@ -118,7 +118,7 @@ def test_interrupted_among_many_seeds(
                     stream.write(content)
         seeds.write_bytes(seeds.read_bytes()[: 2000 * len((pristine / "SpotsToIndex.csv").read_bytes())])
         repeats = 2000
-    started = folder / (f"{INDEXED[0]}.part" if name == "IndexerOMP" else REFINED[-1])
+    started = folder / (f"{INDEXED[0] if name == 'IndexerOMP' else REFINED[-1]}.unfinished")
     command = command_line(name, "paramstest.txt", "0", "1", str(3 * repeats), "1")
     process = interrupted(command, folder, started, environment)
     check_interrupted(process, name, folder, *outputs)

@@ -1,4 +1,4 @@
-"""Paths that stand in data (SECURITY.md)."""
+"""Paths that stand in data (docs/security.md#what-is-written-where)."""
 
 from __future__ import annotations
 

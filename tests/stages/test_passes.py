@@ -83,10 +83,15 @@ def test_a_pass_that_fails_or_is_stopped_leaves_the_first(
 ) -> None:
     made, last, whole = half
     before = contents(made.folder)
-    with monkeypatch.context() as patch:
-        patch.setattr("midas.stages.refinement._log_rows", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            made.run(seed_pass=last)
+    for name in ("_refine_chunk", "_log_rows"):  # before anything is written, and behind it
+        with monkeypatch.context() as patch:
+            patch.setattr(f"midas.stages.refinement.{name}", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                made.run(seed_pass=last)
+        assert made.layer.key.read_bytes() == before[0]
+        assert (contents(made.folder) == before) == (name == "_refine_chunk")
+        assert passes.partial_key(made.layer).exists() == (name == "_log_rows")
+    passes.abandon_append(made.layer, 2)
     assert contents(made.folder) == before and not passes.partial_key(made.layer).exists()
     # Stopped before the seeds are among the others: rows that nobody counts, which the next try replaces.
     made.run(seed_pass=last)
@@ -110,7 +115,8 @@ def _of_rows(whole: list[bytes | None], rows: int) -> list[bytes]:
 
 def test_who_refines_again_removes_what_a_stopped_pass_left(made: Made) -> None:
     made.run()
-    passes.begin_append(made.layer, 4)
+    passes.begin_append(made.layer, range(4, 6), 7)
+    assert passes.partial_key(made.layer).exists()
     made.run()
     assert not passes.partial_key(made.layer).exists()
 

@@ -20,6 +20,7 @@ from midas.convert import decompressed, frame_headers
 from midas.convert.source import Reading, checked_pixels
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, MidasError, one_line
+from midas.runtime.limits import odd_size
 
 if TYPE_CHECKING:
     from fabio.cbfimage import CbfImage
@@ -36,6 +37,8 @@ class CBFFrames:
         image = self._opened(io.BytesIO(decompressed.beginning(path, _HEADERS)))
         self.shape: tuple[int, int, int] = (1, *_shape(image, path))
         self.dtype = checked_pixels(_dtype(image, path), path)
+        if reason := odd_size(self.shape, self.dtype.itemsize, path.stat().st_size):
+            raise FormatError(reason, file=path)
         comments = image.header.get("_array_data.header_contents", "")  # bytes if they are not all ASCII
         text = comments.decode("latin-1") if isinstance(comments, bytes) else str(comments)
         angle = frame_headers.omega_of(frame_headers.comments(text), reading.motor, path)
@@ -94,7 +97,10 @@ class CBFFrames:
 
 def _shape(image: CbfImage, path: Path) -> tuple[int, int]:
     names = ("X-Binary-Size-Second-Dimension", "X-Binary-Size-Fastest-Dimension")
-    rows, columns = (int(image.header[name]) for name in names)
+    try:
+        rows, columns = (int(image.header[name]) for name in names)
+    except (KeyError, ValueError):
+        raise FormatError("gives no sensible size of its image", file=path) from None
     if min(rows, columns) < 1:
         raise FormatError(f"has {rows} x {columns} pixels", file=path)
     return rows, columns

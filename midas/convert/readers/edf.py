@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,13 @@ from midas.convert.raw_pixels import RawPixels
 from midas.convert.source import Reading, checked_pixels
 from midas.runtime import logs
 from midas.runtime.errors import FormatError, MidasError, one_line
+from midas.runtime.limits import odd_size
 
 if TYPE_CHECKING:
-    from fabio.edfimage import EdfFrame
+    from fabio.edfimage import EdfFrame, EdfImage
+
+
+_DIMENSION = re.compile(r"DIM_\d+")
 
 
 class EDFFrames:
@@ -59,9 +64,7 @@ class EDFFrames:
 
     def _read_headers(self, content: io.BufferedReader | io.BytesIO, reading: Reading) -> None:
         """Sizes, type, angles, and where the pixels are."""
-        from fabio.edfimage import EdfImage  # only here: other formats do not wait for it
-
-        image = EdfImage()
+        image = _checking()()
         try:
             with logs.muted("fabio.edfimage"):
                 image.read(content)
@@ -72,6 +75,8 @@ class EDFFrames:
             self.dtype = checked_pixels(np.dtype(first.dtype), self.path)
             self._raw = _stored(first, self.dtype)
             self.shape: tuple[int, int, int] = (len(frames), *first.shape)
+            if reason := odd_size(self.shape, self.dtype.itemsize, self.path.stat().st_size):
+                raise FormatError(reason)
             self._counts_photons = frame_headers.counts_photons(" ".join(map(str, first.header.values())))
             angles = [frame_headers.omega_of(frame.header, reading.motor, self.path) for frame in frames]
             known = [angle for angle in angles if angle is not None]
@@ -98,6 +103,27 @@ class EDFFrames:
                 raise FormatError(f"ends {end - size} bytes before the end of frame {number}; is it complete?")
         if cut:
             raise FormatError(f"ends in the middle of the header after frame {len(frames)}; is it complete?")
+
+
+@cache
+def _checking() -> type[EdfImage]:
+    """The library's reader, which looks at each header before it believes it."""
+    from fabio.edfimage import EdfImage  # only here: other formats do not wait for it
+
+    class Checking(EdfImage):  # type: ignore[misc]  # the library has no types
+        @staticmethod
+        def _read_header_block(infile: IO[bytes], frame_id: int) -> Any:
+            block = EdfImage._read_header_block(infile, frame_id)
+            keys = {str(key).upper(): str(value) for key, value in (block.header or {}).items()}
+            for key in keys:
+                if _DIMENSION.fullmatch(key) and key[4:] not in "123456789":  # the library counts up to the number
+                    raise FormatError(f"frame {frame_id + 1} has the key {key}; an image has two dimensions")
+            sizes = [keys.get("EDF_BINARYSIZE", "0"), keys.get("SIZE", "0")]
+            if (block.binary_size or 0) < 0 or any(size.strip().startswith("-") for size in sizes):
+                raise FormatError(f"frame {frame_id + 1} has a negative size")
+            return block
+
+    return Checking
 
 
 def _order(frame: EdfFrame) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 
 import h5py
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.archive.writer import Frame
-from midas.convert.readers.hdf5_filters import Decoder, decoder
+from midas.convert.raw_pixels import RawPixels
+from midas.convert.readers.hdf5_storage import Chunked, Contiguous, Stored
 from midas.convert.source import BLOCK_BYTES
 from midas.runtime.errors import FormatError, one_line
 
@@ -51,50 +52,62 @@ class Place:
         return (slice(first, last), *(() if self.channel is None else (self.channel,)), *rest)
 
 
-def frames_of(dataset: h5py.Dataset, place: Place, block: int = -1) -> Iterator[Frame]:
-    """The frames in their order; `block` is how many are read at once where chunks are not read (-1: as is good)."""
+def can_read(stored: Stored, place: Place) -> bool:
+    """Whether the frames can be read here: chunks that share frames must fit into memory as they are stored."""
+    if not isinstance(stored.how, Chunked):
+        return stored.how is not None
+    depth = stored.how.decode.chunk[0]
+    layer = int(stored.how.sizes.sum()) * depth // stored.shape[0]
+    return depth == 1 or layer <= _SHARED_BYTES
+
+
+def frames_of(stored: Stored, place: Place) -> Iterator[Frame]:
+    """The frames of a dataset that `can_read` accepts, in their order."""
+    try:
+        if isinstance(stored.how, Chunked):
+            with open(stored.path, "rb", buffering=0) as stream:
+                yield from _decoded(stored, place, _ChunkReader(stored, stored.how, stream.fileno()))
+        elif isinstance(stored.how, Contiguous):
+            pixels = RawPixels(stored.path, stored.path, (stored.shape[-2], stored.shape[-1]), stored.dtype)
+            for number in range(place.first, place.last):
+                yield partial(pixels.frame, stored.how.offset + number * stored.frame_bytes)
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", file=stored.path) from None
+
+
+def blocks_of(dataset: h5py.Dataset, place: Place, block: int = -1) -> Iterator[NDArray[Pixel]]:
+    """The frames as the library reads them, several at once; `block` is how many (-1: as is good)."""
     if dataset.ndim == 2:
-        yield dataset[()]
+        yield dataset[()][np.newaxis]
         return
-    size: Size = dataset.shape[-2:]
-    frame_bytes = size[0] * size[1] * dataset.dtype.itemsize
-    decode = decoder(dataset)
-    if decode is not None and _fits(dataset, place, decode):
-        yield from _decoded(dataset, place, decode)
-        return
+    frame_bytes = dataset.shape[-2] * dataset.shape[-1] * dataset.dtype.itemsize
     depth = dataset.chunks[0] if dataset.chunks else 1
     if block < 1:  # whole chunks, so that none is decompressed twice, as far as memory goes
         block = min(max(1, BLOCK_BYTES // (frame_bytes * depth)) * depth, max(1, _SHARED_BYTES // frame_bytes))
     first = place.first
     while first < place.last:
         last = min((first // block + 1) * block, place.last)
-        yield from dataset[place.selection(first, last)]
+        yield dataset[place.selection(first, last)]
         first = last
 
 
-def _fits(dataset: h5py.Dataset, place: Place, decode: Decoder) -> bool:
-    """Whether chunks can be decoded here: they hold one channel, and those of a layer fit into memory as stored."""
-    layer = dataset.id.get_storage_size() * decode.chunk[0] // dataset.shape[0]
-    return (place.channel is None or decode.chunk[1] == 1) and (decode.chunk[0] == 1 or layer <= _SHARED_BYTES)
-
-
-def _decoded(dataset: h5py.Dataset, place: Place, decode: Decoder) -> Iterator[Frame]:
-    depth, size = decode.chunk[0], dataset.shape[-2:]
-    reader = _ChunkReader(dataset, place, decode)
+def _decoded(stored: Stored, place: Place, reader: _ChunkReader) -> Iterator[Frame]:
+    decode, size = reader.decode, reader.size
+    depth = decode.chunk[0]
     if depth == 1 and decode.chunk[-2:] == size:
         for i in range(place.first, place.last):
             (piece,) = reader.pieces(i, i + 1)
             yield partial(_whole, piece)
         reader.report()
         return
-    frame_bytes = size[0] * size[1] * dataset.dtype.itemsize
+    frame_bytes = stored.frame_bytes
     together = min(depth, max(1, _SHARED_BYTES // frame_bytes))
     if decode.chunk[-2:] == size:
         together = depth  # a chunk is decoded as a whole, so that it takes no more memory to keep all of it
     if together < depth:
         log.info(
             "%s: %s: its chunks of %d frames are decoded %d times; with chunks of one frame it would be faster",
-            *(dataset.file.filename, dataset.name, depth, -(-depth // together)),
+            *(stored.path, stored.key, depth, -(-depth // together)),
         )
     slabs = _slabs(reader, place, depth, together)
     ahead = together * frame_bytes <= _AHEAD_BYTES
@@ -143,18 +156,19 @@ class _Piece:
 class _ChunkReader:
     """Reads chunks as they are stored, without decoding them."""
 
-    def __init__(self, dataset: h5py.Dataset, place: Place, decode: Decoder):
-        self._dataset, self._place, self._decode = dataset, place, decode
-        self._path, self._name = Path(dataset.file.filename), dataset.name.lstrip("/")
-        self._chunk: Start = (decode.chunk[0], decode.chunk[-2], decode.chunk[-1])
+    def __init__(self, stored: Stored, how: Chunked, descriptor: int):
+        self._path, self._name, self._how, self._descriptor = stored.path, stored.key, how, descriptor
+        self.decode = how.decode
+        self._chunk: Start = (how.decode.chunk[0], how.decode.chunk[-2], how.decode.chunk[-1])
+        self._channels = len(how.decode.chunk) == 4
         self._absent = 0
-        self.size: Size = dataset.shape[-2:]
+        self.size: Size = (stored.shape[-2], stored.shape[-1])
 
     def report(self) -> None:
         """Say how many chunks were never written."""
         if self._absent:
             reason = "%s: %s: %d of its chunks were never written, their pixels are %s; was the scan broken off?"
-            log.warning(reason, self._path, self._name, self._absent, self._dataset.fillvalue)
+            log.warning(reason, self._path, self._name, self._absent, self._how.fill)
 
     def pieces(self, first: int, last: int) -> list[_Piece]:
         """The chunks of frames `first` to `last`, which are of one layer of chunks."""
@@ -166,40 +180,28 @@ class _ChunkReader:
             rows = slice(row, min(row + height, self.size[0]))
             columns = slice(column, min(column + width, self.size[1]))
             make = self._stored((start, row, column))
-            if make is None:  # the library knows how it is stored
-                pixels = self._dataset[self._place.selection(first, last, rows, columns)]
-                found.append(_Piece(partial(np.asarray, pixels), first, slice(0, last - first), rows, columns))
-            else:
-                found.append(_Piece(make, start, slice(first - start, last - start), rows, columns))
+            found.append(_Piece(make, start, slice(first - start, last - start), rows, columns))
         return found
 
-    def _stored(self, start: Start) -> Callable[[], NDArray[Pixel]] | None:
-        """What makes the pixels of the chunk that starts there from its bytes; None if it cannot be told how.
-
-        A chunk beyond the edge of the dataset is as large as the others. The format allows to write such chunks without
-        filters, and does not say so in the chunk; but then it has the bytes of all of its pixels.
-        """
-        channel = () if self._place.channel is None else (self._place.channel,)
-        try:
-            left_out, raw = self._dataset.id.read_direct_chunk((start[0], *channel, *start[1:]))
-        except RuntimeError as error:
-            if "not allocated" not in str(error):
-                raise
+    def _stored(self, start: Start) -> Callable[[], NDArray[Pixel]]:
+        """What makes the pixels of the chunk that starts there from its bytes."""
+        number = self._how.find(start)
+        if number < 0:
             self._absent += 1
-            return partial(np.full, self._chunk, self._dataset.fillvalue, self._dataset.dtype)
-        limits = (self._dataset.shape[0], *self.size)
-        beyond = any(a + n > end for a, n, end in zip(start, self._chunk, limits, strict=True))
-        if beyond and self._decode.steps and len(raw) == self._decode.size:
-            return None
-        return partial(self._made, bytes(raw), left_out, start)
+            return partial(np.full, self._chunk, self._how.fill, self._how.fill.dtype)
+        size, place = int(self._how.sizes[number]), int(self._how.places[number])
+        raw = os.pread(self._descriptor, size, place)
+        while 0 < len(raw) < size and (more := os.pread(self._descriptor, size - len(raw), place + len(raw))):
+            raw += more  # Linux reads at most 2 GiB at once
+        return partial(self._made, raw, int(self._how.masks[number]), start)
 
     def _made(self, raw: bytes, left_out: int, start: Start) -> NDArray[Pixel]:
         try:
-            chunk = self._decode(raw, left_out)
+            chunk = self.decode(raw, left_out)
         except Exception as error:  # each codec has its own exceptions
             reason = f"the chunk at {start} (frame, row, column) cannot be decoded ({one_line(error)})"
             raise FormatError(reason, file=self._path, key=self._name) from None
-        pixels: NDArray[Pixel] = chunk if self._place.channel is None else chunk[:, 0]
+        pixels: NDArray[Pixel] = chunk[:, 0] if self._channels else chunk
         return pixels
 
 

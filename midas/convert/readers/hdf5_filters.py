@@ -153,7 +153,10 @@ class _Blocks:
         # bits are shuffled among eight elements; up to seven at the end stand as they are
         coded = size - size % (8 * self.width) if shuffled else size
         block = min(block, coded)
-        places, end = _places(raw, -(-coded // block) if coded else 0)
+        count = -(-coded // block) if coded else 0
+        if 4 * count > len(raw):
+            raise ValueError(f"{count} blocks in {len(raw)} bytes")
+        places, end = _places(raw, count)
         out = np.empty(size, np.uint8)
         if coded:
             content = np.frombuffer(raw, np.uint8)[:end].copy()

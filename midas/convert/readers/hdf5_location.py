@@ -11,14 +11,16 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import h5py
 
 from midas.archive import DARK, DATA
 from midas.archive.zarr_array import is_pixel
-from midas.convert.readers.hdf5_files import Item, attribute, child, children, identity, item_at, missing_target
 from midas.convert.source import Reading
+from midas.formats.hdf5 import kind_of
+from midas.formats.hdf5_links import Item, attribute, child, children, identity, item_at, missing_target, names
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
@@ -27,8 +29,8 @@ log = logging.getLogger(__name__)
 _DEFAULTS = (DATA, DARK)
 #: stacks of frames that are no data of a scan
 _NO_DATA = re.compile(r"(data_)?(dark|bright|white|flat|background)s?", re.IGNORECASE)
-_NUMBERED = re.compile(r"data_(\d+)")
-_SCAN = re.compile(r"\d+\.\d+")
+_NUMBERED = re.compile(r"data_([0-9]{1,12})")
+_SCAN = re.compile(r"[0-9]{1,12}\.[0-9]{1,12}")
 _CLASSES = ("NXentry", "NXsubentry", "NXdata")
 #: objects looked at in search of frames, and of what is found how many are named
 _MOST_ITEMS, _NAMED = 20_000, 8
@@ -93,7 +95,9 @@ def scan_location(file: h5py.File, location: str, scan: str) -> str:
         return location
     group = scan if "." in scan else f"{scan}.1"
     if not isinstance(child(file, group), h5py.Group):
-        there = sorted((n for n in file if _SCAN.fullmatch(n)), key=lambda n: [int(part) for part in n.split(".")])
+        there = sorted(
+            (n for n in names(file) if _SCAN.fullmatch(n)), key=lambda n: [int(part) for part in n.split(".")]
+        )
         raise FormatError(f"no scan {group}; there is {_listed(there) or 'none'}", file=file.filename, key="ScanNumber")
     first, _, rest = location.partition("/")
     return f"{group}/{rest if _SCAN.fullmatch(first) else location}".rstrip("/")
@@ -105,7 +109,7 @@ def _chosen(file: h5py.File, name: str) -> Frames:
     parent = item_at(file, group)
     if not _NUMBERED.fullmatch(own) or not isinstance(parent, h5py.Group):
         return Frames((name,), group)
-    series = [n for n in parent if _NUMBERED.fullmatch(n)]
+    series = [n for n in names(parent) if _NUMBERED.fullmatch(n)]
     if len(series) == 1:
         return Frames((name,), group)
     log.warning(
@@ -124,20 +128,24 @@ def _options(top: h5py.Group, path: str) -> list[Frames]:
     if series := _series(top, path):
         return [series]
     found = _nexus(top, path, set()) or _stacks_below(top, path)
-    found = list({identity(item_at(top.file, option.names[0])): option for option in reversed(found)}.values())[::-1]
+    there = [(item, o) for o in reversed(found) if (item := item_at(top.file, o.names[0])) is not None]
+    found = list({identity(item): option for item, option in there}.values())[::-1]
     data = [option for option in found if not _NO_DATA.fullmatch(option.names[0].rpartition("/")[2])]
     return data or found
 
 
 def _series(group: h5py.Group, path: str) -> Frames | None:
     """Datasets data_000001, data_000002 ... as detectors number the files of one scan."""
-    numbers = {int(match[1]): name for name in group if (match := _NUMBERED.fullmatch(name))}
+    numbers = {int(match[1]): name for name in names(group) if (match := _NUMBERED.fullmatch(name))}
     if not numbers:
         return None
     file = group.file.filename
     first, last = min(numbers), max(numbers)
-    if gaps := sorted(set(range(first, last + 1)) - set(numbers)):
-        reason = f"there are {numbers[first]} ... {numbers[last]}, but not the data sets number {_listed(gaps)}"
+    if last - first >= len(numbers):
+        gaps = list(islice((n for n in range(first, last) if n not in numbers), _NAMED + 1))
+        more = " and others" if len(gaps) > _NAMED else ""
+        there = f"there are {numbers[first]} ... {numbers[last]}"
+        reason = f"{there}, but not the data sets number {_listed(gaps[:_NAMED])}{more}"
         raise FormatError(reason, file=file, key=path)
     if lost := [f"{numbers[n]} in {target}" for n in sorted(numbers) if (target := missing_target(group, numbers[n]))]:
         raise FormatError(f"{len(lost)} of {len(numbers)} data files are missing: {_listed(lost)}", file=file, key=path)
@@ -196,7 +204,10 @@ def _groups(top: h5py.Group, path: str, seen: set[tuple[int, int]]) -> Iterator[
 
 
 def _is_stack(item: Item | None) -> bool:
-    return isinstance(item, h5py.Dataset) and item.ndim in (3, 4) and is_pixel(item.dtype)
+    if not isinstance(item, h5py.Dataset) or item.ndim not in (3, 4):
+        return False
+    dtype = kind_of(item)
+    return dtype is not None and is_pixel(dtype)
 
 
 def _refusal(file: h5py.File, options: list[Frames], wanted: str, reading: Reading) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeGuard
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from midas.archive import Pixel
-from midas.convert.readers.hdf5_files import attribute, child, children, item_at
+from midas.formats.hdf5 import kind_of, text_name
+from midas.formats.hdf5_links import attribute, child, children, item_at, text_of, values
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
@@ -24,16 +26,15 @@ def pixel_mask(file: h5py.File, group: str, shape: tuple[int, int], channel: str
     ------
     FormatError : it has another size than the frames.
     """
-    found = None
-    for detector in _detectors(file, group):
-        found = found or next((d for place in _places(channel) if _is_image(d := item_at(detector, place))), None)
+    places = [item_at(detector, place) for detector in _detectors(file, group) for place in _places(channel)]
+    found = next((place for place in places if _is_image(place)), None)
     if found is None:
         return None
     if found.shape != shape:
         reason = f"has {found.shape} pixels, the frames have {shape} (rows, columns)"
-        raise FormatError(reason, file=file.filename, key=found.name.lstrip("/"))
-    masked: NDArray[np.bool_] = np.asarray(found[()]) != 0
-    log.info("%s: %s masks %d pixels", file.filename, found.name.lstrip("/"), np.count_nonzero(masked))
+        raise FormatError(reason, file=file.filename, key=text_name(found.name).lstrip("/"))
+    masked: NDArray[np.bool_] = values(found) != 0
+    log.info("%s: %s masks %d pixels", file.filename, text_name(found.name).lstrip("/"), np.count_nonzero(masked))
     return masked
 
 
@@ -70,12 +71,12 @@ def _detectors(file: h5py.File, group: str) -> list[h5py.Group]:
     return with_mask if len(with_mask) == 1 else []
 
 
-def _is_image(item: object) -> bool:
-    return isinstance(item, h5py.Dataset) and item.ndim == 2 and item.dtype.kind in "biu"
+def _is_image(item: object) -> TypeGuard[h5py.Dataset]:
+    if not isinstance(item, h5py.Dataset) or item.ndim != 2:
+        return False
+    dtype = kind_of(item)
+    return dtype is not None and dtype.kind in "biu"
 
 
 def _words(item: object) -> str:
-    if not isinstance(item, h5py.Dataset) or item.size != 1 or h5py.check_string_dtype(item.dtype) is None:
-        return ""
-    value = np.asarray(item[()]).ravel()[0]
-    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).lower()
+    return text_of(item).lower()

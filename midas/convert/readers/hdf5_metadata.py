@@ -10,7 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.convert.readers.hdf5_files import Item, child, children, identity, opened
+from midas.formats.hdf5 import kind_of, text_name
+from midas.formats.hdf5_links import Item, child, children, identity, item_at, opened, values
+from midas.runtime.apart import apart
+from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 
@@ -22,52 +25,60 @@ _NOT_COPIED = "measurement/process"
 _MOST_ITEMS, _MOST_BYTES, _DEEPEST = 5_000, 256 << 20, 50
 
 
-def metadata(path: Path, scan_values: dict[str, str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
+def metadata(path: Path, scan_values: dict[str, str], links: bool = False) -> list[tuple[str, NDArray[np.generic]]]:
     """Small datasets that an archive takes over.
 
     Parameters
     ----------
     path : the first file of a scan
     scan_values : name -> where it is in the file, for the values of the scan group
+    links : whether links may lead to files anywhere
 
-    Yields
-    ------
+    Returns
+    -------
     Path in the archive (a bare name means the scan group) and values.
     """
-    with opened(path) as file:
+    return apart(lambda: list(_metadata(path, scan_values, links)), path)
+
+
+def _metadata(path: Path, scan_values: dict[str, str], links: bool) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    with opened(path, links) as file:
         left = _MOST_BYTES
         for name, location in scan_values.items():
-            dataset = child(file, location)
-            if isinstance(dataset, h5py.Dataset) and (values := plain(dataset)) is not None:
-                yield name, values
+            try:
+                dataset = item_at(file, location)
+            except FormatError:
+                dataset = None
+            if isinstance(dataset, h5py.Dataset) and (found := plain(dataset)) is not None:
+                yield name, found
         for group in _COPIED_GROUPS:
             if isinstance(top := child(file, group), h5py.Group):
                 for count, (target, item) in enumerate(_below(top, group, ())):
                     if count == _MOST_ITEMS or left < 0:
                         log.warning("%s: of %s only the first %d groups and datasets are copied", path, group, count)
                         break
-                    if isinstance(item, h5py.Dataset) and (values := plain(item)) is not None:
-                        left -= values.nbytes
-                        yield target, values
+                    if isinstance(item, h5py.Dataset) and (found := plain(item)) is not None:
+                        left -= found.nbytes
+                        yield target, found
 
 
 def plain(dataset: h5py.Dataset) -> NDArray[np.generic] | None:
     """The values, as numbers or bytes of one length; None for what an archive does not hold."""
-    if dataset.size and dataset.size * dataset.dtype.itemsize <= _LARGEST_METADATA:
-        try:
-            values = np.asarray(dataset[()])
-        except (OSError, TypeError, ValueError) as error:
-            log.warning("%s: %s is not copied (%s)", dataset.file.filename, dataset.name, error)
-            return None
-        if h5py.check_string_dtype(dataset.dtype) is not None:
-            values = np.array([v if isinstance(v, bytes) else str(v).encode() for v in values.ravel()])
-            return values.reshape(dataset.shape)
-        if values.dtype.kind == "b":
-            return values.astype(np.uint8)
-        if values.dtype.kind in "iuf" and values.dtype.itemsize <= 8:
-            return values
-    log.debug("%s: %s is not copied", dataset.file.filename, dataset.name)
-    return None
+    dtype = kind_of(dataset)
+    if dtype is None or not dataset.size or dataset.size * dtype.itemsize > _LARGEST_METADATA:
+        log.debug("%s: %s is not copied", dataset.file.filename, text_name(dataset.name))
+        return None
+    try:
+        found = values(dataset)
+    except FormatError as error:
+        log.warning("%s; it is not copied", error)
+        return None
+    return found.astype(np.uint8) if found.dtype.kind == "b" else found
+
+
+def _can_be_a_name(name: str) -> bool:
+    """Whether the members of an archive may be called so: such names mean nothing to file systems and to Zarr."""
+    return name.isprintable() and not name.startswith((".", " ")) and "\\" not in name and len(name) < 256
 
 
 def _below(group: h5py.Group, path: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, Item]]:
@@ -75,7 +86,9 @@ def _below(group: h5py.Group, path: str, above: tuple[tuple[int, int], ...]) -> 
     above = (*above, identity(group))
     for name, item in children(group):
         target = f"{path}/{name}"
-        if isinstance(item, h5py.Dataset):
+        if not _can_be_a_name(name):
+            log.warning("%s: %s is not copied: an archive cannot have this name", group.file.filename, ascii(target))
+        elif isinstance(item, h5py.Dataset):
             yield target, item
         elif f"{target}/".startswith(f"{_NOT_COPIED}/"):
             log.debug("%s: the group %s is not copied", group.file.filename, target)

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.convert.frame_headers import NO_MOTOR
-from midas.convert.readers.hdf5_files import Item, attribute, child, children, item_at
+from midas.formats.hdf5 import kind_of
+from midas.formats.hdf5_links import Item, attribute, attribute_texts, child, children, item_at, text_of, values
 from midas.runtime.errors import FormatError
+from midas.runtime.limits import MOST_FRAMES
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def named_omegas(file: h5py.File, location: str, wanted: Wanted) -> Angles:
     if (factor := _factor(dataset)) is None:
         reason = f"has the unit {attribute(dataset, 'units')!r}, which is no angle"
         raise FormatError(reason, file=file.filename, key=location)
-    if dataset.dtype.kind not in "iuf" or (omegas := _begins(dataset, wanted)) is None:
+    if not _has_numbers(dataset) or (omegas := _begins(dataset, wanted)) is None:
         reason = f"has shape {dataset.shape}; omegaLoc names the angles of {wanted.count} frames"
         raise FormatError(reason, file=file.filename, key=location)
     if not np.isfinite(omegas).all():
@@ -90,7 +92,7 @@ def found_omegas(file: h5py.File, group: str, motor: str, wanted: Wanted) -> tup
         return None, misfit
     for dataset in _candidates(file, group, (motor,) if motor else ()):
         factor = _factor(dataset)
-        if factor is None or dataset.dtype.kind not in "iuf":
+        if factor is None or not _has_numbers(dataset):
             continue
         if (omegas := _begins(dataset, wanted)) is None:
             if dataset.size > 1:  # else the position of a motor that stood still
@@ -136,10 +138,8 @@ def _candidates(file: h5py.File, group: str, motors: tuple[str, ...]) -> Iterato
 
 def _first_axis(group: h5py.Group, motors: tuple[str, ...]) -> Iterator[h5py.Dataset]:
     """NeXus: what the attribute `axes` names for the frames, if its unit or its name says that it is an angle."""
-    axes = group.attrs.get("axes", "")
-    names = np.atleast_1d(axes).ravel()[:1].tolist()
-    first = names[0].decode(errors="replace") if names and isinstance(names[0], bytes) else names[0] if names else ""
-    name = re.split(r"[:,\[\]]", first.strip("["))[0] if isinstance(first, str) else ""
+    first = next(iter(attribute_texts(group, "axes")), "")
+    name = re.split(r"[:,\[\]]", first.strip("["))[0]
     dataset = child(group, name) if name not in ("", ".") else None
     if isinstance(dataset, h5py.Dataset) and (not motors or name in motors):
         angle = (attribute(dataset, "units") or attribute(dataset, "unit")).strip() and _factor(dataset) is not None
@@ -158,7 +158,7 @@ def _rotations(sample: h5py.Group) -> Iterator[h5py.Dataset]:
     for _ in range(_LONGEST_CHAIN):
         depends = attribute(axis, "depends_on")
         if not depends and isinstance(axis, h5py.Group):
-            depends = _text(child(axis, "depends_on"))
+            depends = text_of(child(axis, "depends_on"))
         if depends in ("", "."):
             break
         following = item_at(axis if isinstance(axis, h5py.Group) else axis.parent, depends)
@@ -175,13 +175,6 @@ def _rotations(sample: h5py.Group) -> Iterator[h5py.Dataset]:
                     yield item
 
 
-def _text(item: Item | None) -> str:
-    if not isinstance(item, h5py.Dataset) or item.size != 1 or h5py.check_string_dtype(item.dtype) is None:
-        return ""
-    value = np.asarray(item[()]).ravel()[0]
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
 def _factor(dataset: h5py.Dataset) -> float | None:
     """Degrees of one unit; None if the unit is no angle."""
     return _UNITS.get((attribute(dataset, "units") or attribute(dataset, "unit")).strip().lower())
@@ -189,31 +182,40 @@ def _factor(dataset: h5py.Dataset) -> float | None:
 
 def _begins(dataset: h5py.Dataset, wanted: Wanted) -> Angles | None:
     """Where each frame begins, in the unit of the dataset; None if these are not the angles of so many frames."""
-    values = np.asarray(dataset[()], np.float64) if 0 < dataset.size <= 1 << 24 else np.empty(0)
+    found = _numbers(dataset) if 0 < dataset.size <= MOST_FRAMES + 1 else np.empty(0)
     total = wanted.total or wanted.count
     name = dataset.name.rpartition("/")[2]
-    if values.size == 1 and total > 1 and (step := _average(dataset, name)):
-        values = values.ravel() + step * np.arange(total)
-    elif values.shape == (total, 2):  # both ends
-        values = values[:, 0]
-    elif values.size == total + 1 and values.ndim == 1:  # edges between frames
-        values = values[:-1]
-    elif values.size != total:
+    if found.size == 1 and total > 1 and (step := _average(dataset, name)):
+        found = found.ravel() + step * np.arange(total)
+    elif found.shape == (total, 2):  # both ends
+        found = found[:, 0]
+    elif found.size == total + 1 and found.ndim == 1:  # edges between frames
+        found = found[:-1]
+    elif found.size != total:
         return None
-    values = values.ravel()
+    found = found.ravel()
     if _CENTRE.search(name):
-        values = values - _widths(dataset, values) / 2
+        found = found - _widths(dataset, found) / 2
     elif _END.search(name):
-        values = values - _widths(dataset, values)
-    return values[wanted.offset : wanted.offset + wanted.count]
+        found = found - _widths(dataset, found)
+    return found[wanted.offset : wanted.offset + wanted.count]
+
+
+def _has_numbers(dataset: h5py.Dataset) -> bool:
+    dtype = kind_of(dataset)
+    return dtype is not None and dtype.kind in "iuf"
+
+
+def _numbers(dataset: h5py.Dataset) -> Angles:
+    return np.asarray(values(dataset), np.float64)
 
 
 def _widths(dataset: h5py.Dataset, values: Angles) -> Angles:
     """How far each frame turns: what the datasets beside the angles say, else the distance to the next frame."""
     motor = re.sub(r"_[a-z]+$", "", dataset.name.rpartition("/")[2])
     delta = child(dataset.parent, f"{motor}_delta")
-    if isinstance(delta, h5py.Dataset) and delta.size == values.size and delta.dtype.kind in "iuf":
-        return np.asarray(delta[()], np.float64).ravel()
+    if isinstance(delta, h5py.Dataset) and delta.size == values.size and _has_numbers(delta):
+        return _numbers(delta).ravel()
     if step := _average(dataset, motor):
         return np.full(len(values), step)
     return np.full(len(values), np.median(np.diff(values)) if len(values) > 1 else 0.0)
@@ -222,6 +224,6 @@ def _widths(dataset: h5py.Dataset, values: Angles) -> Angles:
 def _average(dataset: h5py.Dataset, motor: str) -> float:
     """How far every frame turns, as detectors of Dectris write it beside the angles; 0 if they do not."""
     average = child(dataset.parent, f"{motor}_range_average")
-    if not isinstance(average, h5py.Dataset) or average.size != 1 or average.dtype.kind not in "iuf":
+    if not isinstance(average, h5py.Dataset) or average.size != 1 or not _has_numbers(average):
         return 0.0
-    return float(np.asarray(average[()]).ravel()[0])
+    return float(_numbers(average).ravel()[0])

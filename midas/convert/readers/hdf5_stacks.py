@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 
 from midas.convert.readers.hdf5_chunks import Place
-from midas.convert.readers.hdf5_files import item_at, located, opened
+from midas.convert.readers.hdf5_storage import Stored, stored
+from midas.formats.hdf5_links import check_storage, item_at, located, opened
 from midas.runtime.errors import FormatError
 
 #: virtual datasets may have virtual sources; more levels than this are a circle
@@ -30,11 +31,13 @@ class Stack:
     ----------
     path, location : the file that holds them, and the name of the dataset there
     place : which frames
+    stored : how the dataset is stored
     """
 
     path: Path
     location: str
     place: Place
+    stored: Stored
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,14 @@ def stacks_of(dataset: h5py.Dataset, path: Path, location: str, channel: int | N
     FormatError : a source of a virtual dataset is missing; the message names it and the frames that it should have.
     """
     count = dataset.shape[0] if dataset.ndim > 2 else 1
-    own = [Stack(path, location, Place(0, count, channel))]
+    check_storage(dataset)
     if not dataset.is_virtual:
-        return own
+        return [Stack(path, location, Place(0, count, channel), stored(dataset, channel))]
     if depth == _DEEPEST:
         raise FormatError("is a virtual dataset whose sources lead back to it", file=path, key=location)
     blocks = [_block(source, dataset) for source in dataset.virtual_sources()]
+    size = sum(_size(path, name) for name in {block.file for block in blocks})
+    own = [Stack(path, location, Place(0, count, channel), stored(dataset, channel, size))]
     _check_covered(blocks, dataset.shape[0], path, location)
     lost: list[tuple[_Block, str]] = []
     stacks: list[Stack] = []
@@ -81,6 +86,12 @@ def stacks_of(dataset: h5py.Dataset, path: Path, location: str, channel: int | N
         raise FormatError(_lost_frames(lost, dataset), file=path, key=location)
     simple = simple and sum(stack.place.last - stack.place.first for stack in stacks) == count
     return stacks if simple else own
+
+
+def _size(main: Path, name: str) -> int:
+    """Bytes of a file that a virtual dataset names; 0 if there is none."""
+    path = main if name == "." else located(main, name)
+    return 0 if path is None else path.stat().st_size
 
 
 def _block(source: h5py._hl.vds.VDSmap, dataset: h5py.Dataset) -> _Block:

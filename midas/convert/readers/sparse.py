@@ -5,21 +5,28 @@ See docs/theory/archive.md#sparse-caches.
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert.source import Reading, checked_pixels
-from midas.runtime.errors import FormatError, one_line
+from midas.runtime.errors import FormatError, MidasError, one_line
+from midas.runtime.limits import odd_size, too_large
 
+#: deflate makes at most so many bytes of one
+_DEFLATE_RATIO = 1032
 #: arrays of a file that is no cache that are named
 _NAMED = 5
 
@@ -38,6 +45,11 @@ class SparseFrames:
                 raise FormatError(reason, file=path)
             entries = (self._entry(cache, name) for name in ("shape", "nframes", "dtype"))
             self.shape, self.dtype = described(path, *entries)
+            if 3 * self.shape[0] > len(cache.files):
+                reason = f"announces {self.shape[0]} frames, but holds {len(cache.files)} arrays; it is incomplete"
+                raise FormatError(reason, file=path)
+            if reason := odd_size(self.shape, self.dtype.itemsize, path.stat().st_size):
+                raise FormatError(reason, file=path)
             self.omegas = begins(path, self._entry(cache, "omega"), self.shape[0]) if "omega" in cache else None
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
@@ -52,14 +64,40 @@ class SparseFrames:
 
     def _entry(self, cache: NpzFile, name: str) -> NDArray[np.generic]:
         try:
-            entry = cache[name]
+            return _array(cache, name, self.path)
+        except MidasError:
+            raise
         except KeyError:
             raise FormatError("is missing; is this a sparse frame cache?", file=self.path, key=name) from None
         except Exception as error:  # NumPy and zipfile have many exceptions, the file is at fault in each
             raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
-        if not isinstance(entry, np.ndarray):  # NumPy hands out as bytes what has not the mark of an array
-            raise FormatError("is no array; is this a sparse frame cache?", file=self.path, key=name)
-        return entry
+
+
+def _array(cache: NpzFile, name: str, path: Path) -> NDArray[np.generic]:
+    """The array of that name; NumPy alone would make room for what a header claims before it looks for it."""
+    assert cache.zip is not None
+    member = cache.zip.getinfo(f"{name}.npy")
+    size = path.stat().st_size
+    packed = member.compress_size * (_DEFLATE_RATIO if member.compress_type else 1)
+    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise FormatError(f"cannot be read (compressed by ZIP method {member.compress_type})", file=path, key=name)
+    if member.compress_size > size or member.file_size > packed:
+        reason = f"should have {member.file_size} bytes, stored in {member.compress_size}, which a file of {size} bytes"
+        raise FormatError(f"{reason} cannot hold; it is damaged", file=path, key=name)
+    if reason := too_large(member.file_size, size):
+        raise FormatError(reason, file=path, key=name)
+    stream = io.BytesIO(cache.zip.read(member))
+    if not stream.getvalue().startswith(npy.MAGIC_PREFIX):
+        raise FormatError("is no array; is this a sparse frame cache?", file=path, key=name)
+    major, _ = npy.read_magic(stream)
+    shape, _, dtype = (npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0)(stream)
+    claimed = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and (min(shape, default=0) < 0 or claimed != member.file_size - stream.tell()):
+        reason = f"should be an array of shape {shape} and type {dtype}, which has other than {member.file_size} bytes"
+        raise FormatError(f"{reason}; it is damaged", file=path, key=name)
+    stream.seek(0)
+    array: NDArray[np.generic] = npy.read_array(stream, allow_pickle=False)
+    return array
 
 
 class Pixels(NamedTuple):

@@ -6,6 +6,7 @@ See docs/theory/archive.md#sparse-caches.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,57 +14,88 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.archive import Pixel
 from midas.archive.writer import Frame
-from midas.convert.readers.hdf5_files import item_at, opened
+from midas.convert.readers.hdf5_storage import check_chunks
 from midas.convert.readers.sparse import Pixels, begins, described
 from midas.convert.source import Reading
+from midas.formats.hdf5 import kind_of
+from midas.formats.hdf5_links import check_storage, item_at, opened, values
+from midas.runtime.apart import apart, stream
 from midas.runtime.errors import FormatError
+from midas.runtime.limits import odd_size
 
 _VERSION = "HEXRD_FRAMECACHE_VERSION"
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What a cache says about its frames; `bounds` are the pixels of each."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Pixel]
+    omegas: NDArray[np.float64] | None
+    bounds: NDArray[np.int64]
+
+
 class SparseHDF5Frames:
-    """Frame i is the rows ``frame_ids[2i]`` to ``frame_ids[2i + 1]`` of ``indices`` (row, column) and of ``data``."""
+    """Frame i is the rows ``frame_ids[2i]`` to ``frame_ids[2i + 1]`` of ``indices`` (row, column) and of ``data``.
+
+    The HDF5 library works in processes of its own, where damage of a file is no harm.
+    """
 
     def __init__(self, path: Path, reading: Reading):
-        self.path = path
-        with opened(path) as file:
-            if (version := file.attrs.get(_VERSION, 1)) != 1:
-                raise FormatError(f"is a frame cache of version {version}; only version 1 can be read", file=path)
-            entries = (np.asarray(self._dataset(file, name)[()]) for name in ("shape", "nframes", "dtype"))
-            self.shape, self.dtype = described(path, *entries)
-            omegas = item_at(file, "metadata/omega")
-            self.omegas = None
-            if isinstance(omegas, h5py.Dataset):
-                self.omegas = begins(path, np.asarray(omegas[()]), self.shape[0])
-            self._bounds = self._frame_bounds(file)
+        self.path, self._links = path, reading.links
+        header = apart(partial(_header, path, reading.links), path)
+        self.shape, self.dtype, self.omegas, self._bounds = header.shape, header.dtype, header.omegas, header.bounds
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
-        with opened(self.path) as file:
-            indices, data = self._dataset(file, "indices"), self._dataset(file, "data")
-            for i in range(first, self.shape[0]):
-                begin, end = self._bounds[i]
-                where = indices[begin:end]
-                pixels = Pixels(where[:, 0], where[:, 1], data[begin:end].reshape(-1))
-                pixels.check(self.path, i, self.shape)
-                yield partial(pixels.dense, self.shape, self.dtype)
+        found = stream(partial(_pixels, self.path, self._bounds[first:], self._links), self.path)
+        for number, pixels in enumerate(found, first):
+            pixels.check(self.path, number, self.shape)
+            yield partial(pixels.dense, self.shape, self.dtype)
 
     def masked(self) -> NDArray[np.bool_] | None:
         return None
 
-    def _frame_bounds(self, file: h5py.File) -> NDArray[np.int64]:
-        ids, indices, data = (self._dataset(file, name) for name in ("frame_ids", "indices", "data"))
-        pixels = indices.shape[0] if indices.ndim == 2 and indices.shape[1] == 2 else -1
-        if pixels != data.size or ids.size != 2 * self.shape[0] or ids.dtype.kind not in "iu":
-            reason = f"has shape {ids.shape} beside indices of {indices.shape} and data of {data.shape}"
-            raise FormatError(reason, file=self.path, key="frame_ids")
-        bounds = np.asarray(ids[()], np.int64).reshape(-1, 2)
-        if (bounds < 0).any() or (bounds > pixels).any() or (bounds[:, 0] > bounds[:, 1]).any():
-            raise FormatError(f"leads outside the {pixels} pixels", file=self.path, key="frame_ids")
-        return bounds
 
-    def _dataset(self, file: h5py.File, name: str) -> h5py.Dataset:
-        dataset = item_at(file, name)
-        if not isinstance(dataset, h5py.Dataset):
-            raise FormatError("is missing; is this a sparse frame cache?", file=self.path, key=name)
-        return dataset
+def _header(path: Path, links: bool) -> _Header:
+    with opened(path, links) as file:
+        if (version := file.attrs.get(_VERSION, 1)) != 1:
+            raise FormatError(f"is a frame cache of version {version}; only version 1 can be read", file=path)
+        shape, dtype = described(path, *(values(_dataset(file, name)) for name in ("shape", "nframes", "dtype")))
+        if reason := odd_size(shape, dtype.itemsize, path.stat().st_size):
+            raise FormatError(reason, file=path)
+        omegas = item_at(file, "metadata/omega")
+        angles = begins(path, values(omegas), shape[0]) if isinstance(omegas, h5py.Dataset) else None
+        return _Header(shape, dtype, angles, _frame_bounds(file, path, shape[0]))
+
+
+def _frame_bounds(file: h5py.File, path: Path, count: int) -> NDArray[np.int64]:
+    ids, indices, data = (_dataset(file, name) for name in ("frame_ids", "indices", "data"))
+    pixels = indices.shape[0] if indices.ndim == 2 and indices.shape[1] == 2 else -1
+    whole = kind_of(ids)
+    if pixels != data.size or ids.size != 2 * count or whole is None or whole.kind not in "iu":
+        reason = f"has shape {ids.shape} beside indices of {indices.shape} and data of {data.shape}"
+        raise FormatError(reason, file=path, key="frame_ids")
+    bounds = np.asarray(values(ids), np.int64).reshape(-1, 2)
+    if (bounds < 0).any() or (bounds > pixels).any() or (bounds[:, 0] > bounds[:, 1]).any():
+        raise FormatError(f"leads outside the {pixels} pixels", file=path, key="frame_ids")
+    return bounds
+
+
+def _pixels(path: Path, bounds: NDArray[np.int64], links: bool) -> Iterator[Pixels]:
+    with opened(path, links) as file:
+        indices, data = _dataset(file, "indices"), _dataset(file, "data")
+        for begin, end in bounds.tolist():
+            where = indices[begin:end]
+            yield Pixels(where[:, 0], where[:, 1], data[begin:end].reshape(-1))
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    dataset = item_at(file, name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise FormatError("is missing; is this a sparse frame cache?", file=file.filename, key=name)
+    check_storage(dataset)
+    check_chunks(dataset, Path(file.filename).stat().st_size)
+    return dataset

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +19,16 @@ from midas.archive import Pixel
 from midas.archive.writer import Frame
 from midas.convert import decompressed, frame_headers
 from midas.convert.raw_pixels import RawPixels
-from midas.convert.source import Reading, checked_pixels
+from midas.convert.source import Reading, checked_pixels, made
 from midas.runtime import logs
+from midas.runtime.apart import stream
 from midas.runtime.errors import FormatError, MidasError, one_line
+from midas.runtime.limits import ROOM, odd_size, too_large
 
+#: how many bytes a method of compression makes of one at most
+_RATIOS = {"ADOBE_DEFLATE": 1032, "DEFLATE": 1032, "PACKBITS": 64}
+#: methods whose output is known before it is made; the others work in a process of their own
+_BOUNDED = ("NONE", "LZMA", *_RATIOS)
 #: bytes behind the last image that are no image: lists of pages, notes of the program that wrote it
 _TRAILER = 1 << 16
 
@@ -41,6 +50,9 @@ class TIFFFrames:
         self.omegas = None if angle is None else np.array([angle])
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
+        if not self._bounded:
+            yield from stream(lambda: map(self._page, range(first, self.shape[0])), self.path)
+            return
         for number in range(first, self.shape[0]):
             if self._raw is not None and self._file is not None:
                 pixels = RawPixels(self._file, self.path, self.shape[1:], self._raw)
@@ -52,7 +64,7 @@ class TIFFFrames:
         """Marked pixels of the first page, if a photon counter has written it."""
         if self.dtype.kind == "f" or not frame_headers.counts_photons(self._text):
             return None
-        return frame_headers.marked(self._page(0))
+        return frame_headers.marked(made(next(iter(self.frames()))))
 
     def _read_pages(self, file: tifffile.TiffFile) -> None:
         """Sizes, type, and where the pages or their pixels are."""
@@ -76,9 +88,12 @@ class TIFFFrames:
             end = max(end, *(a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=True)))
         assert first.dtype is not None  # as `unfit` has seen
         self.dtype = checked_pixels(first.dtype, self.path)
+        if reason := too_much(first, size):
+            raise FormatError(reason, file=self.path)
         places += self._unlisted(file, len(places))
         if reason := cut_off(file, known) or _left_over(file, first, len(places), end):
             raise FormatError(reason, file=self.path)
+        self._bounded = getattr(first.compression, "name", "") in _BOUNDED
         plain = None not in places and first.compression == 1 and first.bitspersample == 8 * first.dtype.itemsize
         self._raw: np.dtype[Pixel] | None = self.dtype.newbyteorder(file.byteorder) if plain else None
         self._places = [place for place in places if place is not None]
@@ -101,6 +116,8 @@ class TIFFFrames:
         with opened(self._file or decompressed.content(self.path), self.path) as file:
             file.filehandle.seek(self._pages[number])
             page = tifffile.TiffPage(file, index=number)
+            if reason := overflowing(page, file.filehandle):
+                raise FormatError(f"page {number + 1} {reason}", file=self.path)
             return np.asarray(page.asarray(maxworkers=1), self.dtype)
 
 
@@ -137,11 +154,45 @@ def unfit(page: tifffile.TiffPage) -> str:
     return ""
 
 
+def too_much(page: tifffile.TiffPage, size: int) -> str:
+    """What is wrong when a page, or one of its tiles, needs more memory than a file of `size` bytes may ask for."""
+    assert page.dtype is not None  # as `unfit` has seen
+    tile = prod(page.chunks) if page.chunks else 0
+    reason = odd_size((1, *page.shape), page.dtype.itemsize, size) or too_large(tile * page.dtype.itemsize, size)
+    if reason and not reason.startswith("has"):
+        return f"has tiles or strips of {' x '.join(map(str, page.chunks))} pixels, of which each {reason}"
+    return reason
+
+
 def incomplete(page: tifffile.TiffPage, size: int) -> str:
     """What is wrong when parts are not in the file: without offset or length the library takes them for valid, 0."""
     parts = zip(page.dataoffsets, page.databytecounts, strict=True)
     if not page.dataoffsets or any(not offset or not count or offset + count > size for offset, count in parts):
         return "is incomplete; copy or save it again"
+    return ""
+
+
+def overflowing(page: tifffile.TiffPage, content: tifffile.FileHandle) -> str:
+    """What is wrong when a compressed part holds more than its pixels: the library would decompress all of it.
+
+    Only parts that could fill the memory are looked at; no library is known to be asked how much a stream holds.
+    """
+    largest = prod(page.chunks) * 8 + _TRAILER
+    for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+        name = getattr(page.compression, "name", "")
+        ratio = _RATIOS.get(name)
+        if name == "NONE" or (ratio is not None and length * ratio <= 2 * ROOM):
+            continue
+        content.seek(offset)
+        raw = content.read(length)
+        if name in ("ADOBE_DEFLATE", "DEFLATE"):
+            found = len(zlib.decompressobj().decompress(raw, largest + 1))
+        elif name == "LZMA":
+            found = len(lzma.LZMADecompressor(memlimit=2 * ROOM).decompress(raw, largest + 1))
+        else:
+            continue  # in a process of its own, with a limit
+        if found > largest:
+            return f"is damaged: a part of {length} bytes holds more than the {largest} that its pixels can take"
     return ""
 
 

@@ -109,7 +109,7 @@ def _opened(subject: Subject, p: Parameters, named: str) -> list[Finding]:
         return [] if request.several else [_missing(subject, missing)]
     if any(map(decompressed.is_compressed, paths)):
         return []  # opening one may take as long as reading it
-    scan = RawScan.of(paths, p, request.folder)
+    scan = RawScan.of(paths, p, request.folder, links=request.links)
     if not scan.counted:
         return []
     findings = _rotation(subject, p, scan)

@@ -42,6 +42,7 @@ class Request:
     options : key -> option that has given it, for those of `settings`
     needs_frames : whether raw files that nobody names are a mistake
     several : whether other layers are asked for, so that a missing raw file does not end the run
+    links : whether HDF5 files may lead to others anywhere
     relative_to : where paths of the parameter file are looked for beside the current folder; None: its own folder
     """
 
@@ -55,6 +56,7 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)
     needs_frames: bool = True
     several: bool = False
+    links: bool = False
     relative_to: Path | None = None
 
     @property

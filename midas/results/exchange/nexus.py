@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from midas._version import __version__
 from midas.experiment.orientation import quaternions_from_matrices
+from midas.formats.hdf5 import values_of
+from midas.formats.hdf5_links import children, item_at
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.instrument import detector_of
 from midas.results.exchange.lists import grain_list
@@ -124,18 +127,24 @@ def _grains(entry: h5py.Group, exported: Exported) -> None:
 
 def is_nexus(file: h5py.File) -> bool:
     """Whether an HDF5 file is one of ours."""
-    return _GRAINS in file and "orientation" in file[_GRAINS]
+    return item_at(file, f"{_GRAINS}/orientation") is not None
+
+
+def _arrays(file: h5py.File, name: str) -> dict[str, NDArray[Any]]:
+    group = item_at(file, name)
+    if not isinstance(group, h5py.Group):
+        return {}
+    return {key: values_of(item) for key, item in children(group) if isinstance(item, h5py.Dataset)}
 
 
 def parse_nexus(path: str | os.PathLike[str], file: h5py.File) -> GrainList:
     """The grains of a ``.nxs`` of ours."""
     try:
-        data = file[_GRAINS]
-        arrays: Mapping[str, ArrayLike] = {name: np.asarray(data[name]) for name in data}
-        sample = file.get(_SAMPLE, {})
-        group = int(sample["space_group"][()]) if "space_group" in sample else None
+        arrays: Mapping[str, ArrayLike] = _arrays(file, _GRAINS)
+        sample = _arrays(file, _SAMPLE)
+        group = int(sample["space_group"]) if "space_group" in sample else None
         names = ("unit_cell_abc", "unit_cell_alphabetagamma")
-        cell = np.concatenate([sample[name][()] for name in names]) if names[0] in sample else None
+        cell = np.concatenate([sample[name] for name in names]) if names[0] in sample else None
         return grain_list(
             *(path, arrays["grain_id"], arrays["orientation"], arrays["position"]),
             cells=arrays["unit_cell"],

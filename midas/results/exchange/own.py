@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-
-import h5py
 
 from midas.experiment.crystal import why_impossible
 from midas.formats.grains import CELL, GRAINS, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
+from midas.formats.hdf5_links import opened
 from midas.formats.matched import GRAIN_SET, SET_ORIENTATION, SET_POSITION
 from midas.formats.table import Table
 from midas.results.exchange.lists import grain_list
 from midas.results.exchange.nexus import is_nexus, parse_nexus
 from midas.results.grain_list import GrainList
 from midas.results.reading.hdf5_file import FileOrigin
-from midas.runtime.errors import FormatError, one_line
+from midas.runtime.apart import apart
+from midas.runtime.errors import FormatError
 
 _STITCHED = GRAIN_SET.header.split("\t")[:3]
 #: columns that a list of true grains may lack
@@ -94,17 +95,19 @@ def from_stitched(path: str | os.PathLike[str], content: bytes) -> GrainList:
     )
 
 
+def _of_nexus(path: Path) -> GrainList | None:
+    """The grains of a ``.nxs`` of ours; None for another file."""
+    with opened(path) as file:
+        return parse_nexus(path, file) if is_nexus(file) else None
+
+
 def from_hdf5(path: Path) -> GrainList:
     """A consolidated file, also a legacy one: the columns of its summary count by position, whatever they are called.
 
     See docs/formats.md.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if is_nexus(file):
-                return parse_nexus(path, file)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"cannot be read ({one_line(error)})", file=path) from None
+    if (found := apart(partial(_of_nexus, path), path)) is not None:
+        return found
     origin = FileOrigin(path)
     try:
         space_group, cell = _known(*origin.crystal)

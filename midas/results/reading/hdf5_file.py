@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import json
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from midas.formats import merged, peaks, radius, spots
 from midas.formats.grains import GRAINS, SPOT_MATRIX
+from midas.formats.hdf5 import FAILURES, touch, values_of
+from midas.formats.hdf5_links import attribute, children, has_link, item_at, opened, text_of
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
@@ -27,11 +30,12 @@ from midas.formats.uncertainty import NUMBERS, SIGMA_NAMES
 from midas.results.consolidated.layer_file import RADIUS
 from midas.results.reading.origin import Origin
 from midas.results.tables.sources import PEAK_NAMES
+from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError, one_line
 from midas.runtime.ragged import offsets_of
 
 #: what h5py raises for a file or a dataset that is damaged
-_DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, MemoryError)
+_DAMAGED = (*FAILURES, SyntaxError, MemoryError)
 
 _OF_PEAKS = peaks.LAYOUT.columns[1:]
 _ANY = tuple(column.name for column in _OF_PEAKS)
@@ -39,6 +43,16 @@ _ANY = tuple(column.name for column in _OF_PEAKS)
 _CONSTITUENTS = Layout("", (*merged.MERGE_MAP.columns, integer("peak_row"), *_OF_PEAKS), free=("peak_row", *_ANY))
 _PER_FRAME = Layout("", (integer("frame"), *peaks.LAYOUT.columns), free=_ANY)
 _SIGMAS = Layout("", fixed(" ".join(SIGMA_NAMES)), free=SIGMA_NAMES)
+
+
+#: datasets, and groups of them, that are read
+_PLACES = (
+    "grains/summary", "grains/sigma", "grains/covariance", "parameters", "spot_matrix/data", "radius_data",
+    "id_rings/data", "all_spots/data", "peaks/summary/data", "merge_map", "constituent_peaks/data",
+    "peaks/per_frame/data", "resolve/grain_quality/data", "resolve/spot_owners/data", "raw_data_ref",
+)  # fmt: skip
+#: members of a group that are looked at before they are read
+_MOST = 1000
 
 
 class FileOrigin(Origin):
@@ -57,8 +71,8 @@ class FileOrigin(Origin):
 
     def _named_archive(self) -> Path | None:
         """The archive that the file names: beside the file, with which it may have been moved, or where it was."""
-        text = self._read("raw_data_ref/zarr_path", lambda node: node.asstr()[()])
-        if not isinstance(text, str) or not text:
+        text = self._read("raw_data_ref/zarr_path", text_of)
+        if not text:
             return None
         named = Path(text)
         return next((path for path in (self.folder / named.name, named) if path.is_file()), None)
@@ -68,20 +82,33 @@ class FileOrigin(Origin):
 
     def _read(self, name: str, what: Any) -> Any:
         """``what(dataset or group)``; None where the file has none of this name."""
+        self._rehearsed  # noqa: B018 - the library comes to an end with this file
         try:
-            with h5py.File(self.path, "r") as file:
-                there = name == "/" or file.get(name, getlink=True) is not None
-                return what(file[name]) if there else None
+            with opened(self.path) as file:
+                node = item_at(file, name)
+                if node is None and has_link(file, name):
+                    raise KeyError("leads to nothing")
+                return None if node is None else what(node)
         except FormatError:
             raise
         except _DAMAGED as error:
             raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
 
+    @cached_property
+    def _rehearsed(self) -> bool:
+        """That the HDF5 library finds all that is read here; it is tried in a process of its own.
+
+        Raises
+        ------
+        FormatError : the library crashes or does not come to an end.
+        """
+        return apart(partial(_rehearsal, self.path), self.path)
+
     def _numbers(self, name: str) -> NDArray[np.float64] | None:
         def numbers(node: Any) -> NDArray[np.float64]:
             if not isinstance(node, h5py.Dataset):
                 raise TypeError("is a group where numbers belong")
-            return np.asarray(node[()], np.float64)
+            return np.asarray(values_of(node), np.float64)
 
         values: NDArray[np.float64] | None = self._read(name, numbers)
         return values
@@ -238,24 +265,42 @@ class FileOrigin(Origin):
 def _plain_values(group: Any) -> dict[str, Plain]:
     """The datasets of the group, and its attributes: what is neither numbers nor one text."""
     values: dict[str, Plain] = {}
-    for name, dataset in group.items():
-        value = dataset[()]
-        if isinstance(value, bytes):
-            values[name] = value.decode("utf-8", "replace")
+    for name, dataset in children(group):
+        if not isinstance(dataset, h5py.Dataset):
+            raise TypeError(f"{name} is a group where values belong")
+        value = values_of(dataset)
+        if value.dtype.kind == "S":
+            values[name] = value.ravel()[0].decode("utf-8", "replace")
         else:
-            numbers = np.asarray(value, np.float64).ravel().tolist()
-            values[name] = numbers[0] if np.ndim(value) == 0 else tuple(numbers)
-    for name, text in group.attrs.items():
+            numbers = value.astype(np.float64).ravel().tolist()
+            values[name] = numbers[0] if value.ndim == 0 else tuple(numbers)
+    for name in group.attrs:
         if name != "column_names":
-            values[name] = tuple(ast.literal_eval(str(text)))
+            values[name] = tuple(ast.literal_eval(attribute(group, name)))
     return values
+
+
+def _rehearsal(path: Path) -> bool:
+    """Find and describe all that is read, and read what HDF5 keeps in heaps: texts and attributes."""
+    with opened(path) as file:
+        _record_of(file)
+        for name in _PLACES:
+            item = item_at(file, name)
+            datasets = [item] if isinstance(item, h5py.Dataset) else []
+            if isinstance(item, h5py.Group):
+                datasets = [one for _, one in islice(children(item), _MOST) if isinstance(one, h5py.Dataset)]
+                for attribute_name in item.attrs:
+                    attribute(item, attribute_name)
+            for dataset in datasets:
+                touch(dataset)
+    return True
 
 
 def _record_of(root: Any) -> RunRecord | None:
     """The run that the attributes of a file describe: without steps and warnings, which are in no file."""
     names = ("program", "version", "date", "command_line", "parameter_hash")
-    program, version, date, command_line, parameter_hash = (str(root.attrs.get(name, "")) for name in names)
+    program, version, date, command_line, parameter_hash = (attribute(root, name) for name in names)
     if not program:
         return None
-    inputs = tuple(Input(**item) for item in json.loads(str(root.attrs.get("inputs", "[]"))))
+    inputs = tuple(Input(**item) for item in json.loads(attribute(root, "inputs") or "[]"))
     return RunRecord(program, version, date, command_line, parameter_hash, inputs)

@@ -58,6 +58,7 @@ def run(
     extra_info: Table | None = None,
     ids_hash: Table | None = None,
     hkls: Table | None = None,
+    allow_partial: bool = False,
 ) -> StageResult[GrainTables]:
     """Write ``GrainIDsKey.csv``, ``SpotMatrix.csv`` and ``Grains.csv``.
 
@@ -66,6 +67,7 @@ def run(
     track : every solution is a grain of its own (a run with seed grains)
     refined, extra_info, ids_hash, hkls : inputs in memory, else read from the layer's files; the reflections are needed
         only where there is no ``IDsHash.csv``
+    allow_partial : seeds that the refinement has not come to count as without a solution, with a warning
 
     Returns
     -------
@@ -79,7 +81,7 @@ def run(
     check(parameters)
     remove_consolidated(layer)
     remove(layer.report, layer.report_picture, *layer.grain_results)
-    inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls)
+    inputs = read_inputs(layer, refined, extra_info, ids_hash, hkls, allow_partial=allow_partial)
     solved = solved_rows(inputs)
     log.info("Processed %d of %d IDs.", len(solved), len(solved))
     found, about, counts = _chosen(Resolver(layer, given, inputs, operators, hkls, threads), parameters, solved, track)

@@ -21,6 +21,7 @@ from midas.formats.refined import RefinedSeeds, read_refined
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, NothingFoundError
+from midas.stages.missing_rows import missing_rows
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,10 @@ def read_inputs(
     extra_info: Table | None,
     ids_hash: Table | None,
     hkls: Table | None,
+    *,
+    allow_partial: bool = False,
 ) -> GrainInputs:
+    """The inputs of a layer, checked; those in memory are not read. See `midas.stages.grains.run`."""
     log.info("Reading IDs file: %s", layer.spots_to_index.name)
     seeds = spot_formats.read_seed_ids(layer.spots_to_index)
     if not len(seeds):
@@ -60,7 +64,9 @@ def read_inputs(
     if refined is None:
         if not layer.key.exists():
             raise FormatError("is missing: there are no refined seeds; run ff-refine first", file=layer.key)
-        refined = read_refined(layer, len(seeds))
+        rows, sizes = range(len(seeds)), passes.sizes(layer, len(seeds))
+        missing = missing_rows(layer.key, rows, sizes, "ff-refine", allow_partial=allow_partial)
+        refined = read_refined(layer, len(seeds), missing)
     if not refined.key[:, 0].any():
         raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
     spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
