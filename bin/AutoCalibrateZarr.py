@@ -2,7 +2,11 @@
 """`python AutoCalibrateZarr.py ...`; the legacy driver of the calibration."""
 
 import os
+import signal
 import sys
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before midas hears it
 
 try:
     from midas.commands.entry import main

@@ -124,7 +124,7 @@ def written_parameters(source: str, dotted: str) -> list[Written]:
     assert match is not None, dotted
     found, kind = [], "POSITIONAL_OR_KEYWORD"
     # A comma inside the brackets of an array separates no parameters.
-    for text in re.split(r",\s*(?![^\[]*\])", match[1]):
+    for text in re.split(r",\s*(?![^\[]*\])", match[1]) if match[1] else ():
         if text == "*":
             kind = "KEYWORD_ONLY"
             continue

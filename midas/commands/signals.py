@@ -57,7 +57,7 @@ class Signals:
         """From now on there is somebody who catches the exceptions, and the end comes even if nobody does."""
         self._raising = True
         try:
-            from midas._ext.numerics import ending
+            import midas._ext.numerics.ending as ending
         except ImportError:
             return  # kernels that are not built: the command will say so
         self._again = ending.again
@@ -65,7 +65,7 @@ class Signals:
         self._watch()
 
     def _watch(self) -> None:
-        from midas._ext.numerics import ending
+        import midas._ext.numerics.ending as ending
 
         lines = (f"{_program()}: {what_ended(number)}{self._advice}\n" for number in _SIGNALS)
         ending.watch(*(line.encode("utf-8", "backslashreplace") for line in lines))
@@ -81,7 +81,7 @@ class Signals:
     def number_of(self, interrupt: KeyboardInterrupt) -> int:
         """The signal behind an exception: a kernel in a thread cannot tell which one it was."""
         if self._again is not None:
-            from midas._ext.numerics import ending
+            import midas._ext.numerics.ending as ending
 
             if number := ending.heard():
                 return number
@@ -95,7 +95,7 @@ class Signals:
         """The line has been said, or another process says it."""
         self._silent = True
         if self._again is not None:
-            from midas._ext.numerics import ending
+            import midas._ext.numerics.ending as ending
 
             ending.say_nothing()
 

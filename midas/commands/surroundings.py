@@ -50,7 +50,7 @@ def prepare(name: str) -> None:
         return
     sys.meta_path.insert(0, _Look())
     try:
-        from midas._ext.numerics import ending
+        import midas._ext.numerics.ending as ending
     except ImportError:
         return
     errors = os.dup(2)

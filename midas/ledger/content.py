@@ -40,9 +40,17 @@ def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
             found = _of_archive(files[0]) if _is_archive(files) else provenance.fingerprint(*files)
         except (MidasError, OSError):
             return None
-        newest = max((state.st_mtime_ns for state in states), default=0)
-        _known[identity] = Stamp(sum(s.st_size for s in states), newest, found.sha256, found.of, len(files))
+        changed = sum(state.st_mtime_ns for state in states)
+        _known[identity] = Stamp(sum(s.st_size for s in states), changed, found.sha256, found.of, len(files))
     return _known[identity]
+
+
+def stamp_of_start(path: str | os.PathLike[str], size: int) -> str:
+    """The hash of the first bytes of a file, as `stamp` has it of a file that ends there; "" if it cannot be read."""
+    try:
+        return provenance.fingerprint(path, first=size).sha256
+    except MidasError:
+        return ""
 
 
 def _is_archive(files: Sequence[Path]) -> bool:

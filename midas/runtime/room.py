@@ -143,7 +143,7 @@ def _of_groups() -> Iterator[int]:
 def _cached(folder: Path) -> int:
     """Bytes of files in memory, which make room."""
     fields = dict(line.split() for line in _lines(folder / "memory.stat") if len(line.split()) == 2)
-    return sum(int(fields.get(name, 0)) for name in ("inactive_file", "active_file"))
+    return sum(int(fields.get(name, 0)) for name in ("inactive_file", "active_file", "slab_reclaimable"))
 
 
 def _number(path: Path) -> int | None:

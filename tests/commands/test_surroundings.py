@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_scan import TinyScan
 
-from midas._ext.numerics import threads
+import midas._ext.numerics.threads as threads
 from midas.commands import surroundings
 from midas.runtime import parallel, room
 from midas.runtime.errors import MidasError

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import tifffile
 
 import midas
 from midas.archive import Archive
@@ -91,6 +92,12 @@ def _made(base: Path) -> Path:
     with Archive(made / ARCHIVE) as archive, h5py.File(base / "raw.h5", "w") as raw:
         raw["exchange/data"] = np.stack(list(archive.frames))
         raw["exchange/dark"] = np.stack(list(archive.dark))
+    sys.path.append(str(Path(__file__).parents[1]))  # pytest has it there already
+    from powder_images.recipe import powder_image
+    from powder_images.sets import flat
+
+    powder = powder_image(flat(small=True))
+    tifffile.imwrite(base / "CeO2.tif", np.round(np.where(powder.masked, 0, powder.counts)).astype(np.uint32))
     (base / "whole").touch()
     return made
 
@@ -117,6 +124,10 @@ def _raw(pristine: Path, folder: Path) -> None:
     shutil.copy(pristine / PARAMETERS, folder)
 
 
+def _powder(pristine: Path, folder: Path) -> None:
+    shutil.copy(pristine.parent / "CeO2.tif", folder)
+
+
 def _driven(pristine: Path, folder: Path) -> None:
     shutil.copy(pristine / ARCHIVE, folder)
     shutil.copy(pristine / PARAMETERS, folder)
@@ -125,14 +136,18 @@ def _driven(pristine: Path, folder: Path) -> None:
 _DRIVER = ("-resultFolder", DRIVEN, "-paramFN", PARAMETERS, "-dataFN", ARCHIVE, "-convertFiles", "0", "-nCPUs", "2")
 _FROM_RAW = ("-resultFolder", DRIVEN, "-paramFN", PARAMETERS, "-dataFN", "raw.h5", "-nCPUs", "2")
 
-#: commands that only read a finished layer
+_CALIBRATION = ("CeO2.tif", "-calibrant", "225 5.4116", "-wavelength", "0.172973", "-px", "200", "-out", "found")
+_STITCHED = ("--layers", "layer", "second.csv", "--space-group", "225", "--beam-thickness", "100")
+
+#: commands that need no whole layer, or only read it
 _OF_RESULTS = (
+    Command("ff-calibrate", _CALIBRATION, _powder),
     Command("ff-report", ("layer", "-o", "page.html"), whole_layer),
     Command("ff-export", ("layer", "-o", "exports", "-voxel", "20"), whole_layer),
     Command("ff-stress", ("layer", "-material", "Ni"), whole_layer),
     Command("ff-track", ("layer", "second.csv", "-resultFolder", "tracks", "-spaceGroup", "225"), _two_layers),
     Command("ff-geometry", ("layer", "-paramFN", f"layer/{PARAMETERS}", "-o", "refined.txt"), whole_layer),
-    Command("ff-stitch", ("--layers", "layer", "second.csv", "--space-group", "225"), _two_layers),
+    Command("ff-stitch", _STITCHED, _two_layers),
     Command("ff-look", (PARAMETERS, "-dataFN", "raw.h5", "-resultFolder", "."), _raw),
 )
 

@@ -28,6 +28,8 @@ from tests.reliability.commands import Command, hear_signals, in_folder, lines_o
 #: bytes: of a page, in which the file system counts, and of one that everything fits into
 PAGE, AMPLE = 4096, 1 << 30
 PATIENCE = 120.0
+#: runs that look for the size at which all fits
+_HALVINGS = 6
 #: files that hold a date, a path or a time, so that no two runs write the same
 LOGS = "midas_log"
 VOLATILE = (".log", ".h5", ".html", ".png", ".json", ".zip", ".csv.run", "Parameters.txt", ".txt", ".nxs", ".xdmf")
@@ -126,25 +128,29 @@ def verdict(command: Command, folder: Path, code: int, errors: bytes, earlier: M
 
 
 def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tuple[int, str]]:
-    """(room in bytes, kind of the end) at every size."""
-    found = []
+    """(room in bytes, kind of the end) at every size, up to a little more than a run needs to succeed."""
     with in_folder(scratch) as state, in_folder(scratch) as folder:
         with disk(folder) as first:
             needed, mounted = _first_run(command, source, first), first.mounted
             shutil.copytree(folder, state, symlinks=True, dirs_exist_ok=True)
         earlier = contents(state)
-        most = max(path.stat().st_size for path in state.rglob("*") if path.is_file())
-        whole = 1.1 * (needed if mounted else most)
-        for k in range(count):
+
+        def trial(room: int, again: bool) -> tuple[int, str]:
             with disk(folder) as on:
-                if k % 2:
-                    shutil.copytree(state, folder, symlinks=True, dirs_exist_ok=True)  # same name: paths stay true
+                if again:  # under the same name, as files hold paths
+                    shutil.copytree(state, folder, symlinks=True, dirs_exist_ok=True)
                 else:
                     command.fill(source, folder)
-                room = int(whole * k / max(count - 1, 1))
                 on.resize(room)
-                found.append((room, verdict(command, folder, *run(command, on), earlier)))
-    return found
+                return room, verdict(command, folder, *run(command, on), earlier)
+
+        low, high = 0, needed if mounted else max(path.stat().st_size for path in state.rglob("*") if path.is_file())
+        found = []
+        while len(found) < min(_HALVINGS, count // 2):
+            found.append(trial((low + high) // 2, False))
+            low, high = (low, found[-1][0]) if found[-1][1] == "enough" else (found[-1][0], high)
+        left = count - len(found)
+        return found + [trial(int(1.1 * high * k / max(left - 1, 1)), k % 2 == 1) for k in range(left)]
 
 
 def _first_run(command: Command, source: Path, on: Disk) -> int:
@@ -173,7 +179,7 @@ def main(words: Sequence[str] | None = None) -> int:
         kinds = Counter(kind for _, kind in found)
         bad = [(room, kind) for room, kind in found if kind not in ("said", "enough")]
         counts = f"{len(found):6d} {kinds['said']:6d} {kinds['enough']:6d} {len(bad):6d}"
-        print(f"{command.title:36} {counts} {found[-1][0] / 1e6:12.2f}", flush=True)
+        print(f"{command.title:36} {counts} {max(room for room, _ in found) / 1e6:12.2f}", flush=True)
         for room, kind in bad:
             print(f"    {room} bytes: {kind}", flush=True)
         wrong += len(bad)

@@ -268,7 +268,7 @@ cdef extern from *:
     int midas_silent
 
 
-def watch(interrupted: bytes, terminated: bytes, hung_up: bytes) -> None:
+def watch(bytes interrupted, bytes terminated, bytes hung_up):
     """From now on a signal that Python has a handler for ends the process in time.
 
     Parameters
@@ -280,24 +280,24 @@ def watch(interrupted: bytes, terminated: bytes, hung_up: bytes) -> None:
         midas_install(which, words, len(words))
 
 
-def again() -> None:
+def again():
     """Python's handler of the signal is to run once more, a moment later; it could not raise."""
     global midas_again
     midas_again = 1
 
 
-def heard() -> int:
+def heard():
     """The signal that came first; 0 if none has."""
     return midas_endings[midas_first] if midas_first >= 0 else 0
 
 
-def say_nothing() -> None:
+def say_nothing():
     """The line has been said, or another process says it."""
     global midas_silent
     midas_silent = 1
 
 
-def watch_memory(words: bytes, errors: int, limit: int) -> None:
+def watch_memory(bytes words, int errors, long long limit):
     """From now on the process says these words when a library ends it, which none does but for lack of memory.
 
     Parameters
@@ -309,12 +309,12 @@ def watch_memory(words: bytes, errors: int, limit: int) -> None:
     midas_watch_memory(words, len(words), errors, limit)
 
 
-def end_regularly() -> None:
+def end_regularly():
     """The process ends of its own accord."""
     global midas_regular
     midas_regular = 1
 
 
-def remove_parts() -> None:
+def remove_parts():
     """Remove the files named ``.part`` that the process has open for writing."""
     midas_remove_parts()

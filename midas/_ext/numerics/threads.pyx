@@ -35,16 +35,16 @@ cdef extern from *:
     int midas_start_threads(int count) noexcept nogil
 
 
-def startable(count: int) -> int:
+def startable(int count):
     """How many of so many further threads can be started at the same time.
 
     Raises
     ------
     MemoryError : there is no room to find out
     """
-    cdef int wanted = count, started
+    cdef int started
     with nogil:
-        started = midas_start_threads(wanted)
+        started = midas_start_threads(count)
     if started < 0:
         raise MemoryError
     return started
