@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from midas.archive import Archive
 from midas.formats.ledger import Stamp
 from midas.parameters import SCAN
 from midas.runtime import provenance
@@ -59,6 +58,8 @@ def _is_archive(files: Sequence[Path]) -> bool:
 
 def _of_archive(path: Path) -> provenance.Fingerprint:
     """All but parameters and results, whatever the pipeline has added."""
+    from midas.archive import Archive  # only here: most steps have no archive, and its codecs take time
+
     with Archive(path) as archive:
         sums = archive.checksums()
     return provenance.of_members(path, {name: crc for name, crc in sums.items() if not name.startswith(_NO_FRAMES)})

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from midas.experiment.scan import Scan
 from midas.formats import passes
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
@@ -56,7 +55,11 @@ def _of(layer: Layer, *paths: Path | None) -> dict[str, Sequence[Path]]:
 
 
 def _frames(layer: Layer, settings: Parameters) -> int:
-    return Scan.of(layer, settings).frames if layer.archive is not None else 0
+    if layer.archive is None:
+        return 0
+    from midas.experiment.scan import Scan  # only here: it reads archives
+
+    return Scan.of(layer, settings).frames
 
 
 def _peaks(layer: Layer, settings: Parameters) -> dict[str, Sequence[Path]]:

@@ -80,7 +80,7 @@ class GrainSearch:
         self._solve(None)
         found = self._resolve("process_grains")
         found = self._again(found, last)
-        if self._run.options.keeps_parts and self._run.comm.rank == 0:
+        if self._run.options.keeps_parts and self._run.comm.rank == 0 and not self._tracking:
             passes.end(self._run.layer)
         self._record(COMPLETE)
         return found
