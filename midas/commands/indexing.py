@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import LAYER, RESUME, SEEDS, THREADS, Program
+from midas.commands.program import GO_ON, LAYER, RESUME, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.index import IndexedSeeds
@@ -54,5 +54,6 @@ PROGRAMS = (
         run=run,
         exact=True,
         shared=True,
+        interrupted=GO_ON,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import ALLOW_PARTIAL, LAYER, RESUME, SEEDS, THREADS, Program
+from midas.commands.program import ALLOW_PARTIAL, GO_ON, LAYER, RESUME, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.refined import RefinedSeeds
@@ -49,5 +49,6 @@ PROGRAMS = (
         run=run,
         exact=True,
         shared=True,
+        interrupted=GO_ON,
     ),
 )
