@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from midas.commands import machines
-from midas.commands.program import Program
+from midas.commands.program import GO_ON, Program
 from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
 from midas.runtime.files import located
@@ -133,7 +133,7 @@ PROGRAMS = (
         shared=True,
         ignored=_IGNORED,
         words=("demo",),
-        interrupted="go on with the same command and -resume 1",
+        interrupted=GO_ON,
         console="stderr",
     ),
 )
