@@ -88,6 +88,8 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         "tests/pipeline/geometry/test_parameter_file.py::test_the_copy_in_the_layer_folder",
         "new",
     ),
+    ("ff-midas", "-resume"): ("tests/pipeline/test_resume.py::test_what_stands_is_kept", "new"),
+    ("ff-midas", "-restartFrom"): ("tests/pipeline/test_resume.py::test_restart", "new"),
     ("ff-midas", "-look"): ("tests/diagnosis/look/test_look.py::test_the_driver_looks_too", "new"),
     ("ff-midas", "-machineName"): (
         f"{_OPTIONS}a_cluster_is_told_what_to_type",

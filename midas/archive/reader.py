@@ -119,6 +119,13 @@ class Archive:
         """The CRC of every member by its name: what tells archives apart without reading their frames."""
         return {name: member.crc for name, member in self._container.members.items()}
 
+    def chunks(self, name: str) -> Iterator[tuple[bytes, int]]:
+        """The frames of a stack as they are coded, in order, each with its CRC."""
+        count = 0
+        while (member := self._container.members.get(f"{name}/{count}.0.0")) is not None:
+            yield self._container.read(member), member.crc
+            count += 1
+
     @cached_property
     def frames(self) -> FrameStack:
         stack = self._stack(DATA)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midas.commands import machines
@@ -18,8 +22,11 @@ if TYPE_CHECKING:
     from midas.runtime.result import StageResult
 
 
-def run(values: argparse.Namespace) -> StageResult[object]:
+def run(values: argparse.Namespace) -> StageResult[object] | None:
     """Do what the command line says."""
+    if values.words and values.words[0] == "status":
+        _status(values.words[1:])
+        return None
     if values.words:
         return _demo(values)
     cores = machines.cores(values.machineName)
@@ -29,6 +36,8 @@ def run(values: argparse.Namespace) -> StageResult[object]:
         values.nCPUs = values.nCPUs or cores
     options = _options(values)
     options.check_numbers()
+    if options.resume is None and (options.batch or submitted()):
+        options = replace(options, resume=1)
     if values.reprocess == 1:
         from midas.pipeline import reprocess
 
@@ -47,6 +56,23 @@ def run(values: argparse.Namespace) -> StageResult[object]:
     from midas.pipeline import layers
 
     return layers.run(options, finished=_say_grain_count)
+
+
+def _status(words: Sequence[str]) -> None:
+    """Print what the ledgers of the folders say."""
+    from midas.pipeline import status
+
+    for folder in words or ["."]:
+        print("\n".join(status.lines(absolute(folder))))
+
+
+#: what batch systems set in the environment of a job: Slurm, PBS and Torque, LSF, Grid Engine, Cobalt, Flux, OAR
+_OF_JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "COBALT_JOBID", "FLUX_JOB_ID", "OAR_JOB_ID")
+
+
+def submitted() -> bool:
+    """Whether this is a job that a batch system runs, and nobody sits at its terminal."""
+    return any(os.environ.get(variable) for variable in _OF_JOBS) and not (sys.stdin and sys.stdin.isatty())
 
 
 #: options that the demonstration takes too
@@ -106,6 +132,8 @@ PROGRAMS = (
             ("ff-midas demo", "a simulated sample, in midas_demo/"),
             ("ff-midas -paramFN ps.txt -dataFN scan.h5 -nCPUs 16", "one scan"),
             ("ff-midas -dataFN scan.MIDAS.zip -convertFiles 0", "an archive, with its own parameters"),
+            ("ff-midas -paramFN ps.txt -dataFN scan.h5 -resume 1", "go on where a run was interrupted"),
+            ("ff-midas status LayerNr_1", "what is complete, and what -resume 1 would do again"),
             ("mpirun -n 8 ff-midas -paramFN ps.txt -endLayerNr 5", "five layers, eight ranks"),
         ),
         options=(
@@ -124,6 +152,8 @@ PROGRAMS = (
             "-refineGeometry",
             "-report",
             "-look",
+            "-resume",
+            "-restartFrom",
             "-darkFN",
             "-dataLoc",
             "-darkLoc",
@@ -132,7 +162,7 @@ PROGRAMS = (
         run=run,
         shared=True,
         ignored=_IGNORED,
-        words=("demo",),
+        words=("demo", "status"),
         interrupted=GO_ON,
         console="stderr",
     ),

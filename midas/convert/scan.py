@@ -34,15 +34,20 @@ log = logging.getLogger(__name__)
 
 def files_of(options: ConversionOptions, relative_to: Path) -> dict[str, list[Path]]:
     """The files that a conversion reads: raw, dark, mask and flood, as far as there are any."""
-    with logs.muted("midas.parameters.parser"):
-        given = Parameters.read(options.parameter_file, known_as=options.original)
-        parameters = settings.settled(given.for_stage("convert"), options)
+    parameters = settled_parameters(options)
     paths, _ = _raw_files(parameters, options, relative_to)
     dark = [file for name in parameters["Dark"] for file in raw_files(located(name, relative_to), 1)]
     single = {role: parameters.get(key, "") for role, key in (("mask", "MaskFN"), ("flood", "FloodFN"))}
     images = {role: [located(name, relative_to)] for role, name in single.items() if name}
     found = {"raw": paths, "dark": dark, **images}
     return {role: files for role, files in found.items() if files}
+
+
+def settled_parameters(options: ConversionOptions) -> Parameters:
+    """The parameters of a conversion with its options; the check before a run says more about repeated keys."""
+    with logs.muted("midas.parameters.parser"):
+        given = Parameters.read(options.parameter_file, known_as=options.original)
+        return settings.settled(given.for_stage("convert"), options)
 
 
 def _raw_files(parameters: Parameters, options: ConversionOptions, folder: Path) -> tuple[list[Path], str]:
@@ -79,9 +84,7 @@ class RawScan:
         relative_to : where relative paths are also looked for, after the current folder (default: beside the parameter
             file)
         """
-        with logs.muted("midas.parameters.parser"):  # the check before a run says more about repeated keys
-            given = Parameters.read(options.parameter_file, known_as=options.original)
-            parameters = settings.settled(given.for_stage("convert"), options)
+        parameters = settled_parameters(options)
         folder = relative_to or options.parameter_file.absolute().parent
         paths, name = _raw_files(parameters, options, folder)
         scan = cls.of(

@@ -108,6 +108,11 @@ class Layer:
         """How the results came about."""
         return self.logs / "run.json"
 
+    @property
+    def ledger(self) -> Path:
+        """What each step ran with, and what it left."""
+        return self.logs / "ledger.json"
+
     # Text tables
     @property
     def hkls(self) -> Path:

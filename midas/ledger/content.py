@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from midas.archive import Archive
 from midas.formats.ledger import Stamp
 from midas.parameters import SCAN
 from midas.runtime import provenance
@@ -40,9 +39,17 @@ def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
             found = _of_archive(files[0]) if _is_archive(files) else provenance.fingerprint(*files)
         except (MidasError, OSError):
             return None
-        newest = max((state.st_mtime_ns for state in states), default=0)
-        _known[identity] = Stamp(sum(s.st_size for s in states), newest, found.sha256, found.of, len(files))
+        changed = sum(state.st_mtime_ns for state in states)
+        _known[identity] = Stamp(sum(s.st_size for s in states), changed, found.sha256, found.of, len(files))
     return _known[identity]
+
+
+def stamp_of_start(path: str | os.PathLike[str], size: int) -> str:
+    """The hash of the first bytes of a file, as `stamp` has it of a file that ends there; "" if it cannot be read."""
+    try:
+        return provenance.fingerprint(path, first=size).sha256
+    except MidasError:
+        return ""
 
 
 def _is_archive(files: Sequence[Path]) -> bool:
@@ -51,6 +58,8 @@ def _is_archive(files: Sequence[Path]) -> bool:
 
 def _of_archive(path: Path) -> provenance.Fingerprint:
     """All but parameters and results, whatever the pipeline has added."""
+    from midas.archive import Archive  # only here: most steps have no archive, and its codecs take time
+
     with Archive(path) as archive:
         sums = archive.checksums()
     return provenance.of_members(path, {name: crc for name, crc in sums.items() if not name.startswith(_NO_FRAMES)})

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._version import __version__
 from midas.formats import passes
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import IndexedSeeds
+from midas.formats.ledger import COMPLETE, STARTED, Entry
 from midas.formats.passes import SeedPass
 from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
 from midas.formats.table import Table
+from midas.ledger.recorded import update
+from midas.ledger.steps import PASSES
 from midas.parameters import Parameters
+from midas.pipeline import asked
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -68,10 +73,23 @@ class GrainSearch:
 
     def find(self) -> GrainTables | None:
         """The grains of all passes, on the first rank."""
+        if self._run.steps.keeps("process_grains"):  # and so are the passes
+            return None
         last = 1 if self._tracking else self._passes()
+        self._record(STARTED)
         self._solve(None)
         found = self._resolve("process_grains")
-        return self._again(found, last)
+        found = self._again(found, last)
+        if self._run.options.keeps_parts and self._run.comm.rank == 0 and not self._tracking:
+            passes.end(self._run.layer)
+        self._record(COMPLETE)
+        return found
+
+    def _record(self, state: str) -> None:
+        """Write into the ledger that the passes have begun, or that no other one follows."""
+        layer, parameters = self._run.layer, asked.of_passes(self._run)
+        if self._run.comm.rank == 0:
+            update(layer, lambda ledger: ledger.with_entry(Entry(PASSES, state, "", __version__, parameters)))
 
     def _again(self, found: GrainTables | None, last: int) -> GrainTables | None:
         """The passes behind the first one; `found` are its grains."""
@@ -110,21 +128,28 @@ class GrainSearch:
             lambda: refinement.run(
                 layer, self._parameters, threads=threads, comm=comm, seeds=seeds, seed_pass=seed_pass, indexed=indexed,
                 extra_info=self._extra_info, hkls=self._hkls, allow_partial=run.options.allow_partial,
+                resume=run.options.keeps_parts,
             ),
         )  # fmt: skip
         earlier, self._refined = self._refined, refined
-        if earlier is not None and refined is not None:
-            self._refined = joined_seeds([earlier, refined])
+        if seed_pass is not None:  # the rows of all passes, or none: then they are in their files
+            self._refined = None
+            if earlier is not None and refined is not None:
+                self._refined = joined_seeds([earlier, refined])
         return True
 
     def _index(self, seed_pass: SeedPass | None) -> StageResult[IndexedSeeds]:
         from midas.stages import indexing
 
         layer, parameters, threads, comm = self._run.layer, self._parameters, self._run.threads, self._run.comm
-        spots, hkls = self._spots, self._hkls
+        spots, hkls, resume = self._spots, self._hkls, self._run.options.keeps_parts
         if seed_pass is None:
-            return indexing.run(layer, parameters, threads=threads, comm=comm, seeds=self.seeds, spots=spots, hkls=hkls)
-        return indexing.run_again(layer, parameters, seed_pass, threads=threads, comm=comm, spots=spots, hkls=hkls)
+            return indexing.run(
+                layer, parameters, threads=threads, comm=comm, seeds=self.seeds, spots=spots, hkls=hkls, resume=resume
+            )
+        return indexing.run_again(
+            layer, parameters, seed_pass, threads=threads, comm=comm, spots=spots, hkls=hkls, resume=resume
+        )
 
     def _resolve(self, step: str, seed_pass: SeedPass | None = None) -> GrainTables | None:
         """Refined seeds to grains, on the first rank."""

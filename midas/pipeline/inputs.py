@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer, archive_name, earlier_archive_name
 from midas.parameters import ANALYSIS
-from midas.pipeline import copies, parameter_check
+from midas.pipeline import copies, parameter_check, resume
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
@@ -149,9 +150,9 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
             link.symlink_to(layer.logs.name)
         except OSError as error:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
-    endings = ("consolidated.h5", "report.html", "report.png")
-    pages = (path for ending in endings for path in layer.folder.glob(f"*_{ending}"))
-    remove(*layer.grain_results, layer.run_record, *pages)
+    remove(layer.run_record)
+    if not options.resumes:
+        remove_results(layer, ())
     user_file = options.user_file
     if user_file is None:
         return
@@ -160,6 +161,15 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
         changes["ResultFolder"] = f"{layer.folder}/"
     write_atomic(layer.folder / user_file.path.name, user_file.with_settings(changes))
     user_file.copy_panel_shifts(layer.folder)
+
+
+def remove_results(layer: Layer, kept: Container[str]) -> None:
+    """Leave no results but those of the steps that are kept, so that they cannot look like those of this run."""
+    pages = ("report.html", "report.png")
+    endings = ("consolidated.h5", *pages) if "consolidation" not in kept else pages if "report" not in kept else ()
+    remove(*(path for ending in endings for path in layer.folder.glob(f"*_{ending}")))
+    if "process_grains" not in kept:
+        remove(*layer.grain_results)
 
 
 def prepare_archive(options: Options, plan: LayerPlan, steps: Steps) -> Path:
@@ -204,10 +214,18 @@ def _converted(options: Options, plan: LayerPlan, steps: Steps) -> Path:
     relative_to, raw = asked.original.parent, asked.data_file
 
     def convert() -> StageResult[Path]:
-        result = conversion.run(asked, threads=options.thread_count, relative_to=relative_to)
+        result = conversion.run(asked, threads=options.thread_count, relative_to=relative_to, resume=options.resumes)
         return StageResult(result.stage, {**result.summary, "OutputZipName": result.data}, result.data)
 
-    path = steps.alone("ZipOut", convert)
+    path = plan.folder / _archive_name(options, plan)
+    kept = resume.conversion_kept(options, plan.folder, path, asked, relative_to)
+    if kept is not None:
+        steps.kept = {"ZipOut": kept}
+        steps.keeps("ZipOut")
+        if conversion.refresh(asked, path, threads=options.thread_count, relative_to=relative_to):
+            log.info("%s has the parameters of %s now; its frames are kept", path, asked.original)
+    else:
+        path = steps.alone("ZipOut", convert)
     log.info("[ZIP] OutputZipName: %s", path)
     earlier = plan.folder / earlier_archive_name(raw) if raw else path
     if earlier != path and earlier.exists():  # of the same scan, under the name of earlier versions

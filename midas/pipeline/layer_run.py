@@ -6,20 +6,21 @@ A stage's module is imported when it runs, so that a wrong input is reported at 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.archive import Archive
 from midas.formats.layer import Layer
+from midas.ledger.recorded import recording
+from midas.ledger.standing import Asked
+from midas.ledger.steps import GEOMETRY, first_look
 from midas.parameters import Parameters
-from midas.pipeline import inputs, layer_page, record
+from midas.pipeline import asked, inputs, layer_page, record
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
 from midas.runtime.errors import MidasError, NothingFoundError
-from midas.runtime.files import read_bytes, write_atomic
 from midas.runtime.parallel import Communicator
 
 if TYPE_CHECKING:
@@ -62,10 +63,31 @@ class LayerRun:
         self.refined_geometry: Path | None = None
         before = record.earlier(plan.folder) if comm.rank == 0 else None
         self.layer, self.parameters = self._start()
+        self._keep()
         self.record: RunRecord | None = None
         if comm.rank == 0:
-            self.record = record.started(options, plan, self.layer, self.parameters, before, comm.size)
+            kept = self.steps.kept
+            self.record = record.started(options, plan, self.layer, self.parameters, before, comm.size, kept)
             self.write_record()
+
+    def _keep(self) -> None:
+        """Find out which steps are left as they are, and remove the results of the others."""
+        from midas.pipeline import resume
+
+        kept = resume.kept_steps(self) if self.comm.rank == 0 else None
+        self.steps.kept = {**self.steps.kept, **self.comm.broadcast(kept)}
+        if self.comm.rank == 0 and self.options.resumes:
+            inputs.remove_results(self.layer, self.steps.kept)
+            for name in self.steps.kept:
+                self.steps.keeps(name)
+
+    def asked(self, appended: frozenset[str]) -> Iterator[Asked]:
+        """The steps that the options ask for behind the conversion; see `midas.pipeline.asked`."""
+        return asked.of_frames(self, appended)
+
+    def own_parameters(self) -> Parameters:
+        """Those of the archive, or of the user's file where there is none."""
+        return self.parameters
 
     def _start(self) -> tuple[Layer, Parameters]:
         archive = None
@@ -76,6 +98,7 @@ class LayerRun:
             archive = inputs.prepare_archive(self.options, self.plan, self.steps)
         archive = self.comm.broadcast(archive)
         folder = self.plan.folder
+        self.steps.kept = self.comm.broadcast(self.steps.kept)
         with Archive(archive) as opened:
             parameters = opened.parameters
         data_file = parameters.for_stage("pipeline")["dataFN"]
@@ -100,11 +123,11 @@ class LayerRun:
         """Spots to grains, and the results in one file."""
         binned = self.binning(setup)
         self.grains(setup, binned, hkls)
-        if self.comm.rank == 0:
+        if self.comm.rank == 0 and not self.steps.keeps("consolidation"):
             with self.steps.step("consolidation"):
                 self.consolidate()
             self.steps.say("consolidation")
-        if self._refines_geometry():
+        if self.refines_geometry():
             self.refine_geometry()
 
     def write_record(self, failure: str = "") -> None:
@@ -117,9 +140,11 @@ class LayerRun:
         """The page about the grains, on the first rank; None where there is none, of which the console says why."""
         if self.comm.rank or not self.options.report or self.tables.grains is None:
             return None
+        if self.steps.keeps("report"):
+            return self.layer.report
         try:
             with self.steps.step("report"):
-                return layer_page.of_layer(self.layer, self.threads)
+                return layer_page.of_layer(self.layer, self.parameters, self.threads)
         except MidasError as error:  # the results are there, and ff-report writes it again
             log.warning("there is no report: %s; run ff-report %s", error, self.layer.folder)
             return None
@@ -132,7 +157,16 @@ class LayerRun:
         if self.layer.archive is None:
             raise ValueError("the first look needs an archive")
         scan = RawScan.archived(Path(self.layer.archive), threads=self.threads)
-        return looking.run(scan, self.layer.folder, threads=self.threads)
+        with recording(self.layer, first_look(self.look_files()), self.parameters) as record:
+            result = looking.run(scan, self.layer.folder, threads=self.threads)
+            record({})
+        return result
+
+    def look_files(self) -> list[Path]:
+        """What the first look writes."""
+        name = "" if self.layer.archive is None else self.layer.archive.name
+        stem = name.removesuffix(".MIDAS.zip").removesuffix(".analysis")
+        return [self.layer.folder / f"{stem}_look{ending}" for ending in (".html", ".png", ".txt")]
 
     def search(self, hkls: Table | None) -> None:
         """Frames to peaks."""
@@ -147,6 +181,7 @@ class LayerRun:
                 comm=self.comm,
                 hkls=hkls,
                 force=self.options.force,
+                resume=self.options.keeps_parts,
                 keep_pixels=False,
             ),  # fmt: skip
         )
@@ -178,23 +213,25 @@ class LayerRun:
         )
         setup = self.steps.serial(
             "fit_setup",
-            lambda: stage.run(self.layer, self.parameters, threads=self.threads, hkls=hkls, radius=radius),
-        )
+            lambda: stage.run(
+                self.layer, self.parameters, threads=self.threads, hkls=hkls, radius=radius,
+                more_lines=self.paramstest_lines(),
+            ),
+        )  # fmt: skip
         if setup is not None:
             self.tables.radius, self.tables.extra_info = radius, setup.extra_info
             self.tables.id_rings, self.tables.ids_hash = setup.id_rings, setup.ids_hash
-            self._append_to_paramstest()
-            self.check_seeds(setup)
+        self.check_seeds("fit_setup")
         self.comm.barrier()
         return setup
 
-    def check_seeds(self, setup: SpotTables) -> None:
-        """There is something to index."""
-        if not (len(setup.spots_to_index) or self.options.grains_file):
+    def check_seeds(self, step: str) -> None:
+        """There is something to index, as the first rank knows."""
+        if not (self.steps.found.get(step, {}).get("seeds", 1) or self.options.grains_file):
             raise NothingFoundError(_NO_SEEDS, nothing="no seeds")
 
-    def _append_to_paramstest(self) -> None:
-        """Lines that the setup stage does not hand on: guided indexing, rings without a say."""
+    def paramstest_lines(self) -> tuple[str, ...]:
+        """Lines that the setup stage does not hand on by itself: guided indexing, rings without a say."""
         lines = []
         if self.options.grains_file is not None:
             lines.append(f"GrainsFile {self.options.grains_file}")
@@ -203,27 +240,30 @@ class LayerRun:
         else:
             rings = self.parameters.for_stage("pipeline")["RingsToExcludeFraction"]
             lines += [f"RingsToExcludeFraction {ring}" for ring in rings]
-        if lines:
-            text = read_bytes(self.layer.paramstest)
-            write_atomic(self.layer.paramstest, text + os.fsencode("".join(f"{line}\n" for line in lines)))
+        return tuple(lines)
 
-    def _paramstest(self) -> Parameters:
+    def paramstest(self) -> Parameters:
+        """Those that the setup hands on."""
         return Parameters.read(self.layer.paramstest, "paramstest")
 
     def grain_parameters(self) -> Parameters:
         """Those that the grain stage reads."""
         return self.parameters
 
+    def binning_parameters(self) -> Parameters:
+        """Those of paramstest.txt, without bins unless somebody asked for them."""
+        parameters = self.paramstest()
+        if "WriteLegacyBins" not in self.parameters.for_stage("pipeline"):
+            # Of all stages only legacy programs read the bins, which are half a gigabyte.
+            parameters = parameters.changed(WriteLegacyBins=0)
+        return parameters
+
     def binning(self, setup: SpotTables | None) -> BinaryTables | None:
         """The spots in the form that indexing and refinement read."""
         from midas.stages import binning as stage
 
         def run() -> StageResult[BinaryTables]:
-            parameters = self._paramstest()
-            if "WriteLegacyBins" not in self.parameters.for_stage("pipeline"):
-                # Of all stages only legacy programs read the bins, which are half a gigabyte.
-                parameters = parameters.changed(WriteLegacyBins=0)
-            return stage.run(self.layer, parameters, threads=self.threads, spots=setup)
+            return stage.run(self.layer, self.binning_parameters(), threads=self.threads, spots=setup)
 
         return self.steps.serial("binning", run)
 
@@ -231,18 +271,18 @@ class LayerRun:
         """Seeds to orientations, refined seeds, grains."""
         from midas.pipeline.grain_search import GrainSearch
 
-        search = GrainSearch(self, self._paramstest(), setup, binned, hkls)
+        search = GrainSearch(self, self.paramstest(), setup, binned, hkls)
         found = search.find()
         if found is not None:
             self.tables.grains, self.tables.spot_matrix = found.grains, found.spot_matrix
             self.tables.grain_ids_key, self.tables.spots_to_index = found.grain_ids_key, search.seeds
             self.tables.spot_owners, self.tables.grain_quality = found.spot_owners, found.grain_quality
             self.tables.seed_verdicts = found.seed_verdicts
-        if self._measures_spots():
+        if self.measures_spots():
             self.measure_spots(hkls)
         self.uncertainty()
 
-    def _measures_spots(self) -> bool:
+    def measures_spots(self) -> bool:
         """What the option says, or else the key."""
         if self.options.measure_spots is not None:
             return self.options.measure_spots == 1
@@ -286,7 +326,7 @@ class LayerRun:
             self.tables.sigmas = found.sigmas
             self.tables.grain_quality = found.quality
 
-    def _refines_geometry(self) -> bool:
+    def refines_geometry(self) -> bool:
         """What the option says, or else the key."""
         if self.options.refine_geometry is not None:
             return self.options.refine_geometry == 1
@@ -300,17 +340,32 @@ class LayerRun:
         def work() -> StageResult[Path | None]:
             if self.tables.grains is not None and not len(self.tables.grains):
                 return StageResult("geometry", {"grains": 0}, None)
-            return of_driver(self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups)
+            with recording(self.layer, GEOMETRY, self.parameters) as record:
+                result = of_driver(self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups)
+                record(result.summary)
+            return result
 
         self.refined_geometry = self.steps.serial("refine_geometry", work)
+        if self.comm.rank == 0 and self.steps.keeps("refine_geometry"):
+            self.refined_geometry = next(self.layer.geometry_folder.glob("*_refined*.txt"), None)
 
     def consolidate(self) -> None:
         """The results of the layer in one file, and the provenance in its archive."""
-        from midas.results import consolidated
-        from midas.results.consolidated import provenance
+        from midas.calibration import sigma_of_grains
+        from midas.pipeline import consolidation
 
         self.tables.parameters = self.parameters
         self.write_record()
-        consolidated.write(self.layer, per_spot_groups=self.options.per_spot_groups, tables=self.tables)
-        if self.layer.archive is not None:
-            provenance.append(self.layer, tables=self.tables)
+        if self.steps.keeps("grain_sigma"):  # the covariances are in no file
+            self.tables.sigmas = sigma_of_grains(self.layer, threads=self.threads).rounded()
+        consolidation.of_layer(self.layer, self.parameters, self.tables, self.options.per_spot_groups)
+
+    def read_kept(self) -> None:
+        """Read the tables that the end of the run tells of, where the steps that wrote them are kept."""
+        if self.comm.rank or not self.steps.keeps("process_grains"):
+            return
+        from midas.results.tables.sources import Sources
+
+        known = Sources(self.layer, self.tables)
+        self.tables.grains, self.tables.spot_matrix = known.grains, known.spot_matrix
+        self.tables.extra_info = known.extra_info

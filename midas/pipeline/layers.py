@@ -125,6 +125,7 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator, said: list[str
             run = (SpotTableRun if options.spot_table else LayerRun)(options, plan, team, said)
             why.forget(run)
             tables = run.run()
+            run.read_kept()
             warning = why.little(run, tables)
             run.write_record()
             page = run.report()

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from midas.pipeline.step_names import steps_named
 from midas.runtime.errors import UsageError
 from midas.runtime.options import FLAG, PATH, TEXT, WHOLE, Kind, absolute, option
 from midas.runtime.parallel import thread_count
@@ -80,6 +81,19 @@ class Options:
         "1: also refine the geometry from the grains (ff-geometry), and run the stages from the radius on again with "
         "it until nothing moves, in the folder Geometry of the layer; by default the key RefineGeometry says",
     )
+    resume: int | None = option(
+        "-resume",
+        WHOLE,
+        None,
+        "1: go on where a run was interrupted: steps that are complete, and would run with the same again, are kept; "
+        "0: start afresh; by default 1 in a submitted job and with -batchMode 1, else 0",
+    )
+    restart_from: str = option(
+        "-restartFrom",
+        TEXT,
+        "",
+        "do this step and all behind it again, and keep those before it, which must be complete",
+    )
     allow_partial: bool = option(
         "-allowPartial", FLAG, False, "1: seeds that an earlier stage has not come to count as not found; 0: an error"
     )
@@ -101,6 +115,8 @@ class Options:
             raise UsageError("does not go with -peakSearchOnly, which leaves no grains", key="-measureSpots", value=1)
         if self.peak_search_only and self.refine_geometry:
             raise UsageError("does not go with -peakSearchOnly, which leaves no grains", key="-refineGeometry", value=1)
+        if self.restart_from:
+            steps_named(self.restart_from)
         self._check_starts()
         if self.convert and self.parameter_file is None:
             if self.data_file is None or self.data_file.suffix != ".zip":
@@ -143,6 +159,8 @@ class Options:
             raise UsageError("must be 0 or 1", key="-measureSpots", value=self.measure_spots)
         if self.refine_geometry not in (None, 0, 1):
             raise UsageError("must be 0 or 1", key="-refineGeometry", value=self.refine_geometry)
+        if self.resume not in (None, 0, 1):
+            raise UsageError("must be 0 or 1", key="-resume", value=self.resume)
         if self.frame_chunks < 1 and self.frame_chunks != -1:
             reason = "must be at least 1, or -1 for as many as is good"
             raise UsageError(reason, key="-numFrameChunks", value=self.frame_chunks)
@@ -153,6 +171,16 @@ class Options:
         from midas.pipeline.user_file import UserFile
 
         return None if self.parameter_file is None else UserFile(self.parameter_file)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether steps of an earlier run are kept."""
+        return self.resume == 1 or bool(self.restart_from)
+
+    @property
+    def keeps_parts(self) -> bool:
+        """Whether what is done of a step that was interrupted is kept, too."""
+        return self.resume == 1 and not self.restart_from
 
     @property
     def thread_count(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from midas._version import __version__
 from midas.archive import Archive
 from midas.formats.layer import Layer
+from midas.formats.ledger import Entry
 from midas.formats.run_record import Input, RunRecord, StepRecord, read_run_record
 from midas.parameters import ANALYSIS, Parameters
 from midas.parameters.readers import READERS, read_from_archive
@@ -49,6 +50,7 @@ def started(
     parameters: Parameters,
     before: RunRecord | None,
     ranks: int = 1,
+    kept: Mapping[str, Entry] | None = None,
 ) -> RunRecord:
     """The record of a run that has its archive and has run no stage yet.
 
@@ -56,12 +58,16 @@ def started(
     ----------
     parameters : that count, of the archive or of the user's file
     before : record of the run before, which holds as far as this run goes on from its archive
+    kept : steps that are left as that run has done them
     """
     inputs = list(_inputs(options, plan, layer))
     given = dict(parameters.as_given())
     given |= {key: getattr(options, name) for name, key in _OF_OPTIONS.items() if getattr(options, name) is not None}
     record = _new(given, _origins(options, plan, given), options.thread_count, ranks)
-    return _continued(record, inputs, before, kept=() if options.convert else _before_grains(options))
+    record = _continued(record, inputs, before, kept=() if options.convert else _before_grains(options))
+    entries = sorted((kept or {}).values(), key=lambda entry: entry.number)
+    mine = [StepRecord(entry.step, entry.seconds, entry.counts, entry.date) for entry in entries]
+    return record.changed(steps=(*(step for step in record.steps if step.name not in (kept or {})), *mine))
 
 
 def again(layer: Layer, parameters: Parameters, threads: int) -> RunRecord:
@@ -103,7 +109,9 @@ def _continued(
     archive = _archive_of(inputs)
     if before is not None and archive is not None and archive == _archive_of(before.inputs):
         roles = {item.role for item in inputs}
-        inputs = [*(item for item in before.inputs if item.role not in roles), *inputs]
+        grown = {item.role: item for item in before.inputs if item.role == "archive"}  # by what the pipeline adds
+        of_now = [grown.get(item.role, item) for item in inputs]
+        inputs = [*(item for item in before.inputs if item.role not in roles), *of_now]
         steps = tuple(step for step in before.steps if kept is None or step.name in kept)
         record = record.changed(steps=steps)
     return record.changed(inputs=tuple(inputs))

@@ -14,16 +14,15 @@ from midas.archive import Archive, set_dataset
 from midas.formats.layer import Layer
 from midas.formats.run_record import StepRecord
 from midas.parameters import ANALYSIS, Parameters
-from midas.pipeline import copies, layer_page
+from midas.pipeline import consolidation, copies, layer_page
 from midas.pipeline.record import again
-from midas.pipeline.steps import whole_numbers
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
 from midas.runtime.files import write_atomic
 from midas.runtime.locks import folder_lock
 from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import Communicator, communicator
-from midas.runtime.result import StageResult
+from midas.runtime.result import StageResult, whole_numbers
 from midas.stages import merge
 
 log = logging.getLogger(__name__)
@@ -76,8 +75,6 @@ def _number(folder: Path) -> tuple[int, str]:
 def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> None:
     from midas.calibration import sigma_of_grains
     from midas.formats.geometry import read_geometry
-    from midas.results import consolidated
-    from midas.results.consolidated import provenance
     from midas.results.tables.sources import LayerTables
 
     archives = sorted(folder.glob("*.MIDAS.zip"))
@@ -105,10 +102,9 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
                 write_atomic(layer.grains_sigma, sigmas.format())
             tables.sigmas = sigmas.rounded()
         _write_record(layer, parameters, threads, merged.summary, time.perf_counter() - started)
-        consolidated.write(layer, per_spot_groups=per_spot_groups, tables=tables)
-        provenance.append(layer)
+        consolidation.of_layer(layer, parameters, tables, per_spot_groups)
         if report:
-            layer_page.of_layer(layer, threads)
+            layer_page.of_layer(layer, parameters, threads)
     except OSError as error:
         raise OutputError(f"{error.strerror or error}", file=error.filename or folder) from None
     except MidasError as error:

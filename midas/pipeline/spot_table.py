@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
 from midas.experiment.region import limited_omega, within_omegas
 from midas.experiment.scan import Ranges, measured_ranges
 from midas.formats import spots as formats
+from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.layer import Layer
 from midas.formats.spots import SpotTables
 from midas.formats.table import Table
+from midas.ledger import steps
+from midas.ledger.recorded import recording
+from midas.ledger.standing import Asked
+from midas.ledger.steps import Step, spot_table
 from midas.parameters import Parameters
-from midas.pipeline import inputs
+from midas.pipeline import asked, inputs
 from midas.pipeline.layer_run import LayerRun
 from midas.results.tables.sources import LayerTables
 from midas.runtime.files import read_bytes, remove, write_atomic
@@ -43,10 +49,8 @@ class SpotTableRun(LayerRun):
         layer = Layer(self.plan.folder, folder_text=f"{self.plan.folder}/")
         if self.comm.rank == 0:
             inputs.prepare_folder(self.options, self.plan)
-            # What an earlier run from frames left would be joined with these spots.
-            stale = (layer.id_rings, layer.ids_hash, layer.merge_map, layer.input_all_no_header, layer.paramstest)
-            remove(layer.detector_pixels, layer.seed_passes)
-            remove(*stale, *layer.folder.glob("Radius_StartNr_*.csv"), *layer.folder.glob("Result_StartNr_*.csv"))
+            if not self.options.resumes:
+                _remove_stale(layer)
         self.comm.barrier()
         return layer, user_file.parameters
 
@@ -59,18 +63,36 @@ class SpotTableRun(LayerRun):
         setup = self.steps.serial("spot_table", lambda: self._spots(hkls))
         if setup is not None:
             self.tables.extra_info = setup.extra_info
-            self.check_seeds(setup)
+        self.check_seeds("spot_table")
         self.comm.barrier()
         self.from_spots(setup, hkls)
         return self.tables
 
     def grain_parameters(self) -> Parameters:
         """There is no archive: paramstest.txt holds the user's whole file."""
-        return self._paramstest()
+        return self.paramstest()
 
     def _spots(self, hkls: Table | None) -> StageResult[SpotTables]:
         """The table as the setup stage would leave it, the seeds, and paramstest.txt."""
-        assert hkls is not None
+        with recording(self.layer, self._step(), self.parameters) as record:
+            _remove_stale(self.layer)
+            result = self._made(HKLS.read(self.layer.hkls) if hkls is None else hkls)
+            record(result.summary)
+        return result
+
+    def _step(self) -> Step:
+        user_file = self.options.user_file
+        assert user_file is not None  # `Options.checked` sees to it
+        source = self.options.result_folder / self.layer.extra_info.name
+        return spot_table(source, self.plan.folder / user_file.path.name)
+
+    def asked(self, appended: frozenset[str]) -> Iterator[Asked]:
+        """The steps of a run without frames."""
+        yield Asked(steps.HKLS, lambda: self.parameters)
+        yield Asked(self._step(), lambda: self.parameters, {}, appended)
+        yield from asked.of_spots(self, appended)
+
+    def _made(self, hkls: Table) -> StageResult[SpotTables]:
         own = self.parameters.for_stage("pipeline")
         source = self.options.result_folder / self.layer.extra_info.name
         table = formats.read_spots(source, formats.EXTRA_INFO)
@@ -91,7 +113,7 @@ class SpotTableRun(LayerRun):
         write_atomic(self.layer.paramstest, self._paramstest_text(radii, ranges))
         none = Table(formats.ID_RINGS.names, np.empty((len(formats.ID_RINGS.names), 0)))
         no_hash = Table(formats.IDS_HASH.names, np.empty((len(formats.IDS_HASH.names), 0)))
-        data = SpotTables(table.select(formats.INPUT_ALL.names), table, none, no_hash, seeds, self._paramstest())
+        data = SpotTables(table.select(formats.INPUT_ALL.names), table, none, no_hash, seeds, self.paramstest())
         return StageResult("spot_table", {"spots": len(table), "seeds": len(seeds)}, data)
 
     def _paramstest_text(self, radii: dict[int, float], ranges: Ranges) -> bytes:
@@ -110,6 +132,13 @@ class SpotTableRun(LayerRun):
         assert user_file is not None
         text = user_file.with_settings({**self.plan.settings, **user_file.settings(self.options)}, dropped=_OWN)
         return os.fsencode("".join(f"{line}\n" for line in lines)) + text
+
+
+def _remove_stale(layer: Layer) -> None:
+    """What an earlier run from frames left would be joined with these spots."""
+    stale = (layer.id_rings, layer.ids_hash, layer.merge_map, layer.input_all_no_header, layer.paramstest)
+    remove(layer.detector_pixels, layer.seed_passes)
+    remove(*stale, *layer.folder.glob("Radius_StartNr_*.csv"), *layer.folder.glob("Result_StartNr_*.csv"))
 
 
 def _ring_radii(own: Parameters, hkls: Table) -> dict[int, float]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Integral
 from pathlib import Path
 from typing import TypeVar
 
+from midas.formats.ledger import Entry
 from midas.runtime import logs
 from midas.runtime.errors import MidasError, NothingFoundError, StageError, shown
 from midas.runtime.files import write_atomic
 from midas.runtime.parallel import Communicator
-from midas.runtime.result import StageResult
+from midas.runtime.result import StageResult, whole_numbers
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +63,13 @@ def _kind(name: str) -> str:
     return name.partition("_pass")[0]
 
 
-def whole_numbers(summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
-    """Every row that is a whole number, added up over the ranks."""
-    total: Counter[str] = Counter()
-    for rows in summaries:
-        total.update({label: int(value) for label, value in rows.items() if isinstance(value, Integral)})
-    return dict(total)
+def counts_of(name: str, summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    """What the console shows of the summaries of a step."""
+    return {
+        label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
+        for label in _COUNTS.get(_kind(name), ())
+        if any(label in rows for rows in summaries)
+    }
 
 
 class Steps:
@@ -81,16 +81,30 @@ class Steps:
     seconds : that each step took, filled as they run
     counts : what each step found, on the first rank, as far as the console shows it
     found : every whole number of the summary of each step, on the first rank
+    kept : steps that a run before has done, and that are left as they are; their data are in their files
     """
 
     def __init__(self, folder: Path, comm: Communicator):
         self.folder, self.comm = folder, comm
+        self.kept: Mapping[str, Entry] = {}
         self.seconds: dict[str, float] = {}
         self.counts: dict[str, dict[str, int]] = {}
         self.found: dict[str, dict[str, int]] = {}
 
+    def keeps(self, name: str) -> bool:
+        """Whether a step is kept; if so, what it found is what it found then."""
+        entry = self.kept.get(name)
+        if entry is None:
+            return False
+        if self.comm.rank == 0 and name not in self.found:
+            self.found[name] = dict(entry.counts)
+            self.counts[name] = counts_of(name, [entry.counts])
+        return True
+
     def serial(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
         """A stage that one process does; its data there, None on the other ranks, which read its files."""
+        if self.keeps(name):
+            return None
         data = self.alone(name, work) if self.comm.rank == 0 else None
         self.comm.barrier()
         return data
@@ -103,6 +117,8 @@ class Steps:
 
     def shared(self, name: str, work: Callable[[], StageResult[T]]) -> T | None:
         """A stage whose work is shared over the ranks; its data only when this process has all of it."""
+        if self.keeps(name):
+            return None
         result = self.stage(name, work)
         everybody = self.comm.gather(result.summary)
         if everybody is not None:
@@ -111,12 +127,7 @@ class Steps:
 
     def say(self, name: str, summaries: Sequence[Mapping[str, object]] = ()) -> None:
         """What a step found and how long it took, on the console."""
-        counts = {
-            label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
-            for label in _COUNTS.get(_kind(name), ())
-            if any(label in rows for rows in summaries)
-        }
-        self.counts[name] = counts
+        self.counts[name] = counts = counts_of(name, summaries)
         self.found[name] = whole_numbers(summaries)
         found = "".join(f", {count} {label}" for label, count in counts.items())
         log.info("%s: %.2f s%s", name, self.seconds[name], found)

@@ -7,7 +7,6 @@ lock is ever left behind; the file is no more than the place for it and for the 
 from __future__ import annotations
 
 import errno
-import getpass
 import json
 import logging
 import os
@@ -71,6 +70,8 @@ class Holder:
 
 
 def _this_process(command: str, work: str) -> Holder:
+    import getpass  # only here: it takes time
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container may have no name for it

@@ -46,7 +46,7 @@ class Fingerprint:
     files: int = 1
 
 
-def fingerprint(*paths: str | os.PathLike[str]) -> Fingerprint:
+def fingerprint(*paths: str | os.PathLike[str], first: int | None = None) -> Fingerprint:
     """The fingerprint of a file, or of several that belong together as one.
 
     The hash of one file of up to 64 MiB is the SHA-256 of its bytes, as ``sha256sum`` prints it. Of several files, the
@@ -54,22 +54,27 @@ def fingerprint(*paths: str | os.PathLike[str]) -> Fingerprint:
     first and the last bytes among them, behind the total size: it tells scans apart at the cost of a glance, and does
     not prove that two are equal.
 
+    Parameters
+    ----------
+    first : bytes of one file that count, as if it ended there
+
     Raises
     ------
     FormatError : for a file that cannot be read
     """
     files = [Path(path) for path in paths]
     try:
-        sizes = [file.stat().st_size for file in files]
+        sizes = [file.stat().st_size if first is None else first for file in files]
         total = sum(sizes)
         digest = hashlib.sha256()
         if len(files) > 1:
             digest.update(os.fsencode("".join(f"{f.name} {n}\n" for f, n in zip(files, sizes, strict=True))))
         if total <= _MOST_BYTES:
-            for file in files:
+            for file, size in zip(files, sizes, strict=True):
                 with open(file, "rb") as stream:
-                    while block := stream.read(1 << 20):
+                    while block := stream.read(min(size, 1 << 20)):
                         digest.update(block)
+                        size -= len(block)
             of = WHOLE
         else:
             digest.update(f"{total}\n".encode())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Generic, TypeVar
 
 # A result is only read, so that one with more particular data stands in for one with any.
@@ -24,3 +26,11 @@ class StageResult(Generic[T_co]):
     stage: str
     summary: Mapping[str, object]
     data: T_co
+
+
+def whole_numbers(summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    """Every row that is a whole number, added up over the ranks."""
+    total: Counter[str] = Counter()
+    for rows in summaries:
+        total.update({label: int(value) for label, value in rows.items() if isinstance(value, Integral)})
+    return dict(total)

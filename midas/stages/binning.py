@@ -22,6 +22,8 @@ from midas.formats.spots import (
     read_spots,
 )
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import BINNING
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import remove
@@ -41,6 +43,7 @@ _PART = 1 << 21
 _RING_LIMIT = 500
 
 
+@recorded(BINNING)
 def run(
     layer: Layer,
     parameters: Parameters,

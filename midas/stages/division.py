@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 #: what the joint fits of a frame may cost for each pixel on rings, besides what one region may; those of a hundred
 #: grains cost a hundredth
 _WORK_OF_PIXEL = 2.0
+#: the same for a crowded frame and fits of one peak each; beyond it none is worth it
+_WORK_OF_CROWDED_PIXEL = 0.25
 
 
 class _Count(NamedTuple):
@@ -48,6 +50,7 @@ class Division:
         # The old digits are those of joint fits, whatever they cost; a centroid takes each region as one peak.
         self._idle = settings.legacy_digits or not settings["doPeakFit"]
         self._budget = MOST_WORK + _WORK_OF_PIXEL * ring_pixels
+        self._crowded_budget = MOST_WORK + _WORK_OF_CROWDED_PIXEL * ring_pixels
         self._counts: dict[int, _Count] = {}
 
     def of(self, frame: int, regions: Regions, crowded: bool) -> Regions:
@@ -68,7 +71,8 @@ class Division:
         if crowded:
             no_peaks = (pixels < LEAST_PIXELS_OF_PEAK * np.maximum(peaks, 1)) | (peaks > MOST_MAXIMA_OF_PEAKS)
             centred |= no_peaks
-            parted |= no_peaks & (peaks > 1)
+            if (pixels + 16.0 * peaks)[~centred].sum() > self._crowded_budget:
+                centred[:] = True
         parted |= centred & (peaks > 1)
         if not (parted.any() or centred.any()):
             return regions

@@ -6,6 +6,7 @@ See docs/theory/fit_setup.md#steps.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ from midas.formats.spots import (
     write_spot_tables,
 )
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import FIT_SETUP
 from midas.parameters import Parameters
 from midas.runtime.errors import NothingFoundError
 from midas.runtime.files import remove, write_atomic
@@ -65,6 +68,7 @@ ACCEPTED = VERDICTS["accepted"]
 _COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded", "ring", "grain_radius", "raw_sum")
 
 
+@recorded(FIT_SETUP)
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -73,6 +77,7 @@ def run(
     comm: Communicator = SERIAL,
     hkls: Table | None = None,
     radius: Table | None = None,
+    more_lines: tuple[str, ...] = (),
 ) -> StageResult[SpotTables]:
     """Write the spot tables, the seeds and paramstest.txt of a layer.
 
@@ -80,6 +85,7 @@ def run(
     ----------
     parameters : of the archive
     hkls, radius : the tables of hkls.csv and of the Radius file; read from them when None
+    more_lines : at the end of paramstest.txt
 
     Returns
     -------
@@ -87,12 +93,18 @@ def run(
         data: `SpotTables`
     """
     if comm.connected and comm.size > 1:
-        return comm.broadcast(_run(layer, parameters, threads, hkls, radius) if comm.rank == 0 else None)
-    return _run(layer, parameters, threads, hkls, radius)
+        found = _run(layer, parameters, threads, hkls, radius, more_lines) if comm.rank == 0 else None
+        return comm.broadcast(found)
+    return _run(layer, parameters, threads, hkls, radius, more_lines)
 
 
 def _run(
-    layer: Layer, parameters: Parameters, threads: int, hkls: Table | None, radius: Table | None
+    layer: Layer,
+    parameters: Parameters,
+    threads: int,
+    hkls: Table | None,
+    radius: Table | None,
+    more_lines: tuple[str, ...],
 ) -> StageResult[SpotTables]:
     parameters = parameters.for_stage("fit_setup")
     remove(layer.paramstest, layer.spot_flags, layer.seed_passes)
@@ -108,16 +120,9 @@ def _run(
         detector = _fitted(detector, peaks, rings, parameters, threads)
     write_detector_pixels(layer, detector, np.array([ring.two_theta for ring in rings]), parameters)
     parameters = _with_limits(parameters, layer, scan, detector, rings)
-    spots = laboratory_spots(
-        peaks["y_recorded"],
-        peaks["z_recorded"],
-        peaks["omega_recorded"],
-        detector.packed(),
-        parameters["Wavelength"],
-        detector.wedge,
-        detector.exact_wedge,
-        threads,
-    )
+    y, z, recorded_omega = (peaks[name] for name in ("y_recorded", "z_recorded", "omega_recorded"))
+    wavelength, wedge = parameters["Wavelength"], (detector.wedge, detector.exact_wedge)
+    spots = laboratory_spots(y, z, recorded_omega, detector.packed(), wavelength, *wedge, threads)
     omega, reasons = _verdicts(peaks, spots, detector, parameters, threads)
     seeds = _seeds(peaks, omega, reasons, parameters)
     in_use = _in_use(rings, peaks, reasons, detector, scan, parameters)
@@ -130,7 +135,9 @@ def _run(
         # A fitted distance moves the ideal rings with it.
         RingRadii=tuple(ring.radius * (detector.lsd / parameters["Lsd"]) for ring in in_use),
     )
-    tables = _write(layer, handed_on, peaks, spots, reasons, seeds, rings, threads)
+    # First: it finds the keys that are missing.
+    paramstest = format_paramstest(handed_on, layer) + os.fsencode("".join(f"{line}\n" for line in more_lines))
+    tables = _write(layer, paramstest, peaks, spots, reasons, seeds, rings, threads)
     accepted = int((reasons == ACCEPTED).sum())
     summary = {"spots": len(peaks), "accepted": accepted, "rings": len(in_use), "seeds": len(seeds)}
     if saturated := write_spot_flags(layer, parameters, hkls, scan.frames, peaks):
@@ -343,7 +350,7 @@ def _ids_hash(peaks: Table, rings: list[_Ring]) -> Table:
 
 def _write(
     layer: Layer,
-    parameters: Parameters,
+    paramstest: bytes,
     peaks: Table,
     spots: NDArray[np.float64],
     reasons: NDArray[np.uint8],
@@ -352,7 +359,6 @@ def _write(
     threads: int,
 ) -> SpotTables:
     """All files of the stage, paramstest.txt last."""
-    paramstest = format_paramstest(parameters, layer)  # first: it finds the keys that are missing
     rejected = reasons != ACCEPTED
     extra_info = _extra_info(peaks, spots, rejected)
     ids = {"ring": peaks["ring"], "radius_id": peaks["spot_id"], "spot_id": extra_info["spot_id"]}

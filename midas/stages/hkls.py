@@ -9,6 +9,8 @@ from midas.experiment import crystal
 from midas.formats.hkls import LAYOUT
 from midas.formats.layer import Layer
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import HKLS
 from midas.runtime.files import make_folder, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@recorded(HKLS)
 def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult[Table]:
     """Write the reflections of the sample to ``hkls.csv``.
 

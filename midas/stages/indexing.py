@@ -20,7 +20,9 @@ from midas.formats.marks import mark_of
 from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
+from midas.ledger.recorded import recorded
 from midas.ledger.run_key import run_key
+from midas.ledger.steps import INDEXING
 from midas.runtime import progress
 from midas.runtime.chunks import Chunks
 from midas.runtime.errors import OutputError, StageError, UsageError
@@ -42,6 +44,7 @@ _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 _CHUNK = 512
 
 
+@recorded(INDEXING)
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -108,6 +111,7 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
     return seed_count
 
 
+@recorded(INDEXING)
 def run_again(
     layer: Layer,
     parameters: Parameters,

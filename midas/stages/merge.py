@@ -23,6 +23,8 @@ from midas.formats.layer import Layer
 from midas.formats.merged import MERGE_FLAGS, MERGE_MAP, RESULT
 from midas.formats.peaks import PixelLists
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import MERGE
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
@@ -66,6 +68,7 @@ VALLEY_DEVIATIONS = 5.0
 _WORTH_THREADS = 1 << 20
 
 
+@recorded(MERGE)
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -25,9 +25,11 @@ from midas.formats import hkls as hkls_format
 from midas.formats.layer import Layer
 from midas.formats.peaks import LAYOUT, PixelLists, format_pixels
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import PEAKS
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
-from midas.runtime.files import remove, write_atomic
+from midas.runtime.files import write_atomic
 from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
@@ -35,6 +37,7 @@ from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
 from midas.stages.division import Division, restore_sizes
+from midas.stages.kept_frames import kept_frames, remove_others
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
 
@@ -56,6 +59,7 @@ EXIT_NO_CORRECTION = 6
 BATCH = 16
 
 
+@recorded(PEAKS)
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -66,6 +70,7 @@ def run(
     fit: int | None = None,
     force: bool = False,
     keep_pixels: bool = True,
+    resume: bool = False,
 ) -> StageResult[list[FramePeaks]]:
     """Find and fit the peaks of every frame; write ``Temp/*_PS.csv`` and ``Temp/*_PX.bin``.
 
@@ -75,6 +80,7 @@ def run(
     fit : replaces ``doPeakFit``
     force : go on when the frames are crowded
     keep_pixels : hand the pixels of the peaks on; without them, which take most of the memory, there is None for each
+    resume : keep the frames that a run like this one has searched before it was stopped
 
     Returns
     -------
@@ -98,28 +104,32 @@ def run(
             layer, archive, settings, _thresholds(layer, settings, max(frames.shape[1:]), hkls, threads),
             threads, own, force,
         )  # fmt: skip
-        _prepare_folder(layer, own)
-        search.look(count)
-        log.info("Processing frames %d to %d", own.start, own.stop - 1)
-        data = _search_all(layer, search, keep_pixels)
+        kept = kept_frames(layer, own) if resume else {}
+        _prepare_folder(layer, own, set(kept), count, comm)
+        data = _search_all(layer, search, count, kept, keep_pixels)
     seconds = time.perf_counter() - start
     log.info("Finished, time elapsed: %f seconds, nrFramesDone: %d.", seconds, len(own))
-    peaks = sum(len(table) for table, _ in data)
-    return StageResult("peaks", {"frames": len(own), "peaks": peaks}, data)
+    return StageResult("peaks", {"frames": len(own), "peaks": sum(len(table) for table, _ in data)}, data)
 
 
-def _search_all(layer: Layer, search: _Search, keep_pixels: bool) -> list[FramePeaks]:
-    """Search and write this member's frames, batch by batch."""
-    data: list[FramePeaks] = []
-    with progress.bar(len(search.own), "Peak search") as advance:
-        for batch, results in search.results():
+def _search_all(
+    layer: Layer, search: _Search, count: int, kept: dict[int, tuple[Table, PixelLists]], keep_pixels: bool
+) -> list[FramePeaks]:
+    """Search and write this member's frames but those that are kept, batch by batch; all of them, in order."""
+    if not kept:
+        search.look(count)
+    log.info("Processing frames %d to %d", search.own.start, search.own.stop - 1)
+    found: dict[int, FramePeaks] = {n: (table, pixels if keep_pixels else None) for n, (table, pixels) in kept.items()}
+    left = [frame for frame in search.own if frame not in kept]
+    with progress.bar(len(left), "Peak search") as advance:
+        for batch, results in search.results(left):
             for frame, result in zip(batch, results, strict=True):
                 table, pixels = _write(layer, frame, *result)
-                data.append((table, pixels if keep_pixels else None))
+                found[frame] = table, pixels if keep_pixels else None
             advance(len(batch))
     search.crowding.warn(search.own)
     search.division.warn(search.own)
-    return data
+    return [found[frame] for frame in search.own]
 
 
 def _frames(archive: Archive) -> FrameStack:
@@ -174,11 +184,11 @@ def _thresholds(layer: Layer, settings: Parameters, size: int, hkls: Table | Non
     return ring_thresholds(size, detector.packed(), known_radii, lowest, settings.positive("Width") / px, threads)
 
 
-def _prepare_folder(layer: Layer, own: range) -> None:
-    """The folder, without this member's files of an earlier run."""
+def _prepare_folder(layer: Layer, own: range, kept: set[int], count: int, comm: Communicator) -> None:
+    """The folder, without this member's files of an earlier run but those that are kept."""
     with exiting_with(EXIT_NO_FOLDER):
         make_subfolder(layer.temp)
-        remove(*(path(frame + 1) for frame in own for path in (layer.peaks, layer.peak_pixels)))
+        remove_others(layer, own, kept, count, comm)
 
 
 def _write(layer: Layer, frame: int, table: Table, exact: Table, pixels: PixelLists) -> tuple[Table, PixelLists]:
@@ -245,9 +255,9 @@ class _Search:
 
         self.crowding.check(kept(), lambda frame: self.frames[frame + self.skip])
 
-    def results(self) -> Iterator[tuple[range, list[tuple[Table, Table, PixelLists]]]]:
+    def results(self, wanted: list[int]) -> Iterator[tuple[list[int], list[tuple[Table, Table, PixelLists]]]]:
         """Batches of frames with the rounded table, the exact table and the pixels of each."""
-        for batch, frames in self._scanned():
+        for batch, frames in self._scanned(wanted):
             for frame, regions in zip(batch, frames, strict=True):
                 self.crowding.look(frame, regions)
             regions = concatenate_regions(frames)
@@ -257,9 +267,9 @@ class _Search:
                 straighten_profiles(solved, *self.centre)
             yield batch, self._by_frame(batch, frames, solved)
 
-    def _scanned(self) -> Iterator[tuple[range, list[Regions]]]:
+    def _scanned(self, wanted: list[int]) -> Iterator[tuple[list[int], list[Regions]]]:
         length = BATCH * self.threads
-        batches = [self.own[i : i + length] for i in range(0, len(self.own), length)]
+        batches = [wanted[i : i + length] for i in range(0, len(wanted), length)]
         if self.threads == 1:
             for batch in batches:
                 yield batch, [self._scan(frame) for frame in batch]
@@ -294,7 +304,7 @@ class _Search:
         return self.division.of(frame, regions, self.crowding.is_crowded(regions))
 
     def _by_frame(
-        self, batch: range, frames: Sequence[Regions], solved: NDArray[np.void]
+        self, batch: list[int], frames: Sequence[Regions], solved: NDArray[np.void]
     ) -> list[tuple[Table, Table, PixelLists]]:
         """Tables and pixel lists of each frame from the peaks of all of them."""
         counts = [len(f.thresholds if self.method == "centroid" else f.maxima) for f in frames]

@@ -16,6 +16,8 @@ from midas.formats.layer import Layer
 from midas.formats.merged import RESULT
 from midas.formats.radius import LAYOUT
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import RADIUS
 from midas.parameters import Parameters
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
@@ -30,6 +32,7 @@ _COPIED = (
 ).split()
 
 
+@recorded(RADIUS)
 def run(
     layer: Layer,
     parameters: Parameters,

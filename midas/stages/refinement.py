@@ -27,7 +27,9 @@ from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds, joined
 from midas.formats.refined_writer import RefinedWriter, open_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
 from midas.ledger.run_key import run_key
+from midas.ledger.steps import REFINEMENT
 from midas.runtime import progress
 from midas.runtime.chunks import Chunks
 from midas.runtime.errors import StageError, UsageError
@@ -55,6 +57,7 @@ _METHODS: dict[str, tuple[Method, Solver]] = {
 _OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z_plane")
 
 
+@recorded(REFINEMENT)
 def run(
     layer: Layer,
     parameters: Parameters,

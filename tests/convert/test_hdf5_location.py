@@ -249,7 +249,7 @@ def test_compressed_files(convert, tmp_path: Path, suffix: str) -> None:
         np.testing.assert_array_equal(np.stack(list(archive.dark)), OTHER[:2])
         assert archive.dataset("instrument/name").read().tolist() == [b"1-ID"]
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert [file.name for file in (tmp_path / "out").iterdir()] == [archive.path.name]
+    assert [file.name for file in (tmp_path / "out").iterdir() if file.is_file()] == [archive.path.name]
 
 
 # Sparse caches in HDF5

@@ -29,7 +29,7 @@ def test_every_type_and_compression(convert, tmp_path: Path, dtype: str, suffix:
         np.testing.assert_array_equal(all_of(archive.dark), np.zeros((1, *SHAPE[1:])))
         assert archive.dataset(f"{SCAN}datatype").read()[()] == frames.dtype.name.encode()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "ps.txt", path.name]
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert len([path for path in (tmp_path / "out").iterdir() if path.is_file()]) == 1
 
 
 @pytest.mark.parametrize("name", ["a.ge", "a.ge1", "a.GE5", "a.ge5.gz", "a.raw", "a.xyz", "a"])

@@ -78,7 +78,7 @@ def test_logs(finished: Finished) -> None:
     names = {log_name(step, kind) for step in LOGS for kind in ("out", "err")}
     found = {path.name for path in (layer / "output").iterdir()}
     later = {name for name in found if "_pass" in name}  # of a second look, where spots are left
-    assert found - later == names | {"run.json"}
+    assert found - later == names | {"run.json", "ledger.json"}
     for step in LOGS:
         assert (layer / "midas_log" / log_name(step, "out")).stat().st_size > 0, step
         assert (layer / "midas_log" / log_name(step, "err")).stat().st_size == 0, step

@@ -78,12 +78,12 @@ def run(command: Command, source: Path, folder: Path, by: signal.Signals, after:
     seconds = time.monotonic() - sent
     lines, left = tuple(lines_of(errors)), part_files(folder)
     deadline = time.monotonic() + _GRACE
-    while (members := _members(process.pid)) and time.monotonic() < deadline:
+    while (running := members(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return Ended(by, after, seconds, process.returncode, lines, (*left, *members))
+    return Ended(by, after, seconds, process.returncode, lines, (*left, *running))
 
 
-def _members(session: int) -> list[str]:
+def members(session: int) -> list[str]:
     """Processes that are left of a session."""
     left = []
     for entry in Path("/proc").iterdir():

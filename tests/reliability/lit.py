@@ -100,6 +100,13 @@ def _gradient(shape: tuple[int, ...]) -> Frames:
     return np.broadcast_to(np.add.outer(np.arange(shape[1]), np.arange(shape[2])) * 20 + 100, shape).astype(np.uint16)
 
 
+def _flash(shape: tuple[int, ...]) -> Frames:
+    """A frame of noise far above the threshold among empty ones."""
+    frames = np.zeros(shape, np.uint16)
+    frames[shape[0] // 2] = _noise(shape[1:], LEVEL, 30)
+    return frames
+
+
 def _blobs(shape: tuple[int, ...]) -> Frames:
     """Round peaks without a gap between them, a dozen pixels apart."""
     y, z = np.indices(shape[1:])
@@ -125,6 +132,7 @@ PATTERNS: dict[str, Callable[[tuple[int, ...]], Frames]] = {
     "pairs": _pairs,
     "half": _half,
     "gradient": _gradient,
+    "flash": _flash,
     "blobs": _blobs,
     "smooth-noise": _smooth,
 }

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -267,13 +268,16 @@ def test_spot_at_the_pole(bins: Callable[..., tuple[Layer, tuple[Table, Table]]]
 
 
 class _Member(Communicator):
+    """Of two that run one after the other: what the first one sends waits for the second one."""
+
     connected = True
-    sent: object = None
+    sent: ClassVar[list[object]] = []
 
     def broadcast(self, item: object) -> object:
         if self.rank == 0:
-            _Member.sent = item
-        return _Member.sent
+            self.sent.append(item)
+            return item
+        return self.sent.pop(0)
 
 
 def test_first_rank_works_for_all(

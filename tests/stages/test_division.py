@@ -111,6 +111,10 @@ def test_several_frames_in_a_row_one_of_them_divided() -> None:
         # No sets of peaks, in a crowded frame: too few pixels, or too many maxima.
         ([block(2, 1), block(3, 1), block(3, 2), block(40, 101), block(40, 12)], "", False, 105, 0),
         ([block(2, 1), block(3, 1), block(3, 2), block(40, 101), block(40, 12)], "", True, 106, 104),
+        # On a crowded frame not even one by one, if they are too many.
+        ([block(5, 1)] * 975, "", True, 975, 0),
+        ([block(5, 1)] * 976, "", True, 976, 976),
+        ([block(5, 1)] * 976, "", False, 976, 0),
     ],
 )
 def test_which_regions_are_divided(

@@ -23,6 +23,8 @@ from midas.formats.layer import Layer
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.table import Table
 from midas.formats.uncertainty import GrainSigmas, sigma_table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import SIGMA
 from midas.parameters import Parameters
 from midas.runtime.files import write_together
 from midas.runtime.parallel import SERIAL, Communicator
@@ -48,6 +50,7 @@ class SigmaTables:
     quality: Table | None
 
 
+@recorded(SIGMA)
 def run(
     layer: Layer,
     parameters: Parameters,

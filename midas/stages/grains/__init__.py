@@ -15,6 +15,8 @@ from midas.formats.grains import GRAINS, SPOT_MATRIX, GrainIdsKey, GrainsHeader
 from midas.formats.layer import Layer
 from midas.formats.refined import RefinedSeeds
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import PROCESS_GRAINS
 from midas.parameters import Parameters
 from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
@@ -47,6 +49,7 @@ class GrainTables:
     unowned: NDArray[np.int64] | None = None
 
 
+@recorded(PROCESS_GRAINS)
 def run(
     layer: Layer,
     parameters: Parameters,

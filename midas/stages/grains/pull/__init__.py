@@ -21,6 +21,8 @@ from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY
 from midas.formats.spots import EXTRA_INFO
 from midas.formats.table import Table
+from midas.ledger.recorded import recorded
+from midas.ledger.steps import PULL
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import remove, write_together
@@ -48,6 +50,7 @@ class PullTables:
     quality: Table | None
 
 
+@recorded(PULL)
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -1,0 +1,62 @@
+"""The harness of killed commands, with small counts (docs/reliability.md#missing-parts)."""
+
+from __future__ import annotations
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.reliability import stage_kills
+from tests.reliability.stage_kills import Killed, Trials, commands, two_at_once
+
+COMMANDS = {command.title: command for command in commands()}
+
+
+@pytest.mark.parametrize("name", ["ff-index -resume 1"])
+def test_a_killed_command_runs_again(name: str, pristine: Path, tmp_path: Path, default_signals: None) -> None:
+    trials = Trials(COMMANDS[name], pristine, tmp_path / "work")
+    assert trials.killed(signal.SIGKILL, random.Random(name)).wrong == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name in ("mpirun ff-refine", "ff-refine -resume 1")])
+def test_killed_ranks_run_again(name: str, pristine: Path, tmp_path: Path, default_signals: None) -> None:
+    trials = Trials(COMMANDS[name], pristine, tmp_path / "work")
+    assert [trials.killed(by, random.Random(1)).wrong for by in (signal.SIGKILL, signal.SIGTERM)] == ["", ""]
+
+
+@pytest.mark.long
+def test_of_two_runs_one_has_its_results(pristine: Path, tmp_path: Path, default_signals: None) -> None:
+    assert two_at_once(pristine, tmp_path / "work", 2, random.Random(1)) == ["", ""]
+
+
+def test_what_the_harness_would_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule, broken."""
+    in_use = b"ff-midas: layer 1: x: is in use by ff-midas (pid 1 of a on b since c); wait\n"
+    monkeypatch.setattr(stage_kills, "_grains", lambda _: {"Grains.csv": "first"})
+    wanted = [{"Grains.csv": "first"}, {"Grains.csv": "second"}]
+
+    def judged(codes: list[int], errors: list[bytes]) -> str:
+        return stage_kills._judged(codes, errors, wanted, tmp_path)
+
+    assert judged([0, 1], [b"", in_use]) == ""
+    assert judged([1, 0], [in_use, b""]) == "results of the other run"
+    assert "exit codes" in judged([0, 0], [b"", b""])
+    assert "exit codes" in judged([1, 1], [in_use, in_use])
+    assert "said" in judged([0, 1], [b"", b"ff-midas: Grains.csv is missing\n"])
+    monkeypatch.setattr(stage_kills, "commands", lambda: [COMMANDS["ff-index"]])
+    monkeypatch.setattr(stage_kills, "Trials", Broken)
+    monkeypatch.setattr(stage_kills, "pristine", lambda folder: folder)
+    assert stage_kills.main(["ff-index", "--count", "2", "--folder", str(tmp_path)]) == 1
+
+
+class Broken(Trials):
+    """Trials of a command that does not come back."""
+
+    def __init__(self, *_: object):
+        pass
+
+    def killed(self, *_: object) -> Killed:
+        return Killed("process", "differ: Grains.csv")
