@@ -51,9 +51,9 @@ PROGRAMS = (
         ),
         arguments=SEEDS,
         options=(THREADS, LAYER, RESUME),
+        interrupted=GO_ON,
         run=run,
         exact=True,
         shared=True,
-        interrupted=GO_ON,
     ),
 )

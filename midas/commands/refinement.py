@@ -46,9 +46,9 @@ PROGRAMS = (
         ),
         arguments=SEEDS,
         options=(THREADS, LAYER, RESUME, ALLOW_PARTIAL),
+        interrupted=GO_ON,
         run=run,
         exact=True,
         shared=True,
-        interrupted=GO_ON,
     ),
 )
