@@ -9,10 +9,11 @@ rows, each of them by one thread, so that it is the same for any number of threa
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport atan, fabs, sin
+from libc.math cimport fabs
 from libc.string cimport memset
 
 from midas._ext.numerics.bins cimport BinAxis, bin_axis, bin_window
+from midas._ext.numerics.elementary cimport atan, sin
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 

@@ -1,8 +1,9 @@
 """Rings of spots, and grain sizes from intensities (docs/theory/radius.md)."""
 import numpy as np
 
-from libc.math cimport NAN, cbrt, copysign, cos, fabs, isnan, sin, sqrt
+from libc.math cimport NAN, copysign, fabs, isnan, sqrt
 
+from midas._ext.numerics.elementary cimport cbrt, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, two_theta_of
 from midas._ext.physics.lattice cimport theta_of
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midas.commands import machines
-from midas.commands.program import Program
+from midas.commands.program import GO_ON, Program
 from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
 from midas.runtime.files import located
@@ -163,7 +163,7 @@ PROGRAMS = (
         shared=True,
         ignored=_IGNORED,
         words=("demo", "status"),
-        interrupted="go on with the same command and -resume 1",
+        interrupted=GO_ON,
         console="stderr",
     ),
 )

@@ -7,7 +7,6 @@ their names together.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from midas.formats.marks import MARK, is_marked, marks_file
 from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
 from midas.formats.slots import shorten, unfinished
 from midas.formats.table import Layout, Table, integer
-from midas.runtime.errors import FormatError, OutputError
+from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes, remove, write_atomic, write_together
 
 #: the passes and how many seeds each has; no such file after the first pass alone
@@ -69,21 +68,26 @@ def begin_append(layer: Layer, rows: range, mark: int, *, resume: bool = False) 
     resume : rows with this mark stay, and so do those behind them
     """
     partial = partial_key(layer)
-    if resume and is_marked(marks_file(layer.key), rows, mark).any() and partial.exists():
+    marked = np.flatnonzero(is_marked(marks_file(layer.key), rows, mark)) if resume else np.empty(0, np.int64)
+    if marked.size and _size(partial) >= (rows.start + int(marked[-1]) + 1) * KEY_BYTES:
         return
     abandon_append(layer, rows.start)
-    try:
-        shutil.copyfile(layer.key, partial)
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", file=partial) from None
+    write_atomic(partial, read_bytes(layer.key))
 
 
 def keep_later_keys(layer: Layer, first: int) -> None:
     """Leave the keys of the `first` rows alone; those of later passes stand apart until a resumed run comes to them."""
-    content = read_bytes(layer.key, advice="run ff-refine first")
-    if len(content) > first * KEY_BYTES:
-        write_atomic(partial_key(layer), content)
-        write_atomic(layer.key, content[: first * KEY_BYTES])
+    content, partial = read_bytes(layer.key, advice="run ff-refine first"), partial_key(layer)
+    if len(content) <= first * KEY_BYTES:
+        return
+    # Those of a pass that was interrupted may be there, behind all that are among the others.
+    if not (partial.exists() and read_bytes(partial).startswith(content)):
+        write_atomic(partial, content)
+    write_atomic(layer.key, content[: first * KEY_BYTES])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def abandon_append(layer: Layer, first: int) -> None:

@@ -30,6 +30,7 @@ from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk
+from midas.stages.digits import digits
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ _RING_LIMIT = 500
 
 
 @recorded(BINNING)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

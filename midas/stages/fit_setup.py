@@ -55,6 +55,7 @@ from midas.runtime.named_paths import make_subfolder
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.detector_pixels import write_detector_pixels
+from midas.stages.digits import digits
 from midas.stages.expected_rings import expected_rings
 from midas.stages.geometry_fit import FREE, GeometryFit, fit_geometry
 from midas.stages.legacy_geometry_fit import fit_legacy_geometry
@@ -69,6 +70,7 @@ _COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded"
 
 
 @recorded(FIT_SETUP)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -14,6 +14,7 @@ from midas.ledger.steps import HKLS
 from midas.runtime.files import make_folder, remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @recorded(HKLS)
+@digits
 def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult[Table]:
     """Write the reflections of the sample to ``hkls.csv``.
 

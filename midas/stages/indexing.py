@@ -30,6 +30,7 @@ from midas.runtime.files import remove
 from midas.runtime.named_paths import named_file
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.index_setup import beside_spots, make_indexer, rings_in_use
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _CHUNK = 512
 
 
 @recorded(INDEXING)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -112,6 +114,7 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
 
 
 @recorded(INDEXING)
+@digits
 def run_again(
     layer: Layer,
     parameters: Parameters,

@@ -30,6 +30,7 @@ from midas.runtime.errors import FormatError
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator, pool
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.saturated_chains import ChainedPeaks, without_tails
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ _WORTH_THREADS = 1 << 20
 
 
 @recorded(MERGE)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

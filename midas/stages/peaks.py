@@ -36,6 +36,7 @@ from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
 from midas.runtime.room import need_disk, need_memory
 from midas.stages.crowding import Crowding, first_looks
+from midas.stages.digits import digits
 from midas.stages.division import Division, restore_sizes
 from midas.stages.kept_frames import kept_frames, remove_others
 from midas.stages.peak_centres import straighten_profiles
@@ -60,6 +61,7 @@ BATCH = 16
 
 
 @recorded(PEAKS)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -22,6 +22,7 @@ from midas.parameters import Parameters
 from midas.runtime.files import remove
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ _COPIED = (
 
 
 @recorded(RADIUS)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -36,6 +36,7 @@ from midas.runtime.errors import StageError, UsageError
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.missing_rows import missing_rows
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ _OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z
 
 
 @recorded(REFINEMENT)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -1,5 +1,7 @@
 """Profile of a powder ring across a pixel (docs/theory/calibration.md#points-on-rings)."""
-from libc.math cimport exp, fabs, fmax
+from libc.math cimport fabs, fmax
+
+from midas._ext.numerics.elementary cimport exp
 
 cdef enum:
     POINTS = 4             # Gauss points across a pixel, each way

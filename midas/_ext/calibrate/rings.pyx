@@ -4,8 +4,9 @@ See docs/theory/calibration.md#least-squares.
 """
 import numpy as np
 
-from libc.math cimport cos, sin, sqrt
+from libc.math cimport sqrt
 
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, Detector, unpack_detector
 from midas._ext.physics.panels cimport PANEL_NUMBERS, shift_on_panel
 from midas._ext.physics.slopes cimport PlaneSlopes, distortion_slopes, moved_on_plane, plane_slopes, tilt_slopes

@@ -2,8 +2,9 @@
 
 The model: docs/theory/geometry_from_grains.md#model; the derivatives: #derivatives of the same page.
 """
-from libc.math cimport atan2, cos, hypot, sin, sqrt
+from libc.math cimport sqrt
 
+from midas._ext.numerics.elementary cimport atan2, cos, hypot, sin
 from midas._ext.physics.diffraction cimport omega_branch
 from midas._ext.physics.geometry cimport (
     DEG2RAD, RAD2DEG, PlanePoint, detector_to_ideal, shift_spot, stopped_beam, tilt_matrix, wrap180)

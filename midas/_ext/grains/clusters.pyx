@@ -1,8 +1,9 @@
 """Grain list: clusters of seed solutions and near-duplicates (docs/theory/grains.md#clusters)."""
 import numpy as np
 
-from libc.math cimport acos, cos, fabs, sqrt
+from libc.math cimport fabs, sqrt
 
+from midas._ext.numerics.elementary cimport acos, cos
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 from midas._ext.physics.orientation cimport nearest_operator, relative_rotation, vector_part

@@ -2,8 +2,8 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport atan2
 
+from midas._ext.numerics.elementary cimport atan2
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of
 from midas._ext.physics.lattice cimport reciprocal_basis
 from midas._ext.physics.predict cimport (

@@ -2,9 +2,10 @@
 
 Functions that return int return 0 when there is no memory, else 1.
 """
-from libc.math cimport acos, fabs, fmax, fmin, sqrt
+from libc.math cimport fabs, fmax, fmin, sqrt
 from libc.stdlib cimport free, malloc
 
+from midas._ext.numerics.elementary cimport acos
 from midas._ext.physics.geometry cimport RAD2DEG
 from midas._ext.index.problem cimport IndexProblem, IndexSpots
 from midas._ext.index.score cimport scattering_vector, unit_vector

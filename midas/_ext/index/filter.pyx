@@ -5,11 +5,12 @@ See docs/theory/indexing.md#upper-bounds-for-orientations.
 Nothing here decides a result: the bounds are safe by more than their rounding errors, and where a count comes so near
 to a limit that rounding matters, the caller counts with the exact formulas of `midas._ext.index.score`.
 """
-from libc.math cimport atan2, cos, fabs, floor, sin, sqrt
+from libc.math cimport fabs, floor, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from midas._ext.legacy.displacement cimport shift_along_ray
+from midas._ext.numerics.elementary cimport atan2, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap_omega
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots, ReflectionPair

@@ -7,10 +7,11 @@ docs/theory/indexing.md#why-most-of-the-grid-need-not-be-visited.
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport NAN, atan, cos, sin
+from libc.math cimport NAN
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from midas._ext.numerics.elementary cimport atan, cos, sin
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 from midas._ext.index.problem cimport IndexProblem, IndexRing, ReflectionPair

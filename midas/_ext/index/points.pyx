@@ -4,10 +4,11 @@ See docs/theory/indexing.md#which-plane-normals-are-tried.
 
 Functions that return int return 0 when there is no memory, else 1.
 """
-from libc.math cimport acos, ceil, cos, fabs, fmax, fmin, sin, sqrt, tan
+from libc.math cimport ceil, fabs, fmax, fmin, sqrt
 from libc.stdlib cimport free, realloc
 
 from midas._ext.legacy.diffraction cimport legacy_omegas
+from midas._ext.numerics.elementary cimport acos, cos, sin, tan
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
 from midas._ext.index.candidates cimport PositionLine, position_line
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots

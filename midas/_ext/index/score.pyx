@@ -2,11 +2,12 @@
 
 See docs/theory/indexing.md#theoretical-spots.
 """
-from libc.math cimport acos, fabs, sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.displacement cimport shift_along_ray
+from midas._ext.numerics.elementary cimport acos
 from midas._ext.physics.geometry cimport RAD2DEG, eta_of, go_on_to_plane, wrap180
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
 from midas._ext.index.table cimport first_not_below, omega_bin_of, wrapped_segments

@@ -1,9 +1,10 @@
 """Observed spots by (ring, omega bin) and eta, by ring and omega (docs/theory/indexing.md#table-of-observed-spots)."""
 import numpy as np
 
-from libc.math cimport cos, fabs, sin
+from libc.math cimport fabs
 
 from midas._ext.numerics.bins cimport BinAxis, bin_axis, bin_window
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD
 
 

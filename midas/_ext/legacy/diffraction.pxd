@@ -3,8 +3,9 @@
 For the records of the indexer, the simplex of the staged refinement and the tables of the legacy simulator, which must
 be equal to the last bit; everything else uses `midas._ext.physics.predict`.
 """
-from libc.math cimport acos, cos, fabs, sin, sqrt
+from libc.math cimport fabs, sqrt
 
+from midas._ext.numerics.elementary cimport acos, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of
 
 cdef struct RingSpot:

@@ -1,12 +1,12 @@
 """The legacy arithmetic for Python, one reflection, spot or matrix at a time: to compare it with the exact forms."""
 import numpy as np
 
-from libc.math cimport cos, sin
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.displacement cimport shift_along_ray, shift_spot_first_order, unshift_spot_by_ray
 from midas._ext.legacy.euler cimport start_angles
 from midas._ext.legacy.wedge cimport wedge_omega_shift
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD
 
 

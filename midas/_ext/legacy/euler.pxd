@@ -4,8 +4,9 @@ See docs/theory/refinement.md#legacy-minimiser.
 `midas._ext.physics.rotation.matrix_euler` is the exact form; this one decides where the staged simplex starts, and what
 the legacy simulator makes of rounded matrices.
 """
-from libc.math cimport acos, fabs, sin
+from libc.math cimport fabs
 
+from midas._ext.numerics.elementary cimport acos, sin
 from midas._ext.physics.geometry cimport RAD2DEG
 from midas._ext.physics.rotation cimport euler_matrix
 

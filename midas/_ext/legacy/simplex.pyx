@@ -5,11 +5,12 @@ does at crossings: a spot is compared with the first or second branch of its ref
 moment, and counts nothing when there is none. For comparisons with legacy results; the other methods have none of this.
 See docs/theory/refinement.md#legacy-minimiser.
 """
-from libc.math cimport acos, cos, sin, sqrt
+from libc.math cimport sqrt
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot, scattering_direction
 from midas._ext.legacy.displacement cimport centre_by_ray
 from midas._ext.legacy.wedge cimport without_wedge
+from midas._ext.numerics.elementary cimport acos, cos, sin
 from midas._ext.numerics.nelder_mead cimport minimise
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, rotate_z, two_theta_of
 from midas._ext.physics.lattice cimport bragg_angle, reciprocal_basis

@@ -4,11 +4,11 @@ See docs/theory/simulation.md#legacy-approximations.
 
 For comparisons with its tables row by row (`LegacyDistortionMap 1`); `midas._ext.physics.predict` is exact.
 """
-from libc.math cimport cos, sin
 
 from midas._ext.legacy.diffraction cimport RingSpot, scattering_direction
 from midas._ext.legacy.displacement cimport shift_spot_first_order
 from midas._ext.legacy.wedge cimport wedge_omega_shift
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, ring_radius_of, rotate_z
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.wedge cimport Instrument

@@ -3,8 +3,9 @@
 Products and sums run in the order of that page: the last bits of omega decide which spots at the limit of a range
 are accepted, and which way the simplex of the staged refinement goes.
 """
-from libc.math cimport NAN, atan2, copysign, cos, fabs, fmod, sin, sqrt
+from libc.math cimport NAN, copysign, fabs, fmod, sqrt
 
+from midas._ext.numerics.elementary cimport atan2, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, ring_radius_of, two_theta_of, wrap180, wrap_omega
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.wedge cimport Instrument, UprightSpot, upright_spot

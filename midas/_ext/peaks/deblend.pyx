@@ -4,9 +4,10 @@ The profile across the frames is that of the peak search; along omega it is a Ga
 """
 import numpy as np
 
-from libc.math cimport INFINITY, erf, fmax, isnan, sqrt
+from libc.math cimport INFINITY, fmax, isnan, sqrt
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
+from midas._ext.numerics.elementary cimport erf
 from midas._ext.numerics.least_squares cimport MAX_VARIABLES, damped_step, normal_equations
 from midas._ext.peaks.model cimport Peak, PeakRegion, peak_profiles
 

@@ -2,11 +2,12 @@
 
 K. Levenberg, Quart. Appl. Math. 2 (1944) 164; D. W. Marquardt, J. SIAM 11 (1963) 431.
 """
-from libc.math cimport INFINITY, exp, fabs, fmax, fmin
+from libc.math cimport INFINITY, fabs, fmax, fmin
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
+from midas._ext.numerics.elementary cimport exp
 from midas._ext.numerics.stop cimport stopped
 from midas._ext.peaks.model cimport Peak, PeakRegion, misfit, peak_at, region_parameters
 

@@ -2,8 +2,11 @@
 
 A parameter vector is the background and then eight numbers per peak.
 """
-from libc.math cimport exp
+from libc.math cimport exp as c_exp
 from libc.stdint cimport uint8_t
+
+from midas._ext.numerics.exponential cimport exp_with_fixed_bits
+from midas._ext.numerics.variant cimport c_library
 
 
 cdef struct Peak:
@@ -46,8 +49,8 @@ cdef inline void peak_profiles(const PeakRegion* region, const Peak* peak) noexc
     cdef double lorentz_r2 = peak.lorentz_r * peak.lorentz_r, lorentz_eta2 = peak.lorentz_eta * peak.lorentz_eta
     cdef double u, v
     cdef int i
-    # The divisions vectorise; exp stays the C library's, one pixel at a time, whose last bit decides ties between
-    # vertices of the minimiser.
+    # In loops of their own: the divisions vectorise, and the last bit of exp decides ties between vertices of the
+    # minimiser.
     for i in range(region.pixels):
         u = region.radius[i] - peak.radius
         v = region.eta[i] - peak.eta
@@ -55,8 +58,12 @@ cdef inline void peak_profiles(const PeakRegion* region, const Peak* peak) noexc
         v *= v
         region.lorentz[i] = 1.0 / ((1.0 + u / lorentz_r2) * (1.0 + v / lorentz_eta2))
         region.gauss[i] = -0.5 * (u / gauss_r2 + v / gauss_eta2)
-    for i in range(region.pixels):
-        region.gauss[i] = exp(region.gauss[i])
+    if c_library:
+        for i in range(region.pixels):
+            region.gauss[i] = c_exp(region.gauss[i])
+    else:
+        for i in range(region.pixels):
+            region.gauss[i] = exp_with_fixed_bits(region.gauss[i])
 
 
 cdef inline double peak_value(const PeakRegion* region, const Peak* peak, int i) noexcept nogil:

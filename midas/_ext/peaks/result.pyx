@@ -1,8 +1,8 @@
 """Output quantities of fitted peaks and of centroids (docs/theory/peaks.md#derived-quantities)."""
 import numpy as np
 
-from libc.math cimport cos, sin
 
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.peaks.model cimport Peak, PeakRegion, peak_at, peak_profiles, peak_value
 from midas._ext.peaks.problem cimport PeakFit, PeakProblem
 from midas._ext.physics.geometry cimport DEG2RAD, wrap_eta

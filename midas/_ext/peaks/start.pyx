@@ -1,7 +1,8 @@
 """Pixels of a region in polar coordinates, and start and bounds of its fit (docs/theory/peaks.md#start-and-bounds)."""
-from libc.math cimport INFINITY, atan, fmax, fmin, floor, sqrt
+from libc.math cimport INFINITY, fmax, fmin, floor, sqrt
 from libc.stdint cimport int16_t
 
+from midas._ext.numerics.elementary cimport atan
 from midas._ext.peaks.model cimport Peak, PeakRegion, peak_at, region_parameters
 from midas._ext.peaks.problem cimport PeakFit, PeakProblem, azimuth, centre_distance, eta_near, has_full
 from midas._ext.physics.geometry cimport RAD2DEG

@@ -1,9 +1,10 @@
 """The detector geometry for Python: arrays in, arrays out; `midas.experiment.DetectorGeometry` is its public face."""
 import numpy as np
 
-from libc.math cimport NAN, cos, fabs, sin
+from libc.math cimport NAN, fabs
 from libc.stdint cimport int64_t
 
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.physics.geometry cimport (
     Detector, PlanePoint, detector_to_ideal, ideal_to_detector, ring_radius_of, two_theta_of, unpack_detector)
 from midas._ext.physics.geometry cimport DEG2RAD as _DEG2RAD, RAD2DEG as _RAD2DEG

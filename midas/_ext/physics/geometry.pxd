@@ -3,7 +3,9 @@
 Laboratory frame: x along the beam, z up, y to the left looking downstream; µm and degrees. Every formula of the suite's
 geometry stands here once; the kernels cimport it.
 """
-from libc.math cimport acos, atan, cos, fabs, floor, fmod, sin, sqrt, tan
+from libc.math cimport fabs, floor, fmod, sqrt
+
+from midas._ext.numerics.elementary cimport acos, atan, cos, sin, tan
 
 cdef extern from *:
     """

@@ -1,6 +1,6 @@
 """Unit cell to bases, and Bragg's law (docs/theory/refinement.md#lattice-to-scattering-vector)."""
-from libc.math cimport acos, asin, cos, sin
 
+from midas._ext.numerics.elementary cimport acos, asin, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
 

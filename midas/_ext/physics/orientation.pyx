@@ -1,8 +1,9 @@
 """Misorientations for Python: arrays in, arrays out; see `midas.experiment.orientation`."""
 import numpy as np
 
-from libc.math cimport atan2, sqrt
+from libc.math cimport sqrt
 
+from midas._ext.numerics.elementary cimport atan2
 from midas._ext.physics.geometry cimport RAD2DEG
 
 

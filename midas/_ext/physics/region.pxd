@@ -10,8 +10,9 @@ touch share no spot. A range of a full turn has no ends: there every omega is ac
 One exception, `closed_above` of `AcceptedRegion`: ranges that test observed spots contain their upper limits as well.
 Recorded omegas are exact frame angles, and the first frame of a scan with negative steps is the upper limit itself.
 """
-from libc.math cimport atan2, fabs, floor, sqrt
+from libc.math cimport fabs, floor, sqrt
 
+from midas._ext.numerics.elementary cimport atan2
 from midas._ext.physics.geometry cimport RAD2DEG
 from midas._ext.physics.wedge cimport Instrument, lean_spot
 

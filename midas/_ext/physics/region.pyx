@@ -2,8 +2,9 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport cos, isnan
+from libc.math cimport isnan
 
+from midas._ext.numerics.elementary cimport cos
 from midas._ext.physics.geometry cimport DEG2RAD, wrap_omega
 
 #: the verdicts of `AcceptedRegion.verdicts`

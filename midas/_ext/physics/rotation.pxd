@@ -1,6 +1,7 @@
 """3×3 matrices, row-major ``double[9]``, and rotations (docs/theory/geometry.md#rotation-about-an-axis)."""
-from libc.math cimport atan2, cos, fabs, sin, sqrt
+from libc.math cimport fabs, sqrt
 
+from midas._ext.numerics.elementary cimport atan2, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
 

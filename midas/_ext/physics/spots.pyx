@@ -1,8 +1,9 @@
 """The predictor and its inverse for Python: arrays in, arrays out; see `midas.experiment.DetectorGeometry`."""
 import numpy as np
 
-from libc.math cimport NAN, atan2, cos, sin
+from libc.math cimport NAN
 
+from midas._ext.numerics.elementary cimport atan2, cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, scattering_of_spot
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (

@@ -7,8 +7,9 @@ The ideal spot is what the same reflection of a grain at the origin would give w
 
 `straightening` and `leaning` are the formula, once; everything that goes from one side to the other calls them.
 """
-from libc.math cimport NAN, atan2, cos, sin, sqrt
+from libc.math cimport NAN, sqrt
 
+from midas._ext.numerics.elementary cimport atan2, cos, sin
 from midas._ext.physics.geometry cimport (
     DEG2RAD, RAD2DEG, eta_of, rotate_z, scattering_of_spot, tilt_matrix, two_theta_of, wrap_omega)
 

@@ -5,10 +5,11 @@ See docs/theory/measured_spots.md#boxes.
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport NAN, ceil, cos, fabs, floor, fmax, fmin, sin
+from libc.math cimport NAN, ceil, fabs, floor, fmax, fmin
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, realloc
 
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.numerics.pixel cimport pixel_t
 from midas._ext.physics.geometry cimport (
     DEG2RAD, Detector, PlanePoint, detector_to_ideal, ideal_to_detector, unpack_detector, wrap180)

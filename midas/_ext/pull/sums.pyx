@@ -5,8 +5,9 @@ See docs/theory/measured_spots.md#sum-of-a-box.
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport fabs, floor, fmax, fmin, isnan, log, sqrt
+from libc.math cimport fabs, floor, fmax, fmin, isnan, sqrt
 
+from midas._ext.numerics.elementary cimport log
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.pull.select cimport kth_smallest
 

@@ -2,8 +2,9 @@
 
 Predicted spots are grouped by ring; a match is named by its reflection and branch, so it survives changes of order.
 """
-from libc.math cimport asin, cos, sqrt
+from libc.math cimport sqrt
 
+from midas._ext.numerics.elementary cimport asin, cos
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, scattering_of_spot
 from midas._ext.physics.predict cimport (
     Firing,

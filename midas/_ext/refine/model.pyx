@@ -3,8 +3,9 @@
 See docs/theory/refinement.md#predicted-spot, docs/theory/refinement.md#residuals and
 docs/theory/refinement.md#robust-loss.
 """
-from libc.math cimport asin, copysign, sqrt
+from libc.math cimport copysign, sqrt
 
+from midas._ext.numerics.elementary cimport asin
 from midas._ext.physics.diffraction cimport omega_branch
 from midas._ext.physics.geometry cimport RAD2DEG
 from midas._ext.physics.predict cimport displace, lean_omega, plane_scale_and_slope

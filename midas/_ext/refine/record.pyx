@@ -4,8 +4,9 @@ See docs/theory/refinement.md#result-of-a-seed and docs/theory/refinement.md#gra
 """
 import numpy as np
 
-from libc.math cimport atan2, fabs, isfinite, sqrt
+from libc.math cimport fabs, isfinite, sqrt
 
+from midas._ext.numerics.elementary cimport atan2
 from midas._ext.physics.geometry cimport RAD2DEG, scattering_of_spot, wrap180, wrap_eta
 from midas._ext.physics.predict cimport lean_omega
 from midas._ext.physics.wedge cimport Instrument, lean_spot

@@ -2,10 +2,10 @@
 
 See docs/theory/refinement.md#match.
 """
-from libc.math cimport cos, sin
 
 from midas._ext.legacy.displacement cimport centre_by_ray
 from midas._ext.legacy.wedge cimport legacy_loses_spot
+from midas._ext.numerics.elementary cimport cos, sin
 from midas._ext.physics.geometry cimport DEG2RAD
 from midas._ext.refine.grain cimport set_grain
 from midas._ext.refine.match cimport CentredSpot, centre_spot, nearest_predicted, predict_spots

@@ -2,9 +2,10 @@
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport ceil, erf, exp, floor, fmax, fmin, round
+from libc.math cimport ceil, floor, fmax, fmin, round
 from libc.stdint cimport uint16_t
 
+from midas._ext.numerics.elementary cimport erf, exp
 from midas._ext.numerics.stop cimport Listening, stopped
 
 cdef enum:

@@ -2,11 +2,12 @@
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport atan2, fabs, floor, fmax, fmin, isnan, sqrt
+from libc.math cimport fabs, floor, fmax, fmin, isnan, sqrt
 
 from midas._ext.legacy.diffraction cimport RingSpot, legacy_omegas, ring_spot
 from midas._ext.legacy.distortion_map cimport mapped
 from midas._ext.legacy.simulated cimport SimulatedSpot, first_order_spot
+from midas._ext.numerics.elementary cimport atan2
 from midas._ext.numerics.stop cimport Listening, stopped
 from midas._ext.physics.geometry cimport RAD2DEG, Detector, eta_of, ideal_to_detector, unpack_detector
 from midas._ext.physics.lattice cimport reciprocal_basis, theta_of

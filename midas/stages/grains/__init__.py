@@ -21,6 +21,7 @@ from midas.parameters import Parameters
 from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.grains import legacy_selection
 from midas.stages.grains.inputs import read_inputs, sample_distance, solved_rows
 from midas.stages.grains.none_left import limit_at_fault
@@ -50,6 +51,7 @@ class GrainTables:
 
 
 @recorded(PROCESS_GRAINS)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,

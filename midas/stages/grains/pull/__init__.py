@@ -28,6 +28,7 @@ from midas.runtime.errors import FormatError, StageError
 from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
+from midas.stages.digits import digits
 from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.pull.instrument import PullSetting, setting
 from midas.stages.grains.pull.rounds import HIGHEST_CHANCE, RANDOM_ORIENTATIONS, Rounds, measure_and_refine
@@ -51,6 +52,7 @@ class PullTables:
 
 
 @recorded(PULL)
+@digits
 def run(
     layer: Layer,
     parameters: Parameters,
