@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from midas.runtime.errors import MidasError
 #: members of an archive that are parameters of the analysis, or results: each step names the parameters that it reads
 _NO_FRAMES = ("analysis/", f"{SCAN}doPeakFit/")
 
-#: stamps that hold as long as size and time of the files do, so that what one step writes the next need not read
-_known: dict[tuple[tuple[str, int, int], ...], Stamp] = {}
+#: stamps that hold as long as size and time of the files do, so that what one step writes the next need not read; by
+#: the hash of names, sizes and times: the names themselves, thousands in a layer, would add up over the layers
+_known: dict[bytes, Stamp] = {}
 _MOST_KNOWN = 4096
 
 
@@ -31,7 +33,8 @@ def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
         states = [file.stat() for file in files]
     except OSError:
         return None
-    identity = tuple((os.fspath(f), s.st_size, s.st_mtime_ns) for f, s in zip(files, states, strict=True))
+    named = [(os.fspath(f), s.st_size, s.st_mtime_ns) for f, s in zip(files, states, strict=True)]
+    identity = hashlib.sha256(repr(named).encode()).digest()
     if identity not in _known:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
