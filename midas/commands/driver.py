@@ -109,8 +109,8 @@ def _options(values: argparse.Namespace) -> Options:
 
 def _say_grain_count(layer: FinishedLayer) -> None:
     """The one line on stdout that scripts wait for."""
-    if layer.grains is not None:
-        print(f"First line of Grains.csv: %NumGrains {len(layer.grains)}", flush=True)
+    if layer.grain_count is not None:
+        print(f"First line of Grains.csv: %NumGrains {layer.grain_count}", flush=True)
 
 
 #: of scripts for other drivers of the legacy suite, and of its converter, which the driver called itself
