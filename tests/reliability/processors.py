@@ -130,9 +130,7 @@ def table(names: Iterable[str], marches: Iterable[str], keep: Path | None = None
             others = ", ".join(what for what, a, b in zip(MASKABLE, libraries, digits, strict=True) if a != b)
             differences = changed(files, found)
             bad += bool(differences)
-            print(
-                f"{name}: {len(differences)} of {len(found)} files differ {differences or ''}; other digits: {others or '-'}"
-            )
+            print(f"{name}: {len(differences)} of {len(found)} differ {differences or ''}; other: {others or '-'}")
             sys.stdout.flush()
     return bad
 
