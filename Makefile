@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: build test lint sanitize bench fuzz docs clean
+.PHONY: build test lint sanitize bench fuzz kills docs clean
 
 build:  ## compile the kernels in place (MIDAS_CHECKED=1: bounds checks; MIDAS_NATIVE=1: for this processor only)
 	$(PYTHON) setup.py build_ext --inplace
@@ -24,6 +24,10 @@ bench:  ## every benchmark prints ratios to a calibration kernel of the same run
 COUNT ?= 20000
 fuzz:  ## COUNT mutated inputs for every target; what is found is kept in tests/fuzz/corpus
 	$(PYTHON) -m tests.fuzz all --count $(COUNT)
+
+KILLS ?= 100
+kills:  ## so many runs that are killed at any moment and gone on with
+	$(PYTHON) -m tests.reliability.kills --count $(KILLS)
 
 docs:  ## the parameter reference from the one table, then HTML in build/docs; every warning is an error
 	$(PYTHON) -m midas.parameters > docs/parameters.md

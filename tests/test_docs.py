@@ -119,6 +119,18 @@ def test_every_test_that_a_page_names_exists(page: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_promises_name_tests_and_harnesses_that_exist():
+    """Nor is anything left to be filled in."""
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"`(tests/[\w/]+(?:\.\w+)?)`", text))
+    paths |= {name.replace(".", "/") for name in re.findall(r"python -m (tests\.[\w.]+)", text)}
+    missing = [path for path in paths if not ((ROOT / path).exists() or (ROOT / f"{path}.py").exists())]
+    assert len(paths) > 10 and missing == []
+    assert "@@" not in text
+    sections = FENCE.sub("", text).split("\n## ")[1:]
+    assert [section for section in sections if not section.partition("\n")[2].strip()] == []
+
+
 def test_every_defect_of_the_legacy_programs_has_a_test() -> None:
     """Each row of the page's tables says what happened, what happens, and names a test."""
     text = (ROOT / "docs" / "legacy-defects.md").read_text(encoding="utf-8")

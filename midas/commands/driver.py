@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midas.commands import machines
-from midas.commands.program import Program
+from midas.commands.program import GO_ON, Program
 from midas.pipeline.options import Options
 from midas.runtime.errors import UsageError
 from midas.runtime.files import located
@@ -109,8 +109,8 @@ def _options(values: argparse.Namespace) -> Options:
 
 def _say_grain_count(layer: FinishedLayer) -> None:
     """The one line on stdout that scripts wait for."""
-    if layer.grains is not None:
-        print(f"First line of Grains.csv: %NumGrains {len(layer.grains)}", flush=True)
+    if layer.grain_count is not None:
+        print(f"First line of Grains.csv: %NumGrains {layer.grain_count}", flush=True)
 
 
 #: of scripts for other drivers of the legacy suite, and of its converter, which the driver called itself
@@ -163,7 +163,7 @@ PROGRAMS = (
         shared=True,
         ignored=_IGNORED,
         words=("demo", "status"),
-        interrupted="go on with the same command and -resume 1",
+        interrupted=GO_ON,
         console="stderr",
     ),
 )

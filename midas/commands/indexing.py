@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import LAYER, RESUME, SEEDS, THREADS, Program
+from midas.commands.program import GO_ON, LAYER, RESUME, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.index import IndexedSeeds
@@ -51,6 +51,7 @@ PROGRAMS = (
         ),
         arguments=SEEDS,
         options=(THREADS, LAYER, RESUME),
+        interrupted=GO_ON,
         run=run,
         exact=True,
         shared=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from midas.commands.program import ALLOW_PARTIAL, LAYER, RESUME, SEEDS, THREADS, Program
+from midas.commands.program import ALLOW_PARTIAL, GO_ON, LAYER, RESUME, SEEDS, THREADS, Program
 
 if TYPE_CHECKING:
     from midas.formats.refined import RefinedSeeds
@@ -46,6 +46,7 @@ PROGRAMS = (
         ),
         arguments=SEEDS,
         options=(THREADS, LAYER, RESUME, ALLOW_PARTIAL),
+        interrupted=GO_ON,
         run=run,
         exact=True,
         shared=True,

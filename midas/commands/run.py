@@ -175,6 +175,8 @@ def main() -> NoReturn:
         code = run(name, argv)
     except KeyboardInterrupt as interrupt:  # before `run` could hear it
         code = _interrupted(name, interrupt)
+    except MemoryError:  # not even enough to say so, before what `run` held was free again
+        code = _fail(name, "not enough memory", code=1)
     if code in _INTERRUPTED:
         parallel.leave(code)  # what a regular end would wait for is of no use any more
     _end_at_once_when_ended()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.table import Layout, Table, fixed, integer
+from midas.formats.table import LARGEST, Layout, Table, fixed, integer, whole
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -90,10 +90,11 @@ def read_grains(path: str | os.PathLike[str], *, through: str = "gamma", strict:
     """
     content = read_bytes(path, advice="a grain list (Grains.csv) is needed")
     words = content[: content.find(b"\n") + 1].split()
-    if len(words) < 2 or words[0] != b"%NumGrains" or not words[1].isdigit():
+    announced = whole(words[1]) if len(words) > 1 and words[0] == b"%NumGrains" else None
+    if announced is None:
         raise FormatError("must be '%NumGrains <number>', the start of a grain list", file=path, line=1)
     layout = replace(GRAINS, required=GRAINS.names.index(through) + 1)
-    table, announced = layout.parse(content, path), int(words[1])
+    table = layout.parse(content, path)
     if len(table) != announced:
         reason = f"announces {announced} grains, but {len(table)} follow"
         if strict:
@@ -157,7 +158,7 @@ def read_grain_ids_key(path: str | os.PathLike[str]) -> GrainIdsKey:
             numbers = [int(word) for word in line.split()]
         except ValueError:
             numbers = []
-        if not numbers or len(numbers) % 2:
+        if not numbers or len(numbers) % 2 or max(numbers) > LARGEST or min(numbers) < -LARGEST:
             raise FormatError("must hold pairs of whole numbers, id and row", file=path, line=number)
         pairs += numbers
         starts.append(len(pairs) // 2)

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +118,22 @@ class Ledger:
 
     def text(self) -> bytes:
         """The content of the file."""
-        content = {"kind": _KIND, "steps": [asdict(entry) for entry in self.entries.values()]}
-        return (readable(json.dumps(content, indent=1, ensure_ascii=False)) + "\n").encode()
+        # A line a step: it is written twice for every step, and with an indent json does not use its fast encoder.
+        lines = ",\n".join(json.dumps(_plain(entry), ensure_ascii=False) for entry in self.entries.values())
+        return (readable(f'{{"kind": {json.dumps(_KIND)}, "steps": [\n{lines}\n]}}') + "\n").encode()
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the file, complete or not at all."""
         write_atomic(path, self.text())
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    """The fields of an entry as JSON has them."""
+    stamps = {
+        part: {name: None if found is None else vars(found) for name, found in getattr(entry, part).items()}
+        for part in ("inputs", "outputs")
+    }
+    return {**vars(entry), **stamps}
 
 
 def read_ledger(path: str | os.PathLike[str]) -> Ledger:

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
+from midas.formats.table import whole
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -69,9 +70,10 @@ def _take(found: MaterialFile, name: str, words: list[str], path: str | os.PathL
     if _CONSTANT.fullmatch(name):
         found.constants[name] = _number(words, path, line, name)
     elif name == "space_group":
-        if not text.isdigit() or not 1 <= int(text) <= 230:
+        number = whole(text)
+        if number is None or not 1 <= number <= 230:
             raise FormatError("must be a whole number, 1 to 230", file=path, line=line, key=name, value=text)
-        found.space_group = int(text)
+        found.space_group = number
     elif name == "axes":
         found.axes = tuple(words)
     elif name == "slip":

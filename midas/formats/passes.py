@@ -7,7 +7,6 @@ their names together.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from midas.formats.marks import MARK, is_marked, marks_file
 from midas.formats.refined import FIT_BEST, FIT_BEST_BYTES, KEY_BYTES, ORIENT_POS_FIT, PROCESS_KEY_BYTES
 from midas.formats.slots import shorten, unfinished
 from midas.formats.table import Layout, Table, integer
-from midas.runtime.errors import FormatError, OutputError
+from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes, remove, write_atomic, write_together
 
 #: the passes and how many seeds each has; no such file after the first pass alone
@@ -73,10 +72,7 @@ def begin_append(layer: Layer, rows: range, mark: int, *, resume: bool = False) 
     if marked.size and _size(partial) >= (rows.start + int(marked[-1]) + 1) * KEY_BYTES:
         return
     abandon_append(layer, rows.start)
-    try:
-        shutil.copyfile(layer.key, partial)
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", file=partial) from None
+    write_atomic(partial, read_bytes(layer.key))
 
 
 def keep_later_keys(layer: Layer, first: int) -> None:

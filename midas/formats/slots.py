@@ -108,14 +108,20 @@ def unfinished(path: Path) -> Path:
 
 
 def shorten(path: Path, size: int) -> None:
-    """Cut a file off behind its first `size` bytes, if it is longer."""
+    """Cut a file off behind its first `size` bytes, if it is longer; never one that a link leads to."""
     try:
-        if path.stat().st_size > size:
-            os.truncate(path, size)
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return
     except OSError as problem:
         raise OutputError(f"cannot be written ({problem.strerror})", file=path) from None
+    try:
+        if os.fstat(handle).st_size > size:
+            os.ftruncate(handle, size)
+    except OSError as problem:
+        raise OutputError(f"cannot be written ({problem.strerror})", file=path) from None
+    finally:
+        os.close(handle)
 
 
 def read_slots(

@@ -7,6 +7,7 @@ each column is contiguous, so kernels take it as ``double[::1]`` without a copy.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -180,6 +181,15 @@ class Layout:
             else:
                 rounded(table[c.name], c.decimals, out)
         return Table(self.names, columns)
+
+
+_WHOLE = re.compile(r"[0-9]{1,18}")
+
+
+def whole(word: str | bytes) -> int | None:
+    """A word that is a whole number of digits and fits into 64 bits; None for any other: 5,000 digits, a raised two."""
+    text = word.decode("latin-1") if isinstance(word, bytes) else word
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def concatenate(tables: Iterable[Table]) -> Table:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.table import Layout, Table, fixed, integer
+from midas.formats.table import Layout, Table, fixed, integer, whole
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -150,10 +150,11 @@ def read_sigma(path: str | os.PathLike[str]) -> Table:
     """
     content = read_bytes(path, advice="run ff-grains first")
     words = content[: content.find(b"\n") + 1].split()
-    if len(words) < 2 or words[0] != b"%NumGrains" or not words[1].isdigit():
+    announced = whole(words[1]) if len(words) > 1 and words[0] == b"%NumGrains" else None
+    if announced is None:
         raise FormatError("must be '%NumGrains <number>', the start of GrainsSigma.csv", file=path, line=1)
     table = _LAYOUT.parse(content, path)
-    if len(table) != int(words[1]):
-        reason = f"announces {int(words[1])} grains, but {len(table)} follow; run ff-grains again"
+    if len(table) != announced:
+        reason = f"announces {announced} grains, but {len(table)} follow; run ff-grains again"
         raise FormatError(reason, file=path, line=1)
     return table

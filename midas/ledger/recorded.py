@@ -61,7 +61,7 @@ class StepRun:
         self._change_cleared(lambda cleared: joined(cleared, rows))
 
     def _change_cleared(self, change: Callable[[Ranges], Ranges]) -> None:
-        if self.layer is None or self.step is None or not self.key:
+        if self.layer is None or self.step is None or not self.layer.ledger.exists():
             return
         name, key = self.step.name, self.key
 
@@ -171,7 +171,9 @@ def _started(
             if more.get("resume"):
                 run.again, run.kept = True, earlier.cleared
             if entry.blocks > 1 and earlier.blocks == entry.blocks:
-                entry = entry.changed(members=tuple(m for m in earlier.members if m != comm.rank))
+                counts = {} if comm.rank in earlier.members else earlier.counts
+                others = tuple(member for member in earlier.members if member != comm.rank)
+                entry = entry.changed(members=others, counts=counts)
             if more.get("resume") or entry.blocks > 1:
                 entry = entry.changed(cleared=earlier.cleared)
         return ledger.with_entry(entry)

@@ -13,6 +13,7 @@ from midas.parameters import Parameters
 from midas.parameters.table import FOREIGN_FLOATS, FOREIGN_INTS, FOREIGN_OTHERS, FOREIGN_WORDS, Value
 from midas.pipeline.calibration_options import NO_BC, NO_LSD, AutoCalibrateOptions, CalibrateOptions
 from midas.runtime.errors import UsageError
+from midas.runtime.named_paths import named_file
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,9 @@ def parameters_of(source: Path | None) -> tuple[Parameters, Path]:
             given = archive.parameters.without("Dark", "MaskFN", "FloodFN")
         if named := given.get("PanelShiftsFile", ""):  # which is written, too
             given = given.changed(PanelShiftsFile=PurePath(named).name)
+        for key in ("GapFile", "BadPxFile"):
+            if named := given.get(key, ""):
+                given = given.changed(**{key: str(named_file(named, source.parent, key=key, source=source))})
         return given, source.parent
     given = Parameters.read(source, "calibration")
     foreign = FOREIGN_FLOATS | FOREIGN_INTS | FOREIGN_WORDS | FOREIGN_OTHERS

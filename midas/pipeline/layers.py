@@ -76,7 +76,7 @@ def run(
 
 def _say_end(done: list[FinishedLayer]) -> None:
     """The last message: a layer without grains is no success; why stands in the closing table."""
-    empty = [str(layer.number) for layer in done if layer.grains is not None and not len(layer.grains)]
+    empty = [str(layer.number) for layer in done if layer.grain_count == 0]
     if empty:
         log.warning("All layers processed, but there are 0 grains in layer %s; the table says why", ", ".join(empty))
     else:
@@ -107,7 +107,7 @@ def _all_layers(
             finished(layer)
         share = (count, len(planned), 100 * count / len(planned), time.perf_counter() - started, plan.number)
         if isinstance(layer, FinishedLayer):
-            end = "completed successfully" if layer.grains is None or len(layer.grains) else "has 0 grains"
+            end = "completed successfully" if layer.grain_count != 0 else "has 0 grains"
             log.info("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d %s", *share, end)
         elif len(planned) > 1:
             log.error("Layer processing: %d/%d (%.0f%%), elapsed: %.1f s - Layer %d failed", *share)
@@ -136,7 +136,7 @@ def _layer(options: Options, plan: LayerPlan, comm: Communicator, said: list[str
         return team.failed(_ended(run, str(error) if run is None else why.nothing(run, error)))
     except MidasError as error:
         return team.failed(_ended(run, str(error)))
-    finished = FinishedLayer(plan.number, run.layer, tables.grains, tables.spot_matrix)
+    finished = FinishedLayer(plan.number, run.layer, None if tables.grains is None else len(tables.grains))
     finished.seconds, finished.counts, finished.warning = run.steps.seconds, run.steps.counts, warning
     finished.geometry, finished.report = run.refined_geometry, page
     return finished

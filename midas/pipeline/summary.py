@@ -19,8 +19,7 @@ class FinishedLayer:
     ----------
     number : of the layer
     layer : the paths of all its files
-    grains, spot_matrix : `Table` of Grains.csv and SpotMatrix.csv; None after a peak search only, and on all ranks of
-        an MPI run but the first
+    grain_count : grains that were found; None after a peak search only, and on all ranks of an MPI run but the first
     seconds : that each step took
     counts : what each step found: rows of its summary, on the first rank
     warning : what is wrong when the grains explain little of what is there
@@ -30,13 +29,26 @@ class FinishedLayer:
 
     number: int
     layer: Layer
-    grains: Table | None = None
-    spot_matrix: Table | None = None
+    grain_count: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     warning: str = ""
     geometry: Path | None = None
     report: Path | None = None
+
+    @property
+    def grains(self) -> Table | None:
+        """The table of Grains.csv, read when it is asked for: hundreds of layers are not kept in memory."""
+        from midas.formats.grains import read_grains
+
+        return None if self.grain_count is None else read_grains(self.layer.grains)
+
+    @property
+    def spot_matrix(self) -> Table | None:
+        """The table of SpotMatrix.csv, likewise."""
+        from midas.formats.grains import SPOT_MATRIX
+
+        return None if self.grain_count is None else SPOT_MATRIX.read(self.layer.spot_matrix)
 
 
 #: what of a layer stands beside its grains: step and row of its summary
@@ -59,11 +71,11 @@ def rows(options: Options, done: Sequence[FinishedLayer], failed: Mapping[int, s
             table[f"Layer {number}"] = f"failed: {failed[number]}"
             continue
         layer = layers[number]
-        grains = "" if layer.grains is None else f"{len(layer.grains)} grains from "
+        grains = "" if layer.grain_count is None else f"{layer.grain_count} grains from "
         table[f"Layer {number}"] = f"{grains}{_funnel(layer)}"
         if layer.warning:
             table[f"Warning {number}"] = layer.warning
-        if layer.grains is not None:
+        if layer.grain_count is not None:
             table[f"Results {number}"] = f"{layer.layer.grains}, {layer.layer.consolidated.name}"
         if layer.report is not None:
             table[f"Report {number}"] = str(layer.report)
@@ -91,7 +103,7 @@ def _step(name: str, done: Sequence[FinishedLayer]) -> str:
 def _next(options: Options, last: FinishedLayer) -> str:
     """What to open or to type."""
     layer = last.layer
-    if last.grains is None:
+    if last.grain_count is None:
         return f"look at the peaks in {layer.temp}; -doPeakSearch 0 in place of -peakSearchOnly 1 goes on from them"
     if last.report is not None:
         return f"open {last.report} in a browser"

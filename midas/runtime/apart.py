@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import midas._ext.numerics.ending as ending
 from midas.runtime.errors import FormatError, MidasError, one_line
 from midas.runtime.limits import ROOM
 
@@ -68,9 +69,11 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
         # The other threads hold no lock that the new process needs: h5py sees to its own.
         warnings.simplefilter("ignore", DeprecationWarning)
         reading, writing = os.pipe()
+        parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
         process = os.fork()
         if process == 0:
             _apart = True
+            ending.follow(parent)
             os.close(reading)
             _serve(work, file, writing)
         os.close(writing)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas.formats.slots import SlotFile
+from midas.formats.slots import SlotFile, shorten
 from midas.runtime.errors import OutputError
 
 
@@ -73,3 +73,15 @@ def test_clearing_keeps_holes(tmp_path: Path) -> None:
     assert content[slot : slot + 100] == b"x" * 10 + bytes(90)
     assert len(content) == 4 * slot
     assert path.stat().st_blocks * 512 < slot
+
+
+def test_a_link_in_the_place_of_a_file_is_not_written_through(tmp_path: Path) -> None:
+    """In a layer of somebody else it may lead to anything."""
+    victim, link = tmp_path / "victim", tmp_path / "IndexBest.bin"
+    victim.write_bytes(b"as before")
+    link.symlink_to(victim)
+    with SlotFile(link, 8) as file, pytest.raises(OutputError, match="cannot be written"):
+        file.write(0, bytes(8))
+    with pytest.raises(OutputError, match="cannot be written"):
+        shorten(link, 1)
+    assert victim.read_bytes() == b"as before"

@@ -117,6 +117,26 @@ def word(data: bytes, source: random.Random) -> bytes:
     return _replaced(_WORD, data, source)
 
 
+_ODD_DIGITS = (
+    b"9" * 5000,
+    b"-" + b"9" * 5000,
+    b"9" * 30,
+    "\u00b2".encode(),
+    b"\xb2",
+    "\u0663".encode(),
+    b"1e5000",
+    b"0x1p9",
+)
+
+
+def odd_digits(data: bytes, source: random.Random) -> bytes:
+    """A word becomes digits that are no number for every program: thousands of them, raised ones, other alphabets."""
+    found = _WORD.search(data, _place(data, source)) or _WORD.search(data)
+    if found is None:
+        return data
+    return data[: found.start()] + source.choice(_ODD_DIGITS) + data[found.end() :]
+
+
 def _replaced(pattern: re.Pattern[bytes], data: bytes, source: random.Random) -> bytes:
     found = pattern.search(data, _place(data, source)) or pattern.search(data)
     if found is None:

@@ -57,8 +57,10 @@ def test_folder_of_a_layer(finished: Finished) -> None:
             "output",
         ),
     }
-    assert {path.name for path in (layer / "Results").iterdir()} == {"Key.bin", "OrientPosFit.bin", "ProcessKey.bin"}
-    assert {path.name for path in (layer / "Output").iterdir()} == {"FitBest.bin", "IndexBest.bin", "IndexBestFull.bin"}
+    refined = {"Key.bin", "Key.marks", "OrientPosFit.bin", "ProcessKey.bin"}
+    assert {path.name for path in (layer / "Results").iterdir()} == refined
+    indexed = {"FitBest.bin", "IndexBest.bin", "IndexBest.marks", "IndexBestFull.bin"}
+    assert {path.name for path in (layer / "Output").iterdir()} == indexed
     assert len(list((layer / "Temp").glob("sim.analysis.MIDAS.zip_*_PS.csv"))) == FRAMES
     assert len(list((layer / "Temp").iterdir())) == 2 * FRAMES
     assert (layer / "output").readlink() == Path("midas_log")

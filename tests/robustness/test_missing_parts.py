@@ -131,6 +131,7 @@ def test_the_driver_hands_it_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         comm, threads, layer = SERIAL, 1, Layer(tmp_path)
 
         class options:
+            keeps_parts = False
             allow_partial, grains_file = True, None
 
         class steps:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from midas.commands.program import GO_ON
 from midas.simulation import samples
 
 from .contents import Contents
@@ -121,7 +122,7 @@ def test_interrupted_among_many_seeds(
     started = folder / (f"{INDEXED[0] if name == 'IndexerOMP' else REFINED[-1]}.unfinished")
     command = command_line(name, "paramstest.txt", "0", "1", str(3 * repeats), "1")
     process = interrupted(command, folder, started, environment)
-    check_interrupted(process, name, folder, *outputs)
+    check_interrupted(process, name, folder, *outputs, said=f"interrupted; {GO_ON}")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ cdef extern from *:
     #include <signal.h>
     #include <stdlib.h>
     #include <string.h>
+    #if defined(__linux__)
+    #include <sys/prctl.h>
+    #endif
     #include <sys/syscall.h>
     #include <sys/time.h>
     #include <time.h>
@@ -35,6 +38,7 @@ cdef extern from *:
     static volatile sig_atomic_t midas_first = -1; /* which of the signals came first */
     static volatile sig_atomic_t midas_again;      /* Python could not raise, and is to try again */
     static volatile sig_atomic_t midas_silent;     /* the line has been said, or another process says it */
+    static volatile sig_atomic_t midas_regular;    /* the program has come to its own end */
     static volatile sig_atomic_t midas_errors = 2; /* the descriptor of standard error */
     static struct timespec midas_since;
 
@@ -185,11 +189,24 @@ cdef extern from *:
         sigprocmask(SIG_UNBLOCK, &ticks, NULL);
     }
 
+    /* A forked process: it says nothing, removes nothing, and ends with the one that has started it. */
+    static void midas_follow(int parent)
+    {
+        midas_silent = 1;
+        midas_regular = 1;
+    #if defined(__linux__)
+        if (parent > 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (getppid() != parent)
+                _exit(1);
+        }
+    #endif
+    }
+
     /* A library ends the process because it gets no memory. */
 
     static char midas_poor[MIDAS_MESSAGE];
     static size_t midas_poor_length;
-    static volatile sig_atomic_t midas_regular;    /* the program has come to its own end */
     static unsigned long midas_limit;              /* of the address space, kB */
     static char midas_stack[1 << 16];
 
@@ -262,6 +279,7 @@ cdef extern from *:
     int midas_install(int which, const char *words, size_t length) noexcept nogil
     void midas_start_clock() noexcept nogil
     void midas_remove_parts() noexcept nogil
+    void midas_follow(int parent) noexcept nogil
     int midas_again
     int midas_first
     const int *midas_endings
@@ -313,6 +331,16 @@ def end_regularly():
     """The process ends of its own accord."""
     global midas_regular
     midas_regular = 1
+
+
+def follow(int parent):
+    """In a forked process: say nothing, and end with the one that has started this one.
+
+    Parameters
+    ----------
+    parent : its process id; 0 when a thread has started this one that may end before: then it does not end with it
+    """
+    midas_follow(parent)
 
 
 def remove_parts():

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from midas.formats.table import whole
 from midas.results.exchange.crystal_frames import lattice_vectors, orientations_and_cells
 from midas.results.exchange.lists import grain_list
 from midas.results.exchange.text import comments_of, numbers_of, told_crystal
@@ -94,7 +95,7 @@ def _blocks(
         if line.startswith(_TRANSLATION):
             position = numbers_of(path, number, words[1:], 3)
         elif line.startswith(_NAME) and (found := re.match(r"\d+", " ".join(words[1:]))):
-            name = int(found[0])
+            name = whole(found[0])
         elif words and not line.startswith("#"):
             rows.append(numbers_of(path, number, words, 3))
         if len(rows) == 3:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.crystal import why_impossible
+from midas.formats.table import whole
 from midas.runtime.errors import FormatError
 
 _SPACE_GROUP, _CELL = "# space group ", "# unstrained cell (angstrom, degrees) "
@@ -53,8 +54,8 @@ def comments_of(content: bytes) -> tuple[int | None, tuple[float, ...] | None]:
     space_group, cell = None, None
     for line in content.decode("latin-1").splitlines():
         if line.startswith(_SPACE_GROUP):
-            word = line.removeprefix(_SPACE_GROUP).strip()
-            space_group = int(word) if word.isdigit() and 1 <= int(word) <= 230 else None
+            number = whole(line.removeprefix(_SPACE_GROUP).strip())
+            space_group = number if number is not None and 1 <= number <= 230 else None
         elif line.startswith(_CELL):
             try:
                 found = tuple(float(word) for word in line.removeprefix(_CELL).split())

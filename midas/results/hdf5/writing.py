@@ -61,7 +61,7 @@ def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Group]:
     keep_devices(path)
     try:
         with part(path) as partial:
-            with h5py.File("memory", "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
+            with h5py.File(f"{partial.path}.memory", "w", driver="core", backing_store=False, libver=_VERSIONS) as file:
                 made = _Made()
                 yield Group(file.id, made)
                 addresses = _reference_dataset(file, made)

@@ -82,6 +82,8 @@ def frame_of(number: int, cell: Sequence[float] | None = None, axes: Sequence[st
 
 def crystal_system(number: int) -> str:
     """Of a space group, in a word; trigonal groups are what they are on any lattice."""
+    if not 1 <= number <= 230:
+        raise ParameterError("must be 1 to 230", key="SpaceGroup", value=number)
     names = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
     return next(name for last, name in zip((2, 15, 74, 142, 167, 194, 230), names, strict=True) if number <= last)
 

@@ -18,7 +18,7 @@ from midas.formats.grains import SPOT_MATRIX, GrainIdsKey, read_grain_ids_key, r
 from midas.formats.layer import Layer
 from midas.formats.measured import SPOTS_MEASURED
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS, read_verdicts
-from midas.formats.table import Layout, Table, integer
+from midas.formats.table import Layout, Table, integer, whole
 from midas.formats.uncertainty import GrainSigmas, read_sigma
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
@@ -130,7 +130,7 @@ class Sources:
             if not (name.startswith(start) and name.endswith(end)):
                 continue  # of another archive
             number = name[len(start) : -len(end)]
-            if number.isdigit() and 1 <= int(number) <= self._frames:  # more are left from a longer scan
+            if 1 <= (whole(number) or 0) <= self._frames:  # more are left from a longer scan
                 found[int(number)] = _peaks_in(self.layer.temp / name)
         return _of_frames({k: t for k, t in found.items() if t is not None}) if found else None
 

@@ -94,5 +94,27 @@ def test_exception_that_a_callback_swallows_is_raised_again(tmp_path: Path, envi
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"raised True\n", b"")
 
 
+APART = """
+import itertools, sys
+from pathlib import Path
+from midas.runtime.apart import apart
+print("ready", flush=True)
+apart(lambda: sum(itertools.repeat(1, 10**11)), Path("x"))
+"""
+
+
+def test_a_process_ends_with_the_one_that_has_started_it(tmp_path: Path, environment: dict[str, str]) -> None:
+    """However that one ends; the pipe of standard error is closed when nobody is left."""
+    command = [sys.executable, "-P", "-c", APART]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.5)
+    sent = time.monotonic()
+    process.kill()
+    assert process.communicate(timeout=30) == (b"", b"")
+    assert time.monotonic() - sent < 2.0
+
+
 def test_threads_that_can_be_started() -> None:
     assert [startable(count) for count in (0, 1, 5)] == [0, 1, 5]

@@ -34,7 +34,7 @@ from midas.runtime.errors import MidasError, ParameterError
 
 from ..harness import Mutate, Target
 from ..mutations import TEXT as STEPS
-from ..mutations import mixed
+from ..mutations import mixed, odd_digits
 
 SAMPLE = """
 LatticeConstant 4.08 4.08 4.08 90 90 90
@@ -274,4 +274,4 @@ def _made_once(make: Callable[..., ArgumentParser]) -> Callable[..., ArgumentPar
     return parser
 
 
-TARGETS = (Target("parameters", run, corpus, behind_first_line(mixed(STEPS)), prepare),)
+TARGETS = (Target("parameters", run, corpus, behind_first_line(mixed((*STEPS, (1, odd_digits)))), prepare),)

@@ -45,7 +45,7 @@ from midas.stages import binning, indexing, refinement
 from midas.stages import grains as grain_stage
 
 from ..harness import Target
-from ..mutations import BYTES, TEXT, integer, mixed
+from ..mutations import BYTES, TEXT, integer, mixed, odd_digits
 from .parameters import behind_first_line
 
 SEEDS = Path(__file__).parents[1] / "seeds" / "layer.zip"
@@ -290,7 +290,7 @@ def double(data: bytes, source: random.Random) -> bytes:
     return data[:at] + np.float64(source.choice(_VALUES)).tobytes() + data[at + 8 :]
 
 
-_OF_TEXT, _OF_BYTES = mixed(TEXT), mixed((*BYTES, (6, double), (3, integer)))
+_OF_TEXT, _OF_BYTES = mixed((*TEXT, (1, odd_digits))), mixed((*BYTES, (6, double), (3, integer)))
 
 
 def mutate(data: bytes, name: str, source: random.Random) -> bytes:
