@@ -13,19 +13,22 @@ import logging
 import os
 import pickle
 import signal
+import struct
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import IO, Any, NoReturn, TypeVar
 
 import midas._ext.numerics.ending as ending
 from midas.runtime.errors import FormatError, MidasError, one_line
 from midas.runtime.limits import ROOM
 
 if sys.platform != "win32":
+    import fcntl
     import resource
 
 Result = TypeVar("Result")
@@ -34,7 +37,10 @@ Result = TypeVar("Result")
 SECONDS, SECONDS_PER_GIB = 4, 1
 #: memory beyond what this process has, besides twice the size of the file
 _MEMORY = 2 * ROOM
-_LENGTH = 8
+#: before each part of a message: its length, and how many parts follow
+_HEAD = struct.Struct("<QI")
+#: bytes that a pipe holds, where the system lets one choose
+_PIPE = 1 << 20
 #: one at a time, so that no process holds the pipe of another one open
 _FORKING = threading.Lock()
 #: whether this is a process that `stream` has started
@@ -68,7 +74,7 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
     with _FORKING, warnings.catch_warnings():
         # The other threads hold no lock that the new process needs: h5py sees to its own.
         warnings.simplefilter("ignore", DeprecationWarning)
-        reading, writing = os.pipe()
+        reading, writing = _pipe()
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
         process = os.fork()
         if process == 0:
@@ -99,13 +105,39 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
         raise FormatError(_reason(status), file=file)
 
 
+def _pipe() -> tuple[int, int]:
+    reading, writing = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+    return reading, writing
+
+
 def _received(pipe: io.FileIO) -> tuple[int, Any] | None:
     """The next message; None at the end of the pipe."""
-    head = _exactly(pipe, _LENGTH)
-    if head is None:
-        return None
-    content = _exactly(pipe, int.from_bytes(head, "little"))
-    return None if content is None else pickle.loads(content)
+    parts: list[bytearray] = []
+    left = 1
+    while left:
+        head = _exactly(pipe, _HEAD.size)
+        if head is None:
+            return None
+        length, left = _HEAD.unpack(head)
+        if (part := _exactly(pipe, length)) is None:
+            return None
+        parts.append(part)
+    message: tuple[int, Any] = pickle.loads(parts[-1], buffers=parts[:-1])
+    return message
+
+
+def _sent(pipe: IO[bytes], kind: int, content: object) -> None:
+    """Write a message: its arrays as they are in memory, then all that is left, each behind its length."""
+    buffers: list[pickle.PickleBuffer] = []
+    message = pickle.dumps((kind, content), protocol=5, buffer_callback=buffers.append)
+    parts: list[memoryview | bytes] = [*(buffer.raw() for buffer in buffers), message]
+    for number, part in enumerate(parts, 1):
+        pipe.write(_HEAD.pack(len(part), len(parts) - number))
+        pipe.write(part)
+    pipe.flush()
 
 
 def _exactly(pipe: io.FileIO, count: int) -> bytearray | None:
@@ -127,13 +159,7 @@ def _serve(work: Callable[[], Iterator[object]], file: Path, writing: int) -> No
         gc.disable()
         _set_limits(file)
         with open(writing, "wb") as pipe:
-
-            def send(kind: int, content: object) -> None:
-                message = pickle.dumps((kind, content), protocol=5)
-                pipe.write(len(message).to_bytes(_LENGTH, "little"))
-                pipe.write(message)
-                pipe.flush()
-
+            send = partial(_sent, pipe)
             _forward_logs(send)
             try:
                 for item in _guarded(work, file):

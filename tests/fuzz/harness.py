@@ -37,7 +37,7 @@ from .findings import Finding, Outcome
 
 CORPUS = Path(__file__).parent / "corpus"
 #: seconds of the processor's time after which an input hangs; and of the clock, on a machine that has other work
-DEADLINE, PATIENCE = 5.0, 40.0
+DEADLINE, PATIENCE = 5.0, 300.0
 #: bytes that an input may take beyond twice its size
 MEMORY = 500 << 20
 #: inputs of one worker, which is then replaced; and after how many it looks for files left open

@@ -1,6 +1,6 @@
 """Tables of exp, sin, cos and log (docs/theory/elementary.md#tables).
 
-Printed by tests/_ext/numerics/elementary_tables.py.
+Printed by tests/elementary_tables.py.
 """
 from libc.stdint cimport uint64_t
 

@@ -1,6 +1,6 @@
 """Tables of asin and atan (docs/theory/elementary.md#tables).
 
-Printed by tests/_ext/numerics/elementary_tables.py.
+Printed by tests/elementary_tables.py.
 """
 cdef extern from *:
     """

@@ -74,6 +74,8 @@ cdef inline double erf(double x) noexcept nogil:
     cdef const double* a
     if unlikely(c_library):
         return c_erf(x)
+    if size < 7.450580596923828e-09:                                   # 2^-27
+        return x + x * TWO_OVER_ROOT_PI_LESS_ONE
     if size < 0.125:
         x2 = x * x
         tail = 1.0 / 1320.0 - x2 * (1.0 / 9360.0 - x2 * (1.0 / 75600.0))

@@ -1,6 +1,6 @@
 """The tables of `midas/_ext/numerics/elementary.pxd` (docs/theory/elementary.md#tables), from sixty digits.
 
-python tests/_ext/numerics/elementary_tables.py    writes midas/_ext/numerics/{direct,inverse,erf}_tables.pxd
+python tests/elementary_tables.py    writes midas/_ext/numerics/{direct,inverse,erf}_tables.pxd
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import high_precision as exact
 
-FOLDER = Path(__file__).resolve().parents[3] / "midas" / "_ext" / "numerics"
+FOLDER = Path(__file__).resolve().parents[1] / "midas" / "_ext" / "numerics"
 WIDTH = 116
 
 
@@ -136,7 +136,7 @@ def module(title: str, tables: list[tuple[list[str], str]]) -> str:
         [
             f'"""{title} (docs/theory/elementary.md#tables).',
             "",
-            "Printed by tests/_ext/numerics/elementary_tables.py.",
+            "Printed by tests/elementary_tables.py.",
             '"""',
             *(["from libc.stdint cimport uint64_t", ""] if any("uint64_t" in last for _, last in tables) else []),
             "cdef extern from *:",
