@@ -126,7 +126,7 @@ class Trial:
             RingRadii=tuple(left.values()),
         ).for_stage("indexing")
         hkls = self._evidence.hkls
-        with logs.muted("midas.stages.indexing"):
+        with logs.muted("midas.stages.index_setup"):
             indexer = make_indexer(self._evidence.layer, parameters, left, table, hkls)
         found = indexer.search(seeds, threads=self._threads)[0]
         completeness = np.zeros(len(self.seeds))

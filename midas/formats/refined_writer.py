@@ -49,7 +49,7 @@ class RefinedWriter:
     def begin(self, rows: range, total: int, resume: bool, together: bool) -> None:
         """Set the keys of the rows that are to be refined to "no result"."""
         if not resume:
-            for file in (self._key, self._orient_pos_fit, self._process_key, self._fit_best, self._marks):
+            for file in (self._key, self._marks):
                 file.shorten(total)
         self._marks.reserve(total)
         if not together:
@@ -59,6 +59,9 @@ class RefinedWriter:
         for piece, done in self.pieces(rows):
             if not done:
                 self._key.write(piece.start, bytes(KEY_BYTES * len(piece)))
+        if not resume:  # once nobody takes an earlier key for one of this run
+            for file in (self._orient_pos_fit, self._process_key, self._fit_best):
+                file.shorten(total)
 
     def pieces(self, rows: range) -> list[tuple[range, bool]]:
         """Stretches of these rows, and whether the run has refined them before it was interrupted."""

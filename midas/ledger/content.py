@@ -26,8 +26,10 @@ def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
 
     Returns
     -------
-    None if one of the files is missing, or cannot be read
+    None if there is no file, or one of them is missing or cannot be read
     """
+    if not paths:
+        return None
     try:
         states = [os.stat(path) for path in paths]
     except OSError:

@@ -101,7 +101,8 @@ def recorded(step: Step) -> Callable[[Callable[P, StageResult[T]]], Callable[P, 
                 given["completeness"] = seed_pass.completeness
             with recording(given["layer"], own, parameters, given["comm"], given) as record:
                 result = function(*args, **named)
-                record(result.summary)
+                if result is not None:  # members that cannot talk leave some stages to the first one
+                    record(result.summary)
             return result
 
         return run

@@ -83,16 +83,16 @@ class FileOrigin(Origin):
     def _read(self, name: str, what: Any) -> Any:
         """``what(dataset or group)``; None where the file has none of this name."""
         self._rehearsed  # noqa: B018 - the library comes to an end with this file
-        try:
-            with opened(self.path) as file:
+        with opened(self.path) as file:
+            try:
                 node = item_at(file, name)
                 if node is None and has_link(file, name):
                     raise KeyError("leads to nothing")
                 return None if node is None else what(node)
-        except FormatError:
-            raise
-        except _DAMAGED as error:
-            raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
+            except FormatError:
+                raise
+            except _DAMAGED as error:
+                raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
 
     @cached_property
     def _rehearsed(self) -> bool:
@@ -267,7 +267,7 @@ def _plain_values(group: Any) -> dict[str, Plain]:
     values: dict[str, Plain] = {}
     for name, dataset in children(group):
         if not isinstance(dataset, h5py.Dataset):
-            raise TypeError(f"{name} is a group where values belong")
+            raise TypeError(f"{group.name.lstrip('/')}/{name} is a group where values belong")
         value = values_of(dataset)
         if value.dtype.kind == "S":
             values[name] = value.ravel()[0].decode("utf-8", "replace")
