@@ -31,6 +31,8 @@ def odd_size(shape: tuple[int, ...], itemsize: int, size: int) -> str:
     if len(shape) > 2 and shape[0] > MOST_FRAMES:
         return f"has {shape[0]} frames; at most {MOST_FRAMES} can be read"
     rows, columns = shape[-2:]
+    if min(rows, columns) < 0:
+        return "has frames of negative size"
     if max(rows, columns) > LARGEST_SIDE:
         return f"has frames of {rows} x {columns} pixels; the largest side is {LARGEST_SIDE}"
     reason = too_large(rows * columns * itemsize, size)

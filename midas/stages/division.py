@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 #: grains cost a hundredth
 _WORK_OF_PIXEL = 2.0
 #: the same for a crowded frame and fits of one peak each; beyond it none is worth it
-_WORK_OF_CROWDED_PIXEL = 0.25
+_WORK_OF_CROWDED_PIXEL = 0.0625
 
 
 class _Count(NamedTuple):

@@ -91,8 +91,8 @@ class EDFFrames:
         """Every frame is complete, uncompressed, and like the first one."""
         first = frames[0]
         for number, frame in enumerate(frames, 1):
-            if len(frame.shape) != 2 or 0 in frame.shape:
-                raise FormatError(f"frame {number} has shape {frame.shape}, not (rows, columns)")
+            if len(frame.shape) != 2 or min(frame.shape) < 1:
+                raise FormatError(f"frame {number} has no shape of rows and columns")
             if (frame.shape, frame.dtype) != (first.shape, first.dtype) or _order(frame) != _order(first):
                 raise FormatError(f"frame {number} has another size or type than the first one")
             method = frame.header.get("Compression", frame.header.get("COMPRESSION", "none"))
