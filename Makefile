@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: build test lint sanitize bench fuzz kills docs clean
+.PHONY: build test lint sanitize bench fuzz kills processors docs clean
 
 build:  ## compile the kernels in place (MIDAS_CHECKED=1: bounds checks; MIDAS_NATIVE=1: for this processor only)
 	$(PYTHON) setup.py build_ext --inplace
@@ -33,6 +33,9 @@ docs:  ## the parameter reference from the one table, then HTML in build/docs; e
 	$(PYTHON) -m midas.parameters > docs/parameters.md
 	rm -rf docs/api
 	$(PYTHON) -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+
+processors:  ## the same bytes without FMA and AVX, with other linear algebra, and with kernels for another processor
+	$(PYTHON) -m tests.reliability.processors --march x86-64-v3
 
 clean:
 	rm -rf build docs/api; find midas/_ext -name '*.so' -delete

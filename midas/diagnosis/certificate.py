@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.diagnosis.evidence import Evidence
 from midas.diagnosis.flips import AHEAD, CONVINCING, Setting, compare_views, settings_of
 from midas.diagnosis.trial import AS_GIVEN, Trial
@@ -152,6 +153,6 @@ def _around(evidence: Evidence, grains: NDArray[np.float64] | None) -> dict[str,
     if grains is None or not len(grains):
         return {}
     p = evidence.handed_on.for_stage("diagnosis")
-    radius, height = np.hypot(grains[:, 0], grains[:, 1]).max(), 2 * np.abs(grains[:, 2]).max()
+    radius, height = hypot(grains[:, 0], grains[:, 1]).max(), 2 * np.abs(grains[:, 2]).max()
     room = 2 * p["StepSizePos"]
     return {"Rsample": min(p["Rsample"], float(radius) + room), "Hbeam": min(p["Hbeam"], float(height) + room)}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.fit_setup import laboratory_spots
+from midas._ext.numerics.elementwise import arctan, hypot
 from midas.diagnosis.ring_offsets import RingOffsets, ring_offsets
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
@@ -158,7 +159,7 @@ class Evidence:
         """Share of a ring that is on the detector."""
         if self.image is None:
             return 1.0
-        two_theta = np.degrees(np.arctan(self.rings_in_use[ring] / self.detector.lsd))
+        two_theta = np.degrees(arctan(self.rings_in_use[ring] / self.detector.lsd))
         return float(on_detector(self.detector, self.image, two_theta).mean())
 
     @cached_property
@@ -177,7 +178,7 @@ class Evidence:
         radii = self.rings_in_use
         predicted = np.array([radii.get(number, np.nan) for number in ring.tolist()])
         known = np.isfinite(predicted)
-        return ring_offsets(ring[known], predicted[known], eta[known], np.hypot(y, z)[known])
+        return ring_offsets(ring[known], predicted[known], eta[known], hypot(y, z)[known])
 
 
 def on_plane(

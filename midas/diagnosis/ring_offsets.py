@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from midas._ext.numerics.elementwise import cos as cos_of
+from midas._ext.numerics.elementwise import sin as sin_of
 from midas.experiment.angles import DEG2RAD
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage
@@ -110,7 +112,7 @@ def ring_offsets(ring: NDArray[np.int64], ring_radius: Floats, eta: Floats, radi
     offset = radius - ring_radius
     each = [(int(number), ring == number) for number in np.unique(ring)]
     rings = tuple(_one_ring(number, offset[rows], ring_radius[rows]) for number, rows in each)
-    model = np.column_stack([ring_radius * 1e-6, -np.sin(eta * DEG2RAD), np.cos(eta * DEG2RAD)])
+    model = np.column_stack([ring_radius * 1e-6, -sin_of(eta * DEG2RAD), cos_of(eta * DEG2RAD)])
     if len(offset) < _FEWEST or np.linalg.matrix_rank(model) < model.shape[1]:
         return RingOffsets(rings, *(np.nan,) * 2, *((np.nan, np.nan),) * 2, np.nan)
     values, errors, spread = _robust(model, ring_radius, offset)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, exp, hypot, log, sin
 from midas.diagnosis.ring_offsets import RingOffsets, ring_offsets
 
 Floats = NDArray[np.float64]
@@ -69,11 +70,11 @@ def search_rings(radius: Floats, eta: Floats, radii: dict[int, float], px: float
     px : size of a pixel, µm
     """
     angle = np.radians(eta)
-    y, z = -radius * np.sin(angle), radius * np.cos(angle)
+    y, z = -radius * sin(angle), radius * cos(angle)
     table = _Table(np.array(sorted(radii.values())), px, float(radius.max()) * 1.3 + 2 * _FARTHEST * px)
     given = table.fit(radius, RingFit(0.0, 0.0))
     tried = [_best(table.fit(radius / each.scale, each) for each in _scales())]
-    tried += [_best(table.fit(np.hypot(y - each.centre[0], z - each.centre[1]), each) for each in _centres(px))]
+    tried += [_best(table.fit(hypot(y - each.centre[0], z - each.centre[1]), each) for each in _centres(px))]
     better = max(tried, key=lambda fit: fit.share)
     if better.share < least_share(given, better):
         rings, _ = _assigned(radius, eta, radii, px, given)
@@ -119,8 +120,8 @@ def _nearer(radii: Floats, above: NDArray[np.int64], places: Floats) -> Floats:
 
 
 def _scales() -> Iterator[RingFit]:
-    steps = int(np.log(_LARGEST_SCALE / _LEAST_SCALE) / _SCALE_STEP)
-    return (RingFit(0.0, 0.0, scale=float(s)) for s in _LEAST_SCALE * np.exp(_SCALE_STEP * np.arange(steps + 1)))
+    steps = int(log(_LARGEST_SCALE / _LEAST_SCALE) / _SCALE_STEP)
+    return (RingFit(0.0, 0.0, scale=float(s)) for s in _LEAST_SCALE * exp(_SCALE_STEP * np.arange(steps + 1)))
 
 
 def _centres(px: float) -> Iterator[RingFit]:
@@ -141,9 +142,9 @@ def _assigned(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rings on which maxima lie, and which maxima these are."""
     angle = np.radians(eta)
-    y, z = -radius * np.sin(angle) - fit.centre[0], radius * np.cos(angle) - fit.centre[1]
+    y, z = -radius * sin(angle) - fit.centre[0], radius * cos(angle) - fit.centre[1]
     numbers, values = np.array(list(radii)), np.array(list(radii.values()))
-    distance = np.abs(np.hypot(y, z)[:, None] / fit.scale - values)
+    distance = np.abs(hypot(y, z)[:, None] / fit.scale - values)
     nearest = distance.argmin(axis=1)
     rows = np.flatnonzero(distance.min(axis=1) < _CLOSE * px)
     return numbers[nearest[rows]].astype(np.int64), rows

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.diagnosis.evidence import Evidence, on_plane
 from midas.experiment.detector import has_exact_wedge
 from midas.formats.spots import SPOTS_BINARY
@@ -148,7 +149,7 @@ class Trial:
         radii = np.array([rings.get(ring, np.inf) for ring in spots.integers("ring").tolist()])
         columns = dict(zip(("y_ideal", "z_ideal", "omega_ideal", "eta", "two_theta"), ideal, strict=False))
         columns |= {name: spots[name] for name in ("grain_radius", "spot_id", "ring")}
-        columns["radial_deviation"] = np.hypot(ideal[0], ideal[1]) - radii
+        columns["radial_deviation"] = hypot(ideal[0], ideal[1]) - radii
         impossible = ~np.isfinite(ideal).all(axis=0)
         columns = {name: np.where(impossible, 0.0, column) for name, column in columns.items()}
         return Table.from_columns(SPOTS_BINARY, columns)

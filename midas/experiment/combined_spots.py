@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan2, cos, hypot, sin
 from midas.experiment.angles import wrapped
 
 Array = NDArray[np.float64]
@@ -39,9 +40,9 @@ def combined_places(
     def mean(values: Array) -> Array:
         return np.add.reduceat(weight * values, starts) / total
 
-    radius = mean(np.hypot(y[rows], z[rows]))
-    azimuth = np.arctan2(z, y)
+    radius = mean(hypot(y[rows], z[rows]))
+    azimuth = arctan2(z, y)
     azimuth_off = (azimuth[rows] - azimuth[fragment_of] + np.pi) % (2 * np.pi) - np.pi
     turn = azimuth[first] + mean(azimuth_off)
     omega_off = wrapped(omega[rows] - omega[fragment_of])
-    return radius * np.cos(turn), radius * np.sin(turn), wrapped(omega[first] + mean(omega_off))
+    return radius * cos(turn), radius * sin(turn), wrapped(omega[first] + mean(omega_off))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
+from midas._ext.numerics.elementwise import arccos, cos
 from midas.experiment.setting import Setting, setting_of
 from midas.formats.hkls import LAYOUT
 from midas.formats.table import Table
@@ -217,7 +218,7 @@ def asymmetry(cell: Sequence[float], group: SpaceGroup) -> float:
 def metric_of(cell: ArrayLike) -> NDArray[np.float64]:
     """(..., 3, 3) scalar products of the axes, Å², of (..., 6) cells, Å and degrees."""
     cell = np.asarray(cell, np.float64)
-    cosines = np.cos(np.radians(cell[..., 3:]))
+    cosines = cos(np.radians(cell[..., 3:]))
     metric: NDArray[np.float64] = cell[..., :3, None] * cell[..., None, :3]
     for k, (i, j) in enumerate(_FACES):
         metric[..., i, j] *= cosines[..., k]
@@ -230,7 +231,7 @@ def cell_of(metric: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.sqrt(np.diagonal(metric, axis1=-2, axis2=-1))
     cosines = metric / (lengths[..., :, None] * lengths[..., None, :])
     of_faces = np.stack([cosines[..., i, j] for i, j in _FACES], axis=-1)
-    return np.concatenate([lengths, np.degrees(np.arccos(np.clip(of_faces, -1, 1)))], axis=-1)
+    return np.concatenate([lengths, np.degrees(arccos(np.clip(of_faces, -1, 1)))], axis=-1)
 
 
 def reflections(parameters: Parameters) -> Table:

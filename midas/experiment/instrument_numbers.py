@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import PARAMETERS
+from midas._ext.numerics.elementwise import cos, sin
 from midas.experiment.angles import DEG2RAD
 from midas.experiment.detector import DetectorGeometry
 
@@ -20,7 +21,7 @@ def numbers_of(detector: DetectorGeometry) -> Array:
     phase = DEG2RAD * detector.p3
     return np.array(
         [detector.lsd, detector.y_bc, detector.z_bc, detector.tx, detector.ty, detector.tz]
-        + [detector.p0, detector.p1 * np.cos(phase), detector.p1 * np.sin(phase), detector.p2, detector.wedge]
+        + [detector.p0, detector.p1 * cos(phase), detector.p1 * sin(phase), detector.p2, detector.wedge]
         + [0.0, detector.wavelength, *np.zeros(_WOBBLE), detector.px, detector.rho_d]
         + [float(detector.exact_wedge), float(detector.exact_tilts)]
     )

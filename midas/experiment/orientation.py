@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midas._ext.numerics.elementwise import arctan2, cos, hypot, sin
 from midas._ext.physics.orientation import misorientations
 from midas.experiment.setting import setting_of
 from midas.runtime.errors import ParameterError
@@ -177,18 +178,18 @@ def reduced(quaternions: ArrayLike, operators: ArrayLike) -> NDArray[np.float64]
 def euler_angles(matrices: ArrayLike) -> NDArray[np.float64]:
     """Bunge angles phi1, Phi, phi2 (radians; [0, 2pi), [0, pi], [0, 2pi)) of U = Rz(phi1) Rx(Phi) Rz(phi2)."""
     m = np.asarray(matrices, float)
-    sin_phi = np.hypot(m[..., 0, 2], m[..., 1, 2])
-    phi = np.arctan2(sin_phi, m[..., 2, 2])
+    sin_phi = hypot(m[..., 0, 2], m[..., 1, 2])
+    phi = arctan2(sin_phi, m[..., 2, 2])
     degenerate = sin_phi < 1e-12
-    phi1 = np.where(degenerate, 0.0, np.arctan2(m[..., 0, 2], -m[..., 1, 2]))
-    upright = np.arctan2(np.where(m[..., 2, 2] > 0, m[..., 1, 0], -m[..., 1, 0]), m[..., 0, 0])
-    phi2 = np.where(degenerate, upright, np.arctan2(m[..., 2, 0], m[..., 2, 1]))
+    phi1 = np.where(degenerate, 0.0, arctan2(m[..., 0, 2], -m[..., 1, 2]))
+    upright = arctan2(np.where(m[..., 2, 2] > 0, m[..., 1, 0], -m[..., 1, 0]), m[..., 0, 0])
+    phi2 = np.where(degenerate, upright, arctan2(m[..., 2, 0], m[..., 2, 1]))
     return np.stack([np.mod(phi1, 2 * np.pi), phi, np.mod(phi2, 2 * np.pi)], axis=-1)
 
 
 def matrices_from_euler(angles: ArrayLike) -> NDArray[np.float64]:
     """U = Rz(phi1) Rx(Phi) Rz(phi2) of (..., 3) Bunge angles in radians."""
-    (c1, c, c2), (s1, s, s2) = (np.moveaxis(f(np.asarray(angles, float)), -1, 0) for f in (np.cos, np.sin))
+    (c1, c, c2), (s1, s, s2) = (np.moveaxis(f(np.asarray(angles, float)), -1, 0) for f in (cos, sin))
     return np.stack(
         [
             np.stack([c1 * c2 - s1 * s2 * c, -c1 * s2 - s1 * c2 * c, s1 * s], axis=-1),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan2, cos, sin
 from midas.experiment.angles import DEG2RAD, RAD2DEG
 from midas.formats.panels import read_shifts
 from midas.runtime.named_paths import named_file
@@ -48,7 +49,7 @@ def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
     rows = []
     for number, (y, z) in enumerate((y, z) for y in y_ranges for z in z_ranges):
         dy, dz, turn = shifts.get(number, (0.0, 0.0, 0.0))
-        rows.append([*y, *z, np.cos(DEG2RAD * turn), np.sin(DEG2RAD * turn), dy, dz])
+        rows.append([*y, *z, cos(DEG2RAD * turn), sin(DEG2RAD * turn), dy, dz])
     return np.array(rows, np.float64)
 
 
@@ -113,11 +114,11 @@ def _frame(panel: Array) -> tuple[float, ...]:
 
 def shifts_of(panels: NDArray[np.float64]) -> NDArray[np.float64]:
     """(p, 3) float64 of `panels_of`: shift in y and z (px) and turn (degrees)."""
-    turns = RAD2DEG * np.arctan2(panels[:, 5], panels[:, 4])
+    turns = RAD2DEG * arctan2(panels[:, 5], panels[:, 4])
     return np.column_stack([panels[:, 6], panels[:, 7], turns])
 
 
 def with_shifts(panels: NDArray[np.float64], shifts: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same panels elsewhere; `shifts` as `shifts_of` returns them."""
     turns = DEG2RAD * shifts[:, 2]
-    return np.column_stack([panels[:, :4], np.cos(turns), np.sin(turns), shifts[:, :2]])
+    return np.column_stack([panels[:, :4], cos(turns), sin(turns), shifts[:, :2]])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arcsin, arctan2, cos, sin
 from midas.experiment.angles import DEG2RAD, RAD2DEG
 from midas.experiment.panels import shifts_of, with_shifts
 from midas.experiment.ring_fit import RingFitSettings, RingSolution, problem, solution
@@ -63,7 +64,7 @@ def as_a_whole(setting: Setting, anchor: int, free: frozenset[str]) -> Setting:
     panels, shifts = setting.panels, shifts_of(setting.panels)
     middle = 0.5 * (panels[:, [0, 2]] + panels[:, [1, 3]])
     turn = -shifts[anchor, 2]
-    c, s = np.cos(DEG2RAD * turn), np.sin(DEG2RAD * turn)
+    c, s = cos(DEG2RAD * turn), sin(DEG2RAD * turn)
     rotation = np.array([[c, -s], [s, c]])
     pivot = middle[anchor] + shifts[anchor, :2]
     placed = (middle + shifts[:, :2] - pivot) @ rotation.T + middle[anchor]
@@ -79,15 +80,15 @@ def _turned_about_beam(setting: Setting, turn: float) -> dict[str, float]:
     """Tilts and phase of the four-fold distortion that undo a turn (degrees) of the pixels within the detector."""
     detector = setting.detector
     old = _rotation(detector.tx, detector.ty, detector.tz) @ _rotation(-turn, 0.0, 0.0)
-    ty = RAD2DEG * np.arcsin(old[0, 2])
-    tz = RAD2DEG * np.arctan2(-old[0, 1], old[0, 0])
-    about_beam = detector.tx - RAD2DEG * np.arctan2(-old[1, 2], old[2, 2])
+    ty = RAD2DEG * arcsin(old[0, 2])
+    tz = RAD2DEG * arctan2(-old[0, 1], old[0, 0])
+    about_beam = detector.tx - RAD2DEG * arctan2(-old[1, 2], old[2, 2])
     phase = DEG2RAD * (detector.p3 + 4.0 * about_beam)
-    return {"ty": ty, "tz": tz, "p1c": detector.p1 * np.cos(phase), "p1s": detector.p1 * np.sin(phase)}
+    return {"ty": ty, "tz": tz, "p1c": detector.p1 * cos(phase), "p1s": detector.p1 * sin(phase)}
 
 
 def _rotation(tx: float, ty: float, tz: float) -> Array:
     """Rx(tx) Ry(ty) Rz(tz), degrees."""
-    (cx, cy, cz), (sx, sy, sz) = (f(DEG2RAD * np.array([tx, ty, tz])) for f in (np.cos, np.sin))
+    (cx, cy, cz), (sx, sy, sz) = (f(DEG2RAD * np.array([tx, ty, tz])) for f in (cos, sin))
     about_x = np.array([[1.0, 0.0, 0.0], [0.0, cx, -sx], [0.0, sx, cx]])
     return np.asarray(about_x @ np.array([[cy * cz, -cy * sz, sy], [sz, cz, 0.0], [-sy * cz, sy * sz, cy]]))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.calibrate.rings import ring_strains
+from midas._ext.numerics.elementwise import arcsin, arctan, arctan2, cos, hypot, sin, tan
 from midas.experiment.angles import DEG2RAD, RAD2DEG, wrapped
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.panels import shifts_of, with_shifts
@@ -118,9 +119,9 @@ class Setting:
         if kind in ("BCy", "BCz"):
             return float(self.centres[index, int(kind == "BCz")])
         if kind == "p1c":
-            return detector.p1 * float(np.cos(DEG2RAD * detector.p3))
+            return detector.p1 * float(cos(DEG2RAD * detector.p3))
         if kind == "p1s":
-            return detector.p1 * float(np.sin(DEG2RAD * detector.p3))
+            return detector.p1 * float(sin(DEG2RAD * detector.p3))
         value = getattr(detector, ATTRIBUTES[kind])
         return np.nan if value is None else float(value)
 
@@ -139,7 +140,7 @@ class Setting:
                 found[ATTRIBUTES[kind]] = float(value)
         if {"p1c", "p1s"} & values.keys():
             c, s = (values.get(name, self.value(name)) for name in ("p1c", "p1s"))
-            found |= {"p1": float(np.hypot(c, s)), "p3": -float(wrapped(-RAD2DEG * np.arctan2(s, c)))}
+            found |= {"p1": float(hypot(c, s)), "p3": -float(wrapped(-RAD2DEG * arctan2(s, c)))}
         found |= {"y_bc": float(centres[0, 0]), "z_bc": float(centres[0, 1])}
         detector = replace(self.detector, **found)  # type: ignore[arg-type]  # the bools are not among them
         panels = with_shifts(self.panels, shifts)
@@ -171,7 +172,7 @@ class RingModel:
         self.names = tuple(names)
         detectors = setting.detectors()
         lsd = np.array([detector.lsd for detector in detectors])[points.image]
-        size = np.hypot(points.sigma, floor) * setting.detector.px
+        size = hypot(points.sigma, floor) * setting.detector.px
         self.sigma_strain = size / (lsd * self._tangents(setting))
 
     def start(self) -> Array:
@@ -208,10 +209,10 @@ class RingModel:
 
     def _tangents(self, setting: Setting) -> Array:
         sine = setting.detector.known_wavelength() / (2.0 * self.points.d_spacing)
-        return np.tan(2.0 * np.arcsin(np.where(sine < 1.0, sine, np.nan)))
+        return tan(2.0 * arcsin(np.where(sine < 1.0, sine, np.nan)))
 
     def _by_wavelength(self, setting: Setting, strain: Array, tangents: Array) -> Array:
         """Of the strain, through the ring: t = tan two_theta grows by 2 tan theta / (lambda cos² two_theta)."""
         wavelength = setting.detector.known_wavelength()
-        theta = 0.5 * np.arctan(tangents)
-        return np.asarray(-(1.0 + strain) * 2.0 * np.tan(theta) * (1.0 + tangents**2) / (wavelength * tangents))
+        theta = 0.5 * arctan(tangents)
+        return np.asarray(-(1.0 + strain) * 2.0 * tan(theta) * (1.0 + tangents**2) / (wavelength * tangents))

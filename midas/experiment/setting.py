@@ -10,6 +10,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
+
 __all__ = ["Setting", "axes_vary", "setting_of"]
 
 _MONOCLINIC = range(3, 16)
@@ -49,11 +51,11 @@ class Setting:
 
         See docs/theory/hkls.md#rhombohedral-axes.
         """
-        cosine = np.cos(np.radians(np.mean(cell[3:])))
+        cosine = cos(np.radians(np.mean(cell[3:])))
         # The rhombohedral cell vectors in a frame of their own: the triad along z, a + b + c.
         height, radius = np.sqrt((1 + 2 * cosine) / 3), np.sqrt((1 - cosine) * 2 / 3)
         around = np.radians([-30.0, 90.0, 210.0])
-        axes = np.array([radius * np.cos(around), radius * np.sin(around), np.full(3, height)])
+        axes = np.array([radius * cos(around), radius * sin(around), np.full(3, height)])
         frames = [_crystal_frame(axes), _crystal_frame(axes @ _OBVERSE)]
         rotation: NDArray[np.float64] = frames[1].T @ frames[0]
         return rotation

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arcsin
+
 Array = NDArray[np.float64]
 
 #: components of a symmetric matrix in their order: xx, yy, zz, xy, xz, yz
@@ -21,7 +23,7 @@ def unit(vectors: Array) -> Array:
 
 def angle_between(a: Array, b: Array) -> Array:
     """(...) degrees between (..., 3) unit vectors; by their chord, which is exact for small angles."""
-    angle: Array = np.degrees(2 * np.arcsin(np.minimum(0.5 * np.linalg.norm(a - b, axis=-1), 1.0)))
+    angle: Array = np.degrees(2 * arcsin(np.minimum(0.5 * np.linalg.norm(a - b, axis=-1), 1.0)))
     return angle
 
 

@@ -14,6 +14,7 @@ from numpy.random import PCG64, Generator, SeedSequence
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
+from midas._ext.numerics.elementwise import hypot
 from midas._ext.simulate.images import brightest_pixel, clear_spots, count_spots, draw_spots
 from midas._ext.simulate.noise import draw_counts
 from midas.archive import DARK, DATA, ArchiveWriter
@@ -284,7 +285,7 @@ class Renderer:
             # The sum of two Poisson variables is one of the sum of their means.
             values = counts.ravel()[touched] + random.poisson(signal)
         else:
-            sigma = np.hypot(exposure.noise_sigma, exposure.dark_noise)
+            sigma = hypot(exposure.noise_sigma, exposure.dark_noise)
             mean = exposure.background + exposure.dark_level + signal
             values = mean + sigma * random.standard_normal(len(touched))
         counts.ravel()[touched] = np.clip(np.floor(values + 0.5), 0, _FULL)
@@ -296,7 +297,7 @@ class Renderer:
         exposure = self.exposure
         if exposure.noise == "poisson":
             return CountTable.of(exposure.background, exposure.dark_level, exposure.dark_noise)
-        sigma = float(np.hypot(exposure.noise_sigma, exposure.dark_noise))
+        sigma = float(hypot(exposure.noise_sigma, exposure.dark_noise))
         return CountTable.of(0.0, exposure.background + exposure.dark_level, sigma)
 
     def _random(self, stream: int) -> Generator:

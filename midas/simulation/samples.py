@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.simulated import GrainList, grain_list_header, write_grain_list
 from midas.parameters.table import Value
@@ -130,7 +131,7 @@ class Grains:
         strain = self.strain * (2 * random.random((self.count, 6)) - 1)
         radius, angle = self.radius * np.sqrt(u[:, 0]), 2 * np.pi * u[:, 1]
         z = self.z[0] + (self.z[1] - self.z[0]) * u[:, 2]
-        positions = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), z])
+        positions = np.column_stack([radius * cos(angle), radius * sin(angle), z])
         lengths = np.array(self.cell[:3]) * (1 + strain[:, :3])
         angles = np.array(self.cell[3:]) + strain[:, 3:] * 180 / np.pi
         return GrainList(matrices_from_quaternions(quaternions), positions, np.hstack([lengths, angles]))
@@ -196,7 +197,7 @@ def _turns(axes: NDArray[np.float64], degrees: NDArray[np.float64]) -> NDArray[n
     """Rotation matrices about axes of any length."""
     half = np.radians(degrees / 2)[:, None]
     axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
-    return matrices_from_quaternions(np.hstack([np.cos(half), np.sin(half) * axes]))
+    return matrices_from_quaternions(np.hstack([cos(half), sin(half) * axes]))
 
 
 def _gold_grains() -> GrainList:

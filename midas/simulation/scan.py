@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.legacy.distortion_map import distortion_map
 from midas._ext.legacy.rotations import legacy_rotations
+from midas._ext.numerics.elementwise import arccos, sin
 from midas._ext.simulate.spots import SPOT_COLUMNS, SpotSimulator
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
@@ -240,7 +241,7 @@ def _cells(grains: GrainList, parameters: Parameters) -> NDArray[np.float64]:
     lengths = np.linalg.norm(axes, axis=1)
     unit = axes / lengths[:, None, :]
     cosines = [np.sum(unit[:, :, i] * unit[:, :, j], axis=1) for i, j in ((1, 2), (0, 2), (0, 1))]
-    return np.column_stack([lengths, np.degrees(np.arccos(np.array(cosines))).T])
+    return np.column_stack([lengths, np.degrees(arccos(np.array(cosines))).T])
 
 
 def _wavelengths(parameters: Parameters) -> NDArray[np.float64]:
@@ -265,10 +266,10 @@ def _intensities(
         relative = grains.radii / grains.radii.max()
         amplitude *= (relative**3)[spots.integers("GrainID") - 1]
     if parameters["Lorentz"] == 1:
-        sin_eta = np.abs(np.sin(np.radians(spots["Eta"])))
+        sin_eta = np.abs(sin(np.radians(spots["Eta"])))
         kept = sin_eta >= _SMALLEST_SIN_ETA
         spots, amplitude = spots.take(kept), amplitude[kept]
-        factor = 1 / (sin_eta[kept] * np.sin(np.radians(2 * spots["Theta"])))
+        factor = 1 / (sin_eta[kept] * sin(np.radians(2 * spots["Theta"])))
         amplitude *= factor / np.median(factor) if len(factor) else 1.0
     return spots, amplitude.astype(np.float32)
 

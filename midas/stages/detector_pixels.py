@@ -10,6 +10,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot, tan
 from midas.archive import Archive
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.image import PaddedImage, raw_numbers
@@ -51,10 +52,10 @@ def write_detector_pixels(
     live = numbers >= 0
     if mask is not None:
         live &= ~mask.ravel()[numbers]
-    across = 2 * detector.lsd * float(np.tan(np.radians(two_theta)).max()) / detector.px
+    across = 2 * detector.lsd * float(tan(np.radians(two_theta)).max()) / detector.px
     if not across < _MOST_CELLS:
         raise parameters.error("px", f"makes the rings {across:.3g} pixels wide; check px, Lsd and RhoD")
-    raster, dead, looked_at = _raster(detector, live, detector.lsd * np.tan(np.radians(two_theta)))
+    raster, dead, looked_at = _raster(detector, live, detector.lsd * tan(np.radians(two_theta)))
     if not dead:
         return
     write_atomic(layer.detector_pixels, np.packbits(raster.ravel(), bitorder="little").tobytes())
@@ -76,7 +77,7 @@ def _raster(
     inner, outer = _bands(ring_radii, detector.px)
     for first in range(0, side, _ROWS):
         z, y = np.meshgrid(centres[first : first + _ROWS], centres, indexing="ij")
-        radius = np.hypot(y, z)
+        radius = hypot(y, z)
         near = np.searchsorted(inner, radius, "left") > np.searchsorted(outer, radius, "right")
         y_px, z_px = detector.pixel_of_plane(y[near], z[near])
         seen = _lives(live, y_px, z_px)

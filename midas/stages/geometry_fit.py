@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import sin
 from midas.experiment.angles import DEG2RAD
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.noise import robust_spread
@@ -63,7 +64,7 @@ def fit_geometry(
     # Spots say nothing of the wavelength: spacings are in units of it. They scatter with the places of the grains,
     # each by about the same on the detector.
     start = Setting.of(replace(detector, wavelength=1.0))
-    points = RingPoints.of(y_px, z_px, 0.5 / np.sin(DEG2RAD * two_theta / 2), 1.0)
+    points = RingPoints.of(y_px, z_px, 0.5 / sin(DEG2RAD * two_theta / 2), 1.0)
     tolerances = {name: reach[key] for name, key in FREE.items()}
     fit = solve(points, start, RingFitSettings(tuple(FREE), tolerances, floor=0.0))
     before, _ = RingModel(points, start, ()).strains(start)

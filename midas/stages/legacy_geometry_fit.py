@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.fit_setup import ring_misfit
+from midas._ext.numerics.elementwise import tan
 from midas._ext.numerics.nelder_mead import minimise_function
 from midas.experiment.detector import DetectorGeometry
 from midas.stages.geometry_fit import GeometryFit
@@ -48,7 +49,7 @@ def fit_legacy_geometry(
     """
     start = np.array([detector.lsd, detector.y_bc, detector.z_bc, detector.ty, detector.tz])
     widths = np.array([tol_lsd, tol_bc, tol_bc, tol_tilts, tol_tilts], dtype=np.float64)
-    tangents = np.tan(np.radians(two_theta))
+    tangents = tan(np.radians(two_theta))
 
     def at(unit: NDArray[np.float64]) -> DetectorGeometry:
         lsd, y_bc, z_bc, ty, tz = map(float, start + unit * widths)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas._ext.physics.detector import DEG2RAD
 
 #: a part of a profile that is narrower than this (px) falls between the pixels: the fit does not know its widths
@@ -28,7 +29,7 @@ def straighten_profiles(peaks: NDArray[np.void], y_bc: float, z_bc: float) -> No
     radial, along = radial[rows] ** 2, along[rows] ** 2
     blur = np.minimum(radial, along)
     radius = radius + (radial - blur / 2) / radius * (1 - blur / (2 * along))
-    places = {"radius": radius, "y_recorded": y_bc + radius * np.sin(eta), "z_recorded": z_bc + radius * np.cos(eta)}
+    places = {"radius": radius, "y_recorded": y_bc + radius * sin(eta), "z_recorded": z_bc + radius * cos(eta)}
     for name, place in places.items():
         peaks[name][rows] = place
     for axis in "yz":

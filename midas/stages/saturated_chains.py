@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
+
 Rows = NDArray[np.int64]
 
 
@@ -68,7 +70,7 @@ class _Chains:
             frame = int(self._frame[peak]) + step
             if 0 <= frame < len(self.peaks.first) - 1:
                 rows = np.arange(self.peaks.first[frame], self.peaks.first[frame + 1])
-                away = np.hypot(self.peaks.y[rows] - self.peaks.y[peak], self.peaks.z[rows] - self.peaks.z[peak])
+                away = hypot(self.peaks.y[rows] - self.peaks.y[peak], self.peaks.z[rows] - self.peaks.z[peak])
                 near = (links[rows] < 0) & (away < self.peaks.reach[peak])
                 found += rows[near][np.argsort(away[near], kind="stable")].tolist()
         return [row for row in found if self._falls(row)]

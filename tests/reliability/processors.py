@@ -49,6 +49,7 @@ COMMANDS = (
 )
 #: all in one process; first, which digits the C library, NumPy and OpenBLAS have here
 PROGRAM = """
+import midas.commands.entry  # what it sets comes before NumPy
 import hashlib, math
 import numpy
 x = numpy.arange(1, 40001) / 1997.0

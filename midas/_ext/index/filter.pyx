@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from midas._ext.legacy.displacement cimport shift_along_ray
-from midas._ext.numerics.elementary cimport atan2, cos, sin
+from midas._ext.numerics.elementary cimport atan2, sincos
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap_omega
 from midas._ext.index.candidates cimport PositionLine
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots, ReflectionPair
@@ -148,7 +148,8 @@ cdef Presence _presence(const IndexProblem* p, double omega, double y, double z)
 
 cdef Presence _recorded_presence(const IndexProblem* p, double omega, double y, double z) noexcept nogil:
     """`_presence` of an ideal spot in a region that knows recorded ones, poles included."""
-    cdef double c = cos(DEG2RAD * omega), s = sin(DEG2RAD * omega), to_pole
+    cdef double c, s, to_pole
+    sincos(DEG2RAD * omega, &s, &c)
     if not lean_spot(&p.instrument, &y, &z, &c, &s):
         # It never fires; at the very pole rounding decides that.
         return UNCERTAIN if p.region.pole < ANGLE_ERROR else ABSENT

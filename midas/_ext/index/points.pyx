@@ -8,7 +8,7 @@ from libc.math cimport ceil, fabs, fmax, fmin, sqrt
 from libc.stdlib cimport free, realloc
 
 from midas._ext.legacy.diffraction cimport legacy_omegas
-from midas._ext.numerics.elementary cimport acos, cos, sin, tan
+from midas._ext.numerics.elementary cimport acos, sin, sincos, tan
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, wrap180
 from midas._ext.index.candidates cimport PositionLine, position_line
 from midas._ext.index.problem cimport IndexProblem, IndexRing, IndexSpots
@@ -209,15 +209,16 @@ cdef int _collect_friedel(const IndexProblem* p, int row, const Arc* arc, Mates*
 cdef int _friedel_points(const IndexProblem* p, int row, const Mates* mates, RingPoints* points) noexcept nogil:
     """The ring points halfway between the start spot and its mates."""
     cdef const IndexSpots* o = &p.spots
-    cdef double y = o.y_ideal[row], z = o.z_ideal[row], radius = p.rings[o.ring[row]].ring_radius, eta
+    cdef double y = o.y_ideal[row], z = o.z_ideal[row], radius = p.rings[o.ring[row]].ring_radius, eta, sine, cosine
     cdef int i, mate
     if not _reserve_points(points, mates.n):
         return 0
     for i in range(mates.n):
         mate = mates.row[i]
         eta = eta_of(y - (-o.y_ideal[mate] + y) / 2.0, z - (o.z_ideal[mate] + z) / 2.0)
-        points.y[i] = -(sin(eta * DEG2RAD) * radius)
-        points.z[i] = cos(eta * DEG2RAD) * radius
+        sincos(eta * DEG2RAD, &sine, &cosine)
+        points.y[i] = -(sine * radius)
+        points.z[i] = cosine * radius
     points.n = mates.n
     return 1
 
@@ -236,8 +237,7 @@ cdef bint _other_mate(const IndexProblem* p, int row, double y0, double z0, doub
         omega[0] = omegas[0]
     else:
         omega[0] = omegas[1]
-    c = cos(omega[0] * DEG2RAD)
-    s = sin(omega[0] * DEG2RAD)
+    sincos(omega[0] * DEG2RAD, &s, &c)
     eta[0] = eta_of(-g[0] * s - g[1] * c, -g[2])
     return True
 
@@ -303,14 +303,14 @@ cdef int _mixed_points(const IndexProblem* p, int row, const Arc* arc, RingPoint
             continue
         if not position_line(p, row, sampled.y[k], sampled.z[k], line):
             return 0
-        y = -(sin(eta * DEG2RAD) * radius)
-        z = cos(eta * DEG2RAD) * radius
+        sincos(eta * DEG2RAD, &s, &c)
+        y = -(s * radius)
+        z = c * radius
         length = 1.0 / sqrt(p.lsd * p.lsd + y * y + z * z)
         u[0] = p.lsd * length
         u[1] = y * length
         u[2] = z * length
-        c = cos(omega * DEG2RAD)
-        s = sin(omega * DEG2RAD)
+        sincos(omega * DEG2RAD, &s, &c)
         for n in range(line.low, line.high + 1):
             x = line.a[n] * c - line.b[n] * s
             t = x / u[0]

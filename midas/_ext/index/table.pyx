@@ -4,7 +4,7 @@ import numpy as np
 from libc.math cimport fabs
 
 from midas._ext.numerics.bins cimport BinAxis, bin_axis, bin_window
-from midas._ext.numerics.elementary cimport cos, sin
+from midas._ext.numerics.elementary cimport sin, sincos
 from midas._ext.physics.geometry cimport DEG2RAD
 
 
@@ -56,15 +56,13 @@ cdef class SpotTable:
 
 
 cdef _add_directions(SpotTable table, const double[::1] omega, const double[::1] eta):
-    """Cosines and sines as the C library gives them; numpy's own may differ in the last bit."""
+    """Cosines and sines of all spots."""
     cdef Py_ssize_t n = omega.shape[0], i
     directions = np.empty((4, n))
     cdef double[:, ::1] d = directions
     for i in range(n):
-        d[0, i] = cos(omega[i] * DEG2RAD)
-        d[1, i] = sin(omega[i] * DEG2RAD)
-        d[2, i] = cos(eta[i] * DEG2RAD)
-        d[3, i] = sin(eta[i] * DEG2RAD)
+        sincos(omega[i] * DEG2RAD, &d[1, i], &d[0, i])
+        sincos(eta[i] * DEG2RAD, &d[3, i], &d[2, i])
     table.view.cos_omega = &d[0, 0]
     table.view.sin_omega = &d[1, 0]
     table.view.cos_eta = &d[2, 0]

@@ -5,7 +5,7 @@ be equal to the last bit; everything else uses `midas._ext.physics.predict`.
 """
 from libc.math cimport fabs, sqrt
 
-from midas._ext.numerics.elementary cimport acos, cos, sin
+from midas._ext.numerics.elementary cimport acos, sin, sincos
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of
 
 cdef struct RingSpot:
@@ -19,8 +19,9 @@ cdef struct RingSpot:
 
 cdef inline double _omega_of_cosine(double x, double y, double v, double cosine) noexcept nogil:
     cdef double omega = acos(cosine)
-    cdef double plus = fabs(-x * cosine + y * sin(omega) - v)
-    cdef double minus = fabs(-x * cosine + y * sin(-omega) - v)
+    cdef double sine = sin(omega)
+    cdef double plus = fabs(-x * cosine + y * sine - v)
+    cdef double minus = fabs(-x * cosine + y * -sine - v)
     return RAD2DEG * (omega if plus < minus else -omega)
 
 
@@ -61,11 +62,12 @@ cdef inline int legacy_omegas(double x, double y, double v, double* omega) noexc
 
 cdef inline void ring_spot(const double* g, double omega, double radius, RingSpot* spot) noexcept nogil:
     """The spot of G at a solution (degrees), on a ring of this radius (µm) whatever the length of G."""
-    spot.cos_omega = cos(DEG2RAD * omega)
-    spot.sin_omega = sin(DEG2RAD * omega)
+    cdef double sine, cosine
+    sincos(DEG2RAD * omega, &spot.sin_omega, &spot.cos_omega)
     spot.eta = eta_of(g[0] * spot.sin_omega + g[1] * spot.cos_omega, g[2])
-    spot.y = -radius * sin(DEG2RAD * spot.eta)
-    spot.z = radius * cos(DEG2RAD * spot.eta)
+    sincos(DEG2RAD * spot.eta, &sine, &cosine)
+    spot.y = -radius * sine
+    spot.z = radius * cosine
 
 
 cdef inline void scattering_direction(double sin_theta, double cos_theta, double sin_eta, double cos_eta,

@@ -17,27 +17,24 @@ cdef extern from *:
 
 cdef inline double _asin(double x, double x_low, double* low) noexcept nogil:
     """asin of x + x_low, 0 <= x <= 1/2, in two parts: x or a knot and the way there, and the rest."""
-    cdef double x2, d, tail, knot, rest
+    cdef double x2, x4, d, d2, tail, knot, rest
     cdef int k
     cdef const double* a
     if x < 0.125:
         x2 = x * x
-        tail = 6435.0 / 557056.0 + x2 * (12155.0 / 1245184.0)
-        tail = 143.0 / 10240.0 + x2 * tail
-        tail = 231.0 / 13312.0 + x2 * tail
-        tail = 63.0 / 2816.0 + x2 * tail
-        tail = 35.0 / 1152.0 + x2 * tail
-        tail = 5.0 / 112.0 + x2 * tail
-        tail = 3.0 / 40.0 + x2 * tail
-        tail = 1.0 / 6.0 + x2 * tail
+        x4 = x2 * x2
+        tail = (143.0 / 10240.0 + x2 * (6435.0 / 557056.0)) + x4 * (12155.0 / 1245184.0)
+        tail = (63.0 / 2816.0 + x2 * (231.0 / 13312.0)) + x4 * tail
+        tail = ((1.0 / 6.0 + x2 * (3.0 / 40.0)) + x4 * (5.0 / 112.0 + x2 * (35.0 / 1152.0))) + x4 * x4 * tail
         low[0] = x_low * (1.0 + 0.5 * x2) + x * x2 * tail
         return x
     k = <int>(128.0 * x + 0.5) - 16
     a = &ASIN_TABLE[10 * k]
     d = (x - (k + 16) / 128.0) + x_low
-    tail = a[6] + d * (a[7] + d * (a[8] + d * a[9]))
+    d2 = d * d
+    tail = (a[4] + d * a[5]) + d2 * ((a[6] + d * a[7]) + d2 * (a[8] + d * a[9]))
     knot = fast_two_sum(a[0], d, &rest)
-    low[0] = rest + (a[1] + d * (a[2] + d * (a[3] + d * (a[4] + d * (a[5] + d * tail)))))
+    low[0] = rest + (a[1] + d * (a[2] + d * (a[3] + d * tail)))
     return knot
 
 
@@ -49,7 +46,7 @@ cdef inline double _asin_of_root(double z, double* low) noexcept nogil:
     if z < 2.2250738585072014e-308:
         low[0] = 0.0
         return root
-    return _asin(root, 0.5 * ((z - square) - rest) / root, low)
+    return _asin(root, ((z - square) - rest) * (0.5 / root), low)
 
 
 cdef inline double asin(double x) noexcept nogil:
@@ -92,22 +89,24 @@ cdef inline double acos(double x) noexcept nogil:
 
 cdef inline double _atan(double x, double x_low, double* low) noexcept nogil:
     """atan of x + x_low, 0 <= x <= 1, in two parts: x or a knot and the way there, and the rest."""
-    cdef double x2, d, tail, knot, rest
+    cdef double x2, x4, d, d2, tail, knot, rest
     cdef int k
     cdef const double* a
     if x < 0.125:
         x2 = x * x
-        tail = 1.0 / 15.0 - x2 * (1.0 / 17.0 - x2 * (1.0 / 19.0))
-        tail = 1.0 / 9.0 - x2 * (1.0 / 11.0 - x2 * (1.0 / 13.0 - x2 * tail))
-        tail = 1.0 / 3.0 - x2 * (1.0 / 5.0 - x2 * (1.0 / 7.0 - x2 * tail))
+        x4 = x2 * x2
+        tail = (1.0 / 15.0 - x2 * (1.0 / 17.0)) + x4 * (1.0 / 19.0)
+        tail = (1.0 / 11.0 - x2 * (1.0 / 13.0)) + x4 * tail
+        tail = ((1.0 / 3.0 - x2 * (1.0 / 5.0)) + x4 * (1.0 / 7.0 - x2 * (1.0 / 9.0))) + x4 * x4 * tail
         low[0] = x_low * (1.0 - x2) - x * x2 * tail
         return x
     k = <int>(128.0 * x + 0.5) - 16
     a = &ATAN_TABLE[9 * k]
     d = (x - (k + 16) / 128.0) + x_low
-    tail = a[5] + d * (a[6] + d * (a[7] + d * a[8]))
+    d2 = d * d
+    tail = (a[4] + d * a[5]) + d2 * ((a[6] + d * a[7]) + d2 * a[8])
     knot = fast_two_sum(a[0], d, &rest)
-    low[0] = rest + (a[1] + d * (a[2] + d * (a[3] + d * (a[4] + d * tail))))
+    low[0] = rest + (a[1] + d * (a[2] + d * (a[3] + d * tail)))
     return knot
 
 
@@ -116,7 +115,7 @@ cdef inline double _quotient_atan(double above, double below, double* low) noexc
     cdef double quotient = above / below
     cdef double rest
     cdef double product = two_product(quotient, below, &rest)
-    return _atan(quotient, ((above - product) - rest) / below, low)
+    return _atan(quotient, ((above - product) - rest) * (1.0 / below), low)
 
 
 cdef inline double atan(double x) noexcept nogil:

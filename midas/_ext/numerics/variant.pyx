@@ -9,7 +9,7 @@ _users = {}                     # identity of a thread: how many of its blocks a
 
 
 @contextmanager
-def functions_of(*, c_library: bool):
+def functions_of(*, bint c_library):
     """A block in which all kernels of this process call the C library's elementary functions, or their own.
 
     The choice is the process's, since a kernel's threads share it: a block that wants other functions than the blocks

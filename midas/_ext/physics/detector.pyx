@@ -4,7 +4,7 @@ import numpy as np
 from libc.math cimport NAN, fabs
 from libc.stdint cimport int64_t
 
-from midas._ext.numerics.elementary cimport cos, sin
+from midas._ext.numerics.elementary cimport sincos
 from midas._ext.physics.geometry cimport (
     Detector, PlanePoint, detector_to_ideal, ideal_to_detector, ring_radius_of, two_theta_of, unpack_detector)
 from midas._ext.physics.geometry cimport DEG2RAD as _DEG2RAD, RAD2DEG as _RAD2DEG
@@ -99,7 +99,7 @@ def angles_to_plane(const double[::1] two_theta, const double[::1] eta, double l
     ValueError : when the lengths differ
     """
     cdef Py_ssize_t i, n = two_theta.shape[0]
-    cdef double radius
+    cdef double radius, sine = 0.0, cosine = 0.0
     if eta.shape[0] != n:
         raise ValueError("one eta per two_theta")
     result = np.empty((2, n))
@@ -107,8 +107,9 @@ def angles_to_plane(const double[::1] two_theta, const double[::1] eta, double l
     with nogil:
         for i in range(n):
             radius = ring_radius_of(two_theta[i], lsd) if fabs(two_theta[i]) < 90.0 else NAN
-            out[0, i] = -radius * sin(_DEG2RAD * eta[i])
-            out[1, i] = radius * cos(_DEG2RAD * eta[i])
+            sincos(_DEG2RAD * eta[i], &sine, &cosine)
+            out[0, i] = -radius * sine
+            out[1, i] = radius * cosine
     return result
 
 

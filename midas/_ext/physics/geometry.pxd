@@ -5,7 +5,7 @@ geometry stands here once; the kernels cimport it.
 """
 from libc.math cimport fabs, floor, fmod, sqrt
 
-from midas._ext.numerics.elementary cimport acos, atan, cos, sin, tan
+from midas._ext.numerics.elementary cimport acos, atan, cos, sin, sincos, tan
 
 cdef extern from *:
     """
@@ -135,11 +135,13 @@ cdef inline PlanePoint detector_to_ideal(const Detector* d, double y_px, double 
     """
     cdef double vy = 0.0, vz = 0.0
     cdef double radius = projected_radius(d, y_px, z_px, &vy, &vz)
+    cdef double sine, cosine
     cdef PlanePoint p
     p.eta_plane = eta_of(vy, vz)
     p.radius = radius * distortion_factor(d, radius, p.eta_plane)
-    p.y_plane = -p.radius * sin(DEG2RAD * p.eta_plane)
-    p.z_plane = p.radius * cos(DEG2RAD * p.eta_plane)
+    sincos(DEG2RAD * p.eta_plane, &sine, &cosine)
+    p.y_plane = -p.radius * sine
+    p.z_plane = p.radius * cosine
     return p
 
 

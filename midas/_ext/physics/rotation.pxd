@@ -1,7 +1,7 @@
 """3×3 matrices, row-major ``double[9]``, and rotations (docs/theory/geometry.md#rotation-about-an-axis)."""
 from libc.math cimport fabs, sqrt
 
-from midas._ext.numerics.elementary cimport atan2, cos, sin
+from midas._ext.numerics.elementary cimport atan2, sincos
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG
 
 
@@ -32,8 +32,7 @@ cdef inline void axis_rotation(double x, double y, double z, double angle, doubl
     x *= scale
     y *= scale
     z *= scale
-    c = cos(DEG2RAD * angle)
-    s = sin(DEG2RAD * angle)
+    sincos(DEG2RAD * angle, &s, &c)
     t = 1.0 - c
     m[0] = c + x * x * t
     m[1] = x * y * t - z * s
@@ -59,9 +58,10 @@ cdef inline void cross_matrix(const double* v, double* m) noexcept nogil:
 
 cdef inline void euler_matrix(const double* angles, double* m) noexcept nogil:
     """Bunge angles (phi1, Phi, phi2) in degrees to Rz(phi1) Rx(Phi) Rz(phi2)."""
-    cdef double cp = cos(DEG2RAD * angles[0]), sp = sin(DEG2RAD * angles[0])
-    cdef double cf = cos(DEG2RAD * angles[1]), sf = sin(DEG2RAD * angles[1])
-    cdef double ct = cos(DEG2RAD * angles[2]), st = sin(DEG2RAD * angles[2])
+    cdef double cp, sp, cf, sf, ct, st
+    sincos(DEG2RAD * angles[0], &sp, &cp)
+    sincos(DEG2RAD * angles[1], &sf, &cf)
+    sincos(DEG2RAD * angles[2], &st, &ct)
     m[0] = ct * cp - st * cf * sp
     m[1] = -ct * cf * sp - st * cp
     m[2] = sf * sp

@@ -3,7 +3,7 @@ import numpy as np
 
 from libc.math cimport NAN
 
-from midas._ext.numerics.elementary cimport atan2, cos, sin
+from midas._ext.numerics.elementary cimport atan2, sincos
 from midas._ext.physics.geometry cimport DEG2RAD, RAD2DEG, eta_of, scattering_of_spot
 from midas._ext.physics.lattice cimport theta_of
 from midas._ext.physics.predict cimport (
@@ -108,8 +108,7 @@ def scattering_vectors(const double[::1] y, const double[::1] z, const double[::
     cdef double[:, ::1] out = result
     with nogil:
         for i in range(n):
-            c = cos(DEG2RAD * omega[i])
-            s = sin(DEG2RAD * omega[i])
+            sincos(DEG2RAD * omega[i], &s, &c)
             spot_y = y[i]
             spot_z = z[i]
             centre(&instrument, c, s, &positions[i, 0], &spot_y, &spot_z)
@@ -149,8 +148,7 @@ def moved_spots(const double[::1] y, const double[::1] z, const double[::1] omeg
     cdef double[:, ::1] out = result
     with nogil:
         for i in range(n):
-            c = cos(DEG2RAD * omega[i])
-            s = sin(DEG2RAD * omega[i])
+            sincos(DEG2RAD * omega[i], &s, &c)
             if back:
                 centre(&instrument, c, s, &positions[i, 0], &out[0, i], &out[1, i])
             else:
@@ -198,8 +196,7 @@ def turned_spots(const double[::1] y, const double[::1] z, const double[::1] ome
     cdef double[:, ::1] out = result
     with nogil:
         for i in range(n):
-            c = cos(DEG2RAD * omega[i])
-            s = sin(DEG2RAD * omega[i])
+            sincos(DEG2RAD * omega[i], &s, &c)
             if _turn(&instrument, back, &out[0, i], &out[1, i], &c, &s):
                 out[2, i] = RAD2DEG * atan2(s, c)
             else:

@@ -4,6 +4,8 @@ See docs/theory/measured_spots.md#boxes.
 """
 import numpy as np
 
+from midas._ext.numerics.elementwise import hypot
+
 from cython.parallel cimport prange
 from libc.math cimport NAN, ceil, fabs, floor, fmax, fmin
 from libc.stdint cimport uint8_t
@@ -190,8 +192,8 @@ def _largest_shift(panels):
     p = np.asarray(panels)
     if not len(p):
         return 0.0
-    half = 0.5 * np.hypot(p[:, 1] - p[:, 0], p[:, 3] - p[:, 2])
-    return float((np.hypot(p[:, 6], p[:, 7]) + half * np.hypot(p[:, 4] - 1, p[:, 5])).max())
+    half = 0.5 * hypot(p[:, 1] - p[:, 0], p[:, 3] - p[:, 2])
+    return float((hypot(p[:, 6], p[:, 7]) + half * hypot(p[:, 4] - 1, p[:, 5])).max())
 
 
 cdef inline float _counts(pixel_t raw, double dark, double gain, const double* blanks,

@@ -5,7 +5,7 @@ See docs/theory/refinement.md#match.
 
 from midas._ext.legacy.displacement cimport centre_by_ray
 from midas._ext.legacy.wedge cimport legacy_loses_spot
-from midas._ext.numerics.elementary cimport cos, sin
+from midas._ext.numerics.elementary cimport sincos
 from midas._ext.physics.geometry cimport DEG2RAD
 from midas._ext.refine.grain cimport set_grain
 from midas._ext.refine.match cimport CentredSpot, centre_spot, nearest_predicted, predict_spots
@@ -20,8 +20,7 @@ cdef int collect_spots(const long long* spot_rows, Py_ssize_t n, const RecordedS
     for i in range(n):
         if spot_rows[i] >= 0:
             out[kept].row = spot_rows[i]
-            out[kept].cos_recorded = cos(DEG2RAD * recorded.omega_recorded[spot_rows[i]])
-            out[kept].sin_recorded = sin(DEG2RAD * recorded.omega_recorded[spot_rows[i]])
+            sincos(DEG2RAD * recorded.omega_recorded[spot_rows[i]], &out[kept].sin_recorded, &out[kept].cos_recorded)
             kept += 1
     return kept
 

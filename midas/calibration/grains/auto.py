@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.grains.case import Case, names_of, put_back
 from midas.calibration.grains.classes import loss_of
 from midas.calibration.grains.identify import OPEN, units_of
@@ -214,7 +215,7 @@ def held_out_of(case: Case, choice: Choice, detectors: int) -> HeldOut:
                 figures[:, d, column] = (
                     robust_spread(r, 0.0),
                     robust_spread(t, 0.0),
-                    np.median(np.hypot(r, t)),
+                    np.median(hypot(r, t)),
                 )
     part = case.of_grains(choice.asked, _flat(case))
     before, after = (

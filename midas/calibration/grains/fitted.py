@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas._ext.physics.spots import scattering_vectors
 from midas.experiment.combined_spots import combined_places, share_of
 from midas.experiment.crystal import reciprocal_basis
@@ -172,7 +173,7 @@ def _indexed(spots: FittedSpots, states: GrainStates, detector: DetectorGeometry
     )
     hkl = np.rint(np.einsum("nij,nj->ni", np.linalg.inv(states.ub)[grain], g))
     turn = np.radians(omega)
-    across = y - position[:, 0] * np.sin(turn) - position[:, 1] * np.cos(turn)
+    across = y - position[:, 0] * sin(turn) - position[:, 1] * cos(turn)
     return replace(spots, hkl=hkl, branch=np.where(across >= 0, 1.0, -1.0))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas.calibration.grains.state import AT, Free, State, pixel_size, strains_of
 from midas.experiment.angles import DEG2RAD
 
@@ -118,8 +119,8 @@ def agreed(convention: Convention, free: Free, state: State) -> State:
         px = pixel_size(state)
         tx = DEG2RAD * numbers[:, AT["tx"]]
         if free.all_free("BCy"):
-            numbers[:, AT["BCy"]] += raised * np.sin(tx) / px
-        numbers[:, AT["BCz"]] -= raised * np.cos(tx) / px
+            numbers[:, AT["BCy"]] += raised * sin(tx) / px
+        numbers[:, AT["BCz"]] -= raised * cos(tx) / px
     if convention.trust == "each":
         _, rotations = strains_of(ub, convention.reference)
         scale = 1e-6 * mean_strain(state, convention.reference) if free.all_free("Lsd") else 0.0

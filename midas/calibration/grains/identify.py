@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.grains.gauge import Convention, height_is_free, scale_is_free
 from midas.calibration.grains.joint import Information
 from midas.calibration.grains.observed import Spots
@@ -39,7 +40,7 @@ def reach(state: State, spots: Spots, detector: int) -> float:
     """Radius beyond which a tenth of the spots of a detector are, µm."""
     on = spots.detector == detector
     numbers, px = state.numbers[detector], pixel_size(state)[detector]
-    radius = px * np.hypot(spots.y_px[on] - numbers[AT["BCy"]], spots.z_px[on] - numbers[AT["BCz"]])
+    radius = px * hypot(spots.y_px[on] - numbers[AT["BCy"]], spots.z_px[on] - numbers[AT["BCz"]])
     return float(np.percentile(radius, _FAR_OUT)) if on.any() else float(distortion_radius(state)[detector])
 
 

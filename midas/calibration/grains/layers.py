@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arccos, hypot
 from midas.archive import Archive
 from midas.calibration.grains.observed import Spots
 from midas.experiment import reciprocal_basis
@@ -212,7 +213,7 @@ def _table(layer: Layer, parameters: Parameters, detector: DetectorGeometry) -> 
     frames[spot - 1] = sizes.integers("frames")[row - 1]
     y_px, z_px = extra["y_recorded"], extra["z_recorded"]
     y, z = detector.plane(y_px, z_px)
-    length = np.hypot(y, z)
+    length = hypot(y, z)
     length[length == 0] = 1.0
     nothing = np.zeros(n)
     return Spots(
@@ -297,7 +298,7 @@ def named(spots: Spots, detector: DetectorGeometry, ub: Array, positions: Array,
             cosine = seen[own] @ unit(listed @ ub[g].T).T
             best = cosine.argmax(axis=1)
             named[own] = listed[best]
-            angle[own] = np.degrees(np.arccos(np.clip(cosine[np.arange(len(own)), best], -1, 1)))
+            angle[own] = np.degrees(arccos(np.clip(cosine[np.arange(len(own)), best], -1, 1)))
     y, _ = detector.centred(*detector.plane(spots.y_px, spots.z_px), spots.omega, place)
     h, k, l = named.T  # noqa: E741
     spots = replace(spots, h=h, k=k, l=l, branch=np.where(y > 0, 1.0, -1.0))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import PARAMETERS, Joint
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.grains.fitted import FittedSpots, GrainStates
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.instrument_numbers import numbers_of
@@ -85,7 +86,7 @@ class GrainModel:
         first, end, _ = grains.indices(len(offsets) - 1)
         rows = slice(offsets[first], offsets[end])
         plane = np.stack([self.spots.y[rows], self.spots.z[rows]])
-        radius = np.hypot(*plane)
+        radius = hypot(*plane)
         n = len(radius)
         return Joint(
             np.ascontiguousarray(offsets[first : end + 1] - offsets[first]),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import Joint
+from midas._ext.numerics.elementwise import arctan2
 from midas.calibration.grains.classes import Classes
 from midas.experiment.angles import RAD2DEG
 from midas.experiment.detector import DetectorGeometry
@@ -56,7 +57,7 @@ class Spots:
     @property
     def eta(self) -> Array:
         """(n,) degrees, of the unit vector along the radius."""
-        return RAD2DEG * np.arctan2(-self.radial_y, self.radial_z)
+        return RAD2DEG * arctan2(-self.radial_y, self.radial_z)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Spots:
         """Some of them."""

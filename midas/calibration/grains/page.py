@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from midas._ext.numerics.elementwise import exp, hypot
 from midas.calibration.grains.result import GeometryResult
 from midas.calibration.grains.summary import headline, held_out_lines, values_of
 from midas.runtime.pages import document, drawings, table
@@ -104,7 +105,7 @@ def _radii(result: GeometryResult) -> Array:
     """Distance of every spot from the beam, mm."""
     spots, d = result.residuals.spots, result.residuals.spots.detector
     y, z, px = (np.array([getattr(one, name) for one in result.detectors])[d] for name in ("y_bc", "z_bc", "px"))
-    return np.asarray(1e-3 * px * np.hypot(spots.y_px - y, spots.z_px - z), np.float64)
+    return np.asarray(1e-3 * px * hypot(spots.y_px - y, spots.z_px - z), np.float64)
 
 
 def _along(result: GeometryResult, row: int, title: str) -> go.Figure:
@@ -143,7 +144,7 @@ def _widths(result: GeometryResult) -> go.Figure:
     scaled = result.residuals.after / result.residuals.sigma
     figure = make_subplots(rows=1, cols=3, subplot_titles=("radial", "tangential", "omega"))
     u = np.linspace(-5, 5, 101)
-    normal = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+    normal = exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
     for column in range(3):
         values = np.clip(scaled[column][np.isfinite(scaled[column])], -5, 5)
         counts, edges = np.histogram(values, bins=60, range=(-5, 5), density=True)
@@ -162,7 +163,7 @@ def _map(result: GeometryResult, detector: int) -> go.Figure:
     r, t = result.residuals.after[:2, on] / px
     # Columns run towards -y; the tangential direction is the radial one turned by 90 degrees.
     column, row = -(r * spots.radial_y - t * spots.radial_z), r * spots.radial_z + t * spots.radial_y
-    size = float(np.median(np.hypot(r, t))) if len(on) else 1.0
+    size = float(np.median(hypot(r, t))) if len(on) else 1.0
     extent = float(np.ptp(spots.y_px)) if len(on) else 1.0
     gain = _LENGTH * extent / max(size, 1e-12)
     x = np.column_stack([spots.y_px, spots.y_px + gain * column, np.full(len(on), np.nan)]).ravel()

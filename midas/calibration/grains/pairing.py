@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.grains.case import Measurement
 from midas.calibration.grains.layers import LayerSpots, named
 from midas.calibration.grains.observed import Spots
@@ -88,7 +89,7 @@ def partners_of(first: LayerSpots, other: LayerSpots) -> Whole:
     q1, q2 = (quaternions_from_matrices(strains_of(layer.ub, reference)[1]) for layer in (first, other))
     angle = misorientation(q1[:, None], q2[None, :], operators)
     distance = np.linalg.norm(first.positions[:, None] - other.positions[None, :], axis=2)
-    cost = np.hypot(angle / _ANGLE_UNIT, distance / _DISTANCE_UNIT)
+    cost = hypot(angle / _ANGLE_UNIT, distance / _DISTANCE_UNIT)
     out, taken = np.full(len(q1), -1, np.int64), np.zeros(len(q2), bool)
     for pair in np.argsort(cost, axis=None, kind="stable"):
         i, j = divmod(int(pair), len(q2))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from midas._ext.numerics.elementwise import cos, hypot, sin
 from midas.calibration.grains.case import Measurement
 from midas.calibration.grains.observed import Spots
 from midas.calibration.grains.state import AT, State, detector_of
@@ -123,7 +124,7 @@ def _pairs(
         return np.empty(0, np.int64), np.empty(0, np.int64)
     every = np.concatenate(candidates)
     reflection, spot = every[:, 1].astype(np.int64), every[:, 2].astype(np.int64)
-    off = np.hypot(predicted.y_px[reflection] - y_px[spot], predicted.z_px[reflection] - z_px[spot])
+    off = hypot(predicted.y_px[reflection] - y_px[spot], predicted.z_px[reflection] - z_px[spot])
     turned = np.abs(wrapped(predicted.omega[reflection] - table.omega[spot]))
     inside = (off <= limit_px) & (turned <= limit_omega)
     order = np.lexsort((spot[inside], reflection[inside], every[inside, 0]))
@@ -139,4 +140,4 @@ def _pairs(
 
 def _coordinates(y: Array, z: Array, omega: Array, limit_px: float, limit_omega: float) -> Array:
     angle, radius = np.radians(omega), 1 / np.radians(limit_omega)
-    return np.column_stack([y / limit_px, z / limit_px, radius * np.cos(angle), radius * np.sin(angle)])
+    return np.column_stack([y / limit_px, z / limit_px, radius * cos(angle), radius * sin(angle)])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import PARAMETERS
+from midas._ext.numerics.elementwise import arctan2, cos, hypot, sin
 from midas.experiment.angles import DEG2RAD, RAD2DEG
 from midas.experiment.detector import DetectorGeometry
 from midas.runtime.errors import UsageError
@@ -53,9 +54,9 @@ UNITS = {
 def detector_of(numbers: Array, like: DetectorGeometry) -> DetectorGeometry:
     """The geometry of such numbers; p1 is not negative, p3 in (-180, 180] and that of `like` where p1 is 0."""
     value = {name: float(numbers[i]) for name, i in AT.items()}
-    p1 = float(np.hypot(value["p1c"], value["p1s"]))
-    p3 = float(RAD2DEG * np.arctan2(value["p1s"], value["p1c"])) if p1 > 0 else like.p3
-    if value["p1c"] == like.p1 * np.cos(DEG2RAD * like.p3) and value["p1s"] == like.p1 * np.sin(DEG2RAD * like.p3):
+    p1 = float(hypot(value["p1c"], value["p1s"]))
+    p3 = float(RAD2DEG * arctan2(value["p1s"], value["p1c"])) if p1 > 0 else like.p3
+    if value["p1c"] == like.p1 * cos(DEG2RAD * like.p3) and value["p1s"] == like.p1 * sin(DEG2RAD * like.p3):
         p1, p3 = like.p1, like.p3  # as the user wrote them, if nothing has moved
     return replace(
         like,
@@ -217,7 +218,7 @@ def rotations_of(vectors: Array) -> Array:
     a = DEG2RAD * vectors / safe[:, 0]
     cross[:, [2, 0, 1], [1, 2, 0]] = a
     cross[:, [1, 2, 0], [2, 0, 1]] = -a
-    out: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    out: Array = np.eye(3) + sin(angle) * cross + (1 - cos(angle)) * cross @ cross
     return out
 
 

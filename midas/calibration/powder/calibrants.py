@@ -10,6 +10,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
+from midas._ext.numerics.elementwise import tan
 from midas.calibration.powder.rings import Rings
 from midas.experiment.crystal import RING_TOLERANCE, SpaceGroup, all_reflections, asymmetry, space_group, why_impossible
 from midas.runtime.errors import FormatError, UsageError, one_line
@@ -200,6 +201,6 @@ def apart(rings: Rings, wavelength: float, lsd: float, px: float, nearest: float
     lsd, px : sample to detector, and pixel size, µm
     nearest : px
     """
-    gaps = np.diff(lsd / px * np.tan(np.radians(rings.two_theta(wavelength)))) >= nearest
+    gaps = np.diff(lsd / px * tan(np.radians(rings.two_theta(wavelength)))) >= nearest
     free = np.concatenate([[True], gaps]) & np.concatenate([gaps, [True]])
     return Rings(rings.number[free], rings.d_spacing[free], rings.multiplicity[free])

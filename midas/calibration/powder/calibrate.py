@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import tan
 from midas.calibration.powder.extract import Extraction, extract_all
 from midas.calibration.powder.image import PowderImage
 from midas.calibration.powder.points import Points
@@ -299,7 +300,7 @@ def _astray(found: RingSolution, seen: _Pass, rings: Rings) -> str:
     looked_for = sum(int(one.looked_for.sum()) for one in seen.extractions)
     significant = sum(int(one.significant.sum()) for one in seen.extractions)
     strain = robust_spread(found.strain, 0.0)
-    radius = np.tan(np.radians(rings.two_theta(found.setting.detector.known_wavelength())))[seen.points.ring]
+    radius = tan(np.radians(rings.two_theta(found.setting.detector.known_wavelength())))[seen.points.ring]
     radius *= found.setting.detector.lsd / found.setting.detector.px
     distance = robust_spread(found.strain * radius, 0.0)
     if significant < ASTRAY_FOUND * looked_for:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.summary import MICRO, RingRow, ring_rows
 from midas.experiment.angles import wrapped
@@ -81,6 +82,6 @@ def arrows(panels: Array) -> Arrows:
     boxes = panels[:, :4]
     middle = np.column_stack([boxes[:, :2].mean(axis=1), boxes[:, 2:].mean(axis=1)])
     shift = panels[:, 6:8]
-    longest = float(np.hypot(*shift.T).max())
+    longest = float(hypot(*shift.T).max())
     room = 0.5 * float(min((boxes[:, 1] - boxes[:, 0]).min(), (boxes[:, 3] - boxes[:, 2]).min()))
     return Arrows(boxes, middle, shift, room / longest if longest > 0 else 1.0)

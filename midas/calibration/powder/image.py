@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.experiment.image import PaddedImage
 
 
@@ -34,4 +35,4 @@ class PowderImage:
     def farthest(self, y: float, z: float) -> float:
         """Distance from a place to the farthest corner of the detector, px; the padding is no part of it."""
         y_low, y_high, z_low, z_high = PaddedImage(*self.shape, self.operations).area
-        return float(np.hypot(max(abs(y_low - y), abs(y_high - y)), max(abs(z_low - z), abs(z_high - z))))
+        return float(hypot(max(abs(y_low - y), abs(y_high - y)), max(abs(z_low - z), abs(z_high - z))))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas._ext.physics.detector import shifted_pixels
 from midas.calibration.powder.result import FIXED, OK, Calibration
 from midas.calibration.powder.summary import instrument_at, strains_in
@@ -107,7 +108,7 @@ def _weights(found: Calibration, weights: LegacyWeights, moved: Array) -> Array:
 def _result(found: Calibration, detector: DetectorGeometry, strain: Array) -> Calibration:
     """Without uncertainties, which a simplex does not have."""
     p3 = np.radians(detector.p3)
-    of_p1 = {"p1c": detector.p1 * np.cos(p3), "p1s": detector.p1 * np.sin(p3)}
+    of_p1 = {"p1c": detector.p1 * cos(p3), "p1s": detector.p1 * sin(p3)}
     value = {
         name: float(of_p1[name]) if name in of_p1 else found.value[name] if name.startswith("d")
         else _value(detector, name) for name in found.names

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import tan
 from midas.calibration.powder.cake import Cake, brightness
 from midas.calibration.powder.curves import Curves, arrows, curves
 from midas.calibration.powder.result import Calibration
@@ -77,7 +78,7 @@ def _cake(calibration: Calibration, caked: Cake, shown: Curves) -> go.Figure:
         )
     )  # fmt: skip
     # All rings are one trace: a line of the layout each would take seconds.
-    radii = [float(detector.lsd * np.tan(np.radians(row.two_theta)) / 1000) for row in shown.rows]
+    radii = [float(detector.lsd * tan(np.radians(row.two_theta)) / 1000) for row in shown.rows]
     across = [x for radius in radii for x in (radius, radius, None)]
     figure.add_trace(
         go.Scatter(
@@ -94,7 +95,7 @@ def _cake(calibration: Calibration, caked: Cake, shown: Curves) -> go.Figure:
             x=radii, y=[180.0] * len(radii), text=numbers, mode="text", textposition="top center", name="numbers"
         )
     )
-    radius = detector.lsd * np.tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
+    radius = detector.lsd * tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
     figure.add_trace(
         go.Scattergl(
             x=radius.round(5).tolist(), y=calibration.points.eta.round(3).tolist(), mode="markers", name="points",

@@ -8,6 +8,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.summary import MICRO
 
@@ -34,7 +35,7 @@ def panel_images(calibration: Calibration, panels: Array, shape: tuple[int, int]
         rows, columns = slice(int(z0), int(z1) + 1), slice(int(y0), int(y1) + 1)
         z, y = np.mgrid[rows, columns].astype(np.float64)
         u, v = y - (y0 + y1) / 2, z - (z0 + z1) / 2
-        moved = np.hypot(u * (cosine - 1) - v * sine + dy, u * sine + v * (cosine - 1) + dz)
+        moved = hypot(u * (cosine - 1) - v * sine + dy, u * sine + v * (cosine - 1) + dz)
         inside = shifts[rows, columns].shape
         shifts[rows, columns] = moved[: inside[0], : inside[1]]
         own = np.abs(calibration.strain[calibration.points.panel == number])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from midas._ext.numerics.elementwise import hypot, tan
 from midas.calibration.powder.cake import Cake, brightness
 from midas.calibration.powder.curves import Curves, arrows, curves
 from midas.calibration.powder.result import Calibration
@@ -59,11 +60,11 @@ def _draw_cake(
     detector = calibration.detector
     axes = Axes(draw, box, (0.0, detector.rho_d / 1000), (-180.0, 180.0))
     for row in curves(calibration).rows:
-        radius = detector.lsd * np.tan(np.radians(row.two_theta)) / 1000
+        radius = detector.lsd * tan(np.radians(row.two_theta)) / 1000
         if axes.holds(radius, 0.0):
             across = axes.at(radius, 0.0)[0]
             draw.line([(across, top), (across, bottom)], fill=_RING)
-    radius = detector.lsd * np.tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
+    radius = detector.lsd * tan(np.radians(calibration.two_theta())) * (1 + calibration.strain) / 1000
     for x, y in zip(radius.tolist(), calibration.points.eta.tolist(), strict=True):
         axes.dot(x, y, _POINT, 1.0)
     axes.frame("eta (degrees) against radius (mm); rings orange, points green", ticks(0, detector.rho_d / 1000),
@@ -116,5 +117,5 @@ def _draw_panels(draw: ImageDraw.ImageDraw, box: Box, panels: Array) -> None:
         end = axes.at(y + shown.scale * dy, z + shown.scale * dz)
         draw.line([axes.at(y, z), end], fill=_MEDIAN, width=2)
         draw.ellipse([end[0] - 3, end[1] - 3, end[0] + 3, end[1] + 3], fill=_MEDIAN)
-    longest = float(np.hypot(*shown.shift.T).max())
+    longest = float(hypot(*shown.shift.T).max())
     draw.text((left, top - 20), f"shifts of the panels, the longest {longest:.3f} px", "black", font=font(14))

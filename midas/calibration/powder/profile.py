@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from midas._ext.calibrate.pooled import pixel_profile
+from midas._ext.numerics.elementwise import cos, hypot, sin
 
 Array = NDArray[np.float64]
 
@@ -65,8 +66,8 @@ def shape_of(pooled: Array, radius: Array, half_widths: Array, before: RingShape
     table = np.array(rows)
     seen = table[:, 1]
     return RingShape(
-        width=_smooth(table[:, 0], seen, np.hypot(table[:, 3], ROUGHNESS[0] * seen)),
-        mixing=_smooth(table[:, 0], table[:, 2], np.hypot(table[:, 4], ROUGHNESS[1])),
+        width=_smooth(table[:, 0], seen, hypot(table[:, 3], ROUGHNESS[0] * seen)),
+        mixing=_smooth(table[:, 0], table[:, 2], hypot(table[:, 4], ROUGHNESS[1])),
         narrowest=max(0.8 * float(seen.min()), NARROWEST),
         widest=1.25 * float(seen.max()),
     )
@@ -75,7 +76,7 @@ def shape_of(pooled: Array, radius: Array, half_widths: Array, before: RingShape
 def _fit(x: Array, value: Array, sigma: Array, start: tuple[float, float]) -> tuple[float, ...] | None:
     """Width, mixing and their sigma of one profile; None when it has none."""
     # the mean direction of a ring across pixels
-    slopes = np.cos(np.pi / 8), np.sin(np.pi / 8)
+    slopes = cos(np.pi / 8), sin(np.pi / 8)
 
     def rest(p: Array) -> Array:
         return np.asarray((p[0] * pixel_profile(x, p[1], p[2], *slopes) + p[3] - value) / sigma)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arcsin
+
 
 @dataclass(frozen=True)
 class Rings:
@@ -29,4 +31,4 @@ class Rings:
     def two_theta(self, wavelength: float) -> NDArray[np.float64]:
         """(r,) degrees; NaN for what is too small to diffract."""
         sine = wavelength / (2 * self.d_spacing)
-        return 2 * np.degrees(np.arcsin(np.where(sine <= 1, sine, np.nan)))
+        return 2 * np.degrees(arcsin(np.where(sine <= 1, sine, np.nan)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan, arctan2, cos, hypot, sin, tan
 from midas._ext.physics.detector import shifted_pixels
 from midas.calibration.powder.result import Calibration
 from midas.calibration.powder.verdict import mean_of_rings, robust_rms
@@ -118,7 +119,7 @@ def ring_rows(calibration: Calibration) -> Iterator[RingRow]:
     means = mean_of_rings(calibration)
     detector, rings = calibration.detector, calibration.rings
     two_theta = rings.two_theta(detector.known_wavelength())
-    farthest = np.degrees(np.arctan(detector.rho_d / detector.lsd))
+    farthest = np.degrees(arctan(detector.rho_d / detector.lsd))
     for row, number in enumerate(rings.number.tolist()):
         own = calibration.strain[calibration.points.ring == row]
         if len(own) or two_theta[row] <= farthest:
@@ -148,8 +149,8 @@ def instrument_at(detector: DetectorGeometry, values: Mapping[str, float]) -> De
     values = {name: value for name, value in values.items() if np.isfinite(value)}
     changes: dict[str, Any] = {attribute: values[name] for name, attribute in ATTRIBUTES.items() if name in values}
     if "p1c" in values and "p1s" in values:
-        changes["p1"] = float(np.hypot(values["p1c"], values["p1s"]))
-        changes["p3"] = float(np.degrees(np.arctan2(values["p1s"], values["p1c"])))
+        changes["p1"] = float(hypot(values["p1c"], values["p1s"]))
+        changes["p3"] = float(np.degrees(arctan2(values["p1s"], values["p1c"])))
     return replace(detector, **changes)
 
 
@@ -182,8 +183,8 @@ def _polar_sigma(calibration: Calibration) -> tuple[float, float]:
     covariance = np.array([[a * a, off], [off, b * b]])
     amplitude = calibration.detector.p1
     angle = np.radians(calibration.detector.p3)
-    along = np.array([np.cos(angle), np.sin(angle)])
-    across = np.array([-np.sin(angle), np.cos(angle)])
+    along = np.array([cos(angle), sin(angle)])
+    across = np.array([-sin(angle), cos(angle)])
     sigma = float(np.sqrt(along @ covariance @ along))
     turn = np.degrees(np.sqrt(across @ covariance @ across) / amplitude) if amplitude > 0 else np.inf
     return sigma, float(min(turn, 180.0))
@@ -248,4 +249,4 @@ def places(calibration: Calibration, detector: DetectorGeometry, panels: Array) 
 
 def strains_in(calibration: Calibration, detector: DetectorGeometry, radius: Array) -> Array:
     """Strain of the points in a geometry; `radius` as in `Places`."""
-    return np.asarray(radius / (detector.lsd * np.tan(np.radians(calibration.two_theta(detector)))) - 1, np.float64)
+    return np.asarray(radius / (detector.lsd * tan(np.radians(calibration.two_theta(detector)))) - 1, np.float64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.calibration.powder.extract import Extraction
 from midas.calibration.powder.points import Points
 from midas.calibration.powder.result import ON_BOUND, Calibration
@@ -113,7 +114,7 @@ def warnings_of(result: Calibration, evidence: Evidence, undetermined: Mapping[s
     if abs(change) > LARGE_CHANGE:  # never with NaN, a start that nobody gave
         words.append(f"Lsd is {100 * change:+.1f} % from its start")
     shift_y, shift_z = (result.value[name] - result.start[name] for name in ("BCy", "BCz"))
-    shift = np.hypot(shift_y, shift_z)
+    shift = hypot(shift_y, shift_z)
     if shift > LARGE_SHIFT:
         words.append(f"BC is {shift:.0f} px from its start")
     for name in ("ty", "tz"):

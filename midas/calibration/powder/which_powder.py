@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan
 from midas.calibration.powder.calibrants import KNOWN, Calibrant, rings_of
 from midas.calibration.powder.distance import Lines, Profile, distances, profile_of
 from midas.calibration.powder.image import PowderImage
@@ -143,7 +144,7 @@ def _rival(own: _Fit, profile: Profile, detector: DetectorGeometry) -> _Fit | No
 
 def _reach(profile: Profile, detector: DetectorGeometry) -> float:
     """Largest two_theta (degrees) that matters: of other powders the same place may have a larger one."""
-    return float(_WIDER * np.degrees(np.arctan(profile.most * detector.px / detector.lsd)))
+    return float(_WIDER * np.degrees(arctan(profile.most * detector.px / detector.lsd)))
 
 
 def _fit(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import tan
 from midas.calibration.powder.rings import Rings
 from midas.experiment.detector import DetectorGeometry
 
@@ -54,7 +55,7 @@ class Windows:
 def ring_radii(rings: Rings, detector: DetectorGeometry, beyond: float = 0.0) -> Array:
     """(r,) px on the plane; NaN more than so many px beyond `rho_d`, and for what does not diffract forwards."""
     two_theta = rings.two_theta(detector.known_wavelength())
-    tangent = np.tan(np.radians(np.where(two_theta < 89.0, two_theta, np.nan)))
+    tangent = tan(np.radians(np.where(two_theta < 89.0, two_theta, np.nan)))
     radius = detector.lsd * tangent / detector.px
     return np.where(radius <= detector.rho_d / detector.px + beyond, radius, np.nan)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from midas._ext.numerics.elementwise import hypot
 from midas.convert import sweep
 from midas.convert.mask import read_mask
 from midas.diagnosis.check.finding import Finding
@@ -58,7 +59,7 @@ def tracking(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("GrainsFile", "holds no grains; there is nothing to look for")
     elif subject.given("Rsample", "Hbeam"):
         x, y, z = (grains[axis] for axis in ("X", "Y", "Z"))
-        outside = (np.hypot(x, y) > subject.values["Rsample"]) | (np.abs(z) > subject.values["Hbeam"] / 2)
+        outside = (hypot(x, y) > subject.values["Rsample"]) | (np.abs(z) > subject.values["Hbeam"] / 2)
         if outside.any():
             reason = f"{outside.sum()} of {len(grains)} grains lie outside Rsample {subject.values['Rsample']:g} and "
             reason += f"Hbeam {subject.values['Hbeam']:g} µm, where none is sought"

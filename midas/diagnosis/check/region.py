@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from midas._ext.numerics.elementwise import cos, sin, tan
 from midas.diagnosis.check.finding import Finding
 from midas.diagnosis.check.subject import Subject
 from midas.experiment.scan import Ranges, covered_ranges
@@ -113,8 +114,8 @@ def boxes(subject: Subject) -> Iterator[Finding]:
     two_theta = [listed[int(ring)] for ring, _ in subject.values["RingThresh"] if listed and int(ring) in listed]
     if not two_theta:
         return
-    radius = subject.values["Lsd"] * np.tan(np.radians(two_theta))[:, None]
-    y, z = -radius * np.sin(_POINTS), radius * np.cos(_POINTS)
+    radius = subject.values["Lsd"] * tan(np.radians(two_theta))[:, None]
+    y, z = -radius * sin(_POINTS), radius * cos(_POINTS)
 
     def holds(box: tuple[float, ...]) -> bool:
         return bool(((box[0] <= y) & (y < box[1]) & (box[2] <= z) & (z < box[3])).any())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan2
 from midas.diagnosis.look.levels import RingLevel, Saturation
 from midas.diagnosis.look.polar import PolarMap
 from midas.diagnosis.look.projections import Projections
@@ -66,7 +67,7 @@ class Look:
 
     def ring_lines(self) -> Iterator[RingLine]:
         """Where the rings are predicted."""
-        two_theta = np.degrees(np.arctan2(self.observed.radii, self.detector.lsd))
+        two_theta = np.degrees(arctan2(self.observed.radii, self.detector.lsd))
         for level, angle in zip(self.levels, two_theta.tolist(), strict=True):
             yield RingLine(level.ring, math.isfinite(level.given), angle, *self.detector.ring(angle))
 

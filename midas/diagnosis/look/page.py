@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan2
 from midas.diagnosis.look import findings
 from midas.diagnosis.look.findings import Look, RingLine
 from midas.diagnosis.look.picture import display_image, reduced
@@ -83,7 +84,7 @@ def _images(look: Look) -> go.Figure:
 def _profile(look: Look) -> go.Figure:
     """I(2theta) of mean and maximum, with the predicted rings."""
     along = profile(look.where, look.seen.mean, look.seen.maximum)
-    two_theta = np.degrees(np.arctan2(along.radius, look.detector.lsd)).round(5).tolist()
+    two_theta = np.degrees(arctan2(along.radius, look.detector.lsd)).round(5).tolist()
     figure = go.Figure()
     for name, values in (("mean", along.mean), ("maximum", along.maximum)):
         figure.add_trace(go.Scatter(x=two_theta, y=_gaps(values), mode="lines", name=name))

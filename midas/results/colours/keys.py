@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midas._ext.numerics.elementwise import arctan, arctan2, cos, hypot, sin
 from midas.results.colours.laue import Floats, LaueGroup, laue_group
 
 __all__ = ["ColourKey", "ipf_colours", "key_of", "rgb_texts"]
@@ -147,7 +148,7 @@ class _Wheel:
         second = np.cross(middle, first) * np.sign(np.linalg.det(corners))
         normals = np.linalg.inv(corners).T
         normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-        at = [np.mod(np.arctan2(c @ second, c @ first), 2 * np.pi) for c in corners[1:]]
+        at = [np.mod(arctan2(c @ second, c @ first), 2 * np.pi) for c in corners[1:]]
         angles, hues = [np.zeros(1)], [np.zeros(1)]
         for k, (low, high) in enumerate(((0.0, at[0]), (at[0], at[1]), (at[1], 2 * np.pi))):
             around = np.linspace(low, high, _POINTS)
@@ -160,18 +161,18 @@ class _Wheel:
     def __call__(self, directions: Floats) -> tuple[Floats, Floats]:
         """Hue (0 ... 1) and part of grey (1 in the middle, 0 on edges) of (n, 3) unit vectors in the triangle."""
         along, across, up = directions @ self.first, directions @ self.second, directions @ self.middle
-        around = np.mod(np.arctan2(across, along), 2 * np.pi)
+        around = np.mod(arctan2(across, along), 2 * np.pi)
         reach = _reach(self.middle, self.first, self.second, around, self.normals)
-        distance = np.arctan2(np.hypot(along, across), up)
+        distance = arctan2(hypot(along, across), up)
         return np.interp(around, self.angles, self.hues), np.clip(1 - distance / reach, 0, 1)
 
 
 def _reach(middle: Floats, first: Floats, second: Floats, around: Floats, normals: Floats) -> Floats:
     """(n,) angle from the middle to the edge of the triangle, in directions at these angles about it."""
-    across = np.cos(around)[:, None] * first + np.sin(around)[:, None] * second
+    across = cos(around)[:, None] * first + sin(around)[:, None] * second
     outwards = -(across @ normals.T)
     with np.errstate(divide="ignore"):
-        edges = np.where(outwards > 0, np.arctan((normals @ middle) / np.maximum(outwards, 1e-300)), np.pi / 2)
+        edges = np.where(outwards > 0, arctan((normals @ middle) / np.maximum(outwards, 1e-300)), np.pi / 2)
     reach: Floats = edges.min(axis=1)
     return reach
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas.results.colours.laue import LaueGroup
 
 Floats = NDArray[np.float64]
@@ -99,7 +100,7 @@ def _across(group: LaueGroup) -> str:
 def _around(degrees: Floats) -> Floats:
     """Unit vectors square to z at these azimuths."""
     angle = np.radians(degrees)
-    return np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
+    return np.stack([cos(angle), sin(angle), np.zeros_like(angle)], axis=1)
 
 
 def _arc(first: Floats, last: Floats) -> Floats:

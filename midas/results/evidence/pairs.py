@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from midas._ext.numerics.elementwise import cos, sin
+
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -44,7 +46,7 @@ class Places:
         """(n, 6) in limits; omega goes round a circle, whose chord is the arc within a limit of few degrees."""
         angle, radius = np.radians(self.omega), 1 / np.radians(limit_omega)
         group = np.zeros(len(self.y)) if self.group is None else _APART * self.group
-        around = (radius * np.cos(angle), radius * np.sin(angle))
+        around = (radius * cos(angle), radius * sin(angle))
         return np.column_stack([self.y / limit_px, self.z / limit_px, *around, _APART * self.ring, group])
 
 

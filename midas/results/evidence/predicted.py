@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.reflections import PredictedReflections
+from midas._ext.numerics.elementwise import arctan, hypot
 from midas.archive import Archive
 from midas.experiment.angles import wrapped
 from midas.experiment.layer_view import LayerView, layer_view
@@ -150,7 +151,7 @@ class Predictor:
     def _batch(self, rows: Rows, threads: int) -> Predicted:
         out, predicted, unmatched = self._with_own(rows, threads)
         self._match_others(out)
-        self._set_residuals(out, np.hypot(predicted.y_plane, predicted.z_plane))
+        self._set_residuals(out, hypot(predicted.y_plane, predicted.z_plane))
         return Predicted(out, offsets_of(np.bincount(predicted.crystal, minlength=len(rows))), unmatched)
 
     def _with_own(self, rows: Rows, threads: int) -> tuple[NDArray[np.void], PredictedReflections, Rows]:
@@ -168,8 +169,8 @@ class Predictor:
             out[name] = self.view.hkls[name][predicted.hkl]
         out["ring"], out["branch"], out["expected"] = predicted.ring, predicted.branch, predicted.accepted
         out["omega"], out["eta"], out["lorentz"] = predicted.omega_recorded, predicted.eta, predicted.lorentz
-        radius = np.hypot(predicted.y_plane, predicted.z_plane)
-        out["two_theta"] = np.degrees(np.arctan(radius / self.view.detector.lsd))
+        radius = hypot(predicted.y_plane, predicted.z_plane)
+        out["two_theta"] = np.degrees(arctan(radius / self.view.detector.lsd))
         y, z = self.view.detector.pixel_of_plane(predicted.y_plane, predicted.z_plane)
         out["y"], out["z"] = recorded_pixels(self.view.panels, y, z)
         out["spot_id"] = out["other_grain"] = -1
@@ -217,7 +218,7 @@ class Predictor:
         own = out[out["counted"]]
         if not len(own):
             return _LEAST, max(_STEPS * self.step, 1e-3)
-        off = np.hypot(own["y_observed"] - own["y"], own["z_observed"] - own["z"])
+        off = hypot(own["y_observed"] - own["y"], own["z_observed"] - own["z"])
         turned = np.abs(wrapped(own["omega_observed"] - own["omega"]))
         place = min(max(_USUAL * float(np.median(off)), _LEAST), _MOST)
         return place, max(_USUAL * float(np.median(turned)), _STEPS * self.step, 1e-3)

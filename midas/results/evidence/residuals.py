@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.calibrate.joint import Joint
+from midas._ext.numerics.elementwise import arctan2, cos, hypot, sin
 from midas.experiment.crystal import reciprocal_basis
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.instrument_numbers import numbers_of
@@ -121,7 +122,7 @@ def spot_residuals(spots: SpotPlaces, grains: Grains, detector: DetectorGeometry
     hkl = np.rint(np.einsum("nij,nj->ni", np.linalg.inv(ub)[spots.grain], g)) if len(spots) else np.empty((0, 3))
     turn = np.radians(spots.omega)
     x_grain, y_grain = grains.position[spots.grain, 0], grains.position[spots.grain, 1]
-    branch = np.where(y - x_grain * np.sin(turn) - y_grain * np.cos(turn) >= 0, 1.0, -1.0)
+    branch = np.where(y - x_grain * sin(turn) - y_grain * cos(turn) >= 0, 1.0, -1.0)
     kernel = _kernel(spots, hkl, branch, y, z, len(ub))
     residual = kernel.residuals(numbers_of(detector)[None], _NO_PANELS, *_states(ub, grains.position))
     good = np.isfinite(residual.sum(axis=0)) & (hkl != 0).any(axis=1)
@@ -132,8 +133,8 @@ def spot_residuals(spots: SpotPlaces, grains: Grains, detector: DetectorGeometry
         spots=spots.take(good),
         rows=np.flatnonzero(good),
         hkl=hkl[good],
-        eta=np.degrees(np.arctan2(-y[good], z[good])),
-        ring_radius=np.hypot(y[good], z[good]),
+        eta=np.degrees(arctan2(-y[good], z[good])),
+        ring_radius=hypot(y[good], z[good]),
         radial=residual[0, good],
         tangential=residual[1, good],
         omega=residual[2, good],
@@ -149,7 +150,7 @@ def _states(ub: Floats, position: Floats) -> tuple[Floats, Floats]:
 
 
 def _kernel(spots: SpotPlaces, hkl: Floats, branch: Floats, y: Floats, z: Floats, grains: int) -> Joint:
-    plane, radius = np.stack([y, z]), np.hypot(y, z)
+    plane, radius = np.stack([y, z]), hypot(y, z)
     n = len(spots)
     return Joint(
         np.searchsorted(spots.grain, np.arange(grains + 1)).astype(np.int64),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import polar
 from scipy.spatial.transform import Rotation
 
+from midas._ext.numerics.elementwise import log
 from midas.results.exchange.crystal_frames import (
     cell_vectors,
     frame_change,
@@ -81,7 +82,7 @@ def format_grains(grains: GrainList, cell: Sequence[float], header: Sequence[str
         rotation, stretch = polar(f, side="left")
         inverse = np.linalg.inv(stretch)
         values, axes = np.linalg.eigh(stretch)
-        logarithm = (axes * np.log(values)) @ axes.T
+        logarithm = (axes * log(values)) @ axes.T
         numbers = (
             *Rotation.from_matrix(rotation).as_rotvec(),
             *t,

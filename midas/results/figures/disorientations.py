@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from midas._ext.numerics.elementwise import arctan, arctan2, cos, sin, tan
 from midas.experiment.orientation import misorientation, quaternions_from_matrices
 from midas.results.figures.style import BLUE, GREY, RED, Floats, empty, styled, title_of
 
@@ -110,7 +111,7 @@ def random_share(operators: Floats, angles: Floats) -> Floats:
     share = np.empty(len(angles))
     for k, angle in enumerate(np.radians(angles)):
         reached = np.minimum(largest, angle)
-        share[k] = (reached - np.sin(reached)).mean()
+        share[k] = (reached - sin(reached)).mean()
     return share * len(operators) / np.pi
 
 
@@ -118,15 +119,15 @@ def _largest_angles(operators: Floats) -> Floats:
     """(n,) largest misorientation, degrees, about each of many axes that are spread evenly over the sphere."""
     k = np.arange(_AXES) + 0.5
     z = 1 - 2 * k / _AXES
-    axes = np.stack([np.sqrt(1 - z * z) * np.cos(_GOLDEN * k), np.sqrt(1 - z * z) * np.sin(_GOLDEN * k), z], axis=1)
+    axes = np.stack([np.sqrt(1 - z * z) * cos(_GOLDEN * k), np.sqrt(1 - z * z) * sin(_GOLDEN * k), z], axis=1)
     largest = np.full(_AXES, np.pi)
     for w, *vector in np.asarray(operators, float):
         sine = float(np.linalg.norm(vector))
         if sine < 1e-9:
             continue
-        limit = np.tan(np.arctan2(sine, abs(w)) / 2)  # a quarter of the angle of the rotation
+        limit = tan(arctan2(sine, abs(w)) / 2)  # a quarter of the angle of the rotation
         across = np.abs(axes @ (np.array(vector) / sine))
-        largest = np.minimum(largest, 2 * np.arctan(limit / np.maximum(across, 1e-12)))
+        largest = np.minimum(largest, 2 * arctan(limit / np.maximum(across, 1e-12)))
     return np.asarray(np.degrees(largest), np.float64)
 
 

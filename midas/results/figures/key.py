@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
+from midas._ext.numerics.elementwise import hypot
 from midas.results.colours.keys import ColourKey, key_of
 from midas.results.colours.projection import project, unproject
 from midas.results.colours.sectors import Sector, sector_of
@@ -86,7 +87,7 @@ def sector_on(figure: go.Figure, sector: Sector, projection: str) -> tuple[Float
 
 def _outwards(x: float, y: float) -> tuple[float, float]:
     """Pixels by which a name stands beside its corner."""
-    length = float(np.hypot(x, y)) or 1.0
+    length = float(hypot(x, y)) or 1.0
     return 20 * x / length, 13 * y / length
 
 

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from midas._ext.numerics.elementwise import tan
 from midas.results.figures.choices import Choice, colour_choice
 from midas.results.figures.style import Floats, empty, points, styled, title_of
 
@@ -150,7 +151,7 @@ def camera_of(ranges: Floats, shape: float = _SHAPE) -> dict[str, Any]:
     right = np.cross([0.0, 0.0, 1.0], towards)
     right /= np.linalg.norm(right)
     up = np.cross(towards, right)
-    half = _ROOM * np.tan(np.radians(_FIELD / 2))
+    half = _ROOM * tan(np.radians(_FIELD / 2))
     # A corner is in the picture when it is less to the side than its distance from the camera allows.
     aside = np.maximum(np.abs(corners @ right) / (half * min(shape, 1.0)), np.abs(corners @ up) / half)
     eye = float((aside + corners @ towards).max()) * towards

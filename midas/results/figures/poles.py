@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas.experiment.crystal import reciprocal_basis
 from midas.results.colours.keys import key_of
 from midas.results.colours.laue import LaueGroup
@@ -155,7 +156,7 @@ def _rim(figure: go.Figure, right: str, up: str, centre: str) -> None:
     """The circle, its diameters, and the names of the axes."""
     around = np.linspace(0, 2 * np.pi, 181)
     for x, y, width in (
-        (np.cos(around), np.sin(around), 1.5),
+        (cos(around), sin(around), 1.5),
         (np.array([-1.0, 1.0]), np.zeros(2), 0.5),
         (np.zeros(2), np.array([-1.0, 1.0]), 0.5),
     ):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from midas._ext.numerics.elementwise import arccos, log, sin
 from midas.experiment.orientation import quaternion_product, quaternions_from_matrices, reduced
 from midas.results.grain_list import GrainList
 from midas.results.matching.lattice import lattice_rotations, rotation_vectors
@@ -60,7 +61,7 @@ def snapshot(grains: GrainList, cell: tuple[float, ...] | None) -> Snapshot:
     """
     rotations = lattice_rotations(grains, cell)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_radii = np.where(grains.radii > 0, np.log(grains.radii), np.nan)
+        log_radii = np.where(grains.radii > 0, log(grains.radii), np.nan)
     return Snapshot(quaternions_from_matrices(rotations), grains.positions.copy(), log_radii)
 
 
@@ -106,7 +107,7 @@ class Finder:
     def _coordinates(self, quaternions: Floats, positions: Floats) -> Floats:
         """Points that are less than 1 apart in orientation, and in position, where grains are within the limits."""
         # Half the chord of two quaternions is the sine of a quarter of the angle.
-        turned: Floats = quaternions / (2 * np.sin(np.radians(self.angle) / 4))
+        turned: Floats = quaternions / (2 * sin(np.radians(self.angle) / 4))
         if not np.isfinite(self.distance):
             return turned
         return np.hstack([turned, positions / self.distance])
@@ -154,11 +155,11 @@ def _near_settings(quaternions: Floats, operators: Floats, angle: float) -> tupl
     """
     settings = quaternion_product(quaternions[:, None, :], operators)
     settings = np.where(settings[..., :1] < 0, -settings, settings)
-    turn = 2 * np.arccos(np.clip(settings[..., 0], 0.0, 1.0))
+    turn = 2 * arccos(np.clip(settings[..., 0], 0.0, 1.0))
     near = turn <= turn.min(axis=1, keepdims=True, initial=np.pi) + 2 * np.radians(angle) + 1e-6
     rows, which = np.nonzero(near)
     found = settings[rows, which]
-    both = np.flatnonzero(found[:, 0] < _NEAR_HALF_TURN + np.sin(np.radians(angle)))
+    both = np.flatnonzero(found[:, 0] < _NEAR_HALF_TURN + sin(np.radians(angle)))
     return np.concatenate([rows, rows[both]]).astype(np.intp), np.concatenate([found, -found[both]])
 
 

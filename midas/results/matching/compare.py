@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, sin
 from midas.experiment import crystal
 from midas.experiment.orientation import (
     matrices_from_quaternions,
@@ -319,7 +320,7 @@ class _Grains:
 
     def turn(self, degrees: float) -> None:
         """Rotate the sample about z."""
-        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        c, s = cos(np.radians(degrees)), sin(np.radians(degrees))
         about_z = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
         self.rotations = about_z @ self.rotations
         self.positions = self.positions @ about_z.T

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import arctan2, cos
 from midas.experiment.crystal import reciprocal_basis
 from midas.experiment.orientation import nearest_rotations
 from midas.results.grain_list import GrainList
@@ -34,7 +35,7 @@ def rotation_vectors(quaternions: Floats) -> Floats:
     """(n, 3) axis times angle, degrees, of (n, 4) quaternions."""
     q = np.where(quaternions[:, :1] < 0, -quaternions, quaternions)
     sine = np.linalg.norm(q[:, 1:], axis=1)
-    angle = np.degrees(2 * np.arctan2(sine, q[:, 0]))
+    angle = np.degrees(2 * arctan2(sine, q[:, 0]))
     vectors: Floats = q[:, 1:] * (angle / np.where(sine > 0, sine, 1.0))[:, None]
     return vectors
 
@@ -43,4 +44,4 @@ def quaternions_of_vectors(vectors: Floats) -> Floats:
     """(n, 4) quaternions of rotation vectors in degrees."""
     half = np.radians(np.linalg.norm(vectors, axis=1)) / 2
     scale = 0.5 * np.radians(np.sinc(half / np.pi))
-    return np.column_stack([np.cos(half), vectors * scale[:, None]])
+    return np.column_stack([cos(half), vectors * scale[:, None]])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import log
 from midas.results.matching.assignment import assign, margins
 from midas.results.matching.candidates import Candidates, Finder, Snapshot
 from midas.results.matching.motion import Motion
@@ -15,7 +16,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 #: a link is clear when every other explanation is 10,000 times less likely
-CLEAR = 2 * np.log(1e4)
+CLEAR = 2 * log(1e4)
 #: links that may be there by chance, in the whole step
 _BY_CHANCE = 0.02
 #: 99 %, and 99.99 % of links have less than this sum of squares of seven numbers, in units of their scatter

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from midas._ext.numerics.elementwise import hypot
 from midas.results.evidence import MISSING, Predicted
 from midas.results.stress.tensors import equivalent_strain
 from midas.runtime.errors import FormatError
@@ -30,7 +31,7 @@ def headlines(results: Results, predicted: Predicted | None) -> list[str]:
         missing = int((predicted.spots["state"] == MISSING).sum())
         lines.append(f"{missing} of {int(predicted.spots['expected'].sum())} expected spots are missing")
         if len(own):
-            off = np.median(np.hypot(own["d_y"], own["d_z"]))
+            off = np.median(hypot(own["d_y"], own["d_z"]))
             turned = np.median(np.abs(own["d_omega"]))
             lines.append(f"spots are off by {off:.3f} px and {turned:.4f} degrees (medians)")
     strain = equivalent_strain(grains["strain"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from midas._ext.numerics.elementwise import tan
 from midas.results.evidence import OUTSIDE
 from midas.results.report.packing import packed, quantised
 from midas.results.report.source import Source
@@ -21,7 +22,7 @@ def packed_spots(source: Source) -> dict[str, Any] | None:
     spots = predicted.spots[shown]
     grain = np.repeat(np.arange(len(predicted.starts) - 1), np.diff(predicted.starts))[shown]
     rings = np.unique(spots["ring"])
-    radii = [detector.lsd * np.tan(np.radians(np.median(spots["two_theta"][spots["ring"] == r]))) for r in rings]
+    radii = [detector.lsd * tan(np.radians(np.median(spots["two_theta"][spots["ring"] == r]))) for r in rings]
     return {
         "starts": packed(offsets_of(np.bincount(grain, minlength=len(source))), "i4"),
         "bc": [detector.y_bc, detector.z_bc],

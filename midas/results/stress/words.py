@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.results.stress import tensors
 from midas.results.stress.equilibrium import Average, Change
 from midas.results.stress.options import StressOptions
@@ -115,7 +116,7 @@ def _change_text(change: Change) -> str:
 def _unexplained(change: Change) -> str:
     """Components of the average that no change of the cell brings to the applied stress."""
     rest = (change.after.mean - change.applied) / tensors.FACTORS
-    error = np.hypot(np.nan_to_num(change.after.sigma), change.after.sampling)
+    error = hypot(np.nan_to_num(change.after.sigma), change.after.sampling)
     names = [
         f"S{name} {value:.3g}"
         for name, value, sigma in zip(tensors.COMPONENTS, rest, error, strict=True)

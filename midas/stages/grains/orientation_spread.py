@@ -8,12 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import log
 from midas.experiment.vectors import matrix_of
 
 Array = NDArray[np.float64]
 
 #: full width at half maximum of a normal distribution, standard deviations
-FULL_WIDTH = np.sqrt(8 * np.log(2))
+FULL_WIDTH = np.sqrt(8 * log(2))
 
 
 def spread_of(design: Array, seen: Array) -> Array:

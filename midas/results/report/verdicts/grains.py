@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import hypot
 from midas.results.report.verdicts.verdict import LOOK, NOTE, WRONG, Verdict
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ def rim(position: Floats, completeness: Floats) -> Iterator[Verdict]:
 
     middle = np.median(position, axis=0)
     ways = {
-        "away from the rotation axis": (np.hypot(*(position[:, :2]).T), "horizontally", "narrower"),
+        "away from the rotation axis": (hypot(*(position[:, :2]).T), "horizontally", "narrower"),
         "at the top and bottom": (np.abs(position[:, 2] - middle[2]), "vertically", "thinner"),
     }
     for where, (distance, along, smaller) in ways.items():

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from midas._ext.grains.reflections import PredictedReflections
+from midas._ext.numerics.elementwise import arcsin, sin, tan
 from midas._ext.physics.spots import scattering_vectors
 from midas._ext.refine.settings import Instrument
 from midas.experiment.combined_spots import combined_places, share_of
@@ -187,7 +188,7 @@ def _candidates(
     at = np.repeat(origin, len(predicted.hkl), axis=0)
     n_reflection = unit(_vectors(instrument, predicted.y_plane, predicted.z_plane, predicted.omega_recorded, at))
     # Both are turned by less than this when they are seen from the crystal.
-    reach = 2 * np.sin(np.radians(cone.tolerance) / 2 + cone.reach / instrument.lsd)
+    reach = 2 * sin(np.radians(cone.tolerance) / 2 + cone.reach / instrument.lsd)
     pairs = []
     for number in np.unique(group).tolist():
         for branch in (-1, 1):
@@ -269,5 +270,5 @@ def _across(vectors: Array) -> Array:
 def _radius(vectors: Array, instrument: Instrument) -> Array:
     """Radius on the detector, µm, of scattering vectors in 1/Å."""
     sine = np.minimum(0.5 * instrument.wavelength * np.linalg.norm(vectors, axis=-1), 0.7)
-    radius: Array = instrument.lsd * np.tan(2 * np.arcsin(sine))
+    radius: Array = instrument.lsd * tan(2 * arcsin(sine))
     return radius

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
+from midas._ext.numerics.elementwise import cbrt, hypot
 from midas._ext.refine.record import grain_radii
 from midas.experiment.angles import wrapped
 from midas.formats.table import Table
@@ -52,7 +53,7 @@ def model_of(parameters: Parameters, geometry: Parameters, scene: Scene) -> Mosa
         rings=scene.rings,
         spots=BrokenSpots(*spots, recorded.group.astype(np.int64), scene.spots["intensity"], scene.flags.certainty),
         operators=scene.operators,
-        cone=Cone(tolerance, gap, radial, float(np.hypot(2 * scene.r_sample, scene.h_beam / 2))),
+        cone=Cone(tolerance, gap, radial, float(hypot(2 * scene.r_sample, scene.h_beam / 2))),
     )
 
 
@@ -80,8 +81,8 @@ def _assignment(scene: Scene, fit: CombinedFit) -> Assignment:
     y, z, omega = fragments.place[fragments.combined].T
     rows = fragments.spot
     turn = wrapped(scene.spots["omega_recorded"][rows] - omega)
-    apart = np.hypot(scene.spots["y_plane"][rows] - y, scene.spots["z_plane"][rows] - z)
-    distance = np.hypot(apart / scales.spot, turn / scales.omega)
+    apart = hypot(scene.spots["y_plane"][rows] - y, scene.spots["z_plane"][rows] - z)
+    distance = hypot(apart / scales.spot, turn / scales.omega)
     crystal = fragments.crystal[fragments.combined]
     order = np.lexsort((rows, distance, crystal))
     counts = np.bincount(crystal, minlength=len(fit.crystals))
@@ -138,7 +139,7 @@ def _radii(geometry: Parameters, scene: Scene, fit: CombinedFit) -> NDArray[np.f
     fragments = fit.fragments
     starts = fragments.offsets[:-1]
     volumes = scene.spots["grain_radius"][fragments.spot] ** 3
-    radii = np.cbrt(np.add.reduceat(volumes, starts)) if len(starts) else np.empty(0)
+    radii = cbrt(np.add.reduceat(volumes, starts)) if len(starts) else np.empty(0)
     rejected = np.isin(scene.rings[fit.combined.group], geometry["RingsToReject"]).astype(np.uint8)
     offsets = np.searchsorted(fragments.crystal, np.arange(len(fit.crystals) + 1)).astype(np.int64)
     return grain_radii(offsets, np.arange(len(radii)), radii, rejected, geometry["TakeGrainMax"] == 1)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from midas._ext.grains.reflections import PredictedReflections
+from midas._ext.numerics.elementwise import hypot
 from midas.experiment.angles import wrapped
 from midas.runtime.ragged import entries_of, offsets_of
 
@@ -80,7 +81,7 @@ def boxes_of(predicted: PredictedReflections, widths: BoxWidths, rivals: NDArray
     ----------
     rivals : (n,) bool, which predictions take the pixels that are nearer to them from all others
     """
-    radius = np.hypot(predicted.y_plane, predicted.z_plane)
+    radius = hypot(predicted.y_plane, predicted.z_plane)
     eta, omega = predicted.eta, predicted.omega_recorded
     slowness = np.minimum(_LONGEST, 1 / np.maximum(np.abs(predicted.lorentz), 1e-9))
     arc = np.maximum(widths.arc, np.radians(widths.spread) * radius)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.grains.reflections import PredictedReflections
+from midas._ext.numerics.elementwise import cos, sin
 from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
 from midas.experiment.orientation import matrices_from_quaternions
@@ -158,7 +159,7 @@ def measure(setting: PullSetting, crystals: Crystals, grains: int, widths: SpotW
         _put(sums, resolved, deblender.peaks[rows[resolved]])
     radius = own.radius + sums["radial"]
     eta = wrapped(own.eta + np.degrees(sums["arc"] / own.radius))
-    y, z = -radius * np.sin(np.radians(eta)), radius * np.cos(np.radians(eta))
+    y, z = -radius * sin(np.radians(eta)), radius * cos(np.radians(eta))
     omega = wrapped(own.omega + sums["omega"])
     return Measured(chosen(predicted, rows), own, sums, y, z, omega, eta, source)
 
@@ -168,7 +169,7 @@ def _as_framed(setting: PullSetting, boxes: Boxes, threads: int) -> Boxes:
     if setting.gap == 0:
         return boxes
     eta = np.radians(boxes.eta)
-    _, z_px = setting.detector.pixel_of_plane(-boxes.radius * np.sin(eta), boxes.radius * np.cos(eta))
+    _, z_px = setting.detector.pixel_of_plane(-boxes.radius * sin(eta), boxes.radius * cos(eta))
     return replace(boxes, omega=setting.of_frame(boxes.omega, z_px, len(setting.reader.numbers), threads))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.numerics.elementwise import cos, hypot, sin
 from midas._ext.physics.spots import scattering_vectors
 from midas.experiment.vectors import products, unit
 from midas.formats.measured import SUMMED
@@ -50,7 +51,7 @@ def _equations(setting: PullSetting, spots: Measured) -> tuple[Array, Array]:
     g, along_eta, along_omega = _directions(setting, spots)
     across = np.stack([unit(along_eta), np.cross(g, unit(along_eta))], axis=1)
     jacobian = np.einsum("nki,nij->nkj", across, np.stack([along_eta, along_omega], axis=2))
-    sums, radius = spots.sums, np.hypot(spots.y, spots.z)
+    sums, radius = spots.sums, hypot(spots.y, spots.z)
     observed = np.zeros((len(sums), 2, 2))
     observed[:, 0, 0] = (sums["arc_variance"] - sums["radial_variance"]) / radius**2
     observed[:, 1, 1] = np.radians(1) ** 2 * (sums["omega_variance"] - setting.reader.step**2 / 12)
@@ -65,13 +66,13 @@ def _equations(setting: PullSetting, spots: Measured) -> tuple[Array, Array]:
 
 def _directions(setting: PullSetting, spots: Measured) -> tuple[Array, Array, Array]:
     """(m, 3): unit scattering vectors of spots in the sample, and their derivatives by eta and omega, per radian."""
-    radius = np.hypot(spots.y, spots.z)
+    radius = hypot(spots.y, spots.z)
     detector = setting.detector
 
     def direction(eta: Array, omega: Array) -> Array:
         turn = np.radians(eta)
         g = scattering_vectors(
-            -radius * np.sin(turn), radius * np.cos(turn), omega, np.zeros((len(radius), 3)), detector.lsd, 1.0,
+            -radius * sin(turn), radius * cos(turn), omega, np.zeros((len(radius), 3)), detector.lsd, 1.0,
             detector.wedge, detector.exact_wedge, detector.surface,
         )  # fmt: skip
         return unit(g)

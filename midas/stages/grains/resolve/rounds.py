@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
+from midas._ext.numerics.elementwise import hypot
 from midas.experiment.orientation import quaternions_from_matrices
 from midas.parameters import Parameters
 from midas.runtime.ragged import sums_by
@@ -184,7 +185,7 @@ def _owned_on_rings(scene: Scene, assignment: Assignment) -> NDArray[np.int64]:
 
 def window_angle(scene: Scene) -> float:
     """Half axis of the window as an angle seen along the outermost ring, degrees."""
-    radius = np.hypot(scene.spots["y_plane"], scene.spots["z_plane"])[scene.used].max()
+    radius = hypot(scene.spots["y_plane"], scene.spots["z_plane"])[scene.used].max()
     return float(np.degrees(scene.scales.window * scene.scales.spot / radius))
 
 

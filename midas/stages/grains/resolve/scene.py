@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatcher, SharpMatches
 from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
+from midas._ext.numerics.elementwise import hypot
 from midas._ext.refine.refiner import Refiner
 from midas._ext.refine.settings import RecordedSpots, Reflections
 from midas.experiment.region import ANY_OMEGA, UNLIMITED, accepted_region
@@ -85,7 +86,7 @@ class Scene:
     def ring_shapes(self) -> tuple[Array, Array]:
         """Radius of each ring, and the width of the band of its spots, µm."""
         ring = self.spots.integers("ring")
-        radius = np.hypot(self.spots["y_plane"], self.spots["z_plane"])
+        radius = hypot(self.spots["y_plane"], self.spots["z_plane"])
         own = [radius[ring == number] for number in self.rings]
         width = [max(4 * r.std(), self.scales.spot) for r in own]
         return np.array([r.mean() for r in own]), np.array(width)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, gammaln
 
+from midas._ext.numerics.elementwise import log as logarithm
 from midas.stages.grains.resolve.scene import Scene
 
 Array = NDArray[np.float64]
@@ -37,7 +38,7 @@ def significances(
     chance = (expected * _chances(scene, spots)).sum(axis=1) / np.maximum(total, 1)
     chance = np.clip(chance, _LEAST_CHANCE, 1 - 1e-12)
     tail = _log_binomial_tail(np.maximum(total - ABSORBED, 0), matched - ABSORBED, chance)
-    found: Array = -(_log_trials(scene) + tail / np.log(10))
+    found: Array = -(_log_trials(scene) + tail / logarithm(10))
     return found
 
 
@@ -72,11 +73,11 @@ def _log_binomial_tail(n: NDArray[np.int64], k: NDArray[np.int64], p: Array) -> 
     m, j = np.where(inside, n, 1), np.where(inside, k, 1)
     tail = betainc(j, m - j + 1, p)
     # Far out the first term is all but all of the sum; the rest is a geometric series.
-    first = gammaln(m + 1) - gammaln(j + 1) - gammaln(m - j + 1) + j * np.log(p) + (m - j) * np.log1p(-p)
+    first = gammaln(m + 1) - gammaln(j + 1) - gammaln(m - j + 1) + j * logarithm(p) + (m - j) * np.log1p(-p)
     ratio = (m - j) / (j + 1) * p / (1 - p)
     far = first - np.log1p(-np.minimum(ratio, 0.5))
     with np.errstate(divide="ignore"):
-        log = np.where(tail > _UNDERFLOW, np.log(tail), far)
+        log = np.where(tail > _UNDERFLOW, logarithm(tail), far)
     # More successes than trials: the best that there can be.
-    best = np.maximum(n, 1) * np.log(p)
+    best = np.maximum(n, 1) * logarithm(p)
     return np.where(inside, log, np.where(k > n, best, 0.0))
