@@ -79,7 +79,7 @@ READERS: dict[str, Reader] = {
         "parameter file of a calibration",
         defaults={"EtaBinSize": 2.0},
     ),
-    "hkls": Reader(_reads(_REFLECTIONS), _ARCHIVE, of_archive=True),
+    "hkls": Reader(_reads(_REFLECTIONS, "LegacyDigits"), _ARCHIVE, of_archive=True),
     "peaks": Reader(
         _reads(
             _DETECTOR, _PANELS,
@@ -92,7 +92,7 @@ READERS: dict[str, Reader] = {
         defaults={"Lsd": 1e6, "BC": (1024.0, 1024.0), "px": 200.0, "RhoD": 409600.0, "Width": 1000.0},
     ),
     "merge": Reader(
-        _reads("SkipFrame OverlapLength ChainValley UseMaximaPositions UsePixelOverlap"),
+        _reads("SkipFrame OverlapLength ChainValley UseMaximaPositions UsePixelOverlap LegacyDigits"),
         _ARCHIVE,
         of_archive=True,
     ),
@@ -117,7 +117,8 @@ READERS: dict[str, Reader] = {
     ),
     "binning": Reader(
         _reads(
-            "RingNumbers RingRadii EtaBinSize OmeBinSize MarginEta MarginOme StepSizeOrient WriteLegacyBins NoSaveAll"
+            "RingNumbers RingRadii EtaBinSize OmeBinSize MarginEta MarginOme StepSizeOrient WriteLegacyBins NoSaveAll",
+            "LegacyDigits",
         ),
         _PARAMSTEST,
     ),
@@ -126,7 +127,7 @@ READERS: dict[str, Reader] = {
             _REGION, _WEDGE, _SURFACE,
             "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup SpaceGroupSetting LatticeParameter Lsd Rsample",
             "Hbeam StepSizePos StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme",
-            "Completeness UseFriedelPairs GrainsFile BigDetSize px",
+            "Completeness UseFriedelPairs GrainsFile BigDetSize px LegacyDigits",
         ),
         _PARAMSTEST,
     ),
@@ -134,7 +135,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _REGION, _WEDGE, _SURFACE,
             "RingNumbers RingsToReject RhoD Lsd Wavelength LatticeParameter MargABC MargABG Rsample Hbeam",
-            "RefineMethod TakeGrainMax GrainsFile BigDetSize px",
+            "RefineMethod TakeGrainMax GrainsFile BigDetSize px LegacyDigits",
         ),
         _PARAMSTEST,
         defaults={"MargABC": 0.3, "MargABG": 0.3},
@@ -143,7 +144,7 @@ READERS: dict[str, Reader] = {
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
             "PhaseNr BeamThickness GlobalPosition OmegaStep OwnSigma OwnWindow UniqueCompleteness MinUniqueSpots",
-            "MinSignificance FamilyAngle MosaicTolerance MosaicGap RefineMethod px",
+            "MinSignificance FamilyAngle MosaicTolerance MosaicGap RefineMethod px LegacyDigits",
         ),
         _ARCHIVE,
         of_archive=True,
@@ -154,7 +155,7 @@ READERS: dict[str, Reader] = {
             _DETECTOR, _PANELS, _REGION, _WEDGE, _SURFACE,
             "MeasureSpots PullBox GrainMerging MosaicTolerance MarginOme RingNumbers BigDetSize Wavelength",
             "LatticeParameter SkipFrame ImTransOpt ReferenceRingCurrent BadPxIntensity GapIntensity",
-            "UpperBoundThreshold OmegaStep tInt tGap",
+            "UpperBoundThreshold OmegaStep tInt tGap LegacyDigits",
         ),
         "archive, paramstest.txt",
         of_archive=True,

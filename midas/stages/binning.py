@@ -45,7 +45,7 @@ _RING_LIMIT = 500
 
 
 @recorded(BINNING)
-@digits
+@digits("binning")
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from midas._ext.numerics.variant import functions_of
 from midas.parameters import Parameters
@@ -13,12 +14,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def digits(run: Callable[Concatenate[Any, Parameters, P], T]) -> Callable[Concatenate[Any, Parameters, P], T]:
-    """Run a stage with the elementary functions that ``LegacyDigits`` of its parameters asks for."""
+def digits(stage: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Run a stage with the elementary functions that ``LegacyDigits`` of its parameters asks for.
 
-    @wraps(run)
-    def wrapped(layer: Any, parameters: Parameters, /, *args: P.args, **more: P.kwargs) -> T:
-        with functions_of(c_library=parameters.legacy_digits):
-            return run(layer, parameters, *args, **more)
+    Parameters
+    ----------
+    stage : its name in `midas.parameters.readers`
+    """
 
-    return wrapped
+    def decorate(run: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(run)
+
+        @wraps(run)
+        def wrapped(*args: P.args, **named: P.kwargs) -> T:
+            parameters: Parameters = signature.bind(*args, **named).arguments["parameters"]
+            with functions_of(c_library=parameters.for_stage(stage).legacy_digits):
+                return run(*args, **named)
+
+        return wrapped
+
+    return decorate

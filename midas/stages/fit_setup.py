@@ -70,7 +70,7 @@ _COLUMNS = ("spot_id", "intensity", "omega_recorded", "y_recorded", "z_recorded"
 
 
 @recorded(FIT_SETUP)
-@digits
+@digits("fit_setup")
 def run(
     layer: Layer,
     parameters: Parameters,

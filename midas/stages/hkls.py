@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @recorded(HKLS)
-@digits
+@digits("hkls")
 def run(layer: Layer, parameters: Parameters, *, threads: int = 1, comm: Communicator = SERIAL) -> StageResult[Table]:
     """Write the reflections of the sample to ``hkls.csv``.
 

@@ -46,7 +46,7 @@ _CHUNK = 512
 
 
 @recorded(INDEXING)
-@digits
+@digits("indexing")
 def run(
     layer: Layer,
     parameters: Parameters,
@@ -114,7 +114,7 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
 
 
 @recorded(INDEXING)
-@digits
+@digits("indexing")
 def run_again(
     layer: Layer,
     parameters: Parameters,

@@ -70,7 +70,7 @@ _WORTH_THREADS = 1 << 20
 
 
 @recorded(MERGE)
-@digits
+@digits("merge")
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -61,7 +61,7 @@ BATCH = 16
 
 
 @recorded(PEAKS)
-@digits
+@digits("peaks")
 def run(
     layer: Layer,
     parameters: Parameters,

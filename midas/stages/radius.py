@@ -34,7 +34,7 @@ _COPIED = (
 
 
 @recorded(RADIUS)
-@digits
+@digits("radius")
 def run(
     layer: Layer,
     parameters: Parameters,

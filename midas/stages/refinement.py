@@ -59,7 +59,7 @@ _OF_SPOT = ("y_ideal", "z_ideal", "omega_ideal", "omega_recorded", "y_plane", "z
 
 
 @recorded(REFINEMENT)
-@digits
+@digits("refinement")
 def run(
     layer: Layer,
     parameters: Parameters,

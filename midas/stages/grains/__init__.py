@@ -51,7 +51,7 @@ class GrainTables:
 
 
 @recorded(PROCESS_GRAINS)
-@digits
+@digits("grains")
 def run(
     layer: Layer,
     parameters: Parameters,

@@ -52,7 +52,7 @@ class PullTables:
 
 
 @recorded(PULL)
-@digits
+@digits("pull")
 def run(
     layer: Layer,
     parameters: Parameters,
