@@ -210,7 +210,7 @@ class _Worker:
         outcome.slowest = max(outcome.slowest, (seconds, slow))
         outcome.inputs += number - self._part[0]
         rest = None
-        if self._status:
+        if self._status or number < self._part[1]:  # some libraries end a process as if nothing was wrong
             outcome.inputs += 1
             if not self._is_contained(number, outcome):
                 where = _last_place(self._folder / "faults")

@@ -65,6 +65,8 @@ def _badly(data: bytes, folder: Path) -> None:
             raise error
         case b"c":
             os.abort()
+        case b"x":
+            os._exit(0)
         case b"h":
             while True:
                 time.process_time()
@@ -74,10 +76,11 @@ def _badly(data: bytes, folder: Path) -> None:
 
 def test_the_loop_finds_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "DEADLINE", 0.3)
-    inputs = {letter: letter.encode() for letter in "aemnwlchr"}
+    inputs = {letter: letter.encode() for letter in "aemnwlcxhr"}
     found = {f.name or f.number: f.kind for f in check(Target("bad", _badly, dict, mixed(BYTES)), inputs)}
     assert found == {
-        "e": "exception", "m": "memory", "n": "memory", "w": "exception", "l": "lines", "c": "crash", "h": "hang",
+        "e": "exception", "m": "memory", "n": "memory", "w": "exception", "l": "lines", "c": "crash", "x": "crash",
+        "h": "hang",
     }  # fmt: skip
 
 
