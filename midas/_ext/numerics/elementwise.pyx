@@ -59,9 +59,9 @@ cdef double arctan2(double y, double x) noexcept nogil:
 
 @cython.ufunc
 cdef double hypot(double x, double y) noexcept nogil:
-    if x == x and y == y:
-        return _hypot(x, y)
-    return INFINITY if INFINITY == x or -INFINITY == x or INFINITY == y or -INFINITY == y else x + y
+    # Comparisons of NaN would warn, and the compiler may do them before it knows.
+    cdef double length = _hypot(x if x == x else 1.0, y if y == y else 1.0)
+    return length if (x == x and y == y) or length == INFINITY else x + y
 
 
 @cython.ufunc
