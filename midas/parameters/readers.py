@@ -105,7 +105,7 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _REGION, _WEDGE, _SURFACE,
             "RingThresh Width WidthTthPx SkipFrame ImTransOpt MaxNFrames tInt tGap OmegaStep DoFit tolTilts tolBC",
-            "LegacyDigits tolLsd Wavelength OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
+            "tolLsd Wavelength OverAllRingToIndex MinOmeSpotIDsToIndex MaxOmeSpotIDsToIndex",
             # and what it hands on to the stages after it
             "LatticeParameter SpaceGroup Rsample Hbeam BeamThickness StepSizePos StepSizeOrient MarginRadius",
             "MarginRadial MarginEta MarginOme MargABC MargABG OmeBinSize EtaBinSize UseFriedelPairs Completeness",
@@ -155,7 +155,7 @@ READERS: dict[str, Reader] = {
             _DETECTOR, _PANELS, _REGION, _WEDGE, _SURFACE,
             "MeasureSpots PullBox GrainMerging MosaicTolerance MarginOme RingNumbers BigDetSize Wavelength",
             "LatticeParameter SkipFrame ImTransOpt ReferenceRingCurrent BadPxIntensity GapIntensity",
-            "UpperBoundThreshold LegacyDigits OmegaStep tInt tGap",
+            "UpperBoundThreshold OmegaStep tInt tGap LegacyDigits",
         ),
         "archive, paramstest.txt",
         of_archive=True,

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, TypeVar
 
 from midas._ext.numerics.variant import functions_of
 from midas.parameters import Parameters
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_Run: TypeAlias = Callable[Concatenate[Any, Parameters, P], T]
 
 
-def digits(part: str) -> Callable[[_Run[P, T]], _Run[P, T]]:
+def digits(stage: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Run a stage with the elementary functions that ``LegacyDigits`` of its parameters asks for.
 
     Parameters
     ----------
-    part : who reads the key, in `midas.parameters.readers`
+    stage : its name in `midas.parameters.readers`
     """
 
-    def decorate(run: _Run[P, T]) -> _Run[P, T]:
+    def decorate(run: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(run)
+
         @wraps(run)
-        def wrapped(layer: Any, parameters: Parameters, /, *args: P.args, **more: P.kwargs) -> T:
-            with functions_of(c_library=parameters.for_stage(part).legacy_digits):
-                return run(layer, parameters, *args, **more)
+        def wrapped(*args: P.args, **named: P.kwargs) -> T:
+            parameters: Parameters = signature.bind(*args, **named).arguments["parameters"]
+            with functions_of(c_library=parameters.for_stage(stage).legacy_digits):
+                return run(*args, **named)
 
         return wrapped
 

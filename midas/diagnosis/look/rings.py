@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from midas._ext.numerics.elementwise import cos, hypot, sin
 from midas.diagnosis.look.polar import PolarMap
 from midas.diagnosis.maxima import strongest, summits
 from midas.diagnosis.ring_offsets import RingOffsets, ring_offsets
@@ -110,8 +109,8 @@ def observed_rings(
             start = _Start(1 + offsets.scale_ppm * 1e-6, offsets.centre)
     share = float("nan")
     if search is not None:
-        y, z = -sin(np.radians(strongest[1])), cos(np.radians(strongest[1]))
-        places = hypot(strongest[0] * y - start.centre[0], strongest[0] * z - start.centre[1])
+        y, z = -np.sin(np.radians(strongest[1])), np.cos(np.radians(strongest[1]))
+        places = np.hypot(strongest[0] * y - start.centre[0], strongest[0] * z - start.centre[1])
         share = share_on_rings(places / start.scale, np.sort(radii), where.px).share
     return ObservedRings(numbers, radii, *found, search, share, offsets)
 
@@ -135,8 +134,8 @@ class _Places(NamedTuple):
 def _places(where: PolarMap, image: NDArray[np.float32], radii: Floats, windows: Floats, start: _Start) -> _Places:
     """What stands out in windows around the rings."""
     turned = np.radians(where.eta)
-    y, z = -where.radius * sin(turned), where.radius * cos(turned)
-    centred = hypot(y - np.float32(start.centre[0]), z - np.float32(start.centre[1]))
+    y, z = -where.radius * np.sin(turned), where.radius * np.cos(turned)
+    centred = np.hypot(y - np.float32(start.centre[0]), z - np.float32(start.centre[1]))
     centred[~where.valid] = np.nan
     found = [
         _in_sectors(where, image, np.flatnonzero(np.abs(centred - radius * start.scale) <= window))

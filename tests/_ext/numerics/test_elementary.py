@@ -134,6 +134,14 @@ def test_edges(name: str, pairs: list[tuple[float, float]]) -> None:
     np.testing.assert_array_equal(np.signbit(found[known]), np.signbit(np.array(expected)[known]))
 
 
+def test_nan_stays_nan_without_a_warning() -> None:
+    with np.errstate(all="raise"):
+        for name in (*DIGESTS, "erf"):
+            function = getattr(elementwise, name)
+            assert math.isnan(function(*[NAN] * function.nin))
+            assert np.isfinite(function(*[np.array([0.25, 0.5])] * function.nin)).all()
+
+
 def test_arctan2_in_all_quadrants_and_at_signed_zeros() -> None:
     values = [0.0, 1.0, INF, TINY, NORMAL, 1.7e308, 3.0, NAN]
     pairs = list(itertools.product(*[[sign * x for x in values for sign in (1, -1)]] * 2))
