@@ -209,12 +209,7 @@ class RingModel:
 
     def _tangents(self, setting: Setting) -> Array:
         sine = setting.detector.known_wavelength() / (2.0 * self.points.d_spacing)
-<<<<<<< HEAD
-        tangents: Array = tan(2.0 * arcsin(np.where(sine < 1.0, sine, np.nan)))
-        return tangents
-=======
         return np.asarray(tan(2.0 * arcsin(np.where(sine < 1.0, sine, np.nan))), np.float64)
->>>>>>> bits
 
     def _by_wavelength(self, setting: Setting, strain: Array, tangents: Array) -> Array:
         """Of the strain, through the ring: t = tan two_theta grows by 2 tan theta / (lambda cos² two_theta)."""

@@ -57,12 +57,7 @@ class Spots:
     @property
     def eta(self) -> Array:
         """(n,) degrees, of the unit vector along the radius."""
-<<<<<<< HEAD
-        angles: Array = RAD2DEG * arctan2(-self.radial_y, self.radial_z)
-        return angles
-=======
         return np.asarray(RAD2DEG * arctan2(-self.radial_y, self.radial_z), np.float64)
->>>>>>> bits
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Spots:
         """Some of them."""

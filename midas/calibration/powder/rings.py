@@ -31,9 +31,4 @@ class Rings:
     def two_theta(self, wavelength: float) -> NDArray[np.float64]:
         """(r,) degrees; NaN for what is too small to diffract."""
         sine = wavelength / (2 * self.d_spacing)
-<<<<<<< HEAD
-        angles: NDArray[np.float64] = 2 * np.degrees(arcsin(np.where(sine <= 1, sine, np.nan)))
-        return angles
-=======
         return np.asarray(2 * np.degrees(arcsin(np.where(sine <= 1, sine, np.nan))), np.float64)
->>>>>>> bits
