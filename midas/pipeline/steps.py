@@ -13,7 +13,7 @@ from midas.formats.ledger import Entry
 from midas.runtime import logs
 from midas.runtime.errors import MidasError, NothingFoundError, StageError, shown
 from midas.runtime.files import write_atomic
-from midas.runtime.parallel import Communicator
+from midas.runtime.parallel import Communicator, PeerError
 from midas.runtime.result import StageResult, whole_numbers
 
 log = logging.getLogger(__name__)
@@ -145,6 +145,8 @@ class Steps:
                 result = work()
                 for label, value in result.summary.items():
                     logging.getLogger("midas.stages").info("%s: %s", label, value)
+        except PeerError:  # it has its own log
+            raise
         except MidasError as error:
             write_atomic(errors, f"{error}\n".encode("utf-8", "surrogateescape"))
             raise
@@ -156,6 +158,8 @@ class Steps:
         started = time.perf_counter()
         try:
             yield
+        except PeerError:  # not a failure of this member: it would tell the others, who wait for nothing any more
+            raise
         except NothingFoundError as error:
             raise NothingFoundError(f"{_FAILURES[_kind(name)]}: {error}", nothing=error.nothing) from None
         except MidasError as error:
