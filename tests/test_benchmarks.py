@@ -22,6 +22,7 @@ SMALL = {
     "consolidated": ["--grains", "3", "--repeats", "1"],
     "conversion": ["--frames", "6", "--side", "256", "--repeats", "1"],
     "crowd": ["--grains", "8", "--pixels", "256", "--step", "2"],
+    "elementary": ["--count", "1000", "--repeats", "1"],
     "fit_setup": ["--spots", "3000"],
     "geometry": ["d3"],
     "grains": ["--seeds", "200"],

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
-from midas._ext.numerics.elementwise import arccos, cos
+from midas._ext.numerics.elementwise import arccos, arctan, cos
 from midas.experiment.setting import Setting, setting_of
 from midas.formats.hkls import LAYOUT
 from midas.formats.table import Table
@@ -345,6 +345,6 @@ def within_detector(hkls: Table, parameters: Parameters) -> Table:
 
     See docs/theory/fit_setup.md#rings-in-use.
     """
-    limit = math.degrees(math.atan(parameters["RhoD"] / parameters["Lsd"])) / 2
+    limit = math.degrees(arctan(parameters["RhoD"] / parameters["Lsd"])) / 2
     beyond = np.flatnonzero(hkls["theta"] > limit)
     return hkls.take(slice(0, beyond[0] if len(beyond) else None))
