@@ -1,8 +1,13 @@
 """Fixtures that several test modules share."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import os
+
+# Before NumPy is imported, as the programs have it: tests in this process compare with what programs have written.
+os.environ["OPENBLAS_CORETYPE"] = "ARMV8" if os.uname().machine == "aarch64" else "Prescott"
+
 import pickle
 import shutil
 import subprocess

@@ -62,6 +62,7 @@ def test_damage_is_frames_or_one_line(convert, tmp_path: Path, name: str, caplog
             assert "\n" not in str(error) and name in str(error)
     gc.collect()
     assert refused > 5 or name == "a.ge3"
-    assert all(file.name.endswith((".MIDAS.zip", ".MIDAS.zip.old")) for file in (tmp_path / "out").glob("*"))
+    left = [file.name for file in (tmp_path / "out").glob("*") if file.name != "midas_log"]
+    assert all(name.endswith((".MIDAS.zip", ".MIDAS.zip.old")) for name in left)
     libraries = [record for record in caplog.records if not record.name.startswith("midas")]
     assert not [record for record in libraries if record.levelno >= logging.WARNING]

@@ -29,6 +29,8 @@ from tests.reliability.commands import Command, hear_signals, in_folder, lines_o
 PAGE, AMPLE = 4096, 1 << 30
 PATIENCE = 120.0
 #: runs that look for the size at which all fits
+#: pages of files that a run needs while it lasts: the lock of the folder, the page of a part file
+_PASSING = 4
 _HALVINGS = 6
 #: files that hold a date, a path or a time, so that no two runs write the same
 LOGS = "midas_log"
@@ -160,7 +162,7 @@ def _first_run(command: Command, source: Path, on: Disk) -> int:
     code, errors = run(command, on)
     if code:
         raise RuntimeError(f"{command.title}: exit {code}: {errors.decode(errors='replace')}")
-    return max(on.used() - before, PAGE)
+    return max(on.used() - before, PAGE) + _PASSING * PAGE
 
 
 def main(words: Sequence[str] | None = None) -> int:

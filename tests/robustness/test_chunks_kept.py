@@ -88,6 +88,8 @@ def test_an_interrupted_stage_goes_on(name: str, layer: Path, interrupt: Interru
     assert (outcome.code, outcome.stderr) == (0, "")
     assert results(name, layer) == whole
     assert 0 < interrupt.written <= 5
+    for left in (outcome.after, clean):
+        left.pop("midas_log/ledger.json")  # it has times
     assert outcome.after == clean, "nothing else is left"
     interrupt.written = 0
     assert run(name, layer, "-resume", "1").code == 0

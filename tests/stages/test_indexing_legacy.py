@@ -104,7 +104,9 @@ def test_members_that_can_wait_share_the_files(golden_copy):
         thread.join()
     assert not failures
     assert files(layer) == whole
-    assert sorted(path.name for path in layer.output.iterdir()) == ["IndexBest.bin", "IndexBestFull.bin"]
+    assert sorted(path.name for path in layer.output.iterdir()) == [
+        "IndexBest.bin", "IndexBest.marks", "IndexBestFull.bin",
+    ]  # fmt: skip
 
 
 @pytest.mark.golden
