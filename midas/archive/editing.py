@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -17,8 +16,7 @@ from midas.archive.writer import DATATYPE, GROUP_DOCUMENT, STACKS, ancestors, da
 from midas.archive.zarr_array import StoredArray
 from midas.archive.zip_container import Member, ZipReader, ZipWriter
 from midas.runtime.errors import ArchiveError, OutputError
-
-log = logging.getLogger(__name__)
+from midas.runtime.locks import wait_for
 
 
 def set_dataset(path: str | os.PathLike[str], name: str, values: ArrayLike) -> bool:
@@ -57,7 +55,7 @@ def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) 
             raise ValueError(f"{name} cannot be replaced alone")
     try:
         with open(path, "r+b") as stream:
-            lock(stream)
+            wait_for(stream.fileno())
             with ZipReader(path) as container:
                 new = {k: a for k, v in values.items() if not _holds(container, k, a := normalised(np.asarray(v)))}
                 _replace_tail(stream, container, _revised(container, new) if new else None)
@@ -117,19 +115,6 @@ def _holds(container: ZipReader, path: str, values: NDArray[np.generic]) -> bool
     if f"{path}/.zarray" not in container.members:
         return False
     try:
-        stored = StoredArray(container, path)
-        if stored.metadata.dtype != values.dtype or stored.shape != values.shape:
-            return False
-        return stored.read().tobytes() == values.tobytes()
+        return StoredArray(container, path).holds(values)
     except ArchiveError:
         return False  # damaged: replaced
-
-
-def lock(stream: IO[bytes]) -> None:
-    """Wait until no other process writes this archive."""
-    try:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX)
-    except (ImportError, OSError) as error:  # some network file systems have no locks
-        log.debug("%s is not locked: %s", stream.name, error)

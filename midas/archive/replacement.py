@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from midas.archive.editing import lock
 from midas.archive.reader import Archive
 from midas.archive.writer import DATA, ArchiveWriter, Frame
 from midas.archive.zip_container import Member, ZipReader, ZipWriter
 from midas.parameters import SCAN
 from midas.runtime.errors import ArchiveError
 from midas.runtime.files import atomic_output
+from midas.runtime.locks import wait_for
 from midas.runtime.parallel import ordered_map
 
 
@@ -43,7 +43,7 @@ def replace_frames(path: Path, name: str, count: int, frames: Iterable[Frame], *
             raise ArchiveError(reason, file=path, key=angles.path)
     coder = ArchiveWriter(path, shape, dtype)  # never entered: it only codes
     with open(path, "rb") as old, ZipReader(path) as container, atomic_output(path) as stream:
-        lock(old)
+        wait_for(old.fileno())
         target = ZipWriter(stream)
         chunks = ordered_map(coder.compress, frames, threads)
         written = False

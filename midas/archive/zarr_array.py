@@ -196,6 +196,12 @@ class StoredArray:
     def dtype(self) -> np.dtype[np.generic]:
         return self.metadata.native
 
+    def holds(self, values: NDArray[np.generic]) -> bool:
+        """Whether it is exactly this array, its type included."""
+        if self.metadata.dtype != values.dtype or self.shape != values.shape:
+            return False
+        return self.read().tobytes() == values.tobytes()
+
     def read(self) -> NDArray[np.generic]:
         """The whole array."""
         self._check_size("the array", self.shape)

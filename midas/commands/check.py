@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from midas.commands.program import Argument, Program
 from midas.runtime.errors import Mistakes, UsageError
-from midas.runtime.options import Option, absolute
+from midas.runtime.options import ALLOW_LINKS, Option, absolute
 from midas.runtime.result import StageResult
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ PROGRAMS = (
             Option("-darkFN", "file with dark frames; replaces the key Dark", str, ""),
             Option("-dataLoc", "HDF5 dataset of the frames", str, ""),
             Option("-darkLoc", "HDF5 dataset of the dark frames", str, ""),
-            Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0),
+            ALLOW_LINKS,
             Option("-grainsFile", "seed grains (a Grains.csv)", str, ""),
             Option("-layerNr", "layer whose raw file is opened", int, 1),
             Option("-peakSearchOnly", "1: only what the peak search needs", int, 0),

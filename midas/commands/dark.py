@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from midas.commands.program import Argument, Program
 from midas.runtime.errors import FormatError, UsageError
 from midas.runtime.files import keep_inputs
-from midas.runtime.options import Option
+from midas.runtime.options import ALLOW_LINKS, Option
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
 
@@ -133,7 +133,7 @@ PROGRAMS = (
         ),
         options=(
             Option("--location", "as Hdf5DatasetName"),
-            Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0),
+            ALLOW_LINKS,
             Option("--skip", "as skipFrames", int),
             Option("--header", "bytes before the first frame of a GE file, without dType", int, 8192),
             Option("--native", "with dType 8: the type of the frames instead of uint16", bool, False),

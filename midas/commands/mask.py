@@ -10,7 +10,7 @@ from midas.commands.program import Argument, Program
 from midas.convert.options import MaskRules
 from midas.runtime.errors import UsageError
 from midas.runtime.files import keep_inputs
-from midas.runtime.options import Option, absolute, from_words, options_of
+from midas.runtime.options import ALLOW_LINKS, Option, absolute, from_words, options_of
 from midas.runtime.parallel import thread_count
 from midas.runtime.result import StageResult
 
@@ -77,7 +77,7 @@ PROGRAMS = (
             Option("-o", "the mask; by default <image>_mask.tif beside the image", str, ""),
             *options_of(MaskRules),
             Option("--location", "dataset of the frames, in HDF5", str, "exchange/data"),
-            Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0),
+            ALLOW_LINKS,
             Option("--header", "bytes before the first frame, in formats that do not say it (GE)", int, 8192),
             Option("--rows", "of a frame, in formats that do not say it (GE)", int, 2048),
             Option("--columns", "of a frame, in formats that do not say it (GE)", int, 2048),

@@ -11,8 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from types import FrameType, ModuleType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,7 +41,8 @@ class Signals:
         self._advice = ""
         #: the descriptor of standard error
         self.errors = 2
-        self._again: Callable[[], None] | None = None
+        #: the kernel that ends the process, from when it can
+        self._ending: ModuleType | None = None
 
     def listen(self) -> None:
         """Hear the signals that nobody ignores or hears already."""
@@ -60,31 +60,28 @@ class Signals:
             import midas._ext.numerics.ending as ending
         except ImportError:
             return  # kernels that are not built: the command will say so
-        self._again = ending.again
+        self._ending = ending
         sys.unraisablehook = self._unraisable
         self._watch()
 
     def _watch(self) -> None:
-        import midas._ext.numerics.ending as ending
-
+        """Tell the kernel what to say; nothing before it is there."""
+        if self._ending is None:
+            return
         lines = (f"{_program()}: {what_ended(number)}{self._advice}\n" for number in _SIGNALS)
-        ending.watch(*(line.encode("utf-8", "backslashreplace") for line in lines))
+        self._ending.watch(*(line.encode("utf-8", "backslashreplace") for line in lines))
         if self._silent:
-            ending.say_nothing()
+            self._ending.say_nothing()
 
     def advise(self, advice: str) -> None:
         """What the line says besides, now that there is something to go on with."""
         self._advice = f"; {advice}" if advice else ""
-        if self._again is not None:
-            self._watch()
+        self._watch()
 
     def number_of(self, interrupt: KeyboardInterrupt) -> int:
         """The signal behind an exception: a kernel in a thread cannot tell which one it was."""
-        if self._again is not None:
-            import midas._ext.numerics.ending as ending
-
-            if number := ending.heard():
-                return number
+        if self._ending is not None and (number := int(self._ending.heard())):
+            return number
         return interrupt.signal if isinstance(interrupt, Ended) else signal.SIGINT
 
     def line(self, number: int) -> str:
@@ -94,10 +91,8 @@ class Signals:
     def say_nothing(self) -> None:
         """The line has been said, or another process says it."""
         self._silent = True
-        if self._again is not None:
-            import midas._ext.numerics.ending as ending
-
-            ending.say_nothing()
+        if self._ending is not None:
+            self._ending.say_nothing()
 
     def stop_raising(self) -> None:
         """All is done, and nobody catches exceptions any more."""
@@ -115,15 +110,15 @@ class Signals:
             if not self._silent and not (number != signal.SIGINT and _is_rank()):
                 os.write(self.errors, f"{_program()}: {self.line(number)}\n".encode("utf-8", "backslashreplace"))
             os._exit(128 + number)
-        if self._again is not None and _is_importing(frame):
-            self._again()
+        if self._ending is not None and _is_importing(frame):
+            self._ending.again()
             return
         raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
 
     def _unraisable(self, what: sys.UnraisableHookArgs) -> None:
         """An exception in a place that can raise none: that of a signal is raised once more, a moment later."""
-        if isinstance(what.exc_value, KeyboardInterrupt) and self._raising and self._again is not None:
-            self._again()
+        if isinstance(what.exc_value, KeyboardInterrupt) and self._raising and self._ending is not None:
+            self._ending.again()
         else:
             sys.__unraisablehook__(what)
 

@@ -92,13 +92,8 @@ def _same_parameters(archive: Archive, parameters: Parameters) -> bool:
     present = {path for path in archive.datasets(ANALYSIS.rstrip("/")) if path.removeprefix(ANALYSIS) not in _ADDED}
     if present - set(expected):
         return False
-    for path, values in expected.items():
-        stored = archive.dataset(path)
-        if stored is None or stored.metadata.dtype != values.dtype or stored.shape != values.shape:
-            return False
-        if stored.read().tobytes() != values.tobytes():
-            return False
-    return True
+    stored = {path: archive.dataset(path) for path in expected}
+    return all((array := stored[path]) is not None and array.holds(values) for path, values in expected.items())
 
 
 def _write(

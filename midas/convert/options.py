@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from midas.parameters.table import KEYS
-from midas.runtime.options import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, option
+from midas.runtime.options import NUMBER, PATH, TEXT, WHOLE, Kind, links_option, option
 
 #: the archive records the path as the user wrote it
 _AS_WRITTEN = Kind(str, Path)
@@ -41,9 +41,7 @@ class ConversionOptions:
     columns: int = option("-numPxY", WHOLE, 2048, "detector columns (raw pixels)", "NrPixelsY")
     rows: int = option("-numPxZ", WHOLE, 2048, "detector rows (raw pixels)", "NrPixelsZ")
     omega_step: float = option("-omegaStep", NUMBER, 0.0, "recorded, not used")
-    allow_links: bool = option(
-        "-allowLinks", FLAG, False, "1: HDF5 files may lead to others anywhere; 0: only below their own folder"
-    )
+    allow_links: bool = links_option()
     #: whether `data_file` is the scan of the layer whatever its number; else of the first one only
     any_layer: bool = False
     #: the user's file, of which `parameter_file` is a copy line by line: messages name it

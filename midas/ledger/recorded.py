@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -23,6 +23,7 @@ from midas.parameters import Parameters
 from midas.runtime import provenance
 from midas.runtime.errors import MidasError
 from midas.runtime.files import make_folder
+from midas.runtime.locks import one_at_a_time
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult, whole_numbers
 
@@ -232,17 +233,14 @@ def update(layer: Layer, change: Callable[[Ledger], Ledger]) -> None:
 
 @contextmanager
 def _locked(layer: Layer) -> Iterator[None]:
-    """Wait until no other process changes the ledger; where folders cannot be locked, it is taken as it comes."""
+    """Wait until no other process changes the ledger; where folders cannot be opened, it is taken as it comes."""
     try:
-        import fcntl
-
         folder = os.open(layer.logs, os.O_RDONLY)
-    except (ImportError, OSError):
+    except OSError:
         yield
         return
     try:
-        with suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
+        with one_at_a_time(folder):
+            yield
     finally:
         os.close(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from midas.runtime.options import FLAG, NUMBER, NUMBERS, PATH, PATHS, SWITCH, TEXT, WHOLE, Kind, option
+from midas.runtime.options import NUMBER, NUMBERS, PATH, PATHS, SWITCH, TEXT, WHOLE, Kind, links_option, option
 
 _WHOLES = Kind(int, lambda words: None if words is None else tuple(words), in_python="")
 #: in the legacy driver these words mean "none"
@@ -55,9 +55,7 @@ class CalibrateOptions:
         choices=("", "lsq", "legacy"),
     )  # fmt: skip
     data_location: str = option("-dataLoc", TEXT, "", "HDF5 dataset of the image", "dataLoc")
-    allow_links: bool = option(
-        "-allowLinks", FLAG, False, "1: HDF5 files may lead to others anywhere; 0: only below their own folder"
-    )
+    allow_links: bool = links_option()
     threads: int | None = option("-nCPUs", WHOLE, None, "threads; by default every core that the process may use")
 
 

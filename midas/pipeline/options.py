@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from midas.pipeline.step_names import steps_named
 from midas.runtime.errors import UsageError
-from midas.runtime.options import FLAG, PATH, TEXT, WHOLE, Kind, absolute, option
+from midas.runtime.options import FLAG, PATH, TEXT, WHOLE, Kind, absolute, links_option, option
 from midas.runtime.parallel import thread_count
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ class Options:
         "-allowPartial", FLAG, False, "1: seeds that an earlier stage has not come to count as not found; 0: an error"
     )
     report: bool = option("-report", FLAG, True, "1: also a web page about the grains (ff-report); 0: none")
-    allow_links: bool = option(
-        "-allowLinks", FLAG, False, "1: HDF5 files may lead to others anywhere; 0: only below their own folder"
-    )
+    allow_links: bool = links_option()
     look: bool = option("-look", FLAG, False, "1: also a first look at the frames (ff-look), before the peak search")
 
     def checked(self) -> Options:

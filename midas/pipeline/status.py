@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from midas.archive import Archive
@@ -19,6 +19,7 @@ from midas.pipeline.resume import of_passes
 from midas.pipeline.step_names import STEPS
 from midas.pipeline.steps import counts_of
 from midas.runtime.errors import FormatError, MidasError
+from midas.runtime.locks import is_alive
 
 log = logging.getLogger(__name__)
 
@@ -90,17 +91,7 @@ def _process(entry: Entry) -> str:
         return f"{len(entry.members)} of {entry.blocks} blocks are complete"
     if entry.host != socket.gethostname():
         return f"started by {who}; whether that still runs is not known here"
-    return f"started by {who}, which still runs" if _runs(entry.pid) else f"started by {who}, no longer running"
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+    return f"started by {who}, which still runs" if is_alive(entry.pid) else f"started by {who}, no longer running"
 
 
 def _layer(folder: Path) -> Layer:
@@ -125,7 +116,18 @@ def _reasons(layer: Layer, ledger: Ledger) -> dict[str, Reason]:
 
 def _asked(layer: Layer, ledger: Ledger) -> Iterator[Asked]:
     """The steps that a run may have, each with what it was asked for."""
-    of_archive, written = _Parameters(layer), lambda: Parameters.read(layer.paramstest, "paramstest")
+
+    @cache
+    def written() -> Parameters:
+        return Parameters.read(layer.paramstest, "paramstest")
+
+    @cache
+    def of_archive() -> Parameters:
+        if layer.archive is None:
+            return written()
+        with Archive(layer.archive) as archive:
+            return archive.parameters
+
     appended = of_passes(layer, ledger)
     plain: tuple[Step, ...] = (steps.HKLS, steps.PEAKS, steps.MERGE, steps.RADIUS)
     for step in plain:
@@ -140,20 +142,3 @@ def _asked(layer: Layer, ledger: Ledger) -> Iterator[Asked]:
     yield Asked(steps.CONSOLIDATION, of_archive, latest=appended, same=True)
     yield Asked(steps.GEOMETRY, of_archive, same=True)
     yield Asked(steps.REPORT, of_archive, same=True)
-
-
-class _Parameters:
-    """The parameters of the archive, else those of paramstest.txt, read when they are first asked for."""
-
-    def __init__(self, layer: Layer):
-        self._layer = layer
-        self._read: Parameters | None = None
-
-    def __call__(self) -> Parameters:
-        if self._read is None:
-            if self._layer.archive is None:
-                self._read = Parameters.read(self._layer.paramstest, "paramstest")
-            else:
-                with Archive(self._layer.archive) as archive:
-                    self._read = archive.parameters
-        return self._read

@@ -236,10 +236,11 @@ def _named(handle: int) -> Holder | None:
         with suppress(ValueError, TypeError):
             found.append(Holder(**json.loads(line)))
     here = socket.gethostname()
-    return next((one for one in found if one.host != here or _is_alive(one.pid)), found[-1] if found else None)
+    return next((one for one in found if one.host != here or is_alive(one.pid)), found[-1] if found else None)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs, as far as can be told."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -262,12 +263,20 @@ def _release(path: Path, handle: int) -> None:
         os.close(handle)
 
 
+def wait_for(handle: int) -> None:
+    """Wait until no other process has locked this file, which is then this one's until it is closed."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:  # some network file systems have no locks
+        log.debug("descriptor %d is not locked: %s", handle, error)
+
+
 @contextmanager
 def one_at_a_time(handle: int) -> Iterator[None]:
     """Processes that have this file open come into the block one after the other, where the file system has locks."""
-    if fcntl is not None:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    wait_for(handle)
     try:
         yield
     finally:

@@ -119,6 +119,15 @@ def option(
     return field(default=default, metadata={"option": shown, "kind": kind, "key": key})
 
 
+#: of the programs that read raw HDF5 files
+ALLOW_LINKS = Option("-allowLinks", "1: HDF5 files may lead to others anywhere; 0: only below their own folder", int, 0)
+
+
+def links_option() -> Any:
+    """A field that is also the option `ALLOW_LINKS`."""
+    return option(ALLOW_LINKS.flag, FLAG, False, ALLOW_LINKS.help)
+
+
 def options_of(cls: type[D]) -> tuple[Option, ...]:
     """The options of a command line that the fields of a dataclass stand for."""
     return tuple(item.metadata["option"] for item in fields(cls) if "option" in item.metadata)

@@ -8,6 +8,8 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 
+from midas._ext.numerics.lookup3 import lookup3
+
 from .mutations import EDGES, Step, flipped, integer, moved, within
 
 # ZIP: docs/theory/archive.md#archive-layout
@@ -198,39 +200,3 @@ def resealed(data: bytes) -> bytes:
         if size < 4096 and end + 4 <= len(data):
             out[end : end + 4] = lookup3(bytes(out[at:end])).to_bytes(4, "little")
     return bytes(out)
-
-
-def lookup3(key: bytes) -> int:
-    """Jenkins' hash of that name, from zero, which HDF5 uses as checksum."""
-    mask = 0xFFFFFFFF
-
-    def turned(x: int, k: int) -> int:
-        return (x << k | x >> (32 - k)) & mask
-
-    a = b = c = (0xDEADBEEF + len(key)) & mask
-    rest = key
-    while len(rest) > 12:
-        x, y, z = struct.unpack_from("<3L", rest)
-        a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-        a = (a - c) & mask ^ turned(c, 4)
-        c = (c + b) & mask
-        b = (b - a) & mask ^ turned(a, 6)
-        a = (a + c) & mask
-        c = (c - b) & mask ^ turned(b, 8)
-        b = (b + a) & mask
-        a = (a - c) & mask ^ turned(c, 16)
-        c = (c + b) & mask
-        b = (b - a) & mask ^ turned(a, 19)
-        a = (a + c) & mask
-        c = (c - b) & mask ^ turned(b, 4)
-        b = (b + a) & mask
-        rest = rest[12:]
-    if not rest:
-        return c
-    x, y, z = struct.unpack("<3L", rest.ljust(12, b"\0"))
-    a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-    for first, second, k in ((2, 1, 14), (0, 2, 11), (1, 0, 25), (2, 1, 16), (0, 2, 4), (1, 0, 14), (2, 1, 24)):
-        abc = [a, b, c]
-        abc[first] = ((abc[first] ^ abc[second]) - turned(abc[second], k)) & mask
-        a, b, c = abc
-    return c

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,26 @@ def environment() -> Mapping[str, str]:
     """Variables with which the launchers find this very package."""
     package = str(Path(midas.__file__).resolve().parents[1])
     return {**os.environ, "MIDAS_PYTHON": sys.executable, "PYTHONPATH": package, "SOURCE_DATE_EPOCH": "0"}
+
+
+def command_line(doc: str | None, count: int, counted: str) -> argparse.ArgumentParser:
+    """What every harness that goes through the commands may be asked.
+
+    Parameters
+    ----------
+    doc : of the harness
+    count, counted : by default, and what is counted
+    """
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("names", nargs="*", help="commands, or other names of the table; by default all")
+    parser.add_argument("--count", type=int, default=count, help=f"{counted} of each command")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "midas-reliability")
+    return parser
+
+
+def chosen(names: Collection[str], commands: Iterable[Command]) -> list[Command]:
+    """The commands of these names or titles; all if there are none."""
+    return [command for command in commands if not names or command.title in names or command.name in names]
 
 
 def hear_signals() -> None:

@@ -8,14 +8,12 @@ make such a file system; for others every file may have so many bytes (``ulimit 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +21,17 @@ from pathlib import Path
 
 import h5py
 
-from tests.reliability.commands import Command, hear_signals, in_folder, lines_of, part_files, pristine, table
+from tests.reliability.commands import (
+    Command,
+    chosen,
+    command_line,
+    hear_signals,
+    in_folder,
+    lines_of,
+    part_files,
+    pristine,
+    table,
+)
 
 #: bytes: of a page, in which the file system counts, and of one that everything fits into
 PAGE, AMPLE = 4096, 1 << 30
@@ -167,16 +175,12 @@ def _first_run(command: Command, source: Path, on: Disk) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table; 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="commands; by default every one")
-    parser.add_argument("--count", type=int, default=60, help="sizes of each command")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "midas-reliability")
-    asked = parser.parse_args(words)
+    asked = command_line(__doc__, 60, "sizes").parse_args(words)
     hear_signals()
     source = pristine(asked.folder / "layer")
     print(f"{'command':36}  sizes   said enough  wrong  largest, MB", flush=True)
     wrong = 0
-    for command in (c for c in table() if not asked.names or c.title in asked.names or c.name in asked.names):
+    for command in chosen(asked.names, table()):
         found = trials(command, source, asked.folder, asked.count)
         kinds = Counter(kind for _, kind in found)
         bad = [(room, kind) for room, kind in found if kind not in ("said", "enough")]

@@ -6,13 +6,11 @@ at random moments up to its end. What must hold is in `verdict`; the table count
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +19,8 @@ from pathlib import Path
 
 from tests.reliability.commands import (
     Command,
+    chosen,
+    command_line,
     hear_signals,
     in_folder,
     lines_of,
@@ -149,19 +149,15 @@ def trials(command: Command, source: Path, scratch: Path, count: int, chance: ra
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table; 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="commands; by default every one")
-    parser.add_argument("--count", type=int, default=40, help="signals of each command")
+    parser = command_line(__doc__, 40, "signals")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "midas-reliability")
     asked = parser.parse_args(words)
     hear_signals()
     chance, source = random.Random(asked.seed), pristine(asked.folder / "layer")
     several = ranks() if shutil.which(mpirun()[0]) else []
-    chosen = [c for c in (*table(), *several) if not asked.names or c.title in asked.names or c.name in asked.names]
     print(f"{'command':36} signals   said unheard finished  wrong  slowest end, s", flush=True)
     wrong = 0
-    for command in chosen:
+    for command in chosen(asked.names, (*table(), *several)):
         found = trials(command, source, asked.folder, asked.count, chance)
         bad = [(ended, reason) for ended in found if (reason := verdict(command, ended))]
         kinds, slowest = Counter(ended.kind for ended in found), max(ended.seconds for ended in found)

@@ -7,17 +7,25 @@ time, and leaves no part file. An interpreter that does not start says so itself
 
 from __future__ import annotations
 
-import argparse
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.reliability.commands import Command, hear_signals, in_folder, lines_of, part_files, pristine, table
+from tests.reliability.commands import (
+    Command,
+    chosen,
+    command_line,
+    hear_signals,
+    in_folder,
+    lines_of,
+    part_files,
+    pristine,
+    table,
+)
 
 #: seconds within which a command that lacks memory has ended
 PATIENCE = 60.0
@@ -60,16 +68,12 @@ def limits(count: int, lowest: int = LOWEST, highest: int = HIGHEST) -> list[int
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table; 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="commands; by default every one")
-    parser.add_argument("--count", type=int, default=12, help="limits of each command")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "midas-reliability")
-    asked = parser.parse_args(words)
+    asked = command_line(__doc__, 12, "limits").parse_args(words)
     hear_signals()
     source = pristine(asked.folder / "layer")
     print(f"{'command':36} limits   said enough  wrong  slowest, s", flush=True)
     wrong = 0
-    for command in (c for c in table() if not asked.names or c.title in asked.names or c.name in asked.names):
+    for command in chosen(asked.names, table()):
         found, slowest = [], 0.0
         for limit in limits(asked.count):
             start = time.monotonic()

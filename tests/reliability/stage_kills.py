@@ -11,14 +11,12 @@ and what was wrong.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,7 +24,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tests.reliability.commands import DRIVEN, Command, hear_signals, lines_of, mpirun, pristine, table
+from tests.reliability.commands import DRIVEN, Command, command_line, hear_signals, lines_of, mpirun, pristine, table
 from tests.reliability.interrupts import members
 from tests.robustness.harness import BY_NAME, INDEXED, PARAMETERS, prepare, snapshot
 
@@ -229,13 +227,10 @@ def _judged(codes: list[int], errors: list[bytes], wanted: list[dict[str, str]],
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table; 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="commands of the table, or pairs; by default all")
-    parser.add_argument("--count", type=int, default=10, help="kills of each command")
+    parser = command_line(__doc__, 10, "kills")
     parser.add_argument("--pairs", type=int, default=20, help="pairs of runs in one folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--signal", default="KILL", help="KILL, TERM, INT, HUP")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "midas-reliability")
     asked = parser.parse_args(words)
     hear_signals()
     by, chance = signal.Signals[f"SIG{asked.signal}"], random.Random(asked.seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.runtime.errors import UsageError
-from midas.runtime.options import FLAG, PATH, TEXT, WHOLE, option
+from midas.runtime.options import PATH, TEXT, WHOLE, links_option, option
 
 if TYPE_CHECKING:
     from midas.convert.scan import RawScan
@@ -23,9 +23,7 @@ class LookOptions:
     dark_file: Path | None = option("-darkFN", PATH, None, "file with dark frames; overrides the key Dark")
     data_location: str = option("-dataLoc", TEXT, "exchange/data", "HDF5 dataset of the frames")
     dark_location: str = option("-darkLoc", TEXT, "exchange/dark", "HDF5 dataset of the dark frames")
-    allow_links: bool = option(
-        "-allowLinks", FLAG, False, "1: HDF5 files may lead to others anywhere; 0: only below their own folder"
-    )
+    allow_links: bool = links_option()
     layer: int = option("-LayerNr", WHOLE, 1, "layer; the number of its raw file counts from it")
     result_folder: Path = option("-resultFolder", PATH, Path(), "folder of the page; by default the current one")
     first: int = option("-first", WHOLE, 0, "first frame to look at, from 0, after the skipped ones")
