@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.binary import FLOAT64, numbers, read_records
-from midas.formats.marks import MarkFile, is_marked, marks_file
+from midas.formats.marks import MarkFile, begin, give_names, is_marked, marks_file
 from midas.formats.slots import SlotFile, read_slots, unfinished
 from midas.runtime.errors import FormatError
-from midas.runtime.files import remove, replace
+from midas.runtime.files import remove
 from midas.runtime.ragged import offsets_of
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def open_slots(
         return
     own = (unfinished(best_path), unfinished(full_path), unfinished(names[2]))
     if comm.rank == 0:
-        _begin(names, own, range(slots), mark, resume)
+        begin(names, own, range(slots), mark, resume=resume)
     comm.barrier()
     complete = resume and best_path.exists() and bool(is_marked(names[2], range(slots), mark).all())
     targets = names if complete else own
@@ -268,24 +268,7 @@ def open_slots(
                 path.unlink(missing_ok=True)  # there is nothing to go on with
         raise
     if comm.rank == 0 and not complete:
-        for target, path in zip(reversed(targets), reversed(names), strict=True):
-            replace(target, path)
-
-
-def _begin(names: _Names, own: _Names, rows: range, mark: int, resume: bool) -> None:
-    """Nothing that does not count any more is left: without `resume` everything goes."""
-    if resume and len(rows) and is_marked(names[2], rows, mark).all():
-        for target, path in zip(reversed(own), reversed(names), strict=True):
-            if target.exists():  # interrupted while the files got their names
-                replace(target, path)
-    elif resume and is_marked(own[2], rows, mark).any():
-        remove(*names)
-    elif resume and is_marked(names[2], rows, mark).any():  # some blocks of the run were through
-        for path, target in zip(names, own, strict=True):
-            if path.exists():  # else it is there from an earlier try
-                replace(path, target)
-    else:
-        remove(*names, *own)
+        give_names(own, names)
 
 
 @contextmanager

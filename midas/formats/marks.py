@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from midas.formats.slots import SlotFile, shorten
 from midas.runtime.errors import FormatError
+from midas.runtime.files import remove, replace
 from midas.runtime.locks import one_at_a_time
 
 #: one slot
@@ -175,3 +176,33 @@ def is_marked(path: Path, rows: range, mark: int) -> NDArray[np.bool_]:
     """Which of these rows have this mark; none where there is no file."""
     marks = read_marks(path, rows)
     return np.zeros(len(rows), bool) if marks is None else marks == mark
+
+
+def begin(names: Sequence[Path], own: Sequence[Path], rows: range, mark: int, *, resume: bool) -> None:
+    """Leave of the files of a run what it goes on with; without `resume` nothing.
+
+    Parameters
+    ----------
+    names, own : the files when they are complete, and until then; their marks stand last
+    rows : of the whole run
+    """
+    if resume and len(rows) and is_marked(names[-1], rows, mark).all():
+        give_names(own, names)  # interrupted on the way
+    elif resume and is_marked(own[-1], rows, mark).any():
+        remove(*names)
+    elif resume and is_marked(names[-1], rows, mark).any():  # some blocks of the run were through
+        for path, unfinished in zip(names, own, strict=True):  # the marks last, or they would tell of what is not there
+            if path.exists():
+                replace(path, unfinished)
+    else:
+        remove(*names, *own)
+
+
+def give_names(files: Sequence[Path], names: Sequence[Path]) -> None:
+    """Complete files get their names, the marks first: they tell a run that is to go on that all is written.
+
+    Files that are not there have been given theirs, or hold nothing.
+    """
+    for path, name in zip(reversed(files), reversed(names), strict=True):
+        if path.exists():
+            replace(path, name)

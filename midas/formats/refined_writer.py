@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas.formats.layer import Layer
-from midas.formats.marks import MarkFile, is_marked
+from midas.formats.marks import MarkFile, begin, give_names, is_marked
 from midas.formats.passes import abandon_append, begin_append, keep_later_keys, partial_key
 from midas.formats.refined import (
     FIT_BEST_BYTES,
@@ -26,7 +26,6 @@ from midas.formats.refined import (
 )
 from midas.formats.slots import SlotFile
 from midas.runtime.files import remove
-from midas.runtime.files import replace as rename
 from midas.runtime.named_paths import make_subfolder
 
 if TYPE_CHECKING:
@@ -110,7 +109,9 @@ def open_refined(
     if kept and first:
         begin_append(layer, every, mark, resume=resume)
     elif first:
-        _begin(layer, every, mark, resume)
+        begin([*files], [*own], every, mark, resume=resume)
+        if resume and len(every) and is_marked(files.marks, every, mark).all():
+            keep_later_keys(layer, total)
     elif not together and not resume:
         remove(*files.unfinished)
     comm.barrier()
@@ -130,31 +131,8 @@ def open_refined(
             _abandon(layer, own, kept)  # there is nothing to go on with
         raise
     if first and not complete and not kept:
-        _rename(own, files)
+        give_names([*own], [*files])
     comm.barrier()
-
-
-def _begin(layer: Layer, rows: range, mark: int, resume: bool) -> None:
-    """Nothing that does not count any more is left: without `resume` everything goes."""
-    files = RefinedFiles.of(layer)
-    own = files.unfinished
-    if resume and len(rows) and is_marked(files.marks, rows, mark).all():
-        if not files.key.exists():  # interrupted while the files got their names
-            _rename(own, files)
-        keep_later_keys(layer, len(rows))
-    elif resume and is_marked(own.marks, rows, mark).any():
-        remove(*files)
-    elif resume and is_marked(files.marks, rows, mark).any():  # some blocks of the run were through
-        _rename(files, own)
-    else:
-        remove(*files, *own)
-
-
-def _rename(files: RefinedFiles, names: RefinedFiles) -> None:
-    """Give the files other names, the keys last; the spots of seeds without a solution have no file."""
-    for path, name in reversed(list(zip(files, names, strict=True))):
-        if path.exists():
-            rename(path, name)
 
 
 def _abandon(layer: Layer, own: RefinedFiles, kept: int) -> None:

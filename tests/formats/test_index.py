@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midas.formats import index
+from midas.formats import index, marks
 from midas.formats.binary import numbers
 from midas.formats.index import BEST, FULL_BYTES, SLOT, IndexedSeeds
 from midas.runtime.errors import FormatError, OutputError
@@ -143,7 +143,7 @@ def test_a_run_that_ends_while_its_files_get_their_names(tmp_path, monkeypatch):
     paths, whole = (tmp_path / "IndexBest.bin", tmp_path / "IndexBestFull.bin"), seeds(range(3))
     for count in range(3):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(index, "replace", interrupted_after(count))
+            patch.setattr(marks, "replace", interrupted_after(count))
             write(tmp_path, whole)
         assert not paths[0].exists()
         with index.open_slots(*paths, 3, SERIAL, mark=7, resume=True) as writer:

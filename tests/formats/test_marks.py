@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from midas.formats.marks import MarkFile, described, is_marked, mark_of, marks_file, read_marks, runs_of, unwritten
+from midas.formats.marks import (
+    MarkFile,
+    begin,
+    described,
+    is_marked,
+    mark_of,
+    marks_file,
+    read_marks,
+    runs_of,
+    unwritten,
+)
+from midas.formats.slots import unfinished
 from midas.runtime.errors import FormatError
 
 KEYS = ("a" * 64, "b" * 64)
@@ -90,3 +102,37 @@ def test_a_file_that_cannot_be_read(path: Path) -> None:
     marks_file(path).mkdir()
     with pytest.raises(FormatError, match=r"IndexBest\.marks"):
         read_marks(marks_file(path), range(3))
+
+
+@pytest.mark.parametrize("written", [range(6), range(4)])
+@pytest.mark.parametrize("stop", range(4))
+def test_stopped_between_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: range, stop: int) -> None:
+    """A resumed run that is stopped while files change their names, and resumed again, has all that was written."""
+    rows, mark = range(6), 77
+    names = [tmp_path / name for name in ("Key.bin", "FitBest.bin", "Key.marks")]
+    own = [unfinished(path) for path in names]
+    # complete, but for the names; or some blocks of it
+    files = own if written == rows else names
+    for path in files[:-1]:
+        path.write_bytes(b"of the run")
+    with MarkFile(files[-1], mark) as marks:
+        marks.reserve(len(rows))
+        marks.put(written)
+    if written == rows:
+        files[-1].rename(names[-1])
+    calls = []
+
+    def stopping(path: Path, name: Path) -> None:
+        calls.append(path)
+        if len(calls) > stop:
+            raise KeyboardInterrupt
+        path.rename(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("midas.formats.marks.replace", stopping)
+        with suppress(KeyboardInterrupt):
+            begin(names, own, rows, mark, resume=True)
+    begin(names, own, rows, mark, resume=True)
+    there = names if written == rows else own
+    assert [path.read_bytes() for path in there[:-1]] == [b"of the run"] * 2
+    assert is_marked(there[-1], rows, mark).sum() == len(written)
