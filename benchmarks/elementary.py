@@ -1,5 +1,7 @@
 """Timing of the elementary functions: nanoseconds of each result, of the suite's own and of the C library's.
 
+The ratio is to one sine and square root of the calibration kernel.
+
 Both are called through the same universal functions, which cost one to two of them.
 """
 
@@ -9,7 +11,7 @@ import argparse
 import time
 
 import numpy as np
-from calibration import report
+from calibration import calibrate, report
 
 from midas._ext.numerics import elementwise
 from midas._ext.numerics.variant import functions_of
@@ -34,6 +36,7 @@ def main() -> None:
     options.add_argument("--count", type=int, default=200_000)
     options.add_argument("--repeats", type=int, default=15)
     values = options.parse_args()
+    calibration = 1e9 * calibrate() / 2_000_000
     draw = np.random.default_rng(1)
     for name, ranges in RANGES.items():
         arguments = [draw.uniform(low, high, values.count) for low, high in ranges]
@@ -44,7 +47,7 @@ def main() -> None:
                 getattr(elementwise, name)(*arguments)
                 best[c_library] = min(best[c_library], time.process_time() - start)
         limit = f"{best[False] / best[True]:.2f} x C library"
-        report(name, 1e9 * best[False] / values.count, "ns", limit=limit)
+        report(name, 1e9 * best[False] / values.count, "ns", calibration, limit)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ class Signals:
         """Signals that may end the process without a word."""
         for number in numbers:
             if signal.getsignal(number) == self._heard:
-                signal.signal(number, signal.SIG_DFL)
+                # Not SIG_DFL at once: one that has come and is not handled yet would be reported as lost.
+                signal.signal(number, _end)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if not self._raising:
@@ -121,6 +122,12 @@ class Signals:
             self._ending.again()
         else:
             sys.__unraisablehook__(what)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End the process by the signal itself, as if nobody had heard it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

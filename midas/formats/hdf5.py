@@ -37,12 +37,17 @@ def text_name(name: str | bytes | None) -> str:
     return name or ""
 
 
-def is_foreign(dataset: h5py.Dataset) -> str:
-    """The first file of another kind in which the values of a dataset lie; "" if they are in the HDF5 file."""
+def refuse_foreign(dataset: h5py.Dataset) -> None:
+    """FormatError for a dataset whose values lie in files of another kind."""
     settings = dataset.id.get_create_plist()
     if not settings.get_external_count():
-        return ""
-    return os.fsdecode(settings.get_external(0)[0])
+        return
+    reason = f"has its values in {os.fsdecode(settings.get_external(0)[0])}, a file that is not HDF5"
+    raise FormatError(
+        f"{reason}; such files are not read: copy them into the dataset",
+        file=dataset.file.filename,
+        key=text_name(dataset.name).lstrip("/"),
+    )
 
 
 def kind_of(dataset: h5py.Dataset) -> np.dtype[Any] | None:
@@ -81,10 +86,7 @@ def values_of(dataset: h5py.Dataset) -> NDArray[Any]:
     dtype = kind_of(dataset)
     if dtype is None or dataset.shape is None:
         raise FormatError("holds neither numbers nor text", file=file, key=key)
-    if name := is_foreign(dataset):
-        raise FormatError(
-            f"has its values in {name}, a file that is not HDF5; such files are not read", file=file, key=key
-        )
+    refuse_foreign(dataset)
     size = os.path.getsize(file)
     pieces = [dataset.shape] + ([dataset.chunks] if dataset.chunks else [])
     reason = next((r for shape in pieces if (r := too_large(prod(shape) * dtype.itemsize, size))), "")

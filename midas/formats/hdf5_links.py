@@ -22,7 +22,7 @@ import numpy as np
 from h5py import h5a, h5l
 from numpy.typing import NDArray
 
-from midas.formats.hdf5 import FAILURES, is_foreign, kind_of, text_name, values_of
+from midas.formats.hdf5 import FAILURES, kind_of, refuse_foreign, text_name, values_of
 from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
@@ -189,12 +189,8 @@ def text_of(item: object) -> str:
 
 def check_storage(dataset: h5py.Dataset) -> None:
     """FormatError if values of a dataset lie in files that are not HDF5, or that must not be read."""
-    path, key = Path(dataset.file.filename), dataset.name.lstrip("/")
-    if name := is_foreign(dataset):
-        reason = (
-            f"has its values in {name}, a file that is not HDF5; such files are not read: copy them into the dataset"
-        )
-        raise FormatError(reason, file=path, key=key)
+    refuse_foreign(dataset)
+    path, key = Path(dataset.file.filename), text_name(dataset.name).lstrip("/")
     if dataset.is_virtual:
         for source in dataset.virtual_sources():
             target = None if source.file_name == "." else located(path, str(source.file_name))

@@ -57,6 +57,17 @@ def consolidated_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{CONSOLIDATED_ENDING}"), key=lambda path: path.stat().st_mtime)
 
 
+def name_of_scan(archive: str) -> str:
+    """What the first look calls a scan, from the name of its archive."""
+    return archive.removesuffix(".MIDAS.zip").removesuffix(".analysis")
+
+
+def look_files(folder: Path, scan: str) -> tuple[Path, Path, Path]:
+    """What the first look at a scan writes: page, picture, text."""
+    page, picture, text = (folder / f"{scan}_look{ending}" for ending in (".html", ".png", ".txt"))
+    return page, picture, text
+
+
 @dataclass(frozen=True)
 class Layer:
     """A layer folder and the archive of its frames.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas.archive import Archive
-from midas.formats.layer import Layer
+from midas.formats.layer import Layer, look_files, name_of_scan
 from midas.ledger.recorded import recording
 from midas.ledger.standing import Asked
 from midas.ledger.steps import GEOMETRY, first_look
@@ -162,11 +162,10 @@ class LayerRun:
             record({})
         return result
 
-    def look_files(self) -> list[Path]:
+    def look_files(self) -> tuple[Path, ...]:
         """What the first look writes."""
         name = "" if self.layer.archive is None else self.layer.archive.name
-        stem = name.removesuffix(".MIDAS.zip").removesuffix(".analysis")
-        return [self.layer.folder / f"{stem}_look{ending}" for ending in (".html", ".png", ".txt")]
+        return look_files(self.layer.folder, name_of_scan(name))
 
     def search(self, hkls: Table | None) -> None:
         """Frames to peaks."""

@@ -24,6 +24,7 @@ from midas.diagnosis.look.projections import Projections, project
 from midas.diagnosis.look.rings import observed_rings
 from midas.experiment import crystal
 from midas.experiment.detector import DetectorGeometry
+from midas.formats.layer import look_files, name_of_scan
 from midas.parameters import Parameters
 from midas.runtime import progress
 from midas.runtime.errors import UsageError
@@ -134,12 +135,11 @@ def _omegas(scan: RawScan, first: int, count: int) -> tuple[float, float] | None
 
 def name_of(scan: RawScan) -> str:
     """What the scan is called, from the name of its archive."""
-    return scan.archive_name.removesuffix(".MIDAS.zip").removesuffix(".analysis")
+    return name_of_scan(scan.archive_name)
 
 
 def _write(look: Look, text: str, folder: Path) -> Files:
-    stem = make_folder(folder) / f"{look.name}_look"
-    files = Files(*(stem.with_name(stem.name + ending) for ending in (".html", ".png", ".txt")))
+    files = Files(*look_files(make_folder(folder), look.name))
     picture = png(look)
     write_atomic(files.page, readable(page(look, text, picture)).encode())
     write_atomic(files.picture, picture)

@@ -54,7 +54,7 @@ def tiff() -> Mapping[str, bytes]:
         stream = io.BytesIO()
         try:
             tifffile.imwrite(stream, FRAMES[:1] if name == "pilatus" else FRAMES, photometric="minisblack", **option)
-        except (ImportError, ValueError):  # without imagecodecs
+        except (ImportError, KeyError, ValueError):  # without imagecodecs
             continue
         found[name] = stream.getvalue()
     return found
