@@ -212,11 +212,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--signal", choices=("KILL", "TERM", "INT"), default="KILL")
     parser.add_argument("--folder", type=Path, help="for scan and results; by default a temporary one")
+    parser.add_argument("--side", type=int, default=256, help="pixels of a frame along each side")
+    parser.add_argument("--step", type=float, default=1.0, help="degrees of omega of each frame")
     values = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(values.folder or temporary)
         (folder / "scan").mkdir(parents=True, exist_ok=True)
-        scan = make(folder / "scan")
+        scan = make(folder / "scan", values.side, values.step)
         whole, kills = trials(folder, scan, values.count, values.seed, signal.Signals[f"SIG{values.signal}"])
     print(summary(whole, kills))
     return 0 if all(kill.same for kill in kills) else 1

@@ -1,9 +1,12 @@
 """Scan and raw data."""
 
-from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, PATH, REQUIRED, WORD, Key
+from midas.parameters.table.key import FLOAT, INT, NOT_NEGATIVE, PATH, REQUIRED, WORD, Key, Range
 
 #: pixels of files that do not say what they are; the byte order is that of Intel where none is given
 PIXEL_TYPES = tuple("u1 i1 u2 i2 u4 i4 f4 f8 >u2 >i2 >u4 >i4 >f4 >f8".split())
+
+#: files of a scan: their names are made before the first is opened
+MOST_FILES = 1_000_000
 
 TITLE = "Scan and raw data"
 
@@ -12,8 +15,8 @@ KEYS: tuple[Key, ...] = (
     Key("FileStem", WORD, REQUIRED, "raw file name up to the last underscore"),
     Key("Ext", WORD, REQUIRED, "raw file extension with its dot"),
     Key("StartFileNrFirstLayer", INT, REQUIRED, "number of the first raw file", dtype="<i8"),
-    Key("NrFilesPerSweep", INT, 1, "raw files of one scan"),
-    Key("Padding", INT, 6, "digits of the number in a raw file name"),
+    Key("NrFilesPerSweep", INT, 1, "raw files of one scan", range=Range(0, MOST_FILES)),
+    Key("Padding", INT, 6, "digits of the number in a raw file name", range=Range(0, 200)),
     Key("LayerNr", INT, 1, "layer"),
     Key("Dark", PATH, (), "dark frames: a file of any format, or a pattern (`dark_*.tif`); several lines are averaged",
         lines=True, aliases=("darkFN",)),
@@ -43,7 +46,7 @@ KEYS: tuple[Key, ...] = (
     Key("numFrameChunks", INT, -1, "frames read at a time; -1 = as many as is good", dtype="<i8"),
     Key("preProcThresh", INT, -1, "threshold above the dark applied at conversion; -1 = off, 0 = only subtract",
         "counts", dtype="<i8"),
-    Key("numFilesPerScan", INT, 1, "raw files of one scan", dtype="<i8"),
+    Key("numFilesPerScan", INT, 1, "raw files of one scan", dtype="<i8", range=Range(0, MOST_FILES)),
     Key("StartNr", INT, REQUIRED, "number of the first image of a powder; a scan does not use it: its frames decide",
         dtype="<i8"),
     Key("EndNr", INT, REQUIRED, "frames of the scan; every run warns if there are more or fewer, and uses all; of a "
