@@ -22,7 +22,8 @@ from midas.convert.readers.hdf5_omegas import Wanted, found_omegas, named_omegas
 from midas.convert.readers.hdf5_stacks import Stack, stacks_of
 from midas.convert.source import Reading, checked_pixels, made
 from midas.formats.hdf5 import kind_of, text_name
-from midas.formats.hdf5_links import item_at, opened, values
+from midas.formats.hdf5_links import item_at, opened
+from midas.formats.hdf5_values import values
 from midas.runtime.apart import apart, stream
 from midas.runtime.errors import FormatError
 

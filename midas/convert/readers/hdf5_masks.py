@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.formats.hdf5 import kind_of, text_name
-from midas.formats.hdf5_links import attribute, child, children, item_at, text_of, values
+from midas.formats.hdf5_links import attribute, child, children, item_at
+from midas.formats.hdf5_values import text_of, values
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)

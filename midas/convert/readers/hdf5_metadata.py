@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.hdf5 import kind_of, text_name
-from midas.formats.hdf5_links import Item, child, children, identity, item_at, opened, values
+from midas.formats.hdf5_links import Item, child, children, identity, item_at, opened
+from midas.formats.hdf5_values import values
 from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError
 

@@ -20,7 +20,8 @@ from midas.convert.readers.hdf5_storage import check_chunks
 from midas.convert.readers.sparse import Pixels, begins, described
 from midas.convert.source import Reading
 from midas.formats.hdf5 import kind_of
-from midas.formats.hdf5_links import check_storage, item_at, opened, values
+from midas.formats.hdf5_links import item_at, opened
+from midas.formats.hdf5_values import check_storage, values
 from midas.runtime.apart import apart, stream
 from midas.runtime.errors import FormatError
 from midas.runtime.limits import odd_size
