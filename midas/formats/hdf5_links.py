@@ -45,12 +45,14 @@ class _Scope:
     advice : what the user can do about a file elsewhere
     named : targets of which it has been said that they are left out
     reached : the files that were named and may be read, after all symbolic links, in the order in which they were met
+    asked : whether any file was named, wherever it is
     """
 
     folders: tuple[Path, ...]
     advice: str
     named: set[str] = field(default_factory=set)
     reached: dict[Path, None] = field(default_factory=dict)
+    asked: bool = False
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("scope", default=None)
@@ -153,6 +155,8 @@ def located(main: Path, name: str) -> Path | None:
     name; then under its last part, or the relative name, beside the naming file, in the current folder, and where the
     naming file is after all symbolic links. A pipe or a device there is none, and ends the search as it would hers.
     """
+    if scope := _scope.get():
+        scope.asked = True
     wanted = Path(name)
     part = Path(wanted.name) if wanted.is_absolute() else wanted
     for place in ([wanted] if wanted.is_absolute() else []) + [main.parent / part, part, main.resolve().parent / part]:
@@ -169,6 +173,12 @@ def reached() -> list[Path]:
     """The files that were named so far by the one that is open, and by those that it names, and may be read."""
     scope = _scope.get()
     return [] if scope is None else list(scope.reached)
+
+
+def names_others() -> bool:
+    """Whether a file was named so far by the one that is open, be it there or not."""
+    scope = _scope.get()
+    return scope is not None and scope.asked
 
 
 def check_inside(target: Path, file: str | os.PathLike[str], key: str) -> None:

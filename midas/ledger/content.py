@@ -16,7 +16,8 @@ _NO_FRAMES = ("analysis/", f"{SCAN}doPeakFit/")
 
 #: of more files than this together, names, sizes and times stand for the content: opening thousands takes long
 _MOST_OPENED = 16
-#: stamps that hold as long as the files are the same, with the same size and time, so that what one step writes the next need not read
+#: stamps that hold as long as the files are the same ones with the same size and time, so that what one step writes the
+#: next need not read
 _known: dict[str, Stamp] = {}
 _MOST_KNOWN = 512
 
@@ -41,7 +42,7 @@ def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
         return Stamp(sum(sizes), sum(times), provenance.hash_of_lines(lines), provenance.SAMPLES, len(paths))
     # A file that is replaced within a tick of the clock has the same time; the new one is another file.
     places = [(state.st_dev, state.st_ino) for state in states]
-    identity = repr([tuple(one) for one in zip(map(os.fspath, paths), sizes, times, places, strict=True)])
+    identity = repr([tuple(one) for one in zip([os.fspath(path) for path in paths], sizes, times, places, strict=True)])
     if identity not in _known:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
