@@ -5,6 +5,7 @@ The one list of what belongs to what; whoever adds a file to a stage adds it her
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,10 +49,12 @@ class Step:
 def _of(layer: Layer, *paths: Path | None) -> dict[str, Sequence[Path]]:
     """Files by their names in the layer folder, by their own where they stand elsewhere."""
     named: dict[str, Sequence[Path]] = {}
+    folder = os.path.abspath(layer.folder)  # a command of a stage names it from where it was called
     for path in paths:
         if path is not None:
-            inside = path.is_relative_to(layer.folder)
-            named[str(path.relative_to(layer.folder)) if inside else path.name] = (path,)
+            whole = Path(os.path.abspath(path))
+            inside = whole.is_relative_to(folder)
+            named[str(whole.relative_to(folder)) if inside else path.name] = (path,)
     return named
 
 

@@ -43,6 +43,8 @@ _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 
 #: seeds searched between two writes at most: few enough to keep memory flat
 _CHUNK = 512
+#: slots beyond twice the seeds: so many for a wrong number cost nothing
+_SPARE_SLOTS = 10_000
 
 
 @recorded(INDEXING)
@@ -108,6 +110,9 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
     """Slots of the output files: what was asked for, else one a seed."""
     if seed_count is None:
         return 0 if ids is None else len(ids)
+    if ids is not None and seed_count > 2 * len(ids) + _SPARE_SLOTS:
+        reason = f"must be the number of lines of SpotsToIndex.csv, which has {len(ids)}"
+        raise UsageError(reason, key="nSpotsToIndex", value=seed_count)
     if ids is not None and seed_count > len(ids):
         log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", seed_count, len(ids))
     return seed_count
