@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,11 @@ class Ledger:
     def with_entry(self, entry: Entry) -> Ledger:
         """The ledger with this entry in place of the earlier one of its step."""
         return Ledger({**self.entries, entry.step: entry})
+
+    def without(self, names: Iterable[str]) -> Ledger:
+        """The ledger without the entries of some steps."""
+        gone = set(names)
+        return Ledger({name: entry for name, entry in self.entries.items() if name not in gone})
 
     def next_number(self) -> int:
         """Of the run of a step that begins now."""

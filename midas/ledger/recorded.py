@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -16,13 +16,15 @@ from typing import ParamSpec, TypeVar
 
 from midas.formats.layer import Layer
 from midas.formats.ledger import COMPLETE, STARTED, Entry, Ledger, read_ledger
+from midas.formats.marks import marks_file
 from midas.ledger.rows import Ranges, joined, without
-from midas.ledger.steps import Step, pass_of
+from midas.ledger.standing import is_altered
+from midas.ledger.steps import Step, first_of, pass_of
 from midas.ledger.wanted import Wanted, stamps_of
 from midas.parameters import Parameters
 from midas.runtime import provenance
 from midas.runtime.errors import MidasError
-from midas.runtime.files import make_folder
+from midas.runtime.files import make_folder, remove
 from midas.runtime.locks import one_at_a_time
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult, whole_numbers
@@ -43,6 +45,7 @@ class StepRun:
     key : of the run; "" if nothing is recorded
     again : whether a run with the same key was there before, and the caller wants to go on with it
     kept : rows whose results that run has left
+    altered : that run was complete, and what it had left is not as it was: nothing of it is worth keeping
     entry : as it was when the step began
     """
 
@@ -51,17 +54,18 @@ class StepRun:
     key: str = ""
     again: bool = False
     kept: Ranges = ()
+    altered: bool = False
     entry: Entry | None = None
 
     def forget(self, rows: range) -> None:
         """Say that the files of these rows are going."""
-        self._change_cleared(lambda cleared: without(cleared, rows))
+        self._change_cleared(lambda cleared: without(cleared, rows), needed=True)
 
     def cleared(self, rows: range) -> None:
         """Say that of these rows only files of this run are there."""
         self._change_cleared(lambda cleared: joined(cleared, rows))
 
-    def _change_cleared(self, change: Callable[[Ranges], Ranges]) -> None:
+    def _change_cleared(self, change: Callable[[Ranges], Ranges], *, needed: bool = False) -> None:
         if self.layer is None or self.step is None or not self.layer.ledger.exists():
             return
         name, key = self.step.name, self.key
@@ -72,7 +76,7 @@ class StepRun:
                 return ledger
             return ledger.with_entry(entry.changed(cleared=change(entry.cleared)))
 
-        update(self.layer, changed)
+        update(self.layer, changed, needed=needed)
 
 
 _running: ContextVar[StepRun] = ContextVar("midas_running_step")
@@ -134,8 +138,8 @@ def recording(
     if comm.rank == 0 or not talks:
         run = _started(layer, step, parameters, comm, more)
     if talks:
-        key, again, kept = comm.broadcast((run.key, run.again, run.kept))
-        run = run if comm.rank == 0 else StepRun(key=key, again=again, kept=kept)
+        key, again, kept, altered = comm.broadcast((run.key, run.again, run.kept, run.altered))
+        run = run if comm.rank == 0 else StepRun(key=key, again=again, kept=kept, altered=altered)
     token = _running.set(run)
 
     def found(summary: Mapping[str, object]) -> None:
@@ -165,24 +169,41 @@ def _started(
         blocks=comm.size if not comm.connected else 1,
     )  # fmt: skip
     started = run.entry
+    if more.get("resume") and layer.ledger.exists():
+        run.altered = _is_altered(layer, step, parameters, run.key)
 
     def changed(ledger: Ledger) -> Ledger:
         entry = started.changed(number=ledger.next_number())
         earlier = ledger.entries.get(step.name)
         if earlier is not None and earlier.key == run.key:
             if more.get("resume"):
-                run.again, run.kept = True, earlier.cleared
+                run.again, run.kept = True, () if run.altered else earlier.cleared
             if entry.blocks > 1 and earlier.blocks == entry.blocks:
                 counts = {} if comm.rank in earlier.members else earlier.counts
                 others = tuple(member for member in earlier.members if member != comm.rank)
                 entry = entry.changed(members=others, counts=counts)
-            if more.get("resume") or entry.blocks > 1:
+            if (more.get("resume") and not run.altered) or entry.blocks > 1:
                 entry = entry.changed(cleared=earlier.cleared)
         return ledger.with_entry(entry)
 
     if layer.logs.is_dir():  # else there is nothing to take back, and a step that fails leaves nothing
-        update(layer, changed)
+        update(layer, changed, needed=True)
     return run
+
+
+def _is_altered(layer: Layer, step: Step, parameters: Parameters, key: str) -> bool:
+    """Whether somebody has changed what a complete run with this key has left; then its marks go at once.
+
+    Else a run that is interrupted here would leave a step that is not complete, whose parts look worth keeping.
+    """
+    earlier = read_ledger(layer.ledger).entries.get(step.name)
+    if earlier is None or earlier.key != key or not earlier.complete:
+        return False
+    altered = is_altered(layer, step, parameters, earlier)
+    if altered and first_of(step.name) == step.name:
+        files = step.outputs(layer, parameters.for_stage(step.reader))
+        remove(*(marks_file(path) for paths in files.values() if len(paths) == 1 for path in paths))
+    return altered
 
 
 def _completed(
@@ -218,8 +239,13 @@ def _completed(
     update(layer, changed)
 
 
-def update(layer: Layer, change: Callable[[Ledger], Ledger]) -> None:
-    """Change the ledger of a layer, one process at a time. One that cannot be written is a warning."""
+def update(layer: Layer, change: Callable[[Ledger], Ledger], *, needed: bool = False) -> None:
+    """Change the ledger of a layer, one process at a time. One that cannot be written is a warning.
+
+    Parameters
+    ----------
+    needed : an entry that stayed as it is would vouch for files that change now, so that no ledger is better
+    """
     try:
         make_folder(layer.logs)
         with _locked(layer):
@@ -229,6 +255,9 @@ def update(layer: Layer, change: Callable[[Ledger], Ledger]) -> None:
                 after.write(layer.ledger)
     except (MidasError, OSError) as error:
         log.warning("the ledger is not kept, and -resume 1 will do this step again: %s", error)
+        if needed:
+            with suppress(OSError, MidasError):  # what cannot be removed cannot be changed either
+                remove(layer.ledger)
 
 
 @contextmanager

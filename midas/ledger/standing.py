@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from midas.formats.layer import Layer
 from midas.formats.ledger import Entry, Ledger, Stamp
 from midas.ledger.content import stamp, stamp_of_start
-from midas.ledger.steps import Files, Step
+from midas.ledger.steps import Files, Step, first_of
 from midas.ledger.wanted import Wanted
 from midas.parameters import Parameters
 from midas.runtime.errors import MidasError
@@ -27,7 +27,7 @@ class Asked:
     more : keywords of its function
     appended : names of files that it writes, and behind whose content later passes of the indexing write
     latest : names of files that it reads as they are after all passes
-    same : whether it is taken to be asked for as before, with `more` of the ledger
+    same : whether it is taken to be asked for as before, with `more`, and files from elsewhere, of the ledger
     """
 
     step: Step
@@ -138,7 +138,8 @@ def why_not(
     except MidasError:
         return Reason("cannot tell what it would read", other=True)  # running it says why
     if one.same:
-        now = replace(now, more=entry.more)
+        unknown = {name: was for name, was in entry.inputs.items() if name not in now.inputs}
+        now = replace(now, more=entry.more, inputs={**unknown, **now.inputs})
     if text := "; ".join(_differences(entry, now)):
         return Reason(text, other=True)
     return None if entry.complete else Reason(UNFINISHED)
@@ -213,6 +214,36 @@ def changed_outputs(
         if not over.harmless:
             return f"{name} was changed by {over.by}"
     return ""
+
+
+def changed_files(folder: Path, entry: Entry, appended: Container[str]) -> str:
+    """Which file of a step, of those that it names one by one, is not as it was; "" if all of them are.
+
+    Parameters
+    ----------
+    appended : names of files that later passes of the indexing have grown
+    """
+    for name, was in entry.outputs.items():
+        path = folder / name
+        if was is not None and not _as_it_was(was, (path,), appended=name in appended):
+            return f"{name} {_change(was, stamp(path))}"
+    return ""
+
+
+def is_altered(layer: Layer, step: Step, parameters: Parameters, entry: Entry) -> bool:
+    """Whether files that a complete step has left hold something else now, but for what later passes have added.
+
+    What a pass of the indexing has left may be shorter since: rows in which it found nothing are cut off.
+    """
+    files: Files = step.outputs(layer, parameters.for_stage(step.reader))
+    for name, paths in files.items():
+        was = entry.outputs.get(name)
+        if was is None or not all(path.exists() for path in paths):
+            continue
+        shorter = sum(path.stat().st_size for path in paths) < was.size
+        if not (shorter and first_of(step.name) != step.name) and not _as_it_was(was, paths, appended=True):
+            return True
+    return False
 
 
 def _as_it_was(was: Stamp | None, paths: Sequence[Path], *, appended: bool = False) -> bool:

@@ -5,6 +5,7 @@ The one list of what belongs to what; whoever adds a file to a stage adds it her
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,13 +223,6 @@ CONSOLIDATION = Step(
     lambda layer, _: _of(layer, layer.consolidated),
     more=("per_spot_groups",),
 )
-GEOMETRY = Step(
-    "refine_geometry",
-    "geometry",
-    lambda layer, _: _of(layer, layer.consolidated, layer.grains, layer.grains_sigma),
-    _written_by_geometry,
-    leaf=True,
-)
 REPORT = Step(
     "report",
     "results",
@@ -237,6 +231,7 @@ REPORT = Step(
     leaf=True,
 )
 
+_OF_PASS = re.compile(r"_pass([0-9]{1,6})$")
 #: the passes of the indexing together, which are complete when no other one follows
 PASSES = "passes"
 
@@ -249,6 +244,12 @@ def pass_name(step: Step, number: int) -> str:
 def first_of(name: str) -> str:
     """The step that a later pass repeats: ``indexing_pass2`` is ``indexing``."""
     return name.partition("_pass")[0]
+
+
+def pass_number(name: str) -> int:
+    """The pass of the indexing in which a step is called this."""
+    found = _OF_PASS.search(name)
+    return int(found[1]) if found else 1
 
 
 def pass_of(step: Step, seed_pass: passes.SeedPass) -> Step:
@@ -270,6 +271,16 @@ def conversion(files: Files, archive: Path) -> Step:
 def first_look(files: Sequence[Path]) -> Step:
     """The first look at an archive, as a step; it may fail to write some of its files."""
     return Step("first_look", "look", lambda layer, _: _of(layer, layer.archive), lambda *_: {"look": files}, leaf=True)
+
+
+def geometry(parameter_file: Path | None) -> Step:
+    """The geometry from the grains, as a step; it writes the user's file with the new one."""
+
+    def read(layer: Layer, _: Parameters) -> Files:
+        given = {} if parameter_file is None else {"parameter file": (parameter_file,)}
+        return given | _of(layer, layer.consolidated, layer.grains, layer.grains_sigma)
+
+    return Step("refine_geometry", "geometry", read, _written_by_geometry, leaf=True)
 
 
 def spot_table(table: Path, parameter_file: Path) -> Step:

@@ -45,7 +45,7 @@ def of_spots(run: LayerRun, appended: frozenset[str]) -> Iterator[Asked]:
     groups = {"per_spot_groups": run.options.per_spot_groups != 0}
     yield Asked(steps.CONSOLIDATION, run.own_parameters, groups, latest=appended)
     if run.refines_geometry():
-        yield Asked(steps.GEOMETRY, run.own_parameters)
+        yield Asked(steps.geometry(run.options.parameter_file), run.own_parameters)
     if run.options.report:
         yield Asked(steps.REPORT, run.own_parameters)
 

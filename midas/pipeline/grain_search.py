@@ -6,6 +6,7 @@ See docs/theory/indexing.md#passes.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,13 @@ from midas._version import __version__
 from midas.formats import passes
 from midas.formats.hkls import LAYOUT as HKLS
 from midas.formats.index import IndexedSeeds
-from midas.formats.ledger import COMPLETE, STARTED, Entry
+from midas.formats.ledger import COMPLETE, STARTED, Entry, Ledger
 from midas.formats.passes import SeedPass
 from midas.formats.refined import RefinedSeeds, joined_seeds
 from midas.formats.spots import EXTRA_INFO, read_seed_ids
 from midas.formats.table import Table
 from midas.ledger.recorded import update
-from midas.ledger.steps import PASSES
+from midas.ledger.steps import PASSES, pass_number
 from midas.parameters import Parameters
 from midas.pipeline import asked
 from midas.runtime.result import StageResult
@@ -79,31 +80,44 @@ class GrainSearch:
         self._record(STARTED)
         self._solve(None)
         found = self._resolve("process_grains")
-        found = self._again(found, last)
+        found, number = self._again(found, last)
         if self._run.options.keeps_parts and self._run.comm.rank == 0 and not self._tracking:
             passes.end(self._run.layer)
-        self._record(COMPLETE)
+        self._record(COMPLETE, number)
         return found
 
-    def _record(self, state: str) -> None:
-        """Write into the ledger that the passes have begun, or that no other one follows."""
-        layer, parameters = self._run.layer, asked.of_passes(self._run)
-        if self._run.comm.rank == 0:
-            update(layer, lambda ledger: ledger.with_entry(Entry(PASSES, state, "", __version__, parameters)))
+    def _record(self, state: str, last: float | None = None) -> None:
+        """Write into the ledger that the passes have begun, or that no other one follows the `last`.
 
-    def _again(self, found: GrainTables | None, last: int) -> GrainTables | None:
-        """The passes behind the first one; `found` are its grains."""
-        run = self._run
-        for number in range(2, last + 1):
-            seed_pass = run.comm.broadcast(None if found is None else self._next(number, found))
-            if seed_pass is None or not self._solve(seed_pass):
+        What an earlier run has done in other passes is no longer there; until then it may be gone on with.
+        """
+        layer, parameters = self._run.layer, asked.of_passes(self._run)
+        if last is None:
+            last = math.inf if self._run.options.keeps_parts else 1
+
+        def changed(ledger: Ledger) -> Ledger:
+            others = [name for name in ledger.entries if pass_number(name) > last]
+            return ledger.without(others).with_entry(Entry(PASSES, state, "", __version__, parameters))
+
+        if self._run.comm.rank == 0:
+            update(layer, changed)
+
+    def _again(self, found: GrainTables | None, last: int) -> tuple[GrainTables | None, int]:
+        """The passes behind the first one, of which `found` are the grains; and the number of the last one."""
+        run, number = self._run, 1
+        for following in range(2, last + 1):
+            seed_pass = run.comm.broadcast(None if found is None else self._next(following, found))
+            if seed_pass is None:
+                break
+            number = following
+            if not self._solve(seed_pass):
                 break
             more = self._resolve(f"process_grains_pass{number}", seed_pass)
             grown = run.comm.broadcast(more is not None and found is not None and len(more.grains) > len(found.grains))
             found = more
             if not grown:
                 break
-        return found
+        return found, number
 
     def _passes(self) -> int:
         """How often to look; only spots that have owners tell which of them have none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,7 +151,7 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
             log.warning("%s: no link to %s (%s)", link, layer.logs.name, error.strerror)
     remove(layer.run_record)
     if not options.resumes:
-        remove_results(layer, ())
+        remove_results(layer, grains=True, page=True)
     user_file = options.user_file
     if user_file is None:
         return
@@ -163,13 +162,19 @@ def prepare_folder(options: Options, plan: LayerPlan) -> None:
     user_file.copy_panel_shifts(layer.folder)
 
 
-def remove_results(layer: Layer, kept: Container[str]) -> None:
-    """Leave no results but those of the steps that are kept, so that they cannot look like those of this run."""
-    pages = ("report.html", "report.png")
-    endings = ("consolidated.h5", *pages) if "consolidation" not in kept else pages if "report" not in kept else ()
-    remove(*(path for ending in endings for path in layer.folder.glob(f"*_{ending}")))
-    if "process_grains" not in kept:
-        remove(*layer.grain_results)
+def remove_results(layer: Layer, *, grains: bool, page: bool) -> None:
+    """Leave no results that this run makes anew: they would look like its own if it failed.
+
+    Parameters
+    ----------
+    grains : with the file of all results. Where only what is added to the grains is new, that file stays until it is
+        written again, since the group of the geometry is handed on.
+    page : the page about the grains
+    """
+    if grains:
+        remove(*layer.grain_results, *layer.folder.glob("*_consolidated.h5"))
+    if page:
+        remove(*(path for ending in ("html", "png") for path in layer.folder.glob(f"*_report.{ending}")))
 
 
 def prepare_archive(options: Options, plan: LayerPlan, steps: Steps) -> Path:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from midas.formats.layer import Layer, look_files, name_of_scan
 from midas.ledger.recorded import recording
 from midas.ledger.standing import Asked
-from midas.ledger.steps import GEOMETRY, first_look
+from midas.ledger.steps import first_look, geometry
 from midas.parameters import Parameters
 from midas.pipeline import asked, inputs, layer_page, record
 from midas.pipeline.opened_layer import opened_layer
@@ -76,8 +76,11 @@ class LayerRun:
 
         kept = resume.kept_steps(self) if self.comm.rank == 0 else None
         self.steps.kept = {**self.steps.kept, **self.comm.broadcast(kept)}
+        if self.comm.rank == 0 and not self.options.resumes:
+            resume.forget_others(self)
         if self.comm.rank == 0 and self.options.resumes:
-            inputs.remove_results(self.layer, self.steps.kept)
+            grains, page = resume.made_again(self)
+            inputs.remove_results(self.layer, grains=grains, page=page)
             for name in self.steps.kept:
                 self.steps.keeps(name)
 
@@ -335,7 +338,7 @@ class LayerRun:
         def work() -> StageResult[Path | None]:
             if self.tables.grains is not None and not len(self.tables.grains):
                 return StageResult("geometry", {"grains": 0}, None)
-            with recording(self.layer, GEOMETRY, self.parameters) as record:
+            with recording(self.layer, geometry(self.options.parameter_file), self.parameters) as record:
                 result = of_driver(self.layer, self.options.parameter_file, self.threads, self.options.per_spot_groups)
                 record(result.summary)
             return result

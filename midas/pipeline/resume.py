@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from midas.formats.layer import Layer
 from midas.formats.ledger import Entry, Ledger, read_ledger
 from midas.ledger import steps
+from midas.ledger.recorded import update
 from midas.ledger.standing import NEVER, Asked, Reason, standing
 from midas.pipeline import asked as asked_steps
-from midas.pipeline.step_names import steps_named
+from midas.pipeline.step_names import STEPS, steps_named
 from midas.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from midas.pipeline.options import Options
 
 log = logging.getLogger(__name__)
+
+#: steps that add to the grains, and do not make them
+_ADDED = (steps.PULL, steps.SIGMA, steps.CONSOLIDATION)
 
 #: what a step that -restartFrom names is told
 _ASKED_FOR = Reason("as -restartFrom says", other=True)
@@ -69,6 +73,25 @@ def kept_steps(run: LayerRun) -> Mapping[str, Entry]:
     if "process_grains" in kept:  # and with it the later passes
         kept |= {name: entry for name, entry in ledger.entries.items() if steps.first_of(name) != name}
     return kept
+
+
+def made_again(run: LayerRun) -> tuple[bool, bool]:
+    """Whether the grains, and whether the page about them, are made anew, or rest on what is.
+
+    What a run does not ask for stays, as long as it rests on what is kept.
+    """
+    again = [one.step for one in run.asked(frozenset()) if one.step.name not in run.steps.kept]
+    of_layer = [step for step in again if not step.leaf]
+    return any(step not in _ADDED for step in of_layer), bool(of_layer) or steps.REPORT in again
+
+
+def forget_others(run: LayerRun) -> None:
+    """A run that does everything afresh leaves nothing in the ledger about later steps that it does not do."""
+    asked = {one.step.name for one in run.asked(frozenset())}
+    order = list(STEPS)
+    behind = {"spot_table", *order[order.index("merge_overlaps") :]}
+    if run.layer.ledger.exists():
+        update(run.layer, lambda ledger: ledger.without((behind - asked) & set(ledger.entries)))
 
 
 def of_passes(layer: Layer, ledger: Ledger) -> frozenset[str]:

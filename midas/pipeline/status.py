@@ -9,19 +9,22 @@ from functools import cache
 from pathlib import Path
 
 from midas.archive import Archive
-from midas.formats.layer import Layer
+from midas.formats.layer import Layer, look_files, name_of_scan
 from midas.formats.ledger import Entry, Ledger, read_ledger
 from midas.ledger import steps
-from midas.ledger.standing import Asked, Reason, standing
+from midas.ledger.standing import Asked, Reason, changed_files, standing
 from midas.ledger.steps import Step, first_of
 from midas.parameters import Parameters
 from midas.pipeline.resume import of_passes
 from midas.pipeline.step_names import STEPS
 from midas.pipeline.steps import counts_of
-from midas.runtime.errors import FormatError, MidasError
+from midas.runtime.errors import FormatError, MidasError, printable, shown
 from midas.runtime.locks import is_alive
 
 log = logging.getLogger(__name__)
+
+#: steps whose inputs only the options of a run tell
+_FROM_ELSEWHERE = ("ZipOut", "spot_table")
 
 _HEAD = ("step", "state", "when", "seconds", "found", "with -resume 1")
 
@@ -38,7 +41,7 @@ def lines(folder: Path) -> list[str]:
         raise FormatError("holds no layer with a ledger (midas_log/ledger.json)", file=folder)
     text = []
     for one in folders:
-        text += [str(one), *_table(_rows(one)), ""]
+        text += [shown(one), *map(printable, _table(_rows(one))), ""]
     return text[:-1]
 
 
@@ -71,12 +74,16 @@ def _rows(folder: Path) -> list[tuple[str, ...]]:
     for entry in sorted((e for e in ledger.entries.values() if e.step != steps.PASSES), key=place):
         found = ", ".join(f"{count} {label}" for label, count in counts_of(entry.step, [entry.counts]).items())
         seconds = f"{entry.seconds:.2f}" if entry.complete else ""
-        rows.append((entry.step, entry.state, entry.date, seconds, found, _outlook(entry, reasons)))
+        rows.append((entry.step, entry.state, entry.date, seconds, found, _outlook(layer, ledger, entry, reasons)))
     return rows
 
 
-def _outlook(entry: Entry, reasons: dict[str, Reason]) -> str:
+def _outlook(layer: Layer, ledger: Ledger, entry: Entry, reasons: dict[str, Reason]) -> str:
     reason = reasons.get(first_of(entry.step))
+    if entry.step in _FROM_ELSEWHERE:  # what these read is not known here
+        text = "" if entry.complete else _process(entry)
+        text = text or changed_files(layer.folder, entry, of_passes(layer, ledger))
+        return f"again: {text}" if text else "kept"
     if entry.step != first_of(entry.step):
         return "kept" if reason is None else "as the first pass"
     if reason is None:
@@ -129,6 +136,9 @@ def _asked(layer: Layer, ledger: Ledger) -> Iterator[Asked]:
             return archive.parameters
 
     appended = of_passes(layer, ledger)
+    if layer.archive is not None:
+        looked = look_files(layer.folder, name_of_scan(layer.archive.name))
+        yield Asked(steps.first_look(looked), of_archive, same=True)
     plain: tuple[Step, ...] = (steps.HKLS, steps.PEAKS, steps.MERGE, steps.RADIUS)
     for step in plain:
         yield Asked(step, of_archive, same=True)
@@ -140,5 +150,5 @@ def _asked(layer: Layer, ledger: Ledger) -> Iterator[Asked]:
     yield Asked(steps.PULL, of_archive, same=True)
     yield Asked(steps.SIGMA, of_archive, same=True)
     yield Asked(steps.CONSOLIDATION, of_archive, latest=appended, same=True)
-    yield Asked(steps.GEOMETRY, of_archive, same=True)
+    yield Asked(steps.geometry(None), of_archive, same=True)
     yield Asked(steps.REPORT, of_archive, same=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import pytest
 from tiny_scan import FRAMES, Call, TinyScan, digests
 
 import midas
 from midas.archive import Archive
 from midas.formats.layer import Layer
-from midas.formats.ledger import COMPLETE, STARTED, read_ledger
+from midas.formats.ledger import COMPLETE, STARTED, Ledger, read_ledger
 from midas.pipeline.step_names import STEPS, steps_named
 from midas.runtime.errors import StageError, UsageError
 from midas.stages import merge
@@ -41,7 +44,7 @@ class Place:
     @property
     def layer(self) -> Layer:
         folder = self.folder / "LayerNr_1"
-        return Layer(folder, folder / "scan_000001.MIDAS.zip")
+        return Layer(folder, folder / "scan_000001.MIDAS.zip", data_file=str(self.raw))
 
     def run(self, **options: object) -> None:
         midas.run(
@@ -49,8 +52,7 @@ class Place:
             data_file=self.raw,
             result_folder=self.folder,
             threads=1,
-            report=False,
-            **options,
+            **{"report": False, **options},
         )
 
     def set(self, key: str, value: object) -> None:
@@ -187,6 +189,92 @@ def test_frames_of_another_run_are_not(place: Place, again: Callable[..., tuple[
     assert "searched already" not in (place.layer.logs / "peaksearch_out0.csv").read_text()
 
 
+def _without_last_line(path: Path) -> None:
+    path.write_text("\n".join([*path.read_text().splitlines()[:-1], ""]))
+
+
+def _last_byte_changed(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "step"),
+    [
+        ("Temp/*_000162_PS.csv", _without_last_line, "peaksearch"),
+        ("Output/IndexBest.bin", _last_byte_changed, "indexing"),
+        ("Results/OrientPosFit.bin", _last_byte_changed, "refining"),
+    ],
+)
+def test_parts_that_somebody_has_changed_are_not_kept(
+    place: Place,
+    again: Callable[..., tuple[list[str], str]],
+    same: Callable[[], bool],
+    name: str,
+    change: Callable[[Path], None],
+    step: str,
+) -> None:
+    (path,) = place.layer.folder.glob(name)
+    change(path)
+    ran, said = again()
+    assert said.startswith(f"Again: {step} (")
+    assert ran == ORDER[ORDER.index(step) :]
+    assert same()
+
+
+def test_a_ledger_that_cannot_be_changed_vouches_for_nothing(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Ledger, path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with Archive(place.layer.archive) as archive:
+        parameters = archive.parameters
+    monkeypatch.setattr(Ledger, "write", full)
+    merge.run(place.layer, parameters.changed(OverlapLength=3.0), threads=1)
+    assert "the ledger is not kept" in caplog.text
+    assert not place.layer.ledger.exists(), "its entries are those of other files"
+
+
+def test_results_that_are_not_asked_for_stay(place: Place, again: Callable[..., tuple[list[str], str]]) -> None:
+    again(report=True)
+    results = [place.layer.grains, place.layer.spot_matrix, place.layer.consolidated, place.layer.report]
+    times = [path.stat().st_mtime_ns for path in results]
+    assert again(peak_search_only=True) == ([], "")
+    assert again(report=False) == ([], "")
+    assert [path.stat().st_mtime_ns for path in results] == times
+    place.set("Width", 1400)
+    again(peak_search_only=True)
+    assert not any(path.exists() for path in results), "they are not those of these peaks"
+
+
+def test_the_geometry_stays_in_the_file(
+    place: Place, again: Callable[..., tuple[list[str], str]], in_process: Call
+) -> None:
+    def has_geometry() -> bool:
+        with h5py.File(place.layer.consolidated) as file:
+            return "geometry" in file
+
+    refined = place.folder / "refined.txt"
+    named = ("-paramFN", place.parameters, "-o", refined)
+    assert in_process("ff-geometry", place.layer.folder, *named, cwd=place.folder) == 0
+    assert has_geometry()
+    assert again()[0] == ["grain_sigma", "consolidation"]
+    assert has_geometry()
+    place.set("MinNrSpots", 2)
+    again()
+    assert not has_geometry(), "it is that of other grains"
+
+
+def test_a_run_afresh_forgets_what_it_does_not_do(place: Place, again: Callable[..., tuple[list[str], str]]) -> None:
+    again(measure_spots=1)
+    assert {"measure_spots", "indexing_pass2"} <= set(read_ledger(place.layer.ledger).entries)
+    place.set("IndexPasses", 1)
+    again(resume=0)
+    assert {"ZipOut", "passes", *ORDER} == set(read_ledger(place.layer.ledger).entries)
+
+
 def test_passes_that_did_not_finish(
     place: Place, again: Callable[..., tuple[list[str], str]], same: Callable[[], bool]
 ) -> None:
@@ -239,6 +327,25 @@ def test_status(place: Place, in_process: Call, capsys: pytest.CaptureFixture[st
     assert rows["merge_overlaps"].endswith("again: MergeMap.csv is missing")
     assert rows["calc_radius"].endswith("again: comes after merge_overlaps")
     assert "started" in rows["indexing"]
+
+
+def test_status_of_the_conversion(place: Place, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    def row() -> str:
+        assert in_process("ff-midas", "status", place.layer.folder, cwd=place.folder) == 0
+        out = capsys.readouterr().out
+        assert "\x1b" not in out
+        return next(line for line in out.splitlines() if line.split()[0] == "ZipOut")
+
+    assert row().endswith("kept")
+    place.forget("ZipOut", state=STARTED)
+    content = json.loads(place.layer.ledger.read_text())
+    for entry in content["steps"]:
+        entry["host"] = "a\x1b[31mhost"
+    place.layer.ledger.write_text(json.dumps(content))
+    assert r"again: started by pid" in row()
+    place.forget("ZipOut", state=COMPLETE)
+    place.layer.archive.unlink()
+    assert row().endswith("scan_000001.MIDAS.zip is missing")
 
 
 def test_status_of_nothing(tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
