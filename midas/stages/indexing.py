@@ -27,7 +27,7 @@ from midas.runtime import progress
 from midas.runtime.chunks import Chunks
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
-from midas.runtime.named_paths import named_file
+from midas.runtime.named_paths import named_file, places_of
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.digits import digits
@@ -290,7 +290,7 @@ def _track(
 
     See docs/theory/indexing.md#given-grains.
     """
-    named = named_file(p["GrainsFile"], layer.folder, key="GrainsFile", source=layer.paramstest)
+    named = named_file(p["GrainsFile"], *places_of(layer.folder), key="GrainsFile", source=layer.paramstest)
     grains = read_grains(named, through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])
