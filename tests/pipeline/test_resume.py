@@ -276,6 +276,41 @@ def test_a_run_afresh_forgets_what_it_does_not_do(place: Place, again: Callable[
     assert {"ZipOut", "passes", *ORDER} == set(read_ledger(place.layer.ledger).entries)
 
 
+def test_a_new_archive_gets_all_that_the_old_one_had(
+    place: Place, again: Callable[..., tuple[list[str], str]], same: Callable[[], bool]
+) -> None:
+    def members() -> set[str]:
+        with Archive(place.layer.archive) as archive:
+            return set(archive.checksums())
+
+    before = members()
+    place.layer.archive.unlink()
+    ran, said = again()
+    assert ran == ["ZipOut", "consolidation"]
+    assert "consolidation (the archive is a new one)" in said
+    assert members() == before
+    assert same()
+
+
+def test_measured_spots_are_kept(place: Place, again: Callable[..., tuple[list[str], str]]) -> None:
+    again(measure_spots=1)
+    assert again(measure_spots=1) == ([], "")
+
+
+@pytest.mark.parametrize("count", [(), (0, 1, 24)])
+def test_a_stage_by_hand_stands(
+    place: Place, again: Callable[..., tuple[list[str], str]], in_process: Call, count: tuple[int, ...]
+) -> None:
+    """Named from elsewhere, and in the legacy form with the number of seeds."""
+    paramstest = place.layer.paramstest.relative_to(place.folder)
+    threads = (1,) if count else ()
+    before = read_ledger(place.layer.ledger).entries["indexing"].number
+    assert in_process("IndexerOMP" if count else "ff-index", paramstest, *count, *threads, cwd=place.folder) == 0
+    assert read_ledger(place.layer.ledger).entries["indexing"].number > before
+    ran, _ = again()
+    assert "indexing" not in ran
+
+
 def test_passes_that_did_not_finish(
     place: Place, again: Callable[..., tuple[list[str], str]], same: Callable[[], bool]
 ) -> None:
