@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from midas.formats import merged, peaks, radius, spots
 from midas.formats.grains import GRAINS, SPOT_MATRIX
-from midas.formats.hdf5 import FAILURES, touch, values_of
-from midas.formats.hdf5_links import attribute, check_inside, children, has_link, item_at, opened, text_of
+from midas.formats.hdf5 import FAILURES
+from midas.formats.hdf5_links import attribute, check_inside, children, has_link, item_at, opened
+from midas.formats.hdf5_values import text_of, touch, values
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
@@ -138,10 +139,10 @@ class FileOrigin(Origin):
         def numbers(node: Any) -> NDArray[np.float64]:
             if not isinstance(node, h5py.Dataset):
                 raise TypeError("is a group where numbers belong")
-            return np.asarray(values_of(node), np.float64)
+            return np.asarray(values(node), np.float64)
 
-        values: NDArray[np.float64] | None = self._read(name, numbers)
-        return values
+        found: NDArray[np.float64] | None = self._read(name, numbers)
+        return found
 
     def _table(self, name: str, layout: Layout, fewest: int | None = None) -> Table | None:
         """A table of rows; columns that older files lack are 0, those beyond the layout's do not matter."""
@@ -262,19 +263,19 @@ class FileOrigin(Origin):
 
     @cached_property
     def sigma(self) -> Table | None:
-        values = self._table("grains/sigma", _SIGMAS)
-        if values is None:
+        found = self._table("grains/sigma", _SIGMAS)
+        if found is None:
             return None
-        if len(values) != len(self.grains):
+        if len(found) != len(self.grains):
             raise FormatError("must hold a row for each grain", file=self.path, key="grains/sigma")
-        return Table(("GrainID", *SIGMA_NAMES), np.vstack([self.grains["GrainID"], values.columns]))
+        return Table(("GrainID", *SIGMA_NAMES), np.vstack([self.grains["GrainID"], found.columns]))
 
     @cached_property
     def covariance(self) -> NDArray[np.float64] | None:
-        values, n = self._numbers("grains/covariance"), len(NUMBERS)
-        if values is not None and values.shape != (len(self.grains), n, n):
+        found, n = self._numbers("grains/covariance"), len(NUMBERS)
+        if found is not None and found.shape != (len(self.grains), n, n):
             raise FormatError(f"must be {n} x {n} for each grain", file=self.path, key="grains/covariance")
-        return values
+        return found
 
     @cached_property
     def quality(self) -> Table | None:
@@ -294,20 +295,20 @@ class FileOrigin(Origin):
 
 def _plain_values(group: Any) -> dict[str, Plain]:
     """The datasets of the group, and its attributes: what is neither numbers nor one text."""
-    values: dict[str, Plain] = {}
+    found: dict[str, Plain] = {}
     for name, dataset in children(group):
         if not isinstance(dataset, h5py.Dataset):
             raise TypeError(f"{group.name.lstrip('/')}/{name} is a group where values belong")
-        value = values_of(dataset)
+        value = values(dataset)
         if value.dtype.kind == "S":
-            values[name] = value.ravel()[0].decode("utf-8", "replace")
+            found[name] = value.ravel()[0].decode("utf-8", "replace")
         else:
             numbers = value.astype(np.float64).ravel().tolist()
-            values[name] = numbers[0] if value.ndim == 0 else tuple(numbers)
+            found[name] = numbers[0] if value.ndim == 0 else tuple(numbers)
     for name in group.attrs:
         if name != "column_names":
-            values[name] = tuple(ast.literal_eval(attribute(group, name)))
-    return values
+            found[name] = tuple(ast.literal_eval(attribute(group, name)))
+    return found
 
 
 def _rehearsal(path: Path) -> bool:
