@@ -59,7 +59,8 @@ def _stay_alone():
     """In a forked process only the thread is left that has forked."""
     global _changed
     _changed = threading.Condition()
-    _forget([thread for thread in _open if thread != threading.get_ident()])
+    with _changed:
+        _forget([thread for thread in _open if thread != threading.get_ident()])
 
 
 if hasattr(os, "register_at_fork"):
