@@ -386,17 +386,3 @@ def test_status_of_the_conversion(place: Place, in_process: Call, capsys: pytest
 def test_status_of_nothing(tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
     assert in_process("ff-midas", "status", tmp_path, cwd=tmp_path) == 1
     assert "holds no layer with a ledger" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("variable", "terminal", "expected"), [("SLURM_JOB_ID", False, True), ("PBS_JOBID", True, False)]
-)
-def test_submitted_jobs_go_on(variable: str, terminal: bool, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from midas.commands import driver
-
-    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _: terminal})())
-    for name in driver._OF_JOBS:
-        monkeypatch.delenv(name, raising=False)
-    assert not driver.submitted()
-    monkeypatch.setenv(variable, "17")
-    assert driver.submitted() == expected
