@@ -133,6 +133,7 @@ def told_crystal(content: bytes, path: str | os.PathLike[str]) -> tuple[int | No
     ------
     FormatError : naming the line whose space group or cell cannot be
     """
+    refuse_nul(content, path)
     space_group: int | None = None
     cell: tuple[float, ...] | None = None
     header = content.split(b"\n", GRAINS.header_lines)[: GRAINS.header_lines]
@@ -194,7 +195,9 @@ class GrainIdsKey:
 def read_grain_ids_key(path: str | os.PathLike[str]) -> GrainIdsKey:
     """Read ``GrainIDsKey.csv``."""
     starts, pairs = [0], []
-    for number, line in enumerate(read_bytes(path, advice="run ff-grains first").splitlines(), 1):
+    content = read_bytes(path, advice="run ff-grains first")
+    refuse_nul(content, path)
+    for number, line in enumerate(content.splitlines(), 1):
         try:
             numbers = [int(word) for word in line.split()]
         except ValueError:

@@ -172,7 +172,9 @@ def grain_list_header(count: int, space_group: int, cell: NDArray[np.float64], b
 def read_ring_intensities(path: str | os.PathLike[str]) -> dict[int, float]:
     """Intensity of each ring of an `IntensitiesFile`, relative to the brightest."""
     sums: dict[int, float] = defaultdict(float)
-    for numbers in _rows_with(6, read_bytes(path).decode("latin-1").splitlines(), path, skip=1):
+    content = read_bytes(path)
+    refuse_nul(content, path)
+    for numbers in _rows_with(6, content.decode("latin-1").splitlines(), path, skip=1):
         sums[int(numbers[5])] += numbers[3]
     largest = max(sums.values(), default=0.0)
     if not largest > 0:
