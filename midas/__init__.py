@@ -26,7 +26,7 @@ def read_results(path: str | os.PathLike[str], *, archive: str | os.PathLike[str
     Parameters
     ----------
     path : a layer folder, a consolidated HDF5 file (of midas or of the legacy programs), or a grain list
-    archive : of a folder that holds several, the one meant
+    archive : with the frames; by default the one in the folder, or below that of the file, if there is just one
 
     Raises
     ------

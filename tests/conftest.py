@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 
+from midas.commands.linear_algebra import take_common
+
 # Before NumPy is imported, as the programs have it: tests in this process compare with what programs have written.
-os.environ["OPENBLAS_CORETYPE"] = "ARMV8" if os.uname().machine == "aarch64" else "Prescott"
+take_common(os.environ, os.uname().machine)
 
 import pickle
 import shutil

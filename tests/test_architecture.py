@@ -27,6 +27,28 @@ def test_python_imports_go_downwards() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+#: what opens HDF5 files of others, and what reads values and pixels of them, each after looking where these lie
+OPENING, READING = (
+    "midas/formats/hdf5_links.py",
+    ("midas/formats/hdf5_values.py", "midas/convert/readers/hdf5_chunks.py"),
+)
+#: what opens only files that it has written itself, or copies a group without reading it
+OWN = ("midas/results/hdf5/writing.py", "midas/results/consolidated/layer_file.py")
+
+
+def test_foreign_hdf5_is_read_in_one_place() -> None:
+    """Elsewhere a dataset would be read wherever the library finds its values, in any file of the user."""
+    opening, reading = set(), set()
+    for path in (ROOT / "midas").rglob("*.py"):
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        if re.search(r"h5py\.File\([^\n]*\"r\"", text):
+            opening.add(name)
+        if "h5py" in text and re.search(r"\[(\(\)|:|\.\.\.)\](?! *=)|\.(read_direct|asstr|astype\()\(", text):
+            reading.add(name)
+    assert opening == {OPENING, *OWN}
+    assert reading - set(OWN) == set(READING)
+
+
 def cimports(path: Path) -> set[tuple[str, ...]]:
     """Modules of midas._ext, below that package, that a kernel cimports."""
     text = path.read_text(encoding="utf-8")

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from midas.runtime.errors import ArchiveError
+from midas.runtime.errors import ArchiveError, shown
+from midas.runtime.files import ordinary
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
+_LONGEST_NAME = 0xFFFF
 _LOCATOR64 = struct.Struct("<4sLQL")
 _LOCAL_MARK, _ENTRY_MARK, _END_MARK, _END64_MARK, _LOCATOR64_MARK = (
     b"PK\x03\x04",
@@ -80,6 +82,7 @@ class ZipReader:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
+        ordinary(path)
         try:
             self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
@@ -273,6 +276,9 @@ class ZipWriter:
         crc = zlib.crc32(content) if crc is None else crc
         size = len(content)
         offset = self._position
+        if len(raw_name) > _LONGEST_NAME:
+            reason = f"has {len(raw_name)} bytes; names in an archive have at most {_LONGEST_NAME}"
+            raise ArchiveError(reason, key=shown(name))
         self._write(_LOCAL.pack(_LOCAL_MARK, 20, flags, STORED, 0, _DATE, crc, size, size, len(raw_name), 0) + raw_name)
         self._write(content)
         extra = struct.pack("<2HQ", 1, 8, offset) if offset >= _LIMIT32 else b""

@@ -12,7 +12,7 @@ from pathlib import Path
 from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
-from midas.runtime.errors import ParameterError, UsageError, shown
+from midas.runtime.errors import MidasError, ParameterError, UsageError, shown
 from midas.runtime.files import make_folder
 from midas.runtime.named_paths import follow, why_not_into
 from midas.runtime.parallel import Communicator, communicator, thread_count
@@ -137,6 +137,17 @@ def _in_layer(named: str, plain: Path, layer: Path, source: str) -> Path:
         reason = "%s names %s, which is not in the folder of the file; %s is used (--folder names another layer)"
         log.warning(reason, source, shown(text), own)
     return own
+
+
+def seed_count_of(values: argparse.Namespace, layer: Layer) -> int | None:
+    """The number of seeds that the legacy form names, unless it says what goes without saying: how many there are."""
+    from midas.formats.spots import read_seed_ids
+
+    count: int | None = values.nSpotsToIndex
+    try:
+        return None if count is None or count == len(read_seed_ids(layer.spots_to_index)) else count
+    except MidasError:  # the stage says what is wrong
+        return count
 
 
 def members(values: argparse.Namespace) -> Communicator:

@@ -6,11 +6,12 @@ import sys
 from midas.commands.signals import SIGNALS
 
 SIGNALS.listen()
+
+from midas.commands.linear_algebra import take_common  # noqa: E402 - signals come first
+
+take_common(os.environ, os.uname().machine)
 # Nothing here is worth threads of the linear algebra, whose start takes time, memory, and sometimes the process.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# And it has the same digits on every processor: with the routines that all of the kind can run.
-os.environ["OPENBLAS_CORETYPE"] = "ARMV8" if os.uname().machine == "aarch64" else "Prescott"
-os.environ["MKL_CBWR"] = "COMPATIBLE"
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
     """Index the seeds of this process."""
-    from midas.commands.arguments import layer_of_paramstest, members, threads_of
+    from midas.commands.arguments import layer_of_paramstest, members, seed_count_of, threads_of
     from midas.commands.holding import hold
     from midas.stages import indexing
 
@@ -22,7 +22,12 @@ def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
     layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
     hold(layer.folder, values, comm, blocks_of="the indexing")
     result = indexing.run(
-        layer, parameters, threads=threads, comm=comm, seed_count=values.nSpotsToIndex, resume=values.resume == 1
+        layer,
+        parameters,
+        threads=threads,
+        comm=comm,
+        seed_count=seed_count_of(values, layer),
+        resume=values.resume == 1,
     )
     if result.summary.get("indexed") == 0:
         from midas.diagnosis.programs import warn

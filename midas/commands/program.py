@@ -106,11 +106,15 @@ SEEDS = (
     N_CPUS,
 )
 ALLOW_PARTIAL = Option(
-    "-allowPartial", "1: seeds that the stage before has not come to count as not found; 0: they are an error", int, 0
+    "-allowPartial",
+    "1: seeds that the stage before has not come to count as not found; 0: they are an error",
+    int,
+    0,
+    choices=(0, 1),
 )
 #: what those say that keep what is done when they are interrupted
 GO_ON = "go on with the same command and -resume 1"
-RESUME = Option("-resume", "1: go on where the same command was interrupted; 0: begin anew", int, 0)
+RESUME = Option("-resume", "1: go on where the same command was interrupted; 0: begin anew", int, 0, choices=(0, 1))
 LAYER = Option("--folder", "layer folder; by default that of the parameter file")
 THREADS = Option("--threads", "threads; by default every core that the process may use", int)
 

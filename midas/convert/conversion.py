@@ -31,9 +31,6 @@ from midas.runtime.room import need_memory
 
 log = logging.getLogger(__name__)
 
-#: HDF5 values that go into the scan group, and where detector software puts them; `<name>DatasetPath` overrides it
-_SCAN_VALUES = {name: f"/measurement/instrument/GSAS2_PVS/{name}" for name in ("Pressure", "Temperature", "I", "I0")}
-
 
 def run(
     options: ConversionOptions, *, threads: int, relative_to: Path | None = None, resume: bool = False
@@ -148,10 +145,7 @@ def _write_metadata(writer: ArchiveWriter, sweep: Sweep, parameters: Parameters,
     first = sweep.sources[0]
     if not isinstance(first, HDF5Frames):
         return
-    values = {"startOmeOverride": "startOmeOverride"}
-    for name, location in _SCAN_VALUES.items():
-        values[name] = " ".join(parameters.unknown.get(f"{name}DatasetPath", ())) or location
-    for name, content in metadata(first.file, values, links):
+    for name, content in metadata(first.file, settings.scan_values(parameters), links):
         path = name if "/" in name else f"{SCAN}{name}"
         if writer.accepts(path):
             writer.add_group(str(PurePosixPath(path).parent))

@@ -20,6 +20,7 @@ from midas.convert import settings
 from midas.convert.angles import Rotation, reconciled
 from midas.convert.dark import Dark, find_dark
 from midas.convert.flood import read_flood
+from midas.convert.linked import linked_files
 from midas.convert.mask import read_mask
 from midas.convert.options import ConversionOptions
 from midas.convert.readers.existing import ArchivedFrames
@@ -33,14 +34,17 @@ log = logging.getLogger(__name__)
 
 
 def files_of(options: ConversionOptions, relative_to: Path) -> dict[str, list[Path]]:
-    """The files that a conversion reads: raw, dark, mask and flood, as far as there are any."""
+    """The files that a conversion reads: raw, dark, mask and flood, as far as there are any, and those that they name.
+
+    HDF5 files have their data in others, too: where links may lead anywhere, these are among the files, else not.
+    """
     parameters = settled_parameters(options)
     paths, _ = _raw_files(parameters, options, relative_to)
     dark = [file for name in parameters["Dark"] for file in raw_files(located(name, relative_to), 1)]
     single = {role: parameters.get(key, "") for role, key in (("mask", "MaskFN"), ("flood", "FloodFN"))}
     images = {role: [located(name, relative_to)] for role, name in single.items() if name}
     found = {"raw": paths, "dark": dark, **images}
-    return {role: files for role, files in found.items() if files}
+    return {role: [*files, *linked_files(role, files, parameters, options)] for role, files in found.items() if files}
 
 
 def settled_parameters(options: ConversionOptions) -> Parameters:

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _RESERVED_KEYS = ("start", "step", "datatype", "omegaCenter", "YCen", "ZCen")
 _HEADER = 8192
+#: HDF5 values that go into the scan group, and where detector software puts them; `<name>DatasetPath` overrides it
+_SCAN_VALUES = {name: f"/measurement/instrument/GSAS2_PVS/{name}" for name in ("Pressure", "Temperature", "I", "I0")}
 
 
 def settled(parameters: Parameters, options: ConversionOptions) -> Parameters:
@@ -70,6 +72,12 @@ def _pixel_type(p: Parameters) -> np.dtype[Pixel]:
     name = p.get("RawPixelType") or ("u4" if p.get("PixelValue") == 4 else "u2")
     pixel: np.dtype[Pixel] = np.dtype(name if name.startswith(">") else f"<{name}")
     return pixel
+
+
+def scan_values(p: Parameters) -> dict[str, str]:
+    """Values of the scan group, and where they are in an HDF5 file."""
+    named = {name: " ".join(p.unknown.get(f"{name}DatasetPath", ())) or at for name, at in _SCAN_VALUES.items()}
+    return {"startOmeOverride": "startOmeOverride", **named}
 
 
 def reading_of(p: Parameters, scratch: Path | None, links: bool = False) -> Reading:

@@ -6,6 +6,7 @@ See docs/theory/archive.md#names-of-a-scan.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -163,7 +164,7 @@ def raw_files(first: Path, count: int, *, scan: bool = False) -> list[Path]:
     count : files of the scan; of a folder or a pattern 1 means all of them
     scan : of a folder or a pattern, leave out dark frames and ask for every number
     """
-    if first.is_dir():
+    if os.path.isdir(first):  # no error for what can be no name
         found = _in_order(path for path in first.iterdir() if _is_image(path))
         kinds = {decompressed.plain(path).suffix.lower() for path in found}
         if len(kinds) > 1:
@@ -186,12 +187,12 @@ def raw_files(first: Path, count: int, *, scan: bool = False) -> list[Path]:
 
 def exists(first: Path) -> bool:
     """Whether there is what `raw_files` takes: a file, a folder, or a file that fits the pattern."""
-    return first.exists() or (has_pattern(first) and any(first.parent.glob(first.name)))
+    return os.path.exists(first) or (has_pattern(first) and any(first.parent.glob(first.name)))
 
 
 def has_pattern(path: Path) -> bool:
     """Whether a name stands for all files that fit it; a file of just this name is meant itself."""
-    return bool(_PATTERN.search(path.name)) and not path.exists()
+    return bool(_PATTERN.search(path.name)) and not os.path.exists(path)
 
 
 def _is_image(path: Path) -> bool:

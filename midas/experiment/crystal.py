@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 #: Largest index of the legacy list.
 LEGACY_LIMIT = 10
 #: A list longer than this is a mistake in the parameters and would not fit into memory.
-_MOST_REFLECTIONS = 2e7
+_MOST_REFLECTIONS = 2e6
 #: of a reflection; the search for families takes a byte for each triple of indices
 _LARGEST_INDEX = 300
 #: Two spacings (Å) further apart than this are different rings.

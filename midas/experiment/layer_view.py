@@ -6,7 +6,6 @@ See docs/theory/evidence.md#predicted-spots.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
+from midas.runtime.named_paths import places_of
 
 Array = NDArray[np.float64]
 
@@ -83,5 +83,5 @@ def layer_view(layer: Layer, parameters: Parameters, of_setup: Parameters, hkls:
     region = accepted_region(of_setup, layer.detector_mask, layer.detector_pixels)
     rings = listed.integers("ring").astype(np.int32)
     model = ReflectionModel(np.array([listed[name] for name in "hkl"]), rings, instrument_of(of_setup), region)
-    folder = layer.folder if (layer.folder / parameters["PanelShiftsFile"]).is_file() else Path()
-    return LayerView(detector, panels_of(parameters, folder), region, model, listed, gap_step(parameters))
+    panels = panels_of(parameters, *places_of(layer.folder))
+    return LayerView(detector, panels, region, model, listed, gap_step(parameters))

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
+def panels_of(parameters: Parameters, *folders: Path) -> NDArray[np.float64]:
     """Panels as `midas._ext.physics.panels` takes them.
 
     Parameters
     ----------
-    folder : where a relative `PanelShiftsFile` is
+    folders : where a relative `PanelShiftsFile` is sought; for a layer `midas.runtime.named_paths.places_of`
 
     Returns
     -------
@@ -45,7 +45,7 @@ def panels_of(parameters: Parameters, folder: Path) -> NDArray[np.float64]:
     shifts = {}
     if parameters["PanelShiftsFile"]:
         name: str = parameters["PanelShiftsFile"]
-        shifts = read_shifts(named_file(name, folder, key="PanelShiftsFile", source=parameters.source))
+        shifts = read_shifts(named_file(name, *folders, key="PanelShiftsFile", source=parameters.source))
     rows = []
     for number, (y, z) in enumerate((y, z) for y in y_ranges for z in z_ranges):
         dy, dz, turn = shifts.get(number, (0.0, 0.0, 0.0))

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.hdf5 import values_of
 from midas.formats.hdf5_links import attribute, item_at, opened
+from midas.formats.hdf5_values import values
 from midas.formats.layer import Layer
 from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError
@@ -70,6 +70,6 @@ def _geometry_in(path: Path) -> RefinedGeometry | None:
         names, covariance = item_at(group, "names"), item_at(group, "covariance")
         if not isinstance(names, h5py.Dataset) or not isinstance(covariance, h5py.Dataset):
             raise FormatError("names or covariance is missing", file=path)
-        words = tuple(name.decode("utf-8", "replace") for name in values_of(names).ravel().tolist())
+        words = tuple(name.decode("utf-8", "replace") for name in values(names).ravel().tolist())
         trust, z0 = (attribute(group, key) or "-" for key in ("trust", "z0"))
-        return RefinedGeometry(words, np.asarray(values_of(covariance), np.float64), trust, z0)
+        return RefinedGeometry(words, np.asarray(values(covariance), np.float64), trust, z0)

@@ -1,4 +1,4 @@
-"""Opening HDF5 files, following their links and reading their values (docs/theory/archive.md#links-in-hdf5).
+"""Opening HDF5 files and following their links (docs/theory/archive.md#links-in-hdf5).
 
 Links may lead to other files, to nothing, and in a circle. The library follows them without a word of which file it
 looked for; here each step is taken alone, so that an error can name it. Nothing is read from files that are not below
@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import h5py
 import numpy as np
 from h5py import h5a, h5l
-from numpy.typing import NDArray
 
-from midas.formats.hdf5 import FAILURES, kind_of, refuse_foreign, text_name, values_of
+from midas.formats.hdf5 import FAILURES, text_name
 from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,17 @@ class _Scope:
     Parameters
     ----------
     folders : and below; empty = anywhere
+    advice : what the user can do about a file elsewhere
     named : targets of which it has been said that they are left out
+    reached : the files that were named and may be read, after all symbolic links, in the order in which they were met
+    asked : whether any file was named, wherever it is
     """
 
     folders: tuple[Path, ...]
+    advice: str
     named: set[str] = field(default_factory=set)
+    reached: dict[Path, None] = field(default_factory=dict)
+    asked: bool = False
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("scope", default=None)
@@ -57,17 +63,18 @@ class _OutsideError(FormatError):
 
 
 @contextmanager
-def opened(path: Path, links: bool = False) -> Iterator[h5py.File]:
+def opened(path: Path, links: bool | None = None) -> Iterator[h5py.File]:
     """The file, with the library's errors, while it is open, as errors about this file.
 
     Parameters
     ----------
-    links : whether what the file names may be anywhere. A file that is opened while another one is open, because that
-        one names it, stays in the bounds of the other one.
+    links : whether what the file names may be anywhere; None: it may not, and the user has no option for it. A file
+        that is opened while another one is open, because that one names it, stays in the bounds of the other one.
     """
     outer = _scope.get()
     folders = () if links else tuple(dict.fromkeys((path.absolute().parent.resolve(), path.resolve().parent)))
-    token = _scope.set(outer or _Scope(folders))
+    advice = "copy what it holds into this one" if links is None else "-allowLinks 1 reads it nevertheless"
+    token = _scope.set(outer or _Scope(folders, advice))
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -144,58 +151,47 @@ def missing_target(group: h5py.Group, name: str) -> str:
 def located(main: Path, name: str) -> Path | None:
     """The file that an HDF5 file names in a link or as source of a virtual dataset; None if it is nowhere.
 
-    Sought as the library does: under an absolute name, beside the naming file, under its bare name there, and in the
-    current folder.
+    Sought where the library does, in the same order, since that reads the first one that it finds: under an absolute
+    name; then under its last part, or the relative name, beside the naming file, in the current folder, and where the
+    naming file is after all symbolic links. A pipe or a device there is none, and ends the search as it would hers.
     """
-    if "\0" in name:
-        return None
-    folders = dict.fromkeys((main.parent, main.resolve().parent))
-    places = [Path(name)] if Path(name).is_absolute() else []
-    places += [folder / part for part in (name, Path(name).name) for folder in folders]
-    return next((place for place in [*places, Path(name)] if _is_file(place)), None)
+    if scope := _scope.get():
+        scope.asked = True
+    wanted = Path(name)
+    part = Path(wanted.name) if wanted.is_absolute() else wanted
+    for place in ([wanted] if wanted.is_absolute() else []) + [main.parent / part, part, main.resolve().parent / part]:
+        try:
+            mode = place.stat().st_mode
+        except (OSError, ValueError):  # also names that no file can have
+            continue
+        if not stat.S_ISDIR(mode):
+            return place if stat.S_ISREG(mode) else None
+    return None
+
+
+def reached() -> list[Path]:
+    """The files that were named so far by the one that is open, and by those that it names, and may be read."""
+    scope = _scope.get()
+    return [] if scope is None else list(scope.reached)
+
+
+def names_others() -> bool:
+    """Whether a file was named so far by the one that is open, be it there or not."""
+    scope = _scope.get()
+    return scope is not None and scope.asked
 
 
 def check_inside(target: Path, file: str | os.PathLike[str], key: str) -> None:
     """FormatError for a file that must not be read because another file names it."""
     scope = _scope.get()
     real = target.resolve()
-    if scope is None or not scope.folders or any(real.is_relative_to(folder) for folder in scope.folders):
+    if scope is None:
         return
-    reason = f"leads to {real}, which is not below the folder of this file; -allowLinks 1 reads it nevertheless"
+    if not scope.folders or any(real.is_relative_to(folder) for folder in scope.folders):
+        scope.reached[real] = None
+        return
+    reason = f"leads to {real}, which is not below the folder of this file; {scope.advice}"
     raise _OutsideError(reason, file=file, key=key)
-
-
-def values(dataset: h5py.Dataset) -> NDArray[Any]:
-    """All values of a small dataset: numbers, or texts as bytes.
-
-    Raises
-    ------
-    FormatError : they are of another type, are too many, or lie in files that must not be read.
-    """
-    check_storage(dataset)
-    return values_of(dataset)
-
-
-def text_of(item: object) -> str:
-    """The only text of a dataset; "" if it is no such dataset."""
-    if not isinstance(item, h5py.Dataset) or item.size != 1:
-        return ""
-    dtype = kind_of(item)
-    if dtype is None or h5py.check_string_dtype(dtype) is None:
-        return ""
-    text: bytes = values(item).ravel()[0]
-    return text.decode(errors="replace")
-
-
-def check_storage(dataset: h5py.Dataset) -> None:
-    """FormatError if values of a dataset lie in files that are not HDF5, or that must not be read."""
-    refuse_foreign(dataset)
-    path, key = Path(dataset.file.filename), text_name(dataset.name).lstrip("/")
-    if dataset.is_virtual:
-        for source in dataset.virtual_sources():
-            target = None if source.file_name == "." else located(path, str(source.file_name))
-            if target is not None:
-                check_inside(target, path, key)
 
 
 def identity(item: Item) -> tuple[int, int]:
@@ -290,10 +286,3 @@ def _external(group: h5py.Group, name: str) -> tuple[str, str] | None:
 
 def _key(group: h5py.Group, name: str) -> str:
     return f"{text_name(group.name).rstrip('/')}/{name}".lstrip("/")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # names that no file can have
-        return False

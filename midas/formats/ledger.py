@@ -147,11 +147,16 @@ def read_ledger(path: str | os.PathLike[str]) -> Ledger:
     if not path.exists():
         return Ledger()
     try:
-        values = json.loads(read_bytes(path))
+        content = read_bytes(path)
+    except MidasError as error:
+        log.warning("%s; no step is known to be complete", error)
+        return Ledger()
+    try:
+        values = json.loads(content)
         if values["kind"] != _KIND:
             raise ValueError
         entries = [_entry(item) for item in values["steps"]]
-    except (MidasError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         log.warning("%s: is no ledger of this version, and counts for nothing: no step is known to be complete", path)
         return Ledger()
     return Ledger({entry.step: entry for entry in entries})

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from midas.formats.slots import SlotFile, shorten
 from midas.runtime.errors import FormatError
-from midas.runtime.files import remove, replace
+from midas.runtime.files import ordinary, remove, replace
 from midas.runtime.locks import one_at_a_time
 
 #: one slot
@@ -39,6 +39,7 @@ def marks_file(path: Path) -> Path:
 def read_marks(path: Path, rows: range) -> NDArray[np.uint64] | None:
     """The marks of these rows, 0 behind the end; None where there is no such file."""
     try:
+        ordinary(path)
         content = np.fromfile(path, MARK, count=len(rows), offset=rows.start * MARK.itemsize)
     except FileNotFoundError:
         return None

@@ -16,7 +16,8 @@ _NO_FRAMES = ("analysis/", f"{SCAN}doPeakFit/")
 
 #: of more files than this together, names, sizes and times stand for the content: opening thousands takes long
 _MOST_OPENED = 16
-#: stamps that hold as long as size and time of the files do, so that what one step writes the next need not read
+#: stamps that hold as long as the files are the same ones with the same size and time, so that what one step writes the
+#: next need not read
 _known: dict[str, Stamp] = {}
 _MOST_KNOWN = 512
 
@@ -39,7 +40,9 @@ def stamp(*paths: str | os.PathLike[str]) -> Stamp | None:
         names = (os.path.basename(os.fspath(path)) for path in paths)
         lines = [f"{name} {size} {time}" for name, size, time in zip(names, sizes, times, strict=True)]
         return Stamp(sum(sizes), sum(times), provenance.hash_of_lines(lines), provenance.SAMPLES, len(paths))
-    identity = repr([(os.fspath(path), size, time) for path, size, time in zip(paths, sizes, times, strict=True)])
+    # A file that is replaced within a tick of the clock has the same time; the new one is another file.
+    places = [(state.st_dev, state.st_ino) for state in states]
+    identity = repr([tuple(one) for one in zip([os.fspath(path) for path in paths], sizes, times, places, strict=True)])
     if identity not in _known:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()

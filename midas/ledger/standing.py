@@ -115,10 +115,12 @@ def _broken(
 def _overwritten(ledger: Ledger, behind: Sequence[Asked]) -> dict[str, Overwritten]:
     """What steps that run again have written over the files of others."""
     found: dict[str, Overwritten] = {}
-    for one in behind:
+    for number, one in enumerate(behind):
         entry = ledger.entries.get(one.step.name)
         for name, left in ({} if entry is None else entry.outputs).items():
-            found[name] = Overwritten(one.step.name, left, harmless=name in one.step.rewrites)
+            # It can run again on what it has written; one before it would read that for the first time.
+            harmless = name in one.step.rewrites and number == 0
+            found[name] = Overwritten(one.step.name, left, harmless=harmless)
     return found
 
 

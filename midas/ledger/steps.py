@@ -5,6 +5,7 @@ The one list of what belongs to what; whoever adds a file to a stage adds it her
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import TypeAlias
 from midas.formats import passes
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
+from midas.runtime.named_paths import places_of, sought
 
 #: files by the names that the ledger gives them; several under one name are compared together
 Files: TypeAlias = Mapping[str, Sequence[Path]]
@@ -48,10 +50,12 @@ class Step:
 def _of(layer: Layer, *paths: Path | None) -> dict[str, Sequence[Path]]:
     """Files by their names in the layer folder, by their own where they stand elsewhere."""
     named: dict[str, Sequence[Path]] = {}
+    folder = os.path.abspath(layer.folder)  # a command of a stage names it from where it was called
     for path in paths:
         if path is not None:
-            inside = path.is_relative_to(layer.folder)
-            named[str(path.relative_to(layer.folder)) if inside else path.name] = (path,)
+            whole = Path(os.path.abspath(path))
+            inside = whole.is_relative_to(folder)
+            named[str(whole.relative_to(folder)) if inside else path.name] = (path,)
     return named
 
 
@@ -79,13 +83,8 @@ def _radius(layer: Layer, settings: Parameters) -> Path | None:
 
 
 def _named(layer: Layer, settings: Parameters, key: str) -> Path | None:
-    """The file that a key names, in the layer folder unless its path is complete."""
-    return layer.folder / Path(settings[key]) if settings.get(key, "") else None
-
-
-def _panel_shifts(layer: Layer, settings: Parameters) -> Path | None:
-    named = _named(layer, settings, "PanelShiftsFile")
-    return named if named is None or named.is_file() else Path(settings["PanelShiftsFile"])
+    """The file that a key names, which the stage that reads it finds in the same place."""
+    return sought(settings[key], *places_of(layer.folder)) if settings.get(key, "") else None
 
 
 def _region(layer: Layer) -> tuple[Path, ...]:
@@ -94,7 +93,7 @@ def _region(layer: Layer) -> tuple[Path, ...]:
 
 def _read_by_peaks(layer: Layer, settings: Parameters) -> Files:
     hkls = None if settings["DoFullImage"] else layer.hkls
-    return _of(layer, layer.archive, hkls, _panel_shifts(layer, settings))
+    return _of(layer, layer.archive, hkls, _named(layer, settings, "PanelShiftsFile"))
 
 
 def _read_by_merge(layer: Layer, settings: Parameters) -> Files:
@@ -142,7 +141,7 @@ def _selected(layer: Layer) -> tuple[Path, ...]:
 def _read_by_pull(layer: Layer, settings: Parameters) -> Files:
     of_grains = (layer.grains, layer.spot_matrix, layer.grain_quality)
     of_setup = (layer.extra_info, layer.paramstest, layer.hkls, _merged(layer, settings), _radius(layer, settings))
-    return _of(layer, layer.archive, *of_grains, *of_setup, _panel_shifts(layer, settings), *_region(layer))
+    return _of(layer, layer.archive, *of_grains, *of_setup, _named(layer, settings, "PanelShiftsFile"), *_region(layer))
 
 
 def _read_by_sigma(layer: Layer, settings: Parameters) -> Files:

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midas.archive import Archive
 from midas.formats.layer import Layer, look_files, name_of_scan
 from midas.ledger.recorded import recording
 from midas.ledger.standing import Asked
 from midas.ledger.steps import first_look, geometry
 from midas.parameters import Parameters
 from midas.pipeline import asked, inputs, layer_page, record
+from midas.pipeline.opened_layer import opened_layer
 from midas.pipeline.options import Options
 from midas.pipeline.plan import LayerPlan
 from midas.pipeline.steps import Steps
@@ -100,12 +100,8 @@ class LayerRun:
         if self.comm.rank == 0:
             archive = inputs.prepare_archive(self.options, self.plan, self.steps)
         archive = self.comm.broadcast(archive)
-        folder = self.plan.folder
         self.steps.kept = self.comm.broadcast(self.steps.kept)
-        with Archive(archive) as opened:
-            parameters = opened.parameters
-        data_file = parameters.for_stage("pipeline")["dataFN"]
-        return Layer(folder, archive, f"{folder}/", data_file=data_file), parameters
+        return opened_layer(self.plan.folder, archive)
 
     def run(self) -> LayerTables:
         """All stages that the options ask for, and the results of the layer."""

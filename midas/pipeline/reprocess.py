@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from midas.archive import Archive, set_dataset
+from midas.archive import set_dataset
 from midas.formats.layer import Layer
 from midas.formats.run_record import StepRecord
 from midas.parameters import ANALYSIS, Parameters
 from midas.pipeline import consolidation, copies, layer_page
+from midas.pipeline.opened_layer import opened_layer
 from midas.pipeline.record import again
 from midas.runtime import logs
 from midas.runtime.errors import ArchiveError, MidasError, OutputError, StageError
@@ -86,9 +87,7 @@ def _layer(folder: Path, threads: int, per_spot_groups: int, report: bool) -> No
     copies.instead_of_link(archives[0])
     # The folder may have been moved since.
     set_dataset(archives[0], ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{folder}/")]))
-    with Archive(archives[0]) as archive:
-        parameters = archive.parameters
-    layer = Layer(folder, archives[0], f"{folder}/", data_file=parameters.for_stage("pipeline")["dataFN"])
+    layer, parameters = opened_layer(folder, archives[0])
     started = time.perf_counter()
     errors = make_subfolder(layer.logs) / "merge_overlaps_reprocess_err.csv"
     try:

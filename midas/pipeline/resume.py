@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: what the consolidation is told, which writes into the archive where the spots of the grains come from
+_NEW_ARCHIVE = Reason("the archive is a new one", other=True)
+
 #: steps that add to the grains, and do not make them
 _ADDED = (steps.PULL, steps.SIGMA, steps.CONSOLIDATION)
 
@@ -64,6 +67,8 @@ def kept_steps(run: LayerRun) -> Mapping[str, Entry]:
     given = {restart: _ASKED_FOR} if restart else {}
     if restart == "ZipOut":
         given = {names[0]: _ASKED_FOR}
+    if options.convert and run.steps.kept.get("ZipOut") is None:
+        given = {steps.CONSOLIDATION.name: _NEW_ARCHIVE} | given
     reasons = standing(run.layer, ledger, asked, given)
     if again := _passes_again(run, ledger, reasons) if "indexing" in names else {}:
         reasons = standing(run.layer, ledger, asked, {**given, **again})

@@ -15,6 +15,7 @@ from midas.ledger import steps
 from midas.ledger.standing import Asked, Reason, changed_files, standing
 from midas.ledger.steps import Step, first_of
 from midas.parameters import Parameters
+from midas.pipeline.opened_layer import opened_layer
 from midas.pipeline.resume import of_passes
 from midas.pipeline.step_names import STEPS
 from midas.pipeline.steps import counts_of
@@ -106,13 +107,11 @@ def _layer(folder: Path) -> Layer:
     archives = sorted(folder.glob("*.MIDAS.zip"))
     if len(archives) != 1:
         return Layer(folder, folder_text=f"{folder}/")
-    data_file = ""
     try:
-        with Archive(archives[0]) as archive:
-            data_file = archive.parameters.for_stage("pipeline")["dataFN"]
+        return opened_layer(folder, archives[0])[0]
     except MidasError as error:
         log.warning("%s", error)
-    return Layer(folder, archives[0], f"{folder}/", data_file=data_file)
+        return Layer(folder, archives[0], f"{folder}/")
 
 
 def _reasons(layer: Layer, ledger: Ledger) -> dict[str, Reason]:

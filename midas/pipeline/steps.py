@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from midas.formats.ledger import Entry
+from midas.ledger.steps import first_of
 from midas.runtime import logs
 from midas.runtime.errors import MidasError, NothingFoundError, StageError, shown
 from midas.runtime.files import write_atomic
@@ -58,16 +59,11 @@ _COUNTS = {
 _SHARED = ("peaksearch", "indexing", "refining")
 
 
-def _kind(name: str) -> str:
-    """The step that a later pass of indexing repeats: ``indexing_pass2`` is ``indexing``."""
-    return name.partition("_pass")[0]
-
-
 def counts_of(name: str, summaries: Sequence[Mapping[str, object]]) -> dict[str, int]:
     """What the console shows of the summaries of a step."""
     return {
         label: sum(int(rows[label]) for rows in summaries if label in rows)  # type: ignore[call-overload]
-        for label in _COUNTS.get(_kind(name), ())
+        for label in _COUNTS.get(first_of(name), ())
         if any(label in rows for rows in summaries)
     }
 
@@ -134,7 +130,7 @@ class Steps:
 
     def stage(self, name: str, work: Callable[[], StageResult[T]]) -> StageResult[T]:
         """A stage with its messages in midas_log/, as the legacy driver kept its programs' output."""
-        block = f"{self.comm.rank}" if _kind(name) in _SHARED else ""
+        block = f"{self.comm.rank}" if first_of(name) in _SHARED else ""
         folder = self.folder / "midas_log"
         out, errors = folder / f"{name}_out{block}.csv", folder / f"{name}_err{block}.csv"
         if name == "ZipOut":
@@ -161,12 +157,12 @@ class Steps:
         except PeerError:  # not a failure of this member: it would tell the others, who wait for nothing any more
             raise
         except NothingFoundError as error:
-            raise NothingFoundError(f"{_FAILURES[_kind(name)]}: {error}", nothing=error.nothing) from None
+            raise NothingFoundError(f"{_FAILURES[first_of(name)]}: {error}", nothing=error.nothing) from None
         except MidasError as error:
-            raise StageError(f"{_FAILURES[_kind(name)]}: {error}") from None
+            raise StageError(f"{_FAILURES[first_of(name)]}: {error}") from None
         except OSError as error:
             place = f"{shown(error.filename)}: " if error.filename else ""
-            raise StageError(f"{_FAILURES[_kind(name)]}: {place}{error.strerror or error}") from None
+            raise StageError(f"{_FAILURES[first_of(name)]}: {place}{error.strerror or error}") from None
         except MemoryError:
-            raise StageError(f"{_FAILURES[_kind(name)]}: not enough memory") from None
+            raise StageError(f"{_FAILURES[first_of(name)]}: not enough memory") from None
         self.seconds[name] = time.perf_counter() - started

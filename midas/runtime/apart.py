@@ -74,9 +74,8 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
     with _FORKING, warnings.catch_warnings():
         # The other threads hold no lock that the new process needs: h5py sees to its own.
         warnings.simplefilter("ignore", DeprecationWarning)
-        reading, writing = _pipe()
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
-        process = os.fork()
+        reading, writing, process = _forked(file)
         if process == 0:
             _apart = True
             ending.follow(parent)
@@ -105,12 +104,25 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
         raise FormatError(_reason(status), file=file)
 
 
-def _pipe() -> tuple[int, int]:
-    reading, writing = os.pipe()
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
-    return reading, writing
+def _forked(file: Path) -> tuple[int, int, int]:
+    """Both ends of a pipe, and the new process; 0 in this one itself.
+
+    Raises
+    ------
+    FormatError : the system has no pipe or no process left.
+    """
+    ends: tuple[int, ...] = ()
+    try:
+        ends = reading, writing = os.pipe()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+        return reading, writing, os.fork()
+    except OSError as error:
+        for end in ends:
+            os.close(end)
+        reason = f"cannot be read: no process can be started for it ({error.strerror}); end others, or raise the limit"
+        raise FormatError(reason, file=file) from None
 
 
 def _received(pipe: io.FileIO) -> tuple[int, Any] | None:

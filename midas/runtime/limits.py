@@ -6,7 +6,7 @@ nothing, so that every file may ask for `ROOM`, which frames of the largest dete
 
 from __future__ import annotations
 
-#: rows or columns of a frame, as the peak search counts them
+#: rows or columns of a frame, which the pixel lists of the peak search count in two bytes
 LARGEST_SIDE = 32767
 #: frames of a scan
 MOST_FRAMES = 10_000_000

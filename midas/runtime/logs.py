@@ -141,6 +141,17 @@ def muted(name: str) -> Iterator[None]:
             logger.disabled = _muted[name] > 0
 
 
+@contextmanager
+def silent() -> Iterator[None]:
+    """No messages at all while the block runs: what it finds out will be said by whoever does it in earnest."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 #: what this run has said: several stages of it may notice the same
 _said: set[tuple[object, ...]] = set()
 

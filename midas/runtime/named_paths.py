@@ -63,15 +63,28 @@ def follow(link: Path) -> None:
     log.info("%s is a link: what belongs there goes to %s", link, target)
 
 
+def places_of(folder: Path) -> tuple[Path, Path]:
+    """Where a file is sought that a parameter of a layer names: in its folder, then where the name says.
+
+    The driver copies such files into the layer folder, where the legacy programs ran.
+    """
+    return folder, Path()
+
+
+def sought(name: str, *folders: Path) -> Path:
+    """The path of a file in the first of the folders that has it; in the last one if none has."""
+    paths = [folder / name for folder in folders]
+    return next((path for path in paths if is_path(path) and os.path.exists(path)), paths[-1])
+
+
 def named_file(name: str, *folders: Path, key: str, source: str | os.PathLike[str]) -> Path:
-    """A file to read that a parameter names: in the first of the folders that has it; relative to the last one else.
+    """A file to read that a parameter names, `sought` in the folders.
 
     Raises
     ------
     FormatError : it is no file, but something that may never end
     """
-    paths = [folder / name for folder in folders]
-    path = next((path for path in paths if is_path(path) and os.path.exists(path)), paths[-1])
+    path = sought(name, *folders)
     if not is_path(path):
         raise FormatError("can be no file", file=source or None, key=key, value=name)
     if os.path.exists(path) and not os.path.isfile(path):

@@ -91,7 +91,7 @@ class Option:
     type: type = str
     default: object = None
     count: int | str | None = None
-    choices: tuple[str, ...] | None = None
+    choices: tuple[object, ...] | None = None
 
     @property
     def key(self) -> str:

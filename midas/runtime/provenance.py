@@ -14,7 +14,7 @@ from pathlib import Path
 
 from midas._version import __version__
 from midas.runtime.errors import FormatError
-from midas.runtime.files import readable
+from midas.runtime.files import ordinary, readable
 
 #: how the content went into a hash: all of it, samples of it, or the names and check sums of the members of an archive
 WHOLE, SAMPLES, MEMBERS = "whole", "samples", "members"
@@ -63,6 +63,8 @@ def fingerprint(*paths: str | os.PathLike[str], first: int | None = None) -> Fin
     FormatError : for a file that cannot be read
     """
     files = [Path(path) for path in paths]
+    for file in files:
+        ordinary(file)
     try:
         sizes = [file.stat().st_size if first is None else first for file in files]
         total = sum(sizes)

@@ -27,7 +27,7 @@ from midas.runtime import progress
 from midas.runtime.chunks import Chunks
 from midas.runtime.errors import OutputError, StageError, UsageError
 from midas.runtime.files import remove
-from midas.runtime.named_paths import named_file
+from midas.runtime.named_paths import named_file, places_of
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.digits import digits
@@ -43,6 +43,8 @@ _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 
 #: seeds searched between two writes at most: few enough to keep memory flat
 _CHUNK = 512
+#: slots beyond twice the seeds: so many for a wrong number cost nothing
+_SPARE_SLOTS = 10_000
 
 
 @recorded(INDEXING)
@@ -108,6 +110,9 @@ def _slots(ids: NDArray[np.int64] | None, seed_count: int | None) -> int:
     """Slots of the output files: what was asked for, else one a seed."""
     if seed_count is None:
         return 0 if ids is None else len(ids)
+    if ids is not None and seed_count > 2 * len(ids) + _SPARE_SLOTS:
+        reason = f"must be the number of lines of SpotsToIndex.csv, which has {len(ids)}"
+        raise UsageError(reason, key="nSpotsToIndex", value=seed_count)
     if ids is not None and seed_count > len(ids):
         log.warning("nSpotsToIndex is %d, but there are %d seeds; the other slots stay empty", seed_count, len(ids))
     return seed_count
@@ -285,7 +290,7 @@ def _track(
 
     See docs/theory/indexing.md#given-grains.
     """
-    named = named_file(p["GrainsFile"], layer.folder, key="GrainsFile", source=layer.paramstest)
+    named = named_file(p["GrainsFile"], *places_of(layer.folder), key="GrainsFile", source=layer.paramstest)
     grains = read_grains(named, through="GrainRadius", strict=False)
     orientations = grains.numbers(ORIENTATION)
     positions = np.column_stack([grains["X"], grains["Y"], grains["Z"]])

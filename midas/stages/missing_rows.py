@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.marks import described, unwritten
+from midas.formats.marks import described, marks_file, unwritten
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
 
 
 def missing_rows(
-    path: Path, rows: range, passes: Sequence[int], program: str, *, allow_partial: bool
+    path: Path, rows: range, passes: Sequence[int], program: str, *, allow_partial: bool, record: int
 ) -> NDArray[np.bool_] | None:
     """Flags of the rows that count as if nothing was found; None where there are none.
 
@@ -26,12 +26,15 @@ def missing_rows(
     passes : seeds of each indexing pass
     program : that writes it
     allow_partial : whether missing rows are a warning
+    record : bytes of a slot; those behind the end of a file with marks are missing, too
 
     Raises
     ------
     FormatError : for missing rows, with their numbers
     """
     missing = unwritten(path, rows, passes)
+    if marks_file(path).exists() and path.exists():
+        missing[max(path.stat().st_size // record - rows.start, 0) :] = True
     if not missing.any():
         return None
     which = f"by the last run of {program} {described(missing, rows.start, sum(passes))} not written"

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 #: pixel types that the kernel scans
 PIXEL_TYPES = tuple(np.dtype(name) for name in "u1 u2 u4 i1 i2 i4 f4 f8".split())
 
-#: sides beyond this do not fit the two-byte coordinates of the pixel lists
-LARGEST_SIDE = 32767
-
 
 @dataclass(frozen=True)
 class Selection:

@@ -6,7 +6,6 @@ import logging
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -30,7 +29,8 @@ from midas.ledger.steps import PEAKS
 from midas.runtime import progress
 from midas.runtime.errors import ArchiveError, ParameterError, exiting_with
 from midas.runtime.files import write_atomic
-from midas.runtime.named_paths import make_subfolder
+from midas.runtime.limits import LARGEST_SIDE
+from midas.runtime.named_paths import make_subfolder, places_of
 from midas.runtime.parallel import SERIAL, Communicator, ordered_map, pool
 from midas.runtime.ragged import entries_of, offsets_of
 from midas.runtime.result import StageResult
@@ -40,7 +40,7 @@ from midas.stages.digits import digits
 from midas.stages.division import Division, restore_sizes
 from midas.stages.kept_frames import kept_frames, remove_others
 from midas.stages.peak_centres import straighten_profiles
-from midas.stages.peak_selection import LARGEST_SIDE, PIXEL_TYPES, Selection, select
+from midas.stages.peak_selection import PIXEL_TYPES, Selection, select
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -221,9 +221,7 @@ class _Search:
         self.size = len(thresholds)
         self.centre: tuple[float, float] = settings["BC"]
         self.straight = settings["PeakCentre"] == "detector"
-        # The driver copies the file into the layer folder, where the legacy programs ran.
-        beside = (layer.folder / settings["PanelShiftsFile"]).is_file()
-        self.panels = panels_of(settings, layer.folder if beside else Path())
+        self.panels = panels_of(settings, *places_of(layer.folder))
         self.method = settings["PeakFitMethod"] if settings["doPeakFit"] else "centroid"
         if len(self.panels):
             log.info("%d panels", len(self.panels))

@@ -164,7 +164,9 @@ def _indexed_of(
     """The indexer's results of these rows, from memory if they are there; in the files the `checked` ones must be."""
     if indexed is None:
         passes = sizes_of_all(layer) if seed_pass is None else [seed_pass.first, len(seed_pass.seeds)]
-        missing = missing_rows(layer.index_best, checked, passes, "ff-index", allow_partial=allow_partial)
+        missing = missing_rows(
+            layer.index_best, checked, passes, "ff-index", allow_partial=allow_partial, record=index.BEST.itemsize
+        )
         own = None if missing is None else missing[rows.start - checked.start : rows.stop - checked.start]
         return index.read(layer.index_best, layer.index_best_full, rows, own)
     if not (indexed.rows.start <= rows.start and rows.stop <= indexed.rows.stop):

@@ -207,3 +207,108 @@ def test_the_option_of_the_driver(
     assert in_process(*arguments, cwd=tmp_path) == 1
     assert "-allowLinks 1" in capsys.readouterr().err
     assert in_process(*arguments, "-allowLinks", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+
+
+def virtual(file: h5py.File, name: str, source: str, dataset: str, shape: tuple[int, ...] = (8,)) -> None:
+    """A virtual dataset of whole numbers, of which `source` names the file as HDF5 stores it: ``%%`` is a ``%``."""
+    layout = h5py.VirtualLayout(shape, "u1")
+    layout[...] = h5py.VirtualSource(source, dataset, shape=shape)
+    file.create_virtual_dataset(name, layout)
+
+
+#: ways from a virtual dataset to values elsewhere, at one remove or more: file and name of its source
+WAYS = {
+    "raw storage": ("inner.h5", "raw"),
+    "virtual": ("inner.h5", "virtual"),
+    "twice virtual": ("inner.h5", "twice"),
+    "a link": ("inner.h5", "link"),
+    "a link to a group": ("inner.h5", "group/x"),
+    "a soft link": ("inner.h5", "soft"),
+    "the same file": (".", "other/own"),
+    "a doubled %": ("%%/../../elsewhere/x.h5", "x"),
+    "the current folder": ("x.h5", "x"),
+    "a pattern": ("inner%b.h5", "x"),
+    "a circle": ("inner.h5", "circle"),
+    "nothing": ("none.h5", "x"),
+    "no dataset": ("inner.h5", "none"),
+}
+
+
+@pytest.fixture
+def remote(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, tuple[int, ...]], Path]:
+    """A file whose dataset has its values elsewhere, in one of the `WAYS`."""
+    own, elsewhere = places
+    monkeypatch.chdir(elsewhere)
+    (own / "%").mkdir()
+
+    def make(way: str, name: str, shape: tuple[int, ...] = (8,)) -> Path:
+        away, size = str(elsewhere / "x.h5"), int(np.prod(shape))
+        (elsewhere / "secret.txt").write_bytes(b"password".ljust(size))
+        with h5py.File(elsewhere / "x.h5", "w") as file:
+            file["x"] = np.full(shape, 77, "u1")
+        with h5py.File(own / "inner0.h5", "w") as file:
+            file["x"] = np.full(shape, 66, "u1")
+        with h5py.File(own / "inner.h5", "w") as file:
+            file.create_dataset("raw", shape, "u1", external=[(str(elsewhere / "secret.txt"), 0, size)])
+            virtual(file, "virtual", away, "x", shape)
+            virtual(file, "twice", ".", "virtual", shape)
+            virtual(file, "circle", ".", "circle", shape)
+            file["link"], file["group"] = h5py.ExternalLink(away, "x"), h5py.ExternalLink(away, "/")
+            file["soft"] = h5py.SoftLink("/group/x")
+        with h5py.File(own / "scan.h5", "w") as file:
+            file["exchange/data"] = FRAMES
+            file.require_group("instrument/detector").attrs["NX_class"] = "NXdetector"
+            file["other/own"] = h5py.ExternalLink("inner.h5", "link")
+            if way == "a pattern":
+                layout, unlimited = h5py.h5p.create(h5py.h5p.DATASET_CREATE), h5py.h5s.UNLIMITED
+                space = h5py.h5s.create_simple(shape, (unlimited,))
+                space.select_hyperslab((0,), (unlimited,), shape, shape)
+                layout.set_virtual(space, b"inner%b.h5", b"x", h5py.h5s.create_simple(shape))
+                h5py.h5d.create(file.id, name.encode(), h5py.h5t.NATIVE_UINT8, space, layout)
+            else:
+                virtual(file, name, *WAYS[way], shape)
+        return own / "scan.h5"
+
+    return make
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_metadata_from_elsewhere_at_any_remove(
+    remote: Callable[..., Path], caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    path = remote(way, "instrument/away")
+    with caplog.at_level(logging.WARNING):
+        assert [name for name, _ in metadata(path, {})] == []
+    assert "it is not copied" in caplog.text
+    allowed = way not in ("raw storage", "a pattern", "a circle", "nothing", "no dataset")
+    assert ("-allowLinks 1" in caplog.text) == allowed
+    found = dict(metadata(path, {}, links=True))
+    assert ("instrument/away" in found) == allowed
+    assert all((values == 77).all() for values in found.values())
+
+
+@pytest.mark.parametrize("way", ["raw storage", "virtual", "a link to a group"])
+@pytest.mark.parametrize("name", ["instrument/detector/pixel_mask", "exchange/omega"])
+def test_masks_and_angles_from_elsewhere_at_any_remove(remote: Callable[..., Path], way: str, name: str) -> None:
+    path = remote(way, name, (6, 8) if name.endswith("mask") else (4,))
+    if name.endswith("mask"):
+        with h5py.File(path, "a") as file:
+            file.move("exchange/data", "instrument/detector/data")
+    location = "instrument/detector/data" if name.endswith("mask") else "exchange/data"
+    with pytest.raises(MidasError, match="inner.h5"):
+        source = HDF5Frames(path, Reading(location=location))
+        assert source.omegas is None
+        source.masked()
+
+
+def test_sources_below_the_folder_at_any_remove(places: tuple[Path, Path]) -> None:
+    own, _ = places
+    (own / "50%").mkdir()
+    with h5py.File(own / "50%" / "part.h5", "w") as file:
+        file["x"] = np.arange(8, dtype="u1")
+    with h5py.File(own / "inner.h5", "w") as file:
+        virtual(file, "x", "50%%/part.h5", "x")
+    with h5py.File(own / "scan.h5", "w") as file:
+        virtual(file, "instrument/here", "inner.h5", "x")
+    ((name, found),) = metadata(own / "scan.h5", {})
+    assert (name, found.tolist()) == ("instrument/here", list(range(8)))

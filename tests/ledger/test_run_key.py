@@ -107,3 +107,14 @@ def test_a_file_that_is_read_once_is_not_read_again(table: Path, monkeypatch: py
     content.stamp(table)
     monkeypatch.setattr(provenance, "fingerprint", lambda *_: pytest.fail("read again"))
     assert content.stamp(table) is not None
+
+
+def test_a_file_that_is_replaced_within_a_tick_is_read_again(table: Path) -> None:
+    before, time = content.stamp(table), table.stat().st_mtime_ns
+    other = table.with_name("new")
+    other.write_text("1 2 4\n")
+    os.utime(other, ns=(time, time))
+    other.replace(table)
+    after = content.stamp(table)
+    assert before is not None and after is not None
+    assert before.identity != after.identity

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from tiny_scan import FRAMES, Call, TinyScan, digests
 
@@ -275,6 +276,41 @@ def test_a_run_afresh_forgets_what_it_does_not_do(place: Place, again: Callable[
     assert {"ZipOut", "passes", *ORDER} == set(read_ledger(place.layer.ledger).entries)
 
 
+def test_a_new_archive_gets_all_that_the_old_one_had(
+    place: Place, again: Callable[..., tuple[list[str], str]], same: Callable[[], bool]
+) -> None:
+    def members() -> set[str]:
+        with Archive(place.layer.archive) as archive:
+            return set(archive.checksums())
+
+    before = members()
+    place.layer.archive.unlink()
+    ran, said = again()
+    assert ran == ["ZipOut", "consolidation"]
+    assert "consolidation (the archive is a new one)" in said
+    assert members() == before
+    assert same()
+
+
+def test_measured_spots_are_kept(place: Place, again: Callable[..., tuple[list[str], str]]) -> None:
+    again(measure_spots=1)
+    assert again(measure_spots=1) == ([], "")
+
+
+@pytest.mark.parametrize("count", [(), (0, 1, 24)])
+def test_a_stage_by_hand_stands(
+    place: Place, again: Callable[..., tuple[list[str], str]], in_process: Call, count: tuple[int, ...]
+) -> None:
+    """Named from elsewhere, and in the legacy form with the number of seeds."""
+    paramstest = place.layer.paramstest.relative_to(place.folder)
+    threads = (1,) if count else ()
+    before = read_ledger(place.layer.ledger).entries["indexing"].number
+    assert in_process("IndexerOMP" if count else "ff-index", paramstest, *count, *threads, cwd=place.folder) == 0
+    assert read_ledger(place.layer.ledger).entries["indexing"].number > before
+    ran, _ = again()
+    assert "indexing" not in ran
+
+
 def test_passes_that_did_not_finish(
     place: Place, again: Callable[..., tuple[list[str], str]], same: Callable[[], bool]
 ) -> None:
@@ -365,3 +401,34 @@ def test_submitted_jobs_go_on(variable: str, terminal: bool, expected: bool, mon
     assert not driver.submitted()
     monkeypatch.setenv(variable, "17")
     assert driver.submitted() == expected
+
+
+def test_data_behind_links_count(scan: TinyScan, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A master whose frames are in a file beside it, and a number in one elsewhere, which -allowLinks lets in."""
+    (tmp_path / "raw").mkdir()
+    part, away = Path(shutil.copy(scan.raw, tmp_path / "raw/data_000001.h5")), tmp_path / "away.h5"
+    place = Place(Path(shutil.copy(scan.parameters, tmp_path)), tmp_path / "raw/scan_000001.h5", tmp_path / "results")
+    with h5py.File(away, "w") as file:
+        file["x"] = 7.0
+    with h5py.File(place.raw, "w") as file:
+        file["exchange/data"] = h5py.ExternalLink(part.name, "exchange/data")
+        file["instrument/away"] = h5py.ExternalLink(str(away), "x")
+
+    def said(**options: object) -> str:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "midas.pipeline.resume"):
+            place.run(resume=1, peak_search_only=True, **options)
+        return "\n".join(r.getMessage() for r in caplog.records if "Again: ZipOut" in r.getMessage())
+
+    said()
+    assert said() == ""
+    with h5py.File(part, "r+") as file:
+        file["exchange/data"][90] = 0
+    assert "raw has changed" in said()
+    with Archive(place.layer.archive) as archive:
+        assert not np.asarray(archive.frames[90]).any()
+        assert archive.dataset("instrument/away") is None
+    assert "raw has changed" in said(allow_links=True)
+    with Archive(place.layer.archive) as archive:
+        assert archive.dataset("instrument/away").read() == 7.0
+    assert said(allow_links=True) == ""

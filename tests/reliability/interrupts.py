@@ -36,7 +36,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AT_ONCE = 2.0
 #: seconds until what a launcher has started or killed is gone
 _GRACE = 0.5
-#: seconds: of the fine steps at the start, and between two of them
+#: seconds: of the fine steps at the start, in which the first line of midas may not have run, and between two of them
 START, STEP = 0.4, 0.005
 
 
@@ -111,6 +111,8 @@ def verdict(command: Command, ended: Ended) -> str:
         return ""  # the launcher has an exit code and words of its own
     if ended.code not in (128 + ended.by, -ended.by):
         return f"exit {ended.code}"
+    if not ended.lines and ended.after >= START:
+        return "ended without a word"
     if len(ended.lines) > 1:
         return f"{len(ended.lines)} lines"
     if ended.lines and not ended.lines[0].startswith(f"{command.name}: "):

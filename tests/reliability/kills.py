@@ -192,6 +192,13 @@ def _row(number: int, kill: Kill) -> str:
     return f"{number:4d}  {when}  {kill.step:<28} resumed with {kill.resumed.seconds:5.2f} s  {verdict}"
 
 
+def reason(kills: Sequence[Kill]) -> str:
+    """What is wrong; empty if nothing is: all results are as they must be, and something was killed at all."""
+    if differing := sum(not kill.same for kill in kills):
+        return f"{differing} resumed runs were wrong"
+    return "" if any(kill.after >= 0 for kill in kills) else "nothing was killed: every run had ended before"
+
+
 def summary(whole: Finished, kills: Sequence[Kill]) -> str:
     """What all kills together show."""
     same = sum(kill.same for kill in kills)
@@ -220,8 +227,8 @@ def main() -> int:
         (folder / "scan").mkdir(parents=True, exist_ok=True)
         scan = make(folder / "scan", values.side, values.step)
         whole, kills = trials(folder, scan, values.count, values.seed, signal.Signals[f"SIG{values.signal}"])
-    print(summary(whole, kills))
-    return 0 if all(kill.same for kill in kills) else 1
+    print(summary(whole, kills), reason(kills), sep="\n")
+    return 1 if reason(kills) else 0
 
 
 if __name__ == "__main__":

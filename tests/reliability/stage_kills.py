@@ -247,7 +247,9 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{command.title:36} {len(found):5d} {killed:8d} {len(found) - len(bad):6d} {len(bad):6d}", flush=True)
         for one in bad:
             print(f"    {one.what} killed: {one.wrong}", flush=True)
-        wrong += len(bad)
+        if not killed:
+            print("    nothing was killed: every run was over before", flush=True)
+        wrong += len(bad) + (not killed)
     if asked.pairs and (not asked.names or "pairs" in asked.names):
         pairs = two_at_once(source, folder, asked.pairs, chance)
         bad_pairs = [reason for reason in pairs if reason]

@@ -25,6 +25,12 @@ def test_signals_at_any_moment(name: str, pristine: Path, tmp_path: Path, defaul
         assert interrupts.verdict(command, ended) == "", ended
 
 
+def test_a_signal_while_a_command_works_is_heard(pristine: Path, tmp_path: Path, default_signals: None) -> None:
+    command = COMMANDS["ff-midas"]
+    ended = interrupts.run(command, pristine, tmp_path, interrupts.SIGNALS[1], 3 * interrupts.START)
+    assert (interrupts.verdict(command, ended), ended.kind) == ("", "said"), ended
+
+
 def test_little_memory(pristine: Path, tmp_path: Path) -> None:
     command = COMMANDS["ff-stress"]
     kinds = []
@@ -49,8 +55,10 @@ def test_what_the_harnesses_would_see(tmp_path: Path) -> None:
     for change, said in (
         ({"seconds": 2.5}, "2.50 s"), ({"lines": ("Traceback (most",)}, "a traceback"), ({"left": ("a.part",)}, "left"),
         ({"code": 1}, "exit 1"), ({"lines": ("ff-x: a", "b")}, "2 lines"), ({"lines": ("Aborted",)}, "Aborted"),
+        ({"code": -by, "lines": ()}, "without a word"), ({"lines": ()}, "without a word"),
     ):  # fmt: skip
         assert said in interrupts.verdict(command, replace(good, **change))
+    assert interrupts.verdict(command, replace(good, code=-by, lines=(), after=0.1)) == ""
     assert little_memory.verdict(command, tmp_path, 1, b"ff-x: not enough memory\n") == "said"
     assert little_memory.verdict(command, tmp_path, -11, b"") == "exit -11; []"
     assert "2 lines" in little_memory.verdict(command, tmp_path, 1, b"a\nb\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -66,6 +67,21 @@ def test_what_ends_a_process(monkeypatch: pytest.MonkeyPatch, work, reason: str)
     with pytest.raises(FormatError, match=reason) as caught:
         apart(work, FILE)
     assert caught.value.file == str(FILE) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["fork", "pipe"])
+def test_no_process_or_pipe_is_left(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def failing() -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    before = sorted(os.listdir("/dev/fd"))
+    monkeypatch.setattr(os, name, failing)
+    with pytest.raises(FormatError, match="no process can be started for it") as caught:
+        apart(os.getpid, FILE)
+    assert caught.value.file == str(FILE)
+    assert sorted(os.listdir("/dev/fd")) == before
+    monkeypatch.undo()
+    assert apart(os.getpid, FILE) != os.getpid()
 
 
 def test_work_within_such_a_process_is_done_there() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from midas.experiment.panels import panels_of
+from midas.formats.layer import Layer
+from midas.ledger.steps import INDEXING, PEAKS
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, OutputError
 from midas.runtime.files import read_bytes
-from midas.runtime.named_paths import make_subfolder, named_file, why_not_into
+from midas.runtime.named_paths import make_subfolder, named_file, places_of, why_not_into
 
 PANELS = "NPanelsY 1\nNPanelsZ 1\nPanelSizeY 10\nPanelSizeZ 10\nPanelShiftsFile {}\n"
 
@@ -69,6 +71,29 @@ def test_a_file_that_a_parameter_names(tmp_path: Path, caplog: pytest.LogCapture
         named_file("a\0b", layer, key="PanelShiftsFile", source="x")
     with pytest.raises(FormatError, match="cannot be read"):
         panels_of(Parameters.parse(PANELS.format("gone")), layer)
+
+
+@pytest.mark.parametrize("present", [("layer", "here"), ("layer",), ("here",), ()])
+def test_a_file_of_a_layer_is_the_same_for_who_reads_it_and_for_the_ledger(
+    present: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the layer, where the driver copies it, else as it is named."""
+    for number, name in enumerate(("layer", "here")):
+        (tmp_path / name).mkdir()
+        if name in present:
+            (tmp_path / name / "sub").mkdir()
+            (tmp_path / name / "sub" / "shifts.txt").write_text(f"0 {number + 1} 0\n")
+    monkeypatch.chdir(tmp_path / "here")
+    layer = Layer(tmp_path / "layer")
+    settings = Parameters.parse(PANELS.format("sub/shifts.txt"))
+    (listed,) = (path for (path,) in PEAKS.inputs(layer, settings).values() if path.name == "shifts.txt")
+    expected = layer.folder / "sub/shifts.txt" if "layer" in present else Path("sub/shifts.txt")
+    assert listed == expected
+    grains = Parameters.parse("GrainsFile sub/shifts.txt\n")
+    assert [expected] in [list(paths) for paths in INDEXING.inputs(layer, grains).values()]
+    if present:
+        (panel,) = panels_of(settings, *places_of(layer.folder))
+        assert panel[6] == (1 if "layer" in present else 2)
 
 
 def test_a_pipe_among_the_tables_does_not_stop_a_run(tmp_path: Path) -> None:

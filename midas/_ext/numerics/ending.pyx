@@ -49,18 +49,14 @@ cdef extern from *:
         return (double)(now.tv_sec - midas_since.tv_sec) + 1e-9 * (double)(now.tv_nsec - midas_since.tv_nsec);
     }
 
-    /* Whether a file is no result: "<name>.part", which is being written, or a copy ".<name>.part.<...>". */
-    static int midas_is_part(const char *path, size_t length, int written)
+    /* Whether a name is that of a file that is being written: "<name>.<8 hexadecimal digits>.part". */
+    static int midas_is_part(const char *path, size_t length)
     {
-        const char *name = strrchr(path, '/');
-        if (length < 6 || name == NULL)
-            return 0;
-        if (name[1] == '.' && strstr(name, ".part.") != NULL)
-            return 1;
-        return written && strcmp(path + length - 5, ".part") == 0;
+        return length > 14 && path[length - 14] == '.' && strspn(path + length - 13, "0123456789abcdef") == 8
+            && strcmp(path + length - 5, ".part") == 0;
     }
 
-    /* Removes the file of a descriptor if it is no result. */
+    /* Removes the file of a descriptor if it is being written. */
     static void midas_remove_part(const char *number)
     {
         static char link[64], path[MIDAS_PATH];
@@ -81,7 +77,7 @@ cdef extern from *:
         if (length < 0)
             return;
         path[length] = 0;
-        if (midas_is_part(path, (size_t)length, (flags & O_ACCMODE) != O_RDONLY))
+        if ((flags & O_ACCMODE) != O_RDONLY && midas_is_part(path, (size_t)length))
             unlink(path);
     }
 
@@ -344,5 +340,5 @@ def follow(int parent):
 
 
 def remove_parts():
-    """Remove the files named ``.part`` that the process has open for writing."""
+    """Remove the part files (`midas.runtime.part_files`) that the process has open for writing."""
     midas_remove_parts()

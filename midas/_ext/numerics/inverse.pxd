@@ -119,7 +119,7 @@ cdef inline double _quotient_atan(double above, double below, double* low) noexc
 
 
 cdef inline double atan(double x) noexcept nogil:
-    """The arc tangent, radians; the error is below 0.54 units of the last place."""
+    """The arc tangent, radians; the error is below 0.53 units of the last place."""
     cdef double size = fabs(x), low, high, rest
     if unlikely(c_library):
         return c_atan(x)
@@ -154,7 +154,7 @@ cdef inline double _atan2_at_the_ends(double y, double x) noexcept nogil:
 
 
 cdef inline double atan2(double y, double x) noexcept nogil:
-    """The angle of the point (x, y), radians, in [-π, π]; the error is below 0.54 units of the last place."""
+    """The angle of the point (x, y), radians, in [-π, π]; the error is below 0.53 units of the last place."""
     cdef double size_x = fabs(x), size_y = fabs(y), low, high, base, base_rest, rest
     cdef bint steep = size_y > size_x
     cdef double above = size_x if steep else size_y, below = size_y if steep else size_x

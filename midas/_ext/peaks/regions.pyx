@@ -5,7 +5,7 @@ cautious limit get the exact test in float64, and everything after that works on
 """
 import numpy as np
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT16_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from midas._ext.numerics.pixel cimport pixel_t
@@ -97,7 +97,7 @@ cdef class FrameScanner:
         self.masked = np.array(selection.masked, np.uint8)
         self.blanks = np.array(blanks, np.float64)
         in_range = k == 0 or 0 <= np.min(self.positions) <= np.max(self.positions) < self.size * self.size
-        if (not 0 < self.size <= 32767 or not in_range or max_peaks < 1 or np.min(self.starts, initial=0) < 0
+        if (not 0 < self.size <= INT16_MAX or not in_range or max_peaks < 1 or np.min(self.starts, initial=0) < 0
                 or np.min(self.lengths, initial=1) < 1 or np.sum(self.lengths) != k
                 or not len(self.limits) == len(self.thresholds) == len(self.dark) == len(self.flood) == k
                 or not len(self.masked) == k or not len(self.starts) == len(self.lengths)):

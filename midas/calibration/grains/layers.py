@@ -28,6 +28,7 @@ from midas.formats.spots import EXTRA_INFO, ID_RINGS, read_spots
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import ArchiveError, FormatError, StageError
+from midas.runtime.named_paths import places_of
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -115,7 +116,7 @@ def read_layer(
     grains, matrix = read_grains(layer.grains), SPOT_MATRIX.read(layer.spot_matrix)
     reflections = hkls.LAYOUT.read(layer.hkls)
     hkl, hkl_ring = reflections.numbers(("h", "k", "l")), reflections.integers("ring")
-    table, panels = _table(layer, parameters, detector), panels_of(parameters, layer.folder)
+    table, panels = _table(layer, parameters, detector), panels_of(parameters, *places_of(layer.folder))
     table = replace(table, panel=_panels(panels, table.y_px, table.z_px))
     ub, positions, placed = _lattices(grains), grains.numbers(POSITION), _placed(layer, len(table))
     spots, kept, copies = _assigned(layer, grains, matrix, table, placed, min_confidence)

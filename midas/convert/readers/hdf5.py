@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,12 +18,14 @@ from midas.archive.writer import Frame
 from midas.convert import decompressed
 from midas.convert.readers.hdf5_chunks import Place, blocks_of, can_read, frames_of
 from midas.convert.readers.hdf5_location import Frames, find_frames, scan_location
-from midas.convert.readers.hdf5_masks import gaps, is_counting, pixel_mask
+from midas.convert.readers.hdf5_masks import find_mask, gaps, is_counting, pixel_mask
+from midas.convert.readers.hdf5_metadata import look_through
 from midas.convert.readers.hdf5_omegas import Wanted, found_omegas, named_omegas
 from midas.convert.readers.hdf5_stacks import Stack, stacks_of
 from midas.convert.source import Reading, checked_pixels, made
 from midas.formats.hdf5 import kind_of, text_name
-from midas.formats.hdf5_links import item_at, opened, values
+from midas.formats.hdf5_links import item_at, opened
+from midas.formats.hdf5_values import check_storage, values
 from midas.runtime.apart import apart, stream
 from midas.runtime.errors import FormatError
 
@@ -136,6 +139,34 @@ class HDF5Frames:
 def has_dataset(path: Path, location: str, links: bool = False) -> bool:
     """Whether a file has a dataset of that name."""
     return apart(partial(_has_dataset, path, location, links), path)
+
+
+def look_into(
+    path: Path, readings: list[Reading], scan_values: Mapping[str, str] | None = None, *, optional: bool = False
+) -> None:
+    """Follow what a conversion would read to where it lies; no pixels are read, and what is wrong is left for later.
+
+    Parameters
+    ----------
+    readings : of the frames in the file, the first that it has counts
+    scan_values : as of `metadata`; None: angles, mask and metadata are not read
+    optional : no frames are looked for elsewhere
+    """
+    with opened(path, readings[0].links) as content:
+        there = (one for one in readings if isinstance(item_at(content, one.location), h5py.Dataset))
+        reading = next(there, None if optional else readings[0])
+        if reading is None:
+            return
+        layout = _layout(path, path, reading)
+        if scan_values is None:
+            return
+        group, channel = layout.found.group, "" if layout.channel is None else layout.channel[1]
+        with suppress(FormatError):
+            _angles(path, group, Wanted(sum(layout.counts), *(layout.found.siblings or (0, 0))), reading)
+        with suppress(FormatError):
+            if (mask := find_mask(content, group, channel)) is not None:
+                check_storage(mask)
+        look_through(content, scan_values)
 
 
 def _has_dataset(path: Path, location: str, links: bool) -> bool:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from midas.archive import Pixel
 from midas.formats.hdf5 import kind_of, text_name
-from midas.formats.hdf5_links import attribute, child, children, item_at, text_of, values
+from midas.formats.hdf5_links import attribute, child, children, item_at
+from midas.formats.hdf5_values import text_of, values
 from midas.runtime.errors import FormatError
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ def pixel_mask(file: h5py.File, group: str, shape: tuple[int, int], channel: str
     ------
     FormatError : it has another size than the frames.
     """
-    places = [item_at(detector, place) for detector in _detectors(file, group) for place in _places(channel)]
-    found = next((place for place in places if _is_image(place)), None)
+    found = find_mask(file, group, channel)
     if found is None:
         return None
     if found.shape != shape:
@@ -36,6 +36,12 @@ def pixel_mask(file: h5py.File, group: str, shape: tuple[int, int], channel: str
     masked: NDArray[np.bool_] = values(found) != 0
     log.info("%s: %s masks %d pixels", file.filename, text_name(found.name).lstrip("/"), np.count_nonzero(masked))
     return masked
+
+
+def find_mask(file: h5py.File, group: str, channel: str) -> h5py.Dataset | None:
+    """The dataset of the mask, whatever it holds."""
+    places = [item_at(detector, place) for detector in _detectors(file, group) for place in _places(channel)]
+    return next((place for place in places if _is_image(place)), None)
 
 
 def is_counting(file: h5py.File, group: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.hdf5 import kind_of, text_name
-from midas.formats.hdf5_links import Item, child, children, identity, item_at, opened, values
+from midas.formats.hdf5_links import Item, child, children, identity, item_at, opened
+from midas.formats.hdf5_values import check_storage, values
 from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError
 
@@ -42,30 +44,49 @@ def metadata(path: Path, scan_values: dict[str, str], links: bool = False) -> li
 
 
 def _metadata(path: Path, scan_values: dict[str, str], links: bool) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    left = [_MOST_BYTES]
     with opened(path, links) as file:
-        left = _MOST_BYTES
-        for name, location in scan_values.items():
-            try:
-                dataset = item_at(file, location)
-            except FormatError:
-                dataset = None
-            if isinstance(dataset, h5py.Dataset) and (found := plain(dataset)) is not None:
+        for name, dataset in _datasets(file, scan_values, lambda: left[0] < 0):
+            if (found := plain(dataset)) is not None:
+                left[0] -= found.nbytes
                 yield name, found
-        for group in _COPIED_GROUPS:
-            if isinstance(top := child(file, group), h5py.Group):
-                for count, (target, item) in enumerate(_below(top, group, ())):
-                    if count == _MOST_ITEMS or left < 0:
-                        log.warning("%s: of %s only the first %d groups and datasets are copied", path, group, count)
-                        break
-                    if isinstance(item, h5py.Dataset) and (found := plain(item)) is not None:
-                        left -= found.nbytes
-                        yield target, found
+
+
+def look_through(file: h5py.File, scan_values: Mapping[str, str]) -> None:
+    """Follow what `metadata` would read to where it lies, without reading it."""
+    for _, dataset in _datasets(file, scan_values, lambda: False):
+        if _is_small(dataset):
+            with suppress(FormatError):
+                check_storage(dataset)
+
+
+def _datasets(
+    file: h5py.File, scan_values: Mapping[str, str], full: Callable[[], bool]
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The datasets that are copied, as far as they are small, and their names; until `full` says so."""
+    for name, location in scan_values.items():
+        with suppress(FormatError):
+            if isinstance(dataset := item_at(file, location), h5py.Dataset):
+                yield name, dataset
+    for group in _COPIED_GROUPS:
+        if isinstance(top := child(file, group), h5py.Group):
+            for count, (target, item) in enumerate(_below(top, group, ())):
+                if count == _MOST_ITEMS or full():
+                    name = file.filename
+                    log.warning("%s: of %s only the first %d groups and datasets are copied", name, group, count)
+                    break
+                if isinstance(item, h5py.Dataset):
+                    yield target, item
+
+
+def _is_small(dataset: h5py.Dataset) -> bool:
+    dtype = kind_of(dataset)
+    return dtype is not None and bool(dataset.size) and dataset.size * dtype.itemsize <= _LARGEST_METADATA
 
 
 def plain(dataset: h5py.Dataset) -> NDArray[np.generic] | None:
     """The values, as numbers or bytes of one length; None for what an archive does not hold."""
-    dtype = kind_of(dataset)
-    if dtype is None or not dataset.size or dataset.size * dtype.itemsize > _LARGEST_METADATA:
+    if not _is_small(dataset):
         log.debug("%s: %s is not copied", dataset.file.filename, text_name(dataset.name))
         return None
     try:

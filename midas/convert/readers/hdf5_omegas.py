@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from midas.convert.frame_headers import NO_MOTOR
 from midas.formats.hdf5 import kind_of
-from midas.formats.hdf5_links import Item, attribute, attribute_texts, child, children, item_at, text_of, values
+from midas.formats.hdf5_links import Item, attribute, attribute_texts, child, children, item_at
+from midas.formats.hdf5_values import text_of, values
 from midas.runtime.errors import FormatError
 from midas.runtime.limits import MOST_FRAMES
 

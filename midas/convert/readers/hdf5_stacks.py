@@ -15,11 +15,10 @@ import numpy as np
 
 from midas.convert.readers.hdf5_chunks import Place
 from midas.convert.readers.hdf5_storage import Stored, stored
-from midas.formats.hdf5_links import check_storage, item_at, located, opened
+from midas.formats.hdf5_links import item_at, opened
+from midas.formats.hdf5_values import DEEPEST, checked_sources, is_pattern, source_file, source_name
 from midas.runtime.errors import FormatError
 
-#: virtual datasets may have virtual sources; more levels than this are a circle
-_DEEPEST = 8
 _NAMED = 5
 
 
@@ -66,10 +65,10 @@ def stacks_of(dataset: h5py.Dataset, path: Path, location: str, channel: int | N
     FormatError : a source of a virtual dataset is missing; the message names it and the frames that it should have.
     """
     count = dataset.shape[0] if dataset.ndim > 2 else 1
-    check_storage(dataset)
+    checked_sources(dataset)
     if not dataset.is_virtual:
         return [Stack(path, location, Place(0, count, channel), stored(dataset, channel))]
-    if depth == _DEEPEST:
+    if depth == DEEPEST:
         raise FormatError("is a virtual dataset whose sources lead back to it", file=path, key=location)
     blocks = [_block(source, dataset) for source in dataset.virtual_sources()]
     size = sum(_size(path, name) for name in {block.file for block in blocks})
@@ -90,7 +89,7 @@ def stacks_of(dataset: h5py.Dataset, path: Path, location: str, channel: int | N
 
 def _size(main: Path, name: str) -> int:
     """Bytes of a file that a virtual dataset names; 0 if there is none."""
-    path = main if name == "." else located(main, name)
+    path = source_file(main, name)
     return 0 if path is None else path.stat().st_size
 
 
@@ -114,7 +113,7 @@ def _block(source: h5py._hl.vds.VDSmap, dataset: h5py.Dataset) -> _Block:
 
 
 def _check_covered(blocks: list[_Block], count: int, path: Path, key: str) -> None:
-    if pattern := next((block.file for block in blocks if "%" in block.file.replace("%%", "")), ""):
+    if pattern := next((name for block in blocks for name in (block.file, block.name) if is_pattern(name)), ""):
         reason = (
             f"is a virtual dataset over files of the pattern {pattern}, of which some may be missing; list the files"
         )
@@ -132,24 +131,25 @@ def _source(
 ) -> list[Stack] | None:
     """The stacks of a block; None if its pixels need the library. A source that is not there is added to `lost`."""
     main = Path(dataset.file.filename)
-    path = main if block.file == "." else located(main, block.file)
+    path = source_file(main, block.file)
     if path is None:
         lost.append((block, f"{block.file}, which is missing"))
         return None
     with opened(path) as file:
-        source = item_at(file, block.name)
+        name = source_name(block.name)
+        source = item_at(file, name)
         if not isinstance(source, h5py.Dataset):
-            lost.append((block, f"{block.name} in {path}, which is not there"))
+            lost.append((block, f"{name} in {path}, which is not there"))
             return None
         count = source.shape[0] if source.ndim == dataset.ndim else 1
         if block.offset + block.last - block.first > count and block.whole:
-            lost.append((block, f"{block.name} in {path}, which has only {count} frames"))
+            lost.append((block, f"{name} in {path}, which has only {count} frames"))
             return None
         fits = source.shape[-2:] == dataset.shape[-2:] and source.dtype == dataset.dtype
         if not (fits and block.whole and source.ndim in (dataset.ndim, 2)):
-            stacks_of(source, path, block.name, channel, depth + 1)  # only to see whether its own sources are there
+            stacks_of(source, path, name, channel, depth + 1)  # only to see whether its own sources are there
             return None
-        stacks = stacks_of(source, path, block.name, channel if source.ndim == 4 else None, depth + 1)
+        stacks = stacks_of(source, path, name, channel if source.ndim == 4 else None, depth + 1)
     return _cut(stacks, block.offset, block.offset + block.last - block.first)
 
 

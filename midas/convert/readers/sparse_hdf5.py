@@ -20,7 +20,8 @@ from midas.convert.readers.hdf5_storage import check_chunks
 from midas.convert.readers.sparse import Pixels, begins, described
 from midas.convert.source import Reading
 from midas.formats.hdf5 import kind_of
-from midas.formats.hdf5_links import check_storage, item_at, opened, values
+from midas.formats.hdf5_links import item_at, opened
+from midas.formats.hdf5_values import check_storage, values
 from midas.runtime.apart import apart, stream
 from midas.runtime.errors import FormatError
 from midas.runtime.limits import odd_size
@@ -29,7 +30,7 @@ _VERSION = "HEXRD_FRAMECACHE_VERSION"
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
     """What a cache says about its frames; `bounds` are the pixels of each."""
 
     shape: tuple[int, int, int]
@@ -46,7 +47,7 @@ class SparseHDF5Frames:
 
     def __init__(self, path: Path, reading: Reading):
         self.path, self._links = path, reading.links
-        header = apart(partial(_header, path, reading.links), path)
+        header = apart(partial(described_by, path, reading.links), path)
         self.shape, self.dtype, self.omegas, self._bounds = header.shape, header.dtype, header.omegas, header.bounds
 
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
@@ -59,7 +60,8 @@ class SparseHDF5Frames:
         return None
 
 
-def _header(path: Path, links: bool) -> _Header:
+def described_by(path: Path, links: bool) -> Header:
+    """The header of a cache; all datasets are followed to where their values lie."""
     with opened(path, links) as file:
         if (version := file.attrs.get(_VERSION, 1)) != 1:
             raise FormatError(f"is a frame cache of version {version}; only version 1 can be read", file=path)
@@ -68,7 +70,7 @@ def _header(path: Path, links: bool) -> _Header:
             raise FormatError(reason, file=path)
         omegas = item_at(file, "metadata/omega")
         angles = begins(path, values(omegas), shape[0]) if isinstance(omegas, h5py.Dataset) else None
-        return _Header(shape, dtype, angles, _frame_bounds(file, path, shape[0]))
+        return Header(shape, dtype, angles, _frame_bounds(file, path, shape[0]))
 
 
 def _frame_bounds(file: h5py.File, path: Path, count: int) -> NDArray[np.int64]:

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from midas._version import __version__
 from midas.experiment.orientation import quaternions_from_matrices
-from midas.formats.hdf5 import values_of
 from midas.formats.hdf5_links import children, item_at
+from midas.formats.hdf5_values import values
 from midas.results.exchange.exported import Exported, Files
 from midas.results.exchange.instrument import detector_of
 from midas.results.exchange.lists import grain_list
@@ -134,7 +134,7 @@ def _arrays(file: h5py.File, name: str) -> dict[str, NDArray[Any]]:
     group = item_at(file, name)
     if not isinstance(group, h5py.Group):
         return {}
-    return {key: values_of(item) for key, item in children(group) if isinstance(item, h5py.Dataset)}
+    return {key: values(item) for key, item in children(group) if isinstance(item, h5py.Dataset)}
 
 
 def parse_nexus(path: str | os.PathLike[str], file: h5py.File) -> GrainList:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
+import os
+from contextlib import suppress
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -20,8 +23,9 @@ from numpy.typing import NDArray
 from midas.formats import merged, peaks, radius, spots
 from midas.formats.cells import fault_of, why_impossible, why_no_group
 from midas.formats.grains import CELL, GRAINS, ORIENTATION, SPOT_MATRIX
-from midas.formats.hdf5 import FAILURES, touch, values_of
-from midas.formats.hdf5_links import attribute, children, has_link, item_at, opened, text_of
+from midas.formats.hdf5 import FAILURES
+from midas.formats.hdf5_links import attribute, check_inside, children, has_link, item_at, opened
+from midas.formats.hdf5_values import text_of, touch, values
 from midas.formats.layer import Layer
 from midas.formats.paramstest import Plain
 from midas.formats.resolved import GRAIN_QUALITY, SPOT_OWNERS
@@ -33,7 +37,10 @@ from midas.results.reading.origin import Origin
 from midas.results.tables.sources import PEAK_NAMES
 from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError, one_line, shown
+from midas.runtime.part_files import is_path
 from midas.runtime.ragged import offsets_of
+
+log = logging.getLogger(__name__)
 
 #: what h5py raises for a file or a dataset that is damaged
 _DAMAGED = (*FAILURES, SyntaxError, MemoryError)
@@ -52,6 +59,8 @@ _PLACES = (
     "id_rings/data", "all_spots/data", "peaks/summary/data", "merge_map", "constituent_peaks/data",
     "peaks/per_frame/data", "resolve/grain_quality/data", "resolve/spot_owners/data", "raw_data_ref",
 )  # fmt: skip
+#: where the file names its archive
+_ARCHIVE = "raw_data_ref/zarr_path"
 #: members of a group that are looked at before they are read
 _MOST = 1000
 
@@ -62,21 +71,43 @@ class FileOrigin(Origin):
     Parameters
     ----------
     path : of the file
+    archive : with its frames; by default the one that the file names, where it lies below the folder of the file
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, archive: Path | None = None):
         super().__init__(path, path.parent)
+        self._given = archive
         if "grains/summary" not in self:
             raise FormatError("holds no grains/summary; it is no consolidated file of a layer", file=path)
-        self.archive = self._named_archive()
 
-    def _named_archive(self) -> Path | None:
-        """The archive that the file names: beside the file, with which it may have been moved, or where it was."""
-        text = self._read("raw_data_ref/zarr_path", text_of)
-        if not text:
+    @cached_property
+    def archive(self) -> Path | None:  # type: ignore[override]
+        if self._given is not None:
+            return self._given
+        found: Path | None = self._read(_ARCHIVE, self._named_archive)
+        return found
+
+    def _named_archive(self, node: Any) -> Path | None:
+        """The archive that the file names: beside the file, with which it may have been moved, or below its folder.
+
+        A stranger may have named what lies elsewhere: it is not even looked for.
+        """
+        named = text_of(node)
+        if not named or not is_path(named):
             return None
-        named = Path(text)
-        return next((path for path in (self.folder / named.name, named) if path.is_file()), None)
+        folder = Path(os.path.abspath(self.folder))
+        places = [folder / Path(named).name, Path(os.path.normpath(folder / named))]
+        path = next((place for place in places if place.is_relative_to(folder) and place.is_file()), None)
+        if path is None and places[-1].is_relative_to(folder):
+            return None
+        if path is not None:
+            with suppress(FormatError):  # a link that leads elsewhere
+                check_inside(path, self.path, _ARCHIVE)
+                return path
+        reason = "is not below the folder of this file and not read"
+        advice = "name it with read_results(..., archive=...) or -archive of ff-report"
+        log.info("%s: the archive %s %s; %s", self.path, shown(places[-1]), reason, advice)
+        return None
 
     def __contains__(self, name: str) -> bool:
         return self._read(name, lambda node: True) is not None
@@ -109,10 +140,10 @@ class FileOrigin(Origin):
         def numbers(node: Any) -> NDArray[np.float64]:
             if not isinstance(node, h5py.Dataset):
                 raise TypeError("is a group where numbers belong")
-            return np.asarray(values_of(node), np.float64)
+            return np.asarray(values(node), np.float64)
 
-        values: NDArray[np.float64] | None = self._read(name, numbers)
-        return values
+        found: NDArray[np.float64] | None = self._read(name, numbers)
+        return found
 
     def _table(self, name: str, layout: Layout, fewest: int | None = None) -> Table | None:
         """A table of rows; columns that older files lack are 0, those beyond the layout's do not matter."""
@@ -260,19 +291,19 @@ class FileOrigin(Origin):
 
     @cached_property
     def sigma(self) -> Table | None:
-        values = self._table("grains/sigma", _SIGMAS)
-        if values is None:
+        found = self._table("grains/sigma", _SIGMAS)
+        if found is None:
             return None
-        if len(values) != len(self.grains):
+        if len(found) != len(self.grains):
             raise FormatError("must hold a row for each grain", file=self.path, key="grains/sigma")
-        return Table(("GrainID", *SIGMA_NAMES), np.vstack([self.grains["GrainID"], values.columns]))
+        return Table(("GrainID", *SIGMA_NAMES), np.vstack([self.grains["GrainID"], found.columns]))
 
     @cached_property
     def covariance(self) -> NDArray[np.float64] | None:
-        values, n = self._numbers("grains/covariance"), len(NUMBERS)
-        if values is not None and values.shape != (len(self.grains), n, n):
+        found, n = self._numbers("grains/covariance"), len(NUMBERS)
+        if found is not None and found.shape != (len(self.grains), n, n):
             raise FormatError(f"must be {n} x {n} for each grain", file=self.path, key="grains/covariance")
-        return values
+        return found
 
     @cached_property
     def quality(self) -> Table | None:
@@ -292,20 +323,20 @@ class FileOrigin(Origin):
 
 def _plain_values(group: Any) -> dict[str, Plain]:
     """The datasets of the group, and its attributes: what is neither numbers nor one text."""
-    values: dict[str, Plain] = {}
+    found: dict[str, Plain] = {}
     for name, dataset in children(group):
         if not isinstance(dataset, h5py.Dataset):
             raise TypeError(f"{group.name.lstrip('/')}/{name} is a group where values belong")
-        value = values_of(dataset)
+        value = values(dataset)
         if value.dtype.kind == "S":
-            values[name] = value.ravel()[0].decode("utf-8", "replace")
+            found[name] = value.ravel()[0].decode("utf-8", "replace")
         else:
             numbers = value.astype(np.float64).ravel().tolist()
-            values[name] = numbers[0] if value.ndim == 0 else tuple(numbers)
+            found[name] = numbers[0] if value.ndim == 0 else tuple(numbers)
     for name in group.attrs:
         if name != "column_names":
-            values[name] = _values_in(attribute(group, name), name)
-    return values
+            found[name] = _values_in(attribute(group, name), name)
+    return found
 
 
 def _values_in(text: str, name: str) -> Plain:

@@ -41,7 +41,7 @@ def read_results(path: str | os.PathLike[str], *, archive: str | os.PathLike[str
     Parameters
     ----------
     path : a layer folder, a consolidated HDF5 file (of midas or of the legacy programs), or a grain list
-    archive : of a folder that holds several, the one meant
+    archive : with the frames; by default the one in the folder, or below that of the file, if there is just one
 
     Raises
     ------
@@ -59,7 +59,7 @@ def read_results(path: str | os.PathLike[str], *, archive: str | os.PathLike[str
     if path.is_dir():
         return Results(_origin_of_folder(path, archive))
     if path.suffix.lower() in (".h5", ".hdf5"):
-        return Results(FileOrigin(path))
+        return Results(FileOrigin(path, archive))
     return Results(FolderOrigin(path.parent, archive, path))
 
 
@@ -69,7 +69,7 @@ def _origin_of_folder(folder: Path, archive: Path | None) -> Origin:
         return FolderOrigin(folder, archive)
     found = consolidated_files(folder)
     if found:
-        return FileOrigin(found[-1])
+        return FileOrigin(found[-1], archive)
     layers = sorted(path.name for path in folder.glob("LayerNr_*") if path.is_dir())
     advice = f"; name one of its layers ({', '.join(layers)})" if layers else "; name a layer folder or a grain list"
     raise FormatError(f"has no Grains.csv{advice}", file=folder)

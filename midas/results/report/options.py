@@ -18,7 +18,9 @@ class ReportOptions:
         "-montages", WHOLE, 12, "so many grains, the largest, the least complete and some others, with raw pixels"
     )
     threads: int | None = option("-nCPUs", WHOLE, None, "threads; by default every core that the process may use")
-    archive: str = option("-archive", TEXT, "", "which of several archives in the folder")
+    archive: str = option(
+        "-archive", TEXT, "", "the archive, where the folder has several or an HDF5 file was moved away from it"
+    )
 
     def check_numbers(self) -> None:
         """Those that can be wrong by themselves."""

@@ -54,7 +54,7 @@ class SpotLinks:
         """The links through known rows of the radius table and merged ids of the spot ids; -1 where there is none."""
         constituents = _constituents(merge_map)
         peaks = _peaks_of(constituents, peak_table)
-        starts = np.flatnonzero(np.diff(constituents[:, 0], prepend=-1))
+        starts = np.flatnonzero(np.append(True, np.diff(constituents[:, 0]) != 0)[: len(constituents)])
         ends = np.append(starts[1:], len(constituents))
         known = constituents[starts, 0]
         order = np.argsort(known)

@@ -18,7 +18,7 @@ from midas.formats import spots as spot_formats
 from midas.formats.binary import numbers
 from midas.formats.index import read as read_indexed
 from midas.formats.layer import Layer
-from midas.formats.refined import RefinedSeeds, read_refined
+from midas.formats.refined import KEY_BYTES, RefinedSeeds, read_refined
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError, NothingFoundError
@@ -66,7 +66,7 @@ def read_inputs(
         if not layer.key.exists():
             raise FormatError("is missing: there are no refined seeds; run ff-refine first", file=layer.key)
         rows, sizes = range(len(seeds)), passes.sizes(layer, len(seeds))
-        missing = missing_rows(layer.key, rows, sizes, "ff-refine", allow_partial=allow_partial)
+        missing = missing_rows(layer.key, rows, sizes, "ff-refine", allow_partial=allow_partial, record=KEY_BYTES)
         refined = read_refined(layer, len(seeds), missing)
     if not refined.key[:, 0].any():
         _check_refined(layer, len(seeds))

@@ -16,6 +16,7 @@ from scipy.optimize import lsq_linear
 from midas._ext.grains.strain import fable_strain, kenesei_residuals, kenesei_strain, lattice_spacings
 from midas.experiment.vectors import products, unit
 from midas.parameters import Parameters
+from midas.runtime.errors import FormatError
 from midas.stages.grains.inputs import GrainInputs
 from midas.stages.grains.solutions import GrainSolutions
 
@@ -47,6 +48,7 @@ def strains_of(
 ) -> Strains:
     """The same with the lattice spacing (Å) of the ring of every spot."""
     fable = fable_strain(grains.cell, grains.orientation, np.array(parameters["LatticeParameter"], np.float64), threads)
+    _check_spots(grains, unstrained)
     spacings = lattice_spacings(grains.y_centred, grains.z_centred, lsd, parameters["Wavelength"])
     relative = (spacings - unstrained) / unstrained
     counted = np.flatnonzero(_counted(grains))
@@ -61,6 +63,17 @@ def strains_of(
     squares = residuals[counted] ** 2
     rms = np.sqrt(np.add.reduceat(squares, offsets[:-1]) / np.diff(offsets)) if len(grains) else np.empty(0)
     return Strains(fable, kenesei, rms, residuals)
+
+
+def _check_spots(grains: GrainSolutions, unstrained: NDArray[np.float64]) -> None:
+    """FormatError for a grain without spots, and for a spot of a grain that can be none."""
+    if (empty := np.flatnonzero(np.diff(grains.offsets) == 0)).size:
+        raise FormatError(f"grain {grains.ids[empty[0]]} has no spots; run ff-refine again", file="OrientPosFit.bin")
+    bad = np.flatnonzero(((grains.y_centred == 0) & (grains.z_centred == 0)) | ~(unstrained > 0))
+    if bad.size:
+        grain = grains.ids[np.searchsorted(grains.offsets, bad[0], side="right") - 1]
+        reason = f"a spot of grain {grain} lies on no ring, or on the beam; run ff-refine again"
+        raise FormatError(reason, file="FitBest.bin")
 
 
 def _counted(grains: GrainSolutions) -> NDArray[np.bool_]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
 import random
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, localcontext
 
 import elementary_tables
@@ -225,3 +227,39 @@ def test_threads_that_want_other_functions_wait_for_each_other() -> None:
         assert seen == []
     thread.join(10)
     assert seen == [False]
+
+
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_blocks_of_threads_end_in_any_order(first_out: int) -> None:
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as another:
+        blocks = [(thread, variant.functions_of(c_library=True)) for thread in (one, another)]
+        for thread, block in blocks:
+            thread.submit(block.__enter__).result(10)
+        for open_ones in (2, 1):
+            assert variant.calls_c_library()
+            thread, block = blocks.pop(first_out if open_ones == 2 else 0)
+            thread.submit(block.__exit__, None, None, None).result(10)
+    assert not variant.calls_c_library()
+
+
+def test_a_block_within_one_that_wants_the_other_functions() -> None:
+    with variant.functions_of(c_library=True):
+        with pytest.raises(RuntimeError, match="that wants the other"), variant.functions_of(c_library=False):
+            pass
+        assert variant.calls_c_library()
+    assert not variant.calls_c_library()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forked")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_no_blocks_of_threads_that_it_lacks() -> None:
+    with ThreadPoolExecutor(1) as other:
+        block = variant.functions_of(c_library=True)
+        other.submit(block.__enter__).result(10)
+        child = os.fork()
+        if child == 0:
+            os._exit(1 if variant.calls_c_library() else 0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert variant.calls_c_library()
+        other.submit(block.__exit__, None, None, None).result(10)
+    assert not variant.calls_c_library()

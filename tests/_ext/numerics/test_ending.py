@@ -12,8 +12,12 @@ import pytest
 
 from midas._ext.numerics.threads import startable
 
+#: files of the user that no end removes, though their names are much like those of parts
+THEIRS = ("read.0123abcd.part", ".x.part.h5", "x.part", "x.0123ABCD.part", "x.0123abc.part", "0123abcd.part")
+
 #: works in C without coming back to the interpreter, holds its lock, and has a part file open
-STUCK = """
+STUCK = f"""
+THEIRS = {THEIRS}
 import itertools, os, signal, sys
 from midas.commands.signals import SIGNALS
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -22,14 +26,16 @@ sys.argv = ["/usr/bin/ff-index"]
 SIGNALS.listen()
 SIGNALS.start_raising()
 SIGNALS.advise("go on")
-whole, part, closed = open("whole.csv", "w"), open("result.csv.part", "w"), open("read.part", "rb")
+whole, part = open("whole.csv", "w"), open("result.csv.0123abcd.part", "w")
+theirs = [open(name, "rb" if name.startswith("read") else "r+b") for name in THEIRS]
 os.write(1, b"ready")
 sum(itertools.repeat(1, 10**11))
 """
 
 
 def stuck(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    (folder / "read.part").write_bytes(b"not ours")
+    for name in THEIRS:
+        (folder / name).write_bytes(b"not ours")
     command = [sys.executable, "-P", "-c", STUCK]
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -51,7 +57,7 @@ def test_main_thread_that_does_not_come_back(
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (128 + by, b"ff-index: " + said + b"; go on\n")
     assert 1.0 < time.monotonic() - sent < 2.0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["read.part", "whole.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*THEIRS, "whole.csv"])
 
 
 def test_second_signal_ends_at_once(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -63,7 +69,7 @@ def test_second_signal_ends_at_once(tmp_path: Path, environment: dict[str, str])
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, b"ff-index: interrupted; go on\n")
     assert time.monotonic() - sent < 0.5
-    assert not (tmp_path / "result.csv.part").exists()
+    assert not (tmp_path / "result.csv.0123abcd.part").exists()
 
 
 SWALLOWED = """

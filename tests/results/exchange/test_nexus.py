@@ -57,3 +57,17 @@ def test_damaged(tmp_path: Path, damage: str) -> None:
     with pytest.raises(FormatError) as caught:
         read_grain_list(path)
     assert "\n" not in str(caught.value)
+
+
+def test_values_in_files_elsewhere(tmp_path: Path) -> None:
+    own, path = tmp_path / "own", tmp_path / "own/a.nxs"
+    own.mkdir()
+    path.write_bytes(nexus.files(exported(grains()))[".nxs"])
+    with h5py.File(path, "r+") as file, h5py.File(tmp_path / "secret.h5", "w") as secret:
+        secret["x"] = file["entry/grains/position"][:]
+        layout = h5py.VirtualLayout(secret["x"].shape, secret["x"].dtype)
+        layout[...] = h5py.VirtualSource(secret["x"])
+        del file["entry/grains/position"]
+        file.create_virtual_dataset("entry/grains/position", layout)
+    with pytest.raises(FormatError, match=r"position: leads to .*secret.h5, which is not below the folder"):
+        read_grain_list(path)

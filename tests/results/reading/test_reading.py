@@ -251,12 +251,18 @@ def test_a_layer_without_its_archive(copy: Path, results: Results) -> None:
     assert midas.read_results(copy).peaks.shape == (0,)
 
 
-def test_a_folder_with_the_file_alone(stored: Stored, results: Results, tmp_path: Path) -> None:
+def test_a_folder_with_the_file_alone(
+    stored: Stored, results: Results, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.copy(stored.file, tmp_path)
-    left = midas.read_results(tmp_path)
+    with caplog.at_level("INFO", "midas"):
+        left = midas.read_results(tmp_path)
     assert_equal(results, left)
     assert left.layer is None and left.folder == tmp_path
-    assert left.archive == stored.layer.archive  # the file says where it was, and it still is
+    assert left.archive is None  # the file says where it was, but a stranger may have written that
+    (said,) = caplog.messages
+    assert f"the archive {stored.layer.archive} is not below the folder" in said and "archive=..." in said
+    assert midas.read_results(tmp_path, archive=stored.layer.archive).archive == stored.layer.archive
 
 
 def test_a_file_whose_archive_is_gone(stored: Stored, tmp_path: Path) -> None:

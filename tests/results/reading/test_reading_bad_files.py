@@ -244,6 +244,33 @@ def test_the_run_that_a_file_describes(copy: Path) -> None:
             midas.read_results(copy).record  # noqa: B018
 
 
+# Values in other files
+
+
+@pytest.mark.parametrize("name", ["parameters/LatticeParameter", "grains/summary", "merge_map/PeakID"])
+@pytest.mark.parametrize("way", ["raw", "virtual", "link"])
+def test_values_in_files_elsewhere(copy: Path, name: str, way: str) -> None:
+    """No number of a file that is not below the folder of this one, directly or through a file beside it."""
+    elsewhere = copy.parent.with_name(f"{copy.parent.name} elsewhere")
+    elsewhere.mkdir()
+    with h5py.File(copy, "a") as file, h5py.File(elsewhere / "secret.h5", "w") as secret:
+        content = np.asarray(file[name], np.float64)
+        secret["x"] = content
+        (elsewhere / "secret").write_bytes(content.tobytes())
+        del file[name]
+        with h5py.File(copy.with_name("inner.h5"), "w") as inner:
+            inner.create_dataset("raw", content.shape, external=[(str(elsewhere / "secret"), 0, content.nbytes)])
+            inner["link"] = h5py.ExternalLink(str(elsewhere / "secret.h5"), "x")
+        layout = h5py.VirtualLayout(content.shape, np.float64)
+        source = str(elsewhere / "secret.h5") if way == "virtual" else "inner.h5"
+        layout[...] = h5py.VirtualSource(source, "x" if way == "virtual" else way, shape=content.shape)
+        file.create_virtual_dataset(name, layout)
+    answered, (error, *_) = answers(copy)
+    assert answered == 0
+    assert ("not HDF5" if way == "raw" else "not below the folder") in str(error)
+    assert "-allowLinks" not in str(error), "who reads results has no such option"
+
+
 # The form of the legacy exporter
 
 
