@@ -56,6 +56,13 @@ def is_pixel(dtype: np.dtype[np.generic]) -> TypeGuard[np.dtype[Pixel]]:
     return dtype.kind in "iuf"
 
 
+def _whole_numbers(key: str, numbers: object) -> tuple[int, ...]:
+    """The numbers of a document, where true is none and 180.5 no size."""
+    if not isinstance(numbers, list) or not all(type(n) is int for n in numbers):
+        raise ValueError(f"has {key} {json.dumps(numbers)}, which must be whole numbers")
+    return tuple(numbers)
+
+
 @dataclass(frozen=True)
 class ArrayMetadata:
     """What a ``.zarray`` document says."""
@@ -81,7 +88,7 @@ class ArrayMetadata:
         if (version := content.get("zarr_format")) != 2:
             raise ValueError(f"has Zarr format {version}, not 2")
         try:
-            shape, chunks = (tuple(int(n) for n in content[key]) for key in ("shape", "chunks"))
+            shape, chunks = (_whole_numbers(key, content[key]) for key in ("shape", "chunks"))
             dtype = codecs.element_type(content["dtype"])
         except KeyError as error:
             raise ValueError(f"has no {error.args[0]}") from None

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas._ext.hkls import enumerate_reflections, reciprocal_basis, reflection_table, smallest_spacing
 from midas._ext.numerics.elementwise import arccos, arctan, cos
 from midas.experiment.setting import Setting, setting_of
+from midas.formats.cells import why_impossible
 from midas.formats.hkls import LAYOUT
 from midas.formats.table import Table
 
@@ -45,8 +46,6 @@ LEGACY_LIMIT = 10
 _MOST_REFLECTIONS = 2e6
 #: of a reflection; the search for families takes a byte for each triple of indices
 _LARGEST_INDEX = 300
-#: No crystal has a cell edge (Å) beyond these.
-_SHORTEST, _LONGEST = 1e-3, 1e6
 #: Two spacings (Å) further apart than this are different rings.
 RING_TOLERANCE = 1e-4
 
@@ -171,19 +170,6 @@ def _sense(rotation: NDArray[np.int32], axis: NDArray[np.int64], order: int) -> 
         return 0
     across = next(v for v in _IDENTITY if np.cross(axis, v).any())
     return 0 if np.linalg.det(np.array([axis, across, rotation @ across])) > 0 else 1
-
-
-def why_impossible(cell: Sequence[float]) -> str:
-    """What is wrong with a cell (Å and degrees); "" when there can be such a one."""
-    if not all(math.isfinite(x) and x > 0 for x in cell):
-        return "must be six positive numbers"
-    if not all(_SHORTEST <= length <= _LONGEST for length in cell[:3]):
-        return f"lengths must lie between {_SHORTEST:g} and {_LONGEST:g} Å"
-    if not all(angle < 180 for angle in cell[3:]):
-        return "angles must lie between 0 and 180 degrees"
-    if np.linalg.det(metric_of(cell) / np.outer(cell[:3], cell[:3])) <= 1e-12:
-        return "no cell has these angles"
-    return ""
 
 
 def possible_cell(parameters: Parameters) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from midas.formats.table import Layout, fixed, integer
+from midas.formats.table import Layout, fixed, integer, refuse_nul
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -56,7 +56,9 @@ def format_fit(numbers: Iterable[FittedNumber]) -> bytes:
 def read_fit(path: str | os.PathLike[str]) -> list[FittedNumber]:
     """Read ``GeometryFit.csv``."""
     found = []
-    lines = read_bytes(path, advice="run ff-geometry first").decode("utf-8", "replace").splitlines()
+    content = read_bytes(path, advice="run ff-geometry first")
+    refuse_nul(content, path)
+    lines = content.decode("utf-8", "replace").splitlines()
     for number, line in enumerate(lines[1:], 2):
         words = line.split("\t")
         try:

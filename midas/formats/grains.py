@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from midas.formats.table import LARGEST, Layout, Table, fixed, integer, whole
+from midas.formats.cells import fault_of, why_impossible, why_no_group
+from midas.formats.table import LARGEST, Layout, Table, fixed, integer, line_of_row, refuse_nul, whole
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -85,11 +86,14 @@ def read_grains(path: str | os.PathLike[str], *, through: str = "gamma", strict:
     Raises
     ------
     FormatError
-        when the first line does not announce the number of grains, or, if `strict`, not the number that follows. Else
-        that is worth a warning, and the smaller number counts (docs/theory/indexing.md#given-grains).
+        when the first line does not announce the number of grains, or more of them than follow, which is a file that is
+        cut off; if `strict`, also when more follow. Else that is worth a warning, and those that are announced count
+        (docs/theory/indexing.md#given-grains). When a grain has an orientation that is no rotation, or a cell that
+        cannot be.
     """
     content = read_bytes(path, advice="a grain list (Grains.csv) is needed")
-    words = content[: content.find(b"\n") + 1].split()
+    refuse_nul(content, path)
+    words = content.split(b"\n", 1)[0].split()
     announced = whole(words[1]) if len(words) > 1 and words[0] == b"%NumGrains" else None
     if announced is None:
         raise FormatError("must be '%NumGrains <number>', the start of a grain list", file=path, line=1)
@@ -97,24 +101,62 @@ def read_grains(path: str | os.PathLike[str], *, through: str = "gamma", strict:
     table = layout.parse(content, path)
     if len(table) != announced:
         reason = f"announces {announced} grains, but {len(table)} follow"
+        if len(table) < announced:
+            raise FormatError(f"{reason}; it is cut off, or correct the first line", file=path, line=1)
         if strict:
             raise FormatError(f"{reason}; correct the first line", file=path, line=1)
         log.warning("%s: %s; the smaller number counts", path, reason)
-    return table.take(slice(0, announced))
+    table = table.take(slice(0, announced))
+    if fault := fault_of(table.numbers(ORIENTATION), table.numbers(CELL)):
+        line = line_of_row(content, GRAINS.header_lines, fault.row)
+        raise FormatError(fault.reason, file=path, line=line, key=fault.key, value=fault.value)
+    return table
 
 
 def read_crystal(path: str | os.PathLike[str]) -> tuple[int, tuple[float, ...]]:
-    """Space group and reference cell from the header of a grain list."""
-    lines = read_bytes(path, advice="a grain list (Grains.csv) is needed").decode("latin-1").splitlines()
-    found: dict[str, list[str]] = {}
-    for line in lines[: GRAINS.header_lines]:
-        name, _, values = line.lstrip("%\t ").partition(":")
-        found[name] = values.split()
+    """Space group and reference cell from the header of a grain list.
+
+    Raises
+    ------
+    FormatError : the header does not tell them, or tells what cannot be
+    """
+    space_group, cell = told_crystal(read_bytes(path, advice="a grain list (Grains.csv) is needed"), path)
+    if space_group is None or cell is None:
+        raise FormatError("has no SpaceGroup and Lattice Parameter in its header", file=path)
+    return space_group, cell
+
+
+def told_crystal(content: bytes, path: str | os.PathLike[str]) -> tuple[int | None, tuple[float, ...] | None]:
+    """Space group and reference cell in the header of a grain list, None where it does not tell them.
+
+    Raises
+    ------
+    FormatError : naming the line whose space group or cell cannot be
+    """
+    refuse_nul(content, path)
+    space_group: int | None = None
+    cell: tuple[float, ...] | None = None
+    header = content.split(b"\n", GRAINS.header_lines)[: GRAINS.header_lines]
+    for number, line in enumerate(header, 1):
+        name, _, value = line.decode("latin-1").lstrip("%\t ").partition(":")
+        words = value.split()
+        if name == "SpaceGroup":
+            space_group = whole(words[0]) if words else None
+            if reason := why_no_group(space_group):
+                raise FormatError(reason, file=path, line=number, key=name, value=value.strip() or None)
+        elif name == "Lattice Parameter":
+            cell = _floats(words[:6])
+            if reason := "must be six positive numbers" if len(cell) != 6 else why_impossible(cell):
+                raise FormatError(reason, file=path, line=number, key=name, value=value.strip() or None)
+    return space_group, cell
+
+
+def _floats(words: list[str]) -> tuple[float, ...]:
+    """The numbers; none if one of the words is no number."""
     try:
-        a, b, c, alpha, beta, gamma = (float(word) for word in found["Lattice Parameter"][:6])
-        return int(found["SpaceGroup"][0]), (a, b, c, alpha, beta, gamma)
-    except (KeyError, IndexError, ValueError):
-        raise FormatError("has no SpaceGroup and Lattice Parameter in its header", file=path) from None
+        return tuple(map(float, words))
+    except ValueError:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -153,7 +195,9 @@ class GrainIdsKey:
 def read_grain_ids_key(path: str | os.PathLike[str]) -> GrainIdsKey:
     """Read ``GrainIDsKey.csv``."""
     starts, pairs = [0], []
-    for number, line in enumerate(read_bytes(path, advice="run ff-grains first").splitlines(), 1):
+    content = read_bytes(path, advice="run ff-grains first")
+    refuse_nul(content, path)
+    for number, line in enumerate(content.splitlines(), 1):
         try:
             numbers = [int(word) for word in line.split()]
         except ValueError:

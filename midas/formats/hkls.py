@@ -13,4 +13,5 @@ LAYOUT = Layout(
         *fixed("g1 g2 g3 theta two_theta ring_radius"),
     ),
     written_by="ff-hkls",
+    needed="reflections",
 )

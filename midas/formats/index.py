@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: spots that fit into the slot of one seed in IndexBestFull, ProcessKey and FitBest: a limit of the file format
 SLOT = 5000
 
+#: nobody expects as many spots of a grain
+_MOST_SPOTS = 1 << 31
+
 #: ``IndexBest.bin``: per seed
 BEST = np.dtype(
     [
@@ -129,9 +132,12 @@ def read(
     numbers(best)[: len(found)] = numbers(found)
     if missing is not None:
         best[missing] = np.zeros((), BEST)
-    matched = best["matched"]
-    if (bad := np.flatnonzero(~((matched >= 0) & (matched == np.trunc(matched))))).size:
-        raise FormatError(f"slot {rows[bad[0]]} holds {matched[bad[0]]:g} matched spots", file=best_path)
+    matched, expected = best["matched"], best["expected"]
+    sound = (matched >= 0) & (matched < _MOST_SPOTS) & (matched == np.trunc(matched))
+    for name, count, good in (("matched", matched, sound), ("expected", expected, np.abs(expected) < _MOST_SPOTS)):
+        if (bad := np.flatnonzero(~good)).size:
+            reason = f"slot {rows[bad[0]]} holds {count[bad[0]]:g} {name} spots; it is damaged, run ff-index again"
+            raise FormatError(reason, file=best_path)
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)
     offsets = offsets_of(counts)
     pairs = _pairs(best_path, full_path, rows, counts)

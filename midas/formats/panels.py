@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from midas.formats.table import LARGEST
+from midas.formats.table import LARGEST, refuse_nul
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -13,7 +13,9 @@ from midas.runtime.files import read_bytes
 def read_shifts(path: str | os.PathLike[str]) -> dict[int, tuple[float, float, float]]:
     """Shift in y and z (px) and rotation (degrees) of each panel that the file names; the last line of a panel wins."""
     shifts = {}
-    for number, line in enumerate(read_bytes(path).decode("latin-1").splitlines(), 1):
+    content = read_bytes(path)
+    refuse_nul(content, path)
+    for number, line in enumerate(content.decode("latin-1").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats.binary import FLOAT64, read_records
+from midas.formats.cells import fault_of
 from midas.formats.grains import GRAINS
-from midas.formats.table import LARGEST, Layout, Table, fixed, integer
+from midas.formats.table import LARGEST, Layout, Table, fixed, integer, refuse_nul, whole
 from midas.runtime.errors import FormatError
 from midas.runtime.files import read_bytes
 
@@ -119,6 +120,7 @@ def read_grain_list(
         grains = _binary(path)
     else:
         content = read_bytes(path)
+        refuse_nul(content, path)
         if content.startswith(b"%NumGrains "):
             grains = _grains_csv(content, path, radii)
         elif content.startswith(b"# SpotID"):
@@ -138,6 +140,9 @@ def read_grain_list(
         raise FormatError("holds no grains", file=path)
     if not all(np.isfinite(a).all() for a in (grains.matrices, grains.positions)):
         raise FormatError("holds numbers that are not finite", file=path)
+    if fault := fault_of(grains.matrices, grains.cells):
+        reason = f"grain {fault.row + 1} of the list: {fault.reason}"
+        raise FormatError(reason, file=path, key=fault.key, value=fault.value)
     return grains
 
 
@@ -167,7 +172,9 @@ def grain_list_header(count: int, space_group: int, cell: NDArray[np.float64], b
 def read_ring_intensities(path: str | os.PathLike[str]) -> dict[int, float]:
     """Intensity of each ring of an `IntensitiesFile`, relative to the brightest."""
     sums: dict[int, float] = defaultdict(float)
-    for numbers in _rows_with(6, read_bytes(path).decode("latin-1").splitlines(), path, skip=1):
+    content = read_bytes(path)
+    refuse_nul(content, path)
+    for numbers in _rows_with(6, content.decode("latin-1").splitlines(), path, skip=1):
         sums[int(numbers[5])] += numbers[3]
     largest = max(sums.values(), default=0.0)
     if not largest > 0:
@@ -179,6 +186,9 @@ def _grains_csv(content: bytes, path: str | os.PathLike[str], radii: bool) -> Gr
     table = (_WITH_RADIUS if radii else GRAIN_LIST).parse(content, path)
     lines = content.decode("latin-1").splitlines()
     announced = lines[0].split()[1:2]
+    if announced and (whole(announced[0]) or 0) > len(table):
+        reason = f"announces {announced[0]} grains, but {len(table)} follow; it is cut off, or correct the first line"
+        raise FormatError(reason, file=path, line=1)
     if announced != [str(len(table))]:
         log.warning("%s: %%NumGrains is %s, but there are %d grains", path, " ".join(announced), len(table))
     columns = table.columns

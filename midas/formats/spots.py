@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from midas._ext.spot_text import format_spots
 from midas.formats.binary import FLOAT64, read_records
 from midas.formats.layer import Layer
-from midas.formats.table import Layout, Table, fixed, integer
+from midas.formats.table import Layout, Table, fixed, integer, refuse_nul
 from midas.parameters import Parameters
 from midas.runtime.errors import FormatError
 from midas.runtime.files import atomic_outputs, read_bytes
@@ -184,6 +184,7 @@ def read_seed_ids(path: str | os.PathLike[str], *, blanks: bool = False) -> NDAr
     end of the file a blank one is ignored.
     """
     content = read_bytes(path, advice="run ff-setup first")
+    refuse_nul(content, path)
     lines = content.splitlines() if blanks else content.rstrip().splitlines()
     ids = np.zeros(len(lines), dtype=np.int64)
     strange = []

@@ -114,6 +114,7 @@ class Layout:
     written_by : the command that makes the file, for the message when it is missing
     free : columns that may hold any number, because no result depends on it or its reader tests it; the others must
         be finite and fit into 64-bit integers
+    needed : what the rows are, where a file without any is an error
     """
 
     header: str
@@ -123,6 +124,7 @@ class Layout:
     required: int | None = None
     written_by: str = ""
     free: tuple[str, ...] = ()
+    needed: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,11 +150,16 @@ class Layout:
     def parse(self, content: bytes, path: str | os.PathLike[str]) -> Table:
         """The table in `content`; `path` is for messages."""
         required = len(self.columns) if self.required is None else self.required
+        refuse_nul(content, path)
         columns, bad_line = parse_table(content, len(self.columns), self.header_lines, required)
         if bad_line:
             raise FormatError(f"must hold {required} numbers", file=path, line=bad_line)
         if self.header and not content:
             raise FormatError("is empty", file=path)
+        if not _has_lines(content, self.header_lines):
+            raise FormatError("ends within its header; it is cut off", file=path)
+        if self.needed and not columns.shape[1]:
+            raise FormatError(f"holds no {self.needed}; run {self.written_by} again", file=path)
         self._check_numbers(columns, content, path)
         return Table(self.names, columns)
 
@@ -164,7 +171,7 @@ class Layout:
                 continue
             row = int(np.argmin(np.abs(values) < LARGEST))
             reason = f"must be a finite number below {LARGEST:.0e}"
-            line = _line_of_row(content, self.header_lines, row)
+            line = line_of_row(content, self.header_lines, row)
             raise FormatError(reason, file=path, line=line, key=column.name, value=f"{values[row]:g}")
 
     def read(self, path: str | os.PathLike[str]) -> Table:
@@ -198,7 +205,24 @@ def concatenate(tables: Iterable[Table]) -> Table:
     return Table(tables[0].names, np.concatenate([t.columns for t in tables], axis=1))
 
 
-def _line_of_row(content: bytes, skip: int, row: int) -> int:
+def refuse_nul(content: bytes, path: str | os.PathLike[str]) -> None:
+    """FormatError for a text file with bytes of 0: so a disk leaves what was never written to it."""
+    if (at := content.find(0)) >= 0:
+        reason = f"holds bytes of 0 from byte {at} on, which are no text; it is damaged, copy or make it again"
+        raise FormatError(reason, file=path, line=content.count(b"\n", 0, at) + 1)
+
+
+def _has_lines(content: bytes, count: int) -> bool:
+    """Whether so many lines are there, each with its line feed."""
+    at = 0
+    for _ in range(count):
+        at = content.find(b"\n", at) + 1
+        if not at:
+            return False
+    return True
+
+
+def line_of_row(content: bytes, skip: int, row: int) -> int:
     """1-based line of a row of a table: blank lines are no rows."""
     lines = enumerate(content.split(b"\n"), 1)
     return next(islice((n for n, line in lines if n > skip and line.strip()), row, None))

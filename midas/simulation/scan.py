@@ -35,7 +35,6 @@ from midas.formats.simulated import (
 )
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.runtime.errors import FormatError
 from midas.runtime.files import make_folder, remove
 from midas.runtime.result import StageResult
 from midas.simulation.frames import Contributions, Exposure, Renderer
@@ -137,9 +136,6 @@ def _grains(parameters: Parameters, folder: Path) -> GrainList:
         min_confidence=parameters["MinConfidence"],
         radii=parameters["IntensityByVolume"] == 1,
     )
-    for number, cell in enumerate(() if grains.cells is None else grains.cells, 1):
-        if reason := crystal.why_impossible(cell):
-            raise FormatError(f"cell of grain {number}: {reason}", file=path)
     log.info("Total number of orientations: %d", len(grains))
     return grains
 

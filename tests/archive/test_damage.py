@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tiny_archive import PARAMETERS, frames_of, repacked, replaced
 
 from midas.archive import DARK, DATA, Archive, ArchiveWriter, set_dataset
+from midas.archive.zarr_array import ArrayMetadata
 from midas.archive.zip_container import ZipReader
 from midas.parameters import ANALYSIS, SCAN
 from midas.runtime.errors import ArchiveError, MidasError, OutputError
@@ -28,6 +29,17 @@ def message(path: Path) -> str:
         list(archive.frames)
     assert caught.value.file == os.fspath(path)
     return str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["shape", "chunks"])
+@pytest.mark.parametrize("number", ["180.5", "true", '"180"', "null", "1e2"])
+def test_sizes_that_are_no_whole_numbers(key: str, number: str) -> None:
+    sound = ArrayMetadata((4, 3), (1, 3), np.dtype("<u2")).document()
+    assert ArrayMetadata.parse(sound).shape == (4, 3)
+    document = json.loads(sound)
+    bent = json.dumps(document | {key: [json.loads(number), 3]}).encode()
+    with pytest.raises(ValueError, match=f"has {key} .*, which must be whole numbers"):
+        ArrayMetadata.parse(bent)
 
 
 def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:

@@ -109,6 +109,36 @@ def test_chunks_that_hold_more_than_they_can(tmp_path: Path, filters) -> None:
     bomb(path, "exchange/data", "cannot be decoded")
 
 
+@pytest.mark.parametrize("filters", [{"compression": "lzf"}, hdf5plugin.BZip2(), hdf5plugin.Blosc2()])
+@pytest.mark.parametrize("shape", [(6, 40, 40), (40, 40)])
+def test_damaged_chunks_that_only_the_library_decodes(tmp_path: Path, filters, shape: tuple[int, ...]) -> None:
+    """The error names the dataset and the chunk, as where we decode it ourselves."""
+    path = tmp_path / "scan.h5"
+    place = (3, 20, 0)[-len(shape) :]
+    with h5py.File(path, "w") as file:
+        pixels = np.random.default_rng(0).integers(0, 50, shape).astype("u2")
+        data = file.create_dataset("exchange/data", data=pixels, chunks=(1, 20, 40)[-len(shape) :], **filters)
+        chunk = data.id.get_chunk_info_by_coord(place)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xa5" * chunk.size
+    path.write_bytes(content)
+    bomb(path, "exchange/data: ", f"the chunk at {place} cannot be read", "the file is damaged")
+
+
+def test_what_was_read_is_named_when_the_library_dies(tmp_path: Path) -> None:
+    """The library of this filter ends the process."""
+    path = tmp_path / "scan.h5"
+    with h5py.File(path, "w") as file:
+        pixels = np.random.default_rng(0).random((3, 40, 40)).astype("f4")
+        sz = hdf5plugin.SZ(absolute=0.1)
+        data = file.create_dataset("exchange/data", data=pixels, chunks=(1, 40, 40), **sz)
+        chunk = data.id.get_chunk_info_by_coord((1, 0, 0))
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xa5" * chunk.size
+    path.write_bytes(content)
+    bomb(path, "exchange/data: frames from 0 on: cannot be read")
+
+
 def test_frames_without_counts_are_read(tmp_path: Path) -> None:
     """Constant frames of a large detector take next to no bytes."""
     path = tmp_path / "scan.h5"

@@ -47,6 +47,8 @@ def test_a_missing_file_names_the_command(tmp_path):
 def grains_file(path: Path, promised: int, present: int) -> np.ndarray:
     values = np.round(np.random.default_rng(3).normal(size=(len(GRAINS.names), present)), 4)
     values[0] = np.arange(present) + 1
+    values[1:10] = np.eye(3).reshape(9, 1)
+    values[13:19] = np.array([4, 4, 4, 90, 90, 90]).reshape(6, 1)
     header = "\n".join([f"%NumGrains {promised}", *GRAINS.header.split("\n")[1:]])
     GRAINS.write(path, Table(GRAINS.names, values), header=header)
     return values
@@ -59,13 +61,20 @@ def test_seed_grains_read_back(tmp_path, caplog):
     assert not caplog.text
 
 
-@pytest.mark.parametrize(("promised", "present"), [(2, 5), (5, 2), (0, 3)])
+@pytest.mark.parametrize(("promised", "present"), [(2, 5), (0, 3)])
 def test_the_smaller_number_of_grains_counts(tmp_path, caplog, promised, present):
     grains_file(tmp_path / "g.csv", promised, present)
     with caplog.at_level(logging.WARNING):
         grains = read_grains(tmp_path / "g.csv", through="GrainRadius", strict=False)
     assert len(grains) == min(promised, present)
     assert f"announces {promised} grains, but {present} follow" in caplog.text
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_list_that_announces_more_grains_than_follow_is_cut_off(tmp_path, strict):
+    grains_file(tmp_path / "g.csv", 5, 2)
+    with pytest.raises(FormatError, match=r"g\.csv, line 1: announces 5 grains, but 2 follow; it is cut off"):
+        read_grains(tmp_path / "g.csv", through="GrainRadius", strict=strict)
 
 
 def test_a_row_without_a_radius_is_refused(tmp_path):

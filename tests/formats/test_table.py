@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,14 @@ from hypothesis import strategies as st
 
 from midas._ext.numerics.text import format_table, parse_table, rounded
 from midas.formats import grains, hkls, merged, peaks, radius, spots
+from midas.formats.fitted_geometry import read_fit
+from midas.formats.panels import read_shifts
+from midas.formats.resolved import read_verdicts
+from midas.formats.simulated import read_ring_intensities
 from midas.formats.table import Layout, Table, concatenate
+from midas.formats.tracks import read_tracks
+from midas.formats.uncertainty import read_sigma
+from midas.results.matching.sets import read_state_list
 from midas.runtime.errors import FormatError
 
 LAYOUTS = {
@@ -99,10 +108,49 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_bytes_of_zero_are_no_text(layout: Layout) -> None:
+    """What a disk leaves of a file that was never written is no table without rows."""
+    sound = layout.format(Table(layout.names, np.ones((len(layout.columns), 2))))
+    for content in (bytes(3000), sound + bytes(10), sound[:-9] + bytes(9)):
+        with pytest.raises(FormatError, match=r"x\.csv, line \d+: holds bytes of 0 from byte \d+ on"):
+            layout.parse(content, "x.csv")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        spots.read_seed_ids, partial(spots.read_seed_ids, blanks=True), grains.read_grains, grains.read_crystal,
+        grains.read_grain_ids_key, read_fit, read_verdicts, read_sigma, read_shifts, read_ring_intensities, read_tracks,
+        read_state_list,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("content", [bytes(3000), b"%NumGrains 0\n1 2\n" + bytes(3000)])
+def test_no_reader_of_text_takes_bytes_of_zero(tmp_path: Path, read: Callable[[Path], object], content: bytes) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(FormatError, match=r"x\.csv"):
+        read(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("layout", [merged.RESULT, grains.GRAINS, grains.SPOT_MATRIX])
+def test_a_table_that_ends_within_its_header_is_cut_off(layout: Layout) -> None:
+    for content in (layout.header[:-3].encode(), layout.header.encode()):
+        with pytest.raises(FormatError, match=r"x\.csv: ends within its header; it is cut off"):
+            layout.parse(content, "x.csv")
+    assert not len(layout.parse(layout.header.encode() + b"\n", "x.csv"))
+
+
+def test_a_list_of_reflections_without_any(tmp_path: Path) -> None:
+    (tmp_path / "hkls.csv").write_text(hkls.LAYOUT.header + "\n")
+    with pytest.raises(FormatError, match=r"hkls\.csv: holds no reflections; run ff-hkls again"):
+        hkls.LAYOUT.read(tmp_path / "hkls.csv")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 6))
 def test_round_trip(layout: Layout, seed: int, n: int) -> None:
     random = np.random.default_rng(seed)
-    values = random.normal(size=(len(layout.columns), n)) * 10.0 ** random.integers(-7, 9)
+    rows = max(n, 1 if layout.needed else 0)
+    values = random.normal(size=(len(layout.columns), rows)) * 10.0 ** random.integers(-7, 9)
     table = Table(layout.names, values)
     content = layout.format(table)
     read = layout.parse(content, "x")

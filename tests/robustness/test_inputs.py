@@ -21,7 +21,6 @@ SURVIVED = {
     ("MergeOverlappingPeaksAllZarr", PEAKS, "infinite"): "warning: 1 peaks left out",
     ("MergeOverlappingPeaksAllZarr", PEAKS, "huge"): "",
     ("CalcRadiusAllZarr", RESULT, "header only"): "",
-    ("CalcRadiusAllZarr", "hkls.csv", "header only"): "warning: RingThresh: ring 1 2 3 4 is not in hkls.csv",
     # A line without an integer is an empty slot.
     ("IndexerOMP", "SpotsToIndex.csv", "empty"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
     ("IndexerOMP", "SpotsToIndex.csv", "header only"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
@@ -31,8 +30,6 @@ SURVIVED = {
         [("IndexerOMP", "SpotsToIndex.csv", kind) for kind in ("word", "nan", "infinite", "huge")],
         "warning: SpotsToIndex.csv: 1 lines hold no spot id (first: line 2)",
     ),
-    ("IndexerOMP of seeds", "Grains.csv", "header only"): "warning: Grains.csv: announces 2 grains, but 0 follow",
-    ("ff-match", "Grains.csv", "header only"): "Grains.csv: announces 2 grains, but 0 follow",
     ("ff-match", "StitchedGrains.csv", "header only"): "",
     # What does not belong to the spots is left out with a warning.
     ("FitPosOrStrainsOMP", "SpotsToIndex.csv", "truncated"): "warning: nSpotsToIndex is 3, but there are 2 seeds",

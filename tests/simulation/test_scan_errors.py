@@ -14,9 +14,9 @@ from .small_scan import GRAINS, PARAMETERS
 
 def test_crlf_blank_lines_and_wrong_count(simulate, caplog) -> None:
     expected = simulate().spots.columns
-    messy = GRAINS.replace("%NumGrains 2", "%NumGrains 5").replace("\n", "\r\n") + "\r\n\r\n"
+    messy = GRAINS.replace("%NumGrains 2", "%NumGrains 1").replace("\n", "\r\n") + "\r\n\r\n"
     np.testing.assert_array_equal(simulate(grains=messy).spots.columns, expected)
-    assert "%NumGrains is 5, but there are 2 grains" in caplog.text
+    assert "%NumGrains is 1, but there are 2 grains" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from midas.formats.grains import GRAINS, SPOT_MATRIX, read_grain_ids_key, read_grains
 from midas.formats.hkls import LAYOUT as HKLS
+from midas.formats.index import BEST, FULL_BYTES
 from midas.formats.layer import Layer
 from midas.formats.refined import ORIENT_POS_FIT, PROCESS_KEY_BYTES, RefinedSeeds
 from midas.formats.spots import EXTRA_INFO
@@ -272,6 +273,16 @@ def cut(path: Path, length: int) -> None:
     os.truncate(path, length)
 
 
+def without_solutions(layer: Layer) -> None:
+    """A ``Key.bin`` that is all zeros beside seeds that were indexed."""
+    layer.key.write_bytes(bytes(24))
+    best = np.zeros(3, BEST)
+    best["matched"] = 1, 0, 1
+    layer.index_best.parent.mkdir(exist_ok=True)
+    layer.index_best.write_bytes(best.tobytes())
+    layer.index_best_full.write_bytes(bytes(3 * FULL_BYTES))
+
+
 def patched(path: Path, offset: int, value: int) -> None:
     content = bytearray(path.read_bytes())
     content[offset : offset + 4] = np.array([value], "<i4").tobytes()
@@ -290,6 +301,7 @@ def patched(path: Path, offset: int, value: int) -> None:
         (lambda f: f.spots_to_index.write_text("1\n9\n"), "24 bytes where 2 seeds need 16"),
         (lambda f: f.key.unlink(), r"Key\.bin: is missing: there are no refined seeds; run ff-refine first"),
         (lambda f: f.key.write_bytes(bytes(24)), "This means nothing was indexed in the previous step."),
+        (without_solutions, r"Key\.bin: has no refined seed, but the indexer has found 2: no one could be refined"),
         (lambda f: patched(f.key, 4, 5001), "5001 spots"),
         (lambda f: cut(f.orient_pos_fit, 27 * 8), "OrientPosFit.bin: has 216 bytes where its solutions need 648"),
         (lambda f: cut(f.orient_pos_fit, 100), "cut off"),

@@ -14,7 +14,6 @@ from midas.archive import Archive
 from midas.calibration.grains.observed import Spots
 from midas.experiment import reciprocal_basis
 from midas.experiment.angles import covered
-from midas.experiment.crystal import why_impossible
 from midas.experiment.detector import DetectorGeometry
 from midas.experiment.orientation import nearest_rotations
 from midas.experiment.panels import panels_of
@@ -119,7 +118,7 @@ def read_layer(
     hkl, hkl_ring = reflections.numbers(("h", "k", "l")), reflections.integers("ring")
     table, panels = _table(layer, parameters, detector), panels_of(parameters, *places_of(layer.folder))
     table = replace(table, panel=_panels(panels, table.y_px, table.z_px))
-    ub, positions, placed = _lattices(layer, grains), grains.numbers(POSITION), _placed(layer, len(table))
+    ub, positions, placed = _lattices(grains), grains.numbers(POSITION), _placed(layer, len(table))
     spots, kept, copies = _assigned(layer, grains, matrix, table, placed, min_confidence)
     spots = named(spots, detector, ub, positions, hkl, hkl_ring)
     kept &= np.bincount(spots.grain, minlength=len(grains)) >= FEWEST
@@ -173,11 +172,8 @@ def _instrument(layer: Layer, wedge_model: str | None) -> tuple[Parameters, Dete
     return parameters, detector
 
 
-def _lattices(layer: Layer, grains: Table) -> Array:
+def _lattices(grains: Table) -> Array:
     """(g, 3, 3) U·B of a grain list."""
-    for grain, cell in zip(grains.integers("GrainID"), grains.numbers(CELL), strict=True):
-        if reason := why_impossible(cell):
-            raise FormatError(f"cell of grain {grain}: {reason}", file=layer.grains)
     b = np.array([reciprocal_basis(cell) for cell in grains.numbers(CELL)]).reshape(-1, 3, 3)
     return np.asarray(nearest_rotations(grains.numbers(ORIENTATION).reshape(-1, 3, 3)) @ b, np.float64)
 

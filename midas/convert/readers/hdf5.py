@@ -106,8 +106,16 @@ class HDF5Frames:
         if can_read(stack.stored, place):
             yield from frames_of(stack.stored, place)
             return
-        for frames in stream(partial(_blocks, stack, place, block, self._reading.links), stack.path):
-            yield from frames
+        first = place.first
+        try:
+            for frames in stream(partial(_blocks, stack, place, block, self._reading.links), stack.path):
+                yield from frames
+                first += len(frames)
+        except FormatError as error:
+            if error.key is not None:
+                raise
+            reason = f"frames from {first} on: {error.reason}"  # the process has ended without a word
+            raise FormatError(reason, file=error.file, key=stack.location) from None
 
     def masked(self) -> NDArray[np.bool_] | None:
         """What the file's own mask says; and the largest value that the pixels can have, where that means a gap."""

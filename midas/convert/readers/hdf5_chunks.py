@@ -24,6 +24,7 @@ from midas.archive.writer import Frame
 from midas.convert.raw_pixels import RawPixels
 from midas.convert.readers.hdf5_storage import Chunked, Contiguous, Stored
 from midas.convert.source import BLOCK_BYTES
+from midas.formats.hdf5 import FAILURES, text_name
 from midas.runtime.errors import FormatError, one_line
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def frames_of(stored: Stored, place: Place) -> Iterator[Frame]:
 def blocks_of(dataset: h5py.Dataset, place: Place, block: int = -1) -> Iterator[NDArray[Pixel]]:
     """The frames as the library reads them, several at once; `block` is how many (-1: as is good)."""
     if dataset.ndim == 2:
-        yield dataset[()][np.newaxis]
+        yield _read(dataset, ())[np.newaxis]
         return
     frame_bytes = dataset.shape[-2] * dataset.shape[-1] * dataset.dtype.itemsize
     depth = dataset.chunks[0] if dataset.chunks else 1
@@ -87,8 +88,34 @@ def blocks_of(dataset: h5py.Dataset, place: Place, block: int = -1) -> Iterator[
     first = place.first
     while first < place.last:
         last = min((first // block + 1) * block, place.last)
-        yield dataset[place.selection(first, last)]
+        yield _read(dataset, place.selection(first, last))
         first = last
+
+
+def _read(dataset: h5py.Dataset, selection: tuple[slice | int, ...]) -> NDArray[Pixel]:
+    """What the library reads; FormatError naming the dataset, and its first chunk that cannot be read."""
+    try:
+        pixels: NDArray[Pixel] = dataset[selection]
+    except FAILURES as error:
+        where = _broken_chunk(dataset, selection)
+        reason = f"{where}cannot be read ({one_line(error)}); the file is damaged"
+        raise FormatError(reason, file=dataset.file.filename, key=text_name(dataset.name).lstrip("/")) from None
+    return pixels
+
+
+def _broken_chunk(dataset: h5py.Dataset, selection: tuple[slice | int, ...]) -> str:
+    """The first chunk of a part of a dataset that the library cannot read, as the subject of a sentence."""
+    if not dataset.chunks or dataset.is_virtual:
+        return ""
+    given = (slice(i, i + 1) if isinstance(i, int) else i for i in selection)
+    every = (slice(0, n) for n in dataset.shape[len(selection) :])
+    for part in dataset.iter_chunks((*given, *every)):
+        try:
+            dataset[part]
+        except FAILURES:
+            start = tuple(s.start // c * c for s, c in zip(part, dataset.chunks, strict=True))
+            return f"the chunk at {start} "
+    return ""
 
 
 def _decoded(stored: Stored, place: Place, reader: _ChunkReader) -> Iterator[Frame]:

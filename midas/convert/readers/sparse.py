@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 import numpy as np
@@ -56,7 +56,7 @@ class SparseFrames:
         with _opened(self.path) as cache:
             for i in range(first, self.shape[0]):
                 pixels = Pixels(*(self._entry(cache, f"{i}_{part}") for part in ("row", "col", "data")))
-                pixels.check(self.path, i, self.shape)
+                pixels.check(self.path, i, self.shape, self.dtype)
                 yield partial(pixels.dense, self.shape, self.dtype)
 
     def masked(self) -> NDArray[np.bool_] | None:
@@ -70,7 +70,7 @@ class SparseFrames:
         except KeyError:
             raise FormatError("is missing; is this a sparse frame cache?", file=self.path, key=name) from None
         except Exception as error:  # NumPy and zipfile have many exceptions, the file is at fault in each
-            raise FormatError(f"cannot be read ({one_line(error)})", file=self.path, key=name) from None
+            raise FormatError(f"cannot be read{_said(error)}; it is damaged", file=self.path, key=name) from None
 
 
 def _array(cache: NpzFile, name: str, path: Path) -> NDArray[np.generic]:
@@ -90,9 +90,14 @@ def _array(cache: NpzFile, name: str, path: Path) -> NDArray[np.generic]:
     if not stream.getvalue().startswith(npy.MAGIC_PREFIX):
         raise FormatError("is no array; is this a sparse frame cache?", file=path, key=name)
     major, _ = npy.read_magic(stream)
-    shape, _, dtype = (npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0)(stream)
+    try:
+        shape, _, dtype = (npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0)(stream)
+    except Exception:  # what NumPy says is about its own parser, or how to trust the file
+        raise FormatError("has a header that describes no array; it is damaged", file=path, key=name) from None
+    if dtype.hasobject:
+        raise FormatError("holds Python objects, which are never read, where numbers belong", file=path, key=name)
     claimed = math.prod(shape) * dtype.itemsize
-    if not dtype.hasobject and (min(shape, default=0) < 0 or claimed != member.file_size - stream.tell()):
+    if min(shape, default=0) < 0 or claimed != member.file_size - stream.tell():
         reason = f"should be an array of shape {shape} and type {dtype}, which has other than {member.file_size} bytes"
         raise FormatError(f"{reason}; it is damaged", file=path, key=name)
     stream.seek(0)
@@ -107,8 +112,8 @@ class Pixels(NamedTuple):
     columns: NDArray[np.generic]
     values: NDArray[np.generic]
 
-    def check(self, path: Path, frame: int, shape: tuple[int, int, int]) -> None:
-        """FormatError unless they can be of that frame."""
+    def check(self, path: Path, frame: int, shape: tuple[int, int, int], dtype: np.dtype[Pixel]) -> None:
+        """FormatError unless they can be of that frame, whose pixels have that type."""
         rows, columns, values = self
         if not rows.shape == columns.shape == values.shape or rows.ndim != 1:
             raise FormatError("rows, columns and data differ in length", file=path, key=f"{frame}_data")
@@ -119,12 +124,33 @@ class Pixels(NamedTuple):
                 raise FormatError("holds no whole numbers", file=path, key=f"{frame}_{name}")
             if indices.size and (indices.min() < 0 or indices.max() >= size):
                 raise FormatError(f"has an index outside 0 ... {size - 1}", file=path, key=f"{frame}_{name}")
+        if (bad := _unfit(values, dtype)).any():
+            reason = f"must hold finite numbers that are pixels of type {dtype}"
+            value = f"{values[np.argmax(bad)]:g} (of {np.count_nonzero(bad)} such)"
+            raise FormatError(reason, file=path, key=f"{frame}_data", value=value)
 
     def dense(self, shape: tuple[int, int, int], dtype: np.dtype[Pixel]) -> NDArray[Pixel]:
         """The frame."""
         frame = np.zeros(shape[1:], dtype)
         frame[self.rows, self.columns] = self.values
         return frame
+
+
+def _unfit(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool_]:
+    """Which values the type of the pixels cannot hold; a fraction is none of them, it is cut."""
+    whole = dtype.kind in "iu"
+    if values.dtype == dtype and whole:
+        return np.zeros(values.shape, np.bool_)
+    info = np.iinfo(dtype) if whole else np.finfo(dtype)
+    # The largest 64-bit integers are no floating-point numbers: they would round up to one that does not fit.
+    above = values >= 2.0 ** np.iinfo(dtype).bits / (1 + (dtype.kind == "i")) if whole else values > info.max
+    return np.asarray(~np.isfinite(values) | (values < info.min) | above, np.bool_)
+
+
+def _said(error: Exception) -> str:
+    """What a library says of a file, unless it says how to trust it."""
+    text = one_line(error)
+    return "" if "pickle" in text.lower() or " object at 0x" in text else f" ({text})"
 
 
 def described(
@@ -163,7 +189,7 @@ def _opened(path: Path) -> Iterator[NpzFile]:
             stream = stack.enter_context(open(path, "rb"))  # NumPy would leave a file open that is no archive
             loaded = np.load(stream, allow_pickle=False)
         except Exception as error:  # as above
-            raise FormatError(f"cannot be read as a sparse frame cache ({one_line(error)})", file=path) from None
+            raise FormatError(f"cannot be read as a sparse frame cache{_said(error)}", file=path) from None
         if isinstance(loaded, np.ndarray):
             raise FormatError("is not a .npz file, but a single array", file=path)
         yield stack.enter_context(loaded)

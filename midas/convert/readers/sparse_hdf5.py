@@ -53,7 +53,7 @@ class SparseHDF5Frames:
     def frames(self, first: int = 0, block: int = -1) -> Iterator[Frame]:
         found = stream(partial(_pixels, self.path, self._bounds[first:], self._links), self.path)
         for number, pixels in enumerate(found, first):
-            pixels.check(self.path, number, self.shape)
+            pixels.check(self.path, number, self.shape, self.dtype)
             yield partial(pixels.dense, self.shape, self.dtype)
 
     def masked(self) -> NDArray[np.bool_] | None:

@@ -142,7 +142,7 @@ def parse_grains(path: str | os.PathLike[str], content: bytes, cell: Sequence[fl
         orientations, cells = from_frame(rotations, cell, "a c*"), np.empty((0, 6))
     return grain_list(
         path,
-        rows[:, 0].astype(np.int64),
+        rows[:, 0],
         orientations,
         rows[:, 6:9] * _UM_PER_MM @ TO_HEXRD,
         cells=cells,

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midas.formats.cells import fault_of
+from midas.formats.table import LARGEST
 from midas.results.grain_list import GrainList
 from midas.runtime.errors import FormatError
 
 Floats = NDArray[np.float64]
-
-#: how far the product of an orientation with its transpose may be from 1: six printed digits make 1e-5 of it
-_ROTATION = 1e-3
 
 
 def grain_list(
@@ -34,28 +33,31 @@ def grain_list(
 
     Raises
     ------
-    FormatError : naming the file and the grain whose numbers are not finite, or whose orientation is no rotation
+    FormatError : naming the file and the grain whose numbers are not finite, whose orientation is no rotation, or whose
+        cell cannot be
     """
-    numbers = np.asarray(ids, np.int64)
-    n = len(numbers)
+    given = np.asarray(ids)
+    n = len(given)
+    if not (whole := (np.abs(given) < LARGEST) & (given == np.trunc(given))).all():
+        row = int(np.argmin(whole))
+        reason = f"must be a whole number below {LARGEST:.0e}"
+        raise FormatError(reason, file=path, key=f"number of grain {row + 1} of the list", value=f"{given[row]:g}")
+    numbers = given.astype(np.int64)
 
     def filled(values: ArrayLike | None, *shape: int) -> Floats:
         return np.full((n, *shape), np.nan) if values is None else np.asarray(values, np.float64).reshape(n, *shape)
 
     u, x = filled(orientations, 3, 3), filled(positions, 3)
-    finite = np.asarray(np.isfinite(np.column_stack([u.reshape(n, 9), x])).all(axis=1), np.bool_).reshape(n)
-    _check(path, numbers, finite, "has no finite numbers")
-    skew = np.abs(u @ u.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2), initial=0)
-    sound = np.asarray((skew < _ROTATION) & (np.linalg.det(u) > 0), np.bool_).reshape(n)
-    _check(path, numbers, sound, "has an orientation matrix that is no rotation")
+    told = filled(cells, 6)
+    finite = (np.abs(np.column_stack([u.reshape(n, 9), x])) < LARGEST).all(axis=1)
+    if not finite.all():
+        reason = f"grain {numbers[np.argmin(finite)]} has numbers that are not finite, or not below {LARGEST:.0e}"
+        raise FormatError(reason, file=path)
+    if fault := fault_of(u, told):
+        raise FormatError(f"grain {numbers[fault.row]}: {fault.reason}", file=path, key=fault.key, value=fault.value)
     return GrainList(
-        *(numbers, u, x, filled(cells, 6), filled(radii), filled(completeness), filled(strains, 3, 3)),
+        *(numbers, u, x, told, filled(radii), filled(completeness), filled(strains, 3, 3)),
         space_group=space_group,
         cell=None if cell is None else tuple(float(value) for value in cell),
         name=os.fspath(path),
     )
-
-
-def _check(path: str | os.PathLike[str], ids: NDArray[np.int64], sound: NDArray[np.bool_], reason: str) -> None:
-    if not sound.all():
-        raise FormatError(f"grain {ids[np.argmin(sound)]} {reason}", file=path)

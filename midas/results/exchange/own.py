@@ -6,8 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from midas.experiment.crystal import why_impossible
-from midas.formats.grains import CELL, GRAINS, KENESEI, ORIENTATION, POSITION, read_crystal, read_grains
+from midas.formats.grains import CELL, GRAINS, KENESEI, ORIENTATION, POSITION, read_grains, told_crystal
 from midas.formats.hdf5_links import opened
 from midas.formats.matched import GRAIN_SET, SET_ORIENTATION, SET_POSITION
 from midas.formats.table import Table
@@ -16,7 +15,6 @@ from midas.results.exchange.nexus import is_nexus, parse_nexus
 from midas.results.grain_list import GrainList
 from midas.results.reading.hdf5_file import FileOrigin
 from midas.runtime.apart import apart
-from midas.runtime.errors import FormatError
 
 _STITCHED = GRAIN_SET.header.split("\t")[:3]
 #: columns that a list of true grains may lack
@@ -48,8 +46,7 @@ def from_grains(path: str | os.PathLike[str], content: bytes) -> GrainList:
     words = next((len(line.split()) for line in lines if line.strip()), len(GRAINS.names))
     known = GRAINS.names[: max(min(words, len(GRAINS.names)), GRAINS.names.index(_LAST_NEEDED) + 1)]
     table = read_grains(path, through=known[-1], strict=False)
-    space_group, cell = _crystal(path)
-    return _from_table(path, table.select(known), space_group, cell)
+    return _from_table(path, table.select(known), *told_crystal(content, path))
 
 
 def _from_table(
@@ -58,7 +55,7 @@ def _from_table(
     names = set(table.names)
     return grain_list(
         path,
-        table.integers("GrainID"),
+        table["GrainID"],
         table.numbers(ORIENTATION),
         table.numbers(POSITION),
         cells=table.numbers(CELL),
@@ -70,25 +67,12 @@ def _from_table(
     )
 
 
-def _crystal(path: str | os.PathLike[str]) -> tuple[int | None, tuple[float, ...] | None]:
-    """Space group and unstrained cell in the header, if it tells them."""
-    try:
-        return _known(*read_crystal(path))
-    except FormatError:
-        return None, None
-
-
-def _known(space_group: int, cell: tuple[float, ...]) -> tuple[int | None, tuple[float, ...] | None]:
-    """Those of the two that there can be."""
-    return space_group if 1 <= space_group <= 230 else None, None if why_impossible(cell) else cell
-
-
 def from_stitched(path: str | os.PathLike[str], content: bytes) -> GrainList:
     """A table of ``ff-stitch``, whose `UniqueID` is the identity."""
     table = GRAIN_SET.parse(content, path)
     return grain_list(
         path,
-        table.integers("UniqueID"),
+        table["UniqueID"],
         table.numbers(SET_ORIENTATION),
         table.numbers(SET_POSITION),
         radii=table["GrainSize"],
@@ -109,8 +93,4 @@ def from_hdf5(path: Path) -> GrainList:
     if (found := apart(partial(_of_nexus, path), path)) is not None:
         return found
     origin = FileOrigin(path)
-    try:
-        space_group, cell = _known(*origin.crystal)
-    except FormatError:
-        space_group, cell = None, None
-    return _from_table(path, origin.grains, space_group, cell)
+    return _from_table(path, origin.grains, *origin.told_crystal)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.experiment.crystal import why_impossible
-from midas.formats.table import whole
+from midas.formats.table import LARGEST, whole
 from midas.runtime.errors import FormatError
 
 _SPACE_GROUP, _CELL = "# space group ", "# unstrained cell (angstrom, degrees) "
@@ -38,8 +38,8 @@ def numbers_of(path: str | os.PathLike[str], line: int, words: Sequence[str], co
         numbers = [float(word) for word in words]
     except ValueError:
         numbers = []
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise FormatError(f"must hold {count} finite numbers", file=path, line=line)
+    if len(numbers) != count or not all(abs(x) < LARGEST for x in numbers):
+        raise FormatError(f"must hold {count} finite numbers below {LARGEST:.0e}", file=path, line=line)
     return numbers
 
 

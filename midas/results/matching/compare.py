@@ -249,6 +249,8 @@ def _crystal(
     found: Source, true: Source, space_group: int | None, lattice: Sequence[float] | None
 ) -> tuple[int, Sequence[float]]:
     """Space group and unstrained cell; what is not given is told by one of the lists."""
+    if lattice is not None and (reason := crystal.why_impossible(lattice)):
+        raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
     of_lists: list[int] = []
     given = space_group is not None
     for source in (found, true):
@@ -268,8 +270,6 @@ def _crystal(
             raise ValueError("a table has no header: space_group and lattice are needed")
         reason = "tells no SpaceGroup and unstrained cell; give --space-group and --lattice"
         raise FormatError(reason, file=found if isinstance(found, Path) else found.name)
-    if reason := crystal.why_impossible(lattice):
-        raise UsageError(f"{reason}; give the unstrained cell", key="--lattice", value=" ".join(map(str, lattice)))
     return space_group, lattice
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from midas.experiment.orientation import quaternions_from_matrices
 from midas.formats.grains import ORIENTATION, POSITION
 from midas.formats.matched import GRAIN_SET, QUATERNION, SET_ORIENTATION, SET_POSITION
-from midas.formats.table import Layout, Table, concatenate, fixed, integer
+from midas.formats.table import Layout, Table, concatenate, fixed, integer, refuse_nul
 from midas.results.exchange import file_of, read_grain_list
 from midas.runtime.errors import FormatError, shown
 from midas.runtime.files import read_bytes
@@ -131,7 +131,9 @@ def read_state_list(path: Path) -> list[Path]:
 
     Paths are looked for as they stand, else beside the list; lines that start with ``#`` are left out.
     """
-    lines = read_bytes(path, advice="a Grains.csv or a list of them is needed").decode("latin-1").splitlines()
+    content = read_bytes(path, advice="a Grains.csv or a list of them is needed")
+    refuse_nul(content, path)
+    lines = content.decode("latin-1").splitlines()
     if any(line.startswith("%NumGrains") for line in lines):
         return [path]
     named = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -15,7 +15,7 @@ from midas.formats.grains import read_crystal, read_grains
 from midas.formats.layer import Layer, consolidated_files
 from midas.formats.paramstest import Plain, plain_values
 from midas.formats.run_record import RunRecord, read_run_record
-from midas.formats.table import Layout, Table
+from midas.formats.table import Layout, Table, refuse_nul
 from midas.results.reading.hdf5_file import FileOrigin
 from midas.results.reading.origin import Origin
 from midas.results.tables.sources import Sources
@@ -60,7 +60,9 @@ class FolderOrigin(Origin):
         path = self._sources.layer.paramstest
         if not path.exists():
             return {}
-        values = dict(plain_values(read_bytes(path).decode("utf-8", "replace")))
+        content = read_bytes(path)
+        refuse_nul(content, path)
+        values = dict(plain_values(content.decode("utf-8", "replace")))
         if self.archive is not None:
             values.setdefault("GrainMerging", self._sources.grain_merging)
         return values

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas.formats import merged, peaks, radius, spots
-from midas.formats.grains import GRAINS, SPOT_MATRIX
+from midas.formats.cells import fault_of, why_impossible, why_no_group
+from midas.formats.grains import CELL, GRAINS, ORIENTATION, SPOT_MATRIX
 from midas.formats.hdf5 import FAILURES
 from midas.formats.hdf5_links import attribute, check_inside, children, has_link, item_at, opened
 from midas.formats.hdf5_values import text_of, touch, values
@@ -186,15 +187,42 @@ class FileOrigin(Origin):
         table = self._table("grains/summary", GRAINS)
         if table is None:
             raise FormatError("holds no grains/summary", file=self.path)
+        if fault := fault_of(table.numbers(ORIENTATION), table.numbers(CELL)):
+            key = f"grains/summary, row {fault.row}, {fault.key}"
+            raise FormatError(fault.reason, file=self.path, key=key, value=fault.value)
         return table
 
     @cached_property
     def crystal(self) -> tuple[int, tuple[float, ...]]:
-        group, cell = self._numbers("parameters/SpaceGroup"), self._numbers("parameters/LatticeParameter")
-        if group is None or cell is None or group.size != 1 or cell.size != 6:
+        space_group, cell = self.told_crystal
+        if space_group is None or cell is None:
             raise FormatError("has no SpaceGroup and LatticeParameter", file=self.path, key="parameters")
-        a, b, c, alpha, beta, gamma = cell.ravel().tolist()
-        return int(group.ravel()[0]), (a, b, c, alpha, beta, gamma)
+        return space_group, cell
+
+    @cached_property
+    def told_crystal(self) -> tuple[int | None, tuple[float, ...] | None]:
+        """Space group and unstrained cell, None where the file does not tell them.
+
+        Raises
+        ------
+        FormatError : they cannot be
+        """
+        found = []
+        for name, size in (("SpaceGroup", 1), ("LatticeParameter", 6)):
+            numbers = self._numbers(f"parameters/{name}")
+            if numbers is not None and numbers.size != size:
+                reason = f"must hold {size} numbers, not {numbers.size}"
+                raise FormatError(reason, file=self.path, key=f"parameters/{name}")
+            found.append(None if numbers is None else tuple(numbers.ravel().tolist()))
+        group, cell = found
+        for name, value, reason in (
+            ("SpaceGroup", group, "" if group is None else why_no_group(group[0])),
+            ("LatticeParameter", cell, "" if cell is None else why_impossible(cell)),
+        ):
+            if reason and value is not None:
+                shown = " ".join(f"{x:g}" for x in value)
+                raise FormatError(reason, file=self.path, key=f"parameters/{name}", value=shown)
+        return None if group is None else int(group[0]), cell
 
     @cached_property
     def parameters(self) -> dict[str, Plain]:
@@ -307,8 +335,16 @@ def _plain_values(group: Any) -> dict[str, Plain]:
             found[name] = numbers[0] if value.ndim == 0 else tuple(numbers)
     for name in group.attrs:
         if name != "column_names":
-            found[name] = tuple(ast.literal_eval(attribute(group, name)))
+            found[name] = _values_in(attribute(group, name), name)
     return found
+
+
+def _values_in(text: str, name: str) -> Plain:
+    """The values that an attribute tells, which is written as Python writes a tuple."""
+    try:
+        return tuple(ast.literal_eval(text))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError(f"attribute {name} tells no values: {shown(text)!r}") from None
 
 
 def _rehearsal(path: Path) -> bool:

@@ -16,6 +16,7 @@ from midas.formats import hkls as hkls_format
 from midas.formats import passes
 from midas.formats import spots as spot_formats
 from midas.formats.binary import numbers
+from midas.formats.index import read as read_indexed
 from midas.formats.layer import Layer
 from midas.formats.refined import KEY_BYTES, RefinedSeeds, read_refined
 from midas.formats.table import Table
@@ -68,13 +69,24 @@ def read_inputs(
         missing = missing_rows(layer.key, rows, sizes, "ff-refine", allow_partial=allow_partial, record=KEY_BYTES)
         refined = read_refined(layer, len(seeds), missing)
     if not refined.key[:, 0].any():
-        raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
+        _check_refined(layer, len(seeds))
+        raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed", file=layer.key)
     spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
     spacings = _ring_spacings(layer, spots, ids_hash, hkls)
     inputs = GrainInputs(seeds, refined, spots, spacings, passes.first_pass(layer, len(seeds)))
     _check(layer, inputs)
     log.info("Read all grain files.")
     return inputs
+
+
+def _check_refined(layer: Layer, seeds: int) -> None:
+    """FormatError where the indexer has found seeds of which ``Key.bin`` has not one."""
+    if not (layer.index_best.exists() and layer.index_best_full.exists()):
+        return
+    found = np.count_nonzero(read_indexed(layer.index_best, layer.index_best_full, range(seeds)).found)
+    if found:
+        reason = f"has no refined seed, but the indexer has found {found}: no one could be refined, or it is damaged"
+        raise FormatError(f"{reason}; run ff-refine again, which says why", file=layer.key)
 
 
 def _ring_spacings(layer: Layer, spots: Table, ids_hash: Table | None, hkls: Table | None) -> NDArray[np.float64]:

@@ -115,7 +115,11 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
-    [(3, "nan", "finite"), (3, "word", "must hold 47 numbers"), (1, "7.0", "grain 9 has an orientation matrix")],
+    [
+        (3, "nan", "finite"),
+        (3, "word", "must hold 47 numbers"),
+        (1, "7.0", "line 11: O11 .*that is no rotation"),
+    ],
 )
 def test_damaged_grains(own: Path, column: int, value: str, reason: str) -> None:
     lines = own.read_text().splitlines()
@@ -126,11 +130,42 @@ def test_damaged_grains(own: Path, column: int, value: str, reason: str) -> None
         read_grain_list(own)
 
 
+@pytest.mark.parametrize(
+    ("column", "word", "reason"),
+    [
+        (0, "1e308", "line 2: must hold 21 finite numbers below"),
+        (0, "1.5", "number of grain 1 of the list: 1.5: must be a whole number below"),
+        (0, "nan", "line 2: must hold 21 finite numbers below"),
+        (3, "1e308", "line 2: must hold 21 finite numbers below"),
+        (8, "1e308", "line 2: must hold 21 finite numbers below"),
+        (8, "1e17", "grain 7 has numbers that are not finite, or not below"),
+    ],
+)
+def test_numbers_that_are_none_in_grains_out(tmp_path: Path, column: int, word: str, reason: str) -> None:
+    """One line, and none of NumPy's."""
+    words = "7 1 0 0 0 0 0 0 0 1 1 1 0 0 0 0 0 0 0 0 0".split()
+    words[column] = word
+    (tmp_path / "x").write_text("# exp_map_c[0] inv(V_s)\n" + " ".join(words) + "\n")
+    with pytest.raises(FormatError, match=reason):
+        read_grain_list(tmp_path / "x")
+
+
+@pytest.mark.parametrize("word", ["1e308", "-1e308", "inf", "1e18"])
+@pytest.mark.parametrize("line", [0, 3])
+def test_numbers_that_are_none_in_a_map(tmp_path: Path, line: int, word: str) -> None:
+    lines = ["#translation: 0 0 0", "#name 0", "#UBI:", "4 0 0", "0 4 0", "0 0 4"]
+    lines[line] = lines[line].replace("0 0", f"{word} 0", 1)
+    (tmp_path / "x").write_text("\n".join(lines) + "\n")
+    with pytest.raises(FormatError, match=f"line {line + 1}: must hold 3 finite numbers below"):
+        read_grain_list(tmp_path / "x")
+
+
 def test_truncated_grains(own: Path) -> None:
-    """A lost grain is worth a warning, as everywhere; half a line is an error."""
+    """A lost grain is an error, as everywhere, and so is half a line."""
     lines = own.read_text().splitlines()
     own.write_text("\n".join(lines[:-1]))
-    assert len(read_grain_list(own)) == 2
+    with pytest.raises(FormatError, match="line 1: announces 3 grains, but 2 follow; it is cut off"):
+        read_grain_list(own)
     own.write_text("\n".join([*lines[:-1], lines[-1][:90]]))
     with pytest.raises(FormatError, match="must hold 47 numbers"):
         read_grain_list(own)

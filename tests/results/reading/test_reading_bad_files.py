@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import midas
 from midas.formats.run_record import Input
 from midas.results import consolidated
+from midas.results.exchange import read_grain_list
 from midas.results.reading import Results
 from midas.results.tables.sources import LayerTables
 from midas.runtime.errors import FormatError
@@ -111,6 +112,49 @@ def test_numbers_that_are_none(copy: Path, name: str, value: float) -> None:
         file[name] = values
     _, errors = answers(copy)
     assert any("must be finite numbers below 1e+18" in str(error) for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        (1, 5.0, r"grains/summary, row 2, O11 \.\.\. O33: 5 .*: is an orientation matrix that is no rotation"),
+        (13, 0.0, r"grains/summary, row 2, a \.\.\. gamma: 0 .*: is no cell: must be six positive numbers"),
+        (16, 180.0, "is no cell: angles must lie between"),
+    ],
+)
+def test_grains_that_cannot_be(copy: Path, column: int, value: float, reason: str) -> None:
+    """By every reader: of results, of grain lists."""
+    with h5py.File(copy, "a") as file:
+        file["grains/summary"][2, column] = value
+    for read in (lambda: midas.read_results(copy).grains, lambda: read_grain_list(copy)):
+        with pytest.raises(FormatError, match=reason):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SpaceGroup", 999, "parameters/SpaceGroup: 999: must be the number of a space group"),
+        ("LatticeParameter", np.zeros(6), "parameters/LatticeParameter: 0 0 0 0 0 0: must be six positive numbers"),
+        ("LatticeParameter", np.ones(5), "parameters/LatticeParameter: must hold 6 numbers, not 5"),
+    ],
+)
+def test_crystals_that_cannot_be(copy: Path, name: str, value: object, reason: str) -> None:
+    with h5py.File(copy, "a") as file:
+        del file[f"parameters/{name}"]
+        file[f"parameters/{name}"] = value
+    for read in (lambda: midas.read_results(copy).cell, lambda: read_grain_list(copy)):
+        with pytest.raises(FormatError, match=reason):
+            read()
+
+
+@pytest.mark.parametrize("text", ["name\nname", "f()", "(1,", "9" * 5000])
+def test_a_parameter_that_tells_no_values_is_named_in_our_words(copy: Path, text: str) -> None:
+    with h5py.File(copy, "a") as file:
+        file["parameters"].attrs["Wedge"] = text
+    with pytest.raises(FormatError, match="parameters: cannot be read .attribute Wedge tells no values") as caught:
+        midas.read_results(copy).parameters  # noqa: B018
+    assert "object at 0x" not in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["grains/summary", "spot_matrix/data", "grains/sigma", "parameters/SpaceGroup"])

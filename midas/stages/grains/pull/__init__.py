@@ -13,7 +13,6 @@ import numpy as np
 
 from midas.archive import Archive
 from midas.experiment.angles import wrapped
-from midas.experiment.crystal import why_impossible
 from midas.formats import hkls as hkls_format
 from midas.formats.grains import CELL, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
@@ -37,9 +36,6 @@ from midas.stages.grains.pull.tables import connected_spots, grains_table, measu
 from midas.stages.grains.tables import header, remove_consolidated
 
 log = logging.getLogger(__name__)
-
-#: rounding of a rotation matrix in a text
-_ROTATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def _before(
     extra_info = EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
     if quality is None and layer.grain_quality.exists():
         quality = GRAIN_QUALITY.read(layer.grain_quality)
-    _check_grains(layer, grains, spot_matrix, extra_info)
+    _check_peaks(layer, spot_matrix, extra_info)
     return _Before(grains, spot_matrix, extra_info, quality)
 
 
@@ -147,15 +143,8 @@ def crystals_of(grains: Table) -> Crystals:
     return Crystals(u.reshape(-1, 3, 3), position, cell)
 
 
-def _check_grains(layer: Layer, grains: Table, spot_matrix: Table, spots: Table) -> None:
-    """The grains are crystals that there can be, and their peaks are in the spot table."""
-    crystals = crystals_of(grains)
-    for row, (u, cell) in enumerate(zip(crystals.u, crystals.cell, strict=True)):
-        line = row + GRAINS.header_lines + 1
-        if not np.allclose(u @ u.T, np.eye(3), atol=_ROTATION) or np.linalg.det(u) < 0:
-            raise FormatError("O11 ... O33 are no rotation; run ff-grains again", file=layer.grains, line=line)
-        if reason := why_impossible(cell.tolist()):
-            raise FormatError(f"a ... gamma {reason}; run ff-grains again", file=layer.grains, line=line)
+def _check_peaks(layer: Layer, spot_matrix: Table, spots: Table) -> None:
+    """The peaks of the grains are in the spot table."""
     ids = spot_matrix.integers("SpotID")
     if (bad := np.flatnonzero((ids < 1) | (ids > len(spots)))).size:
         reason = f"is no spot of {layer.extra_info.name} (1 ... {len(spots)}); run ff-grains again"
