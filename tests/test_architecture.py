@@ -32,6 +32,7 @@ OPENING, READING = (
     "midas/formats/hdf5_links.py",
     ("midas/formats/hdf5_values.py", "midas/convert/readers/hdf5_chunks.py"),
 )
+READS_VALUES = r"\[(\(\)|:|\.\.\.)\](?! *=)|\.(read_direct|asstr|astype\()\(|\bdataset\[(selection|part)\]"
 #: what opens only files that it has written itself, or copies a group without reading it
 OWN = ("midas/results/hdf5/writing.py", "midas/results/consolidated/layer_file.py")
 
@@ -43,7 +44,9 @@ def test_foreign_hdf5_is_read_in_one_place() -> None:
         name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
         if re.search(r"h5py\.File\([^\n]*\"r\"", text):
             opening.add(name)
-        if "h5py" in text and re.search(r"\[(\(\)|:|\.\.\.)\](?! *=)|\.(read_direct|asstr|astype\()\(", text):
+        if "h5py" in text and re.search(
+            r"\[(\(\)|:|\.\.\.)\](?! *=)|\.(read_direct|asstr|astype\()\(|\bdataset\[(selection|part)\]", text
+        ):
             reading.add(name)
     assert opening == {OPENING, *OWN}
     assert reading - set(OWN) == set(READING)

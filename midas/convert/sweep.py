@@ -23,13 +23,15 @@ from midas.convert.series import LAST_NUMBER, whole_series
 from midas.convert.source import UNKNOWN, FrameSource, Reading
 from midas.formats.layer import archive_name
 from midas.parameters import Parameters
-from midas.runtime.errors import FormatError, UsageError
+from midas.runtime.errors import FormatError, UsageError, shown
 from midas.runtime.parallel import ordered_map
 
 log = logging.getLogger(__name__)
 
 #: kinds of files that a folder of frames can consist of
 _IMAGES = (".tif", ".tiff", ".cbf", ".edf")
+#: bytes of the name of a file
+_LONGEST_NAME = 255
 _PATTERN = re.compile(r"[*?\[]")
 
 
@@ -164,7 +166,9 @@ def raw_files(first: Path, count: int, *, scan: bool = False) -> list[Path]:
     count : files of the scan; of a folder or a pattern 1 means all of them
     scan : of a folder or a pattern, leave out dark frames and ask for every number
     """
-    if os.path.isdir(first):  # no error for what can be no name
+    if max(len(os.fsencode(part)) for part in ("", *first.parts)) > _LONGEST_NAME:
+        raise FormatError("is too long to be the name of a file", file=shown(first))
+    if first.is_dir():
         found = _in_order(path for path in first.iterdir() if _is_image(path))
         kinds = {decompressed.plain(path).suffix.lower() for path in found}
         if len(kinds) > 1:
@@ -187,12 +191,12 @@ def raw_files(first: Path, count: int, *, scan: bool = False) -> list[Path]:
 
 def exists(first: Path) -> bool:
     """Whether there is what `raw_files` takes: a file, a folder, or a file that fits the pattern."""
-    return os.path.exists(first) or (has_pattern(first) and any(first.parent.glob(first.name)))
+    return first.exists() or (has_pattern(first) and any(first.parent.glob(first.name)))
 
 
 def has_pattern(path: Path) -> bool:
     """Whether a name stands for all files that fit it; a file of just this name is meant itself."""
-    return bool(_PATTERN.search(path.name)) and not os.path.exists(path)
+    return bool(_PATTERN.search(path.name)) and not path.exists()
 
 
 def _is_image(path: Path) -> bool:

@@ -45,7 +45,7 @@ LEGACY_LIMIT = 10
 #: A list longer than this is a mistake in the parameters and would not fit into memory.
 _MOST_REFLECTIONS = 2e6
 #: of a reflection; the search for families takes a byte for each triple of indices
-_LARGEST_INDEX = 300
+_LARGEST_INDEX = 150
 #: Two spacings (Å) further apart than this are different rings.
 RING_TOLERANCE = 1e-4
 
