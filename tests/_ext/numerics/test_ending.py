@@ -44,6 +44,13 @@ def stuck(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return process
 
 
+def last_words(process: subprocess.Popen[bytes]) -> bytes:
+    try:
+        return process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize(
     ("by", "said"),
     [(signal.SIGINT, b"interrupted"), (signal.SIGTERM, b"ended by SIGTERM"), (signal.SIGHUP, b"ended by SIGHUP")],
@@ -54,7 +61,7 @@ def test_main_thread_that_does_not_come_back(
     process = stuck(tmp_path, environment)
     sent = time.monotonic()
     process.send_signal(by)
-    _, errors = process.communicate(timeout=30)
+    errors = last_words(process)
     assert (process.returncode, errors) == (128 + by, b"ff-index: " + said + b"; go on\n")
     assert 1.0 < time.monotonic() - sent < 2.0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*THEIRS, "whole.csv"])
@@ -66,7 +73,7 @@ def test_second_signal_ends_at_once(tmp_path: Path, environment: dict[str, str])
     time.sleep(0.2)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    errors = last_words(process)
     assert (process.returncode, errors) == (130, b"ff-index: interrupted; go on\n")
     assert time.monotonic() - sent < 0.5
     assert not (tmp_path / "result.csv.0123abcd.part").exists()
