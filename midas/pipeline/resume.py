@@ -14,7 +14,7 @@ from midas.ledger.recorded import update
 from midas.ledger.standing import NEVER, Asked, Reason, standing
 from midas.pipeline import asked as asked_steps
 from midas.pipeline.step_names import STEPS, steps_named
-from midas.runtime.errors import UsageError
+from midas.runtime.errors import MidasError, UsageError
 
 if TYPE_CHECKING:
     from midas.convert.options import ConversionOptions
@@ -92,11 +92,15 @@ def made_again(run: LayerRun) -> tuple[bool, bool]:
 
 def forget_others(run: LayerRun) -> None:
     """A run that does everything afresh leaves nothing in the ledger about later steps that it does not do."""
-    asked = {one.step.name for one in run.asked(frozenset())}
+    if not run.layer.ledger.exists():
+        return
+    try:
+        asked = {one.step.name for one in run.asked(frozenset())}
+    except MidasError:  # what says it comes of a step that has not run; none of those behind stands
+        asked = set()
     order = list(STEPS)
     behind = {"spot_table", *order[order.index("merge_overlaps") :]}
-    if run.layer.ledger.exists():
-        update(run.layer, lambda ledger: ledger.without((behind - asked) & set(ledger.entries)))
+    update(run.layer, lambda ledger: ledger.without((behind - asked) & set(ledger.entries)))
 
 
 def of_passes(layer: Layer, ledger: Ledger) -> frozenset[str]:

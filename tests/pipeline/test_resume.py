@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 from tiny_scan import FRAMES, Call, TinyScan, digests
 
@@ -387,48 +386,3 @@ def test_status_of_the_conversion(place: Place, in_process: Call, capsys: pytest
 def test_status_of_nothing(tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
     assert in_process("ff-midas", "status", tmp_path, cwd=tmp_path) == 1
     assert "holds no layer with a ledger" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("variable", "terminal", "expected"), [("SLURM_JOB_ID", False, True), ("PBS_JOBID", True, False)]
-)
-def test_submitted_jobs_go_on(variable: str, terminal: bool, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from midas.commands import driver
-
-    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _: terminal})())
-    for name in driver._OF_JOBS:
-        monkeypatch.delenv(name, raising=False)
-    assert not driver.submitted()
-    monkeypatch.setenv(variable, "17")
-    assert driver.submitted() == expected
-
-
-def test_data_behind_links_count(scan: TinyScan, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A master whose frames are in a file beside it, and a number in one elsewhere, which -allowLinks lets in."""
-    (tmp_path / "raw").mkdir()
-    part, away = Path(shutil.copy(scan.raw, tmp_path / "raw/data_000001.h5")), tmp_path / "away.h5"
-    place = Place(Path(shutil.copy(scan.parameters, tmp_path)), tmp_path / "raw/scan_000001.h5", tmp_path / "results")
-    with h5py.File(away, "w") as file:
-        file["x"] = 7.0
-    with h5py.File(place.raw, "w") as file:
-        file["exchange/data"] = h5py.ExternalLink(part.name, "exchange/data")
-        file["instrument/away"] = h5py.ExternalLink(str(away), "x")
-
-    def said(**options: object) -> str:
-        caplog.clear()
-        with caplog.at_level(logging.INFO, "midas.pipeline.resume"):
-            place.run(resume=1, peak_search_only=True, **options)
-        return "\n".join(r.getMessage() for r in caplog.records if "Again: ZipOut" in r.getMessage())
-
-    said()
-    assert said() == ""
-    with h5py.File(part, "r+") as file:
-        file["exchange/data"][90] = 0
-    assert "raw has changed" in said()
-    with Archive(place.layer.archive) as archive:
-        assert not np.asarray(archive.frames[90]).any()
-        assert archive.dataset("instrument/away") is None
-    assert "raw has changed" in said(allow_links=True)
-    with Archive(place.layer.archive) as archive:
-        assert archive.dataset("instrument/away").read() == 7.0
-    assert said(allow_links=True) == ""

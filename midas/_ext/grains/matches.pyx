@@ -140,7 +140,8 @@ cdef Py_ssize_t _match_crystal(const SortedSpots* spots, const int* ring, long l
         n = _collect(spots, ring[work.predicted[i].hkl], <int>i, work.predicted + i, work, n)
         if n < 0:
             return -1
-    qsort(work.pairs, n, sizeof(SharpPair), _by_distance)
+    if n > 0:                  # else there may be no array
+        qsort(work.pairs, n, sizeof(SharpPair), _by_distance)
     for i in range(n):
         pair = work.pairs + i
         if work.taken[pair.row] != stamp and work.used[pair.reflection] != stamp:
