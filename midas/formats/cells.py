@@ -36,7 +36,7 @@ class Fault(NamedTuple):
 
 
 def why_impossible(cell: Sequence[float]) -> str:
-    """What is wrong with a cell (Å and degrees); "" when there can be such a one."""
+    """What is wrong with a cell (Å and degrees); "" when there can be such a one (docs/theory/hkls.md#setting)."""
     if not all(math.isfinite(x) and x > 0 for x in cell):
         return "must be six positive numbers"
     if not all(_SHORTEST <= length <= _LONGEST for length in cell[:3]):
