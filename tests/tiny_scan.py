@@ -64,7 +64,7 @@ class TinyScan:
 def make(folder: Path, side: int = 256, step: float = OMEGA_STEP) -> TinyScan:
     """Simulate the scan; finer pixels and steps of omega make it a larger one of the same grains."""
     parameters = samples.write(
-        "demo", folder, NrPixels=side, px=204800 / side, BC=(side / 2, side / 2), OmegaStep=step, OmegaSpread=0.3,
+        "demo", folder, NrPixels=side, px=204800 // side, BC=(side // 2, side // 2), OmegaStep=step, OmegaSpread=0.3,
         Noise=None, Background=None, DarkFrames=None, DarkLevel=None, DarkNoise=None, WriteLegacyBins=0,
     )  # fmt: skip
     truth = folder / samples.GRAINS_FILE

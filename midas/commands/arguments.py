@@ -13,7 +13,7 @@ from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.runtime.errors import MidasError, ParameterError, UsageError, shown
-from midas.runtime.files import make_folder
+from midas.runtime.files import make_folder, read_bytes
 from midas.runtime.named_paths import follow, why_not_into
 from midas.runtime.parallel import Communicator, communicator, thread_count
 
@@ -141,11 +141,9 @@ def _in_layer(named: str, plain: Path, layer: Path, source: str) -> Path:
 
 def seed_count_of(values: argparse.Namespace, layer: Layer) -> int | None:
     """The number of seeds that the legacy form names, unless it says what goes without saying: how many there are."""
-    from midas.formats.spots import read_seed_ids
-
     count: int | None = values.nSpotsToIndex
     try:
-        return None if count is None or count == len(read_seed_ids(layer.spots_to_index)) else count
+        return None if count is None or count == len(read_bytes(layer.spots_to_index).splitlines()) else count
     except MidasError:  # the stage says what is wrong
         return count
 

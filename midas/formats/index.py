@@ -133,9 +133,9 @@ def read(
     if missing is not None:
         best[missing] = np.zeros((), BEST)
     matched, expected = best["matched"], best["expected"]
-    for name, count in (("matched", matched), ("expected", expected)):
-        sound = (count >= 0) & (count < _MOST_SPOTS) & (count == np.trunc(count))
-        if (bad := np.flatnonzero(~sound)).size:
+    sound = (matched >= 0) & (matched < _MOST_SPOTS) & (matched == np.trunc(matched))
+    for name, count, good in (("matched", matched, sound), ("expected", expected, np.abs(expected) < _MOST_SPOTS)):
+        if (bad := np.flatnonzero(~good)).size:
             reason = f"slot {rows[bad[0]]} holds {count[bad[0]]:g} {name} spots; it is damaged, run ff-index again"
             raise FormatError(reason, file=best_path)
     counts = np.where(matched > SLOT, 0, matched).astype(np.int64)

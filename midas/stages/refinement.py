@@ -263,7 +263,7 @@ def _refine_chunk(refiner: Refiner, work: _Work, chunk: slice, threads: int) -> 
         solutions,
         **dict.fromkeys(("id", "id_position", "id_cell", "id_errors"), ids),
         grain_radius=grain_radii(offsets, spot_rows, found.radii[entries], work.rejected, work.largest_radius),
-        completeness=np.divide(matched, expected, out=np.zeros(len(ids)), where=expected > 0),
+        completeness=np.divide(matched, expected, out=np.zeros(len(ids)), where=expected >= 1),
     )
     records[~solved] = np.zeros((), ORIENT_POS_FIT)
     key = np.where(solved[:, None], np.stack([ids, counts], axis=1), 0).astype(np.int32)

@@ -25,7 +25,6 @@ SURVIVED = {
     ("IndexerOMP", "SpotsToIndex.csv", "empty"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
     ("IndexerOMP", "SpotsToIndex.csv", "header only"): "warning: nSpotsToIndex is 3, but there are 0 seeds",
     ("IndexerOMP", "SpotsToIndex.csv", "truncated"): "warning: nSpotsToIndex is 3, but there are 2 seeds",
-    ("IndexerOMP", "SpotsToIndex.csv", "random"): "warning: SpotsToIndex.csv: ",
     **dict.fromkeys(
         [("IndexerOMP", "SpotsToIndex.csv", kind) for kind in ("word", "nan", "infinite", "huge")],
         "warning: SpotsToIndex.csv: 1 lines hold no spot id (first: line 2)",

@@ -70,7 +70,7 @@ def read_inputs(
         refined = read_refined(layer, len(seeds), missing)
     if not refined.key[:, 0].any():
         _check_refined(layer, len(seeds))
-        raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed", file=layer.key)
+        raise NothingFoundError(_NO_SOLUTIONS, nothing="nothing was indexed")
     spots = spot_formats.EXTRA_INFO.read(layer.extra_info) if extra_info is None else extra_info
     spacings = _ring_spacings(layer, spots, ids_hash, hkls)
     inputs = GrainInputs(seeds, refined, spots, spacings, passes.first_pass(layer, len(seeds)))

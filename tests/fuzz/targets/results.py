@@ -31,6 +31,9 @@ def _write(file: h5py.File) -> None:
     grains, spot_rows = len(GRAINS.columns), len(SPOT_MATRIX.columns)
     summary = np.ones((2, grains))
     summary[:, GRAINS.names.index("GrainID")] = 1, 2
+    orientation, cell = GRAINS.names.index("O11"), GRAINS.names.index("a")
+    summary[:, orientation : orientation + 9] = np.eye(3).ravel()
+    summary[:, cell : cell + 6] = 4.08, 4.08, 4.08, 90, 90, 90
     matrix = np.ones((4, spot_rows))
     matrix[:, SPOT_MATRIX.names.index("GrainID")] = 1, 1, 2, 2
     file["grains/summary"], file["spot_matrix/data"] = summary, matrix

@@ -226,7 +226,10 @@ def test_grains_are_read_from_the_files(tmp_path: Path) -> None:
     tables = small()
     layer = Layer(tmp_path, tmp_path / "x.MIDAS.zip")
     header = GrainsHeader(1, 0, 0, 0, 1, 1, (1.0,) * 6).text()
-    GRAINS.write(layer.grains, tables.pop("grains"), header=header)
+    sound = dict.fromkeys(("O11", "O22", "O33"), 1.0) | dict.fromkeys(("a", "b", "c"), 4.08)
+    right = dict.fromkeys(("alpha", "beta", "gamma"), 90.0)
+    GRAINS.write(layer.grains, table(GRAINS, 1, GrainID=[3], **sound, **right), header=header)
+    del tables["grains"]
     SPOT_MATRIX.write(layer.spot_matrix, tables.pop("spot_matrix"))
     layer.grain_ids_key.write_bytes(tables.pop("grain_ids_key").format())
     layer.spots_to_index.write_text("1 11\n0 12\n")
