@@ -13,7 +13,7 @@ from midas.archive import Archive
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.runtime.errors import MidasError, ParameterError, UsageError, shown
-from midas.runtime.files import make_folder, read_bytes
+from midas.runtime.files import make_folder, ordinary, read_bytes
 from midas.runtime.named_paths import follow, why_not_into
 from midas.runtime.parallel import Communicator, communicator, thread_count
 
@@ -24,6 +24,7 @@ def is_archive(path: str) -> bool:
     """Whether an argument that may be an archive, a parameter file or an image is an archive."""
     if Path(path).suffix.lower() == ".npz":  # arrays of NumPy, in a zip file too
         return False
+    ordinary(path)
     return zipfile.is_zipfile(path) or Path(path).suffix == ".zip"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from midas.formats.hdf5_values import values
 from midas.formats.layer import Layer
 from midas.runtime.apart import apart
 from midas.runtime.errors import FormatError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class RefinedGeometry:
 def read_geometry(layer: Layer) -> RefinedGeometry | None:
     """The group ``geometry`` of the consolidated file; None where there is no such file or group.
 
+    A file that cannot be read holds none where there is no ``GeometryFit.csv``, which is always written with it.
+
     Raises
     ------
-    FormatError : for a covariance that is none
+    FormatError : for a covariance that is none, or that cannot be read
     """
     path = layer.consolidated
     if not path.is_file():
@@ -53,6 +58,9 @@ def read_geometry(layer: Layer) -> RefinedGeometry | None:
     try:
         geometry = apart(partial(_geometry_in, path), path)
     except FormatError as error:
+        if error.key is None and not layer.geometry_fit.exists():  # the file as a whole
+            log.warning("%s; it is written again with all results", error)
+            return None
         raise FormatError(f"geometry cannot be read ({error.reason}); run ff-geometry again", file=path) from None
     if geometry is None:
         return None
@@ -69,7 +77,7 @@ def _geometry_in(path: Path) -> RefinedGeometry | None:
             return None
         names, covariance = item_at(group, "names"), item_at(group, "covariance")
         if not isinstance(names, h5py.Dataset) or not isinstance(covariance, h5py.Dataset):
-            raise FormatError("names or covariance is missing", file=path)
+            raise FormatError("names or covariance is missing", file=path, key="geometry")
         words = tuple(name.decode("utf-8", "replace") for name in values(names).ravel().tolist())
         trust, z0 = (attribute(group, key) or "-" for key in ("trust", "z0"))
         return RefinedGeometry(words, np.asarray(values(covariance), np.float64), trust, z0)

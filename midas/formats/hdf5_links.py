@@ -24,6 +24,7 @@ from h5py import h5a, h5l
 
 from midas.formats.hdf5 import FAILURES, text_name
 from midas.runtime.errors import FormatError, one_line
+from midas.runtime.files import ordinary
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def opened(path: Path, links: bool | None = None) -> Iterator[h5py.File]:
     links : whether what the file names may be anywhere; None: it may not, and the user has no option for it. A file
         that is opened while another one is open, because that one names it, stays in the bounds of the other one.
     """
+    ordinary(path)
     outer = _scope.get()
     folders = () if links else tuple(dict.fromkeys((path.absolute().parent.resolve(), path.resolve().parent)))
     advice = "copy what it holds into this one" if links is None else "-allowLinks 1 reads it nevertheless"

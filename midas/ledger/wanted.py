@@ -47,7 +47,7 @@ class Wanted:
         settings = parameters.for_stage(step.reader)
         chosen = {name: more[name] for name in step.more if more.get(name) is not None}
         if step.placed:
-            chosen["folder"] = layer.folder_text
+            chosen["folder"] = layer.folder_text.rstrip("/")
         known = known or {}
         files = step.inputs(layer, settings)
         inputs = {name: known[name] if name in known else stamp(*paths) for name, paths in files.items()}

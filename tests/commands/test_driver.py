@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+from tiny_scan import Call
 
 from midas.commands import driver
 
@@ -17,3 +21,25 @@ def test_submitted_jobs_go_on(variable: str, terminal: bool, expected: bool, mon
     assert not driver.submitted()
     monkeypatch.setenv(variable, "17")
     assert driver.submitted() == expected
+
+
+def test_status_of_nothing(tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert in_process("ff-midas", "status", tmp_path, cwd=tmp_path) == 1
+    assert "holds no layer with a ledger" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ff-export p.csv", "ff-export p.h5", "ff-track p.csv p.csv", "ff-check p.txt", "ff-hkls p.txt",
+        "ff-calibrate p.tif", "ff-report p.h5",
+    ],
+)  # fmt: skip
+def test_a_pipe_among_data_ends_in_a_line(
+    command: str, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody writes into it: whoever opened it would wait for ever."""
+    name, *words = command.split()
+    os.mkfifo(tmp_path / words[0])
+    assert in_process(name, *words, cwd=tmp_path) == 1
+    assert "is a pipe or a device, not a file" in capsys.readouterr().err

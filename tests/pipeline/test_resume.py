@@ -31,10 +31,7 @@ ORDER = [name for name in STEPS if name not in ("first_look", "measure_spots", "
 class Place:
     """A finished run that a test may spoil.
 
-    Parameters
-    ----------
-    parameters : parameter file of its own
-    folder : of the results
+    `parameters` is a file of its own, `folder` that of the results.
     """
 
     parameters: Path
@@ -193,6 +190,17 @@ def _without_last_line(path: Path) -> None:
     path.write_text("\n".join([*path.read_text().splitlines()[:-1], ""]))
 
 
+def _swapped(path: Path) -> None:
+    other = path.with_name(path.name.replace("_000050_", "_000090_"))
+    path.rename(path.with_suffix(".x"))
+    other.rename(path)
+    path.with_suffix(".x").rename(other)
+
+
+def _cut_off(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
 def _last_byte_changed(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -203,8 +211,12 @@ def _last_byte_changed(path: Path) -> None:
     ("name", "change", "step"),
     [
         ("Temp/*_000162_PS.csv", _without_last_line, "peaksearch"),
+        ("Temp/*_000050_PS.csv", _swapped, "peaksearch"),
         ("Output/IndexBest.bin", _last_byte_changed, "indexing"),
         ("Results/OrientPosFit.bin", _last_byte_changed, "refining"),
+        ("Output/IndexBest.marks", _cut_off, "indexing"),
+        ("Results/Key.marks", _cut_off, "refining"),
+        ("*_consolidated.h5", _cut_off, "consolidation"),
     ],
 )
 def test_parts_that_somebody_has_changed_are_not_kept(

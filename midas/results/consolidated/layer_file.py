@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._version import __version__
+from midas.formats.hdf5 import FAILURES
 from midas.formats.layer import Layer, consolidated_files
 from midas.formats.paramstest import plain_values
 from midas.formats.resolved import VERDICTS
@@ -101,10 +102,15 @@ def _run_attributes(layer: Layer) -> dict[str, str]:
 
 def _keep_geometry(root: Group, path: Path) -> None:
     """What ff-geometry has added to the earlier file: a run that finds other grains has removed that one."""
-    if path.exists():
-        with h5py.File(path, "r") as earlier:
-            if "geometry" in earlier:
-                root.copy_from(earlier.id, "geometry")
+    if not path.is_file():
+        return
+    try:
+        earlier = h5py.File(path, "r")
+    except FAILURES:  # damaged: it is written again, since what there was of a geometry has been asked for before
+        return
+    with earlier:
+        if "geometry" in earlier:
+            root.copy_from(earlier.id, "geometry")
 
 
 # Parameters

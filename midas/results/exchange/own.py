@@ -15,6 +15,7 @@ from midas.results.exchange.nexus import is_nexus, parse_nexus
 from midas.results.grain_list import GrainList
 from midas.results.reading.hdf5_file import FileOrigin
 from midas.runtime.apart import apart
+from midas.runtime.files import ordinary
 
 _STITCHED = GRAIN_SET.header.split("\t")[:3]
 #: columns that a list of true grains may lack
@@ -33,6 +34,7 @@ def is_stitched(content: bytes) -> bool:
 
 def is_hdf5(path: Path) -> bool:
     """Whether this is an HDF5 file: by its first bytes, since it may be large."""
+    ordinary(path)
     try:
         with path.open("rb") as file:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"

@@ -16,6 +16,7 @@ from midas.formats import hkls as hkls_format
 from midas.formats import passes
 from midas.formats import spots as spot_formats
 from midas.formats.binary import numbers
+from midas.formats.cells import are_rotations
 from midas.formats.index import read as read_indexed
 from midas.formats.layer import Layer
 from midas.formats.refined import KEY_BYTES, RefinedSeeds, read_refined
@@ -150,10 +151,17 @@ def solved_rows(inputs: GrainInputs) -> NDArray[np.bool_]:
     sound = (np.abs(numbers(refined.orient_pos_fit)) < LARGEST).all(axis=1)
     sound &= (np.abs(matrices) < _LARGEST_COSINE).all(axis=1)
     not_finite = found & ~sound
-    for rows, reason in ((without_spots, "no matched spot"), (not_finite, "numbers that are not finite or too large")):
+    known = np.asarray(sound, bool)
+    turned = found & known & ~are_rotations(np.where(known[:, None], matrices, 0.0).reshape(-1, 3, 3))
+    reasons = {
+        "no matched spot": without_spots,
+        "numbers that are not finite or too large": not_finite,
+        "orientations that are no rotations": turned,
+    }
+    for reason, rows in reasons.items():
         if rows.any():
             log.warning("%d solutions have %s and are left out (first: row %d)", rows.sum(), reason, np.argmax(rows))
-    solved: NDArray[np.bool_] = found & ~without_spots & ~not_finite
+    solved: NDArray[np.bool_] = found & ~without_spots & ~not_finite & ~turned
     return solved
 
 
