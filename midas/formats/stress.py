@@ -77,6 +77,8 @@ def read_stress(path: str | os.PathLike[str]) -> StressFile:
         names = tuple(line.split("\t"))
         if names[: len(NAMES)] != NAMES:
             raise FormatError("must name the columns of Stress.csv; run ff-stress again", file=path, line=number + 1)
+        if not all(name.split() for name in names):
+            raise FormatError("has a column without a name; run ff-stress again", file=path, line=number + 1)
         layout = Layout(
             header="\n" * number + line,
             columns=tuple(integer(name) if name in _WHOLE else fixed(name)[0] for name in names),

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 STRAIN_BOUND = 0.01
 #: smallest part of the largest singular value that directions must have to determine a strain without the strays
 DETERMINED = 1e-2
+#: Å, below that of any ring
+_SMALLEST_SPACING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _check_spots(grains: GrainSolutions, unstrained: NDArray[np.float64]) -> Non
     """FormatError for a grain without spots, and for a spot of a grain that can be none."""
     if (empty := np.flatnonzero(np.diff(grains.offsets) == 0)).size:
         raise FormatError(f"grain {grains.ids[empty[0]]} has no spots; run ff-refine again", file="OrientPosFit.bin")
-    bad = np.flatnonzero(((grains.y_centred == 0) & (grains.z_centred == 0)) | ~(unstrained > 0))
+    bad = np.flatnonzero(((grains.y_centred == 0) & (grains.z_centred == 0)) | ~(unstrained > _SMALLEST_SPACING))
     if bad.size:
         grain = grains.ids[np.searchsorted(grains.offsets, bad[0], side="right") - 1]
         reason = f"a spot of grain {grain} lies on no ring, or on the beam; run ff-refine again"
