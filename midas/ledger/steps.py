@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 from midas.formats import passes
 from midas.formats.layer import Layer
-from midas.formats.marks import marks_file
 from midas.parameters import Parameters
 from midas.runtime.named_paths import places_of, sought
 
@@ -111,7 +110,7 @@ def _read_by_indexing(layer: Layer, settings: Parameters) -> Files:
 
 def _written_by_indexing(layer: Layer, settings: Parameters) -> Files:
     seeds = layer.spots_to_index if settings.get("GrainsFile", "") else None
-    return _of(layer, layer.index_best, layer.index_best_full, marks_file(layer.index_best), seeds)
+    return _of(layer, layer.index_best, layer.index_best_full, seeds)
 
 
 def _read_by_refinement(layer: Layer, _: Parameters) -> Files:
@@ -202,7 +201,7 @@ REFINEMENT = Step(
     "refining",
     "refinement",
     _read_by_refinement,
-    lambda layer, _: _of(layer, *refined(layer), marks_file(layer.key)),
+    lambda layer, _: _of(layer, *refined(layer)),
     more=("seed_count",),
 )
 PROCESS_GRAINS = Step("process_grains", "grains", _read_by_grains, _written_by_grains, more=("track",))

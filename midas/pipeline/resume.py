@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from midas.formats.layer import Layer
 from midas.formats.ledger import Entry, Ledger, read_ledger
-from midas.formats.marks import marks_file
 from midas.ledger import steps
 from midas.ledger.recorded import update
 from midas.ledger.standing import NEVER, Asked, Reason, standing
@@ -109,9 +108,8 @@ def of_passes(layer: Layer, ledger: Ledger) -> frozenset[str]:
     files: tuple[Path, ...] = ()
     if any(name.startswith("indexing_pass") for name in ledger.entries):
         files = (layer.index_best, layer.index_best_full, layer.orient_pos_fit, layer.process_key, layer.fit_best)
-        files = (*files, marks_file(layer.index_best))
     if layer.seed_passes.exists():
-        files = (*files, layer.key, marks_file(layer.key), layer.spots_to_index)
+        files = (*files, layer.key, layer.spots_to_index)
     return frozenset(str(file.relative_to(layer.folder)) for file in files)
 
 

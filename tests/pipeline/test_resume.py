@@ -214,8 +214,6 @@ def _last_byte_changed(path: Path) -> None:
         ("Temp/*_000050_PS.csv", _swapped, "peaksearch"),
         ("Output/IndexBest.bin", _last_byte_changed, "indexing"),
         ("Results/OrientPosFit.bin", _last_byte_changed, "refining"),
-        ("Output/IndexBest.marks", _cut_off, "indexing"),
-        ("Results/Key.marks", _cut_off, "refining"),
         ("*_consolidated.h5", _cut_off, "consolidation"),
     ],
 )
