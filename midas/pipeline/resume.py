@@ -14,7 +14,7 @@ from midas.ledger.recorded import update
 from midas.ledger.standing import NEVER, Asked, Reason, standing
 from midas.pipeline import asked as asked_steps
 from midas.pipeline.step_names import STEPS, steps_named
-from midas.runtime.errors import MidasError, UsageError
+from midas.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from midas.convert.options import ConversionOptions
@@ -67,7 +67,7 @@ def kept_steps(run: LayerRun) -> Mapping[str, Entry]:
     given = {restart: _ASKED_FOR} if restart else {}
     if restart == "ZipOut":
         given = {names[0]: _ASKED_FOR}
-    if options.convert and run.steps.kept.get("ZipOut") is None:
+    if options.convert and run.layer.archive is not None and "ZipOut" not in run.steps.kept:
         given = {steps.CONSOLIDATION.name: _NEW_ARCHIVE} | given
     reasons = standing(run.layer, ledger, asked, given)
     if again := _passes_again(run, ledger, reasons) if "indexing" in names else {}:
@@ -94,10 +94,7 @@ def forget_others(run: LayerRun) -> None:
     """A run that does everything afresh leaves nothing in the ledger about later steps that it does not do."""
     if not run.layer.ledger.exists():
         return
-    try:
-        asked = {one.step.name for one in run.asked(frozenset())}
-    except MidasError:  # what says it comes of a step that has not run; none of those behind stands
-        asked = set()
+    asked = {one.step.name for one in run.asked(frozenset())}
     order = list(STEPS)
     behind = {"spot_table", *order[order.index("merge_overlaps") :]}
     update(run.layer, lambda ledger: ledger.without((behind - asked) & set(ledger.entries)))
@@ -120,10 +117,10 @@ def _passes_again(run: LayerRun, ledger: Ledger, reasons: Mapping[str, Reason]) 
     the others, the way back leads through all passes, in which the seeds that are done are kept.
     """
     several = run.layer.seed_passes.exists()
-    entry, now = ledger.entries.get(steps.PASSES), asked_steps.of_passes(run)
     behind = [name for name in ("refining", "process_grains") if name in reasons]
     if "indexing" in reasons or (behind and not several):
         return {}
+    entry, now = ledger.entries.get(steps.PASSES), asked_steps.of_passes(run)
     if behind:
         text = f"{behind[0]}: {reasons[behind[0]].text}"
     elif entry is None or not entry.complete:

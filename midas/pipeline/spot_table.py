@@ -72,6 +72,14 @@ class SpotTableRun(LayerRun):
         """There is no archive: paramstest.txt holds the user's whole file."""
         return self.paramstest()
 
+    def measures_spots(self) -> bool:
+        """Never: there are no frames, as `Options.checked` and `inputs.check` say of an option or a key."""
+        return False
+
+    def refines_geometry(self) -> bool:
+        """Never: there are no pixels."""
+        return False
+
     def _spots(self, hkls: Table | None) -> StageResult[SpotTables]:
         """The table as the setup stage would leave it, the seeds, and paramstest.txt."""
         with recording(self.layer, self._step(), self.parameters) as record:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+import pytest
 from tiny_scan import FRAMES, GRAINS, Call, Finished, TinyScan
 
 import midas
@@ -116,11 +117,13 @@ def test_counts_of_frames(finished: Finished) -> None:
     assert peaks is not None and FRAMES in peaks.counts.values()
 
 
+@pytest.mark.parametrize("resume", [0, 1])
 def test_record_of_a_run_from_a_spot_table(
-    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call
+    finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call, resume: int
 ) -> None:
     table = shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
-    assert in_process("ff-midas", "-paramFN", scan.parameters, "-provideInputAll", 1, "-nCPUs", 1, cwd=tmp_path) == 0
+    words = ("-paramFN", scan.parameters, "-provideInputAll", 1, "-nCPUs", 1, "-resume", resume)
+    assert in_process("ff-midas", *words, cwd=tmp_path) == 0
     found = record_of(tmp_path / "LayerNr_1")
     inputs = {item.role: item for item in found.inputs}
     assert set(inputs) == {"parameters", "spots"}
