@@ -8,8 +8,10 @@ import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from midas.archive import Archive
+from midas.commands.holding import hold
 from midas.formats.layer import Layer
 from midas.parameters import Parameters
 from midas.runtime.errors import MidasError, ParameterError, UsageError, shown
@@ -140,7 +142,16 @@ def _in_layer(named: str, plain: Path, layer: Path, source: str) -> Path:
     return own
 
 
-def seed_count_of(values: argparse.Namespace, layer: Layer) -> int | None:
+def of_seeds(values: argparse.Namespace, blocks_of: str) -> tuple[Layer, Parameters, dict[str, Any]]:
+    """The layer, held, its parameters, and the keywords of a stage that works on seeds."""
+    comm, threads = members(values), threads_of(values)
+    layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
+    hold(layer.folder, values, comm, blocks_of=blocks_of)
+    count, resume = _seed_count(values, layer), values.resume == 1
+    return layer, parameters, {"threads": threads, "comm": comm, "seed_count": count, "resume": resume}
+
+
+def _seed_count(values: argparse.Namespace, layer: Layer) -> int | None:
     """The number of seeds that the legacy form names, unless it says what goes without saying: how many there are."""
     count: int | None = values.nSpotsToIndex
     try:

@@ -14,25 +14,15 @@ if TYPE_CHECKING:
 
 def run(values: argparse.Namespace) -> StageResult[IndexedSeeds]:
     """Index the seeds of this process."""
-    from midas.commands.arguments import layer_of_paramstest, members, seed_count_of, threads_of
-    from midas.commands.holding import hold
+    from midas.commands.arguments import of_seeds
     from midas.stages import indexing
 
-    comm, threads = members(values), threads_of(values)
-    layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
-    hold(layer.folder, values, comm, blocks_of="the indexing")
-    result = indexing.run(
-        layer,
-        parameters,
-        threads=threads,
-        comm=comm,
-        seed_count=seed_count_of(values, layer),
-        resume=values.resume == 1,
-    )
+    layer, parameters, keywords = of_seeds(values, "the indexing")
+    result = indexing.run(layer, parameters, **keywords)
     if result.summary.get("indexed") == 0:
         from midas.diagnosis.programs import warn
 
-        warn(layer, parameters, threads, "nothing was indexed")
+        warn(layer, parameters, keywords["threads"], "nothing was indexed")
     return result
 
 

@@ -14,22 +14,11 @@ if TYPE_CHECKING:
 
 def run(values: argparse.Namespace) -> StageResult[RefinedSeeds]:
     """Refine the seeds of this process."""
-    from midas.commands.arguments import layer_of_paramstest, members, seed_count_of, threads_of
-    from midas.commands.holding import hold
+    from midas.commands.arguments import of_seeds
     from midas.stages import refinement
 
-    comm, threads = members(values), threads_of(values)
-    layer, parameters = layer_of_paramstest(values.paramfile, values.folder)
-    hold(layer.folder, values, comm, blocks_of="the refinement")
-    return refinement.run(
-        layer,
-        parameters,
-        threads=threads,
-        comm=comm,
-        seed_count=seed_count_of(values, layer),
-        resume=values.resume == 1,
-        allow_partial=values.allowPartial == 1,
-    )
+    layer, parameters, keywords = of_seeds(values, "the refinement")
+    return refinement.run(layer, parameters, allow_partial=values.allowPartial == 1, **keywords)
 
 
 PROGRAMS = (

@@ -250,6 +250,11 @@ class Layer:
         return self.folder / "SeedVerdicts.csv"
 
     @property
+    def look(self) -> tuple[Path, ...]:
+        """The files of the first look at the archive; none without one."""
+        return () if self.archive is None else look_files(self.folder, name_of_scan(self.archive.name))
+
+    @property
     def grain_results(self) -> tuple[Path, ...]:
         """All that the grain stage and what follows it write as tables: where one of them goes, all go."""
         of_spots = (self.grain_ids_key, self.spot_matrix, self.spot_owners, self.spots_measured)

@@ -45,7 +45,7 @@ class StepRun:
     key : of the run; "" if nothing is recorded
     again : whether a run with the same key was there before, and the caller wants to go on with it
     kept : rows whose results that run has left
-    altered : that run was complete, and what it had left is not as it was: nothing of it is worth keeping
+    altered : that run was complete, and what it had left is not as it was: its function is not told to go on
     entry : as it was when the step began
     """
 
@@ -105,7 +105,9 @@ def recorded(step: Step) -> Callable[[Callable[P, StageResult[T]]], Callable[P, 
                 given |= {"seeds": seed_pass.seeds, "visible": seed_pass.visible, "first": seed_pass.first}
                 given["completeness"] = seed_pass.completeness
             with recording(given["layer"], own, parameters, given["comm"], given) as record:
-                result = function(*args, **named)
+                if running().altered:
+                    bound.arguments["resume"] = False
+                result = function(*bound.args, **bound.kwargs)
                 if result is not None:  # members that cannot talk leave some stages to the first one
                     record(result.summary)
             return result
@@ -177,7 +179,7 @@ def _started(
         earlier = ledger.entries.get(step.name)
         if earlier is not None and earlier.key == run.key:
             if more.get("resume"):
-                run.again, run.kept = True, () if run.altered else earlier.cleared
+                run.again, run.kept = True, earlier.cleared
             if entry.blocks > 1 and earlier.blocks == entry.blocks:
                 counts = {} if comm.rank in earlier.members else earlier.counts
                 others = tuple(member for member in earlier.members if member != comm.rank)

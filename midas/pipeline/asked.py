@@ -20,7 +20,7 @@ def of_frames(run: LayerRun, appended: frozenset[str]) -> Iterator[Asked]:
     appended : names of files that later passes of the indexing have grown
     """
     if run.options.look:
-        yield Asked(steps.first_look(run.look_files()), run.own_parameters)
+        yield Asked(steps.first_look(run.layer.look), run.own_parameters)
     yield Asked(steps.HKLS, run.own_parameters)
     if run.options.peak_search:
         yield Asked(steps.PEAKS, run.own_parameters)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midas.formats.layer import Layer, look_files, name_of_scan
+from midas.formats.layer import Layer
 from midas.ledger.recorded import recording
 from midas.ledger.standing import Asked
 from midas.ledger.steps import first_look, geometry
@@ -76,9 +76,11 @@ class LayerRun:
 
         kept = resume.kept_steps(self) if self.comm.rank == 0 else None
         self.steps.kept = {**self.steps.kept, **self.comm.broadcast(kept)}
-        if self.comm.rank == 0 and not self.options.resumes:
+        if self.comm.rank:
+            return
+        if not self.options.resumes:
             resume.forget_others(self)
-        if self.comm.rank == 0 and self.options.resumes:
+        else:
             grains, page = resume.made_again(self)
             inputs.remove_results(self.layer, grains=grains, page=page)
             for name in self.steps.kept:
@@ -156,15 +158,10 @@ class LayerRun:
         if self.layer.archive is None:
             raise ValueError("the first look needs an archive")
         scan = RawScan.archived(Path(self.layer.archive), threads=self.threads)
-        with recording(self.layer, first_look(self.look_files()), self.parameters) as record:
+        with recording(self.layer, first_look(self.layer.look), self.parameters) as record:
             result = looking.run(scan, self.layer.folder, threads=self.threads)
             record({})
         return result
-
-    def look_files(self) -> tuple[Path, ...]:
-        """What the first look writes."""
-        name = "" if self.layer.archive is None else self.layer.archive.name
-        return look_files(self.layer.folder, name_of_scan(name))
 
     def search(self, hkls: Table | None) -> None:
         """Frames to peaks."""

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from midas.archive import Archive
-from midas.formats.layer import Layer, look_files, name_of_scan
+from midas.formats.layer import Layer
 from midas.formats.ledger import Entry, Ledger, read_ledger
 from midas.ledger import steps
 from midas.ledger.standing import Asked, Reason, changed_files, standing
@@ -136,8 +136,7 @@ def _asked(layer: Layer, ledger: Ledger) -> Iterator[Asked]:
 
     appended = of_passes(layer, ledger)
     if layer.archive is not None:
-        looked = look_files(layer.folder, name_of_scan(layer.archive.name))
-        yield Asked(steps.first_look(looked), of_archive, same=True)
+        yield Asked(steps.first_look(layer.look), of_archive, same=True)
     plain: tuple[Step, ...] = (steps.HKLS, steps.PEAKS, steps.MERGE, steps.RADIUS)
     for step in plain:
         yield Asked(step, of_archive, same=True)

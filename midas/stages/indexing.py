@@ -20,7 +20,7 @@ from midas.formats.marks import mark_of
 from midas.formats.passes import SeedPass, back_to_first
 from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
-from midas.ledger.recorded import recorded, running
+from midas.ledger.recorded import recorded
 from midas.ledger.run_key import run_key
 from midas.ledger.steps import INDEXING
 from midas.runtime import progress
@@ -95,7 +95,7 @@ def run(
     else:
         start, best, full = _start_rows(spots, ids[:slots], rings), layer.index_best, layer.index_best_full
         mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots))
-        with index.open_slots(best, full, slots, comm, mark=mark, resume=resume and not running().altered) as writer:
+        with index.open_slots(best, full, slots, comm, mark=mark, resume=resume) as writer:
             data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
@@ -151,7 +151,7 @@ def run_again(
     start, mine = _start_rows(spots, seeds, rings), comm.rows(len(seeds))
     mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=seeds, first=first))
     files, rows = (layer.index_best, layer.index_best_full), range(first, seed_pass.total)
-    with index.append_slots(*files, rows, comm, mark=mark, resume=resume and not running().altered) as writer:
+    with index.append_slots(*files, rows, comm, mark=mark, resume=resume) as writer:
         data = _index(writer, indexer, start, spots, mine, threads, first)
     return StageResult("indexing", _summary(data, comm), data)
 

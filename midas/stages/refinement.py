@@ -27,7 +27,7 @@ from midas.formats.refined import FIT_BEST, ORIENT_POS_FIT, RefinedSeeds, joined
 from midas.formats.refined_writer import RefinedWriter, open_refined
 from midas.formats.spots import EXTRA_INFO_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Table
-from midas.ledger.recorded import recorded, running
+from midas.ledger.recorded import recorded
 from midas.ledger.run_key import run_key
 from midas.ledger.steps import REFINEMENT
 from midas.runtime import progress
@@ -107,7 +107,7 @@ def run(
     mark = comm.broadcast(_mark(layer, parameters, spots, hkls, seeds=ids, best=best))
     log.info("We are tracking grains!" if tracking else "Running full file!")
     work = _work(parameters, found, spots, ids[own.start : own.stop])
-    with open_refined(layer, rows, every, comm, mark=mark, resume=resume and not running().altered) as writer:
+    with open_refined(layer, rows, every, comm, mark=mark, resume=resume) as writer:
         refined = _refine(writer, refiner, work, rows, threads)
     return StageResult("refinement", _summary(refined), refined)
 
