@@ -8,13 +8,18 @@ that would, what libraries write to standard error goes nowhere, and the end of 
 from __future__ import annotations
 
 import errno
+import importlib.util
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from midas.commands.signals import SIGNALS
 from midas.runtime import room
@@ -28,17 +33,20 @@ _NO_MEMORY = re.compile(
 _NO_THREAD = re.compile(r"can't start new thread|cannot start .*thread|thread creation failed", re.IGNORECASE)
 #: the address space is used up when less than this is left of it: libraries ask for large pieces
 _NEAR = 128 << 20
-#: bytes that OpenBLAS needs when it is loaded, with the extension that first does so
-_NUMPY, _SCIPY = 76_000_000, 64_000_000
+#: bytes that OpenBLAS needs when it is loaded, with the extension that first does so, and for its buffer
+_NUMPY, _SCIPY, _BUFFER = 76_000_000, 64_000_000, 34_000_000
+_SIZE_OF_BUFFERED = 64  # rows and columns of a product that is too large to go without the buffer
 _LOADING = {
     "numpy._core._multiarray_umath": _NUMPY,
+    # The first extension after NumPy's core can compute.
+    "numpy.linalg._umath_linalg": _BUFFER,
     **dict.fromkeys(
         (
             "scipy.linalg._fblas", "scipy.linalg.cython_blas", "scipy.special._ufuncs", "scipy.optimize._lbfgsb",
             "scipy.sparse.linalg._propack", "scipy.sparse.linalg._dsolve._superlu", "scipy.interpolate._dierckx",
             "scipy.integrate._odepack",
         ),
-        _SCIPY,
+        _SCIPY + _BUFFER,
     ),
 }  # fmt: skip
 
@@ -70,7 +78,14 @@ def finish() -> None:
 
 
 class _Look(MetaPathFinder):
-    """Looks whether an extension that would not survive it has enough memory to load."""
+    """Looks whether an extension that would not survive it has enough memory to load.
+
+    OpenBLAS takes its buffer with the first product of matrices, whenever that is, and asks for ever where it gets
+    none; so the buffer is taken here.
+    """
+
+    def __init__(self) -> None:
+        self._scipy_is_there = False
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         """Never finds anything; the other finders do.
@@ -80,11 +95,33 @@ class _Look(MetaPathFinder):
         MemoryError : instead of loading it
         """
         needed = _LOADING.get(fullname, 0)
-        if needed == _SCIPY and any(name in sys.modules for name, size in _LOADING.items() if size == _SCIPY):
-            return  # the library is there
+        of_scipy = fullname.startswith("scipy.")
+        if not needed or (of_scipy and self._scipy_is_there):
+            return
         free = room.free_address_space()
         if free is not None and free < needed:
             raise MemoryError
+        if fullname == "numpy.linalg._umath_linalg":
+            _take_buffer(sys.modules["numpy._core._multiarray_umath"].dot)
+        elif of_scipy:
+            self._scipy_is_there = True
+            _take_buffer(partial(_products_of_scipy().dgemm, 1.0))
+
+
+def _products_of_scipy() -> Any:
+    """The extension with SciPy's products of matrices, without the packages around it."""
+    folder = Path(importlib.util.find_spec("scipy").origin).parent / "linalg"  # type: ignore[union-attr,arg-type]
+    spec = PathFinder.find_spec("scipy.linalg._fblas", [str(folder)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder}: no _fblas")
+    products = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(products)
+    return products
+
+
+def _take_buffer(product: Callable[[Any, Any], Any]) -> None:
+    zeros = sys.modules["numpy._core._multiarray_umath"].zeros
+    product(zeros((_SIZE_OF_BUFFERED,) * 2), zeros((_SIZE_OF_BUFFERED,) * 2))
 
 
 def explained(error: BaseException) -> str | None:

@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import pickle
+import select
 import signal
 import struct
 import sys
@@ -46,6 +47,8 @@ _FORKING = threading.Lock()
 #: whether this is a process that `stream` has started
 _apart = False
 _ITEM, _ERROR, _RECORD, _END = range(4)
+#: what a process sends first, within how many seconds, and how many are started until one does
+_HERE, _STARTING, _ATTEMPTS = b"\1", 10.0, 3
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGPIPE")
 
 
@@ -74,14 +77,10 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
     with _FORKING, warnings.catch_warnings():
         # The other threads hold no lock that the new process needs: h5py sees to its own.
         warnings.simplefilter("ignore", DeprecationWarning)
-        parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
-        reading, writing, process = _forked(file)
+        reading, writing, process = _started(file)
         if process == 0:
             _apart = True
-            ending.follow(parent)
-            os.close(reading)
             _serve(work, file, writing)
-        os.close(writing)
     ended = False
     try:
         with open(reading, "rb", buffering=0) as pipe:
@@ -102,6 +101,46 @@ def stream(work: Callable[[], Iterator[Result]], file: Path) -> Iterator[Result]
         status = os.waitpid(process, 0)[1]
     if not ended:
         raise FormatError(_reason(status), file=file)
+
+
+def _started(file: Path) -> tuple[int, int, int]:
+    """The end of a pipe that is read, that which is written (in the new process), and the new process; 0 in it.
+
+    A lock that another thread holds at the moment of the fork stays locked in the new process. Python and the C library
+    see to theirs, but not all of them (`tracemalloc`), and such a process waits for ever before it does anything: it is
+    ended, and another one started.
+
+    Raises
+    ------
+    FormatError : the system has no pipe or no process left, or none of the processes comes to work.
+    """
+    parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
+    for _ in range(_ATTEMPTS):
+        reading, writing, process = _forked(file)
+        if process == 0:
+            ending.follow(parent)
+            os.close(reading)
+            os.write(writing, _HERE)
+            return -1, writing, 0
+        os.close(writing)
+        works = False
+        try:
+            works = _works(reading)
+        finally:
+            if not works:
+                os.close(reading)
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+        if works:
+            return reading, -1, process
+    raise FormatError("cannot be read: the process that reads it does not start; run the command again", file=file)
+
+
+def _works(reading: int) -> bool:
+    """Whether the process at the other end has begun, or ended, within the time for it."""
+    events = select.poll()
+    events.register(reading, select.POLLIN)
+    return bool(events.poll(_STARTING * 1000)) and os.read(reading, len(_HERE)) in (_HERE, b"")
 
 
 def _forked(file: Path) -> tuple[int, int, int]:

@@ -89,3 +89,27 @@ def test_limited_address_space(megabytes: int, scan: TinyScan, tmp_path: Path, e
     said = f"not enough memory: {megabytes} MB of address space are allowed (ulimit -v)"
     assert (ended.returncode, ended.stderr) == (1, f"ff-look: {said}; raise the limit, or give a smaller -nCPUs\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("extension", ["numpy", "scipy.linalg"])
+def test_linear_algebra_has_its_memory_once_it_is_there(extension: str, environment: dict[str, str]) -> None:
+    """OpenBLAS takes a buffer with its first product, and would ask for ever where it gets none."""
+    code = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))
+from midas.commands import entry, surroundings
+surroundings.prepare("test")
+import {extension}
+import numpy as np
+from midas.runtime import room
+used = room.address_space()[1] + (1 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (used, used))
+square = np.ones((64, 64))
+product = square @ square if "{extension}" == "numpy" else sys.modules["scipy.linalg"].blas.dgemm(1.0, square, square)
+print(product[0, 0])
+surroundings.finish()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, timeout=60, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "64.0\n", "")

@@ -108,9 +108,9 @@ def _content(path: Path) -> bytes:
     return b"\n".join(b"\t".join(line.split(b"\t")[:first]) for line in content.splitlines())
 
 
-def damaged(folder: Path, earlier: Mapping[str, str]) -> list[str]:
-    """Results that are neither those of the earlier run nor gone; HDF5 files that cannot be opened."""
-    bad = [name for name, digest in contents(folder).items() if earlier.get(name, digest) != digest]
+def damaged(folder: Path, whole: Mapping[str, set[str]]) -> list[str]:
+    """Results that are neither those of a whole run nor gone; HDF5 files that cannot be opened."""
+    bad = [name for name, digest in contents(folder).items() if digest not in whole.get(name, {digest})]
     for path in folder.rglob("*.h5"):
         try:
             with h5py.File(path, "r") as file:
@@ -131,12 +131,12 @@ def run(command: Command, on: Disk) -> tuple[int, bytes]:
     return process.returncode, errors
 
 
-def verdict(command: Command, folder: Path, code: int, errors: bytes, earlier: Mapping[str, str]) -> str:
+def verdict(command: Command, folder: Path, code: int, errors: bytes, whole: Mapping[str, set[str]]) -> str:
     """The kind of an end, or what is wrong with it."""
     lines = lines_of(errors)
     if left := part_files(folder):
         return f"left: {', '.join(left)}"
-    if bad := damaged(folder, earlier):
+    if bad := damaged(folder, whole):
         return f"damaged: {', '.join(bad)}"
     if code == 0:
         return "enough"
@@ -151,9 +151,14 @@ def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tu
     """(room in bytes, kind of the end) at every size, up to a little more than a run needs to succeed."""
     with in_folder(scratch) as state, in_folder(scratch) as folder:
         with disk(folder) as first:
-            needed, mounted = _first_run(command, source, first), first.mounted
+            command.fill(source, folder)
+            states = [contents(folder)]
+            needed, mounted = _whole_run(command, first), first.mounted
             shutil.copytree(folder, state, symlinks=True, dirs_exist_ok=True)
-        earlier = contents(state)
+            states.append(contents(folder))
+            _whole_run(command, first)  # what a command works on and replaces (ff-pull its grains) is another then
+            states.append(contents(folder))
+        whole = {name: {found[name] for found in states if name in found} for name in states[-1]}
 
         def trial(room: int, again: bool) -> tuple[int, str]:
             with disk(folder) as on:
@@ -162,7 +167,7 @@ def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tu
                 else:
                     command.fill(source, folder)
                 on.resize(room)
-                return room, verdict(command, folder, *run(command, on), earlier)
+                return room, verdict(command, folder, *run(command, on), whole)
 
         low, high = 0, needed if mounted else max(path.stat().st_size for path in state.rglob("*") if path.is_file())
         found = []
@@ -173,9 +178,8 @@ def trials(command: Command, source: Path, scratch: Path, count: int) -> list[tu
         return found + [trial(int(1.1 * high * k / max(left - 1, 1)), k % 2 == 1) for k in range(left)]
 
 
-def _first_run(command: Command, source: Path, on: Disk) -> int:
+def _whole_run(command: Command, on: Disk) -> int:
     """A run with room enough; the bytes that it has added."""
-    command.fill(source, on.folder)
     before = on.used()
     code, errors = run(command, on)
     if code:

@@ -63,6 +63,6 @@ def test_what_the_harnesses_would_see(tmp_path: Path) -> None:
     assert little_memory.verdict(command, tmp_path, -11, b"") == "exit -11; []"
     assert "2 lines" in little_memory.verdict(command, tmp_path, 1, b"a\nb\n")
     (tmp_path / "Grains.csv").write_text("half")
-    assert "damaged: Grains.csv" in full_disk.verdict(command, tmp_path, 1, b"ff-x: full\n", {"Grains.csv": "whole"})
+    assert "damaged: Grains.csv" in full_disk.verdict(command, tmp_path, 1, b"ff-x: full\n", {"Grains.csv": {"whole"}})
     (tmp_path / "a.csv.part").touch()
     assert full_disk.verdict(command, tmp_path, 1, b"ff-x: full\n", {}) == "left: a.csv.part"

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import logging
 import os
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -90,3 +91,27 @@ def test_work_within_such_a_process_is_done_there() -> None:
 
     inner: Iterator[int] = iter(apart(outer, FILE))
     assert next(inner) == next(inner) != os.getpid()
+
+
+@pytest.mark.parametrize("stuck", [1, 3])
+def test_a_process_that_is_stuck_in_its_fork(monkeypatch: pytest.MonkeyPatch, stuck: int) -> None:
+    """As with a lock that another thread held: it never begins."""
+    fork, begun = os.fork, count(1)
+
+    def forked() -> int:
+        number, process = next(begun), fork()
+        while process == 0 and number <= stuck:
+            time.sleep(1)
+        return process
+
+    before = sorted(os.listdir("/dev/fd"))
+    monkeypatch.setattr(module, "_STARTING", 0.3)
+    monkeypatch.setattr(os, "fork", forked)
+    if stuck == 3:
+        with pytest.raises(FormatError, match="the process that reads it does not start"):
+            apart(os.getpid, FILE)
+    else:
+        assert apart(os.getpid, FILE) != os.getpid()
+    assert sorted(os.listdir("/dev/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
