@@ -222,10 +222,10 @@ def _without_bad_rings(found: Calibration, factor: float) -> Rings:
 
 def _start_panels(p: Parameters, folder: Path) -> Array:
     """The panels where an earlier calibration has left them, else where they should be."""
-    named = p["PanelShiftsFile"]
-    if named and not located(named, folder).is_file():
-        return panels_of(p.without("PanelShiftsFile"), folder)
-    return panels_of(p, located(named, folder).parent if named and not (folder / named).is_file() else folder)
+    if not (named := p["PanelShiftsFile"]):
+        return panels_of(p, folder)
+    path = located(named, folder).absolute()
+    return panels_of(p.changed(PanelShiftsFile=str(path)) if path.is_file() else p.without("PanelShiftsFile"), folder)
 
 
 def _start(p: Parameters) -> DetectorGeometry:

@@ -20,6 +20,7 @@ from midas.commands.program import parse
 from midas.formats.hkls import LAYOUT
 from midas.formats.panels import read_shifts
 from midas.parameters import Parameters
+from midas.pipeline import calibrating
 
 Run = Callable[..., int]
 BEAM = ("-calibrant", "225 5.4116", "-wavelength", "0.172973", "-px", "200")
@@ -334,3 +335,21 @@ def test_a_real_image(shared: Path, tmp_path: Path, in_process: Run, start: tupl
     assert found["Lsd"] == pytest.approx(208743, abs=25)
     assert found["BC"] == pytest.approx((486.92, 512.098), abs=0.05)
     assert (tmp_path / "calibration.png").stat().st_size > 50000
+
+
+@pytest.mark.parametrize("place", ["beside the parameters", "from the current folder", "absolute", "nowhere"])
+def test_where_the_panels_start(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative name with a folder in it, which counts once."""
+    shifts = "0 1.5 0.25 0\n" + "".join(f"{i} 0 0 0\n" for i in range(1, 4))
+    parameters, current = tmp_path / "parameters", tmp_path / "current"
+    for folder in (parameters, current):
+        folder.mkdir()
+    file = (current if place == "from the current folder" else parameters) / "sub" / "shifts.txt"
+    if place != "nowhere":
+        file.parent.mkdir()
+        file.write_text(shifts)
+    monkeypatch.chdir(current)
+    named = str(file) if place == "absolute" else "sub/shifts.txt"
+    two = {"NPanelsY": 2, "NPanelsZ": 2, "PanelSizeY": 100, "PanelSizeZ": 100, "PanelGapsY": (4,), "PanelGapsZ": (4,)}
+    panels = calibrating._start_panels(Parameters({**two, "PanelShiftsFile": named}), parameters)
+    assert panels[0, -2:].tolist() == ([0.0, 0.0] if place == "nowhere" else [1.5, 0.25])
