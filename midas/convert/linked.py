@@ -25,7 +25,7 @@ _Look = Callable[[], object]
 
 #: files that name no others where one has looked, as they were then: most do not, and a run asks several times
 _alone: set[str] = set()
-_MOST_KNOWN = 10_000
+_MOST_KNOWN = 1000
 
 
 def linked_files(role: str, files: list[Path], parameters: Parameters, options: ConversionOptions) -> list[Path]:
@@ -47,7 +47,9 @@ def linked_files(role: str, files: list[Path], parameters: Parameters, options: 
         with suppress(MidasError):
             for file, named, alone in stream(partial(_followed, jobs, options.allow_links), next(iter(jobs))):
                 found |= dict.fromkeys(named)
-                if alone and len(_alone) < _MOST_KNOWN:
+                if alone:
+                    if len(_alone) >= _MOST_KNOWN:  # those of earlier layers are not asked for again
+                        _alone.clear()
                     _alone.add(states[file])
     own = {file.resolve() for file in files}
     return [file for file in found if file not in own]

@@ -36,6 +36,7 @@ _FOUND = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _living: dict[str, int] = {}
 #: the parts that stood in each folder when this process wrote there for the first time, by the names they are for
 _left: dict[str, dict[bytes, list[Path]]] = {}
+_MOST_FOLDERS = 256
 
 
 def is_path(text: str | os.PathLike[str]) -> bool:
@@ -257,6 +258,8 @@ def _sweep_for(target: Path) -> None:
     """Remove what killed processes have left of this file, as far as it stood there at first."""
     folder = os.path.abspath(target.parent)
     if folder not in _left:
+        if len(_left) >= _MOST_FOLDERS:  # those of earlier layers are done
+            _left.clear()
         _left[folder] = _listed(folder)
     if left := _left[folder]:
         _sweep(left.pop(_beginning(target), []))
