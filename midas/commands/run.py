@@ -173,6 +173,8 @@ def main() -> NoReturn:
     try:
         SIGNALS.start_raising()
         code = run(name, argv)
+    except SystemExit as ending:  # of argparse: help, versions, wrong options
+        code = int(ending.code or 0)
     except KeyboardInterrupt as interrupt:  # before `run` could hear it
         code = _interrupted(name, interrupt)
     except MemoryError:  # not even enough to say so, before what `run` held was free again
@@ -183,4 +185,7 @@ def main() -> NoReturn:
     surroundings.finish()
     if output.error is not None and code == 0:
         code = _fail(name, f"standard output: {output.error.strerror}", code=1)
-    sys.exit(code)
+    if parallel.launched_size() == 1:
+        # The interpreter takes a tenth of a second to take itself apart, in which nobody hears signals properly.
+        parallel.leave(code)
+    sys.exit(code)  # MPI is ended by the interpreter's end, which ranks wait for

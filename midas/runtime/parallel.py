@@ -187,8 +187,9 @@ def abort(code: int) -> None:
 
 def leave(code: int) -> NoReturn:
     """End this process at once: a regular end would wait for other ranks in MPI, and for threads still at work."""
-    sys.stdout.flush()
     atexit._run_exitfuncs()  # what removes files that nobody needs any more
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 

@@ -213,3 +213,24 @@ def test_without_a_name(tmp_path: Path, environment: dict[str, str]) -> None:
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith("midas: name a command: ") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--version",), 0), (("--nonsense",), 2), (("none.zip",), 1)])
+def test_the_interpreter_is_not_taken_apart_at_the_end(
+    words: tuple[str, ...], code: int, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Python handles no signal while it does so; what is registered for the end is done all the same."""
+    program = f"""
+import atexit, sys
+class Apart:
+    def __del__(self): print("taken apart")
+apart = Apart()
+atexit.register(print, "tidied")
+sys.argv = ["ff-hkls", *{words!r}]
+from midas.commands.run import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (code, "tidied")
