@@ -29,6 +29,7 @@ SMALL = {
     "lattices": ["cubic F"],
     "merge": ["--frames", "4", "--peaks", "200"],
     "ownership": ["--crystals", "5"],
+    "peak_fits": ["isolated", "--frames", "1"],
     "peaks": ["--frames", "24", "--regions", "1"],
     "pipeline": ["--frames", "240"],
     "pull": ["--boxes", "20", "--blends", "2"],

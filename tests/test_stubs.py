@@ -31,6 +31,8 @@ ELEMENTS = {
     "double": "np.float64",
     "float": "np.float32",
     "int": "np.int32",
+    "int32_t": "np.int32",
+    "int64_t": "np.int64",
     "long long": "np.int64",
     "uint8_t": "np.uint8",
     "int16_t": "np.int16",

@@ -84,8 +84,8 @@ READERS: dict[str, Reader] = {
         _reads(
             _DETECTOR, _PANELS,
             "RingThresh Width SkipFrame ImTransOpt BadPxIntensity GapIntensity UpperBoundThreshold DoFullImage",
-            "doPeakFit PeakFitMethod PeakCentre MinNrPx MaxNrPx MaxNPeaks MaxPeaksPerFit CrowdedShare",
-            "ReferenceRingCurrent LegacyDigits",
+            "doPeakFit PeakFitMethod PeakWeights PeakCentre MinNrPx MaxNrPx MaxNPeaks MaxPeaksPerFit",
+            "MinPeakSignificance CrowdedShare ReferenceRingCurrent LegacyDigits",
         ),
         _ARCHIVE,
         of_archive=True,

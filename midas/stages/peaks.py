@@ -41,6 +41,7 @@ from midas.stages.division import Division, restore_sizes
 from midas.stages.kept_frames import kept_frames, remove_others
 from midas.stages.peak_centres import straighten_profiles
 from midas.stages.peak_selection import PIXEL_TYPES, Selection, select
+from midas.stages.significance import significant
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -223,6 +224,8 @@ class _Search:
         self.straight = settings["PeakCentre"] == "detector"
         self.panels = panels_of(settings, *places_of(layer.folder))
         self.method = settings["PeakFitMethod"] if settings["doPeakFit"] else "centroid"
+        self.significance: float = settings["MinPeakSignificance"]
+        self.poisson: bool = settings["PeakWeights"] == "poisson"
         if len(self.panels):
             log.info("%d panels", len(self.panels))
         blanks = [settings[key] for key in ("BadPxIntensity", "GapIntensity") if key in settings]
@@ -261,7 +264,10 @@ class _Search:
             for frame, regions in zip(batch, frames, strict=True):
                 self.crowding.look(frame, regions)
             regions = concatenate_regions(frames)
-            solved = solve_regions(regions, *self.centre, self.panels, method=self.method, threads=self.threads)
+            solved = solve_regions(
+                regions, *self.centre, self.panels,
+                method=self.method, poisson=self.poisson, threads=self.threads,
+            )  # fmt: skip
             restore_sizes(solved, regions)
             if self.straight:
                 straighten_profiles(solved, *self.centre)
@@ -293,7 +299,7 @@ class _Search:
         scanner, buffer = self.idle.get()
         try:
             self.frames.read_into(frame + self.skip, buffer)
-            regions = scanner.scan(buffer.reshape(-1))
+            regions = significant(scanner.scan(buffer.reshape(-1)), self.significance)
         finally:
             self.idle.put((scanner, buffer))
         if frame in self.own:

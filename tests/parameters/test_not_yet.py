@@ -11,10 +11,10 @@ from midas.runtime import logs
 
 
 def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    Parameters.parse("px 1\nSkipExplainedSeeds 1\nPeakWeights poisson\n", "ps.txt")
+    Parameters.parse("px 1\nSkipExplainedSeeds 1\nDataset 2\n", "ps.txt")
     assert caplog.messages == [
         "ps.txt, line 2: SkipExplainedSeeds 1 has no effect yet: this version searches every seed",
-        "ps.txt, line 3: PeakWeights poisson has no effect yet: this version weighs all pixels alike",
+        "ps.txt, line 3: Dataset 2 has no effect yet: this version analyses one dataset at a time",
     ]
 
 

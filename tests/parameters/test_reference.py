@@ -26,5 +26,5 @@ def test_rows() -> None:
         "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains pull sigma results pipeline "
         in rows["GrainMerging"]
     )
-    assert "none: nothing reads it yet" in rows["PeakWeights"]
+    assert "none: nothing reads it yet" in rows["SkipExplainedSeeds"]
     assert "mean, none, each, or a number > 0" in rows["TrustLattice"]

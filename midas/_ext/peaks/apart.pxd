@@ -14,7 +14,7 @@ cdef enum:
 cdef inline double joint_work(bint by_least_squares, Py_ssize_t pixels, Py_ssize_t peaks) noexcept nogil:
     """What a joint fit costs: evaluations of a peak at a pixel, and what the minimiser does besides, on one scale."""
     cdef double k = peaks
-    return k * k * pixels / 5.0 if by_least_squares else k * (pixels + 16.0 * k)
+    return k * k * pixels / 20.0 if by_least_squares else k * (pixels + 16.0 * k)
 
 
 cdef void assign_nearest(const PeakProblem* p, Py_ssize_t r, int64_t* order, int32_t* nearest) noexcept nogil

@@ -63,7 +63,7 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
         extra = nelder_mead_workspace(m, MAX_EVALUATIONS)
         if p.by_least_squares or has_full(p, r):
             extra = least_squares_workspace(m)
-    memory = <double*>malloc((6 * <size_t>n + 3 * <size_t>(m + k) + extra) * sizeof(double))
+    memory = <double*>malloc((7 * <size_t>n + 3 * <size_t>(m + k) + extra) * sizeof(double))
     if memory == NULL:
         return False
     fit.region.pixels = <int>n
@@ -74,7 +74,8 @@ cdef bint _solve_together(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) 
     fit.region.model = memory + 3 * n
     fit.region.lorentz = memory + 4 * n
     fit.region.gauss = memory + 5 * n
-    fit.x = memory + 6 * n
+    fit.region.root_weights = memory + 6 * n if p.poisson else NULL
+    fit.x = memory + 7 * n
     fit.lower = fit.x + m
     fit.upper = fit.lower + m
     fit.sums = fit.upper + m
@@ -97,7 +98,8 @@ cdef bint _solve(const PeakProblem* p, Py_ssize_t r, FittedPeak* rows) noexcept 
     return solve_apart(p, r, _solve_together, rows)
 
 
-cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1] panels, str method):
+cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1] panels, str method,
+                          bint poisson):
     """The arrays of at least one region, which stay alive with `regions` and `panels`."""
     cdef const int16_t[::1] y = regions.y, z = regions.z
     cdef const double[::1] counts = regions.counts, thresholds = regions.thresholds
@@ -126,10 +128,12 @@ cdef PeakProblem _problem(regions, double y_bc, double z_bc, const double[:, ::1
     p.z_bc = z_bc
     p.centroids = method == "centroid"
     p.by_least_squares = method == "lm"
+    p.poisson = poisson
     return p
 
 
-def solve_regions(regions, double y_bc, double z_bc, const double[:, ::1] panels, *, str method="nm", int threads=1):
+def solve_regions(regions, double y_bc, double z_bc, const double[:, ::1] panels, *, str method="nm",
+                  bint poisson=False, int threads=1):
     """Peaks of regions; the work is shared out region by region.
 
     Parameters
@@ -138,6 +142,7 @@ def solve_regions(regions, double y_bc, double z_bc, const double[:, ::1] panels
     y_bc, z_bc : beam centre, px
     panels : (p, 8) float64, see `midas._ext.physics.panels`; no rows when the detector is one piece
     method : "nm" fits with Nelder-Mead, "lm" with least squares, "centroid" takes each region as one peak
+    poisson : weights of least squares, those of counted particles instead of equal ones
     threads : OpenMP threads
 
     Returns
@@ -159,7 +164,7 @@ def solve_regions(regions, double y_bc, double z_bc, const double[:, ::1] panels
     result = np.zeros(n if method == "centroid" else len(regions.maxima), FITTED_PEAK)
     if n == 0:
         return result
-    p = _problem(regions, y_bc, z_bc, panels, method)
+    p = _problem(regions, y_bc, z_bc, panels, method, poisson)
     out = result
     first = np.arange(n) if p.centroids else np.array(regions.maxima_offsets[:n])
     # Dearest first, so that the last fits to end are cheap ones.

@@ -9,5 +9,5 @@ cdef enum LeastSquaresCode:
 
 cdef size_t least_squares_workspace(int n) noexcept nogil
 
-cdef int least_squares(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
+cdef int least_squares(const PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                        double* workspace) noexcept nogil

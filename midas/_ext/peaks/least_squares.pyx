@@ -2,94 +2,196 @@
 
 K. Levenberg, Quart. Appl. Math. 2 (1944) 164; D. W. Marquardt, J. SIAM 11 (1963) 431.
 """
-from libc.math cimport INFINITY, fabs, fmax, fmin
+from libc.math cimport INFINITY, fabs
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, memset
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
-from midas._ext.numerics.elementary cimport exp
+from midas._ext.numerics.exponential cimport exp_with_fixed_bits
 from midas._ext.numerics.stop cimport stopped
-from midas._ext.peaks.model cimport Peak, PeakRegion, misfit, peak_at, region_parameters
+from midas._ext.peaks.model cimport PEAK_SIZE, Peak, PeakRegion, peak_at, region_parameters
 
 cdef enum:
+    TILE = 64              # pixels whose derivatives are held at a time, a multiple of four
     MAX_ITERATIONS = 200
-    STARTS = 3
 
-# The mixing has local minima on either side; the best of three starts is kept.
-cdef double[3] START_MIXING = [0.5, 0.1, 0.9]
+# Two accepted steps in a row that lower the sum of squares by less than this share of it are the last ones. A top that
+# is cut off lies at the end of a long valley.
+cdef double STOP = 1e-4, STOP_OF_CLIPPED = 1e-9
+cdef double FIRST_DAMPING = 1e-2
+# The height of a peak above a tile, relative to its own, below which it is left out of the matrix, not of the gradient.
+cdef double FAR = 1e-3
+
+cdef struct NormalEquations:
+    double* matrix         # n × n, upper triangle of JᵀJ
+    double* gradient       # n: Jᵀr
 
 cdef struct MarquardtSearch:
     int n
-    double* matrix         # n × n, upper triangle of JᵀJ
-    double* gradient       # n: Jᵀr
+    NormalEquations here
+    NormalEquations there  # at `trial`
     double* factor         # n × n, work space of the solver
     double* step           # n
     double* trial          # n
-    double* row            # n: derivatives at one pixel
-    double* best           # n
+    double* near           # per peak: 1 where it counts in the tile
+    double* columns        # n × TILE: derivatives by each parameter at the pixels of the tile
+    double* residual       # TILE
+    double* work           # 2 × TILE
 
 
 cdef size_t least_squares_workspace(int n) noexcept nogil:
     """Doubles of workspace that `least_squares` needs."""
-    return 2 * <size_t>n * n + 6 * <size_t>n
+    return 3 * <size_t>n * n + 5 * <size_t>n + (<size_t>n + 3) * TILE
 
 
-cdef inline double _derivatives(const Peak* peak, double u, double v, Peak* row) noexcept nogil:
-    """Value of a peak at distance (u, v) from its centre, and its derivatives by each of its numbers."""
-    cdef Peak by
-    cdef double u2 = u * u, v2 = v * v
-    cdef double lorentz_r2 = peak.lorentz_r * peak.lorentz_r, lorentz_eta2 = peak.lorentz_eta * peak.lorentz_eta
-    cdef double gauss_r2 = peak.gauss_r * peak.gauss_r, gauss_eta2 = peak.gauss_eta * peak.gauss_eta
-    cdef double a = 1.0 + u2 / lorentz_r2, b = 1.0 + v2 / lorentz_eta2
-    cdef double lorentz = 1.0 / (a * b)
-    cdef double gauss = exp(-0.5 * (u2 / gauss_r2 + v2 / gauss_eta2))
-    cdef double shape = peak.mixing * lorentz + (1.0 - peak.mixing) * gauss
-    cdef double by_l = 2.0 * peak.amplitude * peak.mixing * lorentz
-    cdef double by_g = peak.amplitude * (1.0 - peak.mixing) * gauss
-    by.amplitude = shape
-    by.radius = by_l * u / (lorentz_r2 * a) + by_g * u / gauss_r2
-    by.eta = by_l * v / (lorentz_eta2 * b) + by_g * v / gauss_eta2
-    by.mixing = peak.amplitude * (lorentz - gauss)
-    by.gauss_r = by_g * u2 / (gauss_r2 * peak.gauss_r)
-    by.lorentz_r = by_l * u2 / (lorentz_r2 * peak.lorentz_r * a)
-    by.gauss_eta = by_g * v2 / (gauss_eta2 * peak.gauss_eta)
-    by.lorentz_eta = by_l * v2 / (lorentz_eta2 * peak.lorentz_eta * b)
-    row[0] = by            # at once: stores in between would make the compiler read the peak again
-    return peak.amplitude * shape
+cdef inline double _product(const double* a, const double* b, int count) noexcept nogil:
+    """The scalar product in four sums, which every machine adds in the same order; the count is a multiple of four."""
+    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
+    cdef int i
+    for i in range(0, count, 4):
+        s0 += a[i] * b[i]
+        s1 += a[i + 1] * b[i + 1]
+        s2 += a[i + 2] * b[i + 2]
+        s3 += a[i + 3] * b[i + 3]
+    return (s0 + s2) + (s1 + s3)
 
 
-cdef void _linearise(const PeakRegion* region, const double* x, MarquardtSearch* s) noexcept nogil:
-    """Normal equations at x."""
-    cdef int i, j, p, q
-    cdef int n = s.n
-    cdef double residual, factor
-    cdef double* target
-    cdef const Peak* peak
-    memset(s.matrix, 0, <size_t>n * n * sizeof(double))
-    memset(s.gradient, 0, n * sizeof(double))
-    s.row[0] = 1.0
-    for i in range(region.pixels):
-        residual = x[0] - region.counts[i]
-        for j in range(region.peaks):
-            peak = peak_at(x, j)
-            residual += _derivatives(peak, region.radius[i] - peak.radius, region.eta[i] - peak.eta,
-                                     <Peak*>peak_at(s.row, j))
-        if region.full != NULL and region.full[i] and residual > 0.0:
+cdef inline void _shapes(const double* radius, const double* eta, const Peak* peak, int count, double* of_radius,
+                         double* of_eta, double* gauss) noexcept nogil:
+    """The two factors of the Lorentzian and the Gaussian, of height 1, at the pixels of a tile."""
+    cdef double gauss_r = 1.0 / peak.gauss_r, gauss_eta = 1.0 / peak.gauss_eta
+    cdef double lorentz_r = 1.0 / peak.lorentz_r, lorentz_eta = 1.0 / peak.lorentz_eta
+    cdef double gauss_r2 = gauss_r * gauss_r, gauss_eta2 = gauss_eta * gauss_eta
+    cdef double lorentz_r2 = lorentz_r * lorentz_r, lorentz_eta2 = lorentz_eta * lorentz_eta
+    cdef double at_radius = peak.radius, at_eta = peak.eta, u, v
+    cdef int i
+    for i in range(count):             # exp in a loop of its own: the divisions vectorise
+        u = radius[i] - at_radius
+        v = eta[i] - at_eta
+        u *= u
+        v *= v
+        of_radius[i] = 1.0 / (1.0 + u * lorentz_r2)
+        of_eta[i] = 1.0 / (1.0 + v * lorentz_eta2)
+        gauss[i] = -0.5 * (u * gauss_r2 + v * gauss_eta2)
+    for i in range(count):
+        gauss[i] = exp_with_fixed_bits(gauss[i])
+
+
+cdef inline bint _add_peak(const PeakRegion* region, const Peak* peak, int first, int count, double* columns,
+                           double* residual, double* work) noexcept nogil:
+    """The peak's counts to the residuals of a tile, its derivatives to its columns; whether it is near."""
+    cdef double* by_radius = columns + TILE
+    cdef double* by_eta = columns + 2 * TILE
+    cdef double* by_mixing = columns + 3 * TILE
+    cdef double* by_gauss_r = columns + 4 * TILE
+    cdef double* by_lorentz_r = columns + 5 * TILE
+    cdef double* by_gauss_eta = columns + 6 * TILE
+    cdef double* by_lorentz_eta = columns + 7 * TILE
+    cdef double* of_eta = work + TILE
+    cdef const double* radius = region.radius + first
+    cdef const double* eta = region.eta + first
+    cdef double gauss_r = 1.0 / peak.gauss_r, gauss_eta = 1.0 / peak.gauss_eta
+    cdef double lorentz_r = 1.0 / peak.lorentz_r, lorentz_eta = 1.0 / peak.lorentz_eta
+    cdef double amplitude = peak.amplitude, mixing = peak.mixing, at_radius = peak.radius, at_eta = peak.eta
+    cdef double u, v, lorentz, gauss, by_l, by_g, shape, highest = 0.0
+    cdef int i
+    _shapes(radius, eta, peak, count, work, of_eta, by_gauss_r)
+    for i in range(count):
+        gauss = by_gauss_r[i]
+        lorentz = work[i] * of_eta[i]
+        shape = mixing * lorentz + (1.0 - mixing) * gauss
+        columns[i] = shape             # by the amplitude
+        residual[i] += amplitude * shape
+        by_mixing[i] = amplitude * (lorentz - gauss)
+        by_l = 2.0 * amplitude * mixing * lorentz
+        by_g = amplitude * (1.0 - mixing) * gauss
+        u, v = (radius[i] - at_radius) * lorentz_r, (eta[i] - at_eta) * lorentz_eta
+        by_lorentz_r[i] = by_l * work[i] * u * u * lorentz_r
+        by_lorentz_eta[i] = by_l * of_eta[i] * v * v * lorentz_eta
+        by_radius[i] = by_l * work[i] * u * lorentz_r
+        by_eta[i] = by_l * of_eta[i] * v * lorentz_eta
+        u, v = (radius[i] - at_radius) * gauss_r, (eta[i] - at_eta) * gauss_eta
+        by_gauss_r[i] = by_g * u * u * gauss_r
+        by_gauss_eta[i] = by_g * v * v * gauss_eta
+        by_radius[i] += by_g * u * gauss_r
+        by_eta[i] += by_g * v * gauss_eta
+    for i in range(count):
+        if columns[i] > highest:
+            highest = columns[i]
+    return highest > FAR
+
+
+cdef void _add_products(MarquardtSearch* s, NormalEquations* out, int peaks, int count) noexcept nogil:
+    """The products of the columns of a tile to the normal equations, those of peaks that are far left out."""
+    cdef int j, k, p, q, n = s.n
+    cdef double* row
+    cdef const double* left
+    for p in range(n):
+        out.gradient[p] += _product(s.columns + <size_t>p * TILE, s.residual, count)
+    for q in range(n):
+        out.matrix[q] += _product(s.columns, s.columns + <size_t>q * TILE, count)
+    for j in range(peaks):
+        if s.near[j] == 0.0:
             continue
-        for p in range(n):
-            factor = s.row[p]
-            s.gradient[p] += factor * residual
-            target = s.matrix + <size_t>p * n
-            for q in range(p, n):
-                target[q] += factor * s.row[q]
+        for p in range(1 + PEAK_SIZE * j, 1 + PEAK_SIZE * (j + 1)):
+            row = out.matrix + <size_t>p * n
+            left = s.columns + <size_t>p * TILE
+            for q in range(p, 1 + PEAK_SIZE * (j + 1)):
+                row[q] += _product(left, s.columns + <size_t>q * TILE, count)
+            for k in range(j + 1, peaks):
+                if s.near[k] == 0.0:
+                    continue
+                for q in range(1 + PEAK_SIZE * k, 1 + PEAK_SIZE * (k + 1)):
+                    row[q] += _product(left, s.columns + <size_t>q * TILE, count)
+
+
+cdef void _weigh(const PeakRegion* region, int first, int count, MarquardtSearch* s) noexcept nogil:
+    """Residuals and derivatives of a tile by the weights of its pixels; those that say nothing become 0."""
+    cdef double weight
+    cdef int i, p
+    for i in range(count):
+        weight = 1.0 if region.root_weights == NULL else region.root_weights[first + i]
+        if region.full != NULL and region.full[first + i] and s.residual[i] > 0.0:
+            weight = 0.0
+        if weight != 1.0:
+            s.residual[i] *= weight
+            for p in range(s.n):
+                s.columns[<size_t>p * TILE + i] *= weight
+
+
+cdef double _linearise(const PeakRegion* region, const double* x, MarquardtSearch* s,
+                       NormalEquations* out) noexcept nogil:
+    """Normal equations at x; the sum of squares."""
+    cdef int first, count, padded, i, j, p
+    cdef double total = 0.0
+    memset(out.matrix, 0, <size_t>s.n * s.n * sizeof(double))
+    memset(out.gradient, 0, s.n * sizeof(double))
+    for first from 0 <= first < region.pixels by TILE:
+        count = min(region.pixels - first, TILE)
+        padded = (count + 3) & ~3
+        for i in range(count):
+            s.columns[i] = 1.0
+            s.residual[i] = x[0] - region.counts[first + i]
+        for j in range(region.peaks):
+            s.near[j] = _add_peak(region, peak_at(x, j), first, count,
+                                  s.columns + <size_t>(1 + PEAK_SIZE * j) * TILE, s.residual, s.work)
+        if region.full != NULL or region.root_weights != NULL:
+            _weigh(region, first, count, s)
+        for i in range(count, padded):
+            s.residual[i] = 0.0
+            for p in range(s.n):
+                s.columns[<size_t>p * TILE + i] = 0.0
+        total += _product(s.residual, s.residual, padded)
+        _add_products(s, out, region.peaks, padded)
+    return total
 
 
 cdef inline bint _held(const MarquardtSearch* s, int i, const double* x, const double* lower,
                        const double* upper) noexcept nogil:
     """Whether a variable stays: no effect on the model, or at a bound with the descent pointing outwards."""
     cdef double close = 1e-10 * (upper[i] - lower[i])
-    return (not s.matrix[<size_t>i * s.n + i] > 0.0 or (x[i] - lower[i] <= close and s.gradient[i] >= 0.0)
-            or (upper[i] - x[i] <= close and s.gradient[i] <= 0.0))
+    return (not s.here.matrix[<size_t>i * s.n + i] > 0.0 or (x[i] - lower[i] <= close and s.here.gradient[i] >= 0.0)
+            or (upper[i] - x[i] <= close and s.here.gradient[i] <= 0.0))
 
 
 cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const double* lower,
@@ -97,9 +199,9 @@ cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const do
     """A damped step to `trial`, at most half-way to any bound; False when the system cannot be solved."""
     cdef int i, j
     cdef double limit
-    memcpy(s.factor, s.matrix, <size_t>s.n * s.n * sizeof(double))
+    memcpy(s.factor, s.here.matrix, <size_t>s.n * s.n * sizeof(double))
     for i in range(s.n):
-        s.step[i] = -s.gradient[i]
+        s.step[i] = -s.here.gradient[i]
         s.factor[<size_t>i * s.n + i] *= 1.0 + damping
     for i in range(s.n):
         if _held(s, i, x, lower, upper):
@@ -121,88 +223,62 @@ cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const do
     return True
 
 
-cdef int _descend(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
+cdef int _descend(const PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                   MarquardtSearch* s) noexcept nogil:
     """Minimise from x; a `LeastSquaresCode`."""
-    cdef double damping = 1e-2, value = misfit(x, s.n, region), trial
-    cdef int small = 0, code = ITERATION_LIMIT
-    _linearise(region, x, s)
+    cdef double damping = FIRST_DAMPING, stop = STOP if region.full == NULL else STOP_OF_CLIPPED, trial
+    cdef int small = 0
+    minimum[0] = _linearise(region, x, s, &s.here)
     for _ in range(MAX_ITERATIONS):
         if stopped():
             break
         trial = INFINITY
         if _propose(s, damping, x, lower, upper):
-            trial = misfit(s.trial, s.n, region)
-        if trial < value:
-            small = small + 1 if value - trial < 1e-9 * value else 0
-            value = trial
+            trial = _linearise(region, s.trial, s, &s.there)
+        if trial < minimum[0]:
+            small = small + 1 if minimum[0] - trial < stop * minimum[0] else 0
+            minimum[0] = trial
             memcpy(x, s.trial, s.n * sizeof(double))
+            s.here, s.there = s.there, s.here
             damping /= 5.0
-            if small == 2 or value == 0.0:
-                code = CONVERGED
-                break
-            _linearise(region, x, s)
+            if small == 2 or trial == 0.0:
+                return CONVERGED
         else:
             damping *= 4.0
             # Not even a tiny step along the gradient helps: the last digits are reached.
             if damping > 1e12:
-                code = CONVERGED
-                break
-    minimum[0] = value
-    return code
+                return CONVERGED
+    return ITERATION_LIMIT
 
 
-cdef bint _may_mix(const double* lower, const double* upper, int peaks) noexcept nogil:
-    """Whether the mixing of any peak is free."""
-    cdef int j
-    for j in range(peaks):
-        if peak_at(upper, j).mixing > peak_at(lower, j).mixing:
-            return True
-    return False
-
-
-cdef int least_squares(PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
+cdef int least_squares(const PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                        double* workspace) noexcept nogil:
-    """Fit the peaks of a region from three starts.
+    """Fit the peaks of a region.
 
     Parameters
     ----------
-    region : pixels, and work space for the model
-    x : the start within the bounds, whose mixings are replaced; afterwards the best point
+    region : its pixels
+    x : the start within the bounds; afterwards the best point
     lower, upper : bounds
-    minimum : sum of squares at x
+    minimum : sum of (weighted) squares at x
     workspace : `least_squares_workspace` doubles
 
     Returns
     -------
-    a `LeastSquaresCode`, that of the start which is kept
+    a `LeastSquaresCode`
     """
     cdef MarquardtSearch s
-    cdef int start, j, code, best_code = ITERATION_LIMIT
-    cdef double value = 0.0
-    cdef double* origin
-    cdef Peak* peak
-    s.n = region_parameters(region)
-    s.matrix = workspace
-    s.factor = s.matrix + <size_t>s.n * s.n
-    s.gradient = s.factor + <size_t>s.n * s.n
-    s.step = s.gradient + s.n
-    s.trial = s.step + s.n
-    s.row = s.trial + s.n
-    s.best = s.row + s.n
-    origin = s.best + s.n
-    memcpy(origin, x, s.n * sizeof(double))
-    memcpy(s.best, x, s.n * sizeof(double))
-    minimum[0] = INFINITY
-    for start in range(STARTS if _may_mix(lower, upper, region.peaks) else 1):
-        memcpy(x, origin, s.n * sizeof(double))
-        for j in range(region.peaks):
-            peak = <Peak*>peak_at(x, j)
-            peak.mixing = fmin(fmax(START_MIXING[start], peak_at(lower, j).mixing), peak_at(upper, j).mixing)
-        code = _descend(region, x, lower, upper, &value, &s)
-        if value < minimum[0]:
-            minimum[0] = value
-            best_code = code
-            memcpy(s.best, x, s.n * sizeof(double))
-    memcpy(x, s.best, s.n * sizeof(double))
-    return best_code
+    cdef size_t n = region_parameters(region)
+    s.n = <int>n
+    s.here.matrix = workspace
+    s.there.matrix = s.here.matrix + n * n
+    s.factor = s.there.matrix + n * n
+    s.here.gradient = s.factor + n * n
+    s.there.gradient = s.here.gradient + n
+    s.step = s.there.gradient + n
+    s.trial = s.step + n
+    s.near = s.trial + n
+    s.columns = s.near + n
+    s.residual = s.columns + n * TILE
+    s.work = s.residual + TILE
+    return _descend(region, x, lower, upper, minimum, &s)

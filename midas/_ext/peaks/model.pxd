@@ -29,6 +29,7 @@ cdef struct PeakRegion:
     double* eta            # degrees
     double* counts
     const uint8_t* full    # pixels that may have had any larger counts; NULL = none
+    double* root_weights   # of the squares of least squares; NULL = all 1
     double* model          # work space, one number per pixel each
     double* lorentz
     double* gauss

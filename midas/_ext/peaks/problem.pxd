@@ -25,6 +25,7 @@ cdef struct PeakProblem:
     double z_bc
     bint centroids
     bint by_least_squares
+    bint poisson           # weights of least squares: counts are those of particles
 
 
 cdef struct PeakFit:

@@ -27,6 +27,8 @@ cdef void set_pixels(const PeakProblem* p, Py_ssize_t r, PeakFit* fit) noexcept 
         region.radius[i] = centre_distance(p, y, z)
         region.eta[i] = azimuth(p, y, z)
         region.counts[i] = p.counts[p.offsets[r] + i]
+        if region.root_weights != NULL:
+            region.root_weights[i] = 1.0 / sqrt(fmax(region.counts[i], 1.0))
         if region.counts[i] > region.counts[highest]:
             highest = i
     region.full = p.full + p.offsets[r] if has_full(p, r) else NULL

@@ -41,8 +41,6 @@ KEYS: tuple[Key, ...] = (
         handed_on=True, legacy=1),
     flag("SkipExplainedSeeds", 0, "1: seeds that an accepted grain explains are not searched", choices=(0, 1),
         handed_on=True, not_yet="this version searches every seed"),
-    Key("PeakWeights", WORD, "uniform", "weights of the pixels in a peak fit", choices=("uniform", "poisson"),
-        not_yet="this version weighs all pixels alike"),
     Key("SpaceGroupSetting", WORD, "", "setting of the space group: P21/a, c1, R ...; what the cell tells by default",
         handed_on=True),
     flag("DetectorRegion", 1, "0: spots may be expected beside the detector and on its mask", choices=(0, 1),

@@ -18,12 +18,17 @@ KEYS: tuple[Key, ...] = (
     Key("GapIntensity", FLOAT, REQUIRED, "raw value that means a gap: set to 0", "counts"),
     flag("doPeakFit", 1, "0: one peak per region, its centroid",
         archive="measurement/process/scan_parameters/doPeakFit"),
-    Key("PeakFitMethod", WORD, "nm", "nm: Nelder-Mead as the legacy program; lm: least squares", choices=("nm", "lm")),
+    Key("PeakFitMethod", WORD, "nm", "nm: the simplex of Nelder and Mead, as the legacy program; lm: least squares, "
+        "many times faster", choices=("nm", "lm")),
+    Key("PeakWeights", WORD, "uniform", "weights of the pixels in least squares: uniform; poisson: those of counted "
+        "photons, if that is what the counts are", choices=("uniform", "poisson")),
     Key("PeakCentre", WORD, "detector", "centre of a fitted peak: detector: the middle of the spot on the detector; "
         "polar: that of the profile, which is bent about the beam", choices=("detector", "polar"), legacy="polar"),
     Key("MinNrPx", INT, 1, "a region has more than this many pixels", "px"),
     Key("MaxNrPx", INT, 10000, "a region has fewer than this many pixels", "px"),
     Key("MaxNPeaks", INT, 400, "maxima kept per region", range=POSITIVE),
+    Key("MinPeakSignificance", FLOAT, 0.0, "a maximum must rise above the way to a higher one by so many standard "
+        "deviations of photons; 0: every maximum is a peak", range=NOT_NEGATIVE),
     Key("MaxPeaksPerFit", INT, 48, "peaks that are fitted together; a region with more is divided among them",
         range=POSITIVE),
     Key("CrowdedShare", FLOAT, 2.0, "a frame is crowded when more of its ring pixels than this are above threshold and "
