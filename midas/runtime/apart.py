@@ -120,7 +120,6 @@ def _started(file: Path) -> tuple[int, int, int]:
         if process == 0:
             ending.follow(parent)
             os.close(reading)
-            os.write(writing, _HERE)
             return -1, writing, 0
         os.close(writing)
         works = False
@@ -207,6 +206,7 @@ def _serve(work: Callable[[], Iterator[object]], file: Path, writing: int) -> No
     """The forked process; it ends here, and nothing of the program's own tidying is done twice."""
     code = 1
     try:
+        os.write(writing, _HERE)
         gc.disable()
         _set_limits(file)
         with open(writing, "wb") as pipe:

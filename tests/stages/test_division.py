@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from peak_regions import regions_of
 
 from midas._ext.peaks.divide import nearest_peaks
 from midas._ext.peaks.fit import solve_regions
-from midas._ext.peaks.frame_regions import Regions, concatenate_regions
+from midas._ext.peaks.frame_regions import concatenate_regions
 from midas.parameters import Parameters
 from midas.stages.division import Division, divided, restore_sizes
 
@@ -17,16 +18,6 @@ from .sized_peaks import warnings
 from .small_scan import Scan, band
 
 NO_PANELS = np.empty((0, 8))
-
-
-def regions_of(*regions: tuple[np.ndarray, list[int]]) -> Regions:
-    """From the (n, 3) pixels (y, z, counts) and the maxima of each region."""
-    pixels = np.concatenate([p for p, _ in regions])
-    return Regions(
-        len(regions), len(regions), pixels[:, 0].astype(np.int16), pixels[:, 1].astype(np.int16),
-        pixels[:, 2].astype(float), np.cumsum([0, *(len(p) for p, _ in regions)]), np.full(len(regions), 10.0),
-        np.concatenate([m for _, m in regions]).astype(np.int32), np.cumsum([0, *(len(m) for _, m in regions)]),
-    )  # fmt: skip
 
 
 def row_of_spots(count: int) -> tuple[np.ndarray, list[int]]:

@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 
 from midas._ext.numerics.cholesky cimport cholesky, cholesky_solve
 from midas._ext.numerics.exponential cimport exp_with_fixed_bits
+from midas._ext.numerics.least_squares cimport dot
 from midas._ext.numerics.stop cimport stopped
 from midas._ext.peaks.model cimport PEAK_SIZE, Peak, PeakRegion, peak_at, region_parameters
 
@@ -42,18 +43,6 @@ cdef struct MarquardtSearch:
 cdef size_t least_squares_workspace(int n) noexcept nogil:
     """Doubles of workspace that `least_squares` needs."""
     return 3 * <size_t>n * n + 5 * <size_t>n + (<size_t>n + 3) * TILE
-
-
-cdef inline double _product(const double* a, const double* b, int count) noexcept nogil:
-    """The scalar product in four sums, which every machine adds in the same order; the count is a multiple of four."""
-    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
-    cdef int i
-    for i in range(0, count, 4):
-        s0 += a[i] * b[i]
-        s1 += a[i + 1] * b[i + 1]
-        s2 += a[i + 2] * b[i + 2]
-        s3 += a[i + 3] * b[i + 3]
-    return (s0 + s2) + (s1 + s3)
 
 
 cdef inline void _shapes(const double* radius, const double* eta, const Peak* peak, int count, double* of_radius,
@@ -127,9 +116,9 @@ cdef void _add_products(MarquardtSearch* s, NormalEquations* out, int peaks, int
     cdef double* row
     cdef const double* left
     for p in range(n):
-        out.gradient[p] += _product(s.columns + <size_t>p * TILE, s.residual, count)
+        out.gradient[p] += dot(s.columns + <size_t>p * TILE, s.residual, count)
     for q in range(n):
-        out.matrix[q] += _product(s.columns, s.columns + <size_t>q * TILE, count)
+        out.matrix[q] += dot(s.columns, s.columns + <size_t>q * TILE, count)
     for j in range(peaks):
         if s.near[j] == 0.0:
             continue
@@ -137,12 +126,12 @@ cdef void _add_products(MarquardtSearch* s, NormalEquations* out, int peaks, int
             row = out.matrix + <size_t>p * n
             left = s.columns + <size_t>p * TILE
             for q in range(p, 1 + PEAK_SIZE * (j + 1)):
-                row[q] += _product(left, s.columns + <size_t>q * TILE, count)
+                row[q] += dot(left, s.columns + <size_t>q * TILE, count)
             for k in range(j + 1, peaks):
                 if s.near[k] == 0.0:
                     continue
                 for q in range(1 + PEAK_SIZE * k, 1 + PEAK_SIZE * (k + 1)):
-                    row[q] += _product(left, s.columns + <size_t>q * TILE, count)
+                    row[q] += dot(left, s.columns + <size_t>q * TILE, count)
 
 
 cdef void _weigh(const PeakRegion* region, int first, int count, MarquardtSearch* s) noexcept nogil:
@@ -181,7 +170,7 @@ cdef double _linearise(const PeakRegion* region, const double* x, MarquardtSearc
             s.residual[i] = 0.0
             for p in range(s.n):
                 s.columns[<size_t>p * TILE + i] = 0.0
-        total += _product(s.residual, s.residual, padded)
+        total += dot(s.residual, s.residual, padded)
         _add_products(s, out, region.peaks, padded)
     return total
 

@@ -20,6 +20,7 @@ cdef struct Component:
     int32_t* members
 
 
+cdef int falling(const void* left, const void* right) noexcept nogil
 cdef Py_ssize_t every_top(const HitMap* map, const Component* region, Maximum* out, Py_ssize_t* tops) noexcept nogil
 cdef Py_ssize_t plateau_tops(const HitMap* map, const Component* region, Maximum* out) noexcept nogil
 cdef Py_ssize_t strongest(Maximum* maxima, Py_ssize_t count, Py_ssize_t most) noexcept nogil

@@ -9,7 +9,8 @@ cdef enum:
     VISITED = 2
 
 
-cdef int _falling(const void* left, const void* right) noexcept nogil:
+cdef int falling(const void* left, const void* right) noexcept nogil:
+    """The order of maxima: the largest first, of equal ones the earlier."""
     cdef const Maximum* a = <const Maximum*>left
     cdef const Maximum* b = <const Maximum*>right
     if a.value != b.value:
@@ -21,7 +22,7 @@ cdef Py_ssize_t strongest(Maximum* maxima, Py_ssize_t count, Py_ssize_t most) no
     """Keep at most so many, the largest in falling order if there are more; how many."""
     if count <= most:
         return count
-    qsort(maxima, count, sizeof(Maximum), _falling)
+    qsort(maxima, count, sizeof(Maximum), falling)
     return most
 
 

@@ -5,20 +5,16 @@ from libc.math cimport sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc, qsort
 
-from midas._ext.numerics.stop cimport Listening, stopped
+from midas._ext.peaks.maxima cimport Maximum, falling
 
 cdef struct Place:
     int64_t key            # y and z in one number
     int32_t pixel
 
-cdef struct Level:
-    double counts
-    int32_t pixel
-
 cdef struct Flood:
     # One region: its pixels as they are flooded from the top down
     Place* places          # in the order of their keys
-    Level* levels          # in falling order of their counts
+    Maximum* levels        # every pixel, in falling order
     int64_t* key           # of each pixel
     int32_t* parent        # -1: not flooded yet
     double* top            # of the pixel that stands for an island: counts of its highest one
@@ -28,14 +24,6 @@ cdef struct Flood:
 cdef int _by_key(const void* left, const void* right) noexcept nogil:
     cdef int64_t a = (<const Place*>left).key, b = (<const Place*>right).key
     return -1 if a < b else a > b
-
-
-cdef int _falling(const void* left, const void* right) noexcept nogil:
-    cdef const Level* a = <const Level*>left
-    cdef const Level* b = <const Level*>right
-    if a.counts != b.counts:
-        return -1 if a.counts > b.counts else 1
-    return -1 if a.pixel < b.pixel else 1
 
 
 cdef inline int32_t _find(const Place* places, Py_ssize_t n, int64_t key) noexcept nogil:
@@ -79,9 +67,9 @@ cdef void _flood(Flood* f, Py_ssize_t n, const int32_t* of_pixel, double sigmas,
     cdef int32_t pixel, beside
     cdef int64_t dy, dz
     for i in range(n):
-        pixel = f.levels[i].pixel
+        pixel = f.levels[i].item
         f.parent[pixel] = pixel
-        f.top[pixel] = f.levels[i].counts
+        f.top[pixel] = f.levels[i].value
         f.peak[pixel] = of_pixel[pixel]
         for dy in range(-1, 2):
             for dz in range(-1, 2):
@@ -90,7 +78,7 @@ cdef void _flood(Flood* f, Py_ssize_t n, const int32_t* of_pixel, double sigmas,
                     continue
                 beside = _island(f.parent, beside)
                 if beside != _island(f.parent, pixel):
-                    _join(f, beside, _island(f.parent, pixel), f.levels[i].counts, sigmas, keep)
+                    _join(f, beside, _island(f.parent, pixel), f.levels[i].value, sigmas, keep)
 
 
 cdef bint _judge(const int16_t* y, const int16_t* z, const double* counts, Py_ssize_t n, const int32_t* maxima,
@@ -98,27 +86,27 @@ cdef bint _judge(const int16_t* y, const int16_t* z, const double* counts, Py_ss
     """Mark the maxima of a region that are none; False when memory is short."""
     cdef Flood f
     cdef Py_ssize_t i
-    cdef char* memory = <char*>malloc(n * (sizeof(double) + sizeof(Level) + sizeof(Place) + sizeof(int64_t)
+    cdef char* memory = <char*>malloc(n * (sizeof(double) + sizeof(Maximum) + sizeof(Place) + sizeof(int64_t)
                                            + 3 * sizeof(int32_t)))
     cdef int32_t* of_pixel
     if memory == NULL:
         return False
     f.top = <double*>memory
-    f.levels = <Level*>(f.top + n)
+    f.levels = <Maximum*>(f.top + n)
     f.places = <Place*>(f.levels + n)
     f.key = <int64_t*>(f.places + n)
     f.parent = <int32_t*>(f.key + n)
     f.peak = f.parent + n
     of_pixel = f.peak + n
     for i in range(n):
-        f.levels[i].counts = counts[i]
-        f.levels[i].pixel = <int32_t>i
+        f.levels[i].value = counts[i]
+        f.levels[i].item = <int32_t>i
         f.places[i].key = f.key[i] = ((<int64_t>y[i] + 1) << 16) + z[i] + 1
         f.places[i].pixel = <int32_t>i
         f.parent[i] = of_pixel[i] = -1
     for i in range(peaks):
         of_pixel[maxima[i]] = <int32_t>i
-    qsort(f.levels, n, sizeof(Level), _falling)
+    qsort(f.levels, n, sizeof(Maximum), falling)
     qsort(f.places, n, sizeof(Place), _by_key)
     _flood(&f, n, of_pixel, sigmas, keep)
     free(memory)
@@ -147,10 +135,10 @@ def significant_maxima(const int16_t[::1] y, const int16_t[::1] z, const double[
     cdef Py_ssize_t r, first, end
     cdef bint done = True
     cdef uint8_t[::1] keep = np.ones(maxima.shape[0], np.uint8)
-    with Listening(), nogil:
+    with nogil:
         for r in range(offsets.shape[0] - 1):
             first, end = maxima_offsets[r], maxima_offsets[r + 1]
-            if end - first < 2 or stopped():
+            if end - first < 2:
                 continue
             done = _judge(&y[offsets[r]], &z[offsets[r]], &counts[offsets[r]], offsets[r + 1] - offsets[r],
                           &maxima[first], end - first, sigmas, &keep[first])

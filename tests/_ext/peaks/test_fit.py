@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peak_regions import regions_of
 from scipy.optimize import least_squares
 
 from midas._ext.peaks.fit import solve_regions
@@ -21,16 +22,6 @@ ROW = (
     "49446.502274 1403.587911 1855.904325 7880.712824 917.063661 24.588451 0.999905 0.062468 42 42 1 1404 1856 "
     "0.412089 0.095675 7206.000000 4 5.108237 0.009840 0.999904 2.417727 0.062468 0.104920 0.000001 49436.000000"
 )
-
-
-def regions_of(*regions: tuple[np.ndarray, list[int]], threshold: float = 10.0) -> Regions:
-    """From the (n, 3) pixels (y, z, counts) and the maxima of each region."""
-    pixels = np.concatenate([p for p, _ in regions])
-    return Regions(
-        len(regions), len(regions), pixels[:, 0].astype(np.int16), pixels[:, 1].astype(np.int16),
-        pixels[:, 2].astype(float), np.cumsum([0, *(len(p) for p, _ in regions)]), np.full(len(regions), threshold),
-        np.concatenate([m for _, m in regions]).astype(np.int32), np.cumsum([0, *(len(m) for _, m in regions)]),
-    )  # fmt: skip
 
 
 def clipped(pixels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from peak_regions import pixels_of, regions_of
 from scipy.special import erf
 
 from midas._ext.peaks.fit import solve_regions
@@ -19,37 +20,20 @@ def gaussian(at: float, sigma: float, side: int) -> Array:
     return np.sqrt(np.pi / 2) * sigma * np.diff(erf(edges))
 
 
-def regions_of(images: list[tuple[Array, list[tuple[int, int]]]], corner: tuple[int, int]) -> Regions:
-    """Each image as a region; its maxima are the pixels that are named."""
-    y, z, counts, maxima, offsets, ends = [], [], [], [], [0], [0]
-    for image, tops in images:
-        above = np.argwhere(image >= THRESHOLD)
-        y.append(above[:, 0] + corner[0])
-        z.append(above[:, 1] + corner[1])
-        counts.append(image[image >= THRESHOLD])
-        maxima += [int(np.flatnonzero((above == top).all(axis=1))[0]) for top in tops]
-        offsets.append(offsets[-1] + len(above))
-        ends.append(ends[-1] + len(tops))
-    n = len(images)
-    return Regions(
-        n, n, np.concatenate(y).astype(np.int16), np.concatenate(z).astype(np.int16),
-        np.concatenate(counts).astype(float), np.array(offsets), np.full(n, THRESHOLD),
-        np.array(maxima, np.int32), np.array(ends),
-    )  # fmt: skip
-
-
 def made(count: int, height: float, seed: int, apart: float = 0.0) -> tuple[Regions, Array]:
     """Images of one spot, or of two so many pixels apart, and the true centres in the order of the maxima."""
     random = np.random.default_rng(seed)
     side, corner = 21, (700, 650)
-    images, truth = [], []
+    spots, truth = [], []
     for _ in range(count):
         first = 10 + random.uniform(-0.5, 0.5, 2) - [apart / 2, 0]
         centres = [first, first + [apart, 0]] if apart else [first]
         mean = 10 + sum(height * np.outer(gaussian(y, 1.1, side), gaussian(z, 1.3, side)) for y, z in centres)
-        images.append((random.poisson(mean).astype(float), [tuple(np.rint(c).astype(int)) for c in centres]))
+        pixels = pixels_of(random.poisson(mean).astype(float), THRESHOLD)
+        tops = [int(np.flatnonzero((pixels[:, :2] == np.rint(c)).all(axis=1))[0]) for c in centres]
+        spots.append((pixels + [*corner, 0], tops))
         truth += [c + corner for c in centres]
-    return regions_of(images, corner), np.array(truth)
+    return regions_of(*spots, threshold=THRESHOLD), np.array(truth)
 
 
 def errors(regions: Regions, truth: Array, **options: object) -> Array:
