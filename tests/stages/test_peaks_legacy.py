@@ -66,8 +66,7 @@ def test_least_squares_is_at_least_as_good_as_legacy(
     old_table, new_table = Table(LAYOUT.names, old), Table(LAYOUT.names, new)
     good = new_table["residual"] <= 1.001 * old_table["residual"]
     alone = old_table["region_peaks"] == 1
-    # Of spots without noise, which the simplex follows to the end; with noise the stop makes no difference.
-    assert good[alone].mean() >= 0.97
+    assert good[alone].mean() >= 0.98
     assert (~alone).sum() == 0 or good[~alone].mean() >= 0.94
     assert set(new_table["return_code"]) <= {4.0, 5.0}
     if name == "au3":

@@ -18,7 +18,7 @@ cdef enum:
 
 # Two accepted steps in a row that lower the sum of squares by less than this share of it are the last ones. A top that
 # is cut off lies at the end of a long valley.
-cdef double STOP = 1e-4, STOP_OF_CLIPPED = 1e-9
+cdef double STOP = 1e-5, STOP_OF_CLIPPED = 1e-9
 cdef double FIRST_DAMPING = 1e-2
 # The height of a peak above a tile, relative to its own, below which it is left out of the matrix, not of the gradient.
 cdef double FAR = 1e-3
