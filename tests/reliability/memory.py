@@ -32,8 +32,7 @@ MIB = 1 << 20
 LIMIT = 1024
 #: how much more a scan of ten times the frames may take, and five hundred layers than the first twenty
 MORE_FRAMES, MORE_LAYERS = 1.10, 1.05
-#: layers until what is remembered of files, and the allocator's pieces, have their size
-WARM_UP = 100
+WARM_UP = 20
 
 _STEP = re.compile(r" - INFO - (\w+): [\d.]+ s")
 _LAYER_DONE = re.compile(r"Layer processing: (\d+)/")
