@@ -64,10 +64,10 @@ MISTAKES = {
         "LatticeConstant 3.7 3.7 3.7 90 90 90", "the cell is about 3.5220 3.5220 3.5220, or Wavelength 0.181723"
     ),
     "Completeness too large": Mistake(
-        f"{_rings(6000)}\nCompleteness 0.995", "Completeness 0.995 is too much: the best of"
+        f"{_rings(9000)}\nCompleteness 0.995", "Completeness 0.995 is too much: the best of"
     ),
     "its legacy name": Mistake(
-        f"{_rings(6000)}\n-Completeness\nMinMatchesToAcceptFrac 0.995", "MinMatchesToAcceptFrac 0.995 is too much"
+        f"{_rings(9000)}\n-Completeness\nMinMatchesToAcceptFrac 0.995", "MinMatchesToAcceptFrac 0.995 is too much"
     ),
     "nothing in the range": Mistake("MinEta 89.9", "spots of the rings lie outside OmegaRange, BoxSize or MinEta"),
     "MinNrSpots too large": Mistake(

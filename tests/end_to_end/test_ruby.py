@@ -19,6 +19,7 @@ from midas.experiment.orientation import (
     symmetry_operators,
 )
 from midas.formats.grains import read_grains
+from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline import layers
@@ -83,7 +84,8 @@ def grains(analysis: Analysis) -> Table:
 pytestmark = [pytest.mark.golden, pytest.mark.long]
 
 
-def test_three_grains_where_they_were_published(grains: Table) -> None:
+def against_published(grains: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Misorientation (degrees) and difference of the positions (µm) of each published grain."""
     assert len(grains) == 3
     found = np.ascontiguousarray(grains.columns[1:10].T).reshape(-1, 3, 3)
     published = PUBLISHED[:, :9].reshape(-1, 3, 3)
@@ -94,13 +96,18 @@ def test_three_grains_where_they_were_published(grains: Table) -> None:
     partner = angles.argmin(axis=1)
     assert sorted(partner) == [0, 1, 2]
     positions = np.stack([grains[axis] for axis in "XYZ"], axis=1)[partner]
-    errors = positions - PUBLISHED[:, 9:]
+    return angles.min(axis=1), positions - PUBLISHED[:, 9:]
+
+
+def test_three_grains_where_they_were_published(grains: Table) -> None:
+    angles, errors = against_published(grains)
     distances = np.linalg.norm(errors, axis=1)
     relative = np.linalg.norm(errors - errors.mean(axis=0), axis=1)
-    print("angles", angles.min(axis=1).round(4), "distances", distances.round(1), "relative", relative.round(1))
-    assert angles.min(axis=1).max() < 0.06
+    print("angles", angles.round(4), "distances", distances.round(1), "relative", relative.round(1))
+    assert angles.max() < 0.06
     assert distances.max() < 25
-    assert relative.max() < 10
+    # Five spots of the third sphere move by 3 px from frame to frame and are cut in two: docs/accuracy.md#ruby-spheres.
+    assert relative.max() < 13
 
 
 def test_completeness_and_cells(grains: Table) -> None:
@@ -123,14 +130,36 @@ def test_messages_and_files(analysis: Analysis) -> None:
         assert len([name for name in file["grains"] if name.startswith("grain_")]) == 3
 
 
+@pytest.fixture(scope="module")
+def by_detector(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Layer]:
+    """The layers of both detectors; their grains once."""
+    found, data = {}, shared / "golden" / "ruby"
+    for detector in (1, 2):
+        folder = tmp_path_factory.mktemp(f"detector{detector}")
+        parameters = folder / "ps.txt"
+        parameters.write_text((data / f"ruby_ff{detector}.txt").read_text() + "\nWedgeModel legacy\n")
+        raw = data / f"mruby_ff{detector}.npz"
+        options = Options(parameter_file=parameters, data_file=raw, result_folder=folder)
+        found[detector] = layers.run(options).data[0].layer
+    return found
+
+
+def test_both_detectors_tell_the_same(by_detector: dict[int, Layer]) -> None:
+    """Where the spheres lie beside each other does not depend on the detector; the simplex has them 18 µm apart."""
+    errors = [against_published(read_grains(by_detector[detector].grains))[1] for detector in (1, 2)]
+    beside = [error - error.mean(axis=0) for error in errors]
+    apart = np.linalg.norm(beside[0] - beside[1], axis=1)
+    print("apart", apart.round(1))
+    assert apart.max() < 10
+
+
 @pytest.mark.parametrize("detector", [1, 2])
-def test_three_grains_by_either_refinement(detector: int, shared: Path, tmp_path: Path) -> None:
-    """See docs/theory/resolving.md#selection. By orientation and distance they were four or five on detector 2."""
-    data = shared / "golden" / "ruby"
-    parameters = tmp_path / "ps.txt"
-    parameters.write_text((data / f"ruby_ff{detector}.txt").read_text() + "\nWedgeModel legacy\n")
-    raw = data / f"mruby_ff{detector}.npz"
-    layer = layers.run(Options(parameter_file=parameters, data_file=raw, result_folder=tmp_path)).data[0].layer
+def test_three_grains_by_either_refinement(detector: int, by_detector: dict[int, Layer]) -> None:
+    """See docs/theory/resolving.md#selection. By orientation and distance they were four or five on detector 2.
+
+    The last test here, since it refines the layer again.
+    """
+    layer = by_detector[detector]
     assert len(read_grains(layer.grains)) == 3
     staged = Parameters.read(layer.paramstest, "paramstest").changed(RefineMethod="staged")
     refinement.run(layer, staged, threads=2)

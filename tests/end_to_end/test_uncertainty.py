@@ -77,5 +77,7 @@ def test_errors_have_the_size_of_their_sigmas(tmp_path: Path) -> None:
     z = np.array(errors) / np.sqrt(np.diagonal(sigmas.covariance, axis1=1, axis2=2))
     spread = dict(zip(NUMBERS, z.std(axis=0).round(2), strict=True))
     print(f"{len(z)} grains: {spread}, {100 * (np.abs(z) > 3).mean():.2f} % beyond 3")
-    assert all(0.85 <= one <= 1.3 for one in spread.values()), spread
+    # A hundred grains tell one spread to 7 %, and all twelve their mean to 2 %.
+    assert all(0.75 <= one <= 1.3 for one in spread.values()), spread
+    assert 0.9 <= np.mean(list(spread.values())) <= 1.1, spread
     assert (np.abs(z) > 3).mean() < 0.02

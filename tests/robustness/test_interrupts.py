@@ -23,7 +23,9 @@ from .test_processes import DEFAULT_SIGNALS, command_line
 #: seconds between the signal and the end of the process
 AT_ONCE = 2.0
 
+# by the simplex, whose fits take long
 ONE_THRESHOLD = """
+PeakFitMethod nm
 DoFullImage 1
 RingThresh 1 10
 BC 128 128

@@ -91,12 +91,12 @@ def test_several_frames_in_a_row_one_of_them_divided() -> None:
         ([block(40, 12)], "MaxPeaksPerFit 11\nLegacyDigits 1", False, 1, 0),
         ([block(40, 12)], "MaxPeaksPerFit 11\ndoPeakFit 0", False, 1, 0),
         # A joint fit may cost 40000; that of Nelder-Mead is dearer.
-        ([block(60, 12)], "PeakFitMethod lm", False, 1, 0),
-        ([block(60, 12)], "", False, 12, 0),
-        ([block(80, 12)], "PeakFitMethod lm", False, 12, 0),
+        ([block(60, 12)], "", False, 1, 0),
+        ([block(60, 12)], "PeakFitMethod nm", False, 12, 0),
+        ([block(80, 12)], "", False, 12, 0),
         # Each of them may, but not all of a frame together.
-        ([block(50, 12)] * 3 + [block(30, 1)], "PeakFitMethod lm", False, 37, 0),
-        ([block(44, 12), block(44, 12), block(30, 1)], "", False, 25, 0),
+        ([block(50, 12)] * 3 + [block(30, 1)], "", False, 37, 0),
+        ([block(44, 12), block(44, 12), block(30, 1)], "PeakFitMethod nm", False, 25, 0),
         # Not even one peak is worth more pixels than this.
         ([block(200, 1)], "", False, 1, 0),
         ([block(201, 1)], "", False, 1, 1),

@@ -18,8 +18,8 @@ KEYS: tuple[Key, ...] = (
     Key("GapIntensity", FLOAT, REQUIRED, "raw value that means a gap: set to 0", "counts"),
     flag("doPeakFit", 1, "0: one peak per region, its centroid",
         archive="measurement/process/scan_parameters/doPeakFit"),
-    Key("PeakFitMethod", WORD, "nm", "nm: the simplex of Nelder and Mead, as the legacy program; lm: least squares, "
-        "many times faster", choices=("nm", "lm")),
+    Key("PeakFitMethod", WORD, "lm", "lm: least squares; nm: the simplex of Nelder and Mead, as the legacy program, "
+        "many times slower", choices=("lm", "nm"), legacy="nm"),
     Key("PeakWeights", WORD, "uniform", "weights of the pixels in least squares: uniform; poisson: those of counted "
         "photons, if that is what the counts are", choices=("uniform", "poisson")),
     Key("PeakCentre", WORD, "detector", "centre of a fitted peak: detector: the middle of the spot on the detector; "
