@@ -37,7 +37,7 @@ class BloscSettings(TypedDict):
 
 #: the legacy programs read Blosc-1 frames only; numcodecs writes these. Blocks of 256 KiB halve the time of coding and
 #: decoding against the default of this level.
-FRAME_CODEC: BloscSettings = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 1 << 18}
+FRAME_CODEC: BloscSettings = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 2, "blocksize": 1 << 18}
 SMALL_CODEC: BloscSettings = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 
 _LARGEST = 1 << 31

@@ -77,6 +77,12 @@ class IndexedSeeds:
         """The part of `ids` and `radii` that belongs to seed `i` of these."""
         return slice(self.offsets[i], self.offsets[i + 1])
 
+    def part(self, chosen: slice, rows: range) -> IndexedSeeds:
+        """Some of these seeds in a row, which have the slots `rows`."""
+        first, last = self.offsets[chosen.start], self.offsets[chosen.stop]
+        offsets = self.offsets[chosen.start : chosen.stop + 1] - first
+        return IndexedSeeds(rows, self.best[chosen], offsets, self.ids[first:last], self.radii[first:last])
+
     def column(self, name: str) -> NDArray[np.float64]:
         """A field of `best`: (n,), or (n, k) where it holds k numbers."""
         field: NDArray[np.float64] = self.best[name]
@@ -176,9 +182,9 @@ class SlotWriter:
         self._best, self._full, self._marks = best, full, marks
         self._overwrite = overwrite
 
-    def pieces(self, rows: range) -> list[tuple[range, bool]]:
-        """Stretches of these rows, and whether the run has indexed them before it was interrupted."""
-        return self._marks.pieces(rows)
+    def done(self, rows: range) -> NDArray[np.bool_]:
+        """(rows,) which of these the run has indexed before it was interrupted."""
+        return self._marks.of(rows)
 
     def read(self, rows: range) -> IndexedSeeds:
         """What is written of these rows."""

@@ -127,7 +127,8 @@ READERS: dict[str, Reader] = {
             _REGION, _WEDGE, _SURFACE,
             "RingNumbers RingRadii RingsToExcludeFraction SpaceGroup SpaceGroupSetting LatticeParameter Lsd Rsample",
             "Hbeam StepSizePos StepSizeOrient OmeBinSize EtaBinSize MarginRadius MarginRadial MarginEta MarginOme",
-            "Completeness UseFriedelPairs GrainsFile BigDetSize px LegacyDigits",
+            "Completeness UseFriedelPairs GrainsFile BigDetSize px LegacyDigits SkipExplainedSeeds GrainMerging",
+            "OwnSigma OwnWindow MinUniqueSpots OmegaStep",
         ),
         _PARAMSTEST,
     ),
@@ -144,7 +145,7 @@ READERS: dict[str, Reader] = {
         _reads(
             "Lsd Wavelength LatticeParameter SpaceGroup SpaceGroupSetting GrainMerging MinNrSpots Twins NumPhases",
             "PhaseNr BeamThickness GlobalPosition OmegaStep OwnSigma OwnWindow UniqueCompleteness MinUniqueSpots",
-            "MinSignificance FamilyAngle MosaicTolerance MosaicGap RefineMethod px LegacyDigits",
+            "MinSignificance FamilyAngle MosaicTolerance MosaicGap RefineMethod SkipExplainedSeeds px LegacyDigits",
         ),
         _ARCHIVE,
         of_archive=True,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from pathlib import Path
 
 from midas.archive import DATA, Archive
 from midas.formats.layer import archive_name, earlier_archive_name
 from midas.parameters import ANALYSIS
+from midas.runtime.copying import copy_content
 from midas.runtime.files import atomic_output
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def copy(source: Path, target: Path) -> None:
         if not _alike(source, target, f"{DATA}/"):
             log.warning("%s has other frames: peaks in %s are those of the old archive", source, target.parent / "Temp")
     with atomic_output(target, keep_old=True) as copied, open(source, "rb") as stream:
-        shutil.copyfileobj(stream, copied, 1 << 24)
+        copy_content(stream, copied)
 
 
 def instead_of_link(archive: Path) -> None:
@@ -58,7 +58,7 @@ def instead_of_link(archive: Path) -> None:
         return
     log.warning("%s is a link to %s, which stays as it is: a copy takes its place", archive, os.path.realpath(archive))
     with atomic_output(archive) as copied, open(archive, "rb") as stream:
-        shutil.copyfileobj(stream, copied, 1 << 24)
+        copy_content(stream, copied)
 
 
 def _alike(first: Path, second: Path, prefix: str = "") -> bool:

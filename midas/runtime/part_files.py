@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from midas.runtime.copying import copy_content
 from midas.runtime.errors import OutputError
 
 try:
@@ -206,7 +207,7 @@ def _copy(path: Path, kept: Path, mode: int) -> None:
         os.symlink(os.readlink(path), kept)
         return
     with open(path, "rb") as source, os.fdopen(os.open(kept, _NEW, 0o600), "wb") as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+        copy_content(source, copy)
     shutil.copystat(path, kept)
 
 

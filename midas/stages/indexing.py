@@ -10,28 +10,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midas._ext.index.indexer import Indexer
+from midas.experiment.sharp_match import skips_explained_seeds
 from midas.formats import hkls as hkl_format
 from midas.formats import index
-from midas.formats.binary import filled
 from midas.formats.grains import ORIENTATION, read_grains
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
 from midas.formats.marks import mark_of
 from midas.formats.passes import SeedPass, back_to_first
-from midas.formats.spots import NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
+from midas.formats.spots import EXTRA_INFO_BINARY, NO_SPOT, SPOTS_BINARY, read_binary_spots, read_seed_ids
 from midas.formats.table import Layout, Table, integer
 from midas.ledger.recorded import recorded
 from midas.ledger.run_key import run_key
 from midas.ledger.steps import INDEXING
-from midas.runtime import progress
-from midas.runtime.chunks import Chunks
-from midas.runtime.errors import OutputError, StageError, UsageError
+from midas.runtime.errors import FormatError, OutputError, StageError, UsageError
 from midas.runtime.files import remove
 from midas.runtime.named_paths import named_file, places_of
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.digits import digits
+from midas.stages.explained_seeds import Explanation
 from midas.stages.index_setup import beside_spots, make_indexer, rings_in_use
+from midas.stages.seed_search import SeedSearch, seeds_of
 
 if TYPE_CHECKING:
     from midas.parameters import Parameters
@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 #: ``SpotsToIndex.csv`` of seed mode
 _TRACKED = Layout(header="", columns=(integer("spot_id"), integer("grain_id")))
 
-#: seeds searched between two writes at most: few enough to keep memory flat
-_CHUNK = 512
 #: slots beyond twice the seeds: so many for a wrong number cost nothing
 _SPARE_SLOTS = 10_000
 
@@ -93,12 +91,51 @@ def run(
         data = _track(layer, p, indexer, spots, hkls, slots, threads)
         comm.barrier()
     else:
-        start, best, full = _start_rows(spots, ids[:slots], rings), layer.index_best, layer.index_best_full
-        mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots))
-        with index.open_slots(best, full, slots, comm, mark=mark, resume=resume) as writer:
-            data = _index(writer, indexer, start, spots, comm.rows(slots), threads)
+        start = np.full(slots, -1)
+        start[: len(ids)] = _start_rows(spots, ids[:slots], rings)
+        explanation, beside = _explanation(layer, parameters, spots, hkls, threads)
+        mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots, **beside))
+        data = _search(layer, indexer, start, spots, explanation, mark, threads=threads, comm=comm, resume=resume)
     log.info("Finished, time elapsed: %f seconds.", time.perf_counter() - started)
     return StageResult("indexing", _summary(data, SERIAL if tracking else comm), data)
+
+
+def _search(
+    layer: Layer,
+    indexer: Indexer,
+    start: NDArray[np.int64],
+    spots: Table,
+    explanation: Explanation | None,
+    mark: int,
+    *,
+    threads: int,
+    comm: Communicator,
+    resume: bool,
+) -> IndexedSeeds:
+    """The seeds of this member; their slots are filled."""
+    files, slots = (layer.index_best, layer.index_best_full), len(start)
+    with index.open_slots(*files, slots, comm, mark=mark, resume=resume) as writer:
+        search = SeedSearch(writer, indexer, start, spots, comm.rows(slots), threads)
+        return search.every_one() if explanation is None else search.unexplained(explanation, comm)
+
+
+def _explanation(
+    layer: Layer, parameters: Parameters, spots: Table, hkls: Table, threads: int
+) -> tuple[Explanation | None, dict[str, object]]:
+    """What tells which seeds need no search, and what it depends on beside them; None where all are searched."""
+    p = parameters.for_stage("indexing")
+    if not skips_explained_seeds(p):
+        return None, {}
+    if not layer.extra_info_binary.exists():
+        log.warning("%s is missing: seeds that a grain explains are searched, too", layer.extra_info_binary.name)
+        return None, {}
+    recorded = read_binary_spots(layer.extra_info_binary, EXTRA_INFO_BINARY)
+    if not np.array_equal(recorded["spot_id"], spots["spot_id"]):
+        reason = f"does not hold the spots of {layer.spots_binary.name}; run ff-bin again"
+        raise FormatError(reason, file=layer.extra_info_binary)
+    refinement = parameters.for_stage("refinement")
+    explanation = Explanation(layer, refinement, p, hkls, recorded, threads)
+    return explanation, {"recorded": recorded.columns, "refinement": run_key("refinement", refinement, ())}
 
 
 def _check_count(seed_count: int | None) -> None:
@@ -152,7 +189,7 @@ def run_again(
     mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=seeds, first=first))
     files, rows = (layer.index_best, layer.index_best_full), range(first, seed_pass.total)
     with index.append_slots(*files, rows, comm, mark=mark, resume=resume) as writer:
-        data = _index(writer, indexer, start, spots, mine, threads, first)
+        data = SeedSearch(writer, indexer, start, spots, mine, threads, first).every_one()
     return StageResult("indexing", _summary(data, comm), data)
 
 
@@ -228,61 +265,6 @@ def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -
 # ---------------------------------------------------------------- work
 
 
-def _seeds_of(
-    rows: range, spots: Table, seeds: NDArray[np.void], offsets: NDArray[np.int64], matched: NDArray[np.int32]
-) -> IndexedSeeds:
-    """Records of the kernel with spot ids and radii in place of row numbers."""
-    expected = seeds["expected"]
-    if len(expected) and expected.max() > index.SLOT:
-        raise StageError(
-            f"seed {rows[int(np.argmax(expected))]} has {expected.max()} theoretical spots, a slot of "
-            f"IndexBestFull.bin holds {index.SLOT}; use fewer rings"
-        )
-    best, ids = filled(index.BEST, seeds), spots["spot_id"][matched].astype(np.int64)
-    return IndexedSeeds(rows, best, offsets, ids, spots["grain_radius"][matched])
-
-
-def _index(
-    writer: index.SlotWriter,
-    indexer: Indexer,
-    start: NDArray[np.int64],
-    spots: Table,
-    mine: range,
-    threads: int,
-    kept: int = 0,
-) -> IndexedSeeds:
-    """Search this member's seeds chunk by chunk and write each chunk's slots, behind those `kept` of earlier passes."""
-    parts, rows = [], range(kept + mine.start, kept + mine.stop)
-    chunks, wanted = Chunks(_CHUNK, threads), np.full(mine.stop, -1, np.int64)
-    wanted[: len(start)] = start[: mine.stop]
-    with progress.bar(len(mine), "Indexing", "seed") as advance:
-        for piece, done in writer.pieces(rows):
-            if done:
-                parts.append(writer.read(piece))
-                advance(len(piece))
-                continue
-            for own in chunks.of(piece):
-                chosen = wanted[own.start - kept : own.stop - kept]
-                part = _seeds_of(own, spots, *indexer.search(chosen, threads=threads))
-                writer.write(part)
-                parts.append(part)
-                _log_found(part, chosen, spots, rows)
-                advance(len(own))
-    return index.join(rows, parts)
-
-
-def _log_found(part: IndexedSeeds, start: NDArray[np.int64], spots: Table, mine: range) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
-    for i in np.flatnonzero(part.found):
-        expected, matched = part.best["expected"][i], part.best["matched"][i]
-        log.info(
-            "IDNr: %d, Total: %d, ID: %d, Confidence: %f, nExp: %f, nObs: %f, omega: %f",
-            part.rows[i] - mine.start, len(mine), spots["spot_id"][start[i]], matched / expected, expected, matched,
-            spots["omega_ideal"][start[i]],
-        )  # fmt: skip
-
-
 def _track(
     layer: Layer, p: Parameters, indexer: Indexer, spots: Table, hkls: Table, slots: int, threads: int
 ) -> IndexedSeeds:
@@ -297,7 +279,7 @@ def _track(
     found, offsets, matched, fractions = indexer.evaluate(
         orientations, positions, grains["GrainRadius"], threads=threads
     )
-    part = _seeds_of(range(len(grains)), spots, found, offsets, matched)
+    part = seeds_of(range(len(grains)), spots, found, offsets, matched)
     rows = range(max(slots, len(grains)))
     mark = _mark(layer, p, spots, hkls, grains=orientations, positions=positions, slots=len(rows))
     with index.open_slots(layer.index_best, layer.index_best_full, len(rows), SERIAL, mark=mark) as writer:

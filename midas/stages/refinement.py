@@ -171,10 +171,7 @@ def _indexed_of(
         return index.read(layer.index_best, layer.index_best_full, rows, own)
     if not (indexed.rows.start <= rows.start and rows.stop <= indexed.rows.stop):
         raise ValueError(f"results of rows {indexed.rows} where {rows} are needed")
-    part = slice(rows.start - indexed.rows.start, rows.stop - indexed.rows.start)
-    first, last = indexed.offsets[part.start], indexed.offsets[part.stop]
-    offsets = indexed.offsets[part.start : part.stop + 1] - first
-    return IndexedSeeds(rows, indexed.best[part], offsets, indexed.ids[first:last], indexed.radii[first:last])
+    return indexed.part(slice(rows.start - indexed.rows.start, rows.stop - indexed.rows.start), rows)
 
 
 # What all rows share

@@ -82,7 +82,7 @@ def test_the_rules_of_the_legacy_readers(written) -> None:
             assert content[0] == 2, f"{name} is not a Blosc-1 frame"
     document = {n: json.loads(c) for n, c in members.items() if n.endswith(".zarray")}
     codec = document[f"{DATA}/.zarray"]["compressor"]
-    assert (codec["id"], codec["cname"], codec["clevel"], codec["shuffle"]) == ("blosc", "zstd", 1, 2)
+    assert (codec["id"], codec["cname"], codec["clevel"], codec["shuffle"]) == ("blosc", "lz4", 5, 2)
     assert document[f"{DATA}/.zarray"]["chunks"] == [1, 24, 30]
     for name, dtype, shape in (
         ("Lsd", "<f8", [1]),

@@ -130,4 +130,4 @@ def test_a_trigonal_grain_is_reported_once(
     agree(compare(truth, found, omega_step=1), 0.05, 10)
     parameters = Parameters.read(tmp_path / "run" / "ps.txt").changed(GrainMerging="legacy")
     old = grains.run(Layer(found.parent), parameters, threads=1)
-    assert len(old.data.grains) == 2 * COUNT
+    assert len(old.data.grains) > COUNT  # some twice, or all: which of the two each seed found decides

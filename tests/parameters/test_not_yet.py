@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from midas.parameters import ANALYSIS, Parameters
+from midas.parameters import Parameters
 from midas.parameters.table import KEYS
 from midas.runtime import logs
 
 
 def test_what_this_version_does_not_do_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    Parameters.parse("px 1\nSkipExplainedSeeds 1\nDataset 2\n", "ps.txt")
+    Parameters.parse("px 1\nRefineTransform 1\nDataset 2\n", "ps.txt")
     assert caplog.messages == [
-        "ps.txt, line 2: SkipExplainedSeeds 1 has no effect yet: this version searches every seed",
+        "ps.txt, line 2: RefineTransform 1 has no effect yet: this version analyses one dataset at a time",
         "ps.txt, line 3: Dataset 2 has no effect yet: this version analyses one dataset at a time",
     ]
 
 
 def test_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
-    """The same value stands in the user's file, in the archive and in paramstest.txt."""
+    """The same value stands in the user's file and in paramstest.txt."""
     with logs.one_run():
-        Parameters.parse("SkipExplainedSeeds 1\n", "ps.txt")
-        Parameters.from_archive_values({ANALYSIS + "SkipExplainedSeeds": np.array([1])}, "scan.zip")
-        Parameters.parse("SkipExplainedSeeds 1\n", "paramstest.txt", "paramstest")
-    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("ps.txt, line 1: SkipExplainedSeeds 1 ")
-    Parameters.from_archive_values({ANALYSIS + "SkipExplainedSeeds": np.array([1])}, "scan.zip")
-    assert len(caplog.messages) == 2 and caplog.messages[1].startswith("scan.zip: SkipExplainedSeeds 1 ")
+        Parameters.parse("RefineTransform 1\n", "ps.txt")
+        Parameters.parse("RefineTransform 1\n", "paramstest.txt", "paramstest")
+    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("ps.txt, line 1: RefineTransform 1 ")
+    Parameters.parse("RefineTransform 1\n", "other.txt")
+    assert len(caplog.messages) == 2 and caplog.messages[1].startswith("other.txt, line 1: RefineTransform 1 ")
 
 
 def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
-    text = "SkipExplainedSeeds 0\nLegacyDigits 0\nPeakWeights uniform\nDetectorRegion 0\n"
+    text = "RefineTransform 0\nLegacyDigits 0\nPeakWeights uniform\nDetectorRegion 0\n"
     Parameters.parse(text)
     assert not caplog.records
 
@@ -38,7 +36,7 @@ def test_what_this_version_does_anyway_is_no_matter(caplog: pytest.LogCaptureFix
 def test_every_key_of_the_list(caplog: pytest.LogCaptureFixture) -> None:
     """Each says what holds in its place, and the value that asks for it is allowed."""
     waiting = [key for key in KEYS.values() if key.not_yet]
-    assert {"SkipExplainedSeeds", "Dataset"} <= {key.name for key in waiting}
+    assert {"RefineTransform", "Dataset"} <= {key.name for key in waiting}
     for key in waiting:
         acts_as = key.default if key.acts_as is None else key.acts_as
         assert not key.ignored(acts_as)

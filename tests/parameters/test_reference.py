@@ -23,8 +23,8 @@ def test_rows() -> None:
     )
     assert "| float × 2 list | ° |  | – | fit_setup indexing refinement pull evidence pipeline |" in rows["OmegaRange"]
     assert (
-        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup grains pull sigma results pipeline "
+        "| legacy, spots, mosaic | spots; legacy with `LegacyDigits 1` | fit_setup indexing grains pull sigma results "
         in rows["GrainMerging"]
     )
-    assert "none: nothing reads it yet" in rows["SkipExplainedSeeds"]
+    assert "none: nothing reads it yet" in rows["RefineTransform"]
     assert "mean, none, each, or a number > 0" in rows["TrustLattice"]

@@ -260,19 +260,19 @@ def test_a_key_that_does_nothing_yet_is_said_once(
     raw: bool, scan: TinyScan, tmp_path: Path, in_process: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = tmp_path / "ps.txt"
-    parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nSkipExplainedSeeds 1\n")
+    parameters.write_text(scan.parameters.read_text() + "GrainMerging spots\nSkipExplainedSeeds 0\nRefineTransform 1\n")
     data = ["-dataFN", scan.raw] if raw else ["-dataFN", scan.archive, "-convertFiles", 0]
     assert in_process("ff-midas", "-paramFN", "ps.txt", *data, "-perSpotGroups", 0, cwd=tmp_path) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "has no effect yet" in line]
-    assert [line.split(": ")[1].split()[0] for line in warnings] == ["SkipExplainedSeeds"]
-    assert "ps.txt, line " in warnings[0] and warnings[0].endswith("this version searches every seed")
+    assert [line.split(": ")[1].split()[0] for line in warnings] == ["RefineTransform"]
+    assert "ps.txt, line " in warnings[0] and warnings[0].endswith("this version analyses one dataset at a time")
     handed_on = (tmp_path / "LayerNr_1" / "paramstest.txt").read_text().splitlines()
     if raw:  # else the archive counts, and a warning says that it differs
-        assert handed_on[-2:] == ["WriteLegacyBins 0", "SkipExplainedSeeds 1"]
+        assert handed_on[-2:] == ["WriteLegacyBins 0", "SkipExplainedSeeds 0"]
         (archive,) = (tmp_path / "LayerNr_1").glob("*.MIDAS.zip")
         with Archive(archive) as opened:
             kept = opened.parameters
-        assert (kept["GrainMerging"], kept["SkipExplainedSeeds"]) == ("spots", 1)
+        assert (kept["GrainMerging"], kept["SkipExplainedSeeds"]) == ("spots", 0)
 
 
 def test_result_folder_key(scan: TinyScan, tmp_path: Path, in_process: Call, caplog: pytest.LogCaptureFixture) -> None:

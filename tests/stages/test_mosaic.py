@@ -12,6 +12,7 @@ from simulated_grains import Experiment, Spots, simulate, small_rotation
 from midas._ext.grains.reflections import ReflectionModel
 from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.settings import Bounds, Instrument, Recipe, Reflections
+from midas.experiment.crystals import Crystals
 from midas.experiment.orientation import (
     misorientation,
     quaternion_product,
@@ -20,7 +21,6 @@ from midas.experiment.orientation import (
 )
 from midas.experiment.region import ANY_BOX, ANY_OMEGA, UNLIMITED
 from midas.experiment.seed_fit import GrainFit
-from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, spread
 from midas.stages.grains.mosaic.rounds import CombinedFit, MosaicModel, resolve_mosaic
 from midas.stages.grains.resolve.families import mean_orientations

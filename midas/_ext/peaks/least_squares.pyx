@@ -16,10 +16,14 @@ cdef enum:
     TILE = 64              # pixels whose derivatives are held at a time, a multiple of four
     MAX_ITERATIONS = 200
 
-# Two accepted steps in a row that lower the sum of squares by less than this share of it are the last ones. A top that
-# is cut off lies at the end of a long valley.
-cdef double STOP = 1e-5, STOP_OF_CLIPPED = 1e-9
-cdef double FIRST_DAMPING = 1e-2
+# Two accepted steps in a row that lower the sum of squares by less than this share of it are the last ones, unless the
+# damping kept them short: anywhere in a valley such a step gains little. A top that is cut off lies at the end of a long
+# one.
+cdef double STOP = 1e-5, STOP_OF_CLIPPED = 1e-9, LIGHT = 3.0
+# Most of the way to a bound that a step may go: with more of it peaks come out worse, with less it takes longer.
+cdef double PART_OF_WAY = 0.7
+# The damping falls at most to this part, and grows by this factor at the first failure, twice that at the next ...
+cdef double FIRST_DAMPING = 1e-2, LEAST_FALL = 1.0 / 3.0, FIRST_GROWTH = 4.0
 # The height of a peak above a tile, relative to its own, below which it is left out of the matrix, not of the gradient.
 cdef double FAR = 1e-3
 
@@ -185,7 +189,7 @@ cdef inline bint _held(const MarquardtSearch* s, int i, const double* x, const d
 
 cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const double* lower,
                    const double* upper) noexcept nogil:
-    """A damped step to `trial`, at most half-way to any bound; False when the system cannot be solved."""
+    """A damped step to `trial`, at most a part of the way to any bound; False when the system cannot be solved."""
     cdef int i, j
     cdef double limit
     memcpy(s.factor, s.here.matrix, <size_t>s.n * s.n * sizeof(double))
@@ -205,17 +209,27 @@ cdef bint _propose(MarquardtSearch* s, double damping, const double* x, const do
     cholesky_solve(s.factor, s.n, s.step)
     for i in range(s.n):
         # Plain clipping sticks at the bounds: a mixing of 0 or 1 leaves half of the widths without effect.
-        limit = 0.5 * (upper[i] - x[i] if s.step[i] > 0.0 else x[i] - lower[i])
+        limit = PART_OF_WAY * (upper[i] - x[i] if s.step[i] > 0.0 else x[i] - lower[i])
         if fabs(s.step[i]) > limit:
             s.step[i] = limit if s.step[i] > 0.0 else -limit
         s.trial[i] = x[i] + s.step[i]
     return True
 
 
+cdef double _predicted(const MarquardtSearch* s, double damping) noexcept nogil:
+    """What the step would take off the sum of squares if the model were linear."""
+    cdef double total = 0.0
+    cdef int i
+    for i in range(s.n):
+        total += s.step[i] * (damping * s.here.matrix[<size_t>i * s.n + i] * s.step[i] - s.here.gradient[i])
+    return total
+
+
 cdef int _descend(const PeakRegion* region, double* x, const double* lower, const double* upper, double* minimum,
                   MarquardtSearch* s) noexcept nogil:
     """Minimise from x; a `LeastSquaresCode`."""
-    cdef double damping = FIRST_DAMPING, stop = STOP if region.full == NULL else STOP_OF_CLIPPED, trial
+    cdef double damping = FIRST_DAMPING, growth = FIRST_GROWTH, trial, surplus
+    cdef double stop = STOP if region.full == NULL else STOP_OF_CLIPPED
     cdef int small = 0
     minimum[0] = _linearise(region, x, s, &s.here)
     for _ in range(MAX_ITERATIONS):
@@ -225,15 +239,18 @@ cdef int _descend(const PeakRegion* region, double* x, const double* lower, cons
         if _propose(s, damping, x, lower, upper):
             trial = _linearise(region, s.trial, s, &s.there)
         if trial < minimum[0]:
-            small = small + 1 if minimum[0] - trial < stop * minimum[0] else 0
+            small = small + 1 if minimum[0] - trial < stop * minimum[0] and damping <= LIGHT else 0
+            surplus = 2.0 * (minimum[0] - trial) / _predicted(s, damping) - 1.0
             minimum[0] = trial
             memcpy(x, s.trial, s.n * sizeof(double))
             s.here, s.there = s.there, s.here
-            damping /= 5.0
+            damping *= max(LEAST_FALL, 1.0 - surplus * surplus * surplus)
+            growth = FIRST_GROWTH
             if small == 2 or trial == 0.0:
                 return CONVERGED
         else:
-            damping *= 4.0
+            damping *= growth
+            growth *= 2.0
             # Not even a tiny step along the gradient helps: the last digits are reached.
             if damping > 1e12:
                 return CONVERGED

@@ -39,8 +39,8 @@ KEYS: tuple[Key, ...] = (
         "pixel, step and MarginOme by default", "µm, µm, °", count=3, range=POSITIVE, handed_on=True),
     Key("IndexPasses", INT, 3, "most passes of indexing, each on the spots that the last one left", range=Range(1),
         handed_on=True, legacy=1),
-    flag("SkipExplainedSeeds", 0, "1: seeds that an accepted grain explains are not searched", choices=(0, 1),
-        handed_on=True, not_yet="this version searches every seed"),
+    flag("SkipExplainedSeeds", 1, "0: every seed is searched; 1: not those that a grain of another seed explains "
+        "(GrainMerging spots)", choices=(0, 1), handed_on=True, legacy=0),
     Key("SpaceGroupSetting", WORD, "", "setting of the space group: P21/a, c1, R ...; what the cell tells by default",
         handed_on=True),
     flag("DetectorRegion", 1, "0: spots may be expected beside the detector and on its mask", choices=(0, 1),

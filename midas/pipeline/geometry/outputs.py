@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.pipeline.geometry.parameter_file import Values, source_of, with_values
 from midas.results.hdf5.writing import reserve
+from midas.runtime.copying import copy_content
 from midas.runtime.errors import OutputError
 from midas.runtime.files import located, readable, write_together
 from midas.runtime.part_files import Part, part
@@ -146,7 +146,7 @@ def _with_group(result: GeometryResult, detector: int, layer: Layer) -> Iterator
     with part(path) as copy:
         try:
             with open(path, "rb") as source:
-                shutil.copyfileobj(source, copy.stream, 1 << 20)
+                copy_content(source, copy.stream)
             copy.complete()
             if not copy.path.stat().st_size:
                 raise OSError("it is empty")

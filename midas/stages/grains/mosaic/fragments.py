@@ -15,9 +15,9 @@ from midas._ext.numerics.elementwise import arcsin, sin, tan
 from midas._ext.physics.spots import scattering_vectors
 from midas._ext.refine.settings import Instrument
 from midas.experiment.combined_spots import combined_places, share_of
+from midas.experiment.crystals import Crystals
 from midas.experiment.vectors import angle_between, products, unit
 from midas.runtime.ragged import entries_of, offsets_of
-from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.orientation_spread import spread_of
 
 Array = NDArray[np.float64]

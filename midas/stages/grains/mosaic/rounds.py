@@ -11,10 +11,10 @@ from midas._ext.grains.reflections import ReflectionModel
 from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED
 from midas._ext.refine.settings import RecordedSpots
+from midas.experiment.crystals import Crystals, chosen
 from midas.experiment.orientation import matrices_from_quaternions, nearest_rotations, quaternions_from_matrices
 from midas.experiment.seed_fit import GrainFit
 from midas.runtime.ragged import sums_by
-from midas.stages.grains.crystals import Crystals, chosen
 from midas.stages.grains.mosaic.fragments import BrokenSpots, Cone, Fragments, combined_spots, fragments
 from midas.stages.grains.resolve.families import families_by_intensity, mean_orientations
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from midas.archive import Archive
 from midas.experiment.angles import wrapped
+from midas.experiment.crystals import Crystals
 from midas.formats import hkls as hkls_format
 from midas.formats.grains import CELL, GRAINS, ORIENTATION, POSITION, SPOT_MATRIX, read_grains
 from midas.formats.layer import Layer
@@ -28,7 +29,6 @@ from midas.runtime.files import remove, write_together
 from midas.runtime.parallel import SERIAL, Communicator
 from midas.runtime.result import StageResult
 from midas.stages.digits import digits
-from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.pull.instrument import PullSetting, setting
 from midas.stages.grains.pull.rounds import HIGHEST_CHANCE, RANDOM_ORIENTATIONS, Rounds, measure_and_refine
 from midas.stages.grains.pull.same_scan import check_places

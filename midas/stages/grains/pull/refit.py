@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from midas._ext.physics.region import AcceptedRegion
 from midas._ext.refine.record import MATCHED_SPOT
 from midas._ext.refine.refiner import REFINED
+from midas.experiment.crystals import Crystals
 from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
 from midas.formats.layer import Layer
 from midas.formats.measured import FEWEST_SPOTS
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.ragged import entries_of, offsets_of
-from midas.stages.grains.crystals import Crystals
 
 
 @dataclass(frozen=True)

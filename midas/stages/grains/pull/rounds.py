@@ -13,12 +13,12 @@ from midas._ext.grains.reflections import PredictedReflections
 from midas._ext.numerics.elementwise import cos, sin
 from midas._ext.pull.sums import INCOMPLETE, MEASURED
 from midas.experiment.angles import wrapped
+from midas.experiment.crystals import Crystals, chosen
 from midas.experiment.orientation import matrices_from_quaternions
 from midas.formats.layer import Layer
 from midas.formats.measured import DEBLENDED, SUMMED
 from midas.formats.table import Table
 from midas.parameters import Parameters
-from midas.stages.grains.crystals import Crystals, chosen
 from midas.stages.grains.pull.boxes import Boxes, boxes_of
 from midas.stages.grains.pull.deblend import Deblender, SpotWidths, blends_of, usual_widths
 from midas.stages.grains.pull.frames import BoxFiller, Measurer, SumOfBoxes

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.refine.refiner import REFINED
+from midas.experiment.crystals import Crystals
 from midas.runtime.ragged import entries_of, offsets_of
-from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.resolve.scene import Scene
 
 #: fewer spots do not determine the twelve numbers of a crystal

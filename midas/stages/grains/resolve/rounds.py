@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatches
 from midas._ext.numerics.elementwise import hypot
+from midas.experiment.crystals import Crystals
 from midas.experiment.orientation import quaternions_from_matrices
+from midas.experiment.sharp_match import skips_explained_seeds
 from midas.parameters import Parameters
 from midas.runtime.ragged import sums_by
-from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.inputs import GrainInputs, quaternions
 from midas.stages.grains.legacy_selection import TIE
 from midas.stages.grains.resolve.families import families_by_intensity
@@ -22,7 +23,7 @@ from midas.stages.grains.resolve.refit import Fitted, refit
 from midas.stages.grains.resolve.scene import Scene
 from midas.stages.grains.resolve.selection import Candidates, Limits, Selection, ranks
 from midas.stages.grains.resolve.significance import ring_counts, significances
-from midas.stages.grains.resolve.verdicts import DUPLICATE, FRAGMENT, Verdicts, verdicts_of
+from midas.stages.grains.resolve.verdicts import Verdicts, verdicts_of
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def _settled(seeds: Seeds, parameters: Parameters, scene: Scene, state: _State, 
     """The crystals that are significant and have been found from enough seeds, and all that is known of them."""
     while True:
         found = _described(seeds, parameters, scene, state, undecidable)
-        members = found.verdicts.of_crystals(len(state.rows), DUPLICATE, FRAGMENT) + 1
+        members = found.verdicts.seeds(len(state.rows))
         poor = (found.significance < parameters["MinSignificance"]) | (members < parameters["MinNrSpots"])
         if not poor.any():
             return found
@@ -163,7 +164,8 @@ def _described(seeds: Seeds, parameters: Parameters, scene: Scene, state: _State
     )
     rotations = (quaternions(inputs.refined, slice(None)), _turned(crystals), scene.operators)
     angles = (window_angle(scene), parameters["FamilyAngle"])
-    verdicts = verdicts_of(inputs, seeds.solved, state.rows, assignment.owner, rotations, angles)
+    skipped = skips_explained_seeds(parameters)
+    verdicts = verdicts_of(inputs, seeds.solved, state.rows, assignment.owner, rotations, angles, skipped)
     table = table_of_seeds(scene, seeds, free)
     unique = assignment.count(owned & (assignment.second[spot] < 0))
     table[state.rows] = np.column_stack(

@@ -14,28 +14,20 @@ from midas._ext.grains.reflections import PredictedReflections, ReflectionModel
 from midas._ext.numerics.elementwise import hypot
 from midas._ext.refine.refiner import Refiner
 from midas._ext.refine.settings import RecordedSpots, Reflections
+from midas.experiment.crystals import Crystals
 from midas.experiment.region import ANY_OMEGA, UNLIMITED, accepted_region
 from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
+from midas.experiment.sharp_match import Scales
 from midas.experiment.spot_flags import SpotFlags, read_spot_flags
 from midas.formats.layer import Layer
 from midas.formats.table import Table
 from midas.parameters import Parameters
 from midas.runtime.errors import StageError
 from midas.runtime.ragged import offsets_of
-from midas.stages.grains.crystals import Crystals
 
 log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Scales of a sharp match: µm on the detector, degrees of omega, and the window in units of both."""
-
-    spot: float
-    omega: float
-    window: float
 
 
 @dataclass(frozen=True)

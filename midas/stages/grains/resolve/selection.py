@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midas._ext.grains.matches import SharpMatcher, SharpMatches
+from midas.experiment.crystals import Crystals
 from midas.experiment.orientation import misorientation, quaternions_from_matrices
-from midas.stages.grains.crystals import Crystals
 from midas.stages.grains.legacy_selection import CLUSTER_ANGLE
 from midas.stages.grains.resolve.scene import Scene
 

@@ -149,7 +149,6 @@ def grain_quality(inputs: GrainInputs, scene: Scene, found: Resolved, grains: Gr
     unique = assignment.count(owned & (assignment.second[assignment.matches.spot] < 0))
     own, matched = assignment.count(owned), assignment.count(listed)
     ids = inputs.seeds[found.rows]
-    members = [found.verdicts.of_crystals(n, verdict) for verdict in (DUPLICATE, FRAGMENT)]
     columns: dict[str, ArrayLike] = dict.fromkeys(GRAIN_QUALITY.names, no_number(n))
     columns |= {
         "GrainID": ids,
@@ -161,8 +160,8 @@ def grain_quality(inputs: GrainInputs, scene: Scene, found: Resolved, grains: Gr
         "SharpCompleteness": matched / np.maximum(expected, 1),
         "UniqueCompleteness": unique / np.maximum(expected, 1),
         "Significance": found.significance,
-        "nMembers": 1 + members[0] + members[1],
-        "nFragments": members[1],
+        "nMembers": found.verdicts.seeds(n),
+        "nFragments": found.verdicts.of_crystals(n, FRAGMENT),
         "nSaturated": assignment.count(owned & scene.flags.saturated[assignment.matches.spot]),
         "nMeasured": np.zeros(n),
         "Flags": _flags(scene, found),

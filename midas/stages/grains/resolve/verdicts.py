@@ -27,10 +27,16 @@ class Verdicts:
     ----------
     verdict : (n,) int64, one of the numbers above
     crystal : (n,) int64, the crystal that the row is, repeats or belongs to; -1
+    repeating : verdicts of seeds that count for a crystal as often found
     """
 
     verdict: NDArray[np.int64]
     crystal: NDArray[np.int64]
+    repeating: tuple[int, ...] = (DUPLICATE, FRAGMENT)
+
+    def seeds(self, crystals: int) -> NDArray[np.int64]:
+        """(crystals,) from how many seeds each crystal has been found, or would have been if all were searched."""
+        return self.of_crystals(crystals, *self.repeating) + 1
 
     def count(self, *verdicts: int) -> int:
         """How many rows have one of these verdicts."""
@@ -49,6 +55,7 @@ def verdicts_of(
     owner: NDArray[np.int64],
     turned: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     angles: tuple[float, float],
+    skipped: bool,
 ) -> Verdicts:
     """The verdicts.
 
@@ -58,6 +65,7 @@ def verdicts_of(
     owner : (s,) int64, crystal of each spot
     turned : quaternions of all rows and of the crystals, and the symmetry operators
     angles : of the window, and `FamilyAngle`, degrees
+    skipped : whether seeds that a crystal explains were not searched
     """
     window, family = angles
     n = len(inputs.seeds)
@@ -75,7 +83,7 @@ def verdicts_of(
     crystal[known] = nearest[known]
     _of_unsolved(inputs, owner, verdict, crystal)
     verdict[rows], crystal[rows] = CRYSTAL, np.arange(len(rows))
-    return Verdicts(verdict, crystal)
+    return Verdicts(verdict, crystal, (DUPLICATE, FRAGMENT, EXPLAINED) if skipped else (DUPLICATE, FRAGMENT))
 
 
 def _most_shared(
