@@ -85,14 +85,13 @@ def run(
     rings = rings_in_use(p, hkls)
     _forget_passes(layer, seeds, comm, tracking)
     indexer = make_indexer(layer, p, rings, spots, hkls)
-    ids = None if tracking and not layer.spots_to_index.exists() and seeds is None else _seed_ids(layer, seeds)
+    ids = _seed_ids(layer, seeds, tracking)
     slots = _slots(ids, seed_count)
     if ids is None or tracking:
         data = _track(layer, p, indexer, spots, hkls, slots, threads)
         comm.barrier()
     else:
-        start = np.full(slots, -1)
-        start[: len(ids)] = _start_rows(spots, ids[:slots], rings)
+        start = _start_rows(spots, ids[:slots], rings, slots)
         explanation, beside = _explanation(layer, parameters, spots, hkls, threads)
         mark = comm.broadcast(_mark(layer, p, spots, hkls, seeds=ids[:slots], slots=slots, **beside))
         data = _search(layer, indexer, start, spots, explanation, mark, threads=threads, comm=comm, resume=resume)
@@ -239,12 +238,17 @@ def _summary(data: IndexedSeeds, comm: Communicator) -> dict[str, object]:
 # ---------------------------------------------------------------- inputs
 
 
-def _seed_ids(layer: Layer, seeds: ArrayLike | None) -> NDArray[np.int64]:
+def _seed_ids(layer: Layer, seeds: ArrayLike | None, tracking: bool) -> NDArray[np.int64] | None:
+    """Of the seeds that there are; None where the grains of a file are yet to make them."""
+    if tracking and seeds is None and not layer.spots_to_index.exists():
+        return None
     return read_seed_ids(layer.spots_to_index, blanks=True) if seeds is None else np.asarray(seeds, np.int64)
 
 
-def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -> NDArray[np.int64]:
-    """Row of each start spot, -1 where there is none that can be indexed."""
+def _start_rows(
+    spots: Table, ids: NDArray[np.int64], rings: dict[int, float], slots: int | None = None
+) -> NDArray[np.int64]:
+    """Row of each start spot, -1 where there is none that can be indexed, and in the slots behind the last one."""
     known = spots["spot_id"]
     rows = ids - 1
     direct = (rows >= 0) & (rows < len(known))
@@ -259,7 +263,9 @@ def _start_rows(spots: Table, ids: NDArray[np.int64], rings: dict[int, float]) -
     on_ring = np.isin(spots["ring"][rows], list(rings))
     for spot_id in np.unique(ids[(rows >= 0) & ~on_ring]):
         log.warning("start spot %d lies on no ring in use; its slot stays empty", spot_id)
-    return np.where(on_ring, rows, -1)
+    start = np.full(len(ids) if slots is None else slots, -1)
+    start[: len(ids)] = np.where(on_ring, rows, -1)
+    return start
 
 
 # ---------------------------------------------------------------- work
