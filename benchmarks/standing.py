@@ -47,6 +47,7 @@ ROWS = {
     "refining": ("refining", "refining_pass2", "refining_pass3"),
     "grains": ("process_grains", "process_grains_pass2", "process_grains_pass3", "grain_sigma"),
     "consolidation": ("consolidation",),
+    "report": ("report",),
 }
 
 

@@ -26,6 +26,13 @@ _FLAGS = {
 }
 
 
+def _chance_of(inner: Floats, outer: Floats) -> float:
+    """Chance that numbers of one kind differ so much."""
+    from scipy.stats import mannwhitneyu  # takes half a second, which a sample without a rim need not wait for
+
+    return float(mannwhitneyu(inner, outer, alternative="greater").pvalue)
+
+
 def rim(position: Floats, completeness: Floats) -> Iterator[Verdict]:
     """Completeness that is low at the rim of the sample: the beam is smaller than the sample.
 
@@ -36,8 +43,6 @@ def rim(position: Floats, completeness: Floats) -> Iterator[Verdict]:
     """
     if len(position) < _FEWEST:
         return
-    from scipy.stats import mannwhitneyu  # takes a second, which a few grains need not wait for
-
     middle = np.median(position, axis=0)
     ways = {
         "away from the rotation axis": (hypot(*(position[:, :2]).T), "horizontally", "narrower"),
@@ -47,8 +52,7 @@ def rim(position: Floats, completeness: Floats) -> Iterator[Verdict]:
         outer = completeness[distance >= np.quantile(distance, 0.75)]
         inner = completeness[distance <= np.median(distance)]
         lower = float(np.mean(inner) - np.mean(outer))
-        chance = float(mannwhitneyu(inner, outer, alternative="greater").pvalue)
-        if lower < _DIFFERENCE or chance > _CHANCE:
+        if lower < _DIFFERENCE or _chance_of(inner, outer) > _CHANCE:
             continue
         says = (
             f"Grains {where} are less complete: {np.mean(outer):.2f} on the average instead of {np.mean(inner):.2f} in "
