@@ -19,12 +19,12 @@ from midas.runtime.errors import ArchiveError, OutputError
 from midas.runtime.locks import wait_for
 
 
-def set_dataset(path: str | os.PathLike[str], name: str, values: ArrayLike) -> bool:
+def set_dataset(path: str | os.PathLike[str], name: str, values: ArrayLike, *, durable: bool = True) -> bool:
     """Replace or add one small dataset of an archive in place; see `set_datasets`."""
-    return set_datasets(path, {name: values})
+    return set_datasets(path, {name: values}, durable=durable)
 
 
-def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) -> bool:
+def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike], *, durable: bool = True) -> bool:
     """Replace or add small datasets of an archive in place; the frames are not touched, not even read.
 
     New members and a whole new directory are appended behind the old one, which stays in the file as dead bytes (about
@@ -40,6 +40,7 @@ def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) 
     ----------
     path : of the archive
     values : name -> array; a scalar gets shape (1,)
+    durable : False for an archive that was just written: who would lose the change would lose the archive
 
     Returns
     -------
@@ -58,7 +59,7 @@ def set_datasets(path: str | os.PathLike[str], values: Mapping[str, ArrayLike]) 
             wait_for(stream.fileno())
             with ZipReader(path) as container:
                 new = {k: a for k, v in values.items() if not _holds(container, k, a := normalised(np.asarray(v)))}
-                _replace_tail(stream, container, _revised(container, new) if new else None)
+                _replace_tail(stream, container, _revised(container, new) if new else None, durable)
     except FileNotFoundError:
         raise ArchiveError("is missing", file=path) from None
     except OSError as error:
@@ -91,7 +92,9 @@ def _revised(container: ZipReader, values: Mapping[str, NDArray[np.generic]]) ->
     return tail.getvalue(), end
 
 
-def _replace_tail(stream: IO[bytes], container: ZipReader, tail: tuple[bytes, bytes] | None) -> None:
+def _replace_tail(
+    stream: IO[bytes], container: ZipReader, tail: tuple[bytes, bytes] | None, durable: bool = True
+) -> None:
     """Cut what an interrupted update left, then append `tail`; on an error the file is as it was."""
     stream.seek(0, os.SEEK_END)
     if stream.tell() > container.end:
@@ -103,7 +106,8 @@ def _replace_tail(stream: IO[bytes], container: ZipReader, tail: tuple[bytes, by
         for part in tail:
             stream.write(part)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
     except BaseException:
         with contextlib.suppress(OSError):
             os.ftruncate(stream.fileno(), container.end)

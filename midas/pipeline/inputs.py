@@ -179,7 +179,11 @@ def remove_results(layer: Layer, *, grains: bool, page: bool) -> None:
 
 def prepare_archive(options: Options, plan: LayerPlan, steps: Steps) -> Path:
     """Convert the raw scan, or take the archive that is there; either way it names the layer's folder."""
-    path = _converted(options, plan, steps) if options.convert else _copied(options, plan)
+    fresh = False
+    if options.convert:
+        path = _converted(options, plan, steps)
+    else:
+        path, fresh = _copied(options, plan)
     user_file = options.user_file
     if user_file is not None and not options.convert:
         with Archive(path) as archive:
@@ -187,7 +191,9 @@ def prepare_archive(options: Options, plan: LayerPlan, steps: Steps) -> Path:
         if differing:
             names = ", ".join(differing)
             log.warning("%s: other values than in %s, which count: %s", user_file.path, path.name, names)
-    set_dataset(path, ANALYSIS + "ResultFolder", np.array([os.fsencode(f"{plan.folder}/")]))
+    folder = np.array([os.fsencode(f"{plan.folder}/")])
+    # A whole copy would have to reach the disk with it.
+    set_dataset(path, ANALYSIS + "ResultFolder", folder, durable=not fresh)
     return path
 
 
@@ -238,8 +244,8 @@ def _converted(options: Options, plan: LayerPlan, steps: Steps) -> Path:
     return path
 
 
-def _copied(options: Options, plan: LayerPlan) -> Path:
-    """The existing archive, in the layer folder; the user's own stays as it is."""
+def _copied(options: Options, plan: LayerPlan) -> tuple[Path, bool]:
+    """The existing archive, in the layer folder, and whether it was copied; the user's own stays as it is."""
     given = existing_archive(options, plan)
     path = plan.folder / given.name
     if path == given:
@@ -247,8 +253,8 @@ def _copied(options: Options, plan: LayerPlan) -> Path:
             copies.say_difference(plan.data_file, path)
         copies.instead_of_link(path)
         log.info("Using %s", path)
-        return path
+        return path, False
     with Archive(given):  # an unreadable archive is not worth a copy
         log.info("Copying %s into %s", given, path.parent)
     copies.copy(given, path)
-    return path
+    return path, True
