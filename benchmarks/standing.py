@@ -1,8 +1,8 @@
 """The standing data sets: CPU seconds of every step, memory, accuracy, and how they grow with the grains.
 
 ``python benchmarks/standing.py [SET ...]``: crowd-N is N grains on 720 frames of 2048 x 2048 pixels with background and
-Poisson noise; lowsym 100 monoclinic grains; big 20 grains on frames of 4096 x 4096 pixels, nearly empty; au3 and ds1
-golden runs of the legacy programs (where MIDAS_SHARED says where they are). ``--page FILE`` writes the table of
+Poisson noise; lowsym 25 trigonal grains on half a turn; big 20 grains on nearly empty frames of 4096 x 4096 pixels; au3
+and ds1 golden runs of the legacy programs (where MIDAS_SHARED says where they are). ``--page FILE`` writes the table of
 docs/performance.md; ``--python OTHER`` measures the version that another interpreter has installed.
 """
 
@@ -64,19 +64,14 @@ def _drawn(number: int, values: dict[str, Any], folder: Path, threads: int) -> N
 
 
 def _lowsym(folder: Path, threads: int) -> None:
-    from crystal_sets.grains import scattered
-    from crystal_sets.lattices import LATTICES
-    from crystal_sets.sets import CROWDED
-
     from midas import simulation
     from midas.simulation import samples
 
-    lattice = LATTICES["monoclinic"]
-    rings = {"RingThresh": [(ring, 60) for ring in range(1, 13)], "OverAllRingToIndex": 3}
-    values = {**CROWDED, **_pixels(2048), **rings, "Noise": "poisson", "RandomSeed": 1, "WriteAnalysisZip": 1}
-    truth = partial(scattered, 222, 100)
-    sample = samples.Sample("100 monoclinic grains", lattice.space_group, lattice.cell, truth, values)
-    simulation.run(samples.write_sample(sample, folder), threads=threads, folder=folder)
+    sample = samples.SAMPLES["ds3"]
+    parameter_file = samples.write_sample(sample, folder, WriteAnalysisZip=1)
+    simulation.run(parameter_file, threads=threads, folder=folder)
+    parameter_file.rename(folder / "Parameters.txt")
+    (folder / sample.truth_file).rename(folder / "GrainsSim.csv")
 
 
 def _golden(name: str, folder: Path, threads: int) -> None:

@@ -21,7 +21,7 @@ from typing import IO, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, ArrayMetadata, Pixel, encode
+from midas.archive.zarr_array import FRAME_CODEC, SMALL_CODEC, SPARSE_CODEC, ArrayMetadata, Pixel, encode
 from midas.archive.zip_container import Member, ZipWriter
 from midas.parameters import ANALYSIS, SCAN, Parameters
 from midas.runtime.errors import OutputError
@@ -43,6 +43,9 @@ STACKS = (DATA, DARK, BRIGHT)
 _SAMPLE = 16
 #: a frame, or a function that makes it, which one of the compressing threads then calls
 Frame: TypeAlias = NDArray[Pixel] | Callable[[], NDArray[Pixel]]
+
+#: a frame with fewer pixels than this part that are not 0 is sparse
+SPARSE = 0.25
 
 GROUP_DOCUMENT = b'{\n    "zarr_format": 2\n}'
 #: parts of a name by which the legacy programs recognise a dataset
@@ -202,8 +205,9 @@ class ArchiveWriter:
         if frame.shape != self.shape[1:]:
             raise ValueError(f"a frame has shape {frame.shape}, not {self.shape[1:]}")
         frame = np.ascontiguousarray(frame, self.dtype)
-        if frame.view(f"u{self.dtype.itemsize}").any():  # bits, not numbers: -0.0 is kept
-            return _checked(encode(frame, FRAME_CODEC))
+        filled = np.count_nonzero(frame.view(f"u{self.dtype.itemsize}"))  # bits, not numbers: -0.0 is kept
+        if filled:
+            return _checked(encode(frame, SPARSE_CODEC if filled < SPARSE * frame.size else FRAME_CODEC))
         if self._empty_chunk is None:
             self._empty_chunk = _checked(encode(frame, FRAME_CODEC))
         return self._empty_chunk

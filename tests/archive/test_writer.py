@@ -282,3 +282,17 @@ def test_a_full_disk_leaves_the_archive_as_it_was(written, monkeypatch: pytest.M
     with pytest.raises(OutputError, match="No space left"):
         set_dataset(path, f"{ANALYSIS}ResultFolder", b"/new/")
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("filled", "shuffle"), [(1, 1), (100, 1), (300, 4), (1000, 4)])
+def test_sparse_frames_have_byte_shuffle(filled, shuffle, tmp_path):
+    """Smaller and faster so; every frame says itself how it is shuffled."""
+    frame = np.zeros((25, 40), np.uint16)
+    frame.ravel()[:filled] = 1 + np.arange(filled)
+    with ArchiveWriter(tmp_path / "a.zip", (1, 25, 40), np.uint16) as writer:
+        writer.add_frames(DATA, (1, 25, 40), iter([frame]))
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        chunk = archive.read(f"{DATA}/0.0.0")
+    assert chunk[2] & 5 == shuffle
+    with Archive(tmp_path / "a.zip") as archive:
+        np.testing.assert_array_equal(archive.frames[0], frame)
