@@ -38,8 +38,8 @@ class BloscSettings(TypedDict):
 #: the legacy programs read Blosc-1 frames only; numcodecs writes these. Blocks of 256 KiB halve the time of coding and
 #: decoding against the default of this level.
 FRAME_CODEC: BloscSettings = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 2, "blocksize": 1 << 18}
-#: of frames most of whose pixels are 0: half the size and a third of the time. Every Blosc frame says how it is shuffled,
-#: so that the document of the array, which names the codec above, does not matter to who decodes.
+#: of frames most of whose pixels are 0: half the size and a third of the time. Every Blosc frame says how it is
+#: shuffled: the document of the array, which names the codec above, does not matter to who decodes.
 SPARSE_CODEC: BloscSettings = {**FRAME_CODEC, "shuffle": 1}
 SMALL_CODEC: BloscSettings = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 
