@@ -51,6 +51,7 @@ TESTS: dict[tuple[str, str], tuple[str, str]] = {
         f"{_OPTIONS}peak_search_alone_and_the_rest_later",
         "with `-doPeakSearch 0` an error, because nothing would be done",
     ),
+    ("ff-midas", "-legacyBins"): (f"{_PIPELINE}test_starts.py::test_bins_of_the_driver", "new"),
     ("ff-midas", "-measureSpots"): (f"{_STAGES}test_pull.py::test_option_of_the_driver", "new"),
     ("ff-midas", "-numFrameChunks"): (f"{_OPTIONS}conversion_options_arrive", "memory never grows with the scan"),
     ("ff-midas", "-preProcThresh"): (f"{_OPTIONS}conversion_options_arrive", "the dark is subtracted once"),

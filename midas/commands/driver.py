@@ -149,6 +149,7 @@ PROGRAMS = (
             "-allowPartial",
             "-perSpotGroups",
             "-measureSpots",
+            "-legacyBins",
             "-refineGeometry",
             "-report",
             "-look",

@@ -248,6 +248,8 @@ class LayerRun:
     def binning_parameters(self) -> Parameters:
         """Those of paramstest.txt, without bins unless somebody asked for them."""
         parameters = self.paramstest()
+        if self.options.legacy_bins is not None:
+            return parameters.changed(WriteLegacyBins=self.options.legacy_bins)
         if "WriteLegacyBins" not in self.parameters.for_stage("pipeline"):
             # Of all stages only legacy programs read the bins, which are half a gigabyte.
             parameters = parameters.changed(WriteLegacyBins=0)

@@ -74,6 +74,13 @@ class Options:
         "1: also measure the spots of the grains on the frames (ff-pull), and refine the "
         "grains on these; by default the key MeasureSpots says",
     )
+    legacy_bins: int | None = option(
+        "-legacyBins",
+        WHOLE,
+        None,
+        "1: also Data.bin and nData.bin, half a gigabyte that only legacy programs read; by default the key "
+        "WriteLegacyBins says, which is 0 here",
+    )
     refine_geometry: int | None = option(
         "-refineGeometry",
         WHOLE,
@@ -153,12 +160,13 @@ class Options:
             reason = f"must not be below -startLayerNr {self.first_layer}"
             raise UsageError(reason, key="-endLayerNr", value=1 if self.last_layer is None else self.last_layer)
         thread_count(self.threads)
-        if self.measure_spots not in (None, 0, 1):
-            raise UsageError("must be 0 or 1", key="-measureSpots", value=self.measure_spots)
-        if self.refine_geometry not in (None, 0, 1):
-            raise UsageError("must be 0 or 1", key="-refineGeometry", value=self.refine_geometry)
-        if self.resume not in (None, 0, 1):
-            raise UsageError("must be 0 or 1", key="-resume", value=self.resume)
+        switches = {
+            "-measureSpots": self.measure_spots, "-legacyBins": self.legacy_bins,
+            "-refineGeometry": self.refine_geometry, "-resume": self.resume,
+        }  # fmt: skip
+        for key, value in switches.items():
+            if value not in (None, 0, 1):
+                raise UsageError("must be 0 or 1", key=key, value=value)
         if self.frame_chunks < 1 and self.frame_chunks != -1:
             reason = "must be at least 1, or -1 for as many as is good"
             raise UsageError(reason, key="-numFrameChunks", value=self.frame_chunks)

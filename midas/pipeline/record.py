@@ -32,7 +32,7 @@ _PARTS = [
     reader for name, reader in READERS.items() if reader.of_archive or name in ("binning", "indexing", "refinement")
 ]
 #: options that replace a key and stand in no file
-_OF_OPTIONS = {"measure_spots": "MeasureSpots", "refine_geometry": "RefineGeometry"}
+_OF_OPTIONS = {"measure_spots": "MeasureSpots", "legacy_bins": "WriteLegacyBins", "refine_geometry": "RefineGeometry"}
 
 
 def earlier(folder: Path) -> RunRecord | None:

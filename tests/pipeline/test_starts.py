@@ -135,17 +135,19 @@ def test_a_batch_that_cannot_be(
 # ---------------------------------------------------------------- a table of spots
 
 
-@pytest.mark.parametrize("bins", [None, 1])
+@pytest.mark.parametrize(("bins", "option"), [(None, None), (1, None), (None, 1), (1, 0)])
 def test_bins_of_the_driver(
-    bins: int | None, finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call
+    bins: int | None, option: int | None, finished: Finished, scan: TinyScan, tmp_path: Path, in_process: Call
 ) -> None:
-    """Only legacy programs read them: the driver writes them where the parameters say so, ff-bin else."""
+    """Only legacy programs read them: the driver writes them where option or parameters say so, ff-bin else."""
     shutil.copy(finished[0] / "InputAllExtraInfoFittingAll.csv", tmp_path)
     text = scan.parameters.read_text().replace("WriteLegacyBins 0", f"WriteLegacyBins {bins}" if bins else "")
     (tmp_path / "ps.txt").write_text(f"{text}EtaBinSize 5\nOmeBinSize 5\n")
-    assert in_process("ff-midas", "-paramFN", "ps.txt", "-provideInputAll", 1, "-nCPUs", 1, cwd=tmp_path) == 0
-    layer = Layer(tmp_path / "LayerNr_1")
-    assert (layer.bins.exists(), layer.bin_counts.exists()) == (bool(bins), bool(bins))
+    asked = [] if option is None else ["-legacyBins", option]
+    run = ["-paramFN", "ps.txt", "-provideInputAll", 1, "-nCPUs", 1, *asked]
+    assert in_process("ff-midas", *run, cwd=tmp_path) == 0
+    layer, wanted = Layer(tmp_path / "LayerNr_1"), bool(bins if option is None else option)
+    assert (layer.bins.exists(), layer.bin_counts.exists()) == (wanted, wanted)
     assert in_process("ff-bin", layer.folder, "--threads", 1, cwd=tmp_path) == 0
     assert layer.bins.exists() and layer.bin_counts.exists()
 

@@ -17,8 +17,8 @@ cdef enum:
     MAX_ITERATIONS = 200
 
 # Two accepted steps in a row that lower the sum of squares by less than this share of it are the last ones, unless the
-# damping kept them short: anywhere in a valley such a step gains little. A top that is cut off lies at the end of a long
-# one.
+# damping kept them short: anywhere in a valley such a step gains little. A top that is cut off lies at the end of a
+# long one.
 cdef double STOP = 1e-5, STOP_OF_CLIPPED = 1e-9, LIGHT = 3.0
 # Most of the way to a bound that a step may go: with more of it peaks come out worse, with less it takes longer.
 cdef double PART_OF_WAY = 0.7
