@@ -27,6 +27,7 @@ SMALL = {
     "geometry": ["d3"],
     "grains": ["--seeds", "200"],
     "lattices": ["cubic F"],
+    "many_grains": ["3", "6"],
     "merge": ["--frames", "4", "--peaks", "200"],
     "ownership": ["--crystals", "5"],
     "peak_fits": ["isolated", "--frames", "1"],
@@ -35,6 +36,7 @@ SMALL = {
     "pull": ["--boxes", "20", "--blends", "2"],
     "refinement": ["--seeds", "2"],
     "resolving": ["twins4"],
+    "standing": ["lowsym", "--repeats", "1"],
     "tracking": ["few", "--draws", "1"],
     "truth": ["demo", "--draws", "1", "--key", "OmegaStep", "1", "--key", "OmegaSpread", "0.3"],
 }
