@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from calibration import calibrate
+from calibration import calibrate, report
 from crowd import listen
 
 Result = dict[str, Any]
@@ -249,6 +249,7 @@ def main() -> None:
             results[name] = measured(name, (values.folder or Path(scratch)) / name, values)
             print(f"{name}: {results[name]['cpu']:.1f} s, {results[name]['counts']}", file=sys.stderr, flush=True)
     print(text := table(results))
+    report("all sets, CPU", sum(one["cpu"] for one in results.values()), "s", calibrate())
     if values.page is not None:
         page = values.page.read_text(encoding="utf-8")
         changed = re.sub(
