@@ -106,8 +106,7 @@ def test_three_grains_where_they_were_published(grains: Table) -> None:
     print("angles", angles.round(4), "distances", distances.round(1), "relative", relative.round(1))
     assert angles.max() < 0.06
     assert distances.max() < 25
-    # Five spots of the third sphere move by 3 px from frame to frame and are cut in two: docs/accuracy.md#ruby-spheres.
-    assert relative.max() < 13
+    assert relative.max() < 10
 
 
 def test_completeness_and_cells(grains: Table) -> None:
@@ -132,12 +131,12 @@ def test_messages_and_files(analysis: Analysis) -> None:
 
 @pytest.fixture(scope="module")
 def by_detector(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Layer]:
-    """The layers of both detectors; their grains once."""
+    """The layers of both detectors; spots that move by more than two pixels a frame are whole (docs/accuracy.md)."""
     found, data = {}, shared / "golden" / "ruby"
     for detector in (1, 2):
         folder = tmp_path_factory.mktemp(f"detector{detector}")
         parameters = folder / "ps.txt"
-        parameters.write_text((data / f"ruby_ff{detector}.txt").read_text() + "\nWedgeModel legacy\n")
+        parameters.write_text((data / f"ruby_ff{detector}.txt").read_text() + "\nWedgeModel legacy\nOverlapLength 4\n")
         raw = data / f"mruby_ff{detector}.npz"
         options = Options(parameter_file=parameters, data_file=raw, result_folder=folder)
         found[detector] = layers.run(options).data[0].layer
@@ -145,12 +144,14 @@ def by_detector(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 def test_both_detectors_tell_the_same(by_detector: dict[int, Layer]) -> None:
-    """Where the spheres lie beside each other does not depend on the detector; the simplex has them 18 µm apart."""
+    """Where the spheres lie beside each other does not depend on the detector, nor is it far from the published."""
     errors = [against_published(read_grains(by_detector[detector].grains))[1] for detector in (1, 2)]
     beside = [error - error.mean(axis=0) for error in errors]
     apart = np.linalg.norm(beside[0] - beside[1], axis=1)
-    print("apart", apart.round(1))
+    relative = np.linalg.norm(beside, axis=2)
+    print("apart", apart.round(1), "relative", relative.round(1))
     assert apart.max() < 10
+    assert relative.max() < 10
 
 
 @pytest.mark.parametrize("detector", [1, 2])
