@@ -46,24 +46,22 @@ def error_of(found: Array, true: Array) -> Array | None:
     return np.concatenate([turn, strain[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]])
 
 
-@pytest.mark.long
-def test_errors_have_the_size_of_their_sigmas(tmp_path: Path) -> None:
-    """A hundred grains on 360 frames with background and counting noise, spots over several frames."""
+def errors_in_sigmas(folder: Path, seed: int) -> Array:
+    """(grains, 12) of a hundred grains on 360 frames with background and counting noise, spots over several frames."""
     changes: dict[str, Any] = {
         "OmegaSpread": 0.3,
         "Background": 20,
         "Noise": "poisson",
+        "RandomSeed": seed,
         "WriteAnalysisZip": 1,
         "WriteLegacyBins": 0,
     }
     changes |= {"RingThresh": [(ring, 50) for ring in range(1, 6)]}
-    parameter_file = samples.write("ds1", tmp_path, **changes)
-    archive = simulation.run(parameter_file, threads=2, folder=tmp_path).data.archive
-    options = Options(
-        parameter_file=parameter_file, data_file=archive, result_folder=tmp_path, threads=2, convert=False
-    )
+    parameter_file = samples.write("ds1", folder, **changes)
+    archive = simulation.run(parameter_file, threads=2, folder=folder).data.archive
+    options = Options(parameter_file=parameter_file, data_file=archive, result_folder=folder, threads=2, convert=False)
     layer = layers.run(options).data[0].layer
-    grains, truth = read_grains(layer.grains), GRAIN_LIST.read(tmp_path / samples.SAMPLES["ds1"].truth_file)
+    grains, truth = read_grains(layer.grains), GRAIN_LIST.read(folder / samples.SAMPLES["ds1"].truth_file)
     half = Rotation.from_euler("z", STEP / 2, degrees=True).as_matrix()  # frames are named by their beginning
     found, positions = lattices(grains)
     true, places = lattices(truth)
@@ -74,10 +72,20 @@ def test_errors_have_the_size_of_their_sigmas(tmp_path: Path) -> None:
         assert error is not None
         errors.append(np.concatenate([position - half @ places[nearest], error]))
     sigmas = sigma_of_grains(layer)
-    z = np.array(errors) / np.sqrt(np.diagonal(sigmas.covariance, axis1=1, axis2=2))
+    in_sigmas: Array = np.array(errors) / np.sqrt(np.diagonal(sigmas.covariance, axis1=1, axis2=2))
+    return in_sigmas
+
+
+@pytest.mark.long
+def test_errors_have_the_size_of_their_sigmas(tmp_path: Path) -> None:
+    """Three draws of the noise: a hundred grains tell a spread to 7 % only."""
+    draws = []
+    for seed in range(3):
+        (folder := tmp_path / str(seed)).mkdir()
+        draws.append(errors_in_sigmas(folder, seed))
+    z = np.concatenate(draws)
     spread = dict(zip(NUMBERS, z.std(axis=0).round(2), strict=True))
     print(f"{len(z)} grains: {spread}, {100 * (np.abs(z) > 3).mean():.2f} % beyond 3")
-    # A hundred grains tell one spread to 7 %, and all twelve their mean to 2 %.
-    assert all(0.75 <= one <= 1.3 for one in spread.values()), spread
+    assert all(0.85 <= one <= 1.3 for one in spread.values()), spread
     assert 0.9 <= np.mean(list(spread.values())) <= 1.1, spread
     assert (np.abs(z) > 3).mean() < 0.02
