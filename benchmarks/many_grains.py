@@ -18,25 +18,18 @@ from typing import Any
 
 import numpy as np
 from calibration import calibrate, report
+from consolidated import tables_of
 
 from midas.formats.layer import Layer
 from midas.results import consolidated
 from midas.results.exchange.export import export
-from midas.results.tables.sources import LayerTables, Sources
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from many_grains import write as layer_of
 
-#: of which the file is made, beside the peaks
-_TABLES = (
-    "hkls merged merge_map radius id_rings ids_hash extra_info spots_to_index grains spot_matrix grain_ids_key"
-).split()
-
 
 def _consolidate(layer: Layer) -> None:
-    sources = Sources(layer)
-    tables = LayerTables(parameters=sources.parameters, **{name: getattr(sources, name) for name in _TABLES})
-    consolidated.write(layer, per_spot_groups=1, tables=tables)
+    consolidated.write(layer, per_spot_groups=1, tables=tables_of(layer))
 
 
 def _page(layer: Layer) -> None:

@@ -179,6 +179,19 @@ def measured(name: str, folder: Path, values: argparse.Namespace) -> Result:
     return median
 
 
+#: further rows: a title, and what it says of a run
+_OF_RUNS: dict[str, Callable[[Result], str]] = {
+    "the same, × calibration": lambda one: f"{one['cpu'] / one['calibration']:.0f}",
+    "reading and decoding alone": lambda one: f"{one['reading']:.2f}",
+    "wall seconds": lambda one: f"{one['wall']:.1f}",
+    "legacy programs, wall": lambda one: f"{one['legacy']:.1f}" if "legacy" in one else "",
+    "memory, MiB": lambda one: f"{one['memory']:.0f}",
+    "found, spurious": lambda one: f"{one['found']} of {one['true']}, {one['spurious']}",
+    "position, median / p90, µm": lambda one: " / ".join(f"{value:.2f}" for value in one["place"]),
+    "strain, rms, 1e-6": lambda one: "" if one["strain"] is None else f"{one['strain']:.1f}",
+}
+
+
 def table(results: dict[str, Result]) -> str:
     """Steps times sets: CPU seconds, and the exponents of their growth with the grains."""
     crowds = [name for name in results if name.startswith("crowd-")]
@@ -192,25 +205,8 @@ def table(results: dict[str, Result]) -> str:
     rest = {name: one["cpu"] - sum(one["steps"].values()) for name, one in results.items()}
     lines.append(_row("report and the rest", [f"{value:.2f}" for value in rest.values()], _growth(crowds, rest)))
     lines.append(_row("everything", [f"{value:.1f}" for value in whole.values()], _growth(crowds, whole)))
-    several = results.values()
-    lines.append(
-        _row("the same, × calibration", [f"{one['cpu'] / one['calibration']:.0f}" for one in several], "", grown)
-    )
-    lines.append(_row("reading and decoding alone", [f"{one['reading']:.2f}" for one in several], "", grown))
-    lines.append(_row("wall seconds", [f"{one['wall']:.1f}" for one in several], "", grown))
-    lines.append(
-        _row("legacy programs, wall", [f"{one['legacy']:.1f}" if "legacy" in one else "" for one in several], "", grown)
-    )
-    lines.append(_row("memory, MiB", [f"{one['memory']:.0f}" for one in several], "", grown))
-    found = [f"{one['found']} of {one['true']}, {one['spurious']}" for one in several]
-    lines.append(_row("found, spurious", found, "", grown))
-    places = [" / ".join(f"{value:.2f}" for value in one["place"]) for one in several]
-    lines.append(_row("position, median / p90, µm", places, "", grown))
-    lines.append(
-        _row(
-            "strain, rms, 1e-6", ["" if one["strain"] is None else f"{one['strain']:.1f}" for one in several], "", grown
-        )
-    )
+    for title, cell in _OF_RUNS.items():
+        lines.append(_row(title, [cell(one) for one in results.values()], "", grown))
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from midas._ext.grains.matches import SharpMatcher
 from midas.parameters import Parameters
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,16 @@ class Scales:
             source = "from the data"
         log.info("Sharp matches: sigma %.1f um and %.3f degrees (%s), window %g sigma", spot, omega, source, window)
         return cls(float(spot), float(omega), window)
+
+
+def matcher_of(
+    places: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    ring: NDArray[np.int32],
+    rings: NDArray[np.int32],
+    scales: Scales,
+) -> SharpMatcher:
+    """What finds the sharp matches of crystals with spots at these places (y and z, µm, and omega, degrees)."""
+    return SharpMatcher(*places, ring, rings, scales.spot, scales.omega, scales.window)
 
 
 def skips_explained_seeds(parameters: Parameters) -> bool:

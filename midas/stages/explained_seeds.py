@@ -14,7 +14,7 @@ from midas._ext.refine.refiner import REFINED
 from midas.experiment.crystals import Crystals
 from midas.experiment.region import accepted_region
 from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
-from midas.experiment.sharp_match import Scales
+from midas.experiment.sharp_match import Scales, matcher_of
 from midas.experiment.spot_flags import read_spot_flags
 from midas.formats.index import IndexedSeeds
 from midas.formats.layer import Layer
@@ -124,6 +124,5 @@ class Explanation:
             medians = None if "OwnSigma" in self._parameters else solutions.medians
             scales = Scales.of(self._parameters, medians, *self._steps)
             places = (self._recorded.y_plane, self._recorded.z_plane, self._recorded.omega_recorded)
-            rings = self._rings.astype(np.int32)
-            self._matcher = SharpMatcher(*places, self._ring, rings, scales.spot, scales.omega, scales.window)
+            self._matcher = matcher_of(places, self._ring, self._rings.astype(np.int32), scales)
         return self._matcher

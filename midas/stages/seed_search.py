@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +78,15 @@ class SeedSearch:
     def _rows(self) -> range:
         return range(self.kept + self.mine.start, self.kept + self.mine.stop)
 
+    @cached_property
+    def _done(self) -> NDArray[np.bool_]:
+        """Which seeds of this member an interrupted run has searched."""
+        return self.writer.done(self._rows)
+
     def every_one(self) -> IndexedSeeds:
         """Search all seeds of this member."""
         with progress.bar(len(self.mine), "Indexing", "seed") as self._advance:
-            self._search(np.arange(self.mine.start, self.mine.stop))
-        return index.join(self._rows, self._parts)
+            return replace(self._search(np.arange(self.mine.start, self.mine.stop)), rows=self._rows)
 
     def unexplained(self, explanation: Explanation, comm: Communicator) -> IndexedSeeds:
         """Search seeds in waves, and in each of them only those that nothing explains which is found so far.
@@ -107,7 +112,7 @@ class SeedSearch:
 
     def _search(self, seeds: NDArray[np.int64]) -> IndexedSeeds:
         """These seeds of this member, ascending; of those that are done, what is written."""
-        done = self.writer.done(self._rows)[seeds - self.mine.start]
+        done = self._done[seeds - self.mine.start]
         first = len(self._parts)
         for run in runs_of(done):
             for rows in _stretches(seeds[run.start : run.stop]):
@@ -127,7 +132,7 @@ class SeedSearch:
     def _found(self, seeds: NDArray[np.int64]) -> IndexedSeeds:
         rows = range(self.kept + int(seeds[0]), self.kept + int(seeds[0]) + len(seeds))
         found = seeds_of(rows, self.spots, *self.indexer.search(self.start[seeds], threads=self.threads))
-        log_found(found, seeds - self.mine.start, self.start[seeds], self.spots, len(self.mine))
+        _log_found(found, seeds - self.mine.start, self.start[seeds], self.spots, len(self.mine))
         return found
 
     def _keep(self, part: IndexedSeeds) -> None:
@@ -166,7 +171,7 @@ def _stretches(rows: NDArray[np.int64]) -> list[range]:
     return [range(int(part[0]), int(part[-1]) + 1) for part in np.split(rows, ends) if len(part)]
 
 
-def log_found(
+def _log_found(
     found: IndexedSeeds, numbers: NDArray[np.int64], start: NDArray[np.int64], spots: Table, total: int
 ) -> None:
     """The line that the legacy program prints for every indexed seed."""

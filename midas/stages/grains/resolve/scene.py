@@ -17,7 +17,7 @@ from midas._ext.refine.settings import RecordedSpots, Reflections
 from midas.experiment.crystals import Crystals
 from midas.experiment.region import ANY_OMEGA, UNLIMITED, accepted_region
 from midas.experiment.seed_fit import GrainFit, recorded_spots, reflections_in_use
-from midas.experiment.sharp_match import Scales
+from midas.experiment.sharp_match import Scales, matcher_of
 from midas.experiment.spot_flags import SpotFlags, read_spot_flags
 from midas.formats.layer import Layer
 from midas.formats.table import Table
@@ -93,7 +93,7 @@ class Scene:
 
     def matcher_of(self, y: Array, z: Array, omega: Array, ring: NDArray[np.int32]) -> SharpMatcher:
         """A matcher with the same scales for other places."""
-        return SharpMatcher(y, z, omega, ring, self.rings, self.scales.spot, self.scales.omega, self.scales.window)
+        return matcher_of((y, z, omega), ring, self.rings, self.scales)
 
 
 def scene_of(
@@ -140,7 +140,7 @@ def scene_of(
         omega_range=min(sum(high - low for low, high in ranges), 360.0),
         open_azimuth=max(1.0 - geometry["MinEta"] / 90.0, 1e-3),
         model=ReflectionModel(reflections.hkl, of_reflection, fit.instrument, region),
-        matcher=SharpMatcher(*places, ring, rings.astype(np.int32), scales.spot, scales.omega, scales.window),
+        matcher=matcher_of(places, ring, rings.astype(np.int32), scales),
         fit=fit,
         recorded=recorded,
         refiner=fit.refiner(recorded),
